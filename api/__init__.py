@@ -1,0 +1,1 @@
+"""The faces of Brink: command line and HTTP service."""

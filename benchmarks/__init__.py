@@ -1,0 +1,1 @@
+"""Measurements of speed, reported as ratios taken in one run."""

@@ -1,0 +1,1 @@
+"""What a person edits: the shipped scenarios and cluster settings."""
