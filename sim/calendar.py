@@ -1,0 +1,29 @@
+"""Weeks as whole numbers, and waiting times counted in them."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+NEVER = 100_000
+"""A week that no horizon reaches: the event does not happen."""
+
+
+def whole_weeks(duration: ArrayLike) -> np.ndarray:
+    """A duration in weeks as drawn, rounded to the nearest whole week (halves to even), at least 1; int64."""
+    return np.clip(np.rint(duration), 1, NEVER).astype(np.int64)
+
+
+def waiting_weeks(clock: np.ndarray, chance: ArrayLike) -> np.ndarray:
+    """Weeks until something first happens that happens in each week with a constant chance; int64, >= 1.
+
+    A geometric number is the first week in which a standard exponential `clock` is run down by the weekly
+    hazard -ln(1 - chance). A chance of 0 never comes: `NEVER`.
+    """
+    with np.errstate(divide="ignore"):
+        hazard = -np.log1p(-np.asarray(chance, np.float64))
+        weeks = np.floor(clock / hazard)
+    return np.minimum(weeks, NEVER - 1).astype(np.int64) + 1
+
+
+def never_after(week: np.ndarray, happens: ArrayLike) -> np.ndarray:
+    """The weeks of an event where it happens, `NEVER` where it does not."""
+    return np.where(happens, np.minimum(week, NEVER), NEVER)

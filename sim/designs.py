@@ -1,0 +1,200 @@
+"""Where the parameter points lie: plain random, Latin hypercube or Sobol, each addressed by trial.
+
+Every uncertain parameter has a stream of uniform numbers of its own, named after it, so that fixing one
+parameter, or overriding it in a strategy, leaves the others' values where they were.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import special
+from scipy.stats import qmc
+
+from sim.correlations import correlation_factor
+from sim.distributions import Fixed
+from sim.faults import Fault, InvalidInput
+from sim.scenario import Scenario
+from sim.streams import purpose_key, uniform, words
+from sim.tables import draw
+
+DESIGNS = ("random", "latin_hypercube", "sobol")
+MAX_SOBOL_TRIALS = 2**32
+Points = dict[str, np.ndarray | float]
+"""A value for each parameter of a scenario: a float where it is fixed, else float64, shape (count,)."""
+
+
+def draw_points(
+    scenario: Scenario, strategy: str, *, seed: int, first: int, count: int, design: str, trials: int | None
+) -> Points:
+    """The parameters of the trials `first` to `first + count` under a strategy.
+
+    `trials` is the number of trials in the whole design, which a Latin hypercube needs. Raises
+    `InvalidInput` for an unknown design, or for trials that lie outside it.
+    """
+    check_design(design, first + count, trials)
+    distributions = scenario.parameters(strategy)
+    uncertain = [name for name, given in distributions.items() if not isinstance(given, Fixed)]
+    linked, factor = correlation_factor(scenario)
+
+    def cell(name: str) -> np.ndarray:
+        purpose = f"parameter/{name}"
+        if design == "sobol":
+            return _sobol(seed, purpose, _dimension(scenario, name), first, count)
+        if design == "latin_hypercube" and trials is not None:
+            return _latin_hypercube(seed, purpose, first, count, trials)
+        return uniform(seed, purpose, first, count)
+
+    cells = {name: cell(name) for name in uncertain if name not in linked}
+    if any(name in linked for name in uncertain):
+        # All the linked parameters are drawn, those that this strategy fixes too: the others must not move.
+        cells |= _copula({name: cell(name) for name in linked}, factor)
+    return {
+        name: given.value if isinstance(given, Fixed) else draw(given, cells[name])
+        for name, given in distributions.items()
+    }
+
+
+def check_design(design: object, stop: int, trials: int | None) -> None:
+    """Raise `InvalidInput` unless `design` is known and can hold the trials before `stop`."""
+    if design not in DESIGNS:
+        raise InvalidInput((Fault("design", design, f"must be one of {', '.join(DESIGNS)}"),))
+    if design == "sobol" and stop > MAX_SOBOL_TRIALS:
+        raise InvalidInput((Fault("trials", stop, f"must be at most {MAX_SOBOL_TRIALS} in a sobol design"),))
+    if design == "latin_hypercube" and (trials is None or stop > trials):
+        raise InvalidInput(
+            (Fault("trials", trials, f"must be given, and at least {stop}, in a latin_hypercube design"),)
+        )
+
+
+def _copula(cells: dict[str, np.ndarray], factor: np.ndarray) -> dict[str, np.ndarray]:
+    """Uniform numbers joined by a Gaussian copula with the given lower triangular factor.
+
+    The sum is written out: a matrix product's last bits would depend on the number of trials.
+    """
+    normal = [special.ndtri(cell) for cell in cells.values()]
+    joined = {}
+    for name, row in zip(cells, factor, strict=True):
+        total = np.zeros_like(normal[0])
+        for weight, z in zip(row, normal, strict=True):
+            if weight != 0.0:
+                total += weight * z
+        joined[name] = np.clip(special.ndtr(total), 2.0**-60, 1.0 - 2.0**-53)
+    return joined
+
+
+def _latin_hypercube(seed: int, purpose: str, first: int, count: int, trials: int) -> np.ndarray:
+    """One uniform number in each of `trials` equal strata, in a random order of strata."""
+    stratum = _permuted(np.arange(first, first + count, dtype=np.uint64), trials, seed, purpose)
+    return np.clip((stratum + uniform(seed, purpose, first, count)) / trials, 2.0**-60, 1.0 - 2.0**-53)
+
+
+def _permuted(index: np.ndarray, size: int, seed: int, purpose: str) -> np.ndarray:
+    """Where a random permutation of range(size) takes the given indices; uint64, computed one by one.
+
+    A Feistel network on the next power of two, walked until it falls back into the range (Black & Rogaway
+    2002, "Ciphers with arbitrary finite domains"): no table of the whole permutation is held.
+    """
+    bits = max(2, (size - 1).bit_length())
+    keys = words(seed, f"permutation/{purpose}", 0, 16).astype(np.uint64).reshape(8, 2)
+    result = index
+    outside = np.arange(index.size)
+    while outside.size:
+        walked = _feistel(result[outside], bits, keys)
+        result = result.copy() if result is index else result
+        result[outside] = walked
+        outside = outside[walked >= size]
+    return result
+
+
+def _feistel(value: np.ndarray, bits: int, keys: np.ndarray) -> np.ndarray:
+    low_bits, high_bits = bits // 2, bits - bits // 2
+    low = value & np.uint64((1 << low_bits) - 1)
+    high = value >> np.uint64(low_bits)
+    for add, multiply in keys:
+        mixed = (low + add) * (multiply << np.uint64(32) | np.uint64(0x9E3779B9))
+        mixed ^= mixed >> np.uint64(29)
+        mixed *= np.uint64(0xBF58476D1CE4E5B9)
+        mixed ^= mixed >> np.uint64(32)
+        low, high = high ^ (mixed & np.uint64((1 << high_bits) - 1)), low
+        low_bits, high_bits = high_bits, low_bits
+    return high << np.uint64(low_bits) | low
+
+
+def _dimension(scenario: Scenario, name: str) -> int:
+    """A parameter's dimension in the Sobol sequence.
+
+    The base's uncertain parameters come first; one that only a strategy makes uncertain has its place behind
+    them by its place in the catalogue, whatever the other strategies are.
+    """
+    uncertain = [other for other, given in scenario.base.items() if not isinstance(given, Fixed)]
+    if name in uncertain:
+        return uncertain.index(name)
+    return len(uncertain) + list(scenario.base).index(name)
+
+
+_SOBOL_BITS = 32
+_SOBOL_LOW = 12
+
+
+def _sobol(seed: int, purpose: str, dimension: int, first: int, count: int) -> np.ndarray:
+    """Points `first` to `first + count` of one dimension of a scrambled Sobol sequence, in (0, 1).
+
+    In Gray code order a point is the exclusive or of direction numbers, hence of the point of its index's
+    high bits and the point of its low bits.
+    """
+    low_size = 1 << _SOBOL_LOW
+    low = _sobol_low(dimension)
+    points = np.empty(count, np.uint32)
+    done = 0
+    while done < count:
+        high, start = divmod(first + done, low_size)
+        taken = min(count - done, low_size - start)
+        points[done : done + taken] = low[start : start + taken] ^ _sobol_point(dimension, high * low_size)
+        done += taken
+    key = purpose_key(f"sobol/{purpose}/{seed}")
+    points = _owen_scrambled(points, key & 0xFFFF_FFFF, key >> 32)
+    return (points + 0.5) * 2.0**-32
+
+
+@lru_cache(maxsize=4096)
+def _directions(dimension: int) -> tuple[int, ...]:
+    """Direction numbers of one dimension (Joe & Kuo 2008), as SciPy has them; it gives them no public name."""
+    return tuple(int(v) for v in qmc.Sobol(dimension + 1, scramble=False, bits=_SOBOL_BITS)._sv[dimension])
+
+
+def _sobol_point(dimension: int, index: int) -> np.uint32:
+    gray = index ^ (index >> 1)
+    point = 0
+    for bit, direction in enumerate(_directions(dimension)):
+        if gray >> bit & 1:
+            point ^= direction
+    return np.uint32(point)
+
+
+@lru_cache(maxsize=512)
+def _sobol_low(dimension: int) -> np.ndarray:
+    return np.array([_sobol_point(dimension, index) for index in range(1 << _SOBOL_LOW)], np.uint32)
+
+
+def _owen_scrambled(points: np.ndarray, seed: int, shift: int) -> np.ndarray:
+    """A nested uniform (Owen) scrambling by hash, after Laine & Karras 2011 and Burley 2020.
+
+    On reversed bits each step lets a bit depend on the bits below it alone, which makes the whole a nested
+    permutation of the unit interval's binary digits. uint32 in, uint32 out.
+    """
+    x = _reversed_bits(points)
+    x ^= x * np.uint32(0x3D20ADEA)
+    x += np.uint32(seed)
+    x *= np.uint32((seed >> 16) | 1)
+    x ^= x * np.uint32(0x05526C56)
+    x ^= x * np.uint32(0x53A22864)
+    x ^= np.uint32(shift)
+    return _reversed_bits(x)
+
+
+def _reversed_bits(x: np.ndarray) -> np.ndarray:
+    x = x.byteswap()
+    for shift, mask in ((4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+        half = np.uint32(mask)
+        x = ((x >> np.uint32(shift)) & half) | ((x & half) << np.uint32(shift))
+    return x

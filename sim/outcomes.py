@@ -1,0 +1,262 @@
+"""What a trial yields: the table's columns, and how a played trial is read into them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.bargaining import Talks
+from sim.designs import Points
+from sim.incidence import Incidence
+from sim.litigation import Case
+from sim.parameters import parameter
+from sim.scenario import Scenario
+from sim.threat import Threat
+
+OUTCOMES = (
+    "agreement_in_talks",
+    "agreement_under_threat",
+    "agreement_under_sanctions",
+    "agreement_after_retreat",
+    "sanctions_standing",
+    "retreat",
+    "stalemate",
+)
+RULINGS = ("for_target", "for_sender")
+STAGES = (
+    "none",
+    "consultation",
+    "panel",
+    "appeal",
+    "compliance",
+    "retaliation",
+    "upheld",
+    "complied",
+    "lapsed",
+)
+NULL = -1
+"""Stands for null in a column of weeks, categories or nullable truth values; NaN does in one of floats."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of trials.
+
+    `kind` is int64, int16, float32, bool or category. In arrays a category is an int8 index into
+    `categories`, a nullable bool an int8, and null is `NULL` (NaN in float32).
+    """
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    categories: tuple[str, ...] = ()
+    nullable: bool = False
+
+
+def columns(scenario: Scenario) -> tuple[Column, ...]:
+    """The columns of a scenario's table of trials, the same for each of its strategies, in order."""
+    return (
+        Column("trial", "int64", "1", "global number of the trial, from 0"),
+        Column("strategy", "category", "1", "strategy played", tuple(scenario.strategies)),
+        Column("outcome", "category", "1", "how the trial ended", OUTCOMES),
+        *(
+            Column(name, "int16", "week", meaning, nullable=True)
+            for name, meaning in (
+                ("agreement_week", "week of the agreement, null without one"),
+                ("threat_week", "week in which sanctions were announced, null if never"),
+                ("sanctions_week", "week of the deadline at which sanctions were imposed, null if never"),
+                ("filing_week", "week of the complaint to the WTO, null if none"),
+                ("ruling_week", "week of the final ruling, null if none"),
+            )
+        ),
+        Column("sanctions_weeks", "int16", "weeks", "weeks with sanctions in force"),
+        Column("retaliation_weeks", "int16", "weeks", "of those, weeks with retaliation on"),
+        Column("extensions", "int16", "1", "extensions of the deadline"),
+        Column("ruling", "category", "1", "final ruling, null if none", RULINGS, nullable=True),
+        Column("litigation", "category", "1", "last stage of the case", STAGES),
+        Column(
+            "defiant",
+            "bool",
+            "1",
+            "target refuses to negotiate under threat, null if never threatened",
+            nullable=True,
+        ),
+        Column(
+            "market_access",
+            "float32",
+            "share of the full demand",
+            "market access won, null without agreement",
+            nullable=True,
+        ),
+        *(
+            Column(
+                f"settled.{issue.name}",
+                "float32",
+                "share of the full demand",
+                "level at which the issue settled, null if open at the end",
+                nullable=True,
+            )
+            for issue in scenario.issues
+        ),
+        *(
+            Column(f"reframed.{issue.name}", "bool", "1", "issue was reframed as a voluntary plan")
+            for issue in scenario.issues
+            if issue.numerical
+        ),
+        Column("sender_cost", "float32", "bn USD", "sender's cost of sanctions and retaliation, discounted"),
+        Column("target_cost", "float32", "bn USD", "target's cost of sanctions and retaliation, discounted"),
+        Column(
+            "export_gain",
+            "float32",
+            "bn USD",
+            "sender's extra exports from the agreement to the horizon, discounted",
+        ),
+        Column(
+            "balance_change",
+            "float32",
+            "bn USD a year",
+            "change of the sender's bilateral balance at the horizon's rate",
+        ),
+        *(
+            Column(name, "float32", parameter(name).unit, f"drawn: {parameter(name).meaning}")
+            for name in scenario.uncertain
+        ),
+    )
+
+
+def read_trials(
+    scenario: Scenario,
+    points: Points,
+    threat: Threat,
+    case: Case,
+    talks: Talks,
+    sanctions: Incidence,
+    retaliation: Incidence,
+) -> dict[str, np.ndarray]:
+    """The outcome columns of a block of played trials, arrays of shape (count,) as `Column` describes them.
+
+    Steps 4 and 5 of the week are summed up here: what is on record are the events up to the trial's end. An
+    agreement in week w ends the trial before steps 6 to 8 of that week.
+    """
+    horizon = scenario.horizon_weeks
+    agreed = talks.agreement_week <= horizon
+    end = np.where(agreed, talks.agreement_week, horizon)
+    last_full_week = np.where(agreed, end - 1, horizon)
+
+    threatened = threat.week <= end
+    imposed = threat.imposition_week <= last_full_week
+    backed_down = threat.retreat_week <= last_full_week
+    withdrawn = case.withdrawal_week <= last_full_week
+    standing = imposed & ~withdrawn
+    filed = case.filing_week <= np.where(case.filed_on_threat, end, last_full_week)
+    ruled = case.ruling_week <= last_full_week
+
+    last_week_in_force = np.minimum(end, case.withdrawal_week)
+    in_force_from = np.minimum(threat.imposition_week, last_week_in_force)
+    retaliation_from = np.minimum(np.maximum(case.retaliation_week, in_force_from), last_week_in_force)
+    elapsed = discounted_years(horizon, scenario.discount_rate)
+    years = elapsed[last_week_in_force] - elapsed[in_force_from]
+    retaliation_years = elapsed[last_week_in_force] - elapsed[retaliation_from]
+
+    settled, access = _settlement(scenario, points, talks, agreed, end)
+    full_access = points["full_access"]
+    standing_change = sanctions.trade_fall - np.where(
+        case.retaliation_week <= last_full_week, retaliation.trade_fall, 0.0
+    )
+    agreed_access = np.where(agreed, access, 0.0)
+    return {
+        "outcome": _outcome(threatened, agreed, standing, backed_down | withdrawn),
+        "agreement_week": _week(talks.agreement_week, agreed),
+        "threat_week": _week(threat.week, threatened),
+        "sanctions_week": _week(threat.imposition_week, imposed),
+        "filing_week": _week(case.filing_week, filed),
+        "ruling_week": _week(case.ruling_week, ruled),
+        "sanctions_weeks": (last_week_in_force - in_force_from).astype(np.int16),
+        "retaliation_weeks": (last_week_in_force - retaliation_from).astype(np.int16),
+        "extensions": threat.extensions_before(last_full_week + 1).astype(np.int16),
+        "ruling": np.where(ruled, np.where(case.for_target, 0, 1), NULL).astype(np.int8),
+        "litigation": _stage(case, filed, agreed | backed_down | withdrawn, last_full_week),
+        "defiant": np.where(threatened, threat.defiant, NULL).astype(np.int8),
+        "market_access": np.where(agreed, access, np.nan).astype(np.float32),
+        **settled,
+        **{
+            f"reframed.{name}": week <= np.minimum(talks.settled_week[k], end)
+            for k, (name, week) in enumerate(talks.reframing_week.items())
+            if week is not None
+        },
+        "sender_cost": (sanctions.buyer_loss * years + retaliation.exporter_loss * retaliation_years).astype(
+            np.float32
+        ),
+        "target_cost": (sanctions.exporter_loss * years + retaliation.buyer_loss * retaliation_years).astype(
+            np.float32
+        ),
+        "export_gain": (agreed_access * full_access * (elapsed[horizon] - elapsed[end])).astype(np.float32),
+        "balance_change": np.where(
+            agreed, agreed_access * full_access, np.where(standing, standing_change, 0.0)
+        ).astype(np.float32),
+    }
+
+
+def discounted_years(horizon_weeks: int, discount_rate: float) -> np.ndarray:
+    """Years from the start to the end of week w, each week discounted by (1 + rate)^(-w/52).
+
+    float64, shape (horizon + 1,), for w from 0.
+    """
+    weeks = np.arange(horizon_weeks + 1)
+    return (np.cumsum((1.0 + discount_rate) ** (-weeks / 52.0)) - 1.0) / 52.0
+
+
+def _week(week: np.ndarray, happened: np.ndarray) -> np.ndarray:
+    return np.where(happened, week, NULL).astype(np.int16)
+
+
+def _outcome(threatened: np.ndarray, agreed: np.ndarray, standing: np.ndarray, retreated: np.ndarray) -> np.ndarray:
+    with_agreement = np.where(retreated, 3, np.where(standing, 2, np.where(threatened, 1, 0)))
+    without = np.where(retreated, 5, np.where(standing, 4, 6))
+    return np.where(agreed, with_agreement, without).astype(np.int8)
+
+
+def _stage(case: Case, filed: np.ndarray, over: np.ndarray, last_full_week: np.ndarray) -> np.ndarray:
+    """The last stage of each case; `over` marks trials whose running case has lapsed."""
+    ruled = case.ruling_week <= last_full_week
+    running = np.select(
+        [
+            case.authorised_week <= last_full_week,
+            ruled,
+            case.appeal_week <= last_full_week,
+            case.panel_week <= last_full_week,
+        ],
+        [
+            STAGES.index("retaliation"),
+            STAGES.index("compliance"),
+            STAGES.index("appeal"),
+            STAGES.index("panel"),
+        ],
+        STAGES.index("consultation"),
+    )
+    return np.select(
+        [~filed, ruled & ~case.for_target, case.compliance_week <= last_full_week, over],
+        [STAGES.index("none"), STAGES.index("upheld"), STAGES.index("complied"), STAGES.index("lapsed")],
+        running,
+    ).astype(np.int8)
+
+
+def _settlement(
+    scenario: Scenario, points: Points, talks: Talks, agreed: np.ndarray, end: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The level of each settled issue, and the market access of the whole package."""
+    settled = {}
+    access = np.zeros(agreed.shape)
+    for k, issue in enumerate(scenario.issues):
+        gap = points[f"issues.{issue.name}.gap"]
+        closed = talks.settled_week[k] <= end
+        given_up, offered = talks.conceded[0, k], talks.conceded[1, k]
+        level = 1.0 - gap * (1.0 + given_up - offered) / 2.0
+        offer = 1.0 - gap * (1.0 - offered)
+        worth: np.ndarray | float = 1.0
+        reframing = talks.reframing_week[issue.name]
+        if reframing is not None:
+            worth = np.where(reframing <= talks.settled_week[k], points["voluntary_value"], 1.0)
+        access += issue.weight * np.where(closed, level * worth, offer)
+        settled[f"settled.{issue.name}"] = np.where(closed, level, np.nan).astype(np.float32)
+    return settled, access

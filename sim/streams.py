@@ -1,0 +1,73 @@
+"""Addressed random numbers: a word of chance has an address, and reading it consumes nothing.
+
+The generator is Philox-4x64-10 (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as
+1, 2, 3"), a keyed bijection of a counter, in numpy's implementation. Its 128-bit key holds the seed and a
+hash of the *purpose*, which is a plain string such as ``"threat/announcement"``; the counter is the trial.
+Two seeds, or two purposes, are two keys and so share no stream; a trial is a position in each of them, so
+that the same word comes out whoever asks for it, in whatever company.
+"""
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+
+from sim.faults import Fault, InvalidInput
+
+MAX_SEED = 2**63 - 1
+LANES = 8
+"""32-bit words in one Philox block of 4 x 64 bits."""
+
+
+def check_seed(seed: object) -> int:
+    """Return `seed` if it is a whole number from 0 to 2^63 - 1, else raise `InvalidInput`."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= MAX_SEED:
+        raise InvalidInput((Fault("seed", seed, f"must be a whole number from 0 to {MAX_SEED}"),))
+    return int(seed)
+
+
+@lru_cache(maxsize=65_536)
+def purpose_key(purpose: str) -> int:
+    """The 64-bit number that stands for a purpose in a generator's key."""
+    return int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little")
+
+
+def _blocks(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
+    """Philox blocks `first` to `first + count` of a stream: uint32, shape (count, 8)."""
+    # numpy steps the counter before each block, so the counter given is the one before.
+    before = (first - 1) % 2**256
+    counter = np.array([(before >> shift) & 0xFFFF_FFFF_FFFF_FFFF for shift in (0, 64, 128, 192)], np.uint64)
+    key = np.array([seed, purpose_key(purpose)], np.uint64)
+    raw = np.random.Philox(counter=counter, key=key).random_raw(4 * count)
+    return raw.astype("<u8", copy=False).view("<u4").reshape(count, LANES)
+
+
+def words(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
+    """One 32-bit word for each trial from `first` on: uint32, shape (count,).
+
+    Trial *i* reads lane *i* mod 8 of block *i* div 8.
+    """
+    start = first // LANES
+    stop = -(-(first + count) // LANES)
+    lanes = _blocks(seed, purpose, start, stop - start).reshape(-1)
+    return lanes[first - start * LANES : first - start * LANES + count]
+
+
+def open_uniform(bits: np.ndarray) -> np.ndarray:
+    """32-bit words as float64 in the open interval (0, 1): the middles of 2^32 equal cells."""
+    result = bits.astype(np.float64)
+    result += 0.5
+    result *= 2.0**-32
+    return result
+
+
+def uniform(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
+    """A uniform number in (0, 1) for each trial from `first` on: float64, shape (count,)."""
+    return open_uniform(words(seed, purpose, first, count))
+
+
+def exponential(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
+    """A standard exponential number for each trial from `first` on: float64, shape (count,), > 0."""
+    result = uniform(seed, purpose, first, count)
+    np.log(result, out=result)
+    return np.negative(result, out=result)
