@@ -119,15 +119,15 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first
         if changed.start != changed.stop:
             trial = shifts.trial[changed]
             target_multiplier[trial] = shifts.multiplier[changed, 1]
-            row = row_of.take(trial)
-            here = np.flatnonzero(row >= 0)
+            place = row_of.take(trial)
+            here = np.flatnonzero(place >= 0)
             factor = np.repeat(shifts.multiplier[changed].take(here, axis=0), issues, axis=1)
-            hazard[row.take(here)] = rate.take(trial.take(here), axis=0) * factor
-        for column, trials, begin, known_rate in reframings:
+            hazard[place.take(here)] = rate.take(trial.take(here), axis=0) * factor
+        for clock_column, trials, begin, known_rate in reframings:
             trial = trials[begin[week] : begin[week + 1]]
-            trial = trial[(row_of[trial] >= 0) & (settled_week[trial, column - issues] == NEVER)]
-            rate[trial, column] = known_rate[trial]
-            hazard[row_of[trial], column] = known_rate[trial] * target_multiplier[trial]
+            trial = trial[(row_of[trial] >= 0) & (settled_week[trial, clock_column - issues] == NEVER)]
+            rate[trial, clock_column] = known_rate[trial]
+            hazard[row_of[trial], clock_column] = known_rate[trial] * target_multiplier[trial]
 
         # Concessions: run the clocks down, and look at those that ring.
         ended = np.empty(0, np.int64)
@@ -168,7 +168,7 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first
             agreement_week[ended] = week
             hazard[row_of.take(ended)] = 0.0
             row_of[ended] = -1
-            live -= np.count_nonzero(agreement_week == week)
+            live -= int(np.count_nonzero(agreement_week == week))
             if live == 0:
                 break
             if live < _LIVE_SHARE * trial_at.size:
@@ -207,7 +207,7 @@ def _authorities(points: Points, shape: tuple[int, int]) -> dict[str, np.ndarray
     def authority(value: np.ndarray | float) -> np.ndarray | float | None:
         if isinstance(value, np.ndarray):
             return np.repeat(np.minimum(value, 1e8).astype(np.float32), shape[1]).reshape(shape)
-        return np.float32(min(value, 1e8)) if value else None
+        return min(value, 1e8) or None
 
     return {
         "none": None,

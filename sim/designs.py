@@ -34,7 +34,7 @@ def draw_points(
     check_design(design, first + count, trials)
     distributions = scenario.parameters(strategy)
     uncertain = [name for name, given in distributions.items() if not isinstance(given, Fixed)]
-    linked, factor = correlation_factor(scenario)
+    linked, factor = correlation_factor(scenario.correlations, tuple(scenario.base))
 
     def cell(name: str) -> np.ndarray:
         purpose = f"parameter/{name}"
@@ -159,7 +159,7 @@ def _sobol(seed: int, purpose: str, dimension: int, first: int, count: int) -> n
 @lru_cache(maxsize=4096)
 def _directions(dimension: int) -> tuple[int, ...]:
     """Direction numbers of one dimension (Joe & Kuo 2008), as SciPy has them; it gives them no public name."""
-    return tuple(int(v) for v in qmc.Sobol(dimension + 1, scramble=False, bits=_SOBOL_BITS)._sv[dimension])
+    return tuple(int(v) for v in qmc.Sobol(dimension + 1, scramble=False, bits=_SOBOL_BITS)._sv[dimension])  # type: ignore[attr-defined]
 
 
 def _sobol_point(dimension: int, index: int) -> np.uint32:

@@ -1,0 +1,37 @@
+"""What is wrong with what a user gave: every fault, each naming its field."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of an input: where it is, what was found there, and what would be allowed."""
+
+    field: str
+    value: object
+    message: str
+    line: int | None = None
+    source: str | None = None
+
+    def __str__(self) -> str:
+        """One line: file, line and field as far as known, then the message with the value found."""
+        place = ":".join(str(part) for part in (self.source, self.line, self.field) if part not in (None, ""))
+        found = "" if self.value is None else f" (found {_shown(self.value)})"
+        return f"{place}: {self.message}{found}" if place else f"{self.message}{found}"
+
+
+class InvalidInput(ValueError):
+    """Raised for anything that the user can mend; holds every fault that was found."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        """The faults, one a line."""
+        return "\n".join(str(fault) for fault in self.faults)
+
+
+def _shown(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else text[:77] + "..."

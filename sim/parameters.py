@@ -1,0 +1,360 @@
+"""The catalogue of parameters: names, units, domains, neutral defaults and meanings, all said here once."""
+
+from dataclasses import dataclass
+from math import inf
+
+
+@dataclass(frozen=True)
+class Domain:
+    """An interval of numbers."""
+
+    low: float
+    high: float
+    open_low: bool = False
+    open_high: bool = False
+
+    def contains(self, value: float) -> bool:
+        """Whether a number lies in the interval."""
+        above = self.low < value if self.open_low else self.low <= value
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below
+
+    def __str__(self) -> str:
+        """As in mathematics: [0, 1), or > 0 where there is no upper end."""
+        if self.high == inf:
+            return f"{'>' if self.open_low else '>='} {self.low:g}"
+        return f"{'(' if self.open_low else '['}{self.low:g}, {self.high:g}{')' if self.open_high else ']'}"
+
+
+PROBABILITY = Domain(0.0, 1.0)
+CHANCE_BELOW_ONE = Domain(0.0, 1.0, open_high=True)
+SHARE = Domain(0.0, 1.0)
+POSITIVE_SHARE = Domain(0.0, 1.0, open_low=True)
+NON_NEGATIVE = Domain(0.0, inf, open_high=True)
+POSITIVE = Domain(0.0, inf, open_low=True, open_high=True)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of the model. `default` is None where a scenario must give a value.
+
+    `kind` is "real", "weeks" (drawn as a real number, rounded to the nearest whole week, halves to even, at
+    least 1) or "whole" (whole numbers only).
+    """
+
+    name: str
+    group: str
+    unit: str
+    domain: Domain
+    default: float | None
+    meaning: str
+    kind: str = "real"
+
+
+PER_WEEK = "probability a week"
+PROB = "probability"
+MULTIPLIER = "multiplier on hazard"
+BN_A_YEAR = "bn USD a year"
+
+
+def _weeks(name: str, group: str, default: float, meaning: str) -> Parameter:
+    return Parameter(name, group, "weeks", POSITIVE, default, meaning, "weeks")
+
+
+ISSUE_PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(
+        "gap",
+        "issue",
+        "share",
+        POSITIVE_SHARE,
+        None,
+        "distance between the sides at the start, as a share of the sender's full demand",
+    ),
+    Parameter(
+        "sender_concession",
+        "issue",
+        PER_WEEK,
+        CHANCE_BELOW_ONE,
+        None,
+        "chance that the sender moves in a week with a mid-level session, other things equal",
+    ),
+    Parameter(
+        "target_concession",
+        "issue",
+        PER_WEEK,
+        CHANCE_BELOW_ONE,
+        None,
+        "chance that the target moves in a week with a mid-level session, other things equal",
+    ),
+)
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(
+        "sender_step",
+        "bargaining",
+        "share of the gap",
+        POSITIVE_SHARE,
+        1.0,
+        "how far one concession of the sender moves",
+    ),
+    Parameter(
+        "target_step",
+        "bargaining",
+        "share of the gap",
+        POSITIVE_SHARE,
+        1.0,
+        "how far one concession of the target moves",
+    ),
+    Parameter(
+        "package_threshold",
+        "bargaining",
+        "share",
+        SHARE,
+        1.0,
+        "weight of settled issues at which the package is accepted",
+    ),
+    Parameter(
+        "senior_authority",
+        "bargaining",
+        MULTIPLIER,
+        NON_NEGATIVE,
+        1.0,
+        "how much more a side can concede at a senior session than at a mid-level one",
+    ),
+    Parameter(
+        "technical_authority",
+        "bargaining",
+        MULTIPLIER,
+        NON_NEGATIVE,
+        1.0,
+        "how much a side can concede at a technical session, relative to a mid-level one",
+    ),
+    Parameter(
+        "quota_aversion",
+        "bargaining",
+        MULTIPLIER,
+        NON_NEGATIVE,
+        1.0,
+        "on the target's hazard for a numerical issue that has not been reframed",
+    ),
+    Parameter(
+        "reframe_probability",
+        "bargaining",
+        PER_WEEK,
+        PROBABILITY,
+        0.0,
+        "chance at a mid-level or senior session that an open numerical issue is reframed as a voluntary plan",
+    ),
+    Parameter(
+        "voluntary_value",
+        "bargaining",
+        "share",
+        SHARE,
+        1.0,
+        "what a reframed settlement is worth to the sender, relative to a binding one",
+    ),
+    Parameter(
+        "threat_earliest_week",
+        "threat",
+        "week",
+        POSITIVE,
+        1.0,
+        "first week in which the sender may announce sanctions",
+        "weeks",
+    ),
+    Parameter(
+        "threat_probability",
+        "threat",
+        PER_WEEK,
+        PROBABILITY,
+        0.0,
+        "chance of announcing sanctions in each week from the earliest on, until announced once",
+    ),
+    _weeks("deadline_weeks", "threat", 6.0, "from announcement to deadline"),
+    Parameter(
+        "deadline_window",
+        "threat",
+        "weeks",
+        NON_NEGATIVE,
+        0.0,
+        "how long before the deadline the deadline effect works",
+        "whole",
+    ),
+    Parameter("deadline_multiplier", "threat", MULTIPLIER, NON_NEGATIVE, 1.0, "the deadline effect, on both sides"),
+    Parameter(
+        "credibility", "threat", "share", SHARE, 0.0, "how much of the threatened cost the target takes for real"
+    ),
+    Parameter("follow_through", "threat", PROB, PROBABILITY, 0.0, "that sanctions are imposed at a deadline"),
+    Parameter(
+        "extension_probability",
+        "threat",
+        PROB,
+        PROBABILITY,
+        0.0,
+        "that the deadline is extended if sanctions are not imposed; otherwise the sender backs down",
+    ),
+    _weeks("extension_weeks", "threat", 4.0, "length of an extension"),
+    Parameter(
+        "credibility_decay", "threat", "share", SHARE, 1.0, "credibility is multiplied by this at each extension"
+    ),
+    Parameter(
+        "defiance_probability",
+        "threat",
+        PROB,
+        PROBABILITY,
+        0.0,
+        "that the target refuses to negotiate under threat, decided at the announcement",
+    ),
+    Parameter(
+        "defiance_multiplier",
+        "threat",
+        MULTIPLIER,
+        NON_NEGATIVE,
+        1.0,
+        "on a defiant target's hazard while a threat or sanctions stand",
+    ),
+    Parameter("sanctioned_trade", "sanctions", BN_A_YEAR, NON_NEGATIVE, 0.0, "imports covered by the sanctions"),
+    Parameter("tariff_rate", "sanctions", "ad valorem, 1 = 100 %", NON_NEGATIVE, 0.0, "extra tariff of the sanctions"),
+    Parameter(
+        "import_elasticity",
+        "sanctions",
+        "elasticity",
+        POSITIVE,
+        1.0,
+        "elasticity of the sender's demand for the covered imports, absolute value",
+    ),
+    Parameter(
+        "supply_elasticity",
+        "sanctions",
+        "elasticity",
+        POSITIVE,
+        1.0,
+        "elasticity of the target's supply of the covered imports",
+    ),
+    Parameter(
+        "sanction_fatigue",
+        "sanctions",
+        PER_WEEK,
+        PROBABILITY,
+        0.0,
+        "chance that the sender withdraws sanctions in force",
+    ),
+    Parameter(
+        "target_pressure",
+        "sanctions",
+        "sensitivity",
+        NON_NEGATIVE,
+        0.0,
+        "sensitivity of the target's hazard to its annual cost relative to its stake",
+    ),
+    Parameter(
+        "sender_pressure",
+        "sanctions",
+        "sensitivity",
+        NON_NEGATIVE,
+        0.0,
+        "sensitivity of the sender's hazard to its own annual cost relative to its stake",
+    ),
+    Parameter("target_stake", "sanctions", BN_A_YEAR, POSITIVE, 1.0, "what conceding everything would cost the target"),
+    Parameter("sender_stake", "sanctions", BN_A_YEAR, POSITIVE, 1.0, "what conceding everything would cost the sender"),
+    Parameter(
+        "retaliation_share",
+        "retaliation",
+        "share",
+        SHARE,
+        0.0,
+        "trade covered by the target's retaliation, relative to sanctioned_trade",
+    ),
+    Parameter(
+        "retaliation_tariff",
+        "retaliation",
+        "ad valorem, 1 = 100 %",
+        NON_NEGATIVE,
+        0.0,
+        "extra tariff of the retaliation",
+    ),
+    Parameter(
+        "retaliation_import_elasticity",
+        "retaliation",
+        "elasticity",
+        POSITIVE,
+        1.0,
+        "elasticity of the target's demand for the trade covered by its retaliation",
+    ),
+    Parameter(
+        "retaliation_supply_elasticity",
+        "retaliation",
+        "elasticity",
+        POSITIVE,
+        1.0,
+        "elasticity of the sender's supply of the trade covered by the retaliation",
+    ),
+    Parameter(
+        "unilateral_retaliation",
+        "retaliation",
+        PROB,
+        PROBABILITY,
+        0.0,
+        "that the target retaliates as soon as sanctions are imposed",
+    ),
+    Parameter(
+        "file_on_threat",
+        "litigation",
+        PROB,
+        PROBABILITY,
+        0.0,
+        "that the target complains to the WTO when the threat is announced",
+    ),
+    Parameter(
+        "file_on_sanctions",
+        "litigation",
+        PROB,
+        PROBABILITY,
+        0.0,
+        "that it complains when sanctions are imposed, if it has not yet",
+    ),
+    _weeks("consultation_weeks", "litigation", 9.0, "length of the consultations"),
+    _weeks("panel_weeks", "litigation", 39.0, "length of the panel's work"),
+    _weeks("appeal_weeks", "litigation", 13.0, "length of an appeal"),
+    _weeks("compliance_weeks", "litigation", 65.0, "length of the period to comply"),
+    Parameter("target_win", "litigation", PROB, PROBABILITY, 0.5, "that the panel finds for the target"),
+    Parameter("appeal_probability", "litigation", PROB, PROBABILITY, 0.0, "that the report is appealed"),
+    Parameter("reversal_probability", "litigation", PROB, PROBABILITY, 0.0, "that an appeal turns the finding round"),
+    Parameter(
+        "compliance_probability",
+        "litigation",
+        PROB,
+        PROBABILITY,
+        0.0,
+        "that a losing sender withdraws the sanctions when the compliance period ends",
+    ),
+    Parameter(
+        "litigation_relief",
+        "litigation",
+        "share",
+        SHARE,
+        0.0,
+        "by how much a case that is pending, or decided for the target, weakens the pressure of threat and sanctions",
+    ),
+    Parameter(
+        "full_access",
+        "value",
+        BN_A_YEAR,
+        NON_NEGATIVE,
+        0.0,
+        "extra exports of the sender if every demand were met in full",
+    ),
+)
+
+_BY_NAME = {known.name: known for known in PARAMETERS}
+_BY_ISSUE_NAME = {known.name: known for known in ISSUE_PARAMETERS}
+
+
+def parameter(name: str) -> Parameter:
+    """The catalogue's entry for a name as it stands in a scenario: flat, or ``issues.<issue>.<parameter>``.
+
+    Raises `KeyError` for a name that no parameter has.
+    """
+    if name.startswith("issues."):
+        return _BY_ISSUE_NAME[name.rpartition(".")[2]]
+    return _BY_NAME[name]
