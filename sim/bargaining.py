@@ -14,7 +14,7 @@ from sim.calendar import NEVER, waiting_weeks
 from sim.designs import Points
 from sim.hazards import Shifts
 from sim.scenario import Scenario
-from sim.streams import exponential, open_uniform, words
+from sim.streams import exponential
 
 CLOSED = 1e-6
 """A gap this small is closed, and a threshold missed by this little is met."""
@@ -43,38 +43,33 @@ class Talks:
 class Clocks:
     """Exponential numbers for the concessions of a block of trials, each clock's j-th under an address of its own.
 
-    They are made when first asked for: j-th numbers for all clocks and trials at once.
+    They are made when first asked for: j-th numbers for all clocks and trials at once, which costs less than
+    looking up the few that are needed.
     """
 
     def __init__(self, scenario: Scenario, seed: int, first: int, count: int) -> None:
         self._purposes = [f"concession/{side}/{issue.name}" for side in SIDES for issue in scenario.issues]
         self._seed, self._first, self._count = seed, first, count
-        self._bits = np.empty((4, len(self._purposes), count), np.uint32)
+        self._numbers = np.empty((4, len(self._purposes), count), np.float32)
         self._made = 0
 
     def first(self) -> np.ndarray:
         """The first number of every clock: float32, shape (count, clocks)."""
         self._make(1)
-        return np.ascontiguousarray(_exponential(self._bits[0]).T)
+        return np.ascontiguousarray(self._numbers[0].T)
 
     def number(self, clock: np.ndarray, trial: np.ndarray, j: np.ndarray) -> np.ndarray:
         """The j-th (from 0) numbers of the given clocks and trials: float32, shape of the arguments."""
         self._make(int(j.max()) + 1)
-        return _exponential(self._bits.take((j * len(self._purposes) + clock) * self._count + trial))
+        return self._numbers.take((j.astype(np.int64) * len(self._purposes) + clock) * self._count + trial)
 
     def _make(self, numbers: int) -> None:
-        if numbers > len(self._bits):
-            self._bits = np.concatenate([self._bits, np.empty_like(self._bits)])
+        if numbers > len(self._numbers):
+            self._numbers = np.concatenate([self._numbers, np.empty_like(self._numbers)])
         for j in range(self._made, numbers):
             for clock, purpose in enumerate(self._purposes):
-                self._bits[j, clock] = words(self._seed, f"{purpose}/{j}", self._first, self._count)
+                self._numbers[j, clock] = exponential(self._seed, f"{purpose}/{j}", self._first, self._count)
         self._made = max(self._made, numbers)
-
-
-def _exponential(bits: np.ndarray) -> np.ndarray:
-    result = open_uniform(bits)
-    np.log(result, out=result)
-    return np.negative(result, out=result).astype(np.float32)
 
 
 def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first: int, count: int) -> Talks:
@@ -84,8 +79,10 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first
     calendar = scenario.session_calendar()
     weights = np.array([issue.weight for issue in scenario.issues])
     threshold = np.broadcast_to(np.asarray(points["package_threshold"]), (count,)) - CLOSED
-    gap = np.stack([np.broadcast_to(points[f"issues.{issue.name}.gap"], (count,)) for issue in scenario.issues], axis=1)
-    step = np.stack([np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES], axis=1)
+    gaps = [np.broadcast_to(points[f"issues.{issue.name}.gap"], (count,)) for issue in scenario.issues]
+    closed = (CLOSED / np.stack(2 * gaps, axis=1)).astype(np.float32)
+    steps = [np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES]
+    step = np.repeat(np.stack(steps, axis=1), issues, axis=1)
     reframing_week = _reframing_weeks(scenario, points, calendar, seed, first, count)
     rate, reframed_rate = _rates(scenario, points, count)
     reframings = [
@@ -97,7 +94,7 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first
     agreement_week = np.full(count, NEVER, np.int64)
     settled_week = np.full((count, issues), NEVER, np.int64)
     conceded = np.zeros((count, rows))
-    wound = np.zeros((count, rows), np.int64)
+    wound = np.zeros((count, rows), np.int16)
     clocks = Clocks(scenario, seed, first, count)
 
     # A row of clocks for each live trial, and of the hazards that run them down at a mid-level session.
@@ -109,7 +106,6 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first
     product = np.empty_like(hazard)
     target_multiplier = np.ones(count, np.float32)
     authority = _authorities(points, (count, rows))
-    side = np.repeat([0, 1], issues)
     issue_of = np.tile(np.arange(issues), 2)
     across = np.repeat([issues, -issues], issues)
 
@@ -142,24 +138,23 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first
                 who = trial * rows + column
                 opposite = who + across.take(column)
                 # No side moves past where the other stood when the week began.
-                given = conceded.take(who) + step.take(trial * 2 + side.take(column))
+                given = conceded.take(who) + step.take(who)
                 given = np.minimum(given, 1.0 - conceded.take(opposite))
                 conceded.reshape(-1)[who] = given
                 used = wound.take(who) + 1
                 wound.reshape(-1)[who] = used
                 clock.reshape(-1)[rings] = clocks.number(column, trial, used)
 
-                topic = trial * issues + issue_of.take(column)
-                left = 1.0 - conceded.take(who) - conceded.take(opposite)
-                closing = np.flatnonzero(left * gap.take(topic) <= CLOSED)
+                left = 1.0 - given - conceded.take(opposite)
+                closing = np.flatnonzero(left <= closed.take(who))
                 if closing.size:
-                    settled_week.reshape(-1)[topic[closing]] = week
+                    trial, column = trial.take(closing), column.take(closing)
+                    settled_week[trial, issue_of.take(column)] = week
                     rate.reshape(-1)[who[closing]] = 0.0
                     rate.reshape(-1)[opposite[closing]] = 0.0
                     hazard.reshape(-1)[rings[closing]] = 0.0
-                    hazard.reshape(-1)[rings[closing] + across.take(column[closing])] = 0.0
+                    hazard.reshape(-1)[rings[closing] + across.take(column)] = 0.0
                     # Agreement: enough weight is settled.
-                    trial = trial[closing]
                     settled = ((settled_week.take(trial, axis=0) < NEVER) * weights).sum(axis=1)
                     ended = trial[settled >= threshold[trial]]
         if week == 1:

@@ -15,7 +15,7 @@ from sim.incidence import Incidence
 from sim.litigation import Case
 from sim.threat import Threat
 
-LARGEST = 1e30
+LARGEST = 1e25
 """Multipliers are cut here, where a concession has long been certain, so that no product overflows."""
 
 
@@ -82,16 +82,18 @@ def multipliers(
 
     credibility = at(points["credibility"]) * at(points["credibility_decay"]) ** extensions
     believed = np.where(under_threat, credibility, np.where(in_force, 1.0, 0.0))
-    believed = believed * np.where(_case_pending(threat, case, week, trial), 1.0 - at(points["litigation_relief"]), 1.0)
-    target_burden = at(points["target_pressure"]) * believed * at(sanctions.exporter_loss) / at(points["target_stake"])
+    relief = np.where(_case_pending(threat, case, week, trial), at(points["litigation_relief"]), 0.0)
+    target_burden = points["target_pressure"] * sanctions.exporter_loss / points["target_stake"]
 
-    own_cost = at(sanctions.buyer_loss) + np.where(
-        case.retaliation_week[trial] < week, at(retaliation.exporter_loss), 0.0
+    # The sender's cost with and without the target's retaliation.
+    sender_share = points["sender_pressure"] / points["sender_stake"]
+    alone = sender_share * np.maximum(sanctions.buyer_loss, 0.0)
+    hit_back = sender_share * np.maximum(sanctions.buyer_loss + retaliation.exporter_loss, 0.0)
+    sender_burden = np.where(case.retaliation_week[trial] < week, at(hit_back), at(alone))
+    return (
+        _cut(rush, np.where(in_force, sender_burden, 0.0)),
+        _cut(rush * defiance, at(target_burden) * believed * (1.0 - relief)),
     )
-    sender_burden = np.where(
-        in_force, at(points["sender_pressure"]) * np.maximum(own_cost, 0.0) / at(points["sender_stake"]), 0.0
-    )
-    return _cut(rush, sender_burden), _cut(rush * defiance, target_burden)
 
 
 def _case_pending(threat: Threat, case: Case, week: np.ndarray, trial: np.ndarray) -> np.ndarray:
