@@ -7,6 +7,7 @@ and only those that ring are looked at.
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -44,13 +45,13 @@ class Clocks:
     """Exponential numbers for the concessions of a block of trials, each clock's j-th under an address of its own.
 
     They are made when first asked for: j-th numbers for all clocks and trials at once, which costs less than
-    looking up the few that are needed.
+    looking up the few that are needed. No clock may need more than `most`; untouched room costs nothing.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, first: int, count: int) -> None:
+    def __init__(self, scenario: Scenario, seed: int, first: int, count: int, most: int) -> None:
         self._purposes = [f"concession/{side}/{issue.name}" for side in SIDES for issue in scenario.issues]
         self._seed, self._first, self._count = seed, first, count
-        self._numbers = np.empty((4, len(self._purposes), count), np.float32)
+        self._numbers = np.empty((most, len(self._purposes), count), np.float32)
         self._made = 0
 
     def first(self) -> np.ndarray:
@@ -64,8 +65,6 @@ class Clocks:
         return self._numbers.take((j.astype(np.int64) * len(self._purposes) + clock) * self._count + trial)
 
     def _make(self, numbers: int) -> None:
-        if numbers > len(self._numbers):
-            self._numbers = np.concatenate([self._numbers, np.empty_like(self._numbers)])
         for j in range(self._made, numbers):
             for clock, purpose in enumerate(self._purposes):
                 self._numbers[j, clock] = exponential(self._seed, f"{purpose}/{j}", self._first, self._count)
@@ -95,7 +94,9 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first
     settled_week = np.full((count, issues), NEVER, np.int64)
     conceded = np.zeros((count, rows))
     wound = np.zeros((count, rows), np.int16)
-    clocks = Clocks(scenario, seed, first, count)
+    # A gap is closed by 1/step concessions, and nobody concedes more than once a week.
+    most = min(horizon, ceil(1.0 / step.min())) + 1
+    clocks = Clocks(scenario, seed, first, count, most)
 
     # A row of clocks for each live trial, and of the hazards that run them down at a mid-level session.
     live = count

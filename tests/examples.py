@@ -59,7 +59,7 @@ CERTAIN_SANCTIONS = {
 
 
 def every_mechanism() -> dict:
-    """Four issues, 130 weeks, and every mechanism at work; 46 uncertain parameters of all kinds of distribution."""
+    """Four issues, 130 weeks, and every mechanism at work; forty uncertain parameters of all kinds of distribution."""
     return document(
         name="every-mechanism",
         horizon_weeks=130,
@@ -86,18 +86,18 @@ def every_mechanism() -> dict:
                 {"loguniform": [0.01, 0.1]},
                 0.2,
             ),
-            "regional-plants": issue({"uniform": [0.3, 0.7]}, 0.03, {"pert": [0.005, 0.02, 0.1]}, 0.1, numerical=True),
+            "regional-plants": issue(0.5, 0.03, {"pert": [0.005, 0.02, 0.1]}, 0.1, numerical=True),
         },
         parameters={
-            "sender_step": {"pert": [0.15, 0.25, 0.6]},
+            "sender_step": 0.25,
             "target_step": {"pert": [0.15, 0.3, 0.6]},
             "package_threshold": {"discrete": {"values": [0.7, 0.9, 1.0], "weights": [0.5, 0.3, 0.2]}},
             "senior_authority": {"lognormal": {"median": 1.8, "sigma": 0.3}},
-            "technical_authority": {"uniform": [0.1, 0.7]},
+            "technical_authority": 0.4,
             "quota_aversion": {"pert": [0.05, 0.3, 0.9]},
             "reframe_probability": {"beta": {"alpha": 1.5, "beta": 20}},
             "voluntary_value": {"pert": [0.3, 0.6, 0.9]},
-            "threat_earliest_week": {"uniform": [1, 12]},
+            "threat_earliest_week": 4,
             "threat_probability": {"pert": [0.02, 0.1, 0.4]},
             "deadline_weeks": {"triangular": [3, 6, 12]},
             "deadline_window": 2,
@@ -105,8 +105,8 @@ def every_mechanism() -> dict:
             "credibility": {"beta": {"alpha": 4, "beta": 3}},
             "follow_through": {"pert": [0.2, 0.55, 0.8]},
             "extension_probability": {"pert": [0.2, 0.5, 0.8]},
-            "extension_weeks": {"uniform": [2, 8]},
-            "credibility_decay": {"uniform": [0.4, 1.0]},
+            "extension_weeks": 4,
+            "credibility_decay": 0.7,
             "defiance_probability": {"beta": {"alpha": 2, "beta": 3}},
             "defiance_multiplier": {"pert": [0.1, 0.4, 0.9]},
             "sanctioned_trade": {"quantiles": {0: 1, 0.05: 2, 0.5: 5.9, 0.95: 9, 1: 12}},
@@ -114,20 +114,22 @@ def every_mechanism() -> dict:
             "import_elasticity": {"normal": {"mean": 1.6, "sd": 0.5, "low": 0.3, "high": 4}},
             "supply_elasticity": {"lognormal": {"median": 2.0, "sigma": 0.4}},
             "sanction_fatigue": {"pert": [0.002, 0.01, 0.04]},
-            "target_pressure": {"mixture": {"of": [{"uniform": [0, 1]}, {"pert": [0.5, 1.5, 4]}], "weights": [1, 2]}},
-            "sender_pressure": {"pert": [0, 0.8, 2]},
-            "target_stake": {"loguniform": [2, 10]},
+            "target_pressure": {
+                "mixture": {"of": [{"uniform": [0, 1]}, {"pert": [0.5, 1.5, 4]}], "weights": [0.4, 0.6]}
+            },
+            "sender_pressure": 0.8,
+            "target_stake": 4.0,
             "sender_stake": {"loguniform": [2, 15]},
             "retaliation_share": {"pert": [0.1, 0.4, 0.9]},
-            "retaliation_tariff": {"uniform": [0.2, 1.0]},
+            "retaliation_tariff": 0.5,
             "retaliation_import_elasticity": 1.4,
-            "retaliation_supply_elasticity": {"lognormal": {"median": 1.5, "sigma": 0.3}},
-            "unilateral_retaliation": {"beta": {"alpha": 2, "beta": 6}},
+            "retaliation_supply_elasticity": 1.5,
+            "unilateral_retaliation": 0.25,
             "file_on_threat": {"pert": [0.3, 0.7, 0.95]},
-            "file_on_sanctions": {"pert": [0.3, 0.8, 0.95]},
-            "consultation_weeks": {"uniform": [6, 12]},
+            "file_on_sanctions": 0.8,
+            "consultation_weeks": 9,
             "panel_weeks": {"pert": [20, 35, 60]},
-            "appeal_weeks": {"pert": [8, 12, 20]},
+            "appeal_weeks": 12,
             "compliance_weeks": {"uniform": [10, 40]},
             "target_win": {"pert": [0.4, 0.7, 0.9]},
             "appeal_probability": {"pert": [0.3, 0.65, 0.9]},
@@ -144,16 +146,18 @@ def every_mechanism() -> dict:
 
 
 def litigious() -> dict:
-    """Short stages and long talks, so that trials reach every leaf of the litigation tree, under way and at the end."""
-    return changed(
+    """Short stages, so that trials reach every leaf of the litigation tree, under way and at the end."""
+    full = changed(
         every_mechanism(),
         {
             "threat_earliest_week": {"uniform": [0.6, 4.4]},
             "threat_probability": {"uniform": [0.2, 1.0]},
             "deadline_weeks": {"uniform": [0.6, 5.4]},
             "extension_weeks": {"uniform": [0.6, 3.4]},
-            "deadline_window": {"discrete": {"values": [0, 1, 3, 9], "weights": [1, 1, 1, 1]}},
+            "deadline_window": {"discrete": {"values": [0, 1, 3, 9], "weights": [0.25, 0.25, 0.25, 0.25]}},
             "follow_through": {"uniform": [0.4, 0.9]},
+            "sender_step": {"uniform": [0.3, 1.0]},
+            "target_step": {"uniform": [0.3, 1.0]},
             "sanction_fatigue": {"uniform": [0.0, 0.08]},
             "unilateral_retaliation": {"uniform": [0.1, 0.9]},
             "consultation_weeks": {"uniform": [0.6, 5.4]},
@@ -161,15 +165,21 @@ def litigious() -> dict:
             "appeal_weeks": {"uniform": [0.6, 5.4]},
             "compliance_weeks": {"uniform": [0.6, 7.4]},
             "reversal_probability": {"uniform": [0.2, 0.6]},
+            "import_elasticity": {"uniform": [0.3, 1.3]},
+            "supply_elasticity": {"uniform": [2, 9]},
             "litigation_relief": {"uniform": [0.2, 1.0]},
             "target_pressure": {"uniform": [0.5, 5]},
             "sender_pressure": {"uniform": [0.5, 5]},
         },
         name="litigious",
-        horizon_weeks=45,
+        horizon_weeks=18,
         sessions={"cycle": ["mid", "technical"]},
         correlations=[],
     )
+    for given in full["issues"].values():
+        given["sender_concession"] = {"uniform": [0.0, 0.2]}
+        given["target_concession"] = {"uniform": [0.0, 0.4]}
+    return full
 
 
 def reluctant() -> dict:
