@@ -1,0 +1,216 @@
+"""One run from plan to summary, here and now; it goes on from whatever its folder holds."""
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from cluster.engines import ENGINES, Stop, play_inline, play_on_ray, play_where_it_pays
+from cluster.plan import Plan, Shard
+from cluster.query import summarize
+from cluster.store import (
+    RUN,
+    SCENARIO,
+    SUMMARY,
+    Committed,
+    ShardResult,
+    clear_drafts,
+    committed_tally,
+    describe,
+    read_json,
+    write_json,
+    write_manifest,
+)
+from sim.estimates import NO_TRIALS, Tally, merge
+from sim.faults import Fault, InvalidInput
+from sim.scenario import scenario_document, scenario_from_document, scenario_hash
+
+_LIBRARIES = ("brink", "numpy", "scipy", "pyarrow", "ray")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come; `tallies` holds what is committed of each strategy."""
+
+    trials_done: int
+    trials_total: int
+    shards_done: int
+    shards_total: int
+    tallies: dict[str, Tally]
+
+
+class Stopped(Exception):
+    """A run was stopped before its end; what was committed is kept, and the same run goes on from there."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(
+            f"stopped with {progress.trials_done} of {progress.trials_total} trials committed; "
+            "the same command goes on from there"
+        )
+        self.progress = progress
+
+
+def run(
+    plan: Plan,
+    folder: Path,
+    *,
+    engine: str = "auto",
+    ray_address: str | None = None,
+    workers: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    should_stop: Stop | None = None,
+) -> dict:
+    """Play every shard of a plan that `folder` does not hold yet, and return the summary.
+
+    Raises `InvalidInput` if the folder holds something else, `ShardFailed` if a shard fails, and `Stopped`
+    once `should_stop` says so or the run is interrupted. Whatever happens, what is committed is kept and
+    listed in the manifest.
+    """
+    _check_engine(engine, ray_address, workers)
+    folder = folder.absolute()
+    open_folder(plan, folder)
+    should_stop = should_stop or (lambda: False)
+
+    tallies = dict.fromkeys(plan.strategies, NO_TRIALS)
+    adopted: list[Shard] = []
+    files: list[Committed] = []
+    missing: list[Shard] = []
+    for shard in plan.shards():
+        counted = committed_tally(folder, plan, shard)
+        if counted is None:
+            missing.append(shard)
+        else:
+            adopted.append(shard)
+            tallies[shard.strategy] = merge(tallies[shard.strategy], counted)
+
+    def progress() -> Progress:
+        return Progress(
+            sum(counted.trials for counted in tallies.values()),
+            plan.trials * len(plan.strategies),
+            len(adopted) + len(files),
+            plan.shard_count,
+            dict(tallies),
+        )
+
+    def tell() -> None:
+        if on_progress:
+            on_progress(progress())
+
+    tell()
+    try:
+        for result in _play(plan, missing, folder, should_stop, engine, ray_address, workers):
+            files.append(result.file)
+            tallies[result.shard.strategy] = merge(tallies[result.shard.strategy], result.tally)
+            tell()
+    except KeyboardInterrupt:
+        raise Stopped(progress()) from None
+    finally:
+        write_manifest(folder, files + [describe(folder, shard) for shard in adopted])
+    if progress().shards_done < plan.shard_count:
+        raise Stopped(progress())
+    summary = summarize(plan, folder)
+    write_json(folder, SUMMARY, summary)
+    clear_drafts(folder)
+    return summary
+
+
+def run_document(plan: Plan) -> dict:
+    """What ``run.json`` says of a plan, and of the libraries that play it."""
+    return {
+        "scenario": plan.scenario.name,
+        "scenario_sha256": scenario_hash(plan.scenario),
+        "trials": plan.trials,
+        "seed": plan.seed,
+        "design": plan.design,
+        "strategies": list(plan.strategies),
+        "shard_trials": plan.shard_trials,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+    }
+
+
+def open_folder(plan: Plan, folder: Path) -> None:
+    """Make a result folder for a plan, or check that it is the plan's already. Raises `InvalidInput`."""
+    try:
+        held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+        if RUN in held:
+            _check_same(plan, folder)
+            return
+        if held and held != [SCENARIO]:
+            fault = Fault("out", str(folder), f"must be a new folder or a run's; this one holds {held[0]}")
+            raise InvalidInput((fault,))
+        write_json(folder, SCENARIO, scenario_document(plan.scenario))
+        write_json(folder, RUN, run_document(plan))
+    except OSError as error:
+        raise InvalidInput((Fault("out", str(folder), f"cannot be used: {error.strerror or error}"),)) from error
+
+
+def recorded_plan(folder: Path) -> Plan:
+    """The plan of the run in a folder. Raises `OSError`, or `ValueError` if it is no run's folder."""
+    scenario = scenario_from_document(read_json(folder, SCENARIO), SCENARIO)
+    recorded = read_json(folder, RUN)
+    if not isinstance(recorded, dict):
+        raise ValueError(f"{RUN} is not a run's")
+    return Plan(
+        scenario,
+        recorded["seed"],
+        recorded["design"],
+        recorded["trials"],
+        recorded["shard_trials"],
+        tuple(recorded["strategies"]),
+    )
+
+
+def adopt_shard_size(plan: Plan, folder: Path) -> Plan:
+    """The plan cut as the run in the folder is, if there is one: for a user who does not say how to cut."""
+    try:
+        recorded = read_json(folder, RUN)
+        return replace(plan, shard_trials=int(recorded["shard_trials"]))  # type: ignore[index]
+    except (OSError, ValueError, TypeError, KeyError):
+        return plan
+
+
+def _check_same(plan: Plan, folder: Path) -> None:
+    try:
+        recorded = read_json(folder, RUN)
+    except ValueError:
+        recorded = None
+    if not isinstance(recorded, dict):
+        raise InvalidInput((Fault("out", str(folder), f"holds a {RUN} that cannot be read"),))
+    wanted = run_document(plan)
+    faults = [
+        Fault("out", str(folder), f"holds another run: its {field} is {recorded.get(field)}, not {wanted[field]}")
+        for field in ("scenario", "scenario_sha256", "trials", "seed", "design", "strategies", "shard_trials")
+        if recorded.get(field) != wanted[field]
+    ]
+    if faults:
+        raise InvalidInput(tuple(faults))
+
+
+def _check_engine(engine: str, ray_address: str | None, workers: int | None) -> None:
+    if engine not in ENGINES:
+        raise InvalidInput((Fault("engine", engine, f"must be one of {', '.join(ENGINES)}"),))
+    if workers is not None and not 1 <= workers <= 10_000:
+        raise InvalidInput((Fault("workers", workers, "must be a whole number from 1 to 10000"),))
+    if ray_address is not None and engine == "inline":
+        raise InvalidInput((Fault("ray_address", ray_address, "goes with the engine ray, not inline"),))
+
+
+def _play(
+    plan: Plan,
+    missing: list[Shard],
+    folder: Path,
+    should_stop: Stop,
+    engine: str,
+    ray_address: str | None,
+    workers: int | None,
+) -> Iterator[ShardResult]:
+    if not missing:
+        return iter(())
+    if engine == "ray" or (engine == "auto" and ray_address is not None):
+        return play_on_ray(plan, iter(missing), folder, should_stop, address=ray_address, workers=workers)
+    if engine == "auto":
+        cores = len(os.sched_getaffinity(0))
+        return play_where_it_pays(plan, missing, folder, should_stop, cores=cores, workers=workers)
+    return play_inline(plan, iter(missing), folder, should_stop)

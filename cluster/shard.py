@@ -1,0 +1,46 @@
+"""One shard, from its plan to its committed file: the same here, in a Ray task, and on another machine."""
+
+from functools import reduce
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from cluster.plan import Plan, Shard
+from cluster.store import ShardResult, describe, file_metadata, new_file, shard_path, tally_document
+from cluster.tables import table_columns, table_schema, to_table
+from sim.estimates import NO_TRIALS, merge, tally
+from sim.kernel import simulate
+
+ROW_GROUP = 65_536
+"""Trials simulated and written at a time, which bounds a worker's memory whatever the shard's size."""
+
+
+def run_shard(plan: Plan, shard: Shard, folder: Path) -> ShardResult:
+    """Play a shard's trials and commit them. Doing it again gives the same file, byte for byte."""
+    schema = table_schema(plan.scenario, file_metadata(plan, shard))
+    # Drawn floats do not repeat and do not compress: dictionaries and compression would cost time for nothing.
+    repeating = [column.name for column in table_columns(plan.scenario) if column.kind in ("int16", "category", "bool")]
+    tallies = []
+    with new_file(folder, shard_path(shard)) as draft, pq.ParquetWriter(
+        draft,
+        schema,
+        use_dictionary=repeating,
+        compression={name: "zstd" if name in repeating else "none" for name in schema.names},
+        write_statistics=True,
+    ) as writer:
+        for first in range(shard.first, shard.first + shard.count, ROW_GROUP):
+            count = min(ROW_GROUP, shard.first + shard.count - first)
+            arrays = simulate(
+                plan.scenario,
+                shard.strategy,
+                seed=plan.seed,
+                first=first,
+                count=count,
+                design=plan.design,
+                trials=plan.trials,
+            )
+            tallies.append(tally(arrays))
+            writer.write_table(to_table(plan.scenario, schema, arrays), row_group_size=ROW_GROUP)
+        total = reduce(merge, tallies, NO_TRIALS)
+        writer.add_key_value_metadata({"brink.tally": tally_document(total)})
+    return ShardResult(shard, describe(folder, shard), total)
