@@ -21,13 +21,16 @@ def run_shard(plan: Plan, shard: Shard, folder: Path) -> ShardResult:
     # Drawn floats do not repeat and do not compress: dictionaries and compression would cost time for nothing.
     repeating = [column.name for column in table_columns(plan.scenario) if column.kind in ("int16", "category", "bool")]
     tallies = []
-    with new_file(folder, shard_path(shard)) as draft, pq.ParquetWriter(
-        draft,
-        schema,
-        use_dictionary=repeating,
-        compression={name: "zstd" if name in repeating else "none" for name in schema.names},
-        write_statistics=True,
-    ) as writer:
+    with (
+        new_file(folder, shard_path(shard)) as draft,
+        pq.ParquetWriter(
+            draft,
+            schema,
+            use_dictionary=repeating,
+            compression={name: "zstd" if name in repeating else "none" for name in schema.names},
+            write_statistics=True,
+        ) as writer,
+    ):
         for first in range(shard.first, shard.first + shard.count, ROW_GROUP):
             count = min(ROW_GROUP, shard.first + shard.count - first)
             arrays = simulate(

@@ -1,0 +1,205 @@
+"""The command line, ``brink``."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from api.catalogue import find_scenario, shipped_names, shipped_scenario
+from api.render import print_summary
+from cluster.engines import EngineFailed, ShardFailed
+from cluster.plan import Plan, make_plan
+from cluster.run import Progress as RunProgress
+from cluster.run import Stopped, adopt_shard_size, run
+from cluster.store import verify as verify_folder
+from sim.faults import InvalidInput
+from sim.parameters import ISSUE_PARAMETERS, PARAMETERS
+from sim.scenario import Scenario
+
+PIPE_WIDTH = 220
+"""Characters a line where nobody's terminal sets a limit."""
+
+app = typer.Typer(
+    name="brink",
+    help="Play a trade dispute millions of times before it is decided.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A scenario's file, or a shipped one's name.")
+]
+
+
+@app.command("run")
+def run_command(
+    scenario: ScenarioArgument,
+    trials: Annotated[int, typer.Option(help="Trials of each strategy.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="A whole number from 0 to 2^63 - 1; the same seed, the same trials.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="The result folder.", show_default="runs/<scenario>-<trials>-<seed>")
+    ] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option(help="Play this strategy alone; may be repeated.", show_default="all")
+    ] = None,
+    design: Annotated[
+        Literal["random", "latin_hypercube", "sobol"], typer.Option(help="How the parameters are drawn.")
+    ] = "random",
+    engine: Annotated[
+        Literal["auto", "inline", "ray"],
+        typer.Option(help="inline: this process alone; ray: Ray workers; auto: Ray where it pays."),
+    ] = "auto",
+    ray_address: Annotated[str | None, typer.Option(help="Join the Ray that runs there.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Cores to use at most.", show_default="all")] = None,
+    shard_trials: Annotated[int | None, typer.Option(help="Trials in a file.", show_default="100000")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")] = False,
+) -> None:
+    """Run a scenario here and now, and print the answer.
+
+    The same command goes on where an earlier one was stopped.
+    """
+    chosen = find_scenario(scenario)
+    plan = make_plan(
+        chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
+    )
+    folder = out or Path("runs") / f"{chosen.name}-{trials}-{seed}"
+    if shard_trials is None:
+        plan = adopt_shard_size(plan, folder)
+    started = time.monotonic()
+    with _progress_bar(plan) as on_progress:
+        summary = run(plan, folder, engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress)
+    seconds = time.monotonic() - started
+    if as_json:
+        print(json.dumps(summary, indent=2, ensure_ascii=False))
+        return
+    console = _console()
+    console.print(f"[bold]{escape(chosen.title)}[/bold]")
+    print_summary(console, summary)
+    console.print(
+        f"{plan.trials:,} trials of each of {len(plan.strategies)} strategies, seed {plan.seed}, {plan.design} "
+        f"design, in {seconds:.1f} s. Results: {folder}"
+    )
+
+
+@app.command()
+def scenarios() -> None:
+    """List the shipped scenarios."""
+    table = Table("name", "as of", "title", "strategies", show_edge=False, pad_edge=False)
+    for name in shipped_names():
+        known = shipped_scenario(name)
+        table.add_row(name, known.as_of or "-", known.title, ", ".join(known.strategies))
+    _console().print(table)
+
+
+@app.command()
+def validate(scenario: ScenarioArgument) -> None:
+    """Say what is wrong with a scenario, each fault with its line and field."""
+    print(_description(find_scenario(scenario)))
+
+
+@app.command()
+def parameters() -> None:
+    """List the parameters with their units, domains and neutral defaults."""
+    table = Table("group", "parameter", "unit", "domain", "default", "meaning", show_edge=False, pad_edge=False)
+    for known in (*ISSUE_PARAMETERS, *PARAMETERS):
+        name = f"issues.<issue>.{known.name}" if known.group == "issue" else known.name
+        default = "required" if known.default is None else f"{known.default:g}"
+        table.add_row(known.group, name, known.unit, escape(str(known.domain)), default, known.meaning)
+    _console().print(table)
+
+
+@app.command()
+def verify(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder.")]) -> None:
+    """Check that every committed row of a result folder is there and unaltered."""
+    findings = verify_folder(folder)
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    if findings:
+        raise typer.Exit(1)
+    print(f"{folder}: every committed row is there and unaltered")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65_535)] = 8000,
+) -> None:
+    """Serve the HTTP interface, with a runner process that works the jobs."""
+    from api.serve import serve_http
+
+    serve_http(host, port)
+
+
+def main() -> None:
+    """Run the command line; every way out has its exit status: 0 done, 2 wrong input, 1 anything else."""
+    try:
+        status = app(standalone_mode=False)
+    except InvalidInput as error:
+        status = _say(str(error), 2)
+    except typer.exceptions.TyperException as error:
+        status = _say(f"{_usage_fault(error)} (brink --help lists what there is)", 2)
+    except typer.Abort:
+        status = _say("stopped", 1)
+    except (Stopped, ShardFailed, EngineFailed) as error:
+        status = _say(str(error), 1)
+    except BrokenPipeError:
+        # Whoever read the output has enough; nothing more may be written to it, at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except KeyboardInterrupt:
+        status = _say("stopped", 1)
+    except MemoryError:
+        status = _say("out of memory; a smaller --shard-trials or fewer --workers may help", 1)
+    except OSError as error:
+        status = _say(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    except Exception as error:
+        status = _say(f"something unexpected went wrong: {type(error).__name__}: {error}", 1)
+    sys.exit(status or 0)
+
+
+def _usage_fault(error: Exception) -> str:
+    shown = error.format_message() if hasattr(error, "format_message") else str(error)
+    return " ".join(shown.split())
+
+
+def _say(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+
+
+def _description(scenario: Scenario) -> str:
+    return (
+        f"{scenario.name}: valid. {len(scenario.issues)} issues, {len(scenario.uncertain)} uncertain parameters, "
+        f"{scenario.horizon_weeks} weeks, strategies {', '.join(scenario.strategies)}"
+    )
+
+
+@contextmanager
+def _progress_bar(plan: Plan) -> Iterator[Callable[[RunProgress], None]]:
+    """A progress bar on a terminal's standard error; nothing in a pipe."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("playing", total=plan.trials * len(plan.strategies))
+
+        def on_progress(progress: RunProgress) -> None:
+            done = f"{progress.trials_done:,} of {progress.trials_total:,} trials"
+            bar.update(task, completed=progress.trials_done, description=done)
+
+        yield on_progress

@@ -1,0 +1,78 @@
+"""A summary as a table for people: outcomes and measures down, strategies across."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_BAR = 10
+_OUTCOMES = {
+    "agreement_in_talks": "Agreement in talks, no threat",
+    "agreement_under_threat": "Agreement under threat",
+    "agreement_under_sanctions": "Agreement under sanctions",
+    "agreement_after_retreat": "Agreement after a retreat",
+    "sanctions_standing": "No agreement, sanctions standing",
+    "retreat": "No agreement after a retreat",
+    "stalemate": "No agreement, stalemate",
+}
+_EVENTS = {
+    "agreement": "Any agreement",
+    "threat": "Sanctions announced",
+    "sanctions": "Sanctions imposed",
+    "complaint": "WTO complaint filed",
+    "ruling_for_target": "WTO rules for the target",
+    "retaliation": "Target retaliates",
+}
+_MEASURES = {
+    "agreement_week": ("Week of agreement, if any", 1.0, 0),
+    "market_access": ("Market access won, % of the demand, if agreed", 100.0, 0),
+    "sanctions_weeks": ("Weeks of sanctions", 1.0, 0),
+    "export_gain": ("Sender's export gain, bn USD", 1.0, 2),
+    "sender_cost": ("Sender's cost of sanctions, bn USD", 1.0, 2),
+    "target_cost": ("Target's cost of sanctions, bn USD", 1.0, 2),
+    "balance_change": ("Sender's balance, change in bn USD a year", 1.0, 2),
+    "balance_change_share_of_deficit": ("... in % of the sector's deficit", 100.0, 1),
+}
+
+
+def print_summary(console: Console, summary: dict) -> None:
+    """Print the table of a summary, and how to read it."""
+    strategies = summary["strategies"]
+    table = Table(title=summary["scenario"], title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
+    table.add_column("")
+    for strategy in strategies:
+        table.add_column(strategy, justify="right", overflow="fold")
+    _section(table, "How it ends", len(strategies))
+    for key, label in _OUTCOMES.items():
+        table.add_row(label, *(_share(found["outcome"][key]) for found in strategies.values()))
+    _section(table, "What happens on the way", len(strategies))
+    for key, label in _EVENTS.items():
+        table.add_row(label, *(_share(found["events"][key]) for found in strategies.values()))
+    _section(table, "How much: mean (5 % to 95 % of trials)", len(strategies))
+    for key, (label, factor, digits) in _MEASURES.items():
+        if all(key in found["measures"] for found in strategies.values()):
+            table.add_row(label, *(_measure(found["measures"][key], factor, digits) for found in strategies.values()))
+    console.print(table)
+    console.print(f"± is half the 95 % interval of the simulation's own error. {summary['method']}.", style="dim")
+
+
+def _section(table: Table, title: str, columns: int) -> None:
+    table.add_section()
+    table.add_row(Text(title, style="bold"), *([""] * columns))
+
+
+def _share(estimate: dict) -> Text:
+    if estimate["estimate"] is None:
+        return Text("-")
+    share, half = estimate["estimate"], (estimate["high"] - estimate["low"]) / 2.0
+    filled = round(share * _BAR)
+    text = Text(f"{100 * share:5.1f} % ±{100 * half:4.2f} ")
+    text.append("█" * filled + "·" * (_BAR - filled), style="cyan")
+    return text
+
+
+def _measure(measure: dict, factor: float, digits: int) -> str:
+    if measure["mean"]["estimate"] is None:
+        return "-"
+    mean = measure["mean"]["estimate"] * factor
+    low, high = (measure["quantiles"][level] * factor for level in ("0.05", "0.95"))
+    return f"{mean:.{max(digits, 1)}f} ({low:.{digits}f} to {high:.{digits}f})"

@@ -1,0 +1,43 @@
+"""Whether the service is alive, and whether it can take and run jobs."""
+
+import os
+import time
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from api.routes.common import Database, SettingsOf
+from cluster.jobs import last_runner_sign
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """The service's state, and what it lacks."""
+
+    status: str
+    missing: list[str] = []
+
+
+@router.get("/healthz", summary="Alive")
+def healthz() -> Health:
+    """The web process answers."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", summary="Ready", responses={503: {"model": Health}})
+def readyz(engine: Database, settings: SettingsOf, response: Response) -> Health:
+    """The service can take and run jobs: its database answers, its folder can be written, a runner lives."""
+    missing = []
+    try:
+        sign = last_runner_sign(engine)
+        if sign is None or time.time() - sign > settings.lease_seconds:
+            missing.append("no runner is alive")
+    except sa.exc.SQLAlchemyError:
+        missing.append("the jobs database does not answer")
+    if not os.access(settings.jobs_dir, os.W_OK):
+        missing.append("the results folder cannot be written")
+    if missing:
+        response.status_code = 503
+    return Health(status="unavailable" if missing else "ok", missing=missing)

@@ -1,0 +1,212 @@
+"""Jobs: submit, list, watch, cancel, delete."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from sse_starlette import EventSourceResponse, JSONServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from api.catalogue import shipped_scenario
+from api.problems import RESPONSES, Problem, invalid
+from api.routes.common import Database, KnownJob, SettingsOf, job_folder, rfc3339
+from cluster import jobs
+from cluster.jobs import Job
+from cluster.plan import Plan, make_plan
+from cluster.settings import Settings
+from sim.faults import Fault, InvalidInput
+from sim.scenario import scenario_from_document
+
+router = APIRouter(tags=["jobs"], responses=RESPONSES)
+POLL_SECONDS = 0.5
+
+
+class JobRequest(BaseModel):
+    """A run to be made: a scenario, in full or by a shipped one's name, and how it is to be played."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"scenario": "us-japan-autos-1995", "trials": 100_000, "seed": 1, "design": "random"}]
+        },
+    )
+
+    scenario: dict[str, Any] | Annotated[str, Field(max_length=64)]
+    trials: StrictInt = Field(100_000, description="Trials of each strategy.")
+    seed: StrictInt = Field(1, description="From 0 to 2^63 - 1.")
+    design: Literal["random", "latin_hypercube", "sobol"] = "random"
+    strategies: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[], max_length=100, description="All of the scenario's if none are named."
+    )
+
+
+class JobProgress(BaseModel):
+    """How far a job has come."""
+
+    trials_done: int
+    trials_total: int
+
+
+class JobView(BaseModel):
+    """A job as a client sees it."""
+
+    id: str
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    scenario: str
+    trials: int
+    seed: int
+    design: str
+    strategies: list[str]
+    progress: JobProgress
+    error: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class JobPage(BaseModel):
+    """Some jobs, the newest first, and a token for those before them."""
+
+    jobs: list[JobView]
+    next_page_token: str | None
+
+
+def view(job: Job) -> JobView:
+    """A job as a client sees it."""
+    request = json.loads(job.request)
+    return JobView(
+        id=job.id,
+        state=job.state,
+        scenario=job.scenario,
+        trials=request["trials"],
+        seed=request["seed"],
+        design=request["design"],
+        strategies=request["strategies"],
+        progress=JobProgress(trials_done=job.trials_done, trials_total=job.trials_total),
+        error=job.error,
+        created_at=rfc3339(job.created_at) or "",
+        started_at=rfc3339(job.started_at),
+        finished_at=rfc3339(job.finished_at),
+    )
+
+
+@router.post("/jobs", status_code=202, response_model=JobView, summary="Submit a job")
+def submit(
+    request: JobRequest,
+    response: Response,
+    engine: Database,
+    settings: SettingsOf,
+    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+) -> JobView:
+    """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
+    digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    earlier = jobs.by_key(engine, idempotency_key) if idempotency_key else None
+    job = earlier or jobs.submit(engine, _plan(request, settings), key=idempotency_key, request_sha256=digest)
+    if job.request_sha256 != digest:
+        fault = Fault("Idempotency-Key", idempotency_key, "was used before, with another body")
+        raise Problem(422, "the idempotency key belongs to another request", [fault])
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return view(job)
+
+
+@router.get("/jobs", response_model=JobPage, summary="List jobs")
+def list_jobs(
+    engine: Database,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    page_token: Annotated[str | None, Query(max_length=200)] = None,
+) -> JobPage:
+    """Jobs from the newest on, a page at a time."""
+    found = jobs.newest(engine, limit + 1, _before(page_token))
+    shown = found[:limit]
+    return JobPage(
+        jobs=[view(job) for job in shown],
+        next_page_token=_token(shown[-1]) if len(found) > limit else None,
+    )
+
+
+@router.get("/jobs/{job_id}", response_model=JobView, summary="Look at a job")
+def get_job(job: KnownJob) -> JobView:
+    """A job's state and progress, and what went wrong if it failed."""
+    return view(job)
+
+
+@router.post("/jobs/{job_id}/cancel", status_code=202, response_model=JobView, summary="Cancel a job")
+def cancel(job: KnownJob, engine: Database) -> JobView:
+    """Stop a job; what is committed is kept. A job that has ended stays as it is."""
+    return view(jobs.request_cancel(engine, job.id) or job)
+
+
+@router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job")
+def delete(job: KnownJob, engine: Database, settings: SettingsOf) -> None:
+    """Stop a job if it runs, and remove it with its results."""
+    jobs.delete(engine, job.id)
+    shutil.rmtree(job_folder(job, settings), ignore_errors=True)
+
+
+@router.get("/jobs/{job_id}/events", summary="Watch a job", response_class=EventSourceResponse)
+async def events(
+    job: KnownJob, engine: Database, last_event_id: Annotated[str | None, Header(max_length=20)] = None
+) -> EventSourceResponse:
+    """A job's state and progress as server-sent events, until it ends.
+
+    An event's id counts the job's changes, so that a client resumes with `Last-Event-ID` where it was.
+    """
+    seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
+
+    async def changes() -> AsyncIterator[JSONServerSentEvent]:
+        last = seen
+        while True:
+            now = await run_in_threadpool(jobs.get, engine, job.id)
+            if now is None:
+                return
+            if now.change > last:
+                last = now.change
+                yield JSONServerSentEvent(view(now).model_dump(), event=now.state, id=str(now.change))
+            if now.ended:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    return EventSourceResponse(changes())
+
+
+def _plan(request: JobRequest, settings: Settings) -> Plan:
+    try:
+        scenario = (
+            shipped_scenario(request.scenario)
+            if isinstance(request.scenario, str)
+            else scenario_from_document(request.scenario)
+        )
+    except InvalidInput as error:
+        raise invalid(error, "" if isinstance(request.scenario, str) else "scenario") from None
+    plan = make_plan(
+        scenario,
+        trials=request.trials,
+        seed=request.seed,
+        design=request.design,
+        strategies=tuple(request.strategies),
+    )
+    if plan.trials > settings.max_trials:
+        fault = Fault("trials", plan.trials, f"must be at most {settings.max_trials}")
+        raise Problem(422, "the job is too large for this service", [fault])
+    return plan
+
+
+def _token(job: Job) -> str:
+    return base64.urlsafe_b64encode(json.dumps([job.created_at, job.id]).encode()).decode()
+
+
+def _before(token: str | None) -> tuple[float, str] | None:
+    if token is None:
+        return None
+    try:
+        created_at, job_id = json.loads(base64.urlsafe_b64decode(token))
+        return float(created_at), str(job_id)
+    except (ValueError, TypeError):
+        fault = Fault("page_token", token, "must be a next_page_token that this service gave")
+        raise Problem(422, "the page token is not one of this service's", [fault]) from None

@@ -1,0 +1,297 @@
+"""Jobs: what was asked for, where it stands, and who works on it.
+
+The database is the truth about jobs; about results the result folder is. A job is worked under a lease that
+its runner renews; one whose lease has run out is free for the next.
+"""
+
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from importlib import resources
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.exc import IntegrityError
+
+from cluster.plan import Plan, make_plan
+from sim.scenario import scenario_document, scenario_from_document
+
+QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+TRANSITIONS = {
+    QUEUED: (RUNNING, CANCELLED),
+    RUNNING: (RUNNING, SUCCEEDED, FAILED, CANCELLED),
+    SUCCEEDED: (),
+    FAILED: (),
+    CANCELLED: (),
+}
+"""Where a job may go from each state; from running to running when another runner takes it over."""
+
+metadata = sa.MetaData()
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("scenario", sa.String(64), nullable=False),
+    sa.Column("trials_done", sa.BigInteger, nullable=False),
+    sa.Column("trials_total", sa.BigInteger, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", sa.Float, nullable=False, index=True),
+    sa.Column("started_at", sa.Float),
+    sa.Column("finished_at", sa.Float),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("change", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.String(64)),
+    sa.Column("lease_expires", sa.Float),
+    sa.Column("idempotency_key", sa.String(255), unique=True),
+    sa.Column("request_sha256", sa.String(64)),
+)
+runners = sa.Table(
+    "runners",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("seen_at", sa.Float, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the database has it. Times are seconds since 1970; `change` counts what was told of the job."""
+
+    id: str
+    state: str
+    request: str
+    scenario: str
+    trials_done: int
+    trials_total: int
+    error: str | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    cancel_requested: bool
+    change: int
+    lease_owner: str | None
+    lease_expires: float | None
+    idempotency_key: str | None
+    request_sha256: str | None
+
+    @property
+    def plan(self) -> Plan:
+        """The run that the job asks for."""
+        return plan_from_request(json.loads(self.request))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has come to its end, one way or another."""
+        return not TRANSITIONS[self.state]
+
+
+def open_database(url: str) -> sa.Engine:
+    """Connect to the jobs database and bring its tables up to date."""
+    engine = sa.create_engine(url, pool_pre_ping=True)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("cluster") / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        if engine.dialect.name == "sqlite":
+            # Two processes that start at once must not both migrate.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.upgrade(config, "head")
+    return engine
+
+
+def plan_request(plan: Plan) -> dict:
+    """A plan as plain JSON values."""
+    return {
+        "scenario": scenario_document(plan.scenario),
+        "trials": plan.trials,
+        "seed": plan.seed,
+        "design": plan.design,
+        "strategies": list(plan.strategies),
+        "shard_trials": plan.shard_trials,
+    }
+
+
+def plan_from_request(request: dict) -> Plan:
+    """The plan that `plan_request` wrote."""
+    scenario = scenario_from_document(request["scenario"])
+    return make_plan(
+        scenario,
+        trials=request["trials"],
+        seed=request["seed"],
+        design=request["design"],
+        strategies=tuple(request["strategies"]),
+        shard_trials=request["shard_trials"],
+    )
+
+
+def submit(engine: sa.Engine, plan: Plan, *, key: str | None = None, request_sha256: str | None = None) -> Job:
+    """Record a job, or return the one already recorded under the same idempotency key."""
+    row = {
+        "id": uuid.uuid4().hex,
+        "state": QUEUED,
+        "request": json.dumps(plan_request(plan)),
+        "scenario": plan.scenario.name,
+        "trials_done": 0,
+        "trials_total": plan.trials * len(plan.strategies),
+        "created_at": time.time(),
+        "cancel_requested": False,
+        "change": 1,
+        "idempotency_key": key,
+        "request_sha256": request_sha256,
+    }
+    try:
+        with engine.begin() as connection:
+            connection.execute(jobs.insert().values(row))
+    except IntegrityError:
+        earlier = by_key(engine, key) if key else None
+        if earlier is None:
+            raise
+        return earlier
+    found = get(engine, str(row["id"]))
+    if found is None:
+        raise LookupError(f"job {row['id']} is gone")
+    return found
+
+
+def get(engine: sa.Engine, job_id: str) -> Job | None:
+    """A job by its id."""
+    return _one(engine, jobs.select().where(jobs.c.id == job_id))
+
+
+def by_key(engine: sa.Engine, key: str) -> Job | None:
+    """The job recorded under an idempotency key."""
+    return _one(engine, jobs.select().where(jobs.c.idempotency_key == key))
+
+
+def newest(engine: sa.Engine, limit: int, before: tuple[float, str] | None = None) -> list[Job]:
+    """Jobs from the newest on, at most `limit`; `before` is the time and id of the last one already seen."""
+    query = jobs.select().order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(sa.tuple_(jobs.c.created_at, jobs.c.id) < sa.tuple_(*map(sa.literal, before)))
+    with engine.connect() as connection:
+        return [Job(**row._mapping) for row in connection.execute(query)]
+
+
+def request_cancel(engine: sa.Engine, job_id: str) -> Job | None:
+    """Ask for a job's end: at once if nobody works on it yet, else its runner sees it. Returns the job."""
+    now = time.time()
+    with engine.begin() as connection:
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state == QUEUED)
+            .values(state=CANCELLED, finished_at=now, cancel_requested=True, change=jobs.c.change + 1)
+        )
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state == RUNNING, sa.not_(jobs.c.cancel_requested))
+            .values(cancel_requested=True, change=jobs.c.change + 1)
+        )
+    return get(engine, job_id)
+
+
+def delete(engine: sa.Engine, job_id: str) -> bool:
+    """Forget a job; its runner, if it has one, notices and stops. Whether there was one."""
+    with engine.begin() as connection:
+        return connection.execute(jobs.delete().where(jobs.c.id == job_id)).rowcount > 0
+
+
+def claim(engine: sa.Engine, owner: str, lease_seconds: float) -> Job | None:
+    """Take the oldest job that waits, or whose runner has fallen silent, under a lease."""
+    now = time.time()
+    free = sa.or_(jobs.c.state == QUEUED, sa.and_(jobs.c.state == RUNNING, jobs.c.lease_expires < now))
+    oldest = sa.select(jobs.c.id).where(free).order_by(jobs.c.created_at).limit(1).with_for_update(skip_locked=True)
+    taken = (
+        jobs.update()
+        .where(jobs.c.id == oldest.scalar_subquery(), free)
+        .values(
+            state=RUNNING,
+            lease_owner=owner,
+            lease_expires=now + lease_seconds,
+            started_at=sa.func.coalesce(jobs.c.started_at, now),
+            change=jobs.c.change + 1,
+        )
+        .returning(jobs)
+    )
+    with engine.begin() as connection:
+        row = connection.execute(taken).first()
+    return Job(**row._mapping) if row else None
+
+
+def renew(engine: sa.Engine, job_id: str, owner: str, lease_seconds: float, trials_done: int) -> Job | None:
+    """Renew a lease and record progress. None if the job is no longer the owner's."""
+    mine = sa.and_(jobs.c.id == job_id, jobs.c.lease_owner == owner, jobs.c.state == RUNNING)
+    renewed = (
+        jobs.update()
+        .where(mine)
+        .values(
+            lease_expires=time.time() + lease_seconds,
+            change=sa.case((jobs.c.trials_done != trials_done, jobs.c.change + 1), else_=jobs.c.change),
+            trials_done=trials_done,
+        )
+        .returning(jobs)
+    )
+    with engine.begin() as connection:
+        row = connection.execute(renewed).first()
+    return Job(**row._mapping) if row else None
+
+
+def finish(engine: sa.Engine, job_id: str, owner: str, state: str, trials_done: int, error: str | None = None) -> bool:
+    """End a job that is the owner's; whether it was."""
+    if state not in TRANSITIONS[RUNNING] or TRANSITIONS[state]:
+        raise ValueError(f"a job cannot end as {state}")
+    ended = (
+        jobs.update()
+        .where(jobs.c.id == job_id, jobs.c.lease_owner == owner, jobs.c.state == RUNNING)
+        .values(
+            state=state,
+            trials_done=trials_done,
+            error=error,
+            finished_at=time.time(),
+            lease_owner=None,
+            lease_expires=None,
+            change=jobs.c.change + 1,
+        )
+    )
+    with engine.begin() as connection:
+        return connection.execute(ended).rowcount > 0
+
+
+def release(engine: sa.Engine, job_id: str, owner: str) -> None:
+    """Give a job back, so that the next runner need not wait for the lease to run out."""
+    with engine.begin() as connection:
+        connection.execute(
+            jobs.update().where(jobs.c.id == job_id, jobs.c.lease_owner == owner).values(lease_expires=0.0)
+        )
+
+
+def runner_seen(engine: sa.Engine, owner: str) -> None:
+    """Note that a runner is alive, and forget those long silent."""
+    now = time.time()
+    with engine.begin() as connection:
+        connection.execute(runners.delete().where(sa.or_(runners.c.id == owner, runners.c.seen_at < now - 86_400)))
+        connection.execute(runners.insert().values(id=owner, seen_at=now))
+
+
+def last_runner_sign(engine: sa.Engine) -> float | None:
+    """When any runner was last seen alive."""
+    with engine.connect() as connection:
+        return connection.execute(sa.select(sa.func.max(runners.c.seen_at))).scalar()
+
+
+def _one(engine: sa.Engine, query: sa.Select) -> Job | None:
+    with engine.connect() as connection:
+        row = connection.execute(query).first()
+    return Job(**row._mapping) if row else None
+
+
+def _prepare_sqlite(connection: object, _: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
