@@ -1,0 +1,29 @@
+# syntax=docker/dockerfile:1
+# The service by default; `docker run IMAGE ray start ...` makes a Ray node of the same image.
+
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /src
+RUN python -m venv /opt/brink
+COPY constraints.txt pyproject.toml README.md ./
+COPY sim sim
+COPY cluster cluster
+COPY api api
+COPY configs configs
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/brink/bin/pip install --constraint constraints.txt . \
+    && /opt/brink/bin/pip uninstall --yes pip setuptools
+
+FROM python:3.11-slim-bookworm
+RUN useradd --create-home --uid 10001 brink && mkdir /data && chown brink /data
+COPY --from=build /opt/brink /opt/brink
+ENV PATH=/opt/brink/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    BRINK_DATA_DIR=/data \
+    BRINK_ALLOW_REMOTE=true
+USER brink
+WORKDIR /home/brink
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+CMD ["brink", "serve", "--host", "0.0.0.0"]
