@@ -130,7 +130,7 @@ def scenario_from_document(document: object, source: str | None = None, lines: L
         field: checks.text(report, (field,), given.get(field, default), MAX_TITLE)
         for field, default in (("title", name or "-"), ("sender", "sender"), ("target", "target"))
     }
-    sources = _sources(report, given, base, issues)
+    sources = _sources(report, given, base, issues, strategies)
     report.raise_faults()
     return Scenario(
         name=name or "",
@@ -351,12 +351,16 @@ def _correlations(
 
 
 def _sources(
-    report: Report, given: dict, base: Mapping[str, Distribution], issues: tuple[Issue, ...]
+    report: Report,
+    given: dict,
+    base: Mapping[str, Distribution],
+    issues: tuple[Issue, ...],
+    strategies: Mapping[str, Mapping[str, Distribution]],
 ) -> dict[str, str]:
     body = checks.mapping(report, ("sources",), given.get("sources") or {}, "texts by field")
     known = [*base, *_FIELDS, *(f"issues.{issue.name}" for issue in issues), *(issue.name for issue in issues)]
     known += [f"issues.{issue.name}.weight" for issue in issues]
-    known += [f"strategies.{strategy}" for strategy in given.get("strategies") or {} if isinstance(strategy, str)]
+    known += [f"strategies.{strategy}" for strategy in strategies]
     checks.known_keys(report, ("sources",), body, known)
     sources = {}
     for key, value in body.items():

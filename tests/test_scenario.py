@@ -1,0 +1,213 @@
+"""Scenario files: what is read, and every fault that is found."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.distributions import Fixed, Pert
+from sim.faults import InvalidInput
+from sim.parameters import PARAMETERS, parameter
+from sim.scenario import read_scenario, scenario_document, scenario_from_document, scenario_hash
+from tests.examples import changed, document, every_mechanism, issue
+
+TEXT = """\
+schema: 1
+name: example
+as_of: 1995-04-13
+sessions:
+  first: [mid, senior]
+  cycle: [technical, none]
+horizon_weeks: 6
+issues:
+  dealers: {weight: 1, gap: 0.5, sender_concession: 1e-2, target_concession: {pert: [0, 0.1, 0.2]}}
+strategies:
+  first:
+  second: {issues.dealers.gap: 0.25, threat_probability: 0.5}
+"""
+
+
+def faults_of(text_or_document: object) -> list[str]:
+    with pytest.raises(InvalidInput) as caught:
+        if isinstance(text_or_document, str):
+            read_scenario(text_or_document, "a.yaml")
+        else:
+            scenario_from_document(text_or_document)
+    shown = str(caught.value).splitlines()
+    assert len(shown) == len(caught.value.faults)
+    return shown
+
+
+def test_a_file_is_read_with_its_defaults():
+    found = read_scenario(TEXT, "a.yaml")
+    assert found.base["issues.dealers.target_concession"] == Pert(0, 0.1, 0.2)
+    assert found.base["issues.dealers.sender_concession"] == Fixed(0.01)
+    assert found.session_calendar() == ("mid", "senior", "technical", "none", "technical", "none")
+    assert found.as_of == "1995-04-13"
+    assert found.parameters("second")["issues.dealers.gap"] == Fixed(0.25)
+    assert found.uncertain == ("issues.dealers.target_concession",)
+    assert all(found.base[known.name] == Fixed(known.default) for known in PARAMETERS)
+
+
+def test_without_strategies_there_is_the_base():
+    assert dict(scenario_from_document(document()).strategies) == {"base": {}}
+
+
+def test_a_scenario_survives_its_own_document():
+    full = scenario_from_document(
+        changed(
+            every_mechanism(),
+            correlations=[{"between": ["credibility", "follow_through"], "spearman": 0.4}],
+            strategies={"talk": {"threat_probability": 0}, "short": {"sanctioned_trade": {"uniform": [0, 1]}}},
+        )
+    )
+    again = scenario_from_document(json.loads(json.dumps(scenario_document(full))))
+    assert again == full
+    assert scenario_hash(again) == scenario_hash(full)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "says"),
+    [
+        ("weight: 1", "weight: 0.9", 8, "issues", "sum to 1"),
+        ("schema: 1", "schema: 2", 1, "schema", "must be 1"),
+        ("name: example", "name: a b", 2, "name", "letters, digits and '-'"),
+        ("1995-04-13", "1995-13-04", 3, "as_of", "date"),
+        ("[mid, senior]", "[mid, major]", 5, "sessions.first[1]", "none, technical, mid, senior"),
+        ("horizon_weeks: 6", "horizon_weeks: 521", 7, "horizon_weeks", "1 to 520"),
+        ("gap: 0.5", "gap: 0", 9, "issues.dealers.gap", "(0, 1]"),
+        ("gap: 0.5", "gap: .nan", 9, "issues.dealers.gap", "finite"),
+        ("gap: 0.5", "gap: true", 9, "issues.dealers.gap", "number"),
+        ("gap: 0.5", "gap: {normal: {mean: 0.5, sd: 0.1}}", 9, "issues.dealers.gap", "truncate"),
+        ("gap: 0.5", "gap: {uniform: [0.5, 1.5]}", 9, "issues.dealers.gap", "from 0.5 to 1.5"),
+        ("gap: 0.5, ", "", 9, "issues.dealers.gap", "required"),
+        ("[0, 0.1, 0.2]", "[0, 0.3, 0.2]", 9, "issues.dealers.target_concession.pert", "low <= mode <= high"),
+        ("pert: [", "perrt: [", 9, "issues.dealers.target_concession.perrt", "did you mean pert"),
+        ("horizon_weeks", "horizon_week", 7, "horizon_week", "did you mean horizon_weeks"),
+        ("issues.dealers.gap", "issues.dealer.gap", 12, "strategies.second.issues.dealer.gap", "did you mean"),
+        ("threat_probability: 0.5", "threat_probability: 1.5", 12, "strategies.second.threat_probability", "[0, 1]"),
+        ("  second:", "  first:", 12, "strategies.first", "more than once"),
+        ("0.1, 0.2]}", "0.1, 0.2]", 10, "", "not valid YAML"),
+        ("gap: 0.5", "gap: &a 0.5, x: *a", 9, "", "aliases"),
+        ("gap: 0.5", "gap: !!python/name:os.system 1", 9, "issues.dealers.gap", "tag"),
+    ],
+)
+def test_a_fault_is_found_with_its_line_and_field(old, new, line, field, says):
+    place = f"a.yaml:{line}:{field}" if field else f"a.yaml:{line}"
+    assert any(shown.startswith(f"{place}:") and says in shown for shown in faults_of(TEXT.replace(old, new, 1)))
+
+
+def test_all_faults_are_reported_at_once():
+    text = TEXT.replace("weight: 1", "weight: 2").replace("gap: 0.5", "gap: -1").replace("cycle", "cicle")
+    assert {"sessions.cicle", "issues.dealers.weight", "issues.dealers.gap"} <= {
+        shown.split(":")[2] for shown in faults_of(text)
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\t", "- 1", "x", "a: [" * 50, "{" * 5000, "a: " + "b" * 2_000_000, "\x00", "a: \ud800", "? [1]: 2"]
+)
+def test_what_is_no_scenario_is_refused(text):
+    faults_of(text)
+
+
+@pytest.mark.parametrize(
+    "given_distribution",
+    [
+        {"uniform": [1, 0]},
+        {"uniform": [0, 0]},
+        {"uniform": [0]},
+        {"uniform": {"low": 0}},
+        {"loguniform": [0, 1]},
+        {"normal": {"mean": 0.5, "sd": 0, "low": 0, "high": 1}},
+        {"normal": {"mean": 0.5, "p05": 0.1, "low": 0, "high": 1}},
+        {"normal": {"mean": -90, "sd": 1, "low": 0, "high": 1}},
+        {"lognormal": {"median": -1, "sigma": 1, "high": 1}},
+        {"beta": {"alpha": 0, "beta": 1}},
+        {"discrete": {"values": [0, 1], "weights": [0.5, 0.6]}},
+        {"discrete": {"values": [0, 1], "weights": [1.5, -0.5]}},
+        {"discrete": {"values": [], "weights": []}},
+        {"quantiles": {0: 0, 0.5: 0.6, 0.9: 1}},
+        {"quantiles": {0: 0, 0.5: 0.6, 1: 0.5}},
+        {"mixture": {"of": [{"mixture": {"of": [0.5], "weights": [1]}}], "weights": [1]}},
+        {"mixture": {"of": [0.1, 0.2], "weights": [1]}},
+        {"uniform": [0, 1], "beta": {"alpha": 1, "beta": 1}},
+        "0.5",
+        None,
+        [0.5],
+        float("inf"),
+        10**400,
+    ],
+)
+def test_a_distribution_that_is_none_is_refused(given_distribution):
+    assert all(
+        shown.startswith("parameters.target_win") or "required" in shown
+        for shown in faults_of(document(parameters={"target_win": given_distribution}))
+    )
+
+
+@pytest.mark.parametrize(
+    ("correlations", "says"),
+    [
+        ([{"between": ["gap", "target_win"], "spearman": 0.1}], "not known"),
+        ([{"between": ["target_win", "target_win"], "spearman": 0.1}], "different"),
+        ([{"between": ["target_win", "credibility"], "spearman": 1.1}], "[-1, 1]"),
+        ([{"between": ["target_win", "tariff_rate"], "spearman": 0.1}], "fixed"),
+        ([{"between": ["target_win", "credibility"], "spearman": 0.1}] * 2, "more than once"),
+        (
+            [
+                {"between": ["target_win", "credibility"], "spearman": 0.9},
+                {"between": ["credibility", "follow_through"], "spearman": 0.9},
+                {"between": ["target_win", "follow_through"], "spearman": -0.9},
+            ],
+            "no correlation matrix",
+        ),
+    ],
+)
+def test_correlations_that_cannot_be_are_refused(correlations, says):
+    uncertain = {name: {"uniform": [0, 1]} for name in ("target_win", "credibility", "follow_through")}
+    shown = faults_of(document(parameters=uncertain, correlations=correlations))
+    assert any(says in line for line in shown)
+
+
+@pytest.mark.parametrize("known", PARAMETERS, ids=lambda p: p.name)
+def test_each_domain_is_enforced(known):
+    for value in (known.domain.low - 0.5, known.domain.high + 0.5 if known.domain.high < 1e9 else None):
+        if value is not None:
+            assert any(known.name in shown for shown in faults_of(document(parameters={known.name: value})))
+    assert parameter(known.name) is known
+
+
+def test_a_window_is_a_whole_number_of_weeks():
+    faults_of(document(parameters={"deadline_window": 1.5}))
+    faults_of(document(parameters={"deadline_window": {"uniform": [1, 3]}}))
+    scenario_from_document(
+        document(parameters={"deadline_window": {"discrete": {"values": [1, 2], "weights": [1, 0]}}})
+    )
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(field=st.sampled_from(sorted(document()) + ["correlations", "strategies", "sources", "sessions"]), value=_json)
+@settings(max_examples=300, deadline=None)
+def test_no_value_of_any_field_breaks_the_reader(field, value):
+    try:
+        scenario_from_document(document(**{field: value} if field != "issues" else {}) | {field: value})
+    except InvalidInput as error:
+        assert all("\n" not in str(fault) for fault in error.faults)
+
+
+@given(value=_json)
+@settings(max_examples=200, deadline=None)
+def test_no_value_of_an_issues_field_breaks_the_reader(value):
+    for field in issue():
+        try:
+            scenario_from_document(document(issues={"access": issue() | {field: value}}))
+        except InvalidInput as error:
+            assert error.faults
