@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
-from sim.scenario import Scenario
 
 from sim.outcomes import OUTCOMES, RULINGS, STAGES
+from sim.scenario import Scenario
 
 BATCH = 16_384
 
@@ -443,7 +443,7 @@ def _read(
     balance = np.where(state == SANCTIONS, standing, 0.0)
 
     finding = np.where(disputes.for_target, RULINGS.index("for_target"), RULINGS.index("for_sender"))
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "outcome": outcome.astype(np.int8),
         "agreement_week": disputes.agreement_week.astype(np.int16),
         "threat_week": disputes.threat_week.astype(np.int16),

@@ -57,7 +57,7 @@ def lay_out_threat(points: Points, seed: int, first: int, count: int) -> Threat:
     follow_through = np.asarray(points["follow_through"], np.float64)
     extended = (1.0 - follow_through) * points["extension_probability"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        extensions = np.floor(clock("extensions") / -np.log(extended))
+        extensions = np.floor(clock("extensions") / np.abs(np.log(extended)))
         carried_out = chance("follow-through") < follow_through / (1.0 - extended)
     extensions = np.minimum(extensions, NEVER).astype(np.int64)
     extension_weeks = np.broadcast_to(whole_weeks(points["extension_weeks"]), (count,))
