@@ -4,21 +4,18 @@ Every uncertain parameter has a stream of uniform numbers of its own, named afte
 parameter, or overriding it in a strategy, leaves the others' values where they were.
 """
 
-from functools import lru_cache
-
 import numpy as np
 from scipy import special
-from scipy.stats import qmc
 
 from sim.correlations import correlation_factor
 from sim.distributions import Fixed
 from sim.faults import Fault, InvalidInput
 from sim.scenario import Scenario
-from sim.streams import purpose_key, uniform, words
+from sim.sobol import MAX_POINTS, sobol_order, sobol_uniform
+from sim.streams import uniform, words
 from sim.tables import draw
 
 DESIGNS = ("random", "latin_hypercube", "sobol")
-MAX_SOBOL_TRIALS = 2**32
 Points = dict[str, np.ndarray | float]
 """A value for each parameter of a scenario: a float where it is fixed, else float64, shape (count,)."""
 
@@ -36,10 +33,12 @@ def draw_points(
     uncertain = [name for name, given in distributions.items() if not isinstance(given, Fixed)]
     linked, factor = correlation_factor(scenario.correlations, tuple(scenario.base))
 
+    order = sobol_order(seed, first, count) if design == "sobol" else None
+
     def cell(name: str) -> np.ndarray:
         purpose = f"parameter/{name}"
-        if design == "sobol":
-            return _sobol(seed, purpose, _dimension(scenario, name), first, count)
+        if order is not None:
+            return sobol_uniform(seed, purpose, _dimension(scenario, name), order)
         if design == "latin_hypercube" and trials is not None:
             return _latin_hypercube(seed, purpose, first, count, trials)
         return uniform(seed, purpose, first, count)
@@ -58,8 +57,8 @@ def check_design(design: object, stop: int, trials: int | None) -> None:
     """Raise `InvalidInput` unless `design` is known and can hold the trials before `stop`."""
     if design not in DESIGNS:
         raise InvalidInput((Fault("design", design, f"must be one of {', '.join(DESIGNS)}"),))
-    if design == "sobol" and stop > MAX_SOBOL_TRIALS:
-        raise InvalidInput((Fault("trials", stop, f"must be at most {MAX_SOBOL_TRIALS} in a sobol design"),))
+    if design == "sobol" and stop > MAX_POINTS:
+        raise InvalidInput((Fault("trials", stop, f"must be at most {MAX_POINTS} in a sobol design"),))
     if design == "latin_hypercube" and (trials is None or stop > trials):
         raise InvalidInput(
             (Fault("trials", trials, f"must be given, and at least {stop}, in a latin_hypercube design"),)
@@ -130,71 +129,3 @@ def _dimension(scenario: Scenario, name: str) -> int:
     if name in uncertain:
         return uncertain.index(name)
     return len(uncertain) + list(scenario.base).index(name)
-
-
-_SOBOL_BITS = 32
-_SOBOL_LOW = 12
-
-
-def _sobol(seed: int, purpose: str, dimension: int, first: int, count: int) -> np.ndarray:
-    """Points `first` to `first + count` of one dimension of a scrambled Sobol sequence, in (0, 1).
-
-    In Gray code order a point is the exclusive or of direction numbers, hence of the point of its index's
-    high bits and the point of its low bits.
-    """
-    low_size = 1 << _SOBOL_LOW
-    low = _sobol_low(dimension)
-    points = np.empty(count, np.uint32)
-    done = 0
-    while done < count:
-        high, start = divmod(first + done, low_size)
-        taken = min(count - done, low_size - start)
-        points[done : done + taken] = low[start : start + taken] ^ _sobol_point(dimension, high * low_size)
-        done += taken
-    key = purpose_key(f"sobol/{purpose}/{seed}")
-    points = _owen_scrambled(points, key & 0xFFFF_FFFF, key >> 32)
-    return (points + 0.5) * 2.0**-32
-
-
-@lru_cache(maxsize=4096)
-def _directions(dimension: int) -> tuple[int, ...]:
-    """Direction numbers of one dimension (Joe & Kuo 2008), as SciPy has them; it gives them no public name."""
-    return tuple(int(v) for v in qmc.Sobol(dimension + 1, scramble=False, bits=_SOBOL_BITS)._sv[dimension])  # type: ignore[attr-defined]
-
-
-def _sobol_point(dimension: int, index: int) -> np.uint32:
-    gray = index ^ (index >> 1)
-    point = 0
-    for bit, direction in enumerate(_directions(dimension)):
-        if gray >> bit & 1:
-            point ^= direction
-    return np.uint32(point)
-
-
-@lru_cache(maxsize=512)
-def _sobol_low(dimension: int) -> np.ndarray:
-    return np.array([_sobol_point(dimension, index) for index in range(1 << _SOBOL_LOW)], np.uint32)
-
-
-def _owen_scrambled(points: np.ndarray, seed: int, shift: int) -> np.ndarray:
-    """A nested uniform (Owen) scrambling by hash, after Laine & Karras 2011 and Burley 2020.
-
-    On reversed bits each step lets a bit depend on the bits below it alone, which makes the whole a nested
-    permutation of the unit interval's binary digits. uint32 in, uint32 out.
-    """
-    x = _reversed_bits(points)
-    x ^= x * np.uint32(0x3D20ADEA)
-    x += np.uint32(seed)
-    x *= np.uint32((seed >> 16) | 1)
-    x ^= x * np.uint32(0x05526C56)
-    x ^= x * np.uint32(0x53A22864)
-    x ^= np.uint32(shift)
-    return _reversed_bits(x)
-
-
-def _reversed_bits(x: np.ndarray) -> np.ndarray:
-    x = x.byteswap()
-    for shift, mask in ((4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
-        half = np.uint32(mask)
-        x = ((x >> np.uint32(shift)) & half) | ((x & half) << np.uint32(shift))
-    return x

@@ -5,9 +5,10 @@ import pytest
 from scipy import stats
 from scipy.stats import qmc
 
-from sim.designs import DESIGNS, _permuted, _reversed_bits, _sobol_point, draw_points
+from sim.designs import DESIGNS, _permuted, draw_points
 from sim.faults import InvalidInput
 from sim.scenario import Scenario, scenario_from_document
+from sim.sobol import _reversed_bits, _scrambled, sobol_uniform
 from sim.streams import _blocks, check_seed, purpose_key, uniform, words
 from tests.examples import changed, document, every_mechanism
 
@@ -83,9 +84,25 @@ def test_the_permutation_is_one_and_pairs_nothing():
         assert abs(stats.spearmanr(x, y).statistic) < 5 / np.sqrt(n)
 
 
-def test_sobol_points_before_scrambling_are_scipys():
-    ours = np.array([[_sobol_point(d, k) for d in range(30)] for k in range(256)]) / 2.0**32
-    np.testing.assert_array_equal(ours, qmc.Sobol(30, scramble=False, bits=32).random(256))
+def test_sobol_points_before_scrambling_are_scipys(monkeypatch):
+    """SciPy takes the points in the order of the Gray code of their number."""
+    monkeypatch.setattr("sim.sobol._scrambled", lambda digits, purpose: digits)
+    number = np.concatenate([np.arange(1, 300), [2**11, 2**20 + 77, 2**22 + 2**11 + 5]]).astype(np.uint32)
+    sequence = qmc.Sobol(30, scramble=False, bits=32)
+    theirs = [sequence.reset().fast_forward(int(n)).random(1)[0] for n in number]
+    gray = number ^ (number >> np.uint32(1))
+    ours = np.stack([sobol_uniform(0, "any", dimension, gray) for dimension in range(30)], axis=1)
+    np.testing.assert_array_equal(ours - 2.0**-33, theirs)
+
+
+def test_scrambling_is_a_nested_permutation():
+    """Numbers with the same leading digits still share leading digits, and no two become one."""
+    digits = (np.arange(4096, dtype=np.uint32) << np.uint32(20)) | np.uint32(12345)
+    scrambled = _scrambled(digits, "any")
+    assert np.unique(scrambled).size == 4096
+    for kept in (1, 4, 9):
+        before, after = (digits >> np.uint32(32 - kept)), (scrambled >> np.uint32(32 - kept))
+        assert len({*zip(before.tolist(), after.tolist(), strict=True)}) == 2**kept
 
 
 def test_sobol_points_stay_a_net_when_scrambled():

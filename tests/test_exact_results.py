@@ -504,7 +504,7 @@ def test_deadline_effect(side: str, window: int, extend: float, p: float, multip
         "deadline_window": window,
         "deadline_multiplier": 90.0,
     }
-    check_hazards(p, multipliers, parameters, side=side)
+    check_hazards(p, multipliers, parameters, side=side, trials=1_500_000)
 
 
 def test_quota_aversion() -> None:

@@ -1,0 +1,71 @@
+"""Scrambled Sobol points, addressed by trial: each dimension and each point can be had alone.
+
+Both the points and the order in which they come are scrambled by a nested uniform permutation of binary digits
+(Owen 1995; shuffled as in Burley 2020, "Practical hash-based Owen scrambling"). Every aligned run of 2^k points
+stays a net, and two seeds share neither points nor their order.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.stats import qmc
+
+from sim.streams import purpose_key
+
+BITS = 32
+MAX_POINTS = 2**BITS
+_CHUNKS = ((0, 11), (11, 11), (22, 10))
+"""An index's bits by chunks (first bit, bits), each with a table of the points of its own bits."""
+
+
+def sobol_order(seed: int, first: int, count: int) -> np.ndarray:
+    """Which point of the sequence each of the trials `first` to `first + count` takes: uint32, shape (count,)."""
+    trials = np.arange(first, first + count, dtype=np.uint64).astype(np.uint32)
+    return _scrambled(trials, f"sobol/order/{seed}")
+
+
+def sobol_uniform(seed: int, purpose: str, dimension: int, order: np.ndarray) -> np.ndarray:
+    """The given points of one dimension, scrambled for a seed and a purpose: float64 in (0, 1), shape (count,)."""
+    points = np.zeros(order.shape, np.uint32)
+    for (start, bits), table in zip(_CHUNKS, _tables(dimension), strict=True):
+        points ^= table.take((order >> np.uint32(start)) & np.uint32((1 << bits) - 1))
+    return (_scrambled(points, f"sobol/{purpose}/{seed}") + 0.5) * 2.0**-BITS
+
+
+@lru_cache(maxsize=512)
+def _tables(dimension: int) -> tuple[np.ndarray, ...]:
+    """For each chunk of an index's bits, the exclusive or of their direction numbers (Joe & Kuo 2008)."""
+    # SciPy has the direction numbers, but gives them no public name.
+    directions = qmc.Sobol(dimension + 1, scramble=False, bits=BITS)._sv[dimension]  # type: ignore[attr-defined]
+    tables = []
+    for start, bits in _CHUNKS:
+        table = np.zeros(1, np.uint32)
+        for direction in directions[start : start + bits].astype(np.uint32):
+            table = np.concatenate([table, table ^ direction])
+        tables.append(table)
+    return tuple(tables)
+
+
+def _scrambled(digits: np.ndarray, purpose: str) -> np.ndarray:
+    """A nested uniform permutation of binary digits by hash (Laine & Karras 2011); uint32 in, uint32 out.
+
+    On reversed bits each step lets a bit depend on the bits below it alone, so that in the right order each
+    digit is flipped or not by a hash of the digits before it.
+    """
+    key = purpose_key(purpose)
+    x = _reversed_bits(digits)
+    x ^= x * np.uint32(0x3D20ADEA)
+    x += np.uint32(key & 0xFFFF_FFFF)
+    x *= np.uint32((key >> 16) & 0xFFFF | 1)
+    x ^= x * np.uint32(0x05526C56)
+    x ^= x * np.uint32(0x53A22864)
+    x ^= np.uint32(key >> 32)
+    return _reversed_bits(x)
+
+
+def _reversed_bits(x: np.ndarray) -> np.ndarray:
+    x = x.byteswap()
+    for shift, mask in ((4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+        half = np.uint32(mask)
+        x = ((x >> np.uint32(shift)) & half) | ((x & half) << np.uint32(shift))
+    return x
