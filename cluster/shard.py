@@ -2,6 +2,7 @@
 
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -10,26 +11,32 @@ from cluster.store import ShardResult, describe, file_metadata, new_file, shard_
 from cluster.tables import table_columns, table_schema, to_table
 from sim.estimates import NO_TRIALS, merge, tally
 from sim.kernel import simulate
+from sim.scenario import Scenario
 
 ROW_GROUP = 65_536
 """Trials simulated and written at a time, which bounds a worker's memory whatever the shard's size."""
 
 
+def writer_options(scenario: Scenario) -> dict[str, Any]:
+    """How a scenario's columns are encoded, as `benchmarks/parquet.py` found best.
+
+    Drawn floats do not repeat and hardly compress: dictionaries and compression would cost time for nothing.
+    """
+    columns = table_columns(scenario)
+    repeating = [column.name for column in columns if column.kind in ("int16", "category", "bool")]
+    return {
+        "use_dictionary": repeating,
+        "compression": {column.name: "zstd" if column.name in repeating else "none" for column in columns},
+    }
+
+
 def run_shard(plan: Plan, shard: Shard, folder: Path) -> ShardResult:
     """Play a shard's trials and commit them. Doing it again gives the same file, byte for byte."""
     schema = table_schema(plan.scenario, file_metadata(plan, shard))
-    # Drawn floats do not repeat and do not compress: dictionaries and compression would cost time for nothing.
-    repeating = [column.name for column in table_columns(plan.scenario) if column.kind in ("int16", "category", "bool")]
     tallies = []
     with (
         new_file(folder, shard_path(shard)) as draft,
-        pq.ParquetWriter(
-            draft,
-            schema,
-            use_dictionary=repeating,
-            compression={name: "zstd" if name in repeating else "none" for name in schema.names},
-            write_statistics=True,
-        ) as writer,
+        pq.ParquetWriter(draft, schema, **writer_options(plan.scenario)) as writer,
     ):
         for first in range(shard.first, shard.first + shard.count, ROW_GROUP):
             count = min(ROW_GROUP, shard.first + shard.count - first)

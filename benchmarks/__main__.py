@@ -1,0 +1,27 @@
+"""``python -m benchmarks``: ratios of speed, each taken in one run on this machine."""
+
+import os
+
+from api.catalogue import shipped_scenario
+from benchmarks import kernel, parquet
+from sim.scenario import scenario_from_document
+from tests.examples import every_mechanism
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def main() -> None:
+    """Print the benchmarks' tables."""
+    scenarios = {
+        "every mechanism": scenario_from_document(every_mechanism()),
+        "us-japan-autos-1995": shipped_scenario("us-japan-autos-1995"),
+    }
+    print(f"{'Trials a second, one core':28} {'kernel':>11} {'plain':>11}   ratio (range of {kernel.ROUNDS} rounds)")
+    for name, scenario in scenarios.items():
+        print(kernel.report(name, scenario), flush=True)
+    print("\nParquet, us-japan-autos-1995")
+    for line in parquet.report(scenarios["us-japan-autos-1995"]):
+        print(line)
+
+
+main()
