@@ -5,6 +5,8 @@ else: the content of a shard does not depend on it.
 """
 
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,11 @@ from sim.faults import Fault, InvalidInput
 ENGINES = ("auto", "inline", "ray")
 RAY_START_SECONDS = 8.0
 """What a Ray of one's own costs before its first task runs."""
+REACH_SECONDS = 5.0
 LOST_WORKER_RETRIES = 5
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Unless this is 0 when Ray is imported, Ray takes a loopback address for one of the machine's others."""
 _IN_FLIGHT = 2
 """Shards in flight for each core: one that runs and one that waits."""
 
@@ -70,6 +76,8 @@ def play_on_ray(
     and nodes. If a shard fails for good, no new ones are begun, those in flight are finished, and
     `ShardFailed` is raised.
     """
+    if address is None or _host_and_port(address)[0] in _LOOPBACK:
+        os.environ.setdefault(_LOOPBACK_SETTING, "0")
     import ray
 
     joined = ray.is_initialized()
@@ -138,6 +146,8 @@ def _connect(address: str | None, workers: int | None) -> None:
 
     environment: dict[str, Any] = {"env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    if address is not None:
+        _check_reachable(address)
     try:
         if address is None:
             ray.init(
@@ -153,8 +163,28 @@ def _connect(address: str | None, workers: int | None) -> None:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         if address is None:
             raise EngineFailed(f"Ray could not be started: {_first_line(error)}") from error
-        fault = Fault("ray_address", address, f"must be the address of a running Ray: {_first_line(error)}")
-        raise InvalidInput((fault,)) from error
+        raise _no_ray(address, error) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `InvalidInput` if nothing listens at an address that names a host and a port; Ray would try for minutes."""
+    host, port = _host_and_port(address)
+    if not host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_ray(address, error) from error
+
+
+def _host_and_port(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    return host, port
+
+
+def _no_ray(address: str, error: Exception) -> InvalidInput:
+    fault = Fault("ray_address", address, f"must be auto or the address of a running Ray: {_first_line(error)}")
+    return InvalidInput((fault,))
 
 
 def _first_line(error: BaseException) -> str:

@@ -84,7 +84,8 @@ def moments(numbers: np.ndarray) -> Moments:
     """The moments of some numbers, reckoned in float64."""
     if not numbers.size:
         return NO_NUMBERS
-    mean = float(numbers.mean(dtype=np.float64))
+    numbers = numbers.astype(np.float64)
+    mean = float(numbers.mean())
     deviation = numbers - mean
     return Moments(numbers.size, mean, float(np.square(deviation).sum()), float(numbers.min()), float(numbers.max()))
 

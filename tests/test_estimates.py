@@ -1,0 +1,82 @@
+"""Estimates and their errors, and tallies that merge."""
+
+import itertools
+from functools import reduce
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sim.estimates import MEASURES, NO_TRIALS, mean, merge, moments, outcome_estimates, proportion, tally
+from sim.kernel import simulate
+from sim.scenario import scenario_from_document
+from tests.examples import litigious
+
+TABLE = simulate(scenario_from_document(litigious()), "base", seed=3, first=0, count=10_000)
+
+
+def cut(bounds: list[int]) -> list[dict[str, np.ndarray]]:
+    return [{name: values[start:stop] for name, values in TABLE.items()} for start, stop in itertools.pairwise(bounds)]
+
+
+@pytest.mark.parametrize("bounds", [[0, 10_000], [0, 1, 10_000], [0, 1, 2, 3, 5000, 5000, 10_000]])
+def test_tallies_of_parts_are_that_of_the_whole(bounds):
+    merged = reduce(merge, map(tally, cut(bounds)), NO_TRIALS)
+    whole = tally(TABLE)
+    assert (merged.trials, merged.outcomes, merged.events) == (whole.trials, whole.outcomes, whole.events)
+    for name in MEASURES:
+        a, b = merged.measures[name], whole.measures[name]
+        assert (a.count, a.least, a.greatest) == (b.count, b.least, b.greatest)
+        assert a.mean == pytest.approx(b.mean, rel=1e-12)
+        assert a.m2 == pytest.approx(b.m2, rel=1e-9)
+
+
+def test_a_tally_counts_what_the_columns_say():
+    whole = tally(TABLE)
+    assert sum(whole.outcomes.values()) == whole.trials == 10_000
+    assert whole.outcomes["sanctions_standing"] == np.count_nonzero(TABLE["outcome"] == 4)
+    assert whole.events["agreement"] == np.count_nonzero(TABLE["agreement_week"] > 0)
+    access = TABLE["market_access"][~np.isnan(TABLE["market_access"])].astype(np.float64)
+    assert whole.measures["market_access"].count == access.size == whole.events["agreement"]
+    assert whole.measures["market_access"].mean == pytest.approx(access.mean())
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (1, 10), (5, 10), (10, 10), (17, 100_000)])
+def test_the_interval_is_wilsons(successes, trials):
+    found = proportion(successes, trials)
+    interval = stats.binomtest(successes, trials).proportion_ci(method="wilson")
+    assert found["low"] == pytest.approx(interval.low, abs=1e-12)
+    assert found["high"] == pytest.approx(interval.high, abs=1e-12)
+    assert found["estimate"] == successes / trials
+
+
+def test_means_have_their_standard_error():
+    numbers = np.random.default_rng(1).lognormal(size=5000)
+    found = mean(moments(numbers))
+    assert found["estimate"] == pytest.approx(numbers.mean())
+    assert found["standard_error"] == pytest.approx(stats.sem(numbers))
+    low, high = stats.norm.interval(0.95, numbers.mean(), stats.sem(numbers))
+    assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_of_nothing_nothing_is_said():
+    assert proportion(0, 0)["estimate"] is None
+    assert mean(moments(np.empty(0)))["estimate"] is None
+    assert mean(moments(np.array([2.0]))) == {"estimate": 2.0, "standard_error": None, "low": None, "high": None}
+    assert outcome_estimates(NO_TRIALS)["stalemate"]["estimate"] is None
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """Of 2,000 intervals 95 % should hold it; 5 standard errors are 2.4 points."""
+    example = scenario_from_document(litigious())
+    truth = simulate(example, "base", seed=77, first=10**9, count=1_000_000)
+    probability = np.mean(truth["agreement_week"] > 0)
+    cost = truth["target_cost"].mean(dtype=float)
+    table = simulate(example, "base", seed=78, first=0, count=2000 * 200)
+    held = np.zeros(2)
+    for start in range(0, 2000 * 200, 200):
+        agreed = int(np.count_nonzero(table["agreement_week"][start : start + 200] > 0))
+        share = proportion(agreed, 200)
+        average = mean(moments(table["target_cost"][start : start + 200].astype(float)))
+        held += (share["low"] <= probability <= share["high"], average["low"] <= cost <= average["high"])
+    assert np.all(np.abs(held / 2000 - 0.95) < 0.024)
