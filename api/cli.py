@@ -38,6 +38,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"must be a whole number (found {text!r})") from None
+
+
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A scenario's file, or a shipped one's name.")
 ]
@@ -46,8 +54,13 @@ ScenarioArgument = Annotated[
 @app.command("run")
 def run_command(
     scenario: ScenarioArgument,
-    trials: Annotated[int, typer.Option(help="Trials of each strategy.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="A whole number from 0 to 2^63 - 1; the same seed, the same trials.")] = 1,
+    trials: Annotated[int, typer.Option(parser=_whole_number, metavar="N", help="Trials of each strategy.")] = 100_000,
+    seed: Annotated[
+        int,
+        typer.Option(
+            parser=_whole_number, metavar="N", help="A whole number from 0 to 2^63 - 1; the same seed, the same trials."
+        ),
+    ] = 1,
     out: Annotated[
         Path | None, typer.Option(help="The result folder.", show_default="runs/<scenario>-<trials>-<seed>")
     ] = None,
@@ -62,8 +75,12 @@ def run_command(
         typer.Option(help="inline: this process alone; ray: Ray workers; auto: Ray where it pays."),
     ] = "auto",
     ray_address: Annotated[str | None, typer.Option(help="Join the Ray that runs there.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Cores to use at most.", show_default="all")] = None,
-    shard_trials: Annotated[int | None, typer.Option(help="Trials in a file.", show_default="100000")] = None,
+    workers: Annotated[
+        int | None, typer.Option(parser=_whole_number, metavar="N", help="Cores to use at most.", show_default="all")
+    ] = None,
+    shard_trials: Annotated[
+        int | None, typer.Option(parser=_whole_number, metavar="N", help="Trials in a file.", show_default="100000")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")] = False,
 ) -> None:
     """Run a scenario here and now, and print the answer.

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import signal
 import subprocess
 import sys
 import threading
@@ -29,6 +30,9 @@ def serve_http(host: str, port: int) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     ending = threading.Event()
+    # uvicorn raises the signal that ended it once more; by default that would leave no time to end the runner.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: ending.set())
     keeper = threading.Thread(target=keep_runner, args=(ending,))
     keeper.start()
     try:

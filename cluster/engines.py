@@ -146,8 +146,6 @@ def _connect(address: str | None, workers: int | None) -> None:
 
     environment: dict[str, Any] = {"env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
-    if address is not None:
-        _check_reachable(address)
     try:
         if address is None:
             ray.init(
@@ -166,7 +164,7 @@ def _connect(address: str | None, workers: int | None) -> None:
         raise _no_ray(address, error) from error
 
 
-def _check_reachable(address: str) -> None:
+def check_reachable(address: str) -> None:
     """Raise `InvalidInput` if nothing listens at an address that names a host and a port; Ray would try for minutes."""
     host, port = _host_and_port(address)
     if not host:

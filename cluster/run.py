@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from cluster.engines import ENGINES, Stop, play_inline, play_on_ray, play_where_it_pays
+from cluster.engines import ENGINES, Stop, check_reachable, play_inline, play_on_ray, play_where_it_pays
 from cluster.plan import Plan, Shard
 from cluster.query import summarize
 from cluster.store import (
@@ -195,6 +195,8 @@ def _check_engine(engine: str, ray_address: str | None, workers: int | None) -> 
         raise InvalidInput((Fault("workers", workers, "must be a whole number from 1 to 10000"),))
     if ray_address is not None and engine == "inline":
         raise InvalidInput((Fault("ray_address", ray_address, "goes with the engine ray, not inline"),))
+    if ray_address is not None:
+        check_reachable(ray_address)
 
 
 def _play(

@@ -1,0 +1,161 @@
+"""The command line as a user types it: what is printed where, and the exit status."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+BRINK = [str(Path(sys.executable).parent / "brink")]
+SMALL = ["us-japan-autos-1995", "--trials", "2000", "--seed", "5", "--engine", "inline"]
+
+
+def brink(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:
+    return subprocess.run([*BRINK, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
+
+
+def assert_refused(found: subprocess.CompletedProcess, *says: str) -> None:
+    """Exit status 2, nothing on standard output, one line a fault, no traceback."""
+    assert found.returncode == 2, found.stderr
+    assert found.stdout == ""
+    assert "Traceback" not in found.stderr
+    for one in says:
+        assert one in found.stderr
+
+
+def test_a_run_prints_its_answer_and_leaves_its_results(tmp_path):
+    found = brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert found.stderr == ""
+    for expected in ("threaten-and-follow-through", "Agreement under threat", "Results: here", "2,000 trials"):
+        assert expected in found.stdout
+    assert brink("verify", "here", cwd=tmp_path).returncode == 0
+    again = brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    assert again.returncode == 0
+    without_time = re.compile(r"in [\d.]+ s")
+    assert without_time.sub("", again.stdout) == without_time.sub("", found.stdout)
+
+
+def test_json_is_the_summary_and_nothing_else(tmp_path):
+    found = brink("run", *SMALL, "--strategy", "bluff", "--strategy", "keep-talking", "--json", cwd=tmp_path)
+    assert found.returncode == 0
+    summary = json.loads(found.stdout)
+    assert summary["trials"] == 2000
+    assert set(summary["strategies"]) == {"keep-talking", "bluff"}
+    folder = tmp_path / "runs" / "us-japan-autos-1995-2000-5"
+    assert summary == json.loads((folder / "summary.json").read_text())
+
+
+def test_progress_is_shown_on_a_terminal(tmp_path):
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*BRINK, "run", *SMALL, "--out", "here"], cwd=tmp_path, stderr=theirs, stdout=subprocess.DEVNULL
+    ) as run:
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                seen += os.read(ours, 4096)
+            except OSError:
+                break
+        run.wait(60)
+    os.close(ours)
+    assert run.returncode == 0
+    assert b"12,000 of 12,000 trials" in seen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "us-japan-auto"], ["us-japan-autos-1995"]),
+        (["run", "none.yaml"], ["none.yaml", "No such file"]),
+        (["run", *SMALL[:1], "--trials", "0"], ["trials", "found 0"]),
+        (["run", *SMALL[:1], "--trials", "many"], ["--trials", "many"]),
+        (["run", *SMALL[:1], "--seed", "-1"], ["seed", "-1"]),
+        (["run", *SMALL[:1], "--seed", str(2**63)], ["seed", str(2**63 - 1)]),
+        (["run", *SMALL[:1], "--strategy", "surrender"], ["surrender", "keep-talking"]),
+        (["run", *SMALL[:1], "--engine", "dask"], ["--engine", "dask"]),
+        (["run", *SMALL[:1], "--ray-address", "127.0.0.1:1"], ["ray_address", "127.0.0.1:1"]),
+        (["run", *SMALL[:1], "--shard-trials", "0"], ["shard_trials"]),
+        (["run", *SMALL[:1], "--no-such"], ["--no-such"]),
+        (["run"], ["SCENARIO"]),
+        (["sprint"], ["sprint"]),
+        (["serve", "--host", "0.0.0.0"], ["host", "0.0.0.0", "loopback"]),
+    ],
+)
+def test_wrong_input_is_refused(tmp_path, arguments, says):
+    assert_refused(brink(*arguments, cwd=tmp_path), *says)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_fault_of_a_file_is_named_with_its_line(tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "schema: 1\nname: a b\nhorizon_weeks: 0\nissues:\n  x: {weight: 1, gap: 2, sender_concession: 0.1, "
+        "target_concession: 0.1}\nparameters:\n  folow_through: 0.5\n"
+    )
+    for command in (["validate", "a.yaml"], ["run", "a.yaml", "--trials", "10"]):
+        found = brink(*command, cwd=tmp_path)
+        assert_refused(found, "a.yaml:2", "a.yaml:3", "a.yaml:5", "a.yaml:7", "follow_through")
+        assert len(found.stderr.splitlines()) == 4
+
+
+def test_the_folder_of_another_run_is_left_alone(tmp_path):
+    brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    before = (tmp_path / "here" / "summary.json").read_bytes()
+    assert_refused(brink("run", *SMALL, "--seed", "6", "--out", "here", cwd=tmp_path), "seed is 5, not 6")
+    assert (tmp_path / "here" / "summary.json").read_bytes() == before
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path):
+    command = [*BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", "inline"]
+    command += ["--out", "here", "--shard-trials", "20000"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("here/trials/*/*.parquet")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        output, error = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert output == ""
+    assert re.fullmatch(r"stopped with \d+ of 18000000 trials committed; the same command goes on from there\n", error)
+    assert (tmp_path / "here" / "manifest.json").exists()
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    found = subprocess.run(
+        f"{BRINK[0]} parameters | head -n 1; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_lists(tmp_path):
+    scenarios = brink("scenarios", cwd=tmp_path)
+    assert scenarios.returncode == 0
+    assert "us-japan-autos-1995" in scenarios.stdout
+    parameters = brink("parameters", cwd=tmp_path).stdout
+    assert "credibility_decay" in parameters
+    assert "bn USD" in parameters
+    valid = brink("validate", "us-japan-autos-1995", cwd=tmp_path)
+    assert valid.returncode == 0
+    assert "valid" in valid.stdout
+
+
+def test_verify_names_the_file(tmp_path):
+    brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    victim = tmp_path / "here" / "trials" / "strategy=bluff" / "part-00000.parquet"
+    os.truncate(victim, 1000)
+    found = brink("verify", "here", cwd=tmp_path)
+    assert found.returncode == 1
+    assert "strategy=bluff/part-00000.parquet: is truncated" in found.stderr
