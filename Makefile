@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install demo test check bench clean
+.PHONY: install demo test check bench docs clean
 
 install: .venv/installed
 
@@ -15,7 +15,7 @@ demo: install  ## the 1995 scenario, on the embedded defaults
 	$(BIN)/brink run us-japan-autos-1995 --trials 200000 --seed 1995 --out runs/demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: install
 	$(BIN)/ruff check .
@@ -24,6 +24,9 @@ check: install
 
 bench: install  ## ratios of speed, each taken in one run
 	$(BIN)/python -m benchmarks
+
+docs: demo  ## the pages and pictures that are made from the code and from a real run
+	$(BIN)/python -m docs.generate runs/demo
 
 clean:
 	rm -rf .venv runs build *.egg-info

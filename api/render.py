@@ -30,7 +30,7 @@ _MEASURES = {
     "sender_cost": ("Sender's cost of sanctions, bn USD", 1.0, 2),
     "target_cost": ("Target's cost of sanctions, bn USD", 1.0, 2),
     "balance_change": ("Sender's balance, change in bn USD a year", 1.0, 2),
-    "balance_change_share_of_deficit": ("... in % of the sector's deficit", 100.0, 1),
+    "balance_change_share_of_deficit": ("  the same in % of the sector's deficit", 100.0, 1),
 }
 
 
@@ -75,4 +75,4 @@ def _measure(measure: dict, factor: float, digits: int) -> str:
         return "-"
     mean = measure["mean"]["estimate"] * factor
     low, high = (measure["quantiles"][level] * factor for level in ("0.05", "0.95"))
-    return f"{mean:.{max(digits, 1)}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{mean:z.{max(digits, 1)}f} ({low:z.{digits}f} to {high:z.{digits}f})"

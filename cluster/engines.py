@@ -146,6 +146,8 @@ def _connect(address: str | None, workers: int | None) -> None:
 
     environment: dict[str, Any] = {"env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    # That Ray's local ports ask for a token is as it should be, and no news to a user.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     try:
         if address is None:
             ray.init(

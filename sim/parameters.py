@@ -58,7 +58,7 @@ BN_A_YEAR = "bn USD a year"
 
 
 def _weeks(name: str, group: str, default: float, meaning: str) -> Parameter:
-    return Parameter(name, group, "weeks", POSITIVE, default, meaning, "weeks")
+    return Parameter(name, group, "weeks", NON_NEGATIVE, default, meaning, "weeks")
 
 
 ISSUE_PARAMETERS: tuple[Parameter, ...] = (
@@ -157,7 +157,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "threat_earliest_week",
         "threat",
         "week",
-        POSITIVE,
+        NON_NEGATIVE,
         1.0,
         "first week in which the sender may announce sanctions",
         "weeks",

@@ -1,0 +1,1 @@
+"""Pages about the model, and what makes the generated ones."""
