@@ -17,13 +17,12 @@ from cluster.store import (
     Committed,
     ShardResult,
     clear_drafts,
-    committed_tally,
+    committed_tallies,
     describe,
     read_json,
     write_json,
     write_manifest,
 )
-from sim.estimates import NO_TRIALS, Tally, merge
 from sim.faults import Fault, InvalidInput
 from sim.scenario import scenario_document, scenario_from_document, scenario_hash
 
@@ -32,13 +31,12 @@ _LIBRARIES = ("brink", "numpy", "scipy", "pyarrow", "ray")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come; `tallies` holds what is committed of each strategy."""
+    """How far a run has come."""
 
     trials_done: int
     trials_total: int
     shards_done: int
     shards_total: int
-    tallies: dict[str, Tally]
 
 
 class Stopped(Exception):
@@ -73,26 +71,15 @@ def run(
     open_folder(plan, folder)
     should_stop = should_stop or (lambda: False)
 
-    tallies = dict.fromkeys(plan.strategies, NO_TRIALS)
-    adopted: list[Shard] = []
+    adopted = [shard for shard in plan.shards() if committed_tallies(folder, plan, shard) is not None]
+    held = set(adopted)
+    missing = [shard for shard in plan.shards() if shard not in held]
+    done = list(adopted)
     files: list[Committed] = []
-    missing: list[Shard] = []
-    for shard in plan.shards():
-        counted = committed_tally(folder, plan, shard)
-        if counted is None:
-            missing.append(shard)
-        else:
-            adopted.append(shard)
-            tallies[shard.strategy] = merge(tallies[shard.strategy], counted)
 
     def progress() -> Progress:
-        return Progress(
-            sum(counted.trials for counted in tallies.values()),
-            plan.trials * len(plan.strategies),
-            len(adopted) + len(files),
-            plan.shard_count,
-            dict(tallies),
-        )
+        played = sum(shard.count for shard in done)
+        return Progress(played, plan.trials * len(plan.strategies), len(done), plan.shard_count)
 
     def tell() -> None:
         if on_progress:
@@ -102,7 +89,7 @@ def run(
     try:
         for result in _play(plan, missing, folder, should_stop, engine, ray_address, workers):
             files.append(result.file)
-            tallies[result.shard.strategy] = merge(tallies[result.shard.strategy], result.tally)
+            done.append(result.shard)
             tell()
     except KeyboardInterrupt:
         raise Stopped(progress()) from None

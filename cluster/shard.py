@@ -1,6 +1,5 @@
 """One shard, from its plan to its committed file: the same here, in a Ray task, and on another machine."""
 
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pyarrow.parquet as pq
 from cluster.plan import Plan, Shard
 from cluster.store import ShardResult, describe, file_metadata, new_file, shard_path, tally_document
 from cluster.tables import table_columns, table_schema, to_table
-from sim.estimates import NO_TRIALS, merge, tally
+from sim.estimates import NO_TRIALS, merge_replicates, replicates_of, tally_replicates
 from sim.kernel import simulate
 from sim.scenario import Scenario
 
@@ -33,7 +32,8 @@ def writer_options(scenario: Scenario) -> dict[str, Any]:
 def run_shard(plan: Plan, shard: Shard, folder: Path) -> ShardResult:
     """Play a shard's trials and commit them. Doing it again gives the same file, byte for byte."""
     schema = table_schema(plan.scenario, file_metadata(plan, shard))
-    tallies = []
+    replicates = replicates_of(plan.scenario, plan.design)
+    tallies = (NO_TRIALS,) * replicates
     with (
         new_file(folder, shard_path(shard)) as draft,
         pq.ParquetWriter(draft, schema, **writer_options(plan.scenario)) as writer,
@@ -49,8 +49,7 @@ def run_shard(plan: Plan, shard: Shard, folder: Path) -> ShardResult:
                 design=plan.design,
                 trials=plan.trials,
             )
-            tallies.append(tally(arrays))
+            tallies = merge_replicates(tallies, tally_replicates(arrays, replicates))
             writer.write_table(to_table(plan.scenario, schema, arrays), row_group_size=ROW_GROUP)
-        total = reduce(merge, tallies, NO_TRIALS)
-        writer.add_key_value_metadata({"brink.tally": tally_document(total)})
-    return ShardResult(shard, describe(folder, shard), total)
+        writer.add_key_value_metadata({"brink.tallies": tally_document(tallies)})
+    return ShardResult(shard, describe(folder, shard))

@@ -49,7 +49,6 @@ class ShardResult:
 
     shard: Shard
     file: Committed
-    tally: Tally
 
 
 def shard_path(shard: Shard) -> str:
@@ -104,27 +103,29 @@ def clear_drafts(folder: Path) -> None:
     shutil.rmtree(folder / _WORK, ignore_errors=True)
 
 
-def tally_document(tally: Tally) -> str:
-    """A tally as JSON, for a file's footer; the ends of no numbers are null."""
-    document = asdict(tally)
-    for moments in document["measures"].values():
+def tally_document(tallies: tuple[Tally, ...]) -> str:
+    """Tallies as JSON, for a file's footer; the ends of no numbers are null."""
+    documents = [asdict(tally) for tally in tallies]
+    for moments in (moments for document in documents for moments in document["measures"].values()):
         if not moments["count"]:
             moments["least"] = moments["greatest"] = None
-    return json.dumps(document, separators=(",", ":"), allow_nan=False)
+    return json.dumps(documents, separators=(",", ":"), allow_nan=False)
 
 
-def tally_from_document(text: str) -> Tally:
-    """A tally as `tally_document` wrote it."""
-    document = json.loads(text)
-    for moments in document["measures"].values():
-        if not moments["count"]:
-            moments |= {"least": float("inf"), "greatest": float("-inf")}
-    document["measures"] = {name: Moments(**moments) for name, moments in document["measures"].items()}
-    return Tally(**document)
+def tallies_from_document(text: str) -> tuple[Tally, ...]:
+    """Tallies as `tally_document` wrote them."""
+    tallies = []
+    for document in json.loads(text):
+        for moments in document["measures"].values():
+            if not moments["count"]:
+                moments |= {"least": float("inf"), "greatest": float("-inf")}
+        document["measures"] = {name: Moments(**moments) for name, moments in document["measures"].items()}
+        tallies.append(Tally(**document))
+    return tuple(tallies)
 
 
-def committed_tally(folder: Path, plan: Plan, shard: Shard) -> Tally | None:
-    """The tally of a shard if its file is there and belongs to the plan, else None. Reads the footer alone."""
+def committed_tallies(folder: Path, plan: Plan, shard: Shard) -> tuple[Tally, ...] | None:
+    """The tallies of a shard if its file is there and belongs to the plan, else None. Reads the footer alone."""
     path = folder / shard_path(shard)
     try:
         footer = pq.read_metadata(path)
@@ -134,7 +135,7 @@ def committed_tally(folder: Path, plan: Plan, shard: Shard) -> Tally | None:
     expected = file_metadata(plan, shard)
     if footer.num_rows != shard.count or any(found.get(key) != value for key, value in expected.items()):
         return None
-    return tally_from_document(found[f"{_KEY}tally"])
+    return tallies_from_document(found[f"{_KEY}tallies"])
 
 
 def describe(folder: Path, shard: Shard) -> Committed:

@@ -33,12 +33,12 @@ def draw_points(
     uncertain = [name for name, given in distributions.items() if not isinstance(given, Fixed)]
     linked, factor = correlation_factor(scenario.correlations, tuple(scenario.base))
 
-    order = sobol_order(seed, first, count) if design == "sobol" else None
+    place = sobol_order(seed, first, count) if design == "sobol" else None
 
     def cell(name: str) -> np.ndarray:
         purpose = f"parameter/{name}"
-        if order is not None:
-            return sobol_uniform(seed, purpose, _dimension(scenario, name), order)
+        if place is not None:
+            return sobol_uniform(seed, purpose, _dimension(scenario, name), *place)
         if design == "latin_hypercube" and trials is not None:
             return _latin_hypercube(seed, purpose, first, count, trials)
         return uniform(seed, purpose, first, count)

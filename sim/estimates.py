@@ -2,18 +2,33 @@
 
 A `Tally` holds what the estimates need of any number of trials. Tallies of disjoint sets of trials merge
 without loss (moments by Chan, Golub & LeVeque 1983), so that shards can be tallied where they are played.
+
+Independent trials have one tally. Those of a Sobol design are not independent, and the usual formulas are wrong
+for them; but they fall into replicates that are, with a tally each, and the scatter of the replicates tells the
+error (Owen 1997).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
+from functools import reduce
+from math import ceil, floor, inf, sqrt
 
 import numpy as np
+from scipy.special import stdtrit
 
 from sim.outcomes import NULL, OUTCOMES, RULINGS
 from sim.scenario import Scenario
+from sim.sobol import REPLICATES
 
 Z = 1.959963984540054
 """The 97.5 % point of the standard normal: intervals are of 95 %."""
+
+FEW = 10
+"""Trials a replicate, on either side of an event, below which replicates say little of its error."""
+
+Estimate = dict[str, float | None]
+"""``estimate``, ``standard_error``, ``low`` and ``high`` (of the 95 % interval); null for what is not known."""
+UNKNOWN: Estimate = {"estimate": None, "standard_error": None, "low": None, "high": None}
 
 MEASURES = (
     "agreement_week",
@@ -96,14 +111,26 @@ def merge(a: Tally, b: Tally) -> Tally:
         a.trials + b.trials,
         {name: a.outcomes[name] + b.outcomes[name] for name in a.outcomes},
         {name: a.events[name] + b.events[name] for name in a.events},
-        {name: _merge_moments(a.measures[name], b.measures[name]) for name in a.measures},
+        {name: merge_moments(a.measures[name], b.measures[name]) for name in a.measures},
     )
 
 
-def proportion(successes: int, trials: int) -> dict[str, float | None]:
+def tally_replicates(table: dict[str, np.ndarray], replicates: int) -> tuple[Tally, ...]:
+    """A tally of each replicate; trial *i* belongs to replicate *i* mod `replicates`. Trials are consecutive."""
+    first = int(table["trial"][0]) if len(table["trial"]) else 0
+    starts = [(replicate - first) % replicates for replicate in range(replicates)]
+    return tuple(tally({name: column[start::replicates] for name, column in table.items()}) for start in starts)
+
+
+def merge_replicates(a: tuple[Tally, ...], b: tuple[Tally, ...]) -> tuple[Tally, ...]:
+    """The tallies of two disjoint sets of trials together, replicate by replicate."""
+    return tuple(merge(one, other) for one, other in zip(a, b, strict=True))
+
+
+def proportion(successes: int, trials: int) -> Estimate:
     """A probability's estimate, binomial standard error and Wilson 95 % interval (Wilson 1927)."""
     if not trials:
-        return {"estimate": None, "standard_error": None, "low": None, "high": None}
+        return UNKNOWN
     p = successes / trials
     centre = p + Z * Z / (2 * trials)
     half = Z * sqrt(p * (1 - p) / trials + (Z / (2 * trials)) ** 2)
@@ -116,47 +143,116 @@ def proportion(successes: int, trials: int) -> dict[str, float | None]:
     }
 
 
-def mean(numbers: Moments) -> dict[str, float | None]:
+def mean(numbers: Moments) -> Estimate:
     """A mean's estimate, standard error s/sqrt(n) and normal 95 % interval; null where there are too few numbers."""
     if not numbers.count:
-        return {"estimate": None, "standard_error": None, "low": None, "high": None}
+        return UNKNOWN
     if numbers.count == 1:
         return {"estimate": numbers.mean, "standard_error": None, "low": None, "high": None}
     error = sqrt(numbers.m2 / (numbers.count - 1) / numbers.count)
+    return around(numbers.mean, error, Z)
+
+
+def around(estimate: float, error: float, quantile: float) -> Estimate:
+    """An estimate with a symmetric interval of `quantile` standard errors either side."""
     return {
-        "estimate": numbers.mean,
+        "estimate": estimate,
         "standard_error": error,
-        "low": numbers.mean - Z * error,
-        "high": numbers.mean + Z * error,
+        "low": estimate - quantile * error,
+        "high": estimate + quantile * error,
     }
 
 
-def outcome_estimates(counted: Tally) -> dict[str, dict[str, float | None]]:
+def proportion_of_replicates(successes: Sequence[int], trials: Sequence[int]) -> Estimate:
+    """A probability's estimate from replicates, with their standard error and Student's 95 % interval.
+
+    Of rare events (or rare failures) replicates tell too little: there it is Wilson's interval, which is wide enough.
+    """
+    hits, total = sum(successes), sum(trials)
+    if min(hits, total - hits) < FEW * len(trials) or not all(trials):
+        return proportion(hits, total)
+    found = around_replicates([hit / n for hit, n in zip(successes, trials, strict=True)], trials)
+    low, high = found["low"], found["high"]
+    return {**found, "low": max(low, 0.0) if low is not None else None, "high": min(high, 1.0) if high else high}
+
+
+def mean_of_replicates(replicates: Sequence[Moments]) -> Estimate:
+    """A mean's estimate from replicates, with their standard error and Student's 95 % interval."""
+    if min(numbers.count for numbers in replicates) < 2:
+        return mean(reduce(merge_moments, replicates))
+    return around_replicates([numbers.mean for numbers in replicates], [numbers.count for numbers in replicates])
+
+
+def around_replicates(values: Sequence[float], weights: Sequence[float]) -> Estimate:
+    """The weighted mean of replicates' values, with the standard error of a ratio and Student's 95 % interval."""
+    value, weight = np.asarray(values, np.float64), np.asarray(weights, np.float64)
+    count = value.size
+    centre = float(np.average(value, weights=weight))
+    scatter = np.square((weight / weight.mean()) * (value - centre)).sum()
+    return around(centre, float(np.sqrt(scatter / (count * (count - 1)))), student(count - 1))
+
+
+def student(freedom: int) -> float:
+    """The 97.5 % point of Student's t distribution."""
+    return float(stdtrit(freedom, 0.975))
+
+
+def order_ranks(count: int, level: float) -> tuple[int, int]:
+    """Ranks (from 1) of the order statistics that enclose a quantile with 95 % probability, for independent numbers.
+
+    By the normal approximation to the binomial number of values below the quantile, outwards to whole ranks
+    (Conover 1999, 3.2). The ends of the sample where they would lie beyond it.
+    """
+    half = Z * sqrt(count * level * (1 - level))
+    return max(1, floor(count * level - half)), min(count, ceil(count * level + half) + 1)
+
+
+def outcome_estimates(counted: tuple[Tally, ...]) -> dict[str, Estimate]:
     """The estimate of each outcome's probability."""
-    return {name: proportion(count, counted.trials) for name, count in counted.outcomes.items()}
+    return {name: _probability(counted, [tally.outcomes[name] for tally in counted]) for name in OUTCOMES}
 
 
-def event_estimates(counted: Tally) -> dict[str, dict[str, float | None]]:
+def event_estimates(counted: tuple[Tally, ...]) -> dict[str, Estimate]:
     """The estimate of each event's probability."""
-    return {name: proportion(count, counted.trials) for name, count in counted.events.items()}
+    return {name: _probability(counted, [tally.events[name] for tally in counted]) for name in EVENTS}
+
+
+def mean_estimate(counted: tuple[Tally, ...], name: str) -> Estimate:
+    """The estimate of a measure's mean over the trials in which it is not null."""
+    replicates = [tally.measures[name] for tally in counted]
+    return mean(replicates[0]) if len(replicates) == 1 else mean_of_replicates(replicates)
+
+
+def _probability(counted: tuple[Tally, ...], successes: list[int]) -> Estimate:
+    if len(counted) == 1:
+        return proportion(successes[0], counted[0].trials)
+    return proportion_of_replicates(successes, [tally.trials for tally in counted])
+
+
+def replicates_of(scenario: Scenario, design: str) -> int:
+    """How many replicates the trials of a design fall into, each with a tally; 1 where trials are independent."""
+    return REPLICATES if design == "sobol" and scenario.uncertain else 1
 
 
 def method_note(scenario: Scenario, design: str) -> str:
     """How the errors were reckoned, and what they are worth under a design."""
-    intervals = "95 % intervals: Wilson for probabilities, normal for means"
+    if replicates_of(scenario, design) > 1:
+        return (
+            f"95 % intervals: Student's t over {REPLICATES} randomised replicates of the sobol design; "
+            f"Wilson for events with fewer than {FEW * REPLICATES} trials on either side"
+        )
+    intervals = "95 % intervals: Wilson for probabilities, normal for means, order statistics for quantiles"
     if design == "random" or not scenario.uncertain:
         return f"{intervals}; independent trials"
-    return (
-        f"{intervals}; reckoned as if trials were independent, which overstates the error "
-        f"of most measures in a {design} design"
-    )
+    return f"{intervals}; as if trials were independent, which is too wide for a {design} design"
 
 
 def _not_null(column: np.ndarray) -> np.ndarray:
     return column[~np.isnan(column)] if column.dtype.kind == "f" else column[column != NULL]
 
 
-def _merge_moments(a: Moments, b: Moments) -> Moments:
+def merge_moments(a: Moments, b: Moments) -> Moments:
+    """The moments of two sets of numbers together."""
     count = a.count + b.count
     if not a.count or not b.count:
         return a if a.count else b

@@ -1,8 +1,10 @@
 """Scrambled Sobol points, addressed by trial: each dimension and each point can be had alone.
 
-Both the points and the order in which they come are scrambled by a nested uniform permutation of binary digits
-(Owen 1995; shuffled as in Burley 2020, "Practical hash-based Owen scrambling"). Every aligned run of 2^k points
-stays a net, and two seeds share neither points nor their order.
+The trials are dealt out in turn to `REPLICATES` sequences that are scrambled independently: trial *i* is point
+i div 16 of replicate i mod 16, so that a run of any size holds sixteen randomised replicates, whose scatter tells
+its error. Both the points and the order in which they come are scrambled by a nested uniform permutation of binary
+digits (Owen 1995; shuffled as in Burley 2020, "Practical hash-based Owen scrambling"). Every aligned run of 2^k
+points of a replicate stays a net, and two seeds share neither points nor their order.
 """
 
 from functools import lru_cache
@@ -14,22 +16,24 @@ from sim.streams import purpose_key
 
 BITS = 32
 MAX_POINTS = 2**BITS
+REPLICATES = 16
 _CHUNKS = ((0, 11), (11, 11), (22, 10))
 """An index's bits by chunks (first bit, bits), each with a table of the points of its own bits."""
 
 
-def sobol_order(seed: int, first: int, count: int) -> np.ndarray:
-    """Which point of the sequence each of the trials `first` to `first + count` takes: uint32, shape (count,)."""
-    trials = np.arange(first, first + count, dtype=np.uint64).astype(np.uint32)
-    return _scrambled(trials, f"sobol/order/{seed}")
+def sobol_order(seed: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Replicate (int64) and point of it (uint32) that each of the trials `first` to `first + count` takes."""
+    trials = np.arange(first, first + count)
+    replicate = trials % REPLICATES
+    return replicate, _scrambled((trials // REPLICATES).astype(np.uint32), f"sobol/order/{seed}", replicate)
 
 
-def sobol_uniform(seed: int, purpose: str, dimension: int, order: np.ndarray) -> np.ndarray:
+def sobol_uniform(seed: int, purpose: str, dimension: int, replicate: np.ndarray, order: np.ndarray) -> np.ndarray:
     """The given points of one dimension, scrambled for a seed and a purpose: float64 in (0, 1), shape (count,)."""
     points = np.zeros(order.shape, np.uint32)
     for (start, bits), table in zip(_CHUNKS, _tables(dimension), strict=True):
         points ^= table.take((order >> np.uint32(start)) & np.uint32((1 << bits) - 1))
-    return (_scrambled(points, f"sobol/{purpose}/{seed}") + 0.5) * 2.0**-BITS
+    return (_scrambled(points, f"sobol/{purpose}/{seed}", replicate) + 0.5) * 2.0**-BITS
 
 
 @lru_cache(maxsize=512)
@@ -46,21 +50,28 @@ def _tables(dimension: int) -> tuple[np.ndarray, ...]:
     return tuple(tables)
 
 
-def _scrambled(digits: np.ndarray, purpose: str) -> np.ndarray:
-    """A nested uniform permutation of binary digits by hash (Laine & Karras 2011); uint32 in, uint32 out.
+def _scrambled(digits: np.ndarray, purpose: str, replicate: np.ndarray) -> np.ndarray:
+    """A nested uniform permutation of binary digits by hash (Laine & Karras 2011), another for each replicate.
 
     On reversed bits each step lets a bit depend on the bits below it alone, so that in the right order each
-    digit is flipped or not by a hash of the digits before it.
+    digit is flipped or not by a hash of the digits before it. uint32 in, uint32 out.
     """
-    key = purpose_key(purpose)
+    add, multiply, flip = (key.take(replicate) for key in _keys(purpose))
     x = _reversed_bits(digits)
     x ^= x * np.uint32(0x3D20ADEA)
-    x += np.uint32(key & 0xFFFF_FFFF)
-    x *= np.uint32((key >> 16) & 0xFFFF | 1)
+    x += add
+    x *= multiply
     x ^= x * np.uint32(0x05526C56)
     x ^= x * np.uint32(0x53A22864)
-    x ^= np.uint32(key >> 32)
+    x ^= flip
     return _reversed_bits(x)
+
+
+@lru_cache(maxsize=4096)
+def _keys(purpose: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    keys = np.array([purpose_key(f"{purpose}/{replicate}") for replicate in range(REPLICATES)], np.uint64)
+    low, high = keys.astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32)
+    return low, (low >> np.uint32(16)) | np.uint32(1), high
 
 
 def _reversed_bits(x: np.ndarray) -> np.ndarray:

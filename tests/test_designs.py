@@ -8,7 +8,7 @@ from scipy.stats import qmc
 from sim.designs import DESIGNS, _permuted, draw_points
 from sim.faults import InvalidInput
 from sim.scenario import Scenario, scenario_from_document
-from sim.sobol import _reversed_bits, _scrambled, sobol_uniform
+from sim.sobol import REPLICATES, _reversed_bits, _scrambled, sobol_uniform
 from sim.streams import _blocks, check_seed, purpose_key, uniform, words
 from tests.examples import changed, document, every_mechanism
 
@@ -86,34 +86,38 @@ def test_the_permutation_is_one_and_pairs_nothing():
 
 def test_sobol_points_before_scrambling_are_scipys(monkeypatch):
     """SciPy takes the points in the order of the Gray code of their number."""
-    monkeypatch.setattr("sim.sobol._scrambled", lambda digits, purpose: digits)
+    monkeypatch.setattr("sim.sobol._scrambled", lambda digits, purpose, replicate: digits)
     number = np.concatenate([np.arange(1, 300), [2**11, 2**20 + 77, 2**22 + 2**11 + 5]]).astype(np.uint32)
     sequence = qmc.Sobol(30, scramble=False, bits=32)
     theirs = [sequence.reset().fast_forward(int(n)).random(1)[0] for n in number]
     gray = number ^ (number >> np.uint32(1))
-    ours = np.stack([sobol_uniform(0, "any", dimension, gray) for dimension in range(30)], axis=1)
+    ours = np.stack([sobol_uniform(0, "any", dimension, gray, gray) for dimension in range(30)], axis=1)
     np.testing.assert_array_equal(ours - 2.0**-33, theirs)
 
 
 def test_scrambling_is_a_nested_permutation():
     """Numbers with the same leading digits still share leading digits, and no two become one."""
     digits = (np.arange(4096, dtype=np.uint32) << np.uint32(20)) | np.uint32(12345)
-    scrambled = _scrambled(digits, "any")
+    scrambled = _scrambled(digits, "any", np.full(digits.size, 3))
     assert np.unique(scrambled).size == 4096
     for kept in (1, 4, 9):
         before, after = (digits >> np.uint32(32 - kept)), (scrambled >> np.uint32(32 - kept))
         assert len({*zip(before.tolist(), after.tolist(), strict=True)}) == 2**kept
 
 
-def test_sobol_points_stay_a_net_when_scrambled():
-    """Each of 2^12 equal cells of each dimension holds one of the first 2^12 points, and likewise squares."""
-    n = 2**12
-    found = points(scenario_from_document(document(parameters=TWO)), "sobol", count=n)
+def test_each_replicate_of_sobol_points_stays_a_net_when_scrambled():
+    """Each of 2^10 equal cells of each dimension holds one of a replicate's first 2^10 points, and likewise squares."""
+    n = 2**10
     given = scenario_from_document(document(parameters=TWO))
-    u = {name: given.base[name].cdf(found[name]) for name in TWO}
-    assert np.array_equal(np.sort((u["target_win"] * n).astype(int)), np.arange(n))
-    squares = (u["target_win"] * 64).astype(int) * 64 + (u["credibility"] * 64).astype(int)
-    assert np.unique(squares).size > 0.99 * n
+    found = points(given, "sobol", count=n * REPLICATES)
+    starts = set()
+    for replicate in range(REPLICATES):
+        u = {name: given.base[name].cdf(found[name][replicate::REPLICATES]) for name in TWO}
+        assert np.array_equal(np.sort((u["target_win"] * n).astype(int)), np.arange(n))
+        squares = (u["target_win"] * 32).astype(int) * 32 + (u["credibility"] * 32).astype(int)
+        assert np.unique(squares).size > 0.99 * n
+        starts.add(u["target_win"][0])
+    assert len(starts) == REPLICATES
 
 
 def test_scrambled_means_vary_less_than_random_ones():

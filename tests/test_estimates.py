@@ -63,7 +63,7 @@ def test_of_nothing_nothing_is_said():
     assert proportion(0, 0)["estimate"] is None
     assert mean(moments(np.empty(0)))["estimate"] is None
     assert mean(moments(np.array([2.0]))) == {"estimate": 2.0, "standard_error": None, "low": None, "high": None}
-    assert outcome_estimates(NO_TRIALS)["stalemate"]["estimate"] is None
+    assert outcome_estimates((NO_TRIALS,))["stalemate"]["estimate"] is None
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
