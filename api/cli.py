@@ -1,6 +1,5 @@
 """The command line, ``brink``."""
 
-import json
 import os
 import sys
 import time
@@ -16,6 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from api.catalogue import find_scenario, shipped_names, shipped_scenario
+from api.commands.common import console, print_json, whole_number
+from api.commands.summary import summary
 from api.render import print_summary
 from cluster.engines import EngineFailed, ShardFailed
 from cluster.plan import Plan, make_plan
@@ -25,9 +26,6 @@ from cluster.store import verify as verify_folder
 from sim.faults import InvalidInput
 from sim.parameters import ISSUE_PARAMETERS, PARAMETERS
 from sim.scenario import Scenario
-
-PIPE_WIDTH = 220
-"""Characters a line where nobody's terminal sets a limit."""
 
 app = typer.Typer(
     name="brink",
@@ -39,13 +37,6 @@ app = typer.Typer(
 )
 
 
-def _whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"must be a whole number (found {text!r})") from None
-
-
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A scenario's file, or a shipped one's name.")
 ]
@@ -54,11 +45,11 @@ ScenarioArgument = Annotated[
 @app.command("run")
 def run_command(
     scenario: ScenarioArgument,
-    trials: Annotated[int, typer.Option(parser=_whole_number, metavar="N", help="Trials of each strategy.")] = 100_000,
+    trials: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Trials of each strategy.")] = 100_000,
     seed: Annotated[
         int,
         typer.Option(
-            parser=_whole_number, metavar="N", help="A whole number from 0 to 2^63 - 1; the same seed, the same trials."
+            parser=whole_number, metavar="N", help="A whole number from 0 to 2^63 - 1; the same seed, the same trials."
         ),
     ] = 1,
     out: Annotated[
@@ -76,10 +67,10 @@ def run_command(
     ] = "auto",
     ray_address: Annotated[str | None, typer.Option(help="Join the Ray that runs there.")] = None,
     workers: Annotated[
-        int | None, typer.Option(parser=_whole_number, metavar="N", help="Cores to use at most.", show_default="all")
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Cores to use at most.", show_default="all")
     ] = None,
     shard_trials: Annotated[
-        int | None, typer.Option(parser=_whole_number, metavar="N", help="Trials in a file.", show_default="100000")
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Trials in a file.", show_default="100000")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")] = False,
 ) -> None:
@@ -96,15 +87,15 @@ def run_command(
         plan = adopt_shard_size(plan, folder)
     started = time.monotonic()
     with _progress_bar(plan) as on_progress:
-        summary = run(plan, folder, engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress)
+        answer = run(plan, folder, engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress)
     seconds = time.monotonic() - started
     if as_json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False))
+        print_json(answer)
         return
-    console = _console()
-    console.print(f"[bold]{escape(chosen.title)}[/bold]")
-    print_summary(console, summary)
-    console.print(
+    shown = console()
+    shown.print(f"[bold]{escape(chosen.title)}[/bold]")
+    print_summary(shown, answer)
+    shown.print(
         f"{plan.trials:,} trials of each of {len(plan.strategies)} strategies, seed {plan.seed}, {plan.design} "
         f"design, in {seconds:.1f} s. Results: {folder}"
     )
@@ -117,7 +108,7 @@ def scenarios() -> None:
     for name in shipped_names():
         known = shipped_scenario(name)
         table.add_row(name, known.as_of or "-", known.title, ", ".join(known.strategies))
-    _console().print(table)
+    console().print(table)
 
 
 @app.command()
@@ -134,7 +125,7 @@ def parameters() -> None:
         name = f"issues.<issue>.{known.name}" if known.group == "issue" else known.name
         default = "required" if known.default is None else f"{known.default:g}"
         table.add_row(known.group, name, known.unit, escape(str(known.domain)), default, known.meaning)
-    _console().print(table)
+    console().print(table)
 
 
 @app.command()
@@ -157,6 +148,10 @@ def serve(
     from api.serve import serve_http
 
     serve_http(host, port)
+
+
+for answer in (summary,):
+    app.command()(answer)
 
 
 def main() -> None:
@@ -196,10 +191,6 @@ def _say(message: str, status: int) -> int:
     return status
 
 
-def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
-
-
 def _description(scenario: Scenario) -> str:
     return (
         f"{scenario.name}: valid. {len(scenario.issues)} issues, {len(scenario.uncertain)} uncertain parameters, "
@@ -211,8 +202,7 @@ def _description(scenario: Scenario) -> str:
 def _progress_bar(plan: Plan) -> Iterator[Callable[[RunProgress], None]]:
     """A progress bar on a terminal's standard error; nothing in a pipe."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("playing", total=plan.trials * len(plan.strategies))
 
         def on_progress(progress: RunProgress) -> None:

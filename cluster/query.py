@@ -1,60 +1,24 @@
-"""Questions to the trials of a result folder: DuckDB over its Parquet files, in bounded memory."""
+"""Questions to trials in SQL: DuckDB in bounded memory, and expressions in its words."""
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import reduce
-from pathlib import Path
 
 import duckdb
 
-from cluster.plan import Plan, Shard
-from cluster.store import committed_tallies, shard_path
-from sim.estimates import (
-    EVENTS,
-    MEASURES,
-    NO_NUMBERS,
-    NO_TRIALS,
-    Estimate,
-    Moments,
-    Tally,
-    around_replicates,
-    event_estimates,
-    mean_estimate,
-    merge,
-    merge_moments,
-    merge_replicates,
-    method_note,
-    order_ranks,
-    outcome_estimates,
-    replicates_of,
-)
-from sim.expressions import NAMED, Expression, parse_condition
-from sim.faults import Fault, InvalidInput
-from sim.outcomes import OUTCOMES
-from sim.scenario import Scenario
+from sim.expressions import Expression
 
-LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 MEMORY_LIMIT = "1GB"
-EXACT_NUMBERS = 20_000_000
-"""Beyond so many numbers quantiles come from a t-digest sketch, whose error is far below a quantile's own."""
-FEWEST_GIVEN = 100
-"""A condition must leave at least so many trials of each strategy for an answer."""
 
 
 @contextmanager
-def open_database() -> Iterator[duckdb.DuckDBPyConnection]:
+def open_duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB that spills to disk rather than grow beyond `MEMORY_LIMIT`."""
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         database.execute("SET temp_directory = ?", [scratch])
         database.execute("SET enable_progress_bar = false")
         yield database
-
-
-def committed_files(plan: Plan, folder: Path, strategy: str) -> list[str]:
-    """Paths of a strategy's committed shards, in the order of their trials."""
-    return [str(folder / shard_path(shard)) for shard, _ in _committed(plan, folder, strategy)]
 
 
 def to_sql(found: Expression) -> str:
@@ -83,175 +47,3 @@ def to_sql(found: Expression) -> str:
     if len(numbers) == 1:
         return f"(-{numbers[0]})"
     return f"({f' {found.operation} '.join(numbers)})"
-
-
-def summarize(plan: Plan, folder: Path, given: str | None = None) -> dict:
-    """The summary of a run from the shards committed so far, as ``summary.json`` has it.
-
-    Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a
-    column at a time. With `given`, a condition over the columns, all is reckoned over the trials for which it
-    holds. Raises `InvalidInput` for a condition that cannot be read, or that leaves too few trials.
-    """
-    condition = parse_condition(given, plan.scenario) if given is not None else None
-    with open_database() as database:
-        strategies = {
-            strategy: _summarize_strategy(plan, folder, strategy, condition, database) for strategy in plan.strategies
-        }
-    summary = {
-        "scenario": plan.scenario.name,
-        "trials": plan.trials,
-        "seed": plan.seed,
-        "design": plan.design,
-        "complete": all(found["trials_played"] == plan.trials for found in strategies.values()),
-        "method": method_note(plan.scenario, plan.design) + "; " + _quantile_note(strategies),
-        "strategies": strategies,
-    }
-    return summary if condition is None else {"given": str(condition), **summary}
-
-
-def _committed(plan: Plan, folder: Path, strategy: str) -> list[tuple[Shard, tuple[Tally, ...]]]:
-    return [
-        (shard, counted)
-        for shard in plan.shards()
-        if shard.strategy == strategy and (counted := committed_tallies(folder, plan, shard)) is not None
-    ]
-
-
-def _summarize_strategy(
-    plan: Plan, folder: Path, strategy: str, condition: Expression | None, database: duckdb.DuckDBPyConnection
-) -> dict:
-    committed = _committed(plan, folder, strategy)
-    replicates = replicates_of(plan.scenario, plan.design)
-    counted = reduce(merge_replicates, (tallies for _, tallies in committed), (NO_TRIALS,) * replicates)
-    played = sum(tally.trials for tally in counted)
-    paths = [str(folder / shard_path(shard)) for shard, _ in committed]
-    where = "true"
-    if condition is not None:
-        where = to_sql(condition)
-        counted = _tally(paths, where, replicates, plan.scenario, database)
-        left = sum(tally.trials for tally in counted)
-        if left < FEWEST_GIVEN:
-            message = (
-                f"leaves {left} of {played} trials of {strategy}, too few for an answer; "
-                f"at least {FEWEST_GIVEN} are needed: play more trials, or ask for less"
-            )
-            raise InvalidInput((Fault("given", str(condition), message),))
-    total = reduce(merge, counted, NO_TRIALS)
-    measures: dict[str, dict] = {}
-    for name in MEASURES:
-        quantiles, exact = _quantiles(paths, where, name, counted, database)
-        measures[name] = {
-            "count": total.measures[name].count,
-            "mean": mean_estimate(counted, name),
-            "quantiles": {level: found["estimate"] for level, found in quantiles.items()},
-            "quantile_intervals": {
-                level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()
-            },
-            "quantiles_exact": exact,
-        }
-    if plan.scenario.deficit is not None:
-        measures["balance_change_share_of_deficit"] = _scaled(measures["balance_change"], 1.0 / plan.scenario.deficit)
-    return {
-        "trials": total.trials,
-        "trials_played": played,
-        "outcome": outcome_estimates(counted),
-        "events": event_estimates(counted),
-        "measures": measures,
-    }
-
-
-def _tally(
-    paths: list[str], where: str, replicates: int, scenario: Scenario, database: duckdb.DuckDBPyConnection
-) -> tuple[Tally, ...]:
-    """The tallies of the trials for which a condition holds."""
-    if not paths:
-        return (NO_TRIALS,) * replicates
-    named = {name: to_sql(parse_condition(NAMED[name], scenario)) for name in (*OUTCOMES, *EVENTS)}
-    sums = [f"count_if({condition})" for condition in named.values()]
-    for name in MEASURES:
-        number = f'"{name}"::DOUBLE'
-        sums.append(
-            f"struct_pack(n := count({number}), mean := avg({number}), v := var_pop({number}), "
-            f"low := min({number}), high := max({number}))"
-        )
-    rows = database.execute(
-        f"SELECT trial % {replicates}, count(*), {', '.join(sums)} FROM read_parquet(?) WHERE {where} GROUP BY 1",
-        [paths],
-    ).fetchall()
-    tallies = [NO_TRIALS] * replicates
-    for replicate, trials, *found in rows:
-        counts = dict(zip(named, found, strict=False))
-        moments = {
-            name: Moments(one["n"], one["mean"], one["v"] * one["n"], one["low"], one["high"])
-            if one["n"]
-            else NO_NUMBERS
-            for name, one in zip(MEASURES, found[len(named) :], strict=True)
-        }
-        tallies[replicate] = Tally(
-            trials,
-            {name: counts[name] for name in OUTCOMES},
-            {name: counts[name] for name in EVENTS},
-            moments,
-        )
-    return tuple(tallies)
-
-
-def _quantiles(
-    paths: list[str], where: str, name: str, counted: tuple[Tally, ...], database: duckdb.DuckDBPyConnection
-) -> tuple[dict[str, Estimate], bool]:
-    """Quantiles of a measure over its numbers that are not null, with their 95 % intervals; and whether exact."""
-    count = reduce(merge_moments, (tally.measures[name] for tally in counted), NO_NUMBERS).count
-    nothing: dict[str, Estimate] = {str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS}
-    exact = count <= EXACT_NUMBERS
-    if not count:
-        return nothing, exact
-    ranks = [order_ranks(count, level) for level in LEVELS]
-    # Ranks as levels: quantile_disc gives the smallest value whose share is at least the level.
-    levels = [*LEVELS, *((rank - 0.5) / count for pair in ranks for rank in pair)]
-    values = _ask_quantiles(paths, where, name, levels, exact, "", database)[0][1]
-    if len(counted) == 1:
-        bounds = [(values[len(LEVELS) + 2 * k], values[len(LEVELS) + 2 * k + 1]) for k in range(len(LEVELS))]
-    else:
-        rows = _ask_quantiles(paths, where, name, list(LEVELS), exact, f"trial % {len(counted)}", database)
-        weights = [counted[replicate].measures[name].count for replicate, _ in rows]
-        spread = [around_replicates([found[k] for _, found in rows], weights) for k in range(len(LEVELS))]
-        half = [((one["high"] or 0.0) - (one["low"] or 0.0)) / 2 for one in spread]
-        bounds = [(values[k] - half[k], values[k] + half[k]) for k in range(len(LEVELS))]
-    return {
-        str(level): {"estimate": float(values[k]), "low": float(bounds[k][0]), "high": float(bounds[k][1])}
-        for k, level in enumerate(LEVELS)
-    }, exact
-
-
-def _ask_quantiles(
-    paths: list[str],
-    where: str,
-    name: str,
-    levels: list[float],
-    exact: bool,
-    group: str,
-    database: duckdb.DuckDBPyConnection,
-) -> list[tuple[int, list[float]]]:
-    aggregate = "quantile_disc" if exact else "approx_quantile"
-    query = (
-        f'SELECT {group or "0"}, {aggregate}("{name}", {levels}) FROM read_parquet(?) '
-        f'WHERE {where} AND "{name}" IS NOT NULL {"GROUP BY 1 ORDER BY 1" if group else ""}'
-    )
-    return database.execute(query, [paths]).fetchall()
-
-
-def _quantile_note(strategies: dict[str, dict]) -> str:
-    exact = all(one["quantiles_exact"] for found in strategies.values() for one in found["measures"].values())
-    return "quantiles exact" if exact else f"quantiles of more than {EXACT_NUMBERS} numbers from a t-digest sketch"
-
-
-def _scaled(measure: dict, factor: float) -> dict:
-    def scale(numbers: dict) -> dict:
-        return {key: None if value is None else value * factor for key, value in numbers.items()}
-
-    return {
-        **measure,
-        "mean": scale(measure["mean"]),
-        "quantiles": scale(measure["quantiles"]),
-        "quantile_intervals": {level: scale(found) for level, found in measure["quantile_intervals"].items()},
-    }

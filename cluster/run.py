@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from cluster.answers.summary import summarize
 from cluster.engines import ENGINES, Stop, check_reachable, play_inline, play_on_ray, play_where_it_pays
 from cluster.plan import Plan, Shard
-from cluster.query import summarize
 from cluster.store import (
     RUN,
     SCENARIO,
@@ -23,8 +23,9 @@ from cluster.store import (
     write_json,
     write_manifest,
 )
+from cluster.trials import StoredRun
 from sim.faults import Fault, InvalidInput
-from sim.scenario import scenario_document, scenario_from_document, scenario_hash
+from sim.scenario import scenario_document, scenario_hash
 
 _LIBRARIES = ("brink", "numpy", "scipy", "pyarrow", "ray")
 
@@ -97,7 +98,7 @@ def run(
         write_manifest(folder, files + [describe(folder, shard) for shard in adopted])
     if progress().shards_done < plan.shard_count:
         raise Stopped(progress())
-    summary = summarize(plan, folder)
+    summary = summarize(StoredRun(plan, folder))
     write_json(folder, SUMMARY, summary)
     clear_drafts(folder)
     return summary
@@ -131,22 +132,6 @@ def open_folder(plan: Plan, folder: Path) -> None:
         write_json(folder, RUN, run_document(plan))
     except OSError as error:
         raise InvalidInput((Fault("out", str(folder), f"cannot be used: {error.strerror or error}"),)) from error
-
-
-def recorded_plan(folder: Path) -> Plan:
-    """The plan of the run in a folder. Raises `OSError`, or `ValueError` if it is no run's folder."""
-    scenario = scenario_from_document(read_json(folder, SCENARIO), SCENARIO)
-    recorded = read_json(folder, RUN)
-    if not isinstance(recorded, dict):
-        raise ValueError(f"{RUN} is not a run's")
-    return Plan(
-        scenario,
-        recorded["seed"],
-        recorded["design"],
-        recorded["trials"],
-        recorded["shard_trials"],
-        tuple(recorded["strategies"]),
-    )
 
 
 def adopt_shard_size(plan: Plan, folder: Path) -> Plan:

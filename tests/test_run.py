@@ -11,8 +11,9 @@ import pytest
 from cluster import shard as shard_module
 from cluster.engines import ShardFailed
 from cluster.plan import MAX_SHARDS, make_plan
-from cluster.run import Progress, Stopped, adopt_shard_size, recorded_plan, run
+from cluster.run import Progress, Stopped, adopt_shard_size, run
 from cluster.store import read_manifest, shard_path, verify
+from cluster.trials import recorded_plan
 from sim.faults import InvalidInput
 from sim.kernel import simulate
 from tests.runs import digests, small_plan

@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from api.problems import RESPONSES, Problem
 from api.routes.common import KnownJob, SettingsOf, job_folder
+from cluster.answers.summary import summarize
 from cluster.jobs import SUCCEEDED
-from cluster.query import summarize
 from cluster.store import SUMMARY, read_json
+from cluster.trials import StoredRun
 
 router = APIRouter(tags=["results"], responses=RESPONSES)
 _MEDIA_TYPES = {".json": "application/json", ".parquet": "application/vnd.apache.parquet"}
@@ -31,14 +32,18 @@ class ResultFiles(BaseModel):
 
 
 @router.get("/jobs/{job_id}/summary", summary="Read a job's summary")
-def summary(job: KnownJob, settings: SettingsOf) -> dict:
+def summary(
+    job: KnownJob,
+    settings: SettingsOf,
+    given: Annotated[str | None, Query(max_length=2000, description="Over the trials for which this holds.")] = None,
+) -> dict:
     """The summary of a job's run; while it runs, from what is committed so far."""
     folder = job_folder(job, settings)
-    if job.state == SUCCEEDED:
+    if job.state == SUCCEEDED and given is None:
         found = read_json(folder, SUMMARY)
         if isinstance(found, dict):
             return found
-    return summarize(job.plan, folder)
+    return summarize(StoredRun(job.plan, folder), given)
 
 
 @router.get("/jobs/{job_id}/files", response_model=ResultFiles, summary="List a job's files")

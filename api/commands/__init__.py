@@ -1,0 +1,1 @@
+"""Commands that read answers from stored runs, a module each."""

@@ -1,0 +1,206 @@
+"""The trials of a stored run: which are committed, and how they are read without loading them all."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from cluster.plan import Plan, Shard
+from cluster.query import open_duckdb, to_sql
+from cluster.store import RUN, SCENARIO, committed_tallies, read_json, shard_path
+from sim.estimates import Tally
+from sim.expressions import Expression
+from sim.faults import Fault, InvalidInput
+from sim.scenario import scenario_from_document
+
+BLOCK = 250_000
+"""Trials read at a time."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run in its result folder, finished or not."""
+
+    plan: Plan
+    folder: Path
+
+    @cached_property
+    def committed(self) -> dict[Shard, tuple[Tally, ...]]:
+        """The committed shards in the plan's order, each with its tallies."""
+        found = ((shard, committed_tallies(self.folder, self.plan, shard)) for shard in self.plan.shards())
+        return {shard: tallies for shard, tallies in found if tallies is not None}
+
+    def shards(self, strategy: str) -> list[Shard]:
+        """A strategy's committed shards, in the order of their trials."""
+        return [shard for shard in self.committed if shard.strategy == strategy]
+
+    def paths(self, strategy: str) -> list[str]:
+        """The Parquet files of a strategy's committed shards, in the order of their trials."""
+        return [self.path(shard) for shard in self.shards(strategy)]
+
+    def path(self, shard: Shard) -> str:
+        """The Parquet file of a committed shard."""
+        return str(self.folder / shard_path(shard))
+
+
+def open_run(folder: Path) -> StoredRun:
+    """The run in a result folder. Raises `InvalidInput` if there is none, or none of its trials is committed."""
+    try:
+        found = StoredRun(recorded_plan(folder), folder.absolute())
+    except InvalidInput:
+        raise
+    except FileNotFoundError as error:
+        lacking = "there is no such folder" if not folder.is_dir() else f"holds no {Path(str(error.filename)).name}"
+        raise InvalidInput((Fault("run", str(folder), f"must be a run's result folder: {lacking}"),)) from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        message = f"must be a run's result folder: its {RUN} cannot be read ({error})"
+        raise InvalidInput((Fault("run", str(folder), message),)) from None
+    check_any(found)
+    return found
+
+
+def recorded_plan(folder: Path) -> Plan:
+    """The plan of the run in a folder. Raises `OSError`, or `ValueError` if it is no run's folder."""
+    scenario = scenario_from_document(read_json(folder, SCENARIO), SCENARIO)
+    recorded = read_json(folder, RUN)
+    if not isinstance(recorded, dict):
+        raise ValueError(f"{RUN} is not a run's")
+    return Plan(
+        scenario,
+        recorded["seed"],
+        recorded["design"],
+        recorded["trials"],
+        recorded["shard_trials"],
+        tuple(recorded["strategies"]),
+    )
+
+
+def check_any(run: StoredRun) -> None:
+    """Raise `InvalidInput` unless some trials of the run are committed."""
+    if not run.committed:
+        raise InvalidInput((Fault("run", str(run.folder.name), "has no committed trials yet"),))
+
+
+def chosen_strategies(run: StoredRun, strategies: Sequence[str] = ()) -> tuple[str, ...]:
+    """The named strategies of a run in its order, all if none are named. Raises `InvalidInput`."""
+    faults = [
+        Fault("strategies", name, f"is no strategy of this run; there are {', '.join(run.plan.strategies)}")
+        for name in strategies
+        if name not in run.plan.strategies
+    ]
+    if faults:
+        raise InvalidInput(tuple(faults))
+    return tuple(name for name in run.plan.strategies if name in strategies or not strategies)
+
+
+@contextmanager
+def trials_table(run: StoredRun, strategies: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns."""
+    paths = [path for strategy in strategies for path in run.paths(strategy)]
+    if not paths:
+        raise InvalidInput((Fault("run", run.folder.name, f"has no committed trials of {', '.join(strategies)} yet"),))
+    with open_duckdb() as database:
+        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+        database.execute(
+            f"CREATE VIEW trials AS SELECT * FROM read_parquet([{listed}], "
+            "hive_partitioning = true, hive_types = {'strategy': VARCHAR})"
+        )
+        yield database
+
+
+def sample(
+    run: StoredRun,
+    strategy: str,
+    values: Mapping[str, Expression],
+    *,
+    given: Expression | None = None,
+    most: int,
+) -> dict[str, np.ndarray]:
+    """The values of the first trials of a strategy (at most `most`) for which a condition holds.
+
+    float64 arrays by name, NaN for null, and the trials' numbers as ``trial`` (int64). The first trials are as good
+    a sample as any: trials of a `random` design are independent, and those of the other designs come in an order of
+    their own randomisation.
+    """
+    parts = [block[strategy] for block in _read_while(run, (strategy,), values, given, most)]
+    return (
+        {name: np.concatenate([part[name] for part in parts])[:most] for name in parts[0]}
+        if parts
+        else {
+            "trial": np.empty(0, np.int64),
+            **{name: np.empty(0) for name in values},
+        }
+    )
+
+
+def _read_while(
+    run: StoredRun,
+    strategies: tuple[str, ...],
+    values: Mapping[str, Expression],
+    given: Expression | None,
+    most: int,
+) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+    found = 0
+    for block in paired_blocks(run, strategies, values, given=given):
+        yield block
+        found += len(block[strategies[0]]["trial"])
+        if found >= most:
+            return
+
+
+def paired_blocks(
+    run: StoredRun,
+    strategies: Sequence[str],
+    values: Mapping[str, Expression],
+    *,
+    given: Expression | None = None,
+) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+    """The values of the same trials under several strategies, a block at a time in the order of trials.
+
+    Each block maps a strategy to float64 arrays by name (NaN for null; a condition as 0 and 1), with the trials'
+    numbers as ``trial`` (int64). All arrays of a block have one shape and their rows belong together. With a
+    condition `given`, the trials for which it holds under each of the strategies. Trials that are not committed
+    under all the strategies are left out.
+    """
+    first, *others = strategies
+    shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in strategies}
+    with open_duckdb() as database:
+        for index, shard in shards[first].items():
+            if not all(index in shards[strategy] for strategy in others):
+                continue
+            for start in range(shard.first, shard.first + shard.count, BLOCK):
+                block = {
+                    strategy: _read(database, run.path(shards[strategy][index]), values, given, start)
+                    for strategy in strategies
+                }
+                held = np.logical_and.reduce([part.pop("given") for part in block.values()])
+                if held.any():
+                    yield {
+                        strategy: {name: column[held] for name, column in part.items()}
+                        for strategy, part in block.items()
+                    }
+
+
+def _read(
+    database: duckdb.DuckDBPyConnection,
+    path: str,
+    values: Mapping[str, Expression],
+    given: Expression | None,
+    start: int,
+) -> dict[str, np.ndarray]:
+    wanted = [f"({to_sql(value)})::DOUBLE AS v{k}" for k, value in enumerate(values.values())]
+    held = "true" if given is None else to_sql(given)
+    columns = database.execute(
+        f"SELECT {', '.join(['trial', f'{held} AS given', *wanted])} FROM read_parquet(?, hive_partitioning = false) "
+        "WHERE trial >= ? AND trial < ? ORDER BY trial",
+        [path, start, start + BLOCK],
+    ).fetchnumpy()
+    return {
+        "trial": np.asarray(columns["trial"]),
+        "given": np.asarray(columns["given"]),
+        **{name: np.ma.filled(columns[f"v{k}"], np.nan) for k, name in enumerate(values)},
+    }

@@ -1,0 +1,77 @@
+"""Stored runs read back: pairs of trials in blocks, samples, and folders that are no runs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cluster import trials as module
+from cluster.run import run
+from cluster.trials import chosen_strategies, open_run, paired_blocks, sample, trials_table
+from sim.expressions import parse_condition, parse_measure
+from sim.faults import InvalidInput
+from tests.runs import small_plan
+
+PLAN = small_plan()
+SCENARIO = PLAN.scenario
+GAIN = parse_measure("export_gain - sender_cost", SCENARIO)
+WEEK = parse_measure("agreement_week", SCENARIO)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stored") / "run"
+    run(PLAN, folder, engine="inline")
+    return open_run(folder), pd.read_parquet(folder / "trials")
+
+
+def test_blocks_hold_the_same_trials_of_every_strategy(stored, monkeypatch):
+    found, table = stored
+    monkeypatch.setattr(module, "BLOCK", 300)
+    blocks = list(paired_blocks(found, ("threaten", "talk"), {"gain": GAIN, "week": WEEK}))
+    assert len(blocks) > 5
+    for strategy in ("threaten", "talk"):
+        one = table[table.strategy == strategy].sort_values("trial")
+        trial = np.concatenate([block[strategy]["trial"] for block in blocks])
+        assert np.array_equal(trial, np.arange(PLAN.trials))
+        gain = np.concatenate([block[strategy]["gain"] for block in blocks])
+        assert np.allclose(gain, one.export_gain.astype(float) - one.sender_cost.astype(float), rtol=0, atol=1e-12)
+        week = np.concatenate([block[strategy]["week"] for block in blocks])
+        assert np.array_equal(week, one.agreement_week.to_numpy(float, na_value=np.nan), equal_nan=True)
+
+
+def test_a_condition_must_hold_under_every_strategy_of_a_pair(stored):
+    found, table = stored
+    given = parse_condition("agreement_week > 10", SCENARIO)
+    kept = np.concatenate(
+        [b["talk"]["trial"] for b in paired_blocks(found, ("threaten", "talk"), {"week": WEEK}, given=given)]
+    )
+    late = table[table.agreement_week > 10].groupby("trial").size()
+    assert np.array_equal(kept, late[late == 2].index)
+    assert 0 < kept.size < PLAN.trials
+
+
+def test_a_sample_is_the_first_trials_that_agree(stored):
+    found, table = stored
+    given = parse_condition("threat_week <= 5", SCENARIO)
+    drawn = sample(found, "threaten", {"gain": GAIN}, given=given, most=700)
+    expected = table[(table.strategy == "threaten") & (table.threat_week <= 5)].sort_values("trial").trial[:700]
+    assert np.array_equal(drawn["trial"], expected)
+    none = sample(found, "threaten", {"gain": GAIN}, given=parse_condition("threat_week > 999", SCENARIO), most=5)
+    assert none["trial"].size == none["gain"].size == 0
+
+
+def test_the_view_has_the_strategy_as_a_column(stored):
+    found, table = stored
+    with trials_table(found, ("threaten", "talk")) as database:
+        rows = database.execute("SELECT strategy, count(*), count(agreement_week) FROM trials GROUP BY 1").fetchall()
+    counted = table.groupby("strategy", observed=True).agreement_week.agg(["size", "count"])
+    assert {name: (size, count) for name, size, count in rows} == {n: tuple(row) for n, row in counted.iterrows()}
+
+
+def test_a_folder_that_is_no_run_is_refused(stored, tmp_path):
+    with pytest.raises(InvalidInput, match="no such folder"):
+        open_run(tmp_path / "nowhere")
+    with pytest.raises(InvalidInput, match=r"holds no scenario\.json"):
+        open_run(tmp_path)
+    with pytest.raises(InvalidInput, match="there are threaten, talk"):
+        chosen_strategies(stored[0], ("bluff",))
