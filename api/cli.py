@@ -3,24 +3,21 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from api.catalogue import find_scenario, shipped_names, shipped_scenario
-from api.commands.common import console, print_json, whole_number
+from api.commands.backtest import backtest
+from api.commands.common import ScenarioArgument, console, print_json, progress_bar, whole_number
+from api.commands.score import score
 from api.commands.summary import summary
 from api.render import print_summary
 from cluster.engines import EngineFailed, ShardFailed
-from cluster.plan import Plan, make_plan
-from cluster.run import Progress as RunProgress
+from cluster.plan import make_plan
 from cluster.run import Stopped, adopt_shard_size, run
 from cluster.store import verify as verify_folder
 from sim.faults import InvalidInput
@@ -35,11 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-ScenarioArgument = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="A scenario's file, or a shipped one's name.")
-]
 
 
 @app.command("run")
@@ -86,7 +78,7 @@ def run_command(
     if shard_trials is None:
         plan = adopt_shard_size(plan, folder)
     started = time.monotonic()
-    with _progress_bar(plan) as on_progress:
+    with progress_bar(plan) as on_progress:
         answer = run(plan, folder, engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress)
     seconds = time.monotonic() - started
     if as_json:
@@ -150,7 +142,7 @@ def serve(
     serve_http(host, port)
 
 
-for answer in (summary,):
+for answer in (summary, score, backtest):
     app.command()(answer)
 
 
@@ -196,17 +188,3 @@ def _description(scenario: Scenario) -> str:
         f"{scenario.name}: valid. {len(scenario.issues)} issues, {len(scenario.uncertain)} uncertain parameters, "
         f"{scenario.horizon_weeks} weeks, strategies {', '.join(scenario.strategies)}"
     )
-
-
-@contextmanager
-def _progress_bar(plan: Plan) -> Iterator[Callable[[RunProgress], None]]:
-    """A progress bar on a terminal's standard error; nothing in a pipe."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("playing", total=plan.trials * len(plan.strategies))
-
-        def on_progress(progress: RunProgress) -> None:
-            done = f"{progress.trials_done:,} of {progress.trials_total:,} trials"
-            bar.update(task, completed=progress.trials_done, description=done)
-
-        yield on_progress

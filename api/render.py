@@ -64,10 +64,13 @@ def _share(estimate: dict) -> Text:
     if estimate["estimate"] is None:
         return Text("-")
     share, half = estimate["estimate"], (estimate["high"] - estimate["low"]) / 2.0
+    return Text(f"{100 * share:5.1f} % ±{100 * half:4.2f} ").append(share_bar(share))
+
+
+def share_bar(share: float) -> Text:
+    """A bar as long as a share of its width."""
     filled = round(share * _BAR)
-    text = Text(f"{100 * share:5.1f} % ±{100 * half:4.2f} ")
-    text.append("█" * filled + "·" * (_BAR - filled), style="cyan")
-    return text
+    return Text("█" * filled + "·" * (_BAR - filled), style="cyan")
 
 
 def _measure(measure: dict, factor: float, digits: int) -> str:

@@ -6,22 +6,13 @@ import numpy as np
 
 from sim.bargaining import Talks
 from sim.designs import Points
+from sim.endings import OUTCOMES, RULINGS
 from sim.incidence import Incidence
 from sim.litigation import Case
 from sim.parameters import parameter
 from sim.scenario import Scenario
 from sim.threat import Threat
 
-OUTCOMES = (
-    "agreement_in_talks",
-    "agreement_under_threat",
-    "agreement_under_sanctions",
-    "agreement_after_retreat",
-    "sanctions_standing",
-    "retreat",
-    "stalemate",
-)
-RULINGS = ("for_target", "for_sender")
 STAGES = (
     "none",
     "consultation",

@@ -11,6 +11,7 @@ from sim.checks import Report
 from sim.correlations import Correlation, correlation_matrix, is_correlation_matrix, normal_correlation
 from sim.distribution_documents import read_distribution
 from sim.distributions import Distribution, Fixed, Uniform
+from sim.history import History, history_document, read_history
 from sim.parameters import ISSUE_PARAMETERS, PARAMETERS, parameter
 from sim.yaml_lines import Lines, Path, is_date, read_yaml
 
@@ -43,6 +44,7 @@ _FIELDS = (
     "correlations",
     "strategies",
     "sources",
+    "history",
 )
 
 
@@ -61,7 +63,8 @@ class Scenario:
     """A scenario in full, defaults filled in.
 
     `base` holds a distribution for every parameter: those of the catalogue in its order, then those of each
-    issue as ``issues.<issue>.<parameter>``. `strategies` holds what each strategy overrides.
+    issue as ``issues.<issue>.<parameter>``. `strategies` holds what each strategy overrides. `history` tells what
+    happened in a real dispute; it has no part in how the scenario is played.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Scenario:
     correlations: tuple[Correlation, ...]
     strategies: Mapping[str, Mapping[str, Distribution]]
     sources: Mapping[str, str]
+    history: History | None = None
 
     def parameters(self, strategy: str) -> dict[str, Distribution]:
         """The distribution of every parameter under a strategy."""
@@ -131,6 +135,8 @@ def scenario_from_document(document: object, source: str | None = None, lines: L
         for field, default in (("title", name or "-"), ("sender", "sender"), ("target", "target"))
     }
     sources = _sources(report, given, base, issues, strategies)
+    told = given.get("history")
+    history = None if told is None else read_history(report, told, horizon, strategies)
     report.raise_faults()
     return Scenario(
         name=name or "",
@@ -148,6 +154,7 @@ def scenario_from_document(document: object, source: str | None = None, lines: L
         correlations=correlations,
         strategies=strategies,
         sources=sources,
+        history=history,
     )
 
 
@@ -184,13 +191,18 @@ def scenario_document(scenario: Scenario) -> dict:
             for strategy, overrides in scenario.strategies.items()
         },
         "sources": dict(scenario.sources),
+        "history": None if scenario.history is None else history_document(scenario.history),
     }
     return {key: value for key, value in document.items() if value is not None}
 
 
 def scenario_hash(scenario: Scenario) -> str:
-    """SHA-256 of the scenario's document, in hexadecimal: two scenarios that say the same have the same."""
-    document = json.dumps(scenario_document(scenario), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    """SHA-256 of the scenario's document without its history, in hexadecimal.
+
+    Two scenarios that say the same have the same, whatever is told of what happened: they play the same trials.
+    """
+    played = {key: value for key, value in scenario_document(scenario).items() if key != "history"}
+    document = json.dumps(played, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(document.encode()).hexdigest()
 
 

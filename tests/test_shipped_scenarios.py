@@ -1,10 +1,12 @@
 """The shipped scenarios: valid, sourced, without hindsight, and anchored to the record."""
 
+import datetime
 import re
+from math import exp, log
 
 import numpy as np
 import pytest
-import yaml
+from scipy.optimize import brentq
 
 from api.catalogue import shipped_names, shipped_scenario, shipped_text
 from sim.kernel import simulate
@@ -26,13 +28,62 @@ def test_a_scenario_is_named_after_its_file_and_every_range_has_its_source(name)
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_nothing_in_a_scenario_is_younger_than_its_first_month(name):
-    """No year after that of `as_of` appears among the sources, nor in the comments."""
+    """No year after that of `as_of` appears among the sources, nor in the comments; the history alone may look on."""
     scenario = shipped_scenario(name)
     year = int((scenario.as_of or "0")[:4])
-    text = shipped_text(name)
-    history = yaml.safe_load(text).get("history")
-    assert history is None
+    text, _, history = shipped_text(name).partition("\nhistory:\n")
+    assert history
+    assert not re.search(r"^\S", history, re.MULTILINE), "the history is the file's end"
     assert all(int(found) <= year for found in re.findall(r"\b(?:19|20)\d\d\b", text))
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_a_history_happened_after_the_set_up_and_its_weeks_are_those_of_its_events(name):
+    scenario = shipped_scenario(name)
+    history = scenario.history
+    assert history is not None
+    assert history.strategy == next(iter(scenario.strategies)), "the first strategy is what was really done"
+    assert scenario.strategies[history.strategy] == {}
+    assert history.events
+    start = datetime.date.fromisoformat(scenario.as_of or "")
+    monday = start - datetime.timedelta(days=start.weekday())
+    days = [datetime.date.fromisoformat(day) for day in history.events]
+    assert all(day > start for day in days)
+    told = {(day - monday).days // 7 + 1 for day in days} | {1}
+    for week in (history.agreement_week, history.sanctions_week, history.filing_week, history.ruling_week):
+        assert week is None or week in told
+    if history.sanctions_week is not None:
+        last = history.agreement_week or scenario.horizon_weeks
+        assert history.sanctions_weeks == last - history.sanctions_week
+
+
+RECORD = {
+    "us-japan-semiconductors-1987": (1, 1, 1, 0),
+    "us-ec-oilseeds-1992": (5, 4, 1, 1),
+    "us-japan-cellular-1994": (7, 4, 2, 1),
+    "us-china-intellectual-property-1995": (9, 4, 2, 1),
+    "us-ec-bananas-1998": (12, 4, 2, 1),
+    "eu-us-steel-2003": (12, 6, 2, 1),
+    "us-mexico-2019": (13, 7, 2, 1),
+    "us-eu-2025": (14, 7, 2, 1),
+}
+"""Lists with a deadline before each: settled, imposed; of those that outlasted it, extended, dropped."""
+
+
+@pytest.mark.parametrize("name", RECORD)
+def test_ranges_follow_the_rule_from_the_record(name):
+    """`docs/answers.md` states the rule: the scenarios know the record before them and not their own end."""
+    settled, imposed, extended, dropped = RECORD[name]
+    base = shipped_scenario(name).base
+    settling = (settled + 1) / (settled + imposed + 2)
+    moves = brentq(lambda rate: 1 - exp(-rate) * (1 + rate) - settling, 1e-6, 20)
+    multiplier = (moves / (-2 * log(1 - 0.03)) - 4) / 4
+    assert base["deadline_multiplier"].mode == pytest.approx(multiplier, abs=0.06)
+    assert base["follow_through"].mode == pytest.approx((imposed + 1) / (imposed + extended + dropped + 2), abs=0.006)
+    assert base["extension_probability"].mode == pytest.approx((extended + 1) / (extended + dropped + 2), abs=0.006)
+    for issue in shipped_scenario(name).issues:
+        for side in ("sender", "target"):
+            assert base[f"issues.{issue.name}.{side}_concession"].mode == 0.03
 
 
 def base_rates(scenario: Scenario, strategy: str) -> dict[str, float]:

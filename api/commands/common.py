@@ -2,15 +2,24 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from cluster.plan import Plan
+from cluster.run import Progress as RunProgress
 
 PIPE_WIDTH = 220
 """Characters a line where nobody's terminal sets a limit."""
 
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A scenario's file, or a shipped one's name.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's result folder.")]
 Given = Annotated[
     str | None,
@@ -38,3 +47,17 @@ def console() -> Console:
 def print_json(document: dict) -> None:
     """Print an answer's document."""
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextmanager
+def progress_bar(plan: Plan) -> Iterator[Callable[[RunProgress], None]]:
+    """A progress bar on a terminal's standard error; nothing in a pipe."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("playing", total=plan.trials * len(plan.strategies))
+
+        def on_progress(progress: RunProgress) -> None:
+            done = f"{progress.trials_done:,} of {progress.trials_total:,} trials"
+            bar.update(task, completed=progress.trials_done, description=done)
+
+        yield on_progress

@@ -1,0 +1,28 @@
+"""A job's forecast scored against what really happened."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.problems import RESPONSES
+from api.routes.common import KnownJob, SettingsOf, job_folder
+from cluster.answers.backtest import score
+from cluster.trials import StoredRun, check_any
+
+router = APIRouter(tags=["answers"], responses=RESPONSES)
+
+
+class ScoreRequest(BaseModel):
+    """What is to be scored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    strategy: str | None = Field(None, max_length=64, description="The strategy; the one the history names if none.")
+    given: str | None = Field(None, max_length=2000, description="Over the trials for which this holds.")
+
+
+@router.post("/jobs/{job_id}/score", summary="Score a job's forecast")
+def score_job(job: KnownJob, settings: SettingsOf, request: ScoreRequest) -> dict:
+    """The scores of a job's forecast against its scenario's history; while it runs, from what is committed so far."""
+    run = StoredRun(job.plan, job_folder(job, settings))
+    check_any(run)
+    return score(run, strategy=request.strategy, given=request.given)
