@@ -17,8 +17,10 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from cluster.answers.backtest import score
 from cluster.run import run
 from cluster.store import verify
+from cluster.trials import open_run
 from sim.scenario import scenario_document
 from tests.runs import digests, small_plan
 
@@ -336,3 +338,16 @@ def test_a_shipped_scenario_is_run_by_its_name(service):
     assert service.ended(job["id"])["state"] == "succeeded"
     summary = service.client.get(f"/v1/jobs/{job['id']}/summary").json()
     assert set(summary["strategies"]) >= {"bluff", "keep-talking"}
+
+
+def test_a_job_is_scored_against_its_history(service, finished):
+    job = service.ended(service.submit(scenario="us-mexico-2019", trials=2000)["id"])
+    answer = service.client.post(f"/v1/jobs/{job['id']}/score", json={})
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == score(open_run(service.folder / "jobs" / job["id"]))
+    other = service.client.post(f"/v1/jobs/{job['id']}/score", json={"strategy": "keep-talking"}).json()
+    assert other["strategy"] == "keep-talking"
+    for wrong, body, field in ((job, {"strategi": "x"}, "strategi"), (finished, {}, "history")):
+        refused = service.client.post(f"/v1/jobs/{wrong['id']}/score", json=body)
+        assert (refused.status_code, refused.headers["content-type"]) == (422, PROBLEM)
+        assert field in refused.json()["errors"][0]["field"]

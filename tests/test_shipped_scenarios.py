@@ -12,6 +12,7 @@ from api.catalogue import shipped_names, shipped_scenario, shipped_text
 from sim.kernel import simulate
 from sim.outcomes import OUTCOMES
 from sim.scenario import Scenario
+from tests.examples import issue, scenario
 
 TRIALS = 40_000
 
@@ -81,9 +82,9 @@ def test_ranges_follow_the_rule_from_the_record(name):
     assert base["deadline_multiplier"].mode == pytest.approx(multiplier, abs=0.06)
     assert base["follow_through"].mode == pytest.approx((imposed + 1) / (imposed + extended + dropped + 2), abs=0.006)
     assert base["extension_probability"].mode == pytest.approx((extended + 1) / (extended + dropped + 2), abs=0.006)
-    for issue in shipped_scenario(name).issues:
+    for demand in shipped_scenario(name).issues:
         for side in ("sender", "target"):
-            assert base[f"issues.{issue.name}.{side}_concession"].mode == 0.03
+            assert base[f"issues.{demand.name}.{side}_concession"].mode == 0.03
 
 
 def base_rates(scenario: Scenario, strategy: str) -> dict[str, float]:
@@ -133,3 +134,26 @@ def test_strategies_differ_as_they_should(name):
             assert not np.any(table["threat_week"] > 0)
         if strategy == "bluff":
             assert not np.any(table["sanctions_week"] > 0)
+
+
+@pytest.mark.parametrize("name", ["us-japan-semiconductors-1987", "us-ec-bananas-1998"])
+def test_the_rules_reference_dispute_ends_nearly_as_the_record_does(name):
+    """Up to six points less often: the rule takes moves for a Poisson process, and a side moves once a week at most."""
+    settled, imposed, *_ = RECORD[name]
+    reference = scenario(
+        {"demand": issue(gap=0.8, sender_concession=0.03, target_concession=0.03)},
+        {
+            "sender_step": 0.5,
+            "target_step": 0.5,
+            "senior_authority": 2,
+            "threat_probability": 1,
+            "deadline_weeks": 5,
+            "deadline_window": 2,
+            "deadline_multiplier": shipped_scenario(name).base["deadline_multiplier"].mode,
+        },
+        horizon_weeks=6,
+        sessions={"first": ["mid"] * 4, "cycle": ["senior"]},
+    )
+    table = simulate(reference, "base", seed=4, first=0, count=20_000)
+    short_by = (settled + 1) / (settled + imposed + 2) - np.mean(table["agreement_week"] > 0)
+    assert 0.0 < short_by < 0.07  # the standard error is 0.0035

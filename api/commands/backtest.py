@@ -118,7 +118,7 @@ def _print_means(out: Console, found: dict) -> None:
         ("agreement_week", "crps"): "CRPS, weeks",
     }
     table = Table("forecast", title="Mean over the disputes", title_justify="left", show_edge=False, pad_edge=False)
-    for label in labels.values():
+    for label in (*labels.values(), "model's Brier, class, less this one's"):
         table.add_column(label, justify="right")
     forecasters = list(dict.fromkeys(name for part in found["mean"].values() for name in part))
     for forecaster in forecasters:
@@ -128,8 +128,15 @@ def _print_means(out: Console, found: dict) -> None:
                 f"{found['mean'][part][forecaster][name]:.3f}" if forecaster in found["mean"][part] else ""
                 for part, name in labels
             ),
+            _difference(found["mean"]["class"][forecaster].get("brier_difference")),
         )
     out.print(table)
+
+
+def _difference(estimate: dict | None) -> str:
+    if estimate is None or estimate["low"] is None:
+        return ""
+    return f"{estimate['estimate']:+.3f} ({estimate['low']:+.3f} to {estimate['high']:+.3f})"
 
 
 def _print_calibration(out: Console, found: dict) -> None:

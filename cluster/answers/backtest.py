@@ -77,7 +77,7 @@ def score(
         **({} if condition is None else {"given": str(condition)}),
         "method": (
             "shares of the trials with half a trial added to each category, so that what no trial did has a finite "
-            f"log score; Brier from 0 to 2, natural logarithms, CRPS in weeks, censored at week {horizon}"
+            "log score; Brier from 0 to 2, natural logarithms, CRPS in weeks, censored at the horizon"
         ),
         "outcome": _categories(counts, history.outcome, {UNIFORM: dict.fromkeys(OUTCOMES, 1 / len(OUTCOMES))}),
         "class": _categories(
