@@ -49,7 +49,7 @@ def score(
         f"Agreement: {real}; {100 * week['probability']:.1f} % were given to it (±{week['within_weeks']} weeks), "
         f"CRPS {week['crps']:.1f} weeks."
     )
-    out.print(f"Less is better. {found['method']}.", style="dim")
+    out.print(f"Less is better; {found['method']}.", style="dim")
 
 
 def _mark(happened: bool) -> Text:

@@ -117,7 +117,7 @@ def backtest(scores: Sequence[dict]) -> dict:
         "method": (
             f"{len(scenarios)} disputes, each under the strategy that was really played; differences with Student's "
             "95 % intervals over the disputes. The disputes were chosen as the best known, and are far too few for a "
-            "claim of skill. " + (scenarios[0]["method"] if scenarios else "")
+            "claim of skill. Scores: " + (scenarios[0]["method"] if scenarios else "")
         ),
         "disputes": len(scenarios),
         "mean": {
