@@ -9,9 +9,9 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
+from cluster.folders import Folder
 from cluster.plan import Plan, Shard
 from cluster.shard import run_shard
 from cluster.store import ShardResult
@@ -48,7 +48,7 @@ class EngineFailed(RuntimeError):
 Stop = Callable[[], bool]
 
 
-def play_inline(plan: Plan, shards: Iterator[Shard], folder: Path, should_stop: Stop) -> Iterator[ShardResult]:
+def play_inline(plan: Plan, shards: Iterator[Shard], folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
     """Play shards in this process, one after the other."""
     for shard in shards:
         if should_stop():
@@ -63,7 +63,7 @@ def play_inline(plan: Plan, shards: Iterator[Shard], folder: Path, should_stop: 
 def play_on_ray(
     plan: Plan,
     shards: Iterator[Shard],
-    folder: Path,
+    folder: Folder,
     should_stop: Stop,
     *,
     address: str | None = None,
@@ -72,7 +72,7 @@ def play_on_ray(
     """Play shards as Ray tasks, at most two for each core in flight.
 
     Without an `address` Ray is started on this machine's loopback and ended at the end; with one, the Ray
-    there is joined, whose nodes must see `folder` under the same path. Ray repeats the tasks of lost workers
+    there is joined, whose nodes must see `folder` under the same address. Ray repeats the tasks of lost workers
     and nodes. If a shard fails for good, no new ones are begun, those in flight are finished, and
     `ShardFailed` is raised.
     """
@@ -122,7 +122,7 @@ def play_on_ray(
 def play_where_it_pays(
     plan: Plan,
     shards: list[Shard],
-    folder: Path,
+    folder: Folder,
     should_stop: Stop,
     *,
     cores: int,

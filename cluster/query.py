@@ -6,18 +6,20 @@ from contextlib import contextmanager
 
 import duckdb
 
+from cluster.folders import Folder
 from sim.expressions import Expression
 
 MEMORY_LIMIT = "1GB"
 
 
 @contextmanager
-def open_duckdb() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that spills to disk rather than grow beyond `MEMORY_LIMIT`."""
+def open_duckdb(folder: Folder) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that reads a folder's files, and spills to disk rather than grow beyond `MEMORY_LIMIT`."""
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         database.execute("SET temp_directory = ?", [scratch])
         database.execute("SET enable_progress_bar = false")
+        folder.prepare(database)
         yield database
 
 

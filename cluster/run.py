@@ -5,10 +5,10 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 
 from cluster.answers.summary import summarize
 from cluster.engines import ENGINES, Stop, check_reachable, play_inline, play_on_ray, play_where_it_pays
+from cluster.folders import Folder, open_folder
 from cluster.plan import Plan, Shard
 from cluster.store import (
     RUN,
@@ -16,9 +16,7 @@ from cluster.store import (
     SUMMARY,
     Committed,
     ShardResult,
-    clear_drafts,
-    committed_tallies,
-    describe,
+    committed_shards,
     read_json,
     write_json,
     write_manifest,
@@ -53,7 +51,7 @@ class Stopped(Exception):
 
 def run(
     plan: Plan,
-    folder: Path,
+    address: str | os.PathLike[str],
     *,
     engine: str = "auto",
     ray_address: str | None = None,
@@ -61,22 +59,19 @@ def run(
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Stop | None = None,
 ) -> dict:
-    """Play every shard of a plan that `folder` does not hold yet, and return the summary.
+    """Play every shard of a plan that the folder at `address` does not hold yet, and return the summary.
 
     Raises `InvalidInput` if the folder holds something else, `ShardFailed` if a shard fails, and `Stopped`
     once `should_stop` says so or the run is interrupted. Whatever happens, what is committed is kept and
     listed in the manifest.
     """
     _check_engine(engine, ray_address, workers)
-    folder = folder.absolute()
-    open_folder(plan, folder)
+    folder = open_folder(address)
+    begin(plan, folder)
     should_stop = should_stop or (lambda: False)
 
-    adopted = [shard for shard in plan.shards() if committed_tallies(folder, plan, shard) is not None]
-    held = set(adopted)
-    missing = [shard for shard in plan.shards() if shard not in held]
-    done = list(adopted)
-    files: list[Committed] = []
+    done: dict[Shard, Committed] = committed_shards(folder, plan)
+    missing = [shard for shard in plan.shards() if shard not in done]
 
     def progress() -> Progress:
         played = sum(shard.count for shard in done)
@@ -89,18 +84,17 @@ def run(
     tell()
     try:
         for result in _play(plan, missing, folder, should_stop, engine, ray_address, workers):
-            files.append(result.file)
-            done.append(result.shard)
+            done[result.shard] = result.file
             tell()
     except KeyboardInterrupt:
         raise Stopped(progress()) from None
     finally:
-        write_manifest(folder, files + [describe(folder, shard) for shard in adopted])
+        write_manifest(folder, list(done.values()))
     if progress().shards_done < plan.shard_count:
         raise Stopped(progress())
     summary = summarize(StoredRun(plan, folder))
     write_json(folder, SUMMARY, summary)
-    clear_drafts(folder)
+    folder.clear_drafts()
     return summary
 
 
@@ -118,41 +112,41 @@ def run_document(plan: Plan) -> dict:
     }
 
 
-def open_folder(plan: Plan, folder: Path) -> None:
+def begin(plan: Plan, folder: Folder) -> None:
     """Make a result folder for a plan, or check that it is the plan's already. Raises `InvalidInput`."""
     try:
-        held = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+        held = [entry.name for entry in folder.entries()]
         if RUN in held:
             _check_same(plan, folder)
             return
         if held and held != [SCENARIO]:
-            fault = Fault("out", str(folder), f"must be a new folder or a run's; this one holds {held[0]}")
+            fault = Fault("out", folder.address, f"must be a new folder or a run's; this one holds {held[0]}")
             raise InvalidInput((fault,))
         write_json(folder, SCENARIO, scenario_document(plan.scenario))
         write_json(folder, RUN, run_document(plan))
     except OSError as error:
-        raise InvalidInput((Fault("out", str(folder), f"cannot be used: {error.strerror or error}"),)) from error
+        raise InvalidInput((Fault("out", folder.address, f"cannot be used: {error.strerror or error}"),)) from error
 
 
-def adopt_shard_size(plan: Plan, folder: Path) -> Plan:
+def adopt_shard_size(plan: Plan, address: str | os.PathLike[str]) -> Plan:
     """The plan cut as the run in the folder is, if there is one: for a user who does not say how to cut."""
     try:
-        recorded = read_json(folder, RUN)
+        recorded = read_json(open_folder(address), RUN)
         return replace(plan, shard_trials=int(recorded["shard_trials"]))  # type: ignore[index]
     except (OSError, ValueError, TypeError, KeyError):
         return plan
 
 
-def _check_same(plan: Plan, folder: Path) -> None:
+def _check_same(plan: Plan, folder: Folder) -> None:
     try:
         recorded = read_json(folder, RUN)
     except ValueError:
         recorded = None
     if not isinstance(recorded, dict):
-        raise InvalidInput((Fault("out", str(folder), f"holds a {RUN} that cannot be read"),))
+        raise InvalidInput((Fault("out", folder.address, f"holds a {RUN} that cannot be read"),))
     wanted = run_document(plan)
     faults = [
-        Fault("out", str(folder), f"holds another run: its {field} is {recorded.get(field)}, not {wanted[field]}")
+        Fault("out", folder.address, f"holds another run: its {field} is {recorded.get(field)}, not {wanted[field]}")
         for field in ("scenario", "scenario_sha256", "trials", "seed", "design", "strategies", "shard_trials")
         if recorded.get(field) != wanted[field]
     ]
@@ -174,7 +168,7 @@ def _check_engine(engine: str, ray_address: str | None, workers: int | None) -> 
 def _play(
     plan: Plan,
     missing: list[Shard],
-    folder: Path,
+    folder: Folder,
     should_stop: Stop,
     engine: str,
     ray_address: str | None,

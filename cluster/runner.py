@@ -6,7 +6,6 @@ cancellation, so that neither waits for a shard. A runner that loses its lease s
 
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -86,7 +85,7 @@ def work(settings: Settings, ending: threading.Event) -> None:
 
 def work_job(database: sa.Engine, job: Job, owner: str, settings: Settings, ending: threading.Event) -> None:
     """Play one job to its end, or until it is cancelled, taken away, or this runner is to end."""
-    folder = settings.jobs_dir / job.id
+    folder = settings.results.within(job.id)
     state, error = jobs.SUCCEEDED, None
     log.info("job %s: begins", job.id)
     with Watch(database, job, owner, settings.lease_seconds) as watch:
@@ -95,10 +94,9 @@ def work_job(database: sa.Engine, job: Job, owner: str, settings: Settings, endi
             return watch.cancelled or watch.lost or ending.is_set()
 
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
             run(
                 job.plan,
-                folder,
+                folder.address,
                 engine=settings.engine,
                 ray_address=settings.ray_address,
                 workers=settings.workers,
@@ -117,7 +115,7 @@ def work_job(database: sa.Engine, job: Job, owner: str, settings: Settings, endi
     elif not watch.lost:
         jobs.finish(database, job.id, owner, state, watch.trials_done, error)
     if jobs.get(database, job.id) is None:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove_all()
     log.info("job %s: %s%s", job.id, "lease lost" if watch.lost else state, f": {error}" if error else "")
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cluster.folders import Folder, open_folder
+
 
 class Settings(BaseSettings):
     """Where things are kept and how jobs are run; the defaults need nothing but this machine."""
@@ -13,6 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BRINK_", extra="ignore")
 
     data_dir: Path = Field(Path("brink-data"), description="Folder of the jobs' results.")
+    store_url: str | None = Field(None, description="s3://bucket/prefix for the results, instead of data_dir.")
     database_url: str | None = Field(None, description="SQLAlchemy URL of the jobs database; SQLite in data_dir.")
     engine: Literal["auto", "inline", "ray"] = Field("auto", description="Engine on which jobs run.")
     ray_address: str | None = Field(None, description="Address of a running Ray to join.")
@@ -24,9 +27,9 @@ class Settings(BaseSettings):
     )
 
     @property
-    def jobs_dir(self) -> Path:
+    def results(self) -> Folder:
         """The folder that holds a result folder for each job."""
-        return self.data_dir.absolute() / "jobs"
+        return open_folder(self.store_url or self.data_dir.absolute() / "jobs")
 
     @property
     def jobs_database(self) -> str:

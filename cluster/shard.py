@@ -1,10 +1,10 @@
 """One shard, from its plan to its committed file: the same here, in a Ray task, and on another machine."""
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from cluster.folders import Folder
 from cluster.plan import Plan, Shard
 from cluster.store import ShardResult, describe, file_metadata, new_file, shard_path, tally_document
 from cluster.tables import table_columns, table_schema, to_table
@@ -29,27 +29,27 @@ def writer_options(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def run_shard(plan: Plan, shard: Shard, folder: Path) -> ShardResult:
+def run_shard(plan: Plan, shard: Shard, folder: Folder) -> ShardResult:
     """Play a shard's trials and commit them. Doing it again gives the same file, byte for byte."""
     schema = table_schema(plan.scenario, file_metadata(plan, shard))
     replicates = replicates_of(plan.scenario, plan.design)
     tallies = (NO_TRIALS,) * replicates
-    with (
-        new_file(folder, shard_path(shard)) as draft,
-        pq.ParquetWriter(draft, schema, **writer_options(plan.scenario)) as writer,
-    ):
-        for first in range(shard.first, shard.first + shard.count, ROW_GROUP):
-            count = min(ROW_GROUP, shard.first + shard.count - first)
-            arrays = simulate(
-                plan.scenario,
-                shard.strategy,
-                seed=plan.seed,
-                first=first,
-                count=count,
-                design=plan.design,
-                trials=plan.trials,
-            )
-            tallies = merge_replicates(tallies, tally_replicates(arrays, replicates))
-            writer.write_table(to_table(plan.scenario, schema, arrays), row_group_size=ROW_GROUP)
-        writer.add_key_value_metadata({"brink.tallies": tally_document(tallies)})
-    return ShardResult(shard, describe(folder, shard))
+    with new_file(folder, shard_path(shard)) as draft:
+        with pq.ParquetWriter(draft, schema, **writer_options(plan.scenario)) as writer:
+            for first in range(shard.first, shard.first + shard.count, ROW_GROUP):
+                count = min(ROW_GROUP, shard.first + shard.count - first)
+                arrays = simulate(
+                    plan.scenario,
+                    shard.strategy,
+                    seed=plan.seed,
+                    first=first,
+                    count=count,
+                    design=plan.design,
+                    trials=plan.trials,
+                )
+                tallies = merge_replicates(tallies, tally_replicates(arrays, replicates))
+                writer.write_table(to_table(plan.scenario, schema, arrays), row_group_size=ROW_GROUP)
+            writer.add_key_value_metadata({"brink.tallies": tally_document(tallies)})
+        with draft.open("rb") as written:
+            file = describe(shard, written)
+    return ShardResult(shard, file)

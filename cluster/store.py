@@ -1,22 +1,23 @@
 """The result folder: what is committed, how it gets there, and whether it is still what it was.
 
-A shard is committed when its file stands under its final name, and not before: it is written elsewhere in the
-folder, flushed to disk and renamed. Nothing else records that a shard is done.
+A shard is committed when its file stands under its final name, and not before: it is written elsewhere first, and
+then takes that name whole or not at all. Nothing else records that a shard is done.
 """
 
 import hashlib
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cluster.folders import CHUNK_BYTES, Entry, Folder, open_folder
 from cluster.plan import Plan, Shard
 from sim.estimates import Moments, Tally
 from sim.scenario import scenario_hash
@@ -26,7 +27,6 @@ SCENARIO = "scenario.json"
 RUN = "run.json"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
-_WORK = ".work"
 _KEY = "brink."
 
 
@@ -59,6 +59,7 @@ def shard_path(shard: Shard) -> str:
 def file_metadata(plan: Plan, shard: Shard) -> dict[str, str]:
     """What a shard's file says of itself: enough to tell whether it belongs to a plan."""
     return {
+        f"{_KEY}version": version("brink"),
         f"{_KEY}scenario_sha256": scenario_hash(plan.scenario),
         f"{_KEY}seed": str(plan.seed),
         f"{_KEY}design": plan.design,
@@ -70,37 +71,25 @@ def file_metadata(plan: Plan, shard: Shard) -> dict[str, str]:
 
 
 @contextmanager
-def new_file(folder: Path, name: str) -> Iterator[Path]:
+def new_file(folder: Folder, name: str) -> Iterator[Path]:
     """A path to write to, which takes its final name, `name` in the folder, once the block ends without an error."""
-    work = folder / _WORK
-    work.mkdir(parents=True, exist_ok=True)
-    draft = work / f"{uuid.uuid4().hex}{Path(name).suffix}"
+    draft = folder.draft(Path(name).suffix)
     try:
         yield draft
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        final = folder / name
-        final.parent.mkdir(parents=True, exist_ok=True)
-        draft.replace(final)
-        _flush_folder(final.parent)
+        folder.commit(draft, name)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def write_json(folder: Path, name: str, document: object) -> None:
+def write_json(folder: Folder, name: str, document: object) -> None:
     """Write a JSON file of the result folder, whole or not at all."""
     with new_file(folder, name) as draft:
         draft.write_text(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(folder: Path, name: str) -> object:
+def read_json(folder: Folder, name: str) -> object:
     """Read a JSON file of the result folder. Raises `OSError` or `ValueError`."""
-    return json.loads((folder / name).read_text(encoding="utf-8"))
-
-
-def clear_drafts(folder: Path) -> None:
-    """Remove what unfinished writers left behind."""
-    shutil.rmtree(folder / _WORK, ignore_errors=True)
+    return json.loads(folder.read(name).decode("utf-8"))
 
 
 def tally_document(tallies: tuple[Tally, ...]) -> str:
@@ -124,12 +113,17 @@ def tallies_from_document(text: str) -> tuple[Tally, ...]:
     return tuple(tallies)
 
 
-def committed_tallies(folder: Path, plan: Plan, shard: Shard) -> tuple[Tally, ...] | None:
+def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, ...] | None:
     """The tallies of a shard if its file is there and belongs to the plan, else None. Reads the footer alone."""
-    path = folder / shard_path(shard)
     try:
-        footer = pq.read_metadata(path)
-    except (OSError, pa.ArrowInvalid):
+        with folder.open(shard_path(shard)) as file:
+            footer = pq.read_metadata(file)
+    except (FileNotFoundError, NotADirectoryError, pa.ArrowInvalid):
+        return None
+    except OSError as error:
+        # Arrow's own word for a footer that makes no sense has no number; the system's errors have.
+        if error.errno is not None:
+            raise
         return None
     found = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
     expected = file_metadata(plan, shard)
@@ -138,27 +132,48 @@ def committed_tallies(folder: Path, plan: Plan, shard: Shard) -> tuple[Tally, ..
     return tallies_from_document(found[f"{_KEY}tallies"])
 
 
-def describe(folder: Path, shard: Shard) -> Committed:
-    """A committed shard's entry for the manifest; reads the whole file."""
-    name = shard_path(shard)
-    size, digest = fingerprint(folder / name)
-    return Committed(name, shard.strategy, shard.count, size, digest, shard.first, shard.first + shard.count - 1)
+def committed_shards(folder: Folder, plan: Plan) -> dict[Shard, Committed]:
+    """The plan's shards that are committed already, each with its entry for the manifest; reads the files whole.
+
+    A file that is no longer what an earlier manifest says of it does not count.
+    """
+    try:
+        listed = {file.path: file for file in read_manifest(folder)}
+    except (FileNotFoundError, ValueError):
+        listed = {}
+    found = {}
+    for shard in plan.shards():
+        if committed_tallies(folder, plan, shard) is not None:
+            with folder.open(shard_path(shard)) as file:
+                entry = describe(shard, file)
+            if listed.get(entry.path, entry) == entry:
+                found[shard] = entry
+    return found
 
 
-def fingerprint(path: Path) -> tuple[int, str]:
+def describe(shard: Shard, file: BinaryIO) -> Committed:
+    """A shard's entry for the manifest, from its file's whole content."""
+    size, digest = fingerprint(file)
+    return Committed(
+        shard_path(shard), shard.strategy, shard.count, size, digest, shard.first, shard.first + shard.count - 1
+    )
+
+
+def fingerprint(file: BinaryIO) -> tuple[int, str]:
     """A file's size and SHA-256."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return path.stat().st_size, digest
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        digest.update(chunk)
+    return file.tell(), digest.hexdigest()
 
 
-def write_manifest(folder: Path, files: list[Committed]) -> None:
+def write_manifest(folder: Folder, files: list[Committed]) -> None:
     """Write the manifest of the given files, in order of strategy and trial."""
     ordered = sorted(files, key=lambda file: (file.strategy, file.first_trial))
     write_json(folder, MANIFEST, {"files": [asdict(file) for file in ordered]})
 
 
-def read_manifest(folder: Path) -> list[Committed]:
+def read_manifest(folder: Folder) -> list[Committed]:
     """The files that the manifest lists. Raises `OSError`, or `ValueError` if it is no manifest."""
     document = read_json(folder, MANIFEST)
     try:
@@ -167,44 +182,44 @@ def read_manifest(folder: Path) -> list[Committed]:
         raise ValueError(f"is not a manifest ({error})") from None
 
 
-def verify(folder: Path) -> list[str]:
+def verify(address: str | os.PathLike[str]) -> list[str]:
     """Whatever is wrong with a result folder, a line a finding; empty if every committed row is there, unaltered."""
-    if not folder.is_dir():
-        return [f"{folder}: is not a folder"]
+    folder = open_folder(address)
+    present = {entry.name: entry for entry in folder.entries()}
+    if not present:
+        return [f"{folder.address}: holds no files"]
     try:
         files = read_manifest(folder)
     except FileNotFoundError:
         return [f"{MANIFEST}: is missing"]
     except (OSError, ValueError) as error:
         return [f"{MANIFEST}: cannot be read: {error}"]
-    findings = [finding for file in files for finding in _verify_file(folder, file)]
+    findings = [finding for file in files for finding in _verify_file(folder, file, present.get(file.path))]
     listed = {file.path for file in files}
-    present = {str(path.relative_to(folder)) for path in sorted((folder / TRIALS).rglob("*")) if not path.is_dir()}
-    findings += [f"{path}: is foreign: the manifest does not list it" for path in sorted(present - listed)]
+    foreign = [name for name in present if name.startswith(f"{TRIALS}/") and name not in listed]
+    findings += [f"{name}: is foreign: the manifest does not list it" for name in foreign]
     return findings + _verify_extent(folder, files)
 
 
-def _verify_file(folder: Path, file: Committed) -> list[str]:
-    path = folder / file.path
-    if not path.resolve().is_relative_to(folder.resolve()):
-        return [f"{file.path}: lies outside the folder"]
-    if not path.is_file():
+def _verify_file(folder: Folder, file: Committed, found: Entry | None) -> list[str]:
+    if found is None:
         return [f"{file.path}: is missing"]
+    if found.bytes < file.bytes:
+        return [f"{file.path}: is truncated: {found.bytes} of {file.bytes} bytes"]
     try:
-        size, digest = fingerprint(path)
+        with folder.open(file.path) as content:
+            if fingerprint(content) != (file.bytes, file.sha256):
+                return [f"{file.path}: is altered: its SHA-256 is not the manifest's"]
+            content.seek(0)
+            rows = pq.read_metadata(content).num_rows
     except OSError as error:
         return [f"{file.path}: cannot be read: {error.strerror or error}"]
-    if size < file.bytes:
-        return [f"{file.path}: is truncated: {size} of {file.bytes} bytes"]
-    if size != file.bytes or digest != file.sha256:
-        return [f"{file.path}: is altered: its SHA-256 is not the manifest's"]
-    rows = pq.read_metadata(path).num_rows
     if rows != file.rows or file.last_trial - file.first_trial + 1 != file.rows:
         return [f"{file.path}: has {rows} rows, where the manifest has {file.rows}"]
     return []
 
 
-def _verify_extent(folder: Path, files: list[Committed]) -> list[str]:
+def _verify_extent(folder: Folder, files: list[Committed]) -> list[str]:
     """Whether each strategy's files hold each of the run's trials once."""
     try:
         run = read_json(folder, RUN)
@@ -224,12 +239,3 @@ def _verify_extent(folder: Path, files: list[Committed]) -> list[str]:
         if expected != trials:
             findings.append(f"{TRIALS}/strategy={strategy}: holds {expected} of {trials} trials")
     return findings
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename in a folder last: on POSIX the folder itself must be flushed."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,14 +1,15 @@
 """The trials of a stored run: which are committed, and how they are read without loading them all."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import duckdb
 import numpy as np
 
+from cluster.folders import Folder, open_folder
 from cluster.plan import Plan, Shard
 from cluster.query import open_duckdb, to_sql
 from cluster.store import RUN, SCENARIO, committed_tallies, read_json, shard_path
@@ -26,7 +27,7 @@ class StoredRun:
     """A run in its result folder, finished or not."""
 
     plan: Plan
-    folder: Path
+    folder: Folder
 
     @cached_property
     def committed(self) -> dict[Shard, tuple[Tally, ...]]:
@@ -43,27 +44,30 @@ class StoredRun:
         return [self.path(shard) for shard in self.shards(strategy)]
 
     def path(self, shard: Shard) -> str:
-        """The Parquet file of a committed shard."""
-        return str(self.folder / shard_path(shard))
+        """The Parquet file of a committed shard, as DuckDB is told of it."""
+        return self.folder.sql_path(shard_path(shard))
 
 
-def open_run(folder: Path) -> StoredRun:
+def open_run(address: str | os.PathLike[str]) -> StoredRun:
     """The run in a result folder. Raises `InvalidInput` if there is none, or none of its trials is committed."""
+    folder = open_folder(address)
+    held = {entry.name for entry in folder.entries()}
+    lacking = next((name for name in (SCENARIO, RUN) if name not in held), None)
+    if lacking is not None:
+        what = f"it holds no {lacking}" if held else "there is no such folder, or it is empty"
+        raise InvalidInput((Fault("run", folder.address, f"must be a run's result folder: {what}"),))
     try:
-        found = StoredRun(recorded_plan(folder), folder.absolute())
+        found = StoredRun(recorded_plan(folder), folder)
     except InvalidInput:
         raise
-    except FileNotFoundError as error:
-        lacking = "there is no such folder" if not folder.is_dir() else f"holds no {Path(str(error.filename)).name}"
-        raise InvalidInput((Fault("run", str(folder), f"must be a run's result folder: {lacking}"),)) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         message = f"must be a run's result folder: its {RUN} cannot be read ({error})"
-        raise InvalidInput((Fault("run", str(folder), message),)) from None
+        raise InvalidInput((Fault("run", folder.address, message),)) from None
     check_any(found)
     return found
 
 
-def recorded_plan(folder: Path) -> Plan:
+def recorded_plan(folder: Folder) -> Plan:
     """The plan of the run in a folder. Raises `OSError`, or `ValueError` if it is no run's folder."""
     scenario = scenario_from_document(read_json(folder, SCENARIO), SCENARIO)
     recorded = read_json(folder, RUN)
@@ -82,7 +86,7 @@ def recorded_plan(folder: Path) -> Plan:
 def check_any(run: StoredRun) -> None:
     """Raise `InvalidInput` unless some trials of the run are committed."""
     if not run.committed:
-        raise InvalidInput((Fault("run", str(run.folder.name), "has no committed trials yet"),))
+        raise InvalidInput((Fault("run", run.folder.address, "has no committed trials yet"),))
 
 
 def chosen_strategies(run: StoredRun, strategies: Sequence[str] = ()) -> tuple[str, ...]:
@@ -102,8 +106,10 @@ def trials_table(run: StoredRun, strategies: Sequence[str]) -> Iterator[duckdb.D
     """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns."""
     paths = [path for strategy in strategies for path in run.paths(strategy)]
     if not paths:
-        raise InvalidInput((Fault("run", run.folder.name, f"has no committed trials of {', '.join(strategies)} yet"),))
-    with open_duckdb() as database:
+        raise InvalidInput(
+            (Fault("run", run.folder.address, f"has no committed trials of {', '.join(strategies)} yet"),)
+        )
+    with open_duckdb(run.folder) as database:
         listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
         database.execute(
             f"CREATE VIEW trials AS SELECT * FROM read_parquet([{listed}], "
@@ -168,7 +174,7 @@ def paired_blocks(
     """
     first, *others = strategies
     shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in strategies}
-    with open_duckdb() as database:
+    with open_duckdb(run.folder) as database:
         for index, shard in shards[first].items():
             if not all(index in shards[strategy] for strategy in others):
                 continue

@@ -8,6 +8,7 @@ import ray
 
 from cluster import engines
 from cluster.engines import ShardFailed, play_on_ray, play_where_it_pays
+from cluster.folders import open_folder
 from cluster.run import Progress, Stopped, run
 from cluster.store import read_manifest, verify
 from sim.faults import InvalidInput
@@ -65,7 +66,7 @@ def test_shards_in_flight_are_bounded(own_ray, tmp_path):
             yield shard
 
     done = 0
-    for _ in play_on_ray(PLAN, counted(), tmp_path, lambda: False, workers=2):
+    for _ in play_on_ray(PLAN, counted(), open_folder(tmp_path), lambda: False, workers=2):
         done += 1
         assert begun <= done + 4
     assert done == 10
@@ -81,7 +82,7 @@ def test_a_shard_that_fails_on_ray_is_named_and_the_others_are_kept(own_ray, inl
     (folder / "trials" / "strategy=talk").write_text("in the way")
     with pytest.raises(ShardFailed, match=r"strategy talk, shard \d \(trials \d+ to \d+\) failed: \w+Error"):
         run(PLAN, folder, engine="ray")
-    kept = read_manifest(folder)
+    kept = read_manifest(open_folder(folder))
     assert kept
     assert {file.strategy for file in kept} == {"threaten"}
     (folder / "trials" / "strategy=talk").unlink()
@@ -98,7 +99,7 @@ def test_a_run_on_ray_stops_when_told(own_ray, inline, tmp_path):
 
     with pytest.raises(Stopped):
         run(PLAN, tmp_path / "run", engine="ray", workers=1, on_progress=on_progress, should_stop=stop.is_set)
-    assert 1 <= len(read_manifest(tmp_path / "run")) <= 4
+    assert 1 <= len(read_manifest(open_folder(tmp_path / "run"))) <= 4
     run(PLAN, tmp_path / "run", engine="inline")
     assert digests(tmp_path / "run") == inline
 

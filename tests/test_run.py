@@ -10,6 +10,7 @@ import pytest
 
 from cluster import shard as shard_module
 from cluster.engines import ShardFailed
+from cluster.folders import open_folder
 from cluster.plan import MAX_SHARDS, make_plan
 from cluster.run import Progress, Stopped, adopt_shard_size, run
 from cluster.store import read_manifest, shard_path, verify
@@ -39,7 +40,7 @@ def test_a_stopped_run_goes_on_from_what_is_committed(tmp_path, undisturbed):
 
     with pytest.raises(Stopped, match="3000 of 10000 trials committed; the same command goes on"):
         run(PLAN, tmp_path / "run", engine="inline", on_progress=on_progress, should_stop=stop.is_set)
-    assert len(read_manifest(tmp_path / "run")) == 3
+    assert len(read_manifest(open_folder(tmp_path / "run"))) == 3
     assert not (tmp_path / "run" / "summary.json").exists()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")}
 
@@ -60,7 +61,7 @@ def test_an_interrupt_keeps_what_is_committed(tmp_path, undisturbed):
 
     with pytest.raises(Stopped, match="4000 of 10000"):
         run(PLAN, tmp_path / "run", engine="inline", on_progress=on_progress)
-    assert len(read_manifest(tmp_path / "run")) == 4
+    assert len(read_manifest(open_folder(tmp_path / "run"))) == 4
     run(PLAN, tmp_path / "run", engine="inline")
     assert digests(tmp_path / "run") == undisturbed
 
@@ -77,7 +78,7 @@ def test_a_failing_shard_is_named_and_the_others_are_kept(tmp_path, undisturbed,
     assert str(caught.value) == (
         "strategy talk, shard 3 (trials 3000 to 3999) failed: FloatingPointError: trial 3141 is impossible"
     )
-    assert len(read_manifest(tmp_path / "run")) == 7
+    assert len(read_manifest(open_folder(tmp_path / "run"))) == 7
     assert len(digests(tmp_path / "run")) == 7
     monkeypatch.undo()
     run(PLAN, tmp_path / "run", engine="inline")
@@ -126,7 +127,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 def test_the_plan_can_be_read_back(tmp_path):
     plan = small_plan(trials=20, design="latin_hypercube", strategies=("talk",))
     run(plan, tmp_path / "run", engine="inline")
-    assert recorded_plan(tmp_path / "run") == plan
+    assert recorded_plan(open_folder(tmp_path / "run")) == plan
     assert adopt_shard_size(small_plan(trials=20, shard_trials=None), tmp_path / "run").shard_trials == 1000
 
 

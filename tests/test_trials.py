@@ -71,7 +71,7 @@ def test_the_view_has_the_strategy_as_a_column(stored):
 def test_a_folder_that_is_no_run_is_refused(stored, tmp_path):
     with pytest.raises(InvalidInput, match="no such folder"):
         open_run(tmp_path / "nowhere")
-    with pytest.raises(InvalidInput, match=r"holds no scenario\.json"):
+    with pytest.raises(InvalidInput, match="no such folder, or it is empty"):
         open_run(tmp_path)
     with pytest.raises(InvalidInput, match="there are threaten, talk"):
         chosen_strategies(stored[0], ("bluff",))

@@ -1,7 +1,6 @@
 """What the routes share: the request's settings and database, and the job it is about."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -10,6 +9,7 @@ from fastapi import Path as PathParameter
 
 from api.problems import Problem
 from cluster import jobs
+from cluster.folders import Folder
 from cluster.jobs import Job
 from cluster.settings import Settings
 
@@ -41,9 +41,9 @@ def known_job(
 KnownJob = Annotated[Job, Depends(known_job)]
 
 
-def job_folder(job: Job, given: Settings) -> Path:
+def job_folder(job: Job, given: Settings) -> Folder:
     """The folder of a job's results."""
-    return given.jobs_dir / job.id
+    return given.results.within(job.id)
 
 
 def rfc3339(seconds: float | None) -> str | None:

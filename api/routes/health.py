@@ -1,6 +1,5 @@
 """Whether the service is alive, and whether it can take and run jobs."""
 
-import os
 import time
 
 import sqlalchemy as sa
@@ -36,8 +35,9 @@ def readyz(engine: Database, settings: SettingsOf, response: Response) -> Health
             missing.append("no runner is alive")
     except sa.exc.SQLAlchemyError:
         missing.append("the jobs database does not answer")
-    if not os.access(settings.jobs_dir, os.W_OK):
-        missing.append("the results folder cannot be written")
+    hindrance = settings.results.hindrance()
+    if hindrance:
+        missing.append(f"the results folder takes nothing: {hindrance}")
     if missing:
         response.status_code = 503
     return Health(status="unavailable" if missing else "ok", missing=missing)

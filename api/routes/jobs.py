@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import json
-import shutil
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -146,7 +145,7 @@ def cancel(job: KnownJob, engine: Database) -> JobView:
 def delete(job: KnownJob, engine: Database, settings: SettingsOf) -> None:
     """Stop a job if it runs, and remove it with its results."""
     jobs.delete(engine, job.id)
-    shutil.rmtree(job_folder(job, settings), ignore_errors=True)
+    job_folder(job, settings).remove_all()
 
 
 @router.get("/jobs/{job_id}/events", summary="Watch a job", response_class=EventSourceResponse)

@@ -1,15 +1,17 @@
 """A job's results: the summary and the files of its folder."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from api.problems import RESPONSES, Problem
 from api.routes.common import KnownJob, SettingsOf, job_folder
 from cluster.answers.summary import summarize
+from cluster.folders import Entry, Folder
 from cluster.jobs import SUCCEEDED
 from cluster.store import SUMMARY, read_json
 from cluster.trials import StoredRun
@@ -49,37 +51,62 @@ def summary(
 @router.get("/jobs/{job_id}/files", response_model=ResultFiles, summary="List a job's files")
 def files(job: KnownJob, settings: SettingsOf) -> ResultFiles:
     """The files of the result folder, as far as they are committed."""
-    folder = job_folder(job, settings)
-    found = [ResultFile(path=name, bytes=path.stat().st_size) for name, path in sorted(_files(folder).items())]
-    return ResultFiles(files=found)
+    found = _files(job_folder(job, settings)).values()
+    return ResultFiles(files=[ResultFile(path=entry.name, bytes=entry.bytes) for entry in found])
 
 
-@router.get("/jobs/{job_id}/files/{path:path}", summary="Fetch a file", response_class=FileResponse)
+@router.get("/jobs/{job_id}/files/{path:path}", summary="Fetch a file", response_class=StreamingResponse)
 def file(
     job: KnownJob,
     settings: SettingsOf,
     path: str,
-    request: Request,
     if_none_match: Annotated[str | None, Header(max_length=1000)] = None,
+    if_range: Annotated[str | None, Header(max_length=200)] = None,
+    byte_range: Annotated[str | None, Header(alias="Range", max_length=200)] = None,
 ) -> Response:
-    """A file of the result folder, whole or in ranges."""
+    """A file of the result folder, whole or a range of its bytes."""
+    folder = job_folder(job, settings)
     # Only what the folder's own listing names can be asked for, so no path leads out of it.
-    found = _files(job_folder(job, settings)).get(path)
+    found = _files(folder).get(path)
     if found is None:
         raise Problem(404, f"the job has no file {path}")
-    response = FileResponse(found, media_type=_MEDIA_TYPES[found.suffix], stat_result=found.stat())
-    response.headers["Cache-Control"] = "no-cache"
-    etag = response.headers["etag"]
+    etag = f'"{found.tag}"'
+    headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "no-cache"}
     if if_none_match and ("*" in if_none_match or etag in if_none_match):
-        return Response(status_code=304, headers={"ETag": etag})
-    return response
+        return Response(status_code=304, headers=headers)
+    start, stop, status = 0, found.bytes, 200
+    wanted = _range(byte_range, found.bytes) if if_range in (None, etag) else None
+    if wanted is not None:
+        start, stop = wanted
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{found.bytes}"
+    headers["Content-Length"] = str(stop - start)
+    media_type = _MEDIA_TYPES[Path(path).suffix]
+    return StreamingResponse(folder.chunks(path, start, stop), status, headers, media_type)
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def _range(header: str | None, size: int) -> tuple[int, int] | None:
+    """The bytes that a `Range` header asks for, from the first to before the second; None for all (RFC 9110, 14.2).
+
+    A header that is no single range of bytes is passed over, as the standard lets a server do.
+    """
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", (header or "").replace(" ", ""))
+    if not match or match.group(0) == "bytes=-":
+        return None
+    first, last = match.groups()
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(size, int(last) + 1) if first and last else size
+    if first and last and int(last) < int(first):
+        return None
+    if start >= size or start >= stop:
+        raise Problem(416, f"the file has {size} bytes", headers={"Content-Range": f"bytes */{size}"})
+    return start, stop
+
+
+def _files(folder: Folder) -> dict[str, Entry]:
     """The committed files of a result folder by their paths in it."""
     return {
-        path.relative_to(folder).as_posix(): path
-        for pattern in ("*.json", "trials/*/*.parquet")
-        for path in folder.glob(pattern)
-        if path.is_file() and not path.is_symlink()
+        entry.name: entry
+        for entry in folder.entries()
+        if re.fullmatch(r"[a-z]+\.json|trials/strategy=[^/]+/part-\d+\.parquet", entry.name)
     }

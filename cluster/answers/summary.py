@@ -46,7 +46,7 @@ def summarize(run: StoredRun, given: str | None = None) -> dict:
     """
     plan = run.plan
     condition = parse_condition(given, plan.scenario) if given is not None else None
-    with open_duckdb() as database:
+    with open_duckdb(run.folder) as database:
         strategies = {strategy: _summarize_strategy(run, strategy, condition, database) for strategy in plan.strategies}
     summary = {
         "scenario": plan.scenario.name,
