@@ -13,6 +13,8 @@ from rich.table import Table
 from api.catalogue import find_scenario, shipped_names, shipped_scenario
 from api.commands.backtest import backtest
 from api.commands.common import ScenarioArgument, console, print_json, progress_bar, whole_number
+from api.commands.discover import discover
+from api.commands.drivers import drivers
 from api.commands.score import score
 from api.commands.summary import summary
 from api.render import print_summary
@@ -142,7 +144,7 @@ def serve(
     serve_http(host, port)
 
 
-for answer in (summary, score, backtest):
+for answer in (summary, score, backtest, drivers, discover):
     app.command()(answer)
 
 

@@ -1,10 +1,12 @@
 """Questions to trials in SQL: DuckDB in bounded memory, and expressions in its words."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from cluster.folders import Folder
 from sim.expressions import Expression
@@ -21,6 +23,15 @@ def open_duckdb(folder: Folder) -> Iterator[duckdb.DuckDBPyConnection]:
         database.execute("SET enable_progress_bar = false")
         folder.prepare(database)
         yield database
+
+
+def evaluate(table: pa.Table, values: Mapping[str, Expression]) -> dict[str, np.ndarray]:
+    """The values of expressions over a table of trials in memory, in its order: float64 by name, NaN for null."""
+    wanted = [f"({to_sql(value)})::DOUBLE AS v{k}" for k, value in enumerate(values.values())]
+    with open_duckdb() as database:
+        database.register("played", table)
+        columns = database.execute(f"SELECT {', '.join(wanted)} FROM played").fetchnumpy()
+    return {name: np.ma.filled(columns[f"v{k}"], np.nan) for k, name in enumerate(values)}
 
 
 def to_sql(found: Expression) -> str:

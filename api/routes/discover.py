@@ -1,0 +1,31 @@
+"""Scenario discovery in a job's run."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.problems import RESPONSES
+from api.routes.common import KnownJob, SettingsOf, job_folder
+from cluster.answers.discover import discover as find_boxes
+from cluster.trials import StoredRun, check_any
+
+router = APIRouter(tags=["answers"], responses=RESPONSES)
+
+
+class DiscoverRequest(BaseModel):
+    """Which outcome to look for, under which strategy and condition."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Annotated[str, Field(max_length=2000, description="A condition over the columns.", examples=["sanctions"])]
+    strategy: Annotated[str | None, Field(max_length=200, description="The run's first, if none is named.")] = None
+    given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
+
+
+@router.post("/jobs/{job_id}/discover", summary="Find where an outcome is likely")
+def discover(job: KnownJob, settings: SettingsOf, request: DiscoverRequest) -> dict:
+    """Boxes of parameters in which an outcome is likely, as ``brink discover --json`` prints them."""
+    run = StoredRun(job.plan, job_folder(job, settings))
+    check_any(run)
+    return find_boxes(run, outcome=request.outcome, strategy=request.strategy, given=request.given)

@@ -1,0 +1,34 @@
+"""What drives a measure of a job's run."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.problems import RESPONSES
+from api.routes.common import KnownJob, SettingsOf, job_folder
+from cluster.answers.drivers import MEASURE
+from cluster.answers.drivers import drivers as find_drivers
+from cluster.trials import StoredRun, check_any
+
+router = APIRouter(tags=["answers"], responses=RESPONSES)
+
+
+class DriversRequest(BaseModel):
+    """Of which measure, under which strategy and condition."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    measure: Annotated[
+        str, Field(max_length=2000, description="A number or a condition over the columns.", examples=["export_gain"])
+    ] = MEASURE
+    strategy: Annotated[str | None, Field(max_length=200, description="The run's first, if none is named.")] = None
+    given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
+
+
+@router.post("/jobs/{job_id}/drivers", summary="Find what drives a measure")
+def drivers(job: KnownJob, settings: SettingsOf, request: DriversRequest) -> dict:
+    """Sensitivity of a measure to every uncertain parameter, and to chance, as ``brink drivers --json`` prints it."""
+    run = StoredRun(job.plan, job_folder(job, settings))
+    check_any(run)
+    return find_drivers(run, strategy=request.strategy, measure=request.measure, given=request.given)

@@ -1,0 +1,133 @@
+"""Scenario discovery: the boxes of parameters in which a chosen outcome is likely, from a stored run's trials."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cluster.answers.drivers import DESIGNS, uncertain_parameters
+from cluster.trials import StoredRun, chosen_strategies, sample
+from sim import discovery
+from sim.discovery import Box
+from sim.estimates import Estimate, proportion, proportion_of_replicates, replicates_of
+from sim.expressions import parse_condition, parse_measure
+from sim.faults import Fault, InvalidInput
+from sim.parameters import parameter
+
+TRIALS = 100_000
+"""Half of at most so many trials find the boxes, the other half measure them."""
+FEWEST_CASES = 200
+"""Trials with the outcome, and without it, that must be there."""
+
+
+def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given: str | None = None) -> dict:
+    """The boxes of uncertain parameters in which an outcome, any condition over the columns, is likely.
+
+    They are found on one half of the trials read and measured on the other, so that what is said of them is honest:
+    density (the outcome's probability in the box), coverage (the share of its cases that lie in the box), mass (the
+    share of all trials that do) and lift (density over the outcome's probability over all). Under the run's first
+    strategy, if none is named; with `given`, over the trials for which it holds. Raises `InvalidInput`.
+    """
+    plan, scenario = run.plan, run.plan.scenario
+    wanted = parse_condition(outcome, scenario, "outcome")
+    condition = parse_condition(given, scenario) if given is not None else None
+    chosen = chosen_strategies(run, (strategy,))[0] if strategy is not None else plan.strategies[0]
+    if plan.design not in DESIGNS:
+        allowed = ", ".join(DESIGNS)
+        raise InvalidInput((Fault("run", plan.design, f"must be a run of one of the designs {allowed} to discover"),))
+    names = uncertain_parameters(scenario, chosen)
+    values = {"outcome": wanted, **{name: parse_measure(name, scenario) for name in names}}
+    drawn = sample(run, chosen, values, given=condition, most=TRIALS)
+    trial, happened = drawn.pop("trial"), drawn.pop("outcome") > 0.0
+    cases = int(happened.sum())
+    if min(cases, happened.size - cases) < FEWEST_CASES:
+        message = (
+            f"holds in {cases} of the {happened.size} trials of {chosen} read; at least {FEWEST_CASES} with it and "
+            f"{FEWEST_CASES} without are needed: play more trials, or ask for less"
+        )
+        raise InvalidInput((Fault("outcome", outcome, message),))
+
+    replicates = replicates_of(scenario, plan.design)
+    finding = trial % 2 == 0
+    boxes = discovery.find_boxes({name: column[finding] for name, column in drawn.items()}, happened[finding])
+    measured = {name: column[~finding] for name, column in drawn.items()}
+    # Trials with odd numbers are in the odd replicates.
+    held_out = _Held(happened[~finding], trial[~finding] % replicates // 2, max(1, replicates // 2))
+    inside = [box.holds(measured) for box in boxes]
+    together = np.zeros(held_out.happened.size, bool)
+    found = []
+    for box, own in zip(boxes, inside, strict=True):
+        together |= own
+        found.append(
+            {
+                "restrictions": _restrictions(box, measured, held_out),
+                **held_out.worth(own),
+                "with_those_before": held_out.worth(together),
+            }
+        )
+    return {
+        "scenario": scenario.name,
+        "strategy": chosen,
+        "outcome": outcome,
+        "given": given,
+        "seed": plan.seed,
+        "design": plan.design,
+        "trials": {
+            "committed": sum(shard.count for shard in run.shards(chosen)),
+            "read": trial.size,
+            "first": int(trial[0]),
+            "last": int(trial[-1]),
+            "finding": int(finding.sum()),
+            "measuring": int((~finding).sum()),
+        },
+        "method": (
+            f"leaves of a classification tree (CART, scikit-learn) at most {discovery.DEPTH} splits deep, each with at "
+            f"least {discovery.LEAST_SHARE:.0%} of the trials with even numbers, on which it was grown, and likelier "
+            "there than over all; density, coverage, mass and lift on the trials with odd numbers; 95 % intervals: "
+            + ("Wilson" if replicates == 1 else "Student's t over the design's replicates, Wilson for rare events")
+        ),
+        "probability": held_out.share(np.ones(held_out.happened.size, bool)),
+        "reason": None if boxes else "no range of any parameter makes the outcome likelier than over all",
+        "boxes": found,
+    }
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The trials held out to measure boxes: whether the outcome happened in each, and its replicate of so many."""
+
+    happened: np.ndarray
+    replicate: np.ndarray
+    replicates: int
+
+    def share(self, of: np.ndarray, hits: np.ndarray | None = None) -> Estimate:
+        """The share of some trials that are hits (in which the outcome happened, unless given)."""
+        hits = of & (self.happened if hits is None else hits)
+        counted = [np.bincount(self.replicate[which], minlength=self.replicates).tolist() for which in (hits, of)]
+        return proportion(counted[0][0], counted[1][0]) if self.replicates == 1 else proportion_of_replicates(*counted)
+
+    def worth(self, inside: np.ndarray) -> dict:
+        """Mass, density, coverage and lift of a box."""
+        everywhere = np.ones(inside.size, bool)
+        density, base = self.share(inside), float(self.happened.mean())
+        return {
+            "trials": int(inside.sum()),
+            "mass": self.share(everywhere, inside),
+            "density": density,
+            "coverage": self.share(self.happened, inside),
+            "lift": density["estimate"] / base if density["estimate"] is not None and base > 0.0 else None,
+        }
+
+
+def _restrictions(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> list[dict]:
+    """The box's ranges in the parameters' units, each with the share of trials that meet it and what it is good for."""
+    return [
+        {
+            "name": name,
+            "unit": parameter(name).unit,
+            "above": low if np.isfinite(low) else None,
+            "up_to": high if np.isfinite(high) else None,
+            "share": float(Box({name: (low, high)}).holds(measured).mean()),
+            "density_without": held_out.share(box.holds(measured, without=name))["estimate"],
+        }
+        for name, (low, high) in box.ranges.items()
+    ]

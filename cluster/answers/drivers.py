@@ -1,0 +1,431 @@
+"""What drives a measure: which parameters, how far, and how much is chance, from the trials of a stored run."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
+from math import sqrt
+
+import numpy as np
+from scipy.stats import rankdata
+
+from cluster.query import evaluate
+from cluster.tables import table_schema, to_table
+from cluster.trials import StoredRun, chosen_strategies, sample
+from sim import sensitivity
+from sim.designs import draw_points
+from sim.distributions import Fixed
+from sim.estimates import (
+    UNKNOWN,
+    Estimate,
+    Moments,
+    Z,
+    around,
+    mean,
+    mean_of_replicates,
+    moments,
+    proportion,
+    proportion_of_replicates,
+    replicates_of,
+)
+from sim.expressions import TRUTH, Expression, parse_condition, parse_measure
+from sim.faults import Fault, InvalidInput
+from sim.kernel import play
+from sim.parameters import parameter
+from sim.scenario import Scenario
+from sim.sensitivity import Resampling
+
+MEASURE = "export_gain - sender_cost"
+TRIALS = 250_000
+"""First-order indices and tenths are reckoned on at most so many trials."""
+PAWN_TRIALS = 20_000
+PAIRS = 50_000
+"""Trials played again with other chance, at most."""
+FEWEST = 1000
+COLUMNS_AT_A_TIME = 10
+MOST_JOINT = 4
+"""Correlated parameters that a joint index can be reckoned for."""
+NOTABLE = 0.05
+"""A rank correlation worth a word."""
+LEFT_OUT = 0.01
+"""A share of trials in none of PAWN's slices worth a word: the greatest value of a parameter of few values."""
+DESIGNS = ("random", "latin_hypercube", "sobol")
+_PLAYED_AT_A_TIME = 2**14
+
+OnProgress = Callable[[int, int], None]
+"""Told how many parameters are done, and of how many."""
+
+_METHOD = {
+    "first_order": (
+        "share of the measure's variance that the parameter's cells explain, up to 100 cells of equal share (a cell "
+        "a value where there are few), the cells' own noise taken off (epsilon squared), so that it may be a little "
+        "below 0; 95 % intervals: Student's t around a bootstrap of {groups} groups of trials"
+    ),
+    "pawn": (
+        "SALib's pawn.analyze on the first trials, 10 slices of equal share; 95 % intervals span the percentile "
+        "bootstrap's and the basic one's, less its bias once more; noise is what 95 of 100 parameters without any "
+        "influence stay below, and what is not above it has an interval down to 0; by_value takes each value for a "
+        "slice where SALib leaves the greatest of few values out"
+    ),
+    "tenths": "mean in the trials in which the parameter is in its lowest and its highest tenth; 95 % intervals: {how}",
+    "variance": (
+        "trials played again with the same parameters and other chance: Cov(y, y') / Var(y) (Janon et al. 2014) is "
+        "the parameters' share, the rest is chance; interactions are what first-order indices leave of it"
+    ),
+    "correlated": (
+        "first-order index, PAWN and tenths measure association: a correlated parameter's include what its partners "
+        "do. A sum of first-order indices is not valid there and is replaced by one with a joint index for each "
+        "group of correlated parameters"
+    ),
+    "missing": (
+        "all is reckoned over the trials in which the measure is known and finite; missing_lowest and missing_highest "
+        "are the index with the other trials at the least and at the greatest known value, missing that of whether "
+        "it is known"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The trials read: the measure of each, which of them know it, and the groups that are independent."""
+
+    trial: np.ndarray
+    measure: np.ndarray
+    known: np.ndarray
+    yes_or_no: bool
+    replicates: int
+    resamples: Resampling
+
+    @property
+    def y(self) -> np.ndarray:
+        return self.measure[self.known]
+
+    def filled(self, value: float) -> np.ndarray:
+        return np.where(self.known, self.measure, value)
+
+    def mean_where(self, chosen: np.ndarray) -> Estimate:
+        """The measure's mean in some of the known trials, or its probability if it is a condition."""
+        y = self.y
+        by_replicate = self.trial[self.known] % self.replicates
+        parts = [y[chosen & (by_replicate == k)] for k in range(self.replicates)]
+        if self.yes_or_no:
+            counts = [int(part.sum()) for part in parts], [part.size for part in parts]
+            return proportion(counts[0][0], counts[1][0]) if self.replicates == 1 else proportion_of_replicates(*counts)
+        tallied: list[Moments] = [moments(part) for part in parts]
+        return mean(tallied[0]) if self.replicates == 1 else mean_of_replicates(tallied)
+
+
+def _quiet(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def drivers(
+    run: StoredRun,
+    *,
+    strategy: str | None = None,
+    measure: str = MEASURE,
+    given: str | None = None,
+    on_progress: OnProgress = _quiet,
+) -> dict:
+    """What drives a measure under a strategy (the run's first, if none is named), from its stored trials.
+
+    For every uncertain parameter its first-order index, PAWN, and the measure's mean in the parameter's lowest and
+    highest tenth, all with intervals; and the shares of the measure's variance that come from the parameters and
+    from chance. With `given`, over the trials for which it holds. Reads at most the first `TRIALS` of them, a few
+    columns at a time. Raises `InvalidInput` for what cannot be read, or leaves too few trials.
+    """
+    plan, scenario = run.plan, run.plan.scenario
+    value = parse_measure(measure, scenario)
+    condition = parse_condition(given, scenario) if given is not None else None
+    chosen = chosen_strategies(run, (strategy,))[0] if strategy is not None else plan.strategies[0]
+    if plan.design not in DESIGNS:
+        allowed = ", ".join(DESIGNS)
+        raise InvalidInput((Fault("run", plan.design, f"must be a run of one of the designs {allowed} for drivers"),))
+    names = uncertain_parameters(scenario, chosen)
+    found = _read(run, chosen, value, condition)
+    if found.known.sum() < FEWEST:
+        raise _too_few(found, measure, given, chosen)
+
+    y = found.y
+    constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
+    noise = (None, None) if constant else sensitivity.pawn_noise(y[:PAWN_TRIALS])
+    parts: dict[str, dict] = {}
+    alone: dict[str, tuple[float, np.ndarray]] = {}
+    ranks: dict[str, np.ndarray] = {}
+    on_progress(0, len(names))
+    for start in range(0, len(names), COLUMNS_AT_A_TIME):
+        some = names[start : start + COLUMNS_AT_A_TIME]
+        for name, part, index, rank in _parameters(run, chosen, some, condition, found, noise, constant):
+            parts[name], alone[name] = part, index
+            if rank is not None:
+                ranks[name] = rank
+        on_progress(len(parts), len(names))
+    partners = _partners(scenario, ranks)
+    groups = _groups(run, chosen, [name for name in names if name in ranks], condition, found)
+    ordered = sorted(parts, key=lambda name: -np.nan_to_num(alone[name][0], nan=-np.inf))
+    known = int(found.known.sum())
+    how = f"over {found.replicates} replicates of the design" if found.replicates > 1 else "Wilson or normal"
+    return {
+        "scenario": scenario.name,
+        "strategy": chosen,
+        "measure": measure,
+        "given": given,
+        "seed": plan.seed,
+        "design": plan.design,
+        "trials": {
+            "committed": sum(shard.count for shard in run.shards(chosen)),
+            "read": found.trial.size,
+            "first": int(found.trial[0]),
+            "last": int(found.trial[-1]),
+            "known": known,
+            "null": int(np.isnan(found.measure).sum()),
+            "infinite": int(np.isinf(found.measure).sum()),
+            "pawn": min(known, PAWN_TRIALS),
+        },
+        "method": {
+            name: text.format(groups=found.resamples.weights.shape[1], how=how) for name, text in _METHOD.items()
+        },
+        "mean": found.mean_where(np.ones(known, bool)),
+        "standard_deviation": float(y.std()),
+        "reason": constant,
+        "variance": _variance(run, chosen, value, condition, found, alone, groups, constant),
+        "pawn_noise": {"slices": sensitivity.SLICES, "median": noise[0], "maximum": noise[1]},
+        "groups": [
+            {"parameters": list(group), "first_order": found.resamples.interval(*index)}
+            for group, index in (groups or {}).items()
+            if len(group) > 1 and index is not None
+        ],
+        "parameters": [{**parts[name], "correlated_with": partners.get(name, [])} for name in ordered],
+    }
+
+
+def uncertain_parameters(scenario: Scenario, strategy: str) -> tuple[str, ...]:
+    """The parameters that a strategy leaves uncertain. Raises `InvalidInput` if there are none."""
+    distributions = scenario.parameters(strategy)
+    found = tuple(name for name in scenario.uncertain if not isinstance(distributions[name], Fixed))
+    if not found:
+        raise InvalidInput((Fault("strategy", strategy, "leaves no parameter uncertain"),))
+    return found
+
+
+def _read(run: StoredRun, strategy: str, value: Expression, condition: Expression | None) -> _Known:
+    drawn = sample(run, strategy, {"measure": value}, given=condition, most=TRIALS)
+    replicates = replicates_of(run.plan.scenario, run.plan.design)
+    groups = replicates if replicates > 1 else sensitivity.GROUPS
+    known = np.isfinite(drawn["measure"])
+    resamples = sensitivity.resampling(drawn["trial"] % groups, groups)
+    return _Known(drawn["trial"], drawn["measure"], known, value.kind == TRUTH, replicates, resamples)
+
+
+def _too_few(found: _Known, measure: str, given: str | None, strategy: str) -> InvalidInput:
+    message = (
+        f"leaves {int(found.known.sum())} of the {found.trial.size} trials of {strategy} read, in which {measure} is "
+        f"known and finite, too few for an answer; at least {FEWEST} are needed: play more trials, or ask for less"
+    )
+    return InvalidInput((Fault("measure" if given is None else "given", given or measure, message),))
+
+
+def _parameters(
+    run: StoredRun,
+    strategy: str,
+    names: tuple[str, ...],
+    condition: Expression | None,
+    found: _Known,
+    noise: tuple[float | None, float | None],
+    constant: str | None,
+) -> Iterator[tuple[str, dict, tuple[float, np.ndarray], np.ndarray | None]]:
+    """Each parameter's part of the document, its first-order index resampled, and its first trials' ranks."""
+    values = {name: parse_measure(name, run.plan.scenario) for name in names}
+    drawn = sample(run, strategy, values, given=condition, most=found.trial.size)
+    varying = {name: drawn[name] for name in names if np.ptp(drawn[name][found.known][:PAWN_TRIALS]) > 0.0}
+    first = {name: column[found.known][:PAWN_TRIALS] for name, column in varying.items()}
+    y = found.y[:PAWN_TRIALS]
+    median, maximum = noise
+    distances = {}
+    if first and median is not None and maximum is not None:
+        distances = sensitivity.pawn(first, y, (median, maximum))
+    for name in names:
+        part: dict = {"name": name, "unit": parameter(name).unit, "reason": constant}
+        if name not in varying:
+            part |= {"reason": "has one value in the trials read", "first_order": UNKNOWN, "pawn": None}
+            yield name, part | _tenths(found, drawn[name]), (np.nan, np.empty(0)), None
+            continue
+        index, part["first_order"] = _first_order(found, varying[name])
+        part["pawn"] = _pawn(first[name], y, distances[name], maximum) if name in distances else None
+        yield name, part | _tenths(found, varying[name]), index, rankdata(first[name])
+
+
+def _first_order(found: _Known, column: np.ndarray) -> tuple[tuple[float, np.ndarray], dict]:
+    known = found.known
+    cell, count = sensitivity.cells(column[known], sensitivity.most_cells(int(known.sum())))
+    resamples = found.resamples.of(known)
+    index = sensitivity.first_order(found.y, cell, count, resamples)
+    document: dict = {**resamples.interval(*index), "cells": count}
+    if not known.all():
+        cell, count = sensitivity.cells(column, sensitivity.most_cells(known.size))
+        for name, value in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
+            document[name] = _number(sensitivity.first_order(found.filled(value), cell, count, found.resamples)[0])
+        missing = sensitivity.first_order((~known).astype(np.float64), cell, count, found.resamples)
+        document["missing"] = found.resamples.interval(*missing)
+    return index, document
+
+
+def _pawn(column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], noise: float | None) -> dict:
+    left_out = int((sensitivity.slices(column) == sensitivity.SLICES).sum())
+    document: dict = {
+        **distance,
+        "above_noise": bool((distance["maximum"]["estimate"] or 0.0) > (noise or 0.0)),
+        "in_no_slice": left_out,
+    }
+    if left_out > LEFT_OUT * y.size:
+        document["by_value"] = sensitivity.pawn_by_value(column, y)
+    return document
+
+
+def _tenths(found: _Known, column: np.ndarray) -> dict:
+    x = column[found.known]
+    bounds = sensitivity.tenths(x)
+    if bounds is None:
+        return {"lowest_tenth": None, "highest_tenth": None, "swing": UNKNOWN}
+    low, high = x <= bounds[0], x >= bounds[1]
+    means = found.mean_where(low), found.mean_where(high)
+    return {
+        "lowest_tenth": {"up_to": bounds[0], "trials": int(low.sum()), "mean": means[0]},
+        "highest_tenth": {"from": bounds[1], "trials": int(high.sum()), "mean": means[1]},
+        "swing": sensitivity.difference(means[1], means[0]),
+    }
+
+
+def _partners(scenario: Scenario, ranks: Mapping[str, np.ndarray]) -> dict[str, list[dict]]:
+    """The parameters that are correlated with each, as the scenario says or as the trials show (Spearman)."""
+    names = list(ranks)
+    if len(names) < 2:
+        return {}
+    matrix = np.corrcoef(np.stack([ranks[name] for name in names]))
+    declared = {frozenset(one.between) for one in scenario.correlations if one.spearman}
+    partners: dict[str, list[dict]] = {}
+    for i, j in combinations(range(len(names)), 2):
+        if abs(matrix[i, j]) >= NOTABLE or frozenset((names[i], names[j])) in declared:
+            for one, other in ((i, j), (j, i)):
+                pair = {"name": names[other], "spearman": float(matrix[i, j])}
+                partners.setdefault(names[one], []).append(pair)
+    return partners
+
+
+def _groups(
+    run: StoredRun, strategy: str, names: list[str], condition: Expression | None, found: _Known
+) -> dict[tuple[str, ...], tuple[float, np.ndarray] | None] | None:
+    """The parameters in groups that are independent of each other, with joint indices of those of several.
+
+    None where a condition makes parameters dependent that were not; no index for groups of more than `MOST_JOINT`.
+    """
+    if condition is not None:
+        return None
+    groups = {name: {name} for name in names}
+    for one in run.plan.scenario.correlations:
+        if one.spearman and all(name in groups for name in one.between):
+            joined = groups[one.between[0]] | groups[one.between[1]]
+            groups |= dict.fromkeys(joined, joined)
+    indices: dict[tuple[str, ...], tuple[float, np.ndarray] | None] = {}
+    for group in dict.fromkeys(tuple(name for name in names if name in groups[member]) for member in names):
+        indices[group] = None
+        if 1 < len(group) <= MOST_JOINT:
+            values = {name: parse_measure(name, run.plan.scenario) for name in group}
+            drawn = sample(run, strategy, values, most=found.trial.size)
+            cell, count = sensitivity.joint_cells([drawn[name][found.known] for name in group])
+            indices[group] = sensitivity.first_order(found.y, cell, count, found.resamples.of(found.known))
+    return indices
+
+
+def _variance(
+    run: StoredRun,
+    strategy: str,
+    value: Expression,
+    condition: Expression | None,
+    found: _Known,
+    alone: Mapping[str, tuple[float, np.ndarray]],
+    groups: Mapping[tuple[str, ...], tuple[float, np.ndarray] | None] | None,
+    constant: str | None,
+) -> dict:
+    """Shares of the measure's variance: the parameters', chance's, and what the parameters do alone and together."""
+    document: dict = {"parameters": UNKNOWN, "chance": UNKNOWN, "pairs": 0}
+    split = _split(run, strategy, value, condition, found)
+    reason = constant
+    if isinstance(split, str):
+        reason = reason or split
+    elif constant is None:
+        document |= split
+    own = {group: alone[group[0]] if len(group) == 1 else index for group, index in (groups or {}).items()}
+    if groups is None:
+        first: Estimate = UNKNOWN
+        reason_of_sum = "the condition makes parameters depend on each other: their indices do not add up"
+    elif None in own.values():
+        first, reason_of_sum = UNKNOWN, f"more than {MOST_JOINT} parameters are correlated with each other"
+    else:
+        indices = [index for index in own.values() if index is not None]
+        summed = reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), indices)
+        first, reason_of_sum = found.resamples.interval(*summed), constant or ""
+    return {
+        **document,
+        "reason": reason,
+        "alone": {**first, "reason": reason_of_sum or None},
+        "interactions": _less(document["parameters"], first),
+    }
+
+
+def _split(run: StoredRun, strategy: str, value: Expression, condition: Expression | None, found: _Known) -> dict | str:
+    """The shares of parameters and of chance by playing trials again with other chance; or why they are not known."""
+    scenario = run.plan.scenario
+    if condition is not None and not condition.columns() <= set(scenario.uncertain):
+        return "the condition is about events, which other chance would change"
+    chosen = found.trial < PAIRS
+    again = _play_again(run, strategy, value, int(found.trial[chosen][-1]) + 1 if chosen.any() else 0)
+    trial = found.trial[chosen]
+    pair = found.measure[chosen], again[trial]
+    both = np.isfinite(pair[0]) & np.isfinite(pair[1])
+    if both.sum() < FEWEST:
+        return f"{int(both.sum())} trials know the measure under both chances; at least {FEWEST} are needed"
+    groups = found.resamples.of(chosen).of(both)
+    share, resampled = sensitivity.paired_share(pair[0][both], pair[1][both], groups)
+    document: dict = {
+        "parameters": groups.interval(share, resampled),
+        "chance": groups.interval(1.0 - share, 1.0 - resampled),
+        "pairs": int(both.sum()),
+    }
+    if not both.all():
+        for name, filler in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
+            filled = [np.where(np.isfinite(one), one, filler) for one in pair]
+            document["parameters"][name] = _number(
+                sensitivity.paired_share(filled[0], filled[1], found.resamples.of(chosen))[0]
+            )
+    return document
+
+
+def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) -> np.ndarray:
+    """The measure of the first trials, played with the same parameters and the chance of the next seed."""
+    plan = run.plan
+    schema = table_schema(plan.scenario, {})
+    played = [np.empty(0)]
+    for first in range(0, count, _PLAYED_AT_A_TIME):
+        size = min(_PLAYED_AT_A_TIME, count - first)
+        points = draw_points(
+            plan.scenario, strategy, seed=plan.seed, first=first, count=size, design=plan.design, trials=plan.trials
+        )
+        arrays = play(plan.scenario, points, seed=(plan.seed + 1) % 2**63, first=first, count=size)
+        # Parameters as they are stored, so that a measure reads the same values in both playings.
+        table = to_table(plan.scenario, schema, arrays)
+        played.append(evaluate(table, {"measure": value})["measure"])
+    return np.concatenate(played)
+
+
+def _less(a: Estimate, b: Estimate) -> Estimate:
+    """The difference of two shares, with a normal interval as if they were independent."""
+    pair = a["estimate"], b["estimate"], a["standard_error"], b["standard_error"]
+    if None in pair:
+        return UNKNOWN
+    first, second, error, other = (float(number or 0.0) for number in pair)
+    return around(first - second, sqrt(error**2 + other**2), Z)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
