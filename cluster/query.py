@@ -15,13 +15,14 @@ MEMORY_LIMIT = "1GB"
 
 
 @contextmanager
-def open_duckdb(folder: Folder) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that reads a folder's files, and spills to disk rather than grow beyond `MEMORY_LIMIT`."""
+def open_duckdb(folder: Folder | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that can read a folder's files, and spills to disk rather than grow beyond `MEMORY_LIMIT`."""
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         database.execute("SET temp_directory = ?", [scratch])
         database.execute("SET enable_progress_bar = false")
-        folder.prepare(database)
+        if folder is not None:
+            folder.prepare(database)
         yield database
 
 

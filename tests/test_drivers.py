@@ -58,7 +58,7 @@ def found(tmp_path_factory) -> StoredRun:
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    whole = pd.read_parquet(found.folder / "trials")
+    whole = pd.read_parquet(found.folder.sql_path("trials"))
     return whole[whole.strategy == "threaten"].sort_values("trial")
 
 
@@ -270,7 +270,7 @@ def test_discovery_finds_what_decides_and_measures_it_on_other_trials(found, tab
 
 def test_the_command_line_and_http_give_the_same_document(found, gain, tmp_path):
     printed = subprocess.run(
-        [BRINK, "drivers", str(found.folder), "--measure", "export_gain", "--json"],
+        [BRINK, "drivers", found.folder.address, "--measure", "export_gain", "--json"],
         capture_output=True,
         text=True,
         timeout=120,
@@ -278,10 +278,10 @@ def test_the_command_line_and_http_give_the_same_document(found, gain, tmp_path)
     )
     assert json.loads(printed.stdout) == gain
     app = create_app(Settings(data_dir=tmp_path))
-    app.state.settings.jobs_dir.mkdir(parents=True)
+    Path(app.state.settings.results.address).mkdir(parents=True)
     app.state.database = jobs.open_database(app.state.settings.jobs_database)
     job = jobs.submit(app.state.database, found.plan)
-    (app.state.settings.jobs_dir / job.id).symlink_to(found.folder)
+    (Path(app.state.settings.results.address) / job.id).symlink_to(found.folder.address)
 
     async def post(path: str, body: dict) -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://brink") as client:
@@ -309,7 +309,7 @@ def test_the_command_line_and_http_give_the_same_document(found, gain, tmp_path)
 def test_the_tables_say_what_matters(found, arguments, says):
     command, *options = arguments
     printed = subprocess.run(
-        [BRINK, command, str(found.folder), *options], capture_output=True, text=True, timeout=120, check=True
+        [BRINK, command, found.folder.address, *options], capture_output=True, text=True, timeout=120, check=True
     )
     for one in says:
         assert one in printed.stdout
