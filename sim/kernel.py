@@ -18,17 +18,19 @@ course, it cuts it off. So they are laid out first, all weeks at once, then the 
 and at last each trial is read up to its end.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from sim.bargaining import bargain
+from sim.bargaining import Talks, bargain
 from sim.designs import Points, draw_points
 from sim.hazards import lay_out_shifts
-from sim.incidence import incidence
-from sim.litigation import lay_out_case
+from sim.incidence import Incidence, incidence
+from sim.litigation import Case, lay_out_case
 from sim.outcomes import columns, read_trials
 from sim.scenario import Scenario
 from sim.streams import check_seed
-from sim.threat import lay_out_threat
+from sim.threat import Threat, lay_out_threat
 
 CLOCKS_AT_A_TIME = 2**17
 """Concession clocks run at a time, trials x issues x sides: what they need stays in a core's cache."""
@@ -71,8 +73,19 @@ def simulate(
     return table
 
 
-def play(scenario: Scenario, points: Points, *, seed: int, first: int, count: int) -> dict[str, np.ndarray]:
-    """Play a block of trials at given parameter points; the columns of `simulate`."""
+@dataclass(frozen=True)
+class Course:
+    """What happened in a block of trials, before it is read into columns."""
+
+    threat: Threat
+    case: Case
+    talks: Talks
+    sanctions: Incidence
+    retaliation: Incidence
+
+
+def run_course(scenario: Scenario, points: Points, *, seed: int, first: int, count: int) -> Course:
+    """Play a block of trials at given parameter points."""
     threat = lay_out_threat(points, seed, first, count)
     case = lay_out_case(points, threat, seed, first, count)
     sanctions = incidence(
@@ -89,8 +102,19 @@ def play(scenario: Scenario, points: Points, *, seed: int, first: int, count: in
     )
     shifts = lay_out_shifts(points, threat, case, sanctions, retaliation, scenario.horizon_weeks)
     talks = bargain(scenario, points, shifts, seed, first, count)
+    return Course(threat, case, talks, sanctions, retaliation)
+
+
+def read_course(scenario: Scenario, points: Points, course: Course, *, first: int, count: int) -> dict[str, np.ndarray]:
+    """A block of played trials up to the scenario's horizon, or to their agreement; the columns of `simulate`."""
     return {
         "trial": np.arange(first, first + count),
-        **read_trials(scenario, points, threat, case, talks, sanctions, retaliation),
+        **read_trials(scenario, points, course.threat, course.case, course.talks, course.sanctions, course.retaliation),
         **{name: np.broadcast_to(points[name], (count,)) for name in scenario.uncertain},
     }
+
+
+def play(scenario: Scenario, points: Points, *, seed: int, first: int, count: int) -> dict[str, np.ndarray]:
+    """Play a block of trials at given parameter points; the columns of `simulate`."""
+    course = run_course(scenario, points, seed=seed, first=first, count=count)
+    return read_course(scenario, points, course, first=first, count=count)

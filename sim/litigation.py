@@ -24,6 +24,8 @@ class Case:
     """The week at whose end the case goes to a panel."""
     appeal_week: np.ndarray
     """The week at whose end the panel's report is appealed."""
+    found_for_target: np.ndarray
+    """The direction of the panel's report, where there is one."""
     ruling_week: np.ndarray
     for_target: np.ndarray
     """The final ruling's direction, where there is one."""
@@ -65,7 +67,8 @@ def lay_out_case(points: Points, threat: Threat, seed: int, first: int, count: i
     report_week = ends(panel_week, "panel_weeks", every)
     appealed = chance("appeal", "appeal_probability")
     ruling_week = np.where(appealed, ends(report_week, "appeal_weeks", every), report_week)
-    for_target = chance("panel", "target_win") ^ (appealed & chance("reversal", "reversal_probability"))
+    found_for_target = chance("panel", "target_win")
+    for_target = found_for_target ^ (appealed & chance("reversal", "reversal_probability"))
     complies = chance("compliance", "compliance_probability")
     compliance_week = ends(ruling_week, "compliance_weeks", for_target & complies)
     authorised_week = ends(ruling_week, "compliance_weeks", for_target & ~complies)
@@ -75,6 +78,7 @@ def lay_out_case(points: Points, threat: Threat, seed: int, first: int, count: i
         filed_on_threat=on_threat,
         panel_week=panel_week,
         appeal_week=never_after(report_week, appealed),
+        found_for_target=found_for_target,
         ruling_week=ruling_week,
         for_target=for_target,
         compliance_week=compliance_week,

@@ -188,6 +188,27 @@ def read_trials(
     }
 
 
+def trial_row(scenario: Scenario, table: dict[str, np.ndarray], at: int = 0) -> dict[str, object]:
+    """A row of a table of trials as plain Python values by column, None for null; all columns but the strategy.
+
+    `table` holds arrays as `sim.kernel.simulate` returns them.
+    """
+    return {
+        column.name: _plain(column, table[column.name][at]) for column in columns(scenario) if column.name != "strategy"
+    }
+
+
+def _plain(column: Column, value: np.generic) -> object:
+    if column.kind == "float32":
+        number = float(np.float32(value))
+        return None if np.isnan(number) else number
+    if column.nullable and value == NULL:
+        return None
+    if column.kind == "category":
+        return column.categories[int(value)]
+    return bool(value) if column.kind == "bool" else int(value)
+
+
 def discounted_years(horizon_weeks: int, discount_rate: float) -> np.ndarray:
     """Years from the start to the end of week w, each week discounted by (1 + rate)^(-w/52).
 
