@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem, handle_problems, problem_response
-from api.routes import catalogue, discover, drivers, health, jobs, results, score
+from api.routes import catalogue, discover, drivers, health, jobs, replay, results, score, typical
 from cluster.jobs import open_database
 from cluster.settings import Settings
 
@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     handle_problems(app)
-    for module in (jobs, results, score, drivers, discover, catalogue):
+    for module in (jobs, results, score, drivers, discover, replay, typical, catalogue):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     app.add_middleware(BodyLimit)

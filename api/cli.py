@@ -15,8 +15,10 @@ from api.commands.backtest import backtest
 from api.commands.common import ScenarioArgument, console, print_json, progress_bar, whole_number
 from api.commands.discover import discover
 from api.commands.drivers import drivers
+from api.commands.replay import replay
 from api.commands.score import score
 from api.commands.summary import summary
+from api.commands.typical import typical
 from api.render import print_summary
 from cluster.engines import EngineFailed, ShardFailed
 from cluster.plan import make_plan
@@ -144,7 +146,7 @@ def serve(
     serve_http(host, port)
 
 
-for answer in (summary, score, backtest, drivers, discover):
+for answer in (summary, score, backtest, drivers, discover, replay, typical):
     app.command()(answer)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 
 from cluster.folders import Folder, open_folder
 from cluster.plan import Plan, Shard
@@ -99,6 +100,34 @@ def chosen_strategies(run: StoredRun, strategies: Sequence[str] = ()) -> tuple[s
     if faults:
         raise InvalidInput(tuple(faults))
     return tuple(name for name in run.plan.strategies if name in strategies or not strategies)
+
+
+def chosen_strategy(run: StoredRun, strategy: str | None = None) -> str:
+    """The named strategy of a run, its first one if none is named. Raises `InvalidInput`."""
+    if strategy is None:
+        return run.plan.strategies[0]
+    if strategy not in run.plan.strategies:
+        known = ", ".join(run.plan.strategies)
+        raise InvalidInput((Fault("strategy", strategy, f"is no strategy of this run; there are {known}"),))
+    return strategy
+
+
+def shard_of(run: StoredRun, strategy: str, trial: int) -> Shard | None:
+    """The committed shard that holds a trial of a strategy; None if it is not committed. Reads one footer."""
+    plan = run.plan
+    index = trial // plan.shard_trials
+    first = index * plan.shard_trials
+    shard = Shard(strategy, index, first, min(plan.shard_trials, plan.trials - first))
+    return None if committed_tallies(run.folder, plan, shard) is None else shard
+
+
+def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | None:
+    """A trial's row in a committed shard as plain values by column; None if its file holds no such trial.
+
+    Reads the trial's row group alone. Raises `OSError` or `pyarrow.ArrowException` if the file is damaged.
+    """
+    rows = pq.read_table(run.path(shard), filters=[("trial", "==", trial)], partitioning=None).to_pylist()
+    return rows[0] if rows else None
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster.answers.backtest import score
+from cluster.answers.replay import replay
 from cluster.run import run
 from cluster.store import verify
 from cluster.trials import open_run
@@ -135,6 +136,35 @@ def test_the_summary_is_the_folders(service, finished):
     assert summary["trials"] == 5000
     assert summary["complete"]
     assert summary == json.loads((service.folder / "jobs" / finished["id"] / "summary.json").read_text())
+
+
+def test_a_trial_is_told_as_from_the_folder(service, finished):
+    base = f"/v1/jobs/{finished['id']}"
+    folder = service.folder / "jobs" / finished["id"]
+    told = service.client.post(f"{base}/replay", json={"trial": 3, "strategy": "talk"})
+    assert told.status_code == 200
+    assert told.json() == replay(open_run(folder), trial=3, strategy="talk")
+    typical = service.client.post(f"{base}/typical", json={"measure": "export_gain - sender_cost"})
+    assert typical.status_code == 200
+    for one in typical.json()["typical"]:
+        assert service.client.post(f"{base}/replay", json=one["replay"]).json()["end"]["outcome"] == one["outcome"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "body", "pointer"),
+    [
+        ("replay", {"trial": 5000}, "/trial"),
+        ("replay", {"trial": 1.5}, "/trial"),
+        ("replay", {}, "/trial"),
+        ("replay", {"trial": 1, "strategy": "bluff"}, "/strategy"),
+        ("replay", {"trial": 1, "seed": 2}, "/seed"),
+        ("typical", {"given": "no_such > 1"}, "/given"),
+        ("typical", {"measure": "outcome"}, "/measure"),
+    ],
+)
+def test_trials_that_cannot_be_told_are_refused(service, finished, answer, body, pointer):
+    refused = service.client.post(f"/v1/jobs/{finished['id']}/{answer}", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
 def test_files_come_whole_and_in_ranges(service, finished):

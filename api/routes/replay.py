@@ -1,0 +1,31 @@
+"""A trial of a job's run, told."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.problems import RESPONSES
+from api.routes.common import KnownJob, SettingsOf, job_folder
+from cluster.answers.replay import replay as replayed
+from cluster.trials import StoredRun
+
+router = APIRouter(tags=["answers"], responses=RESPONSES)
+
+
+class ReplayRequest(BaseModel):
+    """Which trial to tell."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trial: Annotated[int, Field(strict=True, ge=0, description="The trial's number, from 0.")]
+    strategy: Annotated[
+        str | None, Field(max_length=200, description="The strategy under which it is told; the run's first if none.")
+    ] = None
+
+
+@router.post("/jobs/{job_id}/replay", summary="Tell one trial")
+def replay(job: KnownJob, settings: SettingsOf, request: ReplayRequest) -> dict:
+    """One trial of a job's run, played again and told week by week, as ``brink replay --json`` prints it."""
+    run = StoredRun(job.plan, job_folder(job, settings))
+    return replayed(run, trial=request.trial, strategy=request.strategy)

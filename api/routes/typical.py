@@ -1,0 +1,33 @@
+"""Which trials of a job's run to read."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.problems import RESPONSES
+from api.routes.common import KnownJob, SettingsOf, job_folder
+from cluster.answers.typical import typical as typical_trials
+from cluster.trials import StoredRun
+
+router = APIRouter(tags=["answers"], responses=RESPONSES)
+
+
+class TypicalRequest(BaseModel):
+    """Among which trials to look, and by what."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    strategy: Annotated[
+        str | None,
+        Field(max_length=200, description="The strategy whose trials are looked at; the run's first if none."),
+    ] = None
+    measure: Annotated[str | None, Field(max_length=2000, description="A measure of your own.")] = None
+    given: Annotated[str | None, Field(max_length=2000, description="Among the trials for which this holds.")] = None
+
+
+@router.post("/jobs/{job_id}/typical", summary="Pick typical and extreme trials")
+def typical(job: KnownJob, settings: SettingsOf, request: TypicalRequest) -> dict:
+    """A typical trial of each outcome and the extreme ones, as ``brink typical --json`` prints them."""
+    run = StoredRun(job.plan, job_folder(job, settings))
+    return typical_trials(run, strategy=request.strategy, measure=request.measure, given=request.given)

@@ -1,0 +1,171 @@
+"""One trial of a stored run, played again and told week by week; its end is held against the stored row."""
+
+from importlib.metadata import version
+from math import isfinite
+
+import pyarrow as pa
+
+from cluster.plan import Plan, Shard
+from cluster.store import RUN, read_json
+from cluster.trials import StoredRun, chosen_strategy, shard_of, stored_row
+from sim import checks
+from sim.faults import Fault, InvalidInput
+from sim.kernel import simulate
+from sim.outcomes import trial_row
+from sim.parameters import parameter
+from sim.story import Story, tell
+from sim.telling import ending, passages, sessions_held, week_date
+
+METHOD = (
+    "the trial played alone by the run's own model: its chance is addressed by seed, purpose and number, so that it is "
+    "the very trial of the run; every column of its end is held against the stored row, under every strategy"
+)
+
+
+def replay(run: StoredRun, *, trial: int, strategy: str | None = None) -> dict:
+    """The story of one trial of a run under a strategy (the run's first if none is named), and how others end it.
+
+    ``check`` says whether the rows as played equal the stored ones, column by column. Raises `InvalidInput` for a
+    trial that the run does not have, or has not committed yet.
+    """
+    plan = run.plan
+    told = chosen_strategy(run, strategy)
+    report = checks.Report()
+    checks.whole(report, ("trial",), trial, 0, plan.trials - 1)
+    report.raise_faults()
+    shards = {name: shard_of(run, name, trial) for name in plan.strategies}
+    if shards[told] is None:
+        raise InvalidInput((Fault("trial", trial, f"is not committed under {told}, or its file is not this run's"),))
+    story = tell(plan.scenario, told, seed=plan.seed, trial=trial, design=plan.design, trials=plan.trials)
+    rows = {name: dict(story.row) if name == told else _played(plan, name, trial) for name in plan.strategies}
+    return {
+        **_head(plan, story),
+        "method": METHOD,
+        "story": _passages(story),
+        "positions": {
+            issue.name: {
+                "title": issue.title,
+                "sender": [week.positions[k][0] for week in story.weeks],
+                "target": [week.positions[k][1] for week in story.weeks],
+                "settled": story.row[f"settled.{issue.name}"],
+            }
+            for k, issue in enumerate(plan.scenario.issues)
+        },
+        "end": rows[told],
+        "strategies": {
+            name: {
+                "ending": ending(plan.scenario, row),
+                **{column: value for column, value in row.items() if column not in plan.scenario.uncertain},
+            }
+            for name, row in rows.items()
+        },
+        "check": _check(run, trial, rows, shards),
+    }
+
+
+def _played(plan: Plan, strategy: str, trial: int) -> dict[str, object]:
+    table = simulate(
+        plan.scenario, strategy, seed=plan.seed, first=trial, count=1, design=plan.design, trials=plan.trials
+    )
+    return trial_row(plan.scenario, table)
+
+
+def _head(plan: Plan, story: Story) -> dict:
+    scenario = plan.scenario
+    return {
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "sender": scenario.sender,
+        "target": scenario.target,
+        "as_of": scenario.as_of,
+        "horizon_weeks": scenario.horizon_weeks,
+        "strategy": story.strategy,
+        "trial": story.trial,
+        "seed": plan.seed,
+        "design": plan.design,
+        "draws": [
+            {
+                "parameter": draw.name,
+                "value": draw.value,
+                "unit": parameter(draw.name).unit,
+                "meaning": parameter(draw.name).meaning,
+                "share_below": draw.share_below,
+                "played_a_part": draw.played_a_part,
+            }
+            for draw in story.draws
+        ],
+    }
+
+
+def _passages(story: Story) -> list[dict]:
+    told = []
+    for passage in passages(story):
+        first, last = passage.weeks[0], passage.weeks[-1]
+        day = week_date(story.scenario, first.week)
+        told.append(
+            {
+                "first_week": first.week,
+                "last_week": last.week,
+                "date": day and day.isoformat(),
+                "sessions": sessions_held(passage.weeks),
+                "sentences": list(passage.sentences),
+                "events": [
+                    {"week": event.week, "kind": event.kind, **event.details}
+                    for week in passage.weeks
+                    for event in week.events
+                ],
+                "sender_cost": last.row["sender_cost"],
+                "target_cost": last.row["target_cost"],
+            }
+        )
+    return told
+
+
+def _check(
+    run: StoredRun, trial: int, rows: dict[str, dict[str, object]], shards: dict[str, Shard | None]
+) -> dict[str, object]:
+    differences = []
+    for strategy, shard in shards.items():
+        if shard is not None:
+            differences += [
+                {"strategy": strategy, **found} for found in _differences(run, shard, trial, rows[strategy])
+            ]
+    return {
+        "equal": not differences,
+        "strategies": [strategy for strategy, shard in shards.items() if shard is not None],
+        "columns": len(next(iter(rows.values()))),
+        "differences": differences,
+        "other_versions": _other_versions(run) if differences else {},
+    }
+
+
+def _differences(run: StoredRun, shard: Shard, trial: int, played: dict[str, object]) -> list[dict[str, object]]:
+    """What is not the same in a trial's row as stored and as played."""
+    try:
+        stored = stored_row(run, shard, trial)
+    except (OSError, pa.ArrowException) as error:
+        return [{"column": None, "stored": f"its file cannot be read: {error}", "played": None}]
+    if stored is None:
+        return [{"column": "trial", "stored": None, "played": trial}]
+    names = dict.fromkeys([*played, *stored])
+    return [
+        {"column": name, "stored": _finite(stored.get(name)), "played": _finite(played.get(name))}
+        for name in names
+        if name not in stored or name not in played or stored[name] != played[name]
+    ]
+
+
+def _finite(value: object) -> object:
+    """A value as JSON can hold it."""
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
+
+
+def _other_versions(run: StoredRun) -> dict[str, dict[str, str]]:
+    """The libraries of which the run was made with another version than the one here."""
+    recorded = read_json(run.folder, RUN)
+    versions = recorded.get("versions", {}) if isinstance(recorded, dict) else {}
+    return {
+        name: {"run": made, "here": version(name)}
+        for name, made in versions.items()
+        if name != "python" and version(name) != made
+    }

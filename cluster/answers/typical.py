@@ -1,0 +1,212 @@
+"""Which trials of a stored run to read: a typical one of each outcome, and the extreme ones."""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from cluster.answers.summary import EXACT_NUMBERS
+from cluster.query import to_sql
+from cluster.trials import StoredRun, chosen_strategy, trials_table
+from sim.expressions import NUMBER, Expression, parse_condition, parse_measure
+from sim.faults import Fault, InvalidInput
+from sim.outcomes import OUTCOMES
+
+FEATURES = (
+    "agreement_week",
+    "threat_week",
+    "sanctions_week",
+    "filing_week",
+    "ruling_week",
+    "sanctions_weeks",
+    "retaliation_weeks",
+    "extensions",
+    "market_access",
+    "sender_cost",
+    "target_cost",
+    "export_gain",
+    "balance_change",
+)
+"""The columns in which a typical trial lies near its outcome's medians."""
+ABSENCE = 2.0
+"""A date that most trials of the outcome have and one lacks, or the reverse, counts as so many standard deviations."""
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """A kind of extreme trial: the one with the greatest or the least value of a column."""
+
+    why: str
+    column: str
+    greatest: bool = True
+
+
+EXTREMES = (
+    Extreme("earliest agreement", "agreement_week", greatest=False),
+    Extreme("latest agreement", "agreement_week"),
+    Extreme("longest sanctions", "sanctions_weeks"),
+    Extreme("costliest for the sender", "sender_cost"),
+    Extreme("costliest for the target", "target_cost"),
+    Extreme("best export gain", "export_gain"),
+)
+
+
+def typical(
+    run: StoredRun, *, strategy: str | None = None, measure: str | None = None, given: str | None = None
+) -> dict:
+    """A typical trial of each outcome and the extreme trials of a strategy (the run's first if none is named).
+
+    A `measure` is a feature among others, and has extremes of its own; `given` restricts all to the trials for
+    which it holds. Raises `InvalidInput` for an expression that cannot be read, or that leaves no trials.
+    """
+    scenario = run.plan.scenario
+    chosen = chosen_strategy(run, strategy)
+    condition = None if given is None else parse_condition(given, scenario)
+    own = {} if measure is None else {measure: parse_measure(measure, scenario)}
+    features = {name: parse_measure(name, scenario) for name in FEATURES} | own
+    where = "true" if condition is None else to_sql(condition)
+    extremes = list(EXTREMES)
+    for name in own:
+        extremes += [Extreme(f"largest {name}", name), Extreme(f"smallest {name}", name, greatest=False)]
+    with trials_table(run, (chosen,)) as database:
+        ask = _Asker(database, where, features)
+        shares = ask.outcomes()
+        total = sum(shares.values())
+        if not total:
+            raise InvalidInput((Fault("given", str(condition), f"leaves none of the trials of {chosen}"),))
+        spreads = ask.spreads(exact=total <= EXACT_NUMBERS)
+        nearest = ask.nearest(spreads)
+        found = ask.extremes(extremes)
+        rows = ask.rows({trial for trial, _ in (*nearest.values(), *filter(None, found))})
+    typicals = [
+        {
+            "why": f"typical of {outcome.replace('_', ' ')}",
+            "count": shares[outcome],
+            "share": shares[outcome] / total,
+            "medians": {name: spread.median for name, spread in spreads[outcome].items()},
+            "distance": nearest[outcome][1],
+            **rows[nearest[outcome][0]],
+        }
+        for outcome in OUTCOMES
+        if outcome in shares
+    ]
+    extreme = [
+        {"why": one.why, "value": value, **rows[trial]}
+        for one, (trial, value) in ((one, pick) for one, pick in zip(extremes, found, strict=True) if pick)
+    ]
+    for one in (*typicals, *extreme):
+        one["replay"] = {"trial": one["trial"], "strategy": chosen}
+    return {
+        "scenario": scenario.name,
+        "strategy": chosen,
+        "given": None if condition is None else str(condition),
+        "measure": measure,
+        "trials": total,
+        "method": _method(total),
+        "typical": typicals,
+        "extreme": extreme,
+    }
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """A feature's median and standard deviation within an outcome; None where most of its values are null."""
+
+    median: float | None
+    deviation: float
+
+
+@dataclass(frozen=True)
+class _Asker:
+    """Questions to the trials for which a condition (SQL) holds."""
+
+    database: duckdb.DuckDBPyConnection
+    where: str
+    features: dict[str, Expression]
+
+    def outcomes(self) -> dict[str, int]:
+        """How many of the trials end in each outcome, as far as any do."""
+        query = f"SELECT outcome, count(*) FROM trials WHERE {self.where} GROUP BY outcome"
+        return dict(self.database.execute(query).fetchall())
+
+    def spreads(self, *, exact: bool) -> dict[str, dict[str, _Spread]]:
+        """The spread of each feature within each outcome; a feature at a time, which bounds what is held."""
+        quantile = "quantile_disc" if exact else "approx_quantile"
+        found: dict[str, dict[str, _Spread]] = {}
+        for name, feature in self.features.items():
+            value = _value(feature)
+            rows = self.database.execute(
+                f"SELECT outcome, 2 * count({value}) < count(*), {quantile}({value}, 0.5), stddev_pop({value}) "
+                f"FROM trials WHERE {self.where} GROUP BY outcome"
+            ).fetchall()
+            for outcome, absent, median, deviation in rows:
+                # Threads add up in no fixed order; what follows must not hang on a sum's last bits.
+                rounded = float(f"{deviation or 0.0:.6g}")
+                found.setdefault(outcome, {})[name] = _Spread(None if absent else median, rounded)
+        return found
+
+    def nearest(self, spreads: dict[str, dict[str, _Spread]]) -> dict[str, tuple[int, float]]:
+        """For each outcome the trial that lies nearest to its medians, the first of several, and its distance."""
+        squares = {
+            outcome: " + ".join(self._square(name, spread) for name, spread in found.items())
+            for outcome, found in spreads.items()
+        }
+        whens = " ".join(f"WHEN '{outcome}' THEN {square}" for outcome, square in squares.items())
+        picks = self.database.execute(
+            f"SELECT outcome, min({{'value': sqrt(CASE outcome {whens} END), 'trial': trial}}) "
+            f"FROM trials WHERE {self.where} GROUP BY outcome"
+        ).fetchall()
+        return {outcome: (pick["trial"], pick["value"]) for outcome, pick in picks}
+
+    def _square(self, name: str, spread: _Spread) -> str:
+        value = _value(self.features[name])
+        absence = ABSENCE**2
+        if spread.median is None:
+            return f"CASE WHEN {value} IS NULL THEN 0.0 ELSE {absence} END"
+        away = f"({value} - {spread.median!r})"
+        square = f"{away} * {away} / {spread.deviation**2!r}" if spread.deviation else "0.0"
+        return f"CASE WHEN {value} IS NULL THEN {absence} ELSE {square} END"
+
+    def extremes(self, wanted: list[Extreme]) -> list[tuple[int, float] | None]:
+        """The trial with each extreme value, the first of several, and the value; None where all are the same."""
+        asked = []
+        for extreme in wanted:
+            value = _value(self.features[extreme.column])
+            signed = f"-({value})" if extreme.greatest else value
+            asked += [
+                f"min({value}) = max({value})",
+                f"min({{'value': {signed}, 'trial': trial}}) FILTER ({value} IS NOT NULL)",
+            ]
+        (found,) = self.database.execute(f"SELECT {', '.join(asked)} FROM trials WHERE {self.where}").fetchall()
+        return [
+            None if pick is None or same else (pick["trial"], -pick["value"] if extreme.greatest else pick["value"])
+            for extreme, same, pick in zip(wanted, found[::2], found[1::2], strict=True)
+        ]
+
+    def rows(self, trials: set[int]) -> dict[int, dict]:
+        """The outcome and the features of some trials."""
+        values = ", ".join(
+            to_sql(one) if one.operation == "column" and one.kind == NUMBER else _value(one)
+            for one in self.features.values()
+        )
+        rows = self.database.execute(
+            f"SELECT trial, outcome, {values} FROM trials WHERE trial IN ({', '.join(map(str, sorted(trials)))})"
+        ).fetchall()
+        return {
+            trial: {"trial": trial, "outcome": outcome, "numbers": dict(zip(self.features, numbers, strict=True))}
+            for trial, outcome, *numbers in rows
+        }
+
+
+def _value(feature: Expression) -> str:
+    """A feature in SQL; null where it is no number, such as a quotient by 0."""
+    value = f"({to_sql(feature)})::DOUBLE"
+    return value if feature.operation == "column" else f"CASE WHEN isfinite({value}) THEN {value} END"
+
+
+def _method(total: int) -> str:
+    medians = "exact" if total <= EXACT_NUMBERS else f"from a t-digest sketch, for more than {EXACT_NUMBERS} trials"
+    return (
+        f"over all of {total} trials: typical is the trial nearest to the outcome's medians ({medians}), each feature "
+        "in units of its standard deviation within the outcome, a date that most have and one lacks (or the reverse) "
+        f"counting {ABSENCE:g} of them; of equals the first trial"
+    )
