@@ -126,7 +126,8 @@ def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | 
 
     Reads the trial's row group alone. Raises `OSError` or `pyarrow.ArrowException` if the file is damaged.
     """
-    rows = pq.read_table(run.path(shard), filters=[("trial", "==", trial)], partitioning=None).to_pylist()
+    with run.folder.open(shard_path(shard)) as file:
+        rows = pq.read_table(file, filters=[("trial", "==", trial)], partitioning=None).to_pylist()
     return rows[0] if rows else None
 
 

@@ -105,12 +105,12 @@ def test_bad_input_is_refused(stored):
 def test_the_command_prints_how_to_read_each_trial(stored):
     found, _ = stored
     answer = typical(found)
-    shown = brink("typical", found.folder)
+    shown = brink("typical", found.folder.address)
     assert shown.returncode == 0, shown.stderr
     text = " ".join(shown.stdout.split())
     for one in (*answer["typical"], *answer["extreme"]):
         assert f"--trial {one['trial']}" in text
         assert one["why"] in text
-    assert json.loads(brink("typical", found.folder, "--json").stdout) == answer
-    refused = brink("typical", found.folder, "--given", "agreement_week >")
+    assert json.loads(brink("typical", found.folder.address, "--json").stdout) == answer
+    refused = brink("typical", found.folder.address, "--given", "agreement_week >")
     assert (refused.returncode, refused.stdout) == (2, "")
