@@ -109,8 +109,9 @@ def test_the_command_prints_how_to_read_each_trial(stored):
     assert shown.returncode == 0, shown.stderr
     text = " ".join(shown.stdout.split())
     for one in (*answer["typical"], *answer["extreme"]):
-        assert f"--trial {one['trial']}" in text
+        assert f" {one['trial']} " in text
         assert one["why"] in text
+    assert f"brink replay {found.folder.address} --trial TRIAL" in shown.stdout
     assert json.loads(brink("typical", found.folder.address, "--json").stdout) == answer
     refused = brink("typical", found.folder.address, "--given", "agreement_week >")
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -33,7 +33,7 @@ Measure = Annotated[
 def typical(
     run: RunFolder, strategy: Strategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
 ) -> None:
-    """Pick a typical trial of each outcome and the extreme ones, with the command that tells each one's story."""
+    """Pick a typical trial of each outcome and the extreme ones, and say how to read their stories."""
     stored = open_run(run)
     found = typical_trials(stored, strategy=strategy, measure=measure, given=given)
     if as_json:
@@ -48,20 +48,19 @@ def typical(
     table.add_column("trial", justify="right")
     for label, _, _ in shown.values():
         table.add_column(label, justify="right")
-    table.add_column("to read its story", overflow="fold")
     for group in ("typical", "extreme"):
         table.add_section()
         for one in found[group]:
             share = f", {100 * one['share']:.1f} % of trials" if group == "typical" else f" ({_words(one['outcome'])})"
-            command = ["brink", "replay", str(run), "--trial", str(one["trial"]), *named]
             table.add_row(
                 Text(f"{one['why']}{share}"),
                 str(one["trial"]),
                 *(_number(one["numbers"][name], factor, digits) for name, (_, factor, digits) in shown.items()),
-                Text(shlex.join(command)),
             )
     out = console()
     out.print(table)
+    command = shlex.join(["brink", "replay", str(run), *named, "--trial"])
+    out.print(Text(f"To read one's story: {command} TRIAL"), soft_wrap=True)
     out.print(Text(f"{found['method'][:1].upper()}{found['method'][1:]}.", style="dim"))
 
 
