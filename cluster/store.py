@@ -129,7 +129,10 @@ def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, 
     expected = file_metadata(plan, shard)
     if footer.num_rows != shard.count or any(found.get(key) != value for key, value in expected.items()):
         return None
-    return tallies_from_document(found[f"{_KEY}tallies"])
+    try:
+        return tallies_from_document(found[f"{_KEY}tallies"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def committed_shards(folder: Folder, plan: Plan) -> dict[Shard, Committed]:

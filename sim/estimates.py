@@ -11,10 +11,11 @@ error (Owen 1997).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from math import ceil, floor, inf, sqrt
+from math import inf, sqrt
 
 import numpy as np
 from scipy.special import stdtrit
+from scipy.stats import binom
 
 from sim.outcomes import NULL, OUTCOMES, RULINGS
 from sim.scenario import Scenario
@@ -24,7 +25,7 @@ Z = 1.959963984540054
 """The 97.5 % point of the standard normal: intervals are of 95 %."""
 
 FEW = 10
-"""Trials a replicate, on either side of an event, below which replicates say little of its error."""
+"""Trials a replicate, on either side of an event or a quantile, below which replicates say little of its error."""
 
 Estimate = dict[str, float | None]
 """``estimate``, ``standard_error``, ``low`` and ``high`` (of the 95 % interval); null for what is not known."""
@@ -144,13 +145,13 @@ def proportion(successes: int, trials: int) -> Estimate:
 
 
 def mean(numbers: Moments) -> Estimate:
-    """A mean's estimate, standard error s/sqrt(n) and normal 95 % interval; null where there are too few numbers."""
+    """A mean's estimate, standard error s/sqrt(n) and Student's 95 % interval; null where there are too few numbers."""
     if not numbers.count:
         return UNKNOWN
     if numbers.count == 1:
         return {"estimate": numbers.mean, "standard_error": None, "low": None, "high": None}
     error = sqrt(numbers.m2 / (numbers.count - 1) / numbers.count)
-    return around(numbers.mean, error, Z)
+    return around(numbers.mean, error, student(numbers.count - 1))
 
 
 def around(estimate: float, error: float, quantile: float) -> Estimate:
@@ -177,14 +178,20 @@ def proportion_of_replicates(successes: Sequence[int], trials: Sequence[int]) ->
 
 
 def mean_of_replicates(replicates: Sequence[Moments]) -> Estimate:
-    """A mean's estimate from replicates, with their standard error and Student's 95 % interval."""
-    if min(numbers.count for numbers in replicates) < 2:
+    """A mean's estimate from replicates, with their standard error and Student's 95 % interval.
+
+    Where a replicate has too few numbers the formula for independent ones is used.
+    """
+    if min(numbers.count for numbers in replicates) < FEW:
         return mean(reduce(merge_moments, replicates))
     return around_replicates([numbers.mean for numbers in replicates], [numbers.count for numbers in replicates])
 
 
 def around_replicates(values: Sequence[float], weights: Sequence[float]) -> Estimate:
-    """The weighted mean of replicates' values, with the standard error of a ratio and Student's 95 % interval."""
+    """The weighted mean of replicates' values, with the standard error of a ratio and Student's 95 % interval.
+
+    Needs two replicates or more, each with a weight above 0.
+    """
     value, weight = np.asarray(values, np.float64), np.asarray(weights, np.float64)
     count = value.size
     centre = float(np.average(value, weights=weight))
@@ -197,14 +204,36 @@ def student(freedom: int) -> float:
     return float(stdtrit(freedom, 0.975))
 
 
-def order_ranks(count: int, level: float) -> tuple[int, int]:
-    """Ranks (from 1) of the order statistics that enclose a quantile with 95 % probability, for independent numbers.
+Bounds = tuple[float | None, float | None]
+"""Levels between whose sample quantiles a quantile lies with 95 % probability; null where no number bounds it."""
 
-    By the normal approximation to the binomial number of values below the quantile, outwards to whole ranks
-    (Conover 1999, 3.2). The ends of the sample where they would lie beyond it.
+
+def quantile_bounds(count: int, level: float) -> Bounds:
+    """Bounds of a quantile of `count` independent numbers, whatever their distribution (Conover 1999, 3.2).
+
+    Exact ranks of order statistics from the binomial number of values below the quantile. Each is given as the level
+    at which a sample quantile (the least number whose share is at least the level) is that order statistic.
     """
-    half = Z * sqrt(count * level * (1 - level))
-    return max(1, floor(count * level - half)), min(count, ceil(count * level + half) + 1)
+    low, high = int(binom.ppf(0.025, count, level)), int(binom.ppf(0.975, count, level)) + 1
+    return (low - 0.5) / count if low >= 1 else None, (high - 0.5) / count if high <= count else None
+
+
+def quantile_bounds_of_replicates(
+    level: float, below: Sequence[int], up_to: Sequence[int], counts: Sequence[int]
+) -> Bounds:
+    """Bounds of a quantile from replicates (Woodruff 1952): by the error of the share of numbers at the estimate.
+
+    `below` and `up_to` count each replicate's numbers less than the estimated quantile, and at most it. Where a
+    replicate has too few numbers on either side of the quantile the bounds are those for independent numbers.
+    """
+    total = sum(counts)
+    if min(counts) < FEW or min(level, 1.0 - level) * total < FEW * len(counts):
+        return quantile_bounds(total, level)
+    half = 0.0
+    for hits in (below, up_to):
+        found = around_replicates([hit / n for hit, n in zip(hits, counts, strict=True)], counts)
+        half = max(half, ((found["high"] or 0.0) - (found["low"] or 0.0)) / 2.0)
+    return level - half if level > half else None, level + half if level + half < 1.0 else None
 
 
 def outcome_estimates(counted: tuple[Tally, ...]) -> dict[str, Estimate]:
@@ -238,13 +267,14 @@ def method_note(scenario: Scenario, design: str) -> str:
     """How the errors were reckoned, and what they are worth under a design."""
     if replicates_of(scenario, design) > 1:
         return (
-            f"95 % intervals: Student's t over {REPLICATES} randomised replicates of the sobol design; "
-            f"Wilson for events with fewer than {FEW * REPLICATES} trials on either side"
+            f"95 % intervals: Student's t over {REPLICATES} randomised replicates of the sobol design, Woodruff's for "
+            "quantiles; as for independent trials (Wilson, Student, order statistics) where a replicate has fewer than "
+            f"{FEW} numbers, or trials on either side of an event or a quantile"
         )
-    intervals = "95 % intervals: Wilson for probabilities, normal for means, order statistics for quantiles"
+    intervals = "95 % intervals: Wilson for probabilities, Student for means, order statistics for quantiles"
     if design == "random" or not scenario.uncertain:
         return f"{intervals}; independent trials"
-    return f"{intervals}; as if trials were independent, which is too wide for a {design} design"
+    return f"{intervals}; as if trials were independent, which is wider than need be for a {design} design"
 
 
 def _not_null(column: np.ndarray) -> np.ndarray:

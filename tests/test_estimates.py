@@ -7,7 +7,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim.estimates import MEASURES, NO_TRIALS, mean, merge, moments, outcome_estimates, proportion, tally
+from sim.estimates import (
+    MEASURES,
+    NO_NUMBERS,
+    NO_TRIALS,
+    mean,
+    mean_of_replicates,
+    merge,
+    merge_moments,
+    moments,
+    outcome_estimates,
+    proportion,
+    proportion_of_replicates,
+    quantile_bounds,
+    quantile_bounds_of_replicates,
+    tally,
+)
 from sim.kernel import simulate
 from sim.scenario import scenario_from_document
 from tests.examples import litigious
@@ -55,7 +70,7 @@ def test_means_have_their_standard_error():
     found = mean(moments(numbers))
     assert found["estimate"] == pytest.approx(numbers.mean())
     assert found["standard_error"] == pytest.approx(stats.sem(numbers))
-    low, high = stats.norm.interval(0.95, numbers.mean(), stats.sem(numbers))
+    low, high = stats.t.interval(0.95, 4999, numbers.mean(), stats.sem(numbers))
     assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
 
 
@@ -64,6 +79,29 @@ def test_of_nothing_nothing_is_said():
     assert mean(moments(np.empty(0)))["estimate"] is None
     assert mean(moments(np.array([2.0]))) == {"estimate": 2.0, "standard_error": None, "low": None, "high": None}
     assert outcome_estimates((NO_TRIALS,))["stalemate"]["estimate"] is None
+
+
+@pytest.mark.parametrize(
+    ("count", "level"), [(1, 0.5), (2, 0.5), (5, 0.5), (6, 0.5), (40, 0.05), (73, 0.05), (900, 0.9)]
+)
+def test_bounds_of_a_quantile_are_the_narrowest_ranks_that_hold_it(count, level):
+    """By the binomial number of values below it: at most 2.5 % beyond either bound, and more one rank inwards."""
+    low, high = quantile_bounds(count, level)
+    below = stats.binom(count, level)
+    rank = 0 if low is None else round(low * count + 0.5)
+    assert below.cdf(rank - 1) <= 0.025 < below.cdf(rank)
+    rank = count + 1 if high is None else round(high * count + 0.5)
+    assert below.sf(rank - 1) <= 0.025 < below.sf(rank - 2)
+
+
+def test_replicates_that_know_nothing_leave_the_formulas_of_independent_numbers():
+    some = moments(np.random.default_rng(2).normal(size=60))
+    for replicates in ([NO_NUMBERS] * 15 + [some], [NO_NUMBERS] * 16, [some] + [moments(np.array([1.0]))] * 15):
+        assert mean_of_replicates(replicates) == mean(reduce(merge_moments, replicates))
+    assert quantile_bounds_of_replicates(0.5, [0] * 15 + [29], [0] * 15 + [30], [0] * 15 + [60]) == quantile_bounds(
+        60, 0.5
+    )
+    assert proportion_of_replicates([0] * 15 + [30], [0] * 15 + [60]) == proportion(30, 60)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from cluster import shard as shard_module
@@ -13,7 +14,7 @@ from cluster.engines import ShardFailed
 from cluster.folders import open_folder
 from cluster.plan import MAX_SHARDS, make_plan
 from cluster.run import Progress, Stopped, adopt_shard_size, run
-from cluster.store import read_manifest, shard_path, verify
+from cluster.store import committed_shards, read_manifest, shard_path, verify
 from cluster.trials import recorded_plan
 from sim.faults import InvalidInput
 from sim.kernel import simulate
@@ -92,9 +93,18 @@ def test_a_damaged_or_foreign_shard_is_played_again(tmp_path, undisturbed):
     (folder / shard_path(shards[0])).write_bytes(b"PAR1 but not really")
     (folder / shard_path(shards[2])).unlink()
     (folder / shard_path(shards[4])).write_bytes((folder / shard_path(shards[6])).read_bytes())
+    without_tallies(folder / shard_path(shards[5]))
+    assert list(committed_shards(open_folder(folder), PLAN)) == [*shards[1:2], shards[3], *shards[6:]]
     run(PLAN, folder, engine="inline")
     assert digests(folder) == undisturbed
     assert verify(folder) == []
+
+
+def without_tallies(path: Path) -> None:
+    """Write a shard's rows and its account of itself again, but not its tallies."""
+    table = pq.read_table(path, partitioning=None)
+    kept = {key: value for key, value in table.schema.metadata.items() if key != b"brink.tallies"}
+    pq.write_table(table.replace_schema_metadata(kept), path)
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def drivers(
     groups = _groups(run, chosen, [name for name in names if name in ranks], condition, found)
     ordered = sorted(parts, key=lambda name: -np.nan_to_num(alone[name][0], nan=-np.inf))
     known = int(found.known.sum())
-    how = f"over {found.replicates} replicates of the design" if found.replicates > 1 else "Wilson or normal"
+    how = f"over {found.replicates} replicates of the design" if found.replicates > 1 else "Wilson or Student"
     return {
         "scenario": scenario.name,
         "strategy": chosen,

@@ -1,5 +1,6 @@
 """The summary of a run: outcomes, events and measures of each strategy, with their Monte Carlo error."""
 
+from collections.abc import Sequence
 from functools import reduce
 
 import duckdb
@@ -11,18 +12,19 @@ from sim.estimates import (
     MEASURES,
     NO_NUMBERS,
     NO_TRIALS,
+    Bounds,
     Estimate,
     Moments,
     Tally,
-    around_replicates,
     event_estimates,
     mean_estimate,
     merge,
     merge_moments,
     merge_replicates,
     method_note,
-    order_ranks,
     outcome_estimates,
+    quantile_bounds,
+    quantile_bounds_of_replicates,
     replicates_of,
 )
 from sim.expressions import NAMED, Expression, parse_condition
@@ -148,21 +150,17 @@ def _quantiles(
     exact = count <= EXACT_NUMBERS
     if not count:
         return nothing, exact
-    ranks = [order_ranks(count, level) for level in LEVELS]
-    # Ranks as levels: quantile_disc gives the smallest value whose share is at least the level.
-    levels = [*LEVELS, *((rank - 0.5) / count for pair in ranks for rank in pair)]
-    values = _ask_quantiles(paths, where, name, levels, exact, "", database)[0][1]
+    values = _ask_quantiles(paths, where, name, LEVELS, exact, database)
     if len(counted) == 1:
-        bounds = [(values[len(LEVELS) + 2 * k], values[len(LEVELS) + 2 * k + 1]) for k in range(len(LEVELS))]
+        bounds = [quantile_bounds(count, level) for level in LEVELS]
     else:
-        rows = _ask_quantiles(paths, where, name, list(LEVELS), exact, f"trial % {len(counted)}", database)
-        weights = [counted[replicate].measures[name].count for replicate, _ in rows]
-        spread = [around_replicates([found[k] for _, found in rows], weights) for k in range(len(LEVELS))]
-        half = [((one["high"] or 0.0) - (one["low"] or 0.0)) / 2 for one in spread]
-        bounds = [(values[k] - half[k], values[k] + half[k]) for k in range(len(LEVELS))]
+        bounds = _bounds_of_replicates(paths, where, name, values, counted, database)
+    known = [level for pair in bounds for level in pair if level is not None]
+    at: dict[float | None, float | None] = {None: None}
+    at |= zip(known, _ask_quantiles(paths, where, name, known, exact, database), strict=True)
     return {
-        str(level): {"estimate": float(values[k]), "low": float(bounds[k][0]), "high": float(bounds[k][1])}
-        for k, level in enumerate(LEVELS)
+        str(level): {"estimate": value, "low": at[low], "high": at[high]}
+        for level, value, (low, high) in zip(LEVELS, values, bounds, strict=True)
     }, exact
 
 
@@ -170,17 +168,40 @@ def _ask_quantiles(
     paths: list[str],
     where: str,
     name: str,
-    levels: list[float],
+    levels: Sequence[float],
     exact: bool,
-    group: str,
     database: duckdb.DuckDBPyConnection,
-) -> list[tuple[int, list[float]]]:
+) -> list[float]:
+    if not levels:
+        return []
+    # quantile_disc gives the smallest value whose share is at least the level.
     aggregate = "quantile_disc" if exact else "approx_quantile"
-    query = (
-        f'SELECT {group or "0"}, {aggregate}("{name}", {levels}) FROM read_parquet(?) '
-        f'WHERE {where} AND "{name}" IS NOT NULL {"GROUP BY 1 ORDER BY 1" if group else ""}'
-    )
-    return database.execute(query, [paths]).fetchall()
+    query = f'SELECT {aggregate}("{name}", {list(levels)}) FROM read_parquet(?) WHERE {where} AND "{name}" IS NOT NULL'
+    row = database.execute(query, [paths]).fetchone()
+    return [float(value) for value in row[0]] if row else []
+
+
+def _bounds_of_replicates(
+    paths: list[str],
+    where: str,
+    name: str,
+    values: list[float],
+    counted: tuple[Tally, ...],
+    database: duckdb.DuckDBPyConnection,
+) -> list[Bounds]:
+    number = f'"{name}"::DOUBLE'
+    shares = ", ".join(f"count_if({number} {sign} {value!r}::DOUBLE)" for value in values for sign in ("<", "<="))
+    rows = database.execute(
+        f"SELECT trial % {len(counted)}, {shares} FROM read_parquet(?) WHERE {where} GROUP BY 1", [paths]
+    ).fetchall()
+    found = {replicate: counts for replicate, *counts in rows}
+    nothing = [0] * (2 * len(values))
+    columns = list(zip(*(found.get(replicate, nothing) for replicate in range(len(counted))), strict=True))
+    counts = [tally.measures[name].count for tally in counted]
+    return [
+        quantile_bounds_of_replicates(level, columns[2 * k], columns[2 * k + 1], counts)
+        for k, level in enumerate(LEVELS)
+    ]
 
 
 def _quantile_note(strategies: dict[str, dict]) -> str:
