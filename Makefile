@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install demo test check bench docs clean
+.PHONY: install postgres demo test check bench docs clean
 
 install: .venv/installed
 
@@ -11,10 +11,15 @@ install: .venv/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+postgres:  ## for the tests of the jobs database
+	@ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || { \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql > /dev/null; }
+
 demo: install  ## the 1995 scenario, on the embedded defaults
 	$(BIN)/brink run us-japan-autos-1995 --trials 200000 --seed 1995 --out runs/demo
 
-test: install
+test: install postgres
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: install

@@ -28,6 +28,11 @@ TRANSITIONS = {
 }
 """Where a job may go from each state; from running to running when another runner takes it over."""
 
+LOCAL = "local"
+"""Whose the jobs are of a service that asks for no keys."""
+
+_MIGRATION_LOCK = 1995
+
 metadata = sa.MetaData()
 jobs = sa.Table(
     "jobs",
@@ -46,8 +51,22 @@ jobs = sa.Table(
     sa.Column("change", sa.Integer, nullable=False),
     sa.Column("lease_owner", sa.String(64)),
     sa.Column("lease_expires", sa.Float),
-    sa.Column("idempotency_key", sa.String(255), unique=True),
+    sa.Column("idempotency_key", sa.String(255)),
     sa.Column("request_sha256", sa.String(64)),
+    sa.Column("owner", sa.String(64), nullable=False, server_default="local"),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("waiting", sa.Text),
+    sa.Column("hindered_at", sa.Float),
+    sa.Column("not_before", sa.Float),
+    sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("lineage", sa.String(64), index=True),
+    sa.UniqueConstraint("owner", "idempotency_key", name="jobs_owner_key"),
+)
+owners = sa.Table(
+    "owners",
+    metadata,
+    sa.Column("owner", sa.String(64), primary_key=True),
+    sa.Column("served_at", sa.Float, nullable=False),
 )
 runners = sa.Table(
     "runners",
@@ -77,6 +96,13 @@ class Job:
     lease_expires: float | None
     idempotency_key: str | None
     request_sha256: str | None
+    owner: str
+    priority: int
+    waiting: str | None
+    hindered_at: float | None
+    not_before: float | None
+    bytes: int
+    lineage: str | None
 
     @property
     def plan(self) -> Plan:
@@ -89,8 +115,8 @@ class Job:
         return not TRANSITIONS[self.state]
 
 
-def open_database(url: str) -> sa.Engine:
-    """Connect to the jobs database and bring its tables up to date."""
+def open_database(url: str, version: str = "head") -> sa.Engine:
+    """Connect to the jobs database and bring its tables up to date, or to an earlier version."""
     engine = sa.create_engine(url, pool_pre_ping=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -98,10 +124,12 @@ def open_database(url: str) -> sa.Engine:
     config.set_main_option("script_location", str(resources.files("cluster") / "migrations"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
+        # Two processes that start at once must not both migrate.
         if engine.dialect.name == "sqlite":
-            # Two processes that start at once must not both migrate.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        command.upgrade(config, "head")
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        command.upgrade(config, version)
     return engine
 
 
@@ -130,8 +158,16 @@ def plan_from_request(request: dict) -> Plan:
     )
 
 
-def submit(engine: sa.Engine, plan: Plan, *, key: str | None = None, request_sha256: str | None = None) -> Job:
-    """Record a job, or return the one already recorded under the same idempotency key."""
+def submit(
+    engine: sa.Engine,
+    plan: Plan,
+    *,
+    owner: str = LOCAL,
+    priority: int = 0,
+    key: str | None = None,
+    request_sha256: str | None = None,
+) -> Job:
+    """Record a job, or return the one that the owner already has under the same idempotency key."""
     row = {
         "id": uuid.uuid4().hex,
         "state": QUEUED,
@@ -144,34 +180,41 @@ def submit(engine: sa.Engine, plan: Plan, *, key: str | None = None, request_sha
         "change": 1,
         "idempotency_key": key,
         "request_sha256": request_sha256,
+        "owner": owner,
+        "priority": priority,
     }
     try:
         with engine.begin() as connection:
             connection.execute(jobs.insert().values(row))
     except IntegrityError:
-        earlier = by_key(engine, key) if key else None
+        earlier = by_key(engine, key, owner) if key else None
         if earlier is None:
             raise
         return earlier
-    found = get(engine, str(row["id"]))
+    found = get(engine, str(row["id"]), owner)
     if found is None:
         raise LookupError(f"job {row['id']} is gone")
     return found
 
 
-def get(engine: sa.Engine, job_id: str) -> Job | None:
-    """A job by its id."""
-    return _one(engine, jobs.select().where(jobs.c.id == job_id))
+def get(engine: sa.Engine, job_id: str, owner: str | None = None) -> Job | None:
+    """A job by its id: the owner's, or anybody's if none is named."""
+    return _one(engine, _of(owner, jobs.select().where(jobs.c.id == job_id)))
 
 
-def by_key(engine: sa.Engine, key: str) -> Job | None:
-    """The job recorded under an idempotency key."""
-    return _one(engine, jobs.select().where(jobs.c.idempotency_key == key))
+def by_key(engine: sa.Engine, key: str, owner: str | None = None) -> Job | None:
+    """The job that an owner recorded under an idempotency key, or the first of anybody's if none is named."""
+    return _one(engine, _of(owner, jobs.select().where(jobs.c.idempotency_key == key).order_by(jobs.c.created_at)))
 
 
-def newest(engine: sa.Engine, limit: int, before: tuple[float, str] | None = None) -> list[Job]:
-    """Jobs from the newest on, at most `limit`; `before` is the time and id of the last one already seen."""
-    query = jobs.select().order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+def newest(
+    engine: sa.Engine, limit: int, before: tuple[float, str] | None = None, *, owner: str | None = None
+) -> list[Job]:
+    """An owner's jobs, or everybody's, from the newest on, at most `limit`.
+
+    `before` is the time and id of the last one already seen.
+    """
+    query = _of(owner, jobs.select()).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(sa.tuple_(jobs.c.created_at, jobs.c.id) < sa.tuple_(*map(sa.literal, before)))
     with engine.connect() as connection:
@@ -282,6 +325,10 @@ def last_runner_sign(engine: sa.Engine) -> float | None:
     """When any runner was last seen alive."""
     with engine.connect() as connection:
         return connection.execute(sa.select(sa.func.max(runners.c.seen_at))).scalar()
+
+
+def _of(owner: str | None, query: sa.Select) -> sa.Select:
+    return query if owner is None else query.where(jobs.c.owner == owner)
 
 
 def _one(engine: sa.Engine, query: sa.Select) -> Job | None:

@@ -1,6 +1,29 @@
-"""What must be so before any test module is imported."""
+"""What must be so before any test module is imported, and the databases that tests run on."""
 
 import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from tests.postgres import new_database, postgres
 
 # Ray's processes and addresses stay on loopback.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[sa.URL]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path) -> Iterator[str]:
+    """A new, empty database: SQLite's and PostgreSQL's in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    else:
+        with new_database(request.getfixturevalue("postgres_server"), f"brink-{uuid.uuid4().hex}") as url:
+            yield url

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -15,8 +16,10 @@ PLAN = small_plan()
 
 
 @pytest.fixture
-def database(tmp_path) -> sa.Engine:
-    return jobs.open_database(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
+def database(database_url) -> Iterator[sa.Engine]:
+    opened = jobs.open_database(database_url)
+    yield opened
+    opened.dispose()
 
 
 def test_a_job_remembers_its_plan(database):
@@ -102,6 +105,41 @@ def test_a_key_stands_for_one_job(database):
     assert len(set(made)) == 1
 
 
+def test_a_key_is_its_owners_alone(database):
+    mine = jobs.submit(database, PLAN, owner="anna", key="k")
+    theirs = jobs.submit(database, PLAN, owner="bela", key="k")
+    assert mine.id != theirs.id
+    assert jobs.by_key(database, "k", "bela").id == theirs.id
+    assert jobs.submit(database, PLAN, owner="anna", key="k").id == mine.id
+
+
+def test_an_owner_sees_their_jobs_alone(database):
+    mine, theirs = (jobs.submit(database, PLAN, owner=owner) for owner in ("anna", "bela"))
+    assert jobs.get(database, mine.id, "anna") == jobs.get(database, mine.id) == mine
+    assert jobs.get(database, mine.id, "bela") is None
+    assert [job.id for job in jobs.newest(database, 10, owner="bela")] == [theirs.id]
+    assert [job.id for job in jobs.newest(database, 10)] == [theirs.id, mine.id]
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date(database_url):
+    jobs.open_database(database_url, "0001").dispose()
+    columns = "id, state, request, scenario, trials_done, trials_total, created_at, cancel_requested, change"
+    with sa.create_engine(database_url).begin() as old:
+        for key in ("one", "two"):
+            old.execute(
+                sa.text(
+                    f"INSERT INTO jobs ({columns}, idempotency_key)"
+                    " VALUES (:key, 'queued', '{}', 'x', 0, 10, 1.5, false, 1, :key)"
+                ),
+                {"key": key},
+            )
+    database = jobs.open_database(database_url)
+    assert jobs.get(database, "one", jobs.LOCAL).idempotency_key == "one"
+    assert jobs.submit(database, PLAN, owner="anna", key="two").id != "two"
+    with pytest.raises(sa.exc.IntegrityError), database.begin() as connection:
+        connection.execute(jobs.jobs.update().values(idempotency_key="same", owner="anna"))
+
+
 def test_pages_hold_each_job_once(database):
     made = [jobs.submit(database, PLAN).id for _ in range(7)]
     seen: list[str] = []
@@ -124,12 +162,12 @@ def test_changes_are_counted(database):
     assert changes == [1, 2, 2, 3, 3, 4, 5]
 
 
-def test_two_processes_may_open_a_new_database_at_once(tmp_path):
+def test_two_processes_may_open_a_new_database_at_once(database_url):
     errors: list[Exception] = []
 
     def open_it() -> None:
         try:
-            jobs.open_database(f"sqlite:///{tmp_path / 'new.sqlite'}").dispose()
+            jobs.open_database(database_url).dispose()
         except Exception as error:
             errors.append(error)
 

@@ -1,0 +1,75 @@
+"""A private PostgreSQL for tests: Debian's, in a temporary folder, on a socket and nothing else."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+BINARIES = "/usr/lib/postgresql"
+ACCOUNT = "postgres"
+
+
+@contextmanager
+def postgres() -> Iterator[sa.URL]:
+    """A running server: the URL of its first database."""
+    found = sorted(Path(BINARIES).glob("*/bin/postgres"))
+    if not found:
+        raise FileNotFoundError(f"no PostgreSQL in {BINARIES}: install Debian's package postgresql")
+    binaries = found[-1].parent
+    # PostgreSQL refuses to run as root; Debian's package brings an account for it.
+    account = [] if os.geteuid() else ["setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--clear-groups"]
+    with tempfile.TemporaryDirectory(prefix="brink-postgres-", ignore_cleanup_errors=True) as folder:
+        if account:
+            subprocess.run(["chown", ACCOUNT, folder], check=True)
+        data = f"{folder}/data"
+        subprocess.run(
+            [*account, binaries / "initdb", "-D", data, "-U", ACCOUNT, "--auth=trust", "--encoding=UTF8", "--no-sync"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+        server = subprocess.Popen(
+            [*account, binaries / "postgres", "-D", data, *settings],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            url = sa.URL.create("postgresql+psycopg", ACCOUNT, database=ACCOUNT, query={"host": folder})
+            _wait(url, server)
+            yield url
+        finally:
+            # SIGINT: end now, whoever is connected.
+            server.send_signal(signal.SIGINT)
+            server.wait(30)
+
+
+@contextmanager
+def new_database(server: sa.URL, name: str) -> Iterator[str]:
+    """An empty database of the server: its URL, while the block lasts."""
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+        try:
+            yield server.set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _wait(url: sa.URL, server: subprocess.Popen) -> None:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            engine.connect().close()
+        except sa.exc.OperationalError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
