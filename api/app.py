@@ -5,14 +5,12 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, handle_problems, problem_response
+from api.bodies import Bodies
+from api.problems import handle_problems
 from api.routes import catalogue, discover, drivers, health, jobs, replay, results, score, typical
 from cluster.jobs import open_database
 from cluster.settings import Settings
-
-MAX_BODY_BYTES = 1 << 20
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -39,7 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (jobs, results, score, drivers, discover, replay, typical, catalogue):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(Bodies)
 
     @app.middleware("http")
     async def _(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -49,36 +47,3 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         return response
 
     return app
-
-
-class BodyLimit:
-    """Refuses requests with a body of more than `MAX_BODY_BYTES`, whatever their headers say."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on with its body counted."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message["type"] == "http.request" and message.get("more_body", False)
-            if len(body) > MAX_BODY_BYTES:
-                too_large = Problem(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
-                await problem_response(too_large)(scope, receive, send)
-                return
-        passed = False
-
-        async def whole() -> Message:
-            nonlocal passed
-            if passed:
-                return await receive()
-            passed = True
-            return {"type": "http.request", "body": bytes(body), "more_body": False}
-
-        await self.app(scope, whole, send)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from sim.faults import Fault, InvalidInput
+from sim.yaml_lines import LONGEST_SHOWN, field_name
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -68,13 +69,25 @@ def problem_response(problem: Problem) -> JSONResponse:
 
 def field_error(fault: Fault) -> FieldError:
     """A fault as a problem names it."""
-    return FieldError(field=fault.field, pointer=_pointer(fault.field), detail=str(fault), value=_shown(fault.value))
+    pointer = _pointer(fault.path or _parts(fault.field))
+    return FieldError(
+        field=_printable(fault.field), pointer=_printable(pointer), detail=str(fault), value=_shown(fault.value)
+    )
 
 
 def invalid(error: InvalidInput, within: str = "") -> Problem:
     """The problem of an invalid input; `within` is the field of the request in which it was found."""
-    faults = [Fault(f"{within}.{f.field}".strip("."), f.value, f.message, f.line, f.source) for f in error.faults]
+    faults = [
+        Fault(f"{within}.{f.field}".strip("."), f.value, f.message, f.line, f.source, (within, *f.path))
+        if within
+        else f
+        for f in error.faults
+    ]
     return Problem(422, f"{len(faults)} fault{'s' * (len(faults) != 1)} in the request", faults)
+
+
+_TYPES = ("dict[", "list[", "constrained-")
+"""How Pydantic's names of the alternatives of a union begin."""
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -92,15 +105,11 @@ def handle_problems(app: FastAPI) -> None:
     async def _(_: Request, error: RequestValidationError) -> JSONResponse:
         faults = []
         for found in error.errors():
-            where = (
-                found["loc"][1:]
-                if found["loc"][:1] in (("body",), ("query",), ("path",), ("header",))
-                else found["loc"]
-            )
             if found["type"] == "json_invalid":
                 return problem_response(Problem(400, "the body is not valid JSON"))
-            name = ".".join(str(part) for part in where)
-            faults.append(Fault(name, found.get("input") if where else None, found["msg"]))
+            path = _place(found["loc"])
+            value = None if not path or found["type"] == "missing" else found.get("input")
+            faults.append(Fault(field_name(path), value, found["msg"], path=path))
         return problem_response(Problem(422, "the request does not have the form it should", faults))
 
     @app.exception_handler(HTTPException)
@@ -112,12 +121,24 @@ def handle_problems(app: FastAPI) -> None:
         return problem_response(Problem(500, "something unexpected went wrong; the service's log has more"))
 
 
-def _pointer(field: str) -> str:
-    """A field's name as a JSON pointer (RFC 6901) into the body."""
-    if not field:
-        return ""
-    parts = re.sub(r"\[(\d+)\]", r".\1", field).split(".")
-    return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in parts)
+def _place(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where a value stands in the request; Pydantic also names the types it tried, such as ``dict[str,any]``."""
+    path = location[1:] if location[:1] in (("body",), ("query",), ("path",), ("header",)) else location
+    return tuple(part for part in path if not (isinstance(part, str) and part.startswith(_TYPES)))
+
+
+def _parts(field: str) -> list[str]:
+    return re.sub(r"\[(\d+)\]", r".\1", field).split(".") if field else []
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    """A place in the body as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part)[:LONGEST_SHOWN].replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _printable(text: str) -> str:
+    """A text that can be sent: halves of surrogate pairs, which are no text, as their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _shown(value: object) -> str | None:

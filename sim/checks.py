@@ -1,6 +1,7 @@
 """Small checks on a document's values, each of which notes a fault and goes on, so that all are found at once."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from math import isfinite
 
@@ -11,17 +12,17 @@ from sim.yaml_lines import Lines, Path, field_name
 class Report:
     """The faults found so far in a document."""
 
-    def __init__(self, source: str | None = None, lines: Lines | None = None) -> None:
+    def __init__(self, source: str | None = None, lines: Lines | None = None, faults: Iterable[Fault] = ()) -> None:
         self.source = source
         self.lines = lines or {}
-        self.faults: list[Fault] = []
+        self.faults = list(faults)
 
     def fault(self, path: Path, value: object, message: str) -> None:
         """Note a fault of the value at a path."""
         place = path
         while place and place not in self.lines:
             place = place[:-1]
-        self.faults.append(Fault(field_name(path), value, message, self.lines.get(place), self.source))
+        self.faults.append(Fault(field_name(path), value, message, self.lines.get(place), self.source, path))
 
     def raise_faults(self) -> None:
         """Raise `InvalidInput` with all faults in the order of their lines, if there are any."""
@@ -36,7 +37,7 @@ def known_keys(report: Report, path: Path, given: dict, known: Iterable[str]) ->
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1)
             hint = f"did you mean {near[0]}?" if near else f"known are {_listed(known)}"
-            report.fault((*path, str(key)[:64]), None, f"is not known; {hint}")
+            report.fault((*path, str(key)), None, f"is not known; {hint}")
 
 
 def mapping(report: Report, path: Path, value: object, what: str) -> dict:
@@ -92,7 +93,7 @@ def text(report: Report, path: Path, value: object, longest: int) -> str | None:
         report.fault(path, value, "must be a text that is not empty")
     elif len(value) > longest:
         report.fault(path, None, f"has {len(value)} characters; at most {longest} are allowed")
-    elif any(ord(c) < 32 and c not in "\n\t" for c in value) or any(0xD800 <= ord(c) <= 0xDFFF for c in value):
+    elif any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
         report.fault(path, value, "must not hold control characters")
     else:
         return value

@@ -266,9 +266,9 @@ def _quantiles(report: Report, path: Path, body: object) -> Distribution | None:
         except (TypeError, ValueError):
             level = -1.0
         if not 0.0 <= level <= 1.0 or level in points:
-            report.fault((*path, str(key)[:64]), None, "must be a level from 0 to 1, given once")
+            report.fault((*path, str(key)), None, "must be a level from 0 to 1, given once")
             return None
-        found = checks.number(report, (*path, key if isinstance(key, int) else str(key)), value)
+        found = checks.number(report, (*path, str(key)), value)
         if found is None:
             return None
         points[level] = found

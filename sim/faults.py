@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of an input: where it is, what was found there, and what would be allowed."""
+    """One fault of an input: where it is, what was found there, and what would be allowed.
+
+    `path` is the field's place in a document, key by key; a field of its own needs none.
+    """
 
     field: str
     value: object
     message: str
     line: int | None = None
     source: str | None = None
+    path: tuple[str | int, ...] = ()
 
     def __str__(self) -> str:
         """One line: file, line and field as far as known, then the message with the value found."""

@@ -11,6 +11,7 @@ from sim.checks import Report
 from sim.correlations import Correlation, correlation_matrix, is_correlation_matrix, normal_correlation
 from sim.distribution_documents import read_distribution
 from sim.distributions import Distribution, Fixed, Uniform
+from sim.faults import Fault
 from sim.history import History, history_document, read_history
 from sim.parameters import ISSUE_PARAMETERS, PARAMETERS, parameter
 from sim.yaml_lines import Lines, Path, is_date, read_yaml
@@ -107,15 +108,22 @@ class Scenario:
 
 def read_scenario(text: str, source: str) -> Scenario:
     """Read a scenario file's YAML text. `source` names the file in messages. Raises `InvalidInput`."""
-    document, lines = read_yaml(text, source)
-    return scenario_from_document(document, source, lines)
+    document, lines, faults = read_yaml(text, source)
+    return scenario_from_document(document, source, lines, faults)
 
 
-def scenario_from_document(document: object, source: str | None = None, lines: Lines | None = None) -> Scenario:
-    """The scenario that a document (plain JSON values) describes. Raises `InvalidInput` with every fault in it."""
-    report = Report(source, lines)
+def scenario_from_document(
+    document: object, source: str | None = None, lines: Lines | None = None, faults: tuple[Fault, ...] = ()
+) -> Scenario:
+    """The scenario that a document (plain JSON values) describes.
+
+    `lines` tells where in a file each value begins, `faults` what was wrong with the file already. Raises
+    `InvalidInput` with every fault.
+    """
+    report = Report(source, lines, faults)
     given = checks.mapping(report, (), document, "the fields of a scenario")
-    report.raise_faults()
+    if not isinstance(document, dict):
+        report.raise_faults()
     checks.known_keys(report, (), given, _FIELDS)
     if given.get("schema") != SCHEMA or isinstance(given.get("schema"), bool):
         report.fault(("schema",), given.get("schema"), f"must be {SCHEMA}")
@@ -253,11 +261,10 @@ def _issues(report: Report, given: dict) -> tuple[tuple[Issue, ...], dict[str, D
     base: dict[str, Distribution] = {}
     for key, value in list(body.items())[:MAX_ISSUES]:
         here: Path = (*path, key)
-        if checks.name(report, here, key) is None:
-            continue
+        named = checks.name(report, here, key)
         fields = checks.mapping(report, here, value, ", ".join((*own, *required)))
         checks.known_keys(report, here, fields, (*own, *required))
-        title = checks.text(report, (*here, "title"), fields.get("title", key), MAX_TITLE)
+        title = checks.text(report, (*here, "title"), fields.get("title", named or "-"), MAX_TITLE)
         numerical = fields.get("numerical", False)
         if not isinstance(numerical, bool):
             report.fault((*here, "numerical"), numerical, "must be true or false")
@@ -278,6 +285,11 @@ def _issues(report: Report, given: dict) -> tuple[tuple[Issue, ...], dict[str, D
     return tuple(issues), base
 
 
+def _section(given: dict, field: str, empty: dict | list) -> object:
+    """A part of the document that may be left out, or left empty."""
+    return empty if given.get(field) is None else given[field]
+
+
 def _required(report: Report, path: Path, fields: dict, field: str) -> object:
     if fields.get(field) is None:
         report.fault((*path, field), None, "is required")
@@ -285,7 +297,7 @@ def _required(report: Report, path: Path, fields: dict, field: str) -> object:
 
 
 def _flat_parameters(report: Report, given: dict) -> dict[str, Distribution]:
-    body = checks.mapping(report, ("parameters",), given.get("parameters") or {}, "parameters by name")
+    body = checks.mapping(report, ("parameters",), _section(given, "parameters", {}), "parameters by name")
     checks.known_keys(report, ("parameters",), body, [known.name for known in PARAMETERS])
     base: dict[str, Distribution] = {}
     for known in PARAMETERS:
@@ -300,14 +312,13 @@ def _flat_parameters(report: Report, given: dict) -> dict[str, Distribution]:
 
 
 def _strategies(report: Report, given: dict, base: Mapping[str, Distribution]) -> dict[str, dict[str, Distribution]]:
-    body = checks.mapping(report, ("strategies",), given.get("strategies") or {}, "strategies by name")
+    body = checks.mapping(report, ("strategies",), _section(given, "strategies", {}), "strategies by name")
     if len(body) > MAX_STRATEGIES:
         report.fault(("strategies",), None, f"must hold at most {MAX_STRATEGIES} strategies, not {len(body)}")
     strategies: dict[str, dict[str, Distribution]] = {}
     for key, value in list(body.items())[:MAX_STRATEGIES]:
         path: Path = ("strategies", key)
-        if checks.name(report, path, key) is None:
-            continue
+        checks.name(report, path, key)
         overrides = checks.mapping(report, path, value if value is not None else {}, "parameters to override")
         checks.known_keys(report, path, overrides, base)
         strategies[key] = {}
@@ -325,7 +336,7 @@ def _correlations(
     strategies: Mapping[str, Mapping[str, Distribution]],
 ) -> tuple[Correlation, ...]:
     entries = checks.sequence(
-        report, ("correlations",), given.get("correlations") or [], "correlations", MAX_CORRELATIONS
+        report, ("correlations",), _section(given, "correlations", []), "correlations", MAX_CORRELATIONS
     )
     found: list[Correlation] = []
     before = len(report.faults)
@@ -369,7 +380,7 @@ def _sources(
     issues: tuple[Issue, ...],
     strategies: Mapping[str, Mapping[str, Distribution]],
 ) -> dict[str, str]:
-    body = checks.mapping(report, ("sources",), given.get("sources") or {}, "texts by field")
+    body = checks.mapping(report, ("sources",), _section(given, "sources", {}), "texts by field")
     known = [*base, *_FIELDS, *(f"issues.{issue.name}" for issue in issues), *(issue.name for issue in issues)]
     known += [f"issues.{issue.name}.weight" for issue in issues]
     known += [f"strategies.{strategy}" for strategy in strategies]

@@ -10,6 +10,8 @@ from sim.faults import Fault, InvalidInput
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
 MAX_NODES = 50_000
+LONGEST_SHOWN = 80
+"""Characters of a key that a message shows."""
 Path = tuple[str | int, ...]
 Lines = dict[Path, int]
 
@@ -33,11 +35,12 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_yaml(text: str, source: str) -> tuple[object, Lines]:
-    """Parse one YAML document into plain values and the line (from 1) at which each value begins.
+def read_yaml(text: str, source: str) -> tuple[object, Lines, tuple[Fault, ...]]:
+    """Parse one YAML document into plain values, the line (from 1) at which each value begins, and its faults.
 
-    Raises `InvalidInput` for text that is no YAML, is empty, too large or too deep, or that uses aliases,
-    repeated keys or tags of its own.
+    Keys are texts as they stand in the file, as in JSON. The faults are keys given more than once or that are no plain
+    names, and tags; the document can be read on in spite of them. Raises `InvalidInput` for text that is no YAML, is
+    empty, too large or too deep, or that uses aliases.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise InvalidInput((Fault("", None, f"is larger than {MAX_BYTES} bytes", None, source),))
@@ -53,10 +56,7 @@ def read_yaml(text: str, source: str) -> tuple[object, Lines]:
         raise InvalidInput((Fault("", None, "is empty", None, source),))
     lines: Lines = {}
     faults: list[Fault] = []
-    value = _plain(node, (), lines, faults, source)
-    if faults:
-        raise InvalidInput(tuple(faults))
-    return value, lines
+    return _plain(node, (), lines, faults, source), lines, tuple(faults)
 
 
 def _check_events(text: str, source: str) -> None:
@@ -82,15 +82,18 @@ def _plain(node: yaml.Node, path: Path, lines: Lines, faults: list[Fault], sourc
     if isinstance(node, yaml.SequenceNode):
         return [_plain(child, (*path, k), lines, faults, source) for k, child in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
-        mapping: dict[object, object] = {}
+        mapping: dict[str, object] = {}
         for key_node, child in node.value:
-            key = _scalar(key_node, path, faults, source)
-            below = (*path, key if isinstance(key, int) and not isinstance(key, bool) else str(key))
-            lines[below] = key_node.start_mark.line + 1
+            place = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                faults.append(Fault(field_name(path), None, "has a key that is not a plain name", place, source))
+                continue
+            key = key_node.value
+            _scalar(key_node, path, faults, source)
+            below = (*path, key)
             if key in mapping:
-                faults.append(
-                    Fault(field_name(below), None, "is given more than once", key_node.start_mark.line + 1, source)
-                )
+                faults.append(Fault(field_name(below), None, "is given more than once", place, source))
+            lines[below] = place
             mapping[key] = _plain(child, below, lines, faults, source)
         return mapping
     return _scalar(node, path, faults, source)
@@ -98,9 +101,6 @@ def _plain(node: yaml.Node, path: Path, lines: Lines, faults: list[Fault], sourc
 
 def _scalar(node: yaml.Node, path: Path, faults: list[Fault], source: str) -> str | int | float | bool | None:
     line = node.start_mark.line + 1
-    if not isinstance(node, yaml.ScalarNode):
-        faults.append(Fault(field_name(path), None, "has a key that is not a plain name", line, source))
-        return ""
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     text = node.value
     if kind == "null":
@@ -117,10 +117,11 @@ def _scalar(node: yaml.Node, path: Path, faults: list[Fault], source: str) -> st
 
 
 def field_name(path: Path) -> str:
-    """A path as people write it: ``issues.dealer-access.gap``, ``correlations[0].spearman``."""
+    """A path as people write it: ``issues.dealer-access.gap``, ``correlations[0].spearman``; long names cut short."""
     name = ""
     for part in path:
-        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else str(part)
+        shown = str(part)[:LONGEST_SHOWN]
+        name += f"[{part}]" if isinstance(part, int) else f".{shown}" if name else shown
     return name
 
 

@@ -343,6 +343,45 @@ def test_bodies_that_are_no_json_are_refused(service, body):
     assert answer.headers["content-type"] == PROBLEM
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "pointer"),
+    [
+        ('"title": "T"', '"title": "T", "title": "U"', "/scenario/title"),
+        ('"title": "T"', r'"title": "\ud800"', "/scenario/title"),
+        ('"title": "T"', '"title": "\ud800"', "/scenario/title"),
+        ('"title": "T"', r'"\ud800": "T"', r"/scenario/\ud800"),
+        ('"title": "T"', '"a/b~c.d": "T"', "/scenario/a~1b~0c.d"),
+        ('"a":', r'"\ud800":', r"/scenario/issues/\ud800"),
+        ("0.5", "1e999", "/scenario/issues/a/gap"),
+        ("0.5", "9" * 400, "/scenario/issues/a/gap"),
+        ("0.5", "9" * 5000, "/scenario/issues/a/gap"),
+        ("0.5", '{"quantiles": {"0": 0.1, "0.05": "x", "1": 0.2}}', "/scenario/issues/a/gap/quantiles/0.05"),
+        ("0.5", '{"a":' * 900 + "1" + "}" * 900, "/scenario/issues/a/gap" + "/a" * 21),
+        ("0.5", "[" * 100_000 + "]" * 100_000, ""),
+        ('"title": "T"', '"parameters": []', "/scenario/parameters"),
+        ('"title": "T"', '"strategies": {"x": {"issues.b.gap": 1}}', "/scenario/strategies/x/issues.b.gap"),
+        ('"title": "T"', '"k' + "k" * 500_000 + '": 1', "/scenario/" + "k" * 80),
+    ],
+)
+def test_odd_bodies_are_faults_with_pointers(service, old, new, pointer):
+    scenario = (
+        '{"schema": 1, "name": "ok", "title": "T", "issues": '
+        '{"a": {"weight": 1, "gap": 0.5, "sender_concession": 0.1, "target_concession": 0.1}}}'
+    )
+    body = f'{{"trials": 10, "scenario": {scenario.replace(old, new)}}}'.encode("utf-8", "surrogatepass")
+    answer = service.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM), answer.text[:500]
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+    assert len(answer.content) < 3000
+
+
+@pytest.mark.parametrize("scenario", ["null", "3", "[]", r'"\ud800"'])
+def test_what_is_neither_scenario_nor_name_is_told_by_its_place(service, scenario):
+    body = f'{{"scenario": {scenario}}}'
+    answer = service.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert {error["pointer"] for error in answer.json()["errors"]} == {"/scenario"}
+
+
 def test_a_body_too_large_is_refused(service):
     answer = service.client.post("/v1/jobs", content=b" " * (2 << 20))
     assert (answer.status_code, answer.headers["content-type"]) == (413, PROBLEM)

@@ -108,6 +108,48 @@ def test_all_faults_are_reported_at_once():
     }
 
 
+def test_faults_of_the_file_and_of_what_it_says_are_reported_together():
+    text = TEXT.replace("horizon_weeks: 6", "horizon_weeks: 0\nhorizon_weeks: 900\n1.5: x\ntitle: !!binary aGVsbG8=")
+    text = text.replace("dealers: {weight: 1", "the dealers: {weight: 3").replace(
+        "  first:\n  s", "  a/b: {tarif: 1}\n  s"
+    )
+    places = [tuple(shown.split(":")[1:3]) for shown in faults_of(text)]
+    assert {
+        ("8", "horizon_weeks"),
+        ("9", "1.5"),
+        ("10", "title"),
+        ("12", "issues.the dealers"),
+        ("12", "issues.the dealers.weight"),
+        ("14", "strategies.a/b"),
+        ("14", "strategies.a/b.tarif"),
+    } <= set(places)
+    assert [line for line, _ in places] == sorted((line for line, _ in places), key=int)
+
+
+def test_names_may_be_digits_alone():
+    found = read_scenario(TEXT.replace("dealers", "1995").replace("  second", "  301"), "a.yaml")
+    assert found.issues[0].name == "1995"
+    assert list(found.strategies) == ["first", "301"]
+
+
+@pytest.mark.parametrize("field", ["parameters", "strategies", "correlations", "sources", "sessions"])
+@pytest.mark.parametrize("value", [0, False, ""])
+def test_a_part_of_the_wrong_kind_is_refused_though_it_is_empty(field, value):
+    assert [shown.split(":")[0] for shown in faults_of(document() | {field: value})] == [field]
+
+
+@pytest.mark.parametrize("where", ["strategies", "issues", "parameters", "sources"])
+def test_a_message_stays_short_whatever_the_name(where):
+    given = document()
+    given[where] = dict(given.get(where, {})) | {"k" * 400_000: {}}
+    assert all(len(shown) < 500 for shown in faults_of(given))
+
+
+def test_texts_hold_no_control_characters():
+    for character in ("\x00", "\x1b", "\x7f", "\x9b"):
+        assert "title: must not hold control characters" in faults_of(document() | {"title": f"a{character}b"})[0]
+
+
 @pytest.mark.parametrize(
     "text", ["", "\t", "- 1", "x", "a: [" * 50, "{" * 5000, "a: " + "b" * 2_000_000, "\x00", "a: \ud800", "? [1]: 2"]
 )

@@ -104,7 +104,7 @@ def submit(
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> JobView:
     """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
-    digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(request.model_dump()).encode()).hexdigest()
     earlier = jobs.by_key(engine, idempotency_key) if idempotency_key else None
     job = earlier or jobs.submit(engine, _plan(request, settings), key=idempotency_key, request_sha256=digest)
     if job.request_sha256 != digest:
