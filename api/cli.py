@@ -15,13 +15,15 @@ from api.commands.backtest import backtest
 from api.commands.common import ScenarioArgument, console, print_json, progress_bar, whole_number
 from api.commands.discover import discover
 from api.commands.drivers import drivers
+from api.commands.precision import PrecisionOption, print_precision, shortfall, wished_precision
 from api.commands.replay import replay
 from api.commands.score import score
 from api.commands.summary import summary
 from api.commands.typical import typical
 from api.render import print_summary
 from cluster.engines import EngineFailed, ShardFailed
-from cluster.plan import make_plan
+from cluster.plan import Plan, make_plan
+from cluster.precision import MOST_TRIALS, run_to_precision
 from cluster.run import Stopped, adopt_shard_size, run
 from cluster.store import verify as verify_folder
 from sim.faults import InvalidInput
@@ -41,7 +43,10 @@ app = typer.Typer(
 @app.command("run")
 def run_command(
     scenario: ScenarioArgument,
-    trials: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Trials of each strategy.")] = 100_000,
+    trials: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="N", help="Trials of each strategy.", show_default="100000"),
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(
@@ -57,6 +62,7 @@ def run_command(
     design: Annotated[
         Literal["random", "latin_hypercube", "sobol"], typer.Option(help="How the parameters are drawn.")
     ] = "random",
+    precision: PrecisionOption = None,
     engine: Annotated[
         Literal["auto", "inline", "ray"],
         typer.Option(help="inline: this process alone; ray: Ray workers; auto: Ray where it pays."),
@@ -75,24 +81,45 @@ def run_command(
     The same command goes on where an earlier one was stopped.
     """
     chosen = find_scenario(scenario)
+    wished = wished_precision(precision or ())
+    if trials is None:
+        trials = MOST_TRIALS if wished else 100_000
     plan = make_plan(
         chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
     )
-    folder = out or Path("runs") / f"{chosen.name}-{trials}-{seed}"
+    folder = out or Path("runs") / f"{chosen.name}-{'precise' if wished else trials}-{seed}"
     if shard_trials is None:
         plan = adopt_shard_size(plan, folder)
     started = time.monotonic()
     with progress_bar(plan) as on_progress:
-        answer = run(plan, folder, engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress)
+        answer, took = (
+            run_to_precision(
+                plan, folder, wished, engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress
+            )
+            if wished
+            else (
+                run(plan, folder, engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress),
+                {},
+            )
+        )
     seconds = time.monotonic() - started
     if as_json:
-        print_json(answer)
-        return
+        print_json({**answer, "precision": took} if took else answer)
+    else:
+        _print_answer(plan, answer, took, seconds, folder)
+    if took and not took["reached"]:
+        print(shortfall(took), file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _print_answer(plan: Plan, answer: dict, took: dict, seconds: float, folder: Path) -> None:
     shown = console()
-    shown.print(f"[bold]{escape(chosen.title)}[/bold]")
+    shown.print(f"[bold]{escape(plan.scenario.title)}[/bold]")
     print_summary(shown, answer)
+    if took:
+        print_precision(shown, took)
     shown.print(
-        f"{plan.trials:,} trials of each of {len(plan.strategies)} strategies, seed {plan.seed}, {plan.design} "
+        f"{answer['trials']:,} trials of each of {len(plan.strategies)} strategies, seed {plan.seed}, {plan.design} "
         f"design, in {seconds:.1f} s. Results: {folder}"
     )
 

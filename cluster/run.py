@@ -65,9 +65,32 @@ def run(
     once `should_stop` says so or the run is interrupted. Whatever happens, what is committed is kept and
     listed in the manifest.
     """
-    _check_engine(engine, ray_address, workers)
+    check_engine(engine, ray_address, workers)
     folder = open_folder(address)
     begin(plan, folder)
+    play_missing(
+        plan,
+        folder,
+        engine=engine,
+        ray_address=ray_address,
+        workers=workers,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    return conclude(plan, folder)
+
+
+def play_missing(
+    plan: Plan,
+    folder: Folder,
+    *,
+    engine: str = "auto",
+    ray_address: str | None = None,
+    workers: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    should_stop: Stop | None = None,
+) -> None:
+    """Play every shard of a plan that its folder does not hold yet, and list them all in the manifest."""
     should_stop = should_stop or (lambda: False)
 
     done: dict[Shard, Committed] = committed_shards(folder, plan)
@@ -92,6 +115,10 @@ def run(
         write_manifest(folder, list(done.values()))
     if progress().shards_done < plan.shard_count:
         raise Stopped(progress())
+
+
+def conclude(plan: Plan, folder: Folder) -> dict:
+    """Write the summary of a plan's committed trials, and tidy up; returns the summary."""
     summary = summarize(StoredRun(plan, folder))
     write_json(folder, SUMMARY, summary)
     folder.clear_drafts()
@@ -154,7 +181,8 @@ def _check_same(plan: Plan, folder: Folder) -> None:
         raise InvalidInput(tuple(faults))
 
 
-def _check_engine(engine: str, ray_address: str | None, workers: int | None) -> None:
+def check_engine(engine: str, ray_address: str | None, workers: int | None) -> None:
+    """Raise `InvalidInput` unless there is such an engine and it can be had."""
     if engine not in ENGINES:
         raise InvalidInput((Fault("engine", engine, f"must be one of {', '.join(ENGINES)}"),))
     if workers is not None and not 1 <= workers <= 10_000:

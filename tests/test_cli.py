@@ -52,6 +52,25 @@ def test_json_is_the_summary_and_nothing_else(tmp_path):
     assert summary == json.loads((folder / "summary.json").read_text())
 
 
+def test_a_precision_says_what_it_took(tmp_path):
+    one = ["run", *SMALL[:1], "--strategy", "bluff", "--engine", "inline", "--out", "here"]
+    found = brink(*one, "--precision", "agreement=0.01", cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "±0.01 wished" in found.stdout
+    assert "It took 16,384 trials of each strategy" in found.stdout
+    short = brink(*one, "--precision", "agreement=0.001", "--trials", "20000", "--json", cwd=tmp_path)
+    assert short.returncode == 1
+    assert re.fullmatch(
+        r"precision not reached with 20000 trials of each strategy .20000 at most.: agreement is known to ±0\.00\d+, "
+        r"not ±0\.001, which would take about \d{6} trials\. The results are kept; the same command with more --trials "
+        r"goes on from there\n",
+        short.stderr,
+    )
+    answer = json.loads(short.stdout)
+    assert answer.pop("precision")["looks"] == [16_384, 20_000]
+    assert answer == json.loads((tmp_path / "here" / "summary.json").read_text())
+
+
 def test_progress_is_shown_on_a_terminal(tmp_path):
     ours, theirs = pty.openpty()
     with subprocess.Popen(
@@ -83,6 +102,9 @@ def test_progress_is_shown_on_a_terminal(tmp_path):
         (["run", *SMALL[:1], "--engine", "dask"], ["--engine", "dask"]),
         (["run", *SMALL[:1], "--ray-address", "127.0.0.1:1"], ["ray_address", "127.0.0.1:1"]),
         (["run", *SMALL[:1], "--shard-trials", "0"], ["shard_trials"]),
+        (["run", *SMALL[:1], "--precision", "agreement"], ["precision", "agreement=0.001"]),
+        (["run", *SMALL[:1], "--precision", "threats=0.1"], ["precision", "agreement_week", "found 'threats'"]),
+        (["run", *SMALL[:1], "--precision", "threat=0.1", "--design", "latin_hypercube"], ["random, sobol"]),
         (["run", *SMALL[:1], "--no-such"], ["--no-such"]),
         (["run"], ["SCENARIO"]),
         (["sprint"], ["sprint"]),

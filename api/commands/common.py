@@ -58,6 +58,6 @@ def progress_bar(plan: Plan) -> Iterator[Callable[[RunProgress], None]]:
 
         def on_progress(progress: RunProgress) -> None:
             done = f"{progress.trials_done:,} of {progress.trials_total:,} trials"
-            bar.update(task, completed=progress.trials_done, description=done)
+            bar.update(task, total=progress.trials_total, completed=progress.trials_done, description=done)
 
         yield on_progress
