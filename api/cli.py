@@ -13,6 +13,7 @@ from rich.table import Table
 from api.catalogue import find_scenario, shipped_names, shipped_scenario
 from api.commands.backtest import backtest
 from api.commands.common import ScenarioArgument, console, print_json, progress_bar, whole_number
+from api.commands.compare import compare
 from api.commands.discover import discover
 from api.commands.drivers import drivers
 from api.commands.precision import PrecisionOption, print_precision, shortfall, wished_precision
@@ -173,7 +174,7 @@ def serve(
     serve_http(host, port)
 
 
-for answer in (summary, score, backtest, drivers, discover, replay, typical):
+for answer in (summary, compare, score, backtest, drivers, discover, replay, typical):
     app.command()(answer)
 
 

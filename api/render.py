@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 _BAR = 10
-_OUTCOMES = {
+OUTCOME_LABELS = {
     "agreement_in_talks": "Agreement in talks, no threat",
     "agreement_under_threat": "Agreement under threat",
     "agreement_under_sanctions": "Agreement under sanctions",
@@ -14,7 +14,7 @@ _OUTCOMES = {
     "retreat": "No agreement after a retreat",
     "stalemate": "No agreement, stalemate",
 }
-_EVENTS = {
+EVENT_LABELS = {
     "agreement": "Any agreement",
     "threat": "Sanctions announced",
     "sanctions": "Sanctions imposed",
@@ -22,7 +22,7 @@ _EVENTS = {
     "ruling_for_target": "WTO rules for the target",
     "retaliation": "Target retaliates",
 }
-_MEASURES = {
+MEASURE_LABELS = {
     "agreement_week": ("Week of agreement, if any", 1.0, 0),
     "market_access": ("Market access won, % of the demand, if agreed", 100.0, 0),
     "sanctions_weeks": ("Weeks of sanctions", 1.0, 0),
@@ -42,13 +42,13 @@ def print_summary(console: Console, summary: dict) -> None:
     for strategy in strategies:
         table.add_column(strategy, justify="right", overflow="fold")
     _section(table, "How it ends", len(strategies))
-    for key, label in _OUTCOMES.items():
+    for key, label in OUTCOME_LABELS.items():
         table.add_row(label, *(_share(found["outcome"][key]) for found in strategies.values()))
     _section(table, "What happens on the way", len(strategies))
-    for key, label in _EVENTS.items():
+    for key, label in EVENT_LABELS.items():
         table.add_row(label, *(_share(found["events"][key]) for found in strategies.values()))
     _section(table, "How much: mean (5 % to 95 % of trials)", len(strategies))
-    for key, (label, factor, digits) in _MEASURES.items():
+    for key, (label, factor, digits) in MEASURE_LABELS.items():
         if all(key in found["measures"] for found in strategies.values()):
             table.add_row(label, *(_measure(found["measures"][key], factor, digits) for found in strategies.values()))
     console.print(table)

@@ -162,30 +162,36 @@ def sample(
     a sample as any: trials of a `random` design are independent, and those of the other designs come in an order of
     their own randomisation.
     """
-    parts = [block[strategy] for block in _read_while(run, (strategy,), values, given, most)]
-    return (
-        {name: np.concatenate([part[name] for part in parts])[:most] for name in parts[0]}
-        if parts
-        else {
-            "trial": np.empty(0, np.int64),
-            **{name: np.empty(0) for name in values},
-        }
-    )
+    return paired_sample(run, (strategy,), values, given=given, most=most)[strategy]
 
 
-def _read_while(
+def paired_sample(
     run: StoredRun,
-    strategies: tuple[str, ...],
+    strategies: Sequence[str],
     values: Mapping[str, Expression],
-    given: Expression | None,
+    *,
+    shared: Mapping[str, Expression] | None = None,
+    given: Expression | None = None,
     most: int,
-) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+) -> dict[str, dict[str, np.ndarray]]:
+    """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks."""
+    blocks = []
     found = 0
-    for block in paired_blocks(run, strategies, values, given=given):
-        yield block
+    for block in paired_blocks(run, strategies, values, shared=shared, given=given):
+        blocks.append(block)
         found += len(block[strategies[0]]["trial"])
         if found >= most:
-            return
+            break
+    if blocks:
+        return {
+            strategy: {name: np.concatenate([block[strategy][name] for block in blocks])[:most] for name in own}
+            for strategy, own in blocks[0].items()
+        }
+    nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
+    return {
+        strategy: nothing | ({name: np.empty(0) for name in shared or {}} if strategy == strategies[0] else {})
+        for strategy in strategies
+    }
 
 
 def paired_blocks(
@@ -193,6 +199,7 @@ def paired_blocks(
     strategies: Sequence[str],
     values: Mapping[str, Expression],
     *,
+    shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
 ) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The values of the same trials under several strategies, a block at a time in the order of trials.
@@ -200,7 +207,8 @@ def paired_blocks(
     Each block maps a strategy to float64 arrays by name (NaN for null; a condition as 0 and 1), with the trials'
     numbers as ``trial`` (int64). All arrays of a block have one shape and their rows belong together. With a
     condition `given`, the trials for which it holds under each of the strategies. Trials that are not committed
-    under all the strategies are left out.
+    under all the strategies are left out. What is `shared`, being the same under all of them, is read and given under
+    the first alone.
     """
     first, *others = strategies
     shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in strategies}
@@ -210,7 +218,13 @@ def paired_blocks(
                 continue
             for start in range(shard.first, shard.first + shard.count, BLOCK):
                 block = {
-                    strategy: _read(database, run.path(shards[strategy][index]), values, given, start)
+                    strategy: _read(
+                        database,
+                        run.path(shards[strategy][index]),
+                        {**values, **(shared or {})} if strategy == first else values,
+                        given,
+                        start,
+                    )
                     for strategy in strategies
                 }
                 held = np.logical_and.reduce([part.pop("given") for part in block.values()])
