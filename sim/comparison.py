@@ -15,14 +15,14 @@ from sim.estimates import (
     NO_NUMBERS,
     Estimate,
     Moments,
-    around_replicates,
     mean,
     mean_of_replicates,
     merge_moments,
     moments,
-    order_ranks,
     proportion,
     proportion_of_replicates,
+    quantile_bounds,
+    quantile_bounds_of_replicates,
 )
 from sim.sensitivity import cells
 
@@ -182,30 +182,24 @@ def regret_estimates(tallied: Sequence[Regret], strategy: int) -> dict:
 
 
 def quantile_estimate(values: np.ndarray, level: float, replicate: np.ndarray, replicates: int) -> Estimate:
-    """A quantile with its 95 % interval: by order statistics, or from the quantiles of each replicate.
+    """A quantile (the least value whose share is at least `level`) with its 95 % interval, null where it has no end.
 
-    The smallest value whose share is at least `level`. `replicate` numbers each value's replicate from 0.
+    `replicate` numbers each value's replicate from 0.
     """
     ordered = np.sort(values)
-    found = float(ordered[max(0, int(np.ceil(level * ordered.size)) - 1)])
-    parts = [values[replicate == k] for k in range(replicates)] if replicates > 1 else []
-    if parts and all(part.size for part in parts):
-        own = [float(np.quantile(part, level, method="inverted_cdf")) for part in parts]
-        spread = around_replicates(own, [part.size for part in parts])
-        half = ((spread["high"] or 0.0) - (spread["low"] or 0.0)) / 2.0
-        return {
-            "estimate": found,
-            "standard_error": spread["standard_error"],
-            "low": found - half,
-            "high": found + half,
-        }
-    low, high = order_ranks(ordered.size, level)
-    return {
-        "estimate": found,
-        "standard_error": None,
-        "low": float(ordered[low - 1]),
-        "high": float(ordered[high - 1]),
-    }
+    found = _at(ordered, level)
+    if replicates == 1:
+        bounds = quantile_bounds(ordered.size, level)
+    else:
+        below, up_to = (np.bincount(replicate, which, replicates) for which in (values < found, values <= found))
+        counts = np.bincount(replicate, minlength=replicates)
+        bounds = quantile_bounds_of_replicates(level, below.tolist(), up_to.tolist(), counts.tolist())
+    low, high = (None if bound is None else _at(ordered, bound) for bound in bounds)
+    return {"estimate": found, "low": low, "high": high}
+
+
+def _at(ordered: np.ndarray, level: float) -> float:
+    return float(ordered[max(0, int(np.ceil(level * ordered.size)) - 1)])
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def test_a_condition_holds_under_every_strategy(found, wide):
 def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     design = stored(tmp_path / "run", design="sobol")
     document = compare(design, strategies=["threaten", "talk"])
-    assert "replicates of the sobol design" in document["method"]["errors"]
+    assert "randomised replicates" in document["method"]["errors"]
     whole = pd.read_parquet(design.folder.sql_path("trials"))
     parts = {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
     difference = parts["threaten"].export_gain.astype(float) - parts["talk"].export_gain

@@ -10,7 +10,7 @@ from cluster.trials import StoredRun, chosen_strategies, paired_blocks, paired_s
 from sim import comparison
 from sim.comparison import NO_PAIRS, Lead, Pair, Regret
 from sim.distributions import Fixed
-from sim.estimates import EVENTS, MEASURES, replicates_of
+from sim.estimates import EVENTS, MEASURES, method_note, replicates_of
 from sim.expressions import NAMED, Expression, parse_condition, parse_measure
 from sim.faults import Fault, InvalidInput
 from sim.outcomes import OUTCOMES
@@ -25,7 +25,10 @@ FEWEST = 100
 MOST_MEASURES = 12
 
 _METHOD = {
-    "difference": "the first strategy's value less the second's in the same trial, over the trials that know both",
+    "difference": (
+        "the first strategy's value less the second's in the same trial, over the trials that know both; its error is "
+        "that of these paired differences"
+    ),
     "better": (
         "higher, lower and equal are shares of those trials; of a measure of choice higher is better, as it is "
         "written: put a minus before a cost. A condition counts as 1 where it holds, else 0. A null is neither "
@@ -81,7 +84,7 @@ def compare(
         "seed": plan.seed,
         "design": plan.design,
         "trials": {"compared": tallied.trials, "sampled": sampled[chosen[0]]["trial"].size},
-        "method": {**_METHOD, "errors": errors_note(run)},
+        "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
         "pairs": tallied.pairs(),
         "choices": [
             {
@@ -132,19 +135,6 @@ def too_few(found: int, given: str | None, strategies: Sequence[str], fewest: in
         f"{fewest} are needed: play more trials, or ask for less"
     )
     return InvalidInput((Fault("run" if given is None else "given", given, message),))
-
-
-def errors_note(run: StoredRun) -> str:
-    """How the errors of paired differences were reckoned."""
-    if replicates_of(run.plan.scenario, run.plan.design) > 1:
-        return (
-            "95 % intervals: Student's t over the randomised replicates of the sobol design; Wilson for shares with "
-            "few trials on either side"
-        )
-    note = "95 % intervals: normal for means of paired differences, Wilson for shares, order statistics for quantiles"
-    if run.plan.design == "random" or not run.plan.scenario.uncertain:
-        return f"{note}; independent trials"
-    return f"{note}; as if trials were independent, which is too wide for a {run.plan.design} design"
 
 
 def beliefs_of(scenario: Scenario, strategies: Sequence[str]) -> tuple[tuple[str, ...], dict[str, list[str]]]:
