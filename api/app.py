@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 
 from api.bodies import Bodies
 from api.problems import handle_problems
-from api.routes import catalogue, compare, discover, drivers, health, jobs, replay, results, score, typical
+from api.routes import aggregate, catalogue, compare, discover, drivers, health, jobs, replay, results, score, typical
 from cluster.jobs import open_database
 from cluster.settings import Settings
 
@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     handle_problems(app)
-    for module in (jobs, results, compare, score, drivers, discover, replay, typical, catalogue):
+    for module in (jobs, results, aggregate, compare, score, drivers, discover, replay, typical, catalogue):
         app.include_router(module.router, prefix="/v1")
     app.include_router(health.router)
     app.add_middleware(Bodies)

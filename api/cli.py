@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.catalogue import find_scenario, shipped_names, shipped_scenario
+from api.commands.aggregate import aggregate
 from api.commands.backtest import backtest
 from api.commands.common import ScenarioArgument, console, print_json, progress_bar, whole_number
 from api.commands.compare import compare
@@ -174,7 +175,7 @@ def serve(
     serve_http(host, port)
 
 
-for answer in (summary, compare, score, backtest, drivers, discover, replay, typical):
+for answer in (summary, aggregate, compare, score, backtest, drivers, discover, replay, typical):
     app.command()(answer)
 
 

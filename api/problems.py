@@ -50,7 +50,7 @@ RESPONSES: dict[int | str, dict] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
     }
-    for status in (400, 404, 409, 413, 416, 422)
+    for status in (400, 404, 406, 409, 413, 416, 422)
 }
 
 
@@ -86,10 +86,6 @@ def invalid(error: InvalidInput, within: str = "") -> Problem:
     return Problem(422, f"{len(faults)} fault{'s' * (len(faults) != 1)} in the request", faults)
 
 
-_TYPES = ("dict[", "list[", "constrained-")
-"""How Pydantic's names of the alternatives of a union begin."""
-
-
 def handle_problems(app: FastAPI) -> None:
     """Make every error of an app a problem."""
 
@@ -107,7 +103,7 @@ def handle_problems(app: FastAPI) -> None:
         for found in error.errors():
             if found["type"] == "json_invalid":
                 return problem_response(Problem(400, "the body is not valid JSON"))
-            path = _place(found["loc"])
+            path = _place(found["loc"], error.body)
             value = None if not path or found["type"] == "missing" else found.get("input")
             faults.append(Fault(field_name(path), value, found["msg"], path=path))
         return problem_response(Problem(422, "the request does not have the form it should", faults))
@@ -121,10 +117,20 @@ def handle_problems(app: FastAPI) -> None:
         return problem_response(Problem(500, "something unexpected went wrong; the service's log has more"))
 
 
-def _place(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Where a value stands in the request; Pydantic also names the types it tried, such as ``dict[str,any]``."""
-    path = location[1:] if location[:1] in (("body",), ("query",), ("path",), ("header",)) else location
-    return tuple(part for part in path if not (isinstance(part, str) and part.startswith(_TYPES)))
+def _place(location: tuple[str | int, ...], body: object) -> tuple[str | int, ...]:
+    """Where a value stands in the request; Pydantic also names the forms it tried, such as ``dict[str,any]``."""
+    if location[:1] != ("body",):
+        return location[1:] if location[:1] in (("query",), ("path",), ("header",)) else location
+    path = []
+    for k, part in enumerate(location[1:], 2):
+        try:
+            body = body[part]  # type: ignore[index]
+        except (LookupError, TypeError):
+            # What is missing is the last part of its place; anything else that is not there is a form's name.
+            if k < len(location) or not isinstance(body, dict):
+                continue
+        path.append(part)
+    return tuple(path)
 
 
 def _parts(field: str) -> list[str]:

@@ -74,7 +74,7 @@ class Expression:
 
 def parse_condition(text: str, scenario: Scenario, field: str = "given") -> Expression:
     """Parse a condition over a scenario's columns. Raises `InvalidInput` that names `field`."""
-    found = _parse(text, scenario, field)
+    found = parse_expression(text, scenario, field)
     if found.kind != TRUTH:
         raise InvalidInput((Fault(field, text, "must be a condition, such as agreement_week > 6"),))
     return found
@@ -82,13 +82,14 @@ def parse_condition(text: str, scenario: Scenario, field: str = "given") -> Expr
 
 def parse_measure(text: str, scenario: Scenario, field: str = "measure") -> Expression:
     """Parse a measure over a scenario's columns: a number, or a condition as 0 and 1. Raises `InvalidInput`."""
-    found = _parse(text, scenario, field)
+    found = parse_expression(text, scenario, field)
     if found.kind == TEXT:
         raise InvalidInput((Fault(field, text, "must be a number or a condition, such as export_gain"),))
     return found
 
 
-def _parse(text: str, scenario: Scenario, field: str) -> Expression:
+def parse_expression(text: str, scenario: Scenario, field: str) -> Expression:
+    """Parse an expression of any kind over a scenario's columns. Raises `InvalidInput` that names `field`."""
     known = {column.name: column for column in columns(scenario) if column.name != "strategy"}
 
     def refuse(message: str) -> InvalidInput:

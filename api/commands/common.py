@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -44,9 +44,9 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
-def print_json(document: dict) -> None:
-    """Print an answer's document."""
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+def print_json(document: dict, file: TextIO | None = None) -> None:
+    """Print an answer's document, to standard output unless a file is given."""
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False), file=file)
 
 
 @contextmanager
