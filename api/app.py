@@ -1,12 +1,17 @@
 """The HTTP service: it validates, records and reads; runners compute."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
+from api.access import caller
 from api.bodies import Bodies
+from api.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
+from api.limits import Rate
 from api.problems import handle_problems
 from api.routes import aggregate, catalogue, compare, discover, drivers, health, jobs, replay, results, score, typical
 from cluster.jobs import open_database
@@ -33,17 +38,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
-    handle_problems(app)
+    app.state.rate = Rate(settings.requests_per_second)
+    app.state.submitting = threading.Lock()
+    handle_problems(app, HEADERS)
     for module in (jobs, results, aggregate, compare, score, drivers, discover, replay, typical, catalogue):
-        app.include_router(module.router, prefix="/v1")
+        app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
+    # The last one added is the first that a request meets.
     app.add_middleware(Bodies)
-
-    @app.middleware("http")
-    async def _(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call(request)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
-
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Idempotency-Key", "If-None-Match", "If-Range", "Last-Event-ID", "Range"],
+            expose_headers=["Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "WWW-Authenticate"],
+        )
+    app.add_middleware(HostCheck, hosts=(*LOOPBACK, *settings.allowed_hosts), loopback_only=settings.auth == "none")
+    headers = HEADERS | ({"Cross-Origin-Resource-Policy": "cross-origin"} if settings.cors_origins else {})
+    app.add_middleware(AnswerHeaders, headers=headers)
     return app

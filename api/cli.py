@@ -12,6 +12,7 @@ from rich.table import Table
 
 from api.catalogue import find_scenario, shipped_names, shipped_scenario
 from api.commands.aggregate import aggregate
+from api.commands import keys
 from api.commands.backtest import backtest
 from api.commands.common import ScenarioArgument, console, print_json, progress_bar, whole_number
 from api.commands.compare import compare
@@ -175,6 +176,7 @@ def serve(
     serve_http(host, port)
 
 
+app.add_typer(keys.app, name="keys")
 for answer in (summary, aggregate, compare, score, backtest, drivers, discover, replay, typical):
     app.command()(answer)
 

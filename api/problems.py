@@ -50,7 +50,7 @@ RESPONSES: dict[int | str, dict] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
     }
-    for status in (400, 404, 406, 409, 413, 416, 422)
+    for status in (400, 401, 403, 404, 406, 408, 409, 413, 416, 421, 422, 429, 503)
 }
 
 
@@ -86,8 +86,8 @@ def invalid(error: InvalidInput, within: str = "") -> Problem:
     return Problem(422, f"{len(faults)} fault{'s' * (len(faults) != 1)} in the request", faults)
 
 
-def handle_problems(app: FastAPI) -> None:
-    """Make every error of an app a problem."""
+def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
+    """Make every error of an app a problem; the unexpected one, which passes no middleware, with these headers."""
 
     @app.exception_handler(Problem)
     async def _(_: Request, error: Problem) -> JSONResponse:
@@ -114,7 +114,8 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _(_: Request, error: Exception) -> JSONResponse:
-        return problem_response(Problem(500, "something unexpected went wrong; the service's log has more"))
+        unexpected = Problem(500, "something unexpected went wrong; the service's log has more", headers=headers)
+        return problem_response(unexpected)
 
 
 def _place(location: tuple[str | int, ...], body: object) -> tuple[str | int, ...]:

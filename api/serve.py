@@ -1,6 +1,5 @@
 """``brink serve``: the web process, and a runner process beside it."""
 
-import ipaddress
 import logging
 import signal
 import subprocess
@@ -10,23 +9,23 @@ import threading
 import uvicorn
 
 from api.app import create_app
+from api.guards import is_loopback
 from cluster.settings import Settings
 from sim.faults import Fault, InvalidInput
 
 log = logging.getLogger("brink.serve")
 RESTART_SECONDS = 2.0
 GRACE_SECONDS = 20.0
+WILDCARDS = ("0.0.0.0", "::", "")
+"""Addresses that stand for all of the machine's."""
 
 
 def serve_http(host: str, port: int) -> None:
     """Serve until interrupted or terminated. Raises `InvalidInput` for an address that is not allowed."""
     settings = Settings()
-    if not settings.allow_remote and not _is_loopback(host):
-        message = (
-            "must be a loopback address, since the service has no authentication; "
-            "BRINK_ALLOW_REMOTE=true allows others behind a gateway that has"
-        )
-        raise InvalidInput((Fault("host", host, message),))
+    check_address(host, settings)
+    if not is_loopback(host) and host not in WILDCARDS:
+        settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, host)})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     ending = threading.Event()
@@ -36,10 +35,27 @@ def serve_http(host: str, port: int) -> None:
     keeper = threading.Thread(target=keep_runner, args=(ending,))
     keeper.start()
     try:
-        uvicorn.run(create_app(settings), host=host, port=port, log_level="info", timeout_graceful_shutdown=5)
+        uvicorn.run(
+            create_app(settings),
+            host=host,
+            port=port,
+            log_level="info",
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
     finally:
         ending.set()
         keeper.join()
+
+
+def check_address(host: str, settings: Settings) -> None:
+    """Raise `InvalidInput` if the service would listen beyond this machine without asking for keys."""
+    if settings.auth == "none" and not is_loopback(host):
+        message = (
+            "must be a loopback address while the service asks for no keys; "
+            "with BRINK_AUTH=keys it may be any (brink keys create makes the keys)"
+        )
+        raise InvalidInput((Fault("host", host, message),))
 
 
 def keep_runner(ending: threading.Event) -> None:
@@ -58,10 +74,3 @@ def keep_runner(ending: threading.Event) -> None:
         except subprocess.TimeoutExpired:
             runner.kill()
             runner.wait()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,12 +1,20 @@
 """Settings of the service and its runners, from the environment: every name begins with ``BRINK_``."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cluster.folders import Folder, open_folder
+
+
+def _names(given: object) -> object:
+    return tuple(name for part in given.split(",") if (name := part.strip())) if isinstance(given, str) else given
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+"""Names with commas between them."""
 
 
 class Settings(BaseSettings):
@@ -16,15 +24,19 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("brink-data"), description="Folder of the jobs' results.")
     store_url: str | None = Field(None, description="s3://bucket/prefix for the results, instead of data_dir.")
-    database_url: str | None = Field(None, description="SQLAlchemy URL of the jobs database; SQLite in data_dir.")
+    database_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the jobs database; SQLite in data_dir.")
     engine: Literal["auto", "inline", "ray"] = Field("auto", description="Engine on which jobs run.")
     ray_address: str | None = Field(None, description="Address of a running Ray to join.")
     workers: int | None = Field(None, ge=1, le=10_000, description="Cores that a job uses at most.")
     lease_seconds: float = Field(15.0, gt=1.0, le=3600.0, description="A silent runner loses its job after this.")
     max_trials: int = Field(1_000_000_000, ge=1, description="Trials of a strategy that a job may ask for.")
-    allow_remote: bool = Field(
-        False, description="Listen on other addresses than loopback: the service has no authentication of its own."
-    )
+    auth: Literal["none", "keys"] = Field("none", description="Who may call: anybody on loopback, or holders of keys.")
+    allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")
+    cors_origins: Names = Field((), description="Origins whose pages may call the service.")
+    requests_per_second: float = Field(50.0, gt=0.0, le=1e6, description="Requests a second of a key's owner.")
+    max_queued: int = Field(1000, ge=1, description="Jobs of a user that wait or run.")
+    max_queue: int = Field(10_000, ge=1, description="Jobs of all users that wait or run.")
+    max_stored_bytes: int = Field(1 << 40, ge=0, description="With so much stored a user can submit no more.")
 
     @property
     def results(self) -> Folder:
@@ -34,4 +46,6 @@ class Settings(BaseSettings):
     @property
     def jobs_database(self) -> str:
         """The URL of the jobs database."""
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'jobs.sqlite'}"
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.absolute() / 'jobs.sqlite'}"

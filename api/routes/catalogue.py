@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
+from api.access import reader
 from api.catalogue import shipped_names, shipped_scenario
 from api.problems import RESPONSES, FieldError, Problem, field_error
 from sim.faults import InvalidInput
 from sim.parameters import ISSUE_PARAMETERS, PARAMETERS
 from sim.scenario import scenario_document, scenario_from_document
 
-router = APIRouter(tags=["catalogue"], responses=RESPONSES)
+router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
 
 
 class ScenarioEntry(BaseModel):

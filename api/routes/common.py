@@ -1,12 +1,15 @@
 """What the routes share: the request's settings and database, and the job it is about."""
 
+import re
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Depends, Request
 from fastapi import Path as PathParameter
 
+from api.access import Caller, Reader, Submitter
 from api.problems import Problem
 from cluster import jobs
 from cluster.folders import Folder
@@ -24,21 +27,37 @@ def database(request: Request) -> sa.Engine:
     return request.app.state.database
 
 
+def submitting(request: Request) -> Lock:
+    """Held while a job is submitted."""
+    return request.app.state.submitting
+
+
 SettingsOf = Annotated[Settings, Depends(settings)]
 Database = Annotated[sa.Engine, Depends(database)]
+Submitting = Annotated[Lock, Depends(submitting)]
+JobId = Annotated[str, PathParameter(description="The job's id.", max_length=64)]
 
 
-def known_job(
-    job_id: Annotated[str, PathParameter(description="The job's id.", max_length=64)], engine: Database
-) -> Job:
-    """The job of the request's path; a 404 if there is none."""
-    found = jobs.get(engine, job_id)
+def _find(job_id: str, whose: Caller, engine: sa.Engine) -> Job:
+    """The job of that id; a 404, the same one, if there is none or it is somebody else's."""
+    found = jobs.get(engine, job_id, whose.sees) if re.fullmatch("[0-9a-f]{32}", job_id) else None
     if found is None:
         raise Problem(404, f"there is no job {job_id}")
     return found
 
 
+def known_job(job_id: JobId, reader: Reader, engine: Database) -> Job:
+    """The job of the request's path, for who may read it."""
+    return _find(job_id, reader, engine)
+
+
+def changed_job(job_id: JobId, submitter: Submitter, engine: Database) -> Job:
+    """The job of the request's path, for who may stop or remove it."""
+    return _find(job_id, submitter, engine)
+
+
 KnownJob = Annotated[Job, Depends(known_job)]
+ChangedJob = Annotated[Job, Depends(changed_job)]
 
 
 def job_folder(job: Job, given: Settings) -> Folder:

@@ -4,7 +4,9 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
@@ -12,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from api.access import Reader, Submitter
 from api.catalogue import shipped_scenario
+from api.limits import check_room
 from api.problems import RESPONSES, Problem, invalid
-from api.routes.common import Database, KnownJob, SettingsOf, job_folder, rfc3339
+from api.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, job_folder, rfc3339
 from cluster import jobs
 from cluster.jobs import Job
 from cluster.plan import Plan, make_plan
@@ -99,14 +103,22 @@ def view(job: Job) -> JobView:
 def submit(
     request: JobRequest,
     response: Response,
+    submitter: Submitter,
     engine: Database,
     settings: SettingsOf,
-    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+    submitting: Submitting,
+    idempotency_key: Annotated[str | None, Header(max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")] = None,
 ) -> JobView:
     """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
     digest = hashlib.sha256(json.dumps(request.model_dump()).encode()).hexdigest()
-    earlier = jobs.by_key(engine, idempotency_key) if idempotency_key else None
-    job = earlier or jobs.submit(engine, _plan(request, settings), key=idempotency_key, request_sha256=digest)
+    owner = submitter.owner
+    job = jobs.by_key(engine, idempotency_key, owner) if idempotency_key else None
+    if job is None:
+        plan = _plan(request, settings)
+        # One at a time, so that many requests at once do not all find the last place free.
+        with submitting:
+            check_room(engine, owner, settings)
+            job = jobs.submit(engine, plan, owner=owner, key=idempotency_key, request_sha256=digest)
     if job.request_sha256 != digest:
         fault = Fault("Idempotency-Key", idempotency_key, "was used before, with another body")
         raise Problem(422, "the idempotency key belongs to another request", [fault])
@@ -116,12 +128,13 @@ def submit(
 
 @router.get("/jobs", response_model=JobPage, summary="List jobs")
 def list_jobs(
+    reader: Reader,
     engine: Database,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     page_token: Annotated[str | None, Query(max_length=200)] = None,
 ) -> JobPage:
     """Jobs from the newest on, a page at a time."""
-    found = jobs.newest(engine, limit + 1, _before(page_token))
+    found = jobs.newest(engine, limit + 1, _before(page_token), owner=reader.sees)
     shown = found[:limit]
     return JobPage(
         jobs=[view(job) for job in shown],
@@ -136,13 +149,13 @@ def get_job(job: KnownJob) -> JobView:
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=202, response_model=JobView, summary="Cancel a job")
-def cancel(job: KnownJob, engine: Database) -> JobView:
+def cancel(job: ChangedJob, engine: Database) -> JobView:
     """Stop a job; what is committed is kept. A job that has ended stays as it is."""
     return view(jobs.request_cancel(engine, job.id) or job)
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job")
-def delete(job: KnownJob, engine: Database, settings: SettingsOf) -> None:
+def delete(job: ChangedJob, engine: Database, settings: SettingsOf) -> None:
     """Stop a job if it runs, and remove it with its results."""
     jobs.delete(engine, job.id)
     job_folder(job, settings).remove_all()
@@ -205,7 +218,9 @@ def _before(token: str | None) -> tuple[float, str] | None:
         return None
     try:
         created_at, job_id = json.loads(base64.urlsafe_b64decode(token))
-        return float(created_at), str(job_id)
-    except (ValueError, TypeError):
+        if not (isfinite(created_at) and re.fullmatch("[0-9a-f]{32}", job_id)):
+            raise ValueError
+        return float(created_at), job_id
+    except (ValueError, TypeError, OverflowError):
         fault = Fault("page_token", token, "must be a next_page_token that this service gave")
         raise Problem(422, "the page token is not one of this service's", [fault]) from None
