@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# The service by default; `docker run IMAGE ray start ...` makes a Ray node of the same image.
+# The service by default, for holders of keys (`docker run -v VOLUME:/data IMAGE brink keys create ...`);
+# `docker run IMAGE ray start ...` makes a Ray node of the same image.
 
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
@@ -19,7 +20,7 @@ COPY --from=build /opt/brink /opt/brink
 ENV PATH=/opt/brink/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     BRINK_DATA_DIR=/data \
-    BRINK_ALLOW_REMOTE=true
+    BRINK_AUTH=keys
 USER brink
 WORKDIR /home/brink
 VOLUME /data

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -77,11 +78,13 @@ def field_error(fault: Fault) -> FieldError:
 
 def invalid(error: InvalidInput, within: str = "") -> Problem:
     """The problem of an invalid input; `within` is the field of the request in which it was found."""
+    # Where a job's run is stored is nobody's business.
+    found = [replace(f, value=None) if f.field == "run" else f for f in error.faults]
     faults = [
         Fault(f"{within}.{f.field}".strip("."), f.value, f.message, f.line, f.source, (within, *f.path))
         if within
         else f
-        for f in error.faults
+        for f in found
     ]
     return Problem(422, f"{len(faults)} fault{'s' * (len(faults) != 1)} in the request", faults)
 
