@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.catalogue import find_scenario, shipped_names, shipped_scenario
-from api.commands.aggregate import aggregate
 from api.commands import keys
+from api.commands.aggregate import aggregate
 from api.commands.backtest import backtest
 from api.commands.common import ScenarioArgument, console, print_json, progress_bar, whole_number
 from api.commands.compare import compare
