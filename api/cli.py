@@ -185,6 +185,7 @@ def main() -> None:
     """Run the command line; every way out has its exit status: 0 done, 2 wrong input, 1 anything else."""
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except InvalidInput as error:
         status = _say(str(error), 2)
     except typer.exceptions.TyperException as error:
@@ -194,9 +195,10 @@ def main() -> None:
     except (Stopped, ShardFailed, EngineFailed) as error:
         status = _say(str(error), 1)
     except BrokenPipeError:
-        # Whoever read the output has enough; nothing more may be written to it, at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        status = _reader_left()
+    except SystemExit as way_out:
+        # Typer and Rich turn a broken pipe into an exit of their own.
+        status = _reader_left() if isinstance(way_out.__context__, BrokenPipeError) else int(way_out.code or 0)
     except KeyboardInterrupt:
         status = _say("stopped", 1)
     except MemoryError:
@@ -206,6 +208,12 @@ def main() -> None:
     except Exception as error:
         status = _say(f"something unexpected went wrong: {type(error).__name__}: {error}", 1)
     sys.exit(status or 0)
+
+
+def _reader_left() -> int:
+    """Whoever read the output has enough; nothing more may be written to it, at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
 
 
 def _usage_fault(error: Exception) -> str:

@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Callable
 from math import inf, isfinite
 
+import numpy as np
+
 from sim import checks
 from sim.checks import Report
 from sim.distributions import (
@@ -25,6 +27,12 @@ from sim.distributions import (
 from sim.parameters import Parameter
 from sim.yaml_lines import Path
 
+GREATEST = 1e12
+"""Beyond it numbers mean nothing, and products of them leave what a float32 column holds."""
+LEAST = 1e-12
+"""The same for what is divided by."""
+_FARTHEST = (2.0**-53, 1.0 - 2.0**-53)
+"""How far into its tails a distribution may be drawn."""
 MAX_POINTS = 1000
 MAX_COMPONENTS = 50
 WEIGHT_TOLERANCE = 1e-6
@@ -47,6 +55,12 @@ def read_distribution(report: Report, path: Path, given: object, parameter: Para
             hint = "; truncate it with low and high" if not (isfinite(support.low) and isfinite(support.high)) else ""
             report.fault(path, given, f"{allowed}, but this reaches {reach}{hint}")
             return None
+    low, high = found.quantile(np.array(_FARTHEST))
+    least = LEAST if domain.low == 0.0 and domain.open_low and domain.high > 1.0 else 0.0
+    if not (low >= least and high <= GREATEST):
+        limit = f"at most {GREATEST:g}" if low >= least else f"at least {least:g}"
+        report.fault(path, given, f"{parameter.name} must be {limit}, but this reaches from {low:g} to {high:g}")
+        return None
     if parameter.kind == "whole" and not _is_whole(found):
         report.fault(path, given, f"{allowed} and be a whole number, or discrete with whole values")
         return None

@@ -1,7 +1,7 @@
 """What happened in a real dispute, in the words of the model, so that forecasts can be scored against it.
 
 A history changes nothing in how a scenario is played. Weeks are calendar weeks from Monday to Sunday, and week 1 is the
-one in which the scenario's `as_of` lies.
+one in which the scenario's `as_of` lies; the model's own weeks begin on the weekday of `as_of`.
 """
 
 from collections.abc import Iterable, Mapping

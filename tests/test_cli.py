@@ -149,9 +149,10 @@ def test_an_interrupt_says_how_to_go_on(tmp_path):
     assert (tmp_path / "here" / "manifest.json").exists()
 
 
-def test_a_reader_that_has_enough_is_no_error(tmp_path):
+@pytest.mark.parametrize("command", ["parameters", "--help", f"run {' '.join(SMALL)} --json"])
+def test_a_reader_that_has_enough_is_no_error(tmp_path, command):
     found = subprocess.run(
-        f"{BRINK[0]} parameters | head -n 1; exit ${{PIPESTATUS[0]}}",
+        f"{BRINK[0]} {command} | true; exit ${{PIPESTATUS[0]}}",
         shell=True,
         executable="/bin/bash",
         cwd=tmp_path,

@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.distributions import Fixed, Pert
 from sim.faults import InvalidInput
+from sim.kernel import simulate
 from sim.parameters import PARAMETERS, parameter
 from sim.scenario import read_scenario, scenario_document, scenario_from_document, scenario_hash
 from tests.examples import changed, document, every_mechanism, issue
@@ -261,3 +263,34 @@ def test_no_value_of_any_field_breaks_the_reader(field, value):
 @settings(max_examples=200, deadline=None)
 def test_no_value_of_an_issues_field_breaks_the_reader(field, value):
     assert_read_or_refused(document(issues={"access": issue() | {field: value}}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("tariff_rate", 1e300, "at most 1e+12"),
+        ("full_access", {"lognormal": {"median": 1, "sigma": 30}}, "at most 1e+12"),
+        ("target_stake", 1e-300, "at least 1e-12"),
+        ("supply_elasticity", {"loguniform": [1e-30, 1]}, "at least 1e-12"),
+    ],
+)
+def test_a_number_beyond_all_measure_is_refused(name, value, says):
+    assert says in faults_of(document() | {"parameters": {name: value}})[0]
+
+
+def test_the_greatest_and_the_least_numbers_play_to_finite_columns():
+    given = document()
+    given["issues"][next(iter(given["issues"]))]["gap"] = {"uniform": [1e-300, 1]}
+    extremes = dict.fromkeys(
+        ("tariff_rate", "sanctioned_trade", "full_access", "target_pressure", "sender_pressure", "retaliation_tariff"),
+        1e12,
+    )
+    extremes |= dict.fromkeys(("target_stake", "sender_stake", "import_elasticity"), 1e-12)
+    extremes |= {"supply_elasticity": 1e12, "retaliation_import_elasticity": {"loguniform": [1e-12, 1e12]}}
+    extremes |= {"threat_probability": 0.5, "follow_through": 0.5, "deadline_weeks": 1, "retaliation_share": 1}
+    extremes |= {"unilateral_retaliation": 0.5, "panel_weeks": 1e12, "file_on_sanctions": 0.5}
+    extremes |= {"consultation_weeks": {"loguniform": [1, 1e12]}, "deadline_window": 1e12}
+    played = simulate(scenario_from_document(given | {"parameters": extremes}), "base", seed=1, first=0, count=2000)
+    assert (played["sanctions_weeks"] > 0).any()
+    for name in ("sender_cost", "target_cost", "export_gain", "balance_change"):
+        assert np.isfinite(played[name]).all(), name
