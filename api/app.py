@@ -13,7 +13,20 @@ from api.bodies import Bodies
 from api.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
 from api.limits import Rate
 from api.problems import handle_problems
-from api.routes import aggregate, catalogue, compare, discover, drivers, health, jobs, replay, results, score, typical
+from api.routes import (
+    aggregate,
+    catalogue,
+    compare,
+    discover,
+    drivers,
+    health,
+    jobs,
+    replay,
+    results,
+    score,
+    timeline,
+    typical,
+)
 from cluster.jobs import open_database
 from cluster.settings import Settings
 
@@ -41,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.rate = Rate(settings.requests_per_second)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (jobs, results, aggregate, compare, score, drivers, discover, replay, typical, catalogue):
+    for module in (jobs, results, aggregate, compare, score, drivers, discover, replay, typical, timeline, catalogue):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
     # The last one added is the first that a request meets.

@@ -22,6 +22,7 @@ from api.commands.precision import PrecisionOption, print_precision, shortfall, 
 from api.commands.replay import replay
 from api.commands.score import score
 from api.commands.summary import summary
+from api.commands.timeline import timeline
 from api.commands.typical import typical
 from api.render import print_summary
 from cluster.engines import EngineFailed, ShardFailed
@@ -177,7 +178,7 @@ def serve(
 
 
 app.add_typer(keys.app, name="keys")
-for answer in (summary, aggregate, compare, score, backtest, drivers, discover, replay, typical):
+for answer in (summary, aggregate, compare, score, backtest, drivers, discover, replay, typical, timeline):
     app.command()(answer)
 
 

@@ -1,0 +1,32 @@
+"""The dispute over time, from a job's run."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.problems import RESPONSES
+from api.routes.common import KnownJob, SettingsOf, job_folder
+from cluster.answers.timeline import timeline as find_timeline
+from cluster.trials import StoredRun, check_any
+
+router = APIRouter(tags=["answers"], responses=RESPONSES)
+
+
+class TimelineRequest(BaseModel):
+    """Under which strategies and condition."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    strategies: list[Annotated[str, Field(max_length=200)]] = Field(
+        default=[], max_length=100, description="All of the run's if none are named."
+    )
+    given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
+
+
+@router.post("/jobs/{job_id}/timeline", summary="See the dispute over time")
+def timeline(job: KnownJob, settings: SettingsOf, request: TimelineRequest) -> dict:
+    """The probability of each state in each week, as ``brink timeline --json`` prints it."""
+    run = StoredRun(job.plan, job_folder(job, settings))
+    check_any(run)
+    return find_timeline(run, strategies=request.strategies, given=request.given)

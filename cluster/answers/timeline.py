@@ -1,0 +1,79 @@
+"""Over time: the probability of each state of the dispute by week, from the stored trials."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cluster.answers.summary import FEWEST_GIVEN
+from cluster.trials import StoredRun, chosen_strategies, paired_blocks
+from sim.distributions import Fixed
+from sim.estimates import Estimate, proportion, proportion_of_replicates, replicates_of
+from sim.expressions import Expression, parse_condition, parse_measure
+from sim.faults import Fault, InvalidInput
+from sim.timeline import CONDITIONS, COUNTS, DURATIONS, STATES, WEEKS, count_states, state_spans
+
+
+def timeline(run: StoredRun, *, strategies: Sequence[str] = (), given: str | None = None) -> dict:
+    """The probability of each of `sim.timeline.STATES` in each week, with 95 % intervals.
+
+    Every committed trial that agrees with the condition is counted, a block at a time. Raises `InvalidInput` for an
+    unknown strategy, and for a condition that cannot be read or leaves too few trials.
+    """
+    plan = run.plan
+    chosen = chosen_strategies(run, strategies)
+    condition = parse_condition(given, plan.scenario) if given is not None else None
+    replicates = replicates_of(plan.scenario, plan.design)
+    return {
+        "scenario": plan.scenario.name,
+        "as_of": plan.scenario.as_of,
+        "design": plan.design,
+        "given": None if condition is None else str(condition),
+        "weeks": list(range(1, plan.scenario.horizon_weeks + 1)),
+        "states": {state.name: {"when": state.when, "meaning": state.meaning} for state in STATES},
+        "strategies": {strategy: _strategy(run, strategy, condition, replicates) for strategy in chosen},
+        "method": (
+            "counts of all trials; 95 % intervals week by week, "
+            + ("Student's t over replicates, Wilson for rare states" if replicates > 1 else "Wilson")
+        ),
+    }
+
+
+def _strategy(run: StoredRun, strategy: str, condition: Expression | None, replicates: int) -> dict:
+    scenario = run.plan.scenario
+    horizon = scenario.horizon_weeks
+    distributions = scenario.parameters(strategy)
+    fixed = {
+        name: given.value
+        for name in DURATIONS
+        if name not in scenario.uncertain and isinstance(given := distributions[name], Fixed)
+    }
+    read = [*WEEKS, *COUNTS, *CONDITIONS, *(name for name in DURATIONS if name not in fixed)]
+    values = {name: parse_measure(name, scenario) for name in read}
+    trials = np.zeros(replicates, np.int64)
+    counts = {state.name: np.zeros((replicates, horizon), np.int64) for state in STATES}
+    for blocks in paired_blocks(run, (strategy,), values, given=condition):
+        block = blocks[strategy]
+        replicate = block["trial"] % replicates
+        trials += np.bincount(replicate, minlength=replicates)
+        durations = {name: np.full(replicate.shape, value) for name, value in fixed.items()}
+        found = count_states(state_spans({**block, **durations}, horizon), replicate, replicates, horizon)
+        for name, count in found.items():
+            counts[name] += count
+    total = int(trials.sum())
+    if condition is not None and total < FEWEST_GIVEN:
+        message = f"leaves {total} trials of {strategy}, too few for an answer; at least {FEWEST_GIVEN} are needed"
+        raise InvalidInput((Fault("given", str(condition), message),))
+    return {
+        "trials": total,
+        "states": {name: _course(count, trials) for name, count in counts.items()},
+    }
+
+
+def _course(count: np.ndarray, trials: np.ndarray) -> dict[str, list[float | None]]:
+    """A state's estimates and bounds, week by week."""
+    found = [_share(count[:, week].tolist(), trials.tolist()) for week in range(count.shape[1])]
+    return {key: [one[key] for one in found] for key in ("estimate", "low", "high")}
+
+
+def _share(hits: list[int], trials: list[int]) -> Estimate:
+    return proportion(hits[0], trials[0]) if len(trials) == 1 else proportion_of_replicates(hits, trials)
