@@ -20,6 +20,7 @@ from api.routes import (
     discover,
     drivers,
     health,
+    indices,
     jobs,
     replay,
     results,
@@ -54,7 +55,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.rate = Rate(settings.requests_per_second)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (jobs, results, aggregate, compare, score, drivers, discover, replay, typical, timeline, catalogue):
+    for module in (
+        jobs,
+        results,
+        aggregate,
+        compare,
+        score,
+        drivers,
+        discover,
+        indices,
+        replay,
+        typical,
+        timeline,
+        catalogue,
+    ):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
     # The last one added is the first that a request meets.

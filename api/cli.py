@@ -18,6 +18,7 @@ from api.commands.common import ScenarioArgument, console, print_json, progress_
 from api.commands.compare import compare
 from api.commands.discover import discover
 from api.commands.drivers import drivers
+from api.commands.indices import indices
 from api.commands.precision import PrecisionOption, print_precision, shortfall, wished_precision
 from api.commands.replay import replay
 from api.commands.score import score
@@ -178,7 +179,7 @@ def serve(
 
 
 app.add_typer(keys.app, name="keys")
-for answer in (summary, aggregate, compare, score, backtest, drivers, discover, replay, typical, timeline):
+for answer in (summary, aggregate, compare, score, backtest, drivers, discover, indices, replay, typical, timeline):
     app.command()(answer)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sim import checks
 from sim.designs import check_design
 from sim.faults import Fault, InvalidInput
+from sim.saltelli import check_trials
 from sim.scenario import Scenario
 from sim.streams import check_seed
 
@@ -80,6 +81,8 @@ def make_plan(
             report.faults.extend(error.faults)
     report.raise_faults()
     check_design(design, trials, trials)
+    if design == "saltelli":
+        check_trials(scenario, trials)
     least = -(-trials // MAX_SHARDS)
     if shard_trials is None:
         shard_trials = max(SHARD_TRIALS, least)

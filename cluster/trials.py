@@ -160,7 +160,7 @@ def sample(
 
     float64 arrays by name, NaN for null, and the trials' numbers as ``trial`` (int64). The first trials are as good
     a sample as any: trials of a `random` design are independent, and those of the other designs come in an order of
-    their own randomisation.
+    their own randomisation. Raises `InvalidInput` for a saltelli run, which is none.
     """
     return paired_sample(run, (strategy,), values, given=given, most=most)[strategy]
 
@@ -174,7 +174,13 @@ def paired_sample(
     given: Expression | None = None,
     most: int,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks."""
+    """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
+
+    Raises `InvalidInput` for a saltelli run, whose trials share points and are no sample.
+    """
+    if run.plan.design == "saltelli":
+        message = "shares points between its trials, for indices: play a run of another design for this answer"
+        raise InvalidInput((Fault("run", run.plan.design, message),))
     blocks = []
     found = 0
     for block in paired_blocks(run, strategies, values, shared=shared, given=given):

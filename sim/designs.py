@@ -1,21 +1,24 @@
-"""Where the parameter points lie: plain random, Latin hypercube or Sobol, each addressed by trial.
+"""Where the parameter points lie: plain random, Latin hypercube, Sobol or Saltelli, each addressed by trial.
 
 Every uncertain parameter has a stream of uniform numbers of its own, named after it, so that fixing one
 parameter, or overriding it in a strategy, leaves the others' values where they were.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import special
 
+from sim import saltelli
 from sim.correlations import correlation_factor
 from sim.distributions import Fixed
 from sim.faults import Fault, InvalidInput
 from sim.scenario import Scenario
-from sim.sobol import MAX_POINTS, sobol_order, sobol_uniform
+from sim.sobol import MAX_POINTS, REPLICATES, shuffled, sobol_order, sobol_uniform
 from sim.streams import uniform, words
 from sim.tables import draw
 
-DESIGNS = ("random", "latin_hypercube", "sobol")
+DESIGNS = ("random", "latin_hypercube", "sobol", "saltelli")
 Points = dict[str, np.ndarray | float]
 """A value for each parameter of a scenario: a float where it is fixed, else float64, shape (count,)."""
 
@@ -34,9 +37,12 @@ def draw_points(
     linked, factor = correlation_factor(scenario.correlations, tuple(scenario.base))
 
     place = sobol_order(seed, first, count) if design == "sobol" else None
+    sampled = _saltelli(scenario, seed, first, count) if design == "saltelli" else None
 
     def cell(name: str) -> np.ndarray:
         purpose = f"parameter/{name}"
+        if sampled is not None:
+            return sampled(name)
         if place is not None:
             return sobol_uniform(seed, purpose, _dimension(scenario, name), *place)
         if design == "latin_hypercube" and trials is not None:
@@ -79,6 +85,25 @@ def _copula(cells: dict[str, np.ndarray], factor: np.ndarray) -> dict[str, np.nd
                 total += weight * z
         joined[name] = np.clip(special.ndtr(total), 2.0**-60, 1.0 - 2.0**-53)
     return joined
+
+
+def _saltelli(scenario: Scenario, seed: int, first: int, count: int) -> Callable[[str], np.ndarray]:
+    """What gives a parameter's uniform numbers in a Saltelli design: from A, or from B where it is exchanged."""
+    replicate, point, matrix = saltelli.places(scenario, first, count)
+    least, most = int(point[0]), int(point[-1])
+    # Many trials share a base point: each point is scrambled once, and then dealt out.
+    every_replicate, every_point = np.tile(np.arange(REPLICATES), most - least + 1), np.arange(least, most + 1)
+    order = shuffled(seed, every_replicate, np.repeat(every_point, REPLICATES))
+    row = (point - least) * REPLICATES + replicate
+    exchanged = saltelli.from_b(scenario, matrix)
+
+    def cell(name: str) -> np.ndarray:
+        dimension = scenario.uncertain.index(name)
+        a = sobol_uniform(seed, f"parameter/{name}", dimension, every_replicate, order)
+        b = sobol_uniform(seed, f"parameter/{name}/b", len(scenario.uncertain) + dimension, every_replicate, order)
+        return np.where(exchanged[name], b[row], a[row])
+
+    return cell
 
 
 def _latin_hypercube(seed: int, purpose: str, first: int, count: int, trials: int) -> np.ndarray:

@@ -5,11 +5,11 @@ without loss (moments by Chan, Golub & LeVeque 1983), so that shards can be tall
 
 Independent trials have one tally. Those of a Sobol design are not independent, and the usual formulas are wrong
 for them; but they fall into replicates that are, with a tally each, and the scatter of the replicates tells the
-error (Owen 1997).
+error (Owen 1997). So do those of a Saltelli design.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from math import inf, sqrt
 
@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import binom
 
+from sim import saltelli
 from sim.outcomes import NULL, OUTCOMES, RULINGS
 from sim.scenario import Scenario
 from sim.sobol import REPLICATES
@@ -128,7 +129,7 @@ def merge_replicates(a: tuple[Tally, ...], b: tuple[Tally, ...]) -> tuple[Tally,
     return tuple(merge(one, other) for one, other in zip(a, b, strict=True))
 
 
-def proportion(successes: int, trials: int) -> Estimate:
+def proportion(successes: float, trials: float) -> Estimate:
     """A probability's estimate, binomial standard error and Wilson 95 % interval (Wilson 1927)."""
     if not trials:
         return UNKNOWN
@@ -164,26 +165,29 @@ def around(estimate: float, error: float, quantile: float) -> Estimate:
     }
 
 
-def proportion_of_replicates(successes: Sequence[int], trials: Sequence[int]) -> Estimate:
+def proportion_of_replicates(successes: Sequence[int], trials: Sequence[int], together: int = 1) -> Estimate:
     """A probability's estimate from replicates, with their standard error and Student's 95 % interval.
 
     Of rare events (or rare failures) replicates tell too little: there it is Wilson's interval, which is wide enough.
+    Where so many trials go `together` (see `trials_together`) they count as one.
     """
     hits, total = sum(successes), sum(trials)
-    if min(hits, total - hits) < FEW * len(trials) or not all(trials):
-        return proportion(hits, total)
+    if min(hits, total - hits) < FEW * len(trials) * together or not all(trials):
+        return proportion(hits / together, total / together)
     found = around_replicates([hit / n for hit, n in zip(successes, trials, strict=True)], trials)
     low, high = found["low"], found["high"]
     return {**found, "low": max(low, 0.0) if low is not None else None, "high": min(high, 1.0) if high else high}
 
 
-def mean_of_replicates(replicates: Sequence[Moments]) -> Estimate:
+def mean_of_replicates(replicates: Sequence[Moments], together: int = 1) -> Estimate:
     """A mean's estimate from replicates, with their standard error and Student's 95 % interval.
 
-    Where a replicate has too few numbers the formula for independent ones is used.
+    Where a replicate has too few numbers the formula for independent ones is used; so many as go `together` are one.
     """
-    if min(numbers.count for numbers in replicates) < FEW:
-        return mean(reduce(merge_moments, replicates))
+    if min(numbers.count for numbers in replicates) < FEW * together:
+        whole = reduce(merge_moments, replicates)
+        count = -(-whole.count // together)
+        return mean(replace(whole, count=count, m2=whole.m2 * count / max(whole.count, 1)))
     return around_replicates([numbers.mean for numbers in replicates], [numbers.count for numbers in replicates])
 
 
@@ -219,16 +223,18 @@ def quantile_bounds(count: int, level: float) -> Bounds:
 
 
 def quantile_bounds_of_replicates(
-    level: float, below: Sequence[int], up_to: Sequence[int], counts: Sequence[int]
+    level: float, below: Sequence[int], up_to: Sequence[int], counts: Sequence[int], together: int = 1
 ) -> Bounds:
     """Bounds of a quantile from replicates (Woodruff 1952): by the error of the share of numbers at the estimate.
 
     `below` and `up_to` count each replicate's numbers less than the estimated quantile, and at most it. Where a
-    replicate has too few numbers on either side of the quantile the bounds are those for independent numbers.
+    replicate has too few numbers on either side of the quantile the bounds are those for independent numbers, of which
+    so many as go `together` are one.
     """
     total = sum(counts)
-    if min(counts) < FEW or min(level, 1.0 - level) * total < FEW * len(counts):
-        return quantile_bounds(total, level)
+    few = FEW * together
+    if min(counts) < few or min(level, 1.0 - level) * total < few * len(counts):
+        return quantile_bounds(-(-total // together), level)
     half = 0.0
     for hits in (below, up_to):
         found = around_replicates([hit / n for hit, n in zip(hits, counts, strict=True)], counts)
@@ -236,40 +242,47 @@ def quantile_bounds_of_replicates(
     return level - half if level > half else None, level + half if level + half < 1.0 else None
 
 
-def outcome_estimates(counted: tuple[Tally, ...]) -> dict[str, Estimate]:
+def outcome_estimates(counted: tuple[Tally, ...], together: int = 1) -> dict[str, Estimate]:
     """The estimate of each outcome's probability."""
-    return {name: _probability(counted, [tally.outcomes[name] for tally in counted]) for name in OUTCOMES}
+    return {name: _probability(counted, [tally.outcomes[name] for tally in counted], together) for name in OUTCOMES}
 
 
-def event_estimates(counted: tuple[Tally, ...]) -> dict[str, Estimate]:
+def event_estimates(counted: tuple[Tally, ...], together: int = 1) -> dict[str, Estimate]:
     """The estimate of each event's probability."""
-    return {name: _probability(counted, [tally.events[name] for tally in counted]) for name in EVENTS}
+    return {name: _probability(counted, [tally.events[name] for tally in counted], together) for name in EVENTS}
 
 
-def mean_estimate(counted: tuple[Tally, ...], name: str) -> Estimate:
+def mean_estimate(counted: tuple[Tally, ...], name: str, together: int = 1) -> Estimate:
     """The estimate of a measure's mean over the trials in which it is not null."""
     replicates = [tally.measures[name] for tally in counted]
-    return mean(replicates[0]) if len(replicates) == 1 else mean_of_replicates(replicates)
+    return mean(replicates[0]) if len(replicates) == 1 else mean_of_replicates(replicates, together)
 
 
-def _probability(counted: tuple[Tally, ...], successes: list[int]) -> Estimate:
+def _probability(counted: tuple[Tally, ...], successes: list[int], together: int) -> Estimate:
     if len(counted) == 1:
         return proportion(successes[0], counted[0].trials)
-    return proportion_of_replicates(successes, [tally.trials for tally in counted])
+    return proportion_of_replicates(successes, [tally.trials for tally in counted], together)
 
 
 def replicates_of(scenario: Scenario, design: str) -> int:
     """How many replicates the trials of a design fall into, each with a tally; 1 where trials are independent."""
-    return REPLICATES if design == "sobol" and scenario.uncertain else 1
+    return REPLICATES if design in ("sobol", "saltelli") and scenario.uncertain else 1
+
+
+def trials_together(scenario: Scenario, design: str) -> int:
+    """How many trials of a replicate go together, so that they tell hardly more than one: a Saltelli base point's."""
+    return saltelli.trials_together(scenario) if design == "saltelli" else 1
 
 
 def method_note(scenario: Scenario, design: str) -> str:
     """How the errors were reckoned, and what they are worth under a design."""
     if replicates_of(scenario, design) > 1:
+        together = trials_together(scenario, design)
+        each = f", {together} of which (one base point's) count as one" if together > 1 else ""
         return (
-            f"95 % intervals: Student's t over {REPLICATES} randomised replicates of the sobol design, Woodruff's for "
-            "quantiles; as for independent trials (Wilson, Student, order statistics) where a replicate has fewer than "
-            f"{FEW} numbers, or trials on either side of an event or a quantile"
+            f"95 % intervals: Student's t over {REPLICATES} randomised replicates of the {design} design, Woodruff's "
+            "for quantiles; as for independent trials (Wilson, Student, order statistics) where a replicate has fewer "
+            f"than {FEW} numbers, or trials on either side of an event or a quantile{each}"
         )
     intervals = "95 % intervals: Wilson for probabilities, Student for means, order statistics for quantiles"
     if design == "random" or not scenario.uncertain:

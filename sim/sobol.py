@@ -25,7 +25,12 @@ def sobol_order(seed: int, first: int, count: int) -> tuple[np.ndarray, np.ndarr
     """Replicate (int64) and point of it (uint32) that each of the trials `first` to `first + count` takes."""
     trials = np.arange(first, first + count)
     replicate = trials % REPLICATES
-    return replicate, _scrambled((trials // REPLICATES).astype(np.uint32), f"sobol/order/{seed}", replicate)
+    return replicate, shuffled(seed, replicate, trials // REPLICATES)
+
+
+def shuffled(seed: int, replicate: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """The places in a replicate's sequence of the points that come first, second and so on: uint32."""
+    return _scrambled(point.astype(np.uint32), f"sobol/order/{seed}", replicate)
 
 
 def sobol_uniform(seed: int, purpose: str, dimension: int, replicate: np.ndarray, order: np.ndarray) -> np.ndarray:

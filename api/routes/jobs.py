@@ -43,7 +43,11 @@ class JobRequest(BaseModel):
     scenario: dict[str, Any] | Annotated[str, Field(max_length=64)]
     trials: StrictInt = Field(100_000, description="Trials of each strategy.")
     seed: StrictInt = Field(1, description="From 0 to 2^63 - 1.")
-    design: Literal["random", "latin_hypercube", "sobol"] = "random"
+    design: Literal["random", "latin_hypercube", "sobol", "saltelli"] = Field(
+        "random",
+        description="`saltelli`, for indices, takes 8 (inputs + 2) times a multiple of 16 trials, from 64 on; an "
+        "input is an uncertain parameter, or several that are correlated.",
+    )
     strategies: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=100, description="All of the scenario's if none are named."
     )

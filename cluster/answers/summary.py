@@ -26,6 +26,7 @@ from sim.estimates import (
     quantile_bounds,
     quantile_bounds_of_replicates,
     replicates_of,
+    trials_together,
 )
 from sim.expressions import NAMED, Expression, parse_condition
 from sim.faults import Fault, InvalidInput
@@ -66,7 +67,7 @@ def _summarize_strategy(
     run: StoredRun, strategy: str, condition: Expression | None, database: duckdb.DuckDBPyConnection
 ) -> dict:
     plan, paths = run.plan, run.paths(strategy)
-    replicates = replicates_of(plan.scenario, plan.design)
+    replicates, together = (how(plan.scenario, plan.design) for how in (replicates_of, trials_together))
     committed = (run.committed[shard] for shard in run.shards(strategy))
     counted = reduce(merge_replicates, committed, (NO_TRIALS,) * replicates)
     played = sum(tally.trials for tally in counted)
@@ -84,10 +85,10 @@ def _summarize_strategy(
     total = reduce(merge, counted, NO_TRIALS)
     measures: dict[str, dict] = {}
     for name in MEASURES:
-        quantiles, exact = _quantiles(paths, where, name, counted, database)
+        quantiles, exact = _quantiles(paths, where, name, counted, together, database)
         measures[name] = {
             "count": total.measures[name].count,
-            "mean": mean_estimate(counted, name),
+            "mean": mean_estimate(counted, name, together),
             "quantiles": {level: found["estimate"] for level, found in quantiles.items()},
             "quantile_intervals": {
                 level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()
@@ -99,8 +100,8 @@ def _summarize_strategy(
     return {
         "trials": total.trials,
         "trials_played": played,
-        "outcome": outcome_estimates(counted),
-        "events": event_estimates(counted),
+        "outcome": outcome_estimates(counted, together),
+        "events": event_estimates(counted, together),
         "measures": measures,
     }
 
@@ -142,7 +143,12 @@ def _tally(
 
 
 def _quantiles(
-    paths: list[str], where: str, name: str, counted: tuple[Tally, ...], database: duckdb.DuckDBPyConnection
+    paths: list[str],
+    where: str,
+    name: str,
+    counted: tuple[Tally, ...],
+    together: int,
+    database: duckdb.DuckDBPyConnection,
 ) -> tuple[dict[str, Estimate], bool]:
     """Quantiles of a measure over its numbers that are not null, with their 95 % intervals; and whether exact."""
     count = reduce(merge_moments, (tally.measures[name] for tally in counted), NO_NUMBERS).count
@@ -154,7 +160,7 @@ def _quantiles(
     if len(counted) == 1:
         bounds = [quantile_bounds(count, level) for level in LEVELS]
     else:
-        bounds = _bounds_of_replicates(paths, where, name, values, counted, database)
+        bounds = _bounds_of_replicates(paths, where, name, values, counted, together, database)
     known = [level for pair in bounds for level in pair if level is not None]
     at: dict[float | None, float | None] = {None: None}
     at |= zip(known, _ask_quantiles(paths, where, name, known, exact, database), strict=True)
@@ -187,6 +193,7 @@ def _bounds_of_replicates(
     name: str,
     values: list[float],
     counted: tuple[Tally, ...],
+    together: int,
     database: duckdb.DuckDBPyConnection,
 ) -> list[Bounds]:
     number = f'"{name}"::DOUBLE'
@@ -199,7 +206,7 @@ def _bounds_of_replicates(
     columns = list(zip(*(found.get(replicate, nothing) for replicate in range(len(counted))), strict=True))
     counts = [tally.measures[name].count for tally in counted]
     return [
-        quantile_bounds_of_replicates(level, columns[2 * k], columns[2 * k + 1], counts)
+        quantile_bounds_of_replicates(level, columns[2 * k], columns[2 * k + 1], counts, together)
         for k, level in enumerate(LEVELS)
     ]
 

@@ -1,0 +1,220 @@
+"""First- and total-order Sobol indices of a measure, from a run of the saltelli design."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from cluster.answers.drivers import MEASURE
+from cluster.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
+from sim.distributions import Fixed
+from sim.estimates import UNKNOWN, Estimate
+from sim.expressions import Expression, parse_measure
+from sim.faults import Fault, InvalidInput
+from sim.indices import MOST_LEFT_OUT, Indices, Sums, sums
+from sim.indices import indices as sobol_indices
+from sim.saltelli import PLAYS, inputs, trials_together
+from sim.scenario import Scenario
+from sim.sobol import REPLICATES
+
+_METHOD = {
+    "first_order": (
+        "share of the variance of E[measure | parameters] that would go, on average, if this input were known: "
+        "Saltelli et al. (2010), on the means of {plays} plays of each point"
+    ),
+    "total_order": (
+        "share of it that would be left if all other inputs were known: Jansen (1999), on the same means, less what "
+        "the plays' own scatter adds"
+    ),
+    "plain": "both with the noise of chance still in them, as SALib finds them in the points' means",
+    "inputs": (
+        "inputs must be independent of each other: correlated parameters are one input, exchanged together, and have "
+        "a joint index; an index of one of them alone would not be valid, and is not given"
+    ),
+    "intervals": "95 %: Student's t over a jackknife of the {replicates} randomised replicates",
+    "missing": (
+        "a point's mean is over the plays that know the measure, two at least; an index is refused where more than "
+        "{most:.0%} of the base points lack such a mean. missing_lowest and missing_highest are the index with null "
+        "and infinite values at the least and at the greatest known one, missing that of whether it is known"
+    ),
+}
+
+OnProgress = Callable[[int, int], None]
+"""Told how many base points are read, and of how many."""
+
+
+def indices(
+    run: StoredRun, *, strategy: str | None = None, measure: str = MEASURE, on_progress: OnProgress = lambda *_: None
+) -> dict:
+    """First- and total-order indices of a measure under a strategy (the run's first, if none is named).
+
+    Reads the stored trials a block at a time, twice if the measure is unknown in some. Raises `InvalidInput` for a
+    run of another design or one that is not finished, and for a measure that cannot be read or is never known.
+    """
+    plan, scenario = run.plan, run.plan.scenario
+    if plan.design != "saltelli":
+        message = "must be a run of the saltelli design for indices, such as brink indices SCENARIO makes"
+        raise InvalidInput((Fault("run", plan.design, message),))
+    value = parse_measure(measure, scenario)
+    chosen = chosen_strategy(run, strategy)
+    groups, fixed = _inputs_under(scenario, chosen)
+    committed = sum(shard.count for shard in run.shards(chosen))
+    if committed < plan.trials:
+        message = f"is not finished: {committed} of {plan.trials} trials of {chosen} are committed"
+        raise InvalidInput((Fault("run", run.folder.address, message),))
+
+    def base_points() -> Iterator[np.ndarray]:
+        return _base_points(run, chosen, value, list(groups.values()), on_progress)
+
+    counted, counts = _sums(base_points())
+    if not counts["known"]:
+        raise InvalidInput((Fault("measure", measure, f"is known in none of the trials of {chosen}"),))
+    found = sobol_indices(counted)
+    filled = _filled(base_points(), counts) if counts["known"] < counts["read"] else {}
+    base_samples = plan.trials // trials_together(scenario)
+    reason = _reason(found, counts)
+    parts = []
+    for k, group in enumerate(groups):
+        left_out = int(found.left_out[k])
+        refused = f"{left_out} of {base_samples} base points know the measure in fewer than two plays"
+        parts.append(
+            {
+                "parameters": list(group),
+                "first_order": _with_filled(found.first[k], {name: one.first[k] for name, one in filled.items()}),
+                "total_order": _with_filled(found.total[k], {name: one.total[k] for name, one in filled.items()}),
+                "plain": {"first_order": _number(found.plain[0, k]), "total_order": _number(found.plain[1, k])},
+                "left_out": left_out,
+                "reason": reason or (refused if found.total[k]["estimate"] is None else None),
+            }
+        )
+    return {
+        "scenario": scenario.name,
+        "strategy": chosen,
+        "measure": measure,
+        "seed": plan.seed,
+        "design": plan.design,
+        "base_samples": base_samples,
+        "plays": PLAYS,
+        "trials": {name: counts[name] for name in ("read", "known", "null", "infinite")},
+        "method": {
+            name: text.format(plays=PLAYS, replicates=REPLICATES, most=MOST_LEFT_OUT) for name, text in _METHOD.items()
+        },
+        "reason": reason,
+        "variance": {
+            "of_expectation": _number(found.variance),
+            "parameters": _with_filled(found.parameters, {name: one.parameters for name, one in filled.items()}),
+            "chance": found.chance,
+            "alone": found.alone,
+            "interactions": _rest(found.alone),
+        },
+        "inputs": sorted(parts, key=_importance, reverse=True),
+        "fixed": [list(group) for group in fixed],
+    }
+
+
+def _inputs_under(scenario: Scenario, strategy: str) -> tuple[dict[tuple[str, ...], int], list[tuple[str, ...]]]:
+    """The inputs that a strategy leaves uncertain, with their matrices in the design; and those that it fixes."""
+    distributions = scenario.parameters(strategy)
+    left, fixed = {}, []
+    for matrix, group in enumerate(inputs(scenario), start=1):
+        uncertain = tuple(name for name in group if not isinstance(distributions[name], Fixed))
+        if uncertain:
+            left[uncertain] = matrix
+        else:
+            fixed.append(group)
+    if not left:
+        raise InvalidInput((Fault("strategy", strategy, "leaves no parameter uncertain"),))
+    return left, fixed
+
+
+def _base_points(
+    run: StoredRun, strategy: str, value: Expression, matrices: list[int], on_progress: OnProgress
+) -> Iterator[np.ndarray]:
+    """The measure at whole base points, some at a time: shape (points, matrices + 2, plays, replicates)."""
+    together = trials_together(run.plan.scenario)
+    count = together // PLAYS
+    # The same cuts however the run was cut into shards, so that sums are the same to the last bit.
+    step = max(1, BLOCK // (together * REPLICATES)) * together * REPLICATES
+    left, read, trials = np.empty(0), 0, run.plan.trials
+    for block in paired_blocks(run, (strategy,), {"measure": value}):
+        left = np.concatenate([left, block[strategy]["measure"]])
+        while left.size >= step or (left.size and read + left.size == trials):
+            taken, left = left[:step], left[step:]
+            read += taken.size
+            yield taken.reshape(-1, count, PLAYS, REPLICATES)[:, [0, *matrices, -1]]
+            on_progress(read // together, trials // together)
+
+
+def _sums(points: Iterator[np.ndarray]) -> tuple[Sums, dict]:
+    """The sums over all base points; and how many values are known, null and infinite, the least and the greatest."""
+    parts, centre = [], None
+    counts = {"read": 0, "known": 0, "null": 0, "infinite": 0, "least": np.inf, "greatest": -np.inf}
+    for values in points:
+        known = values[np.isfinite(values)]
+        null = int(np.isnan(values).sum())
+        counts["read"] += values.size
+        counts["known"] += known.size
+        counts["null"] += null
+        counts["infinite"] += values.size - known.size - null
+        if known.size:
+            counts["least"] = min(counts["least"], float(known.min()))
+            counts["greatest"] = max(counts["greatest"], float(known.max()))
+            centre = float(known.mean()) if centre is None else centre
+        # As long as nothing is known there are no sums that a centre matters to.
+        parts.append(sums(values, centre or 0.0))
+    return reduce(add, parts), counts
+
+
+def _filled(points: Iterator[np.ndarray], counts: Mapping[str, float]) -> dict[str, Indices]:
+    """The indices with unknown values at the least and at the greatest known one; and of whether they are known."""
+    least, greatest = counts["least"], counts["greatest"]
+    centre = (least + greatest) / 2.0
+    parts: dict[str, list[Sums]] = {"missing_lowest": [], "missing_highest": [], "missing": []}
+    for values in points:
+        known = np.isfinite(values)
+        parts["missing_lowest"].append(sums(np.where(known, values, least), centre))
+        parts["missing_highest"].append(sums(np.where(known, values, greatest), centre))
+        parts["missing"].append(sums((~known).astype(np.float64), 0.5))
+    return {name: sobol_indices(reduce(add, each)) for name, each in parts.items()}
+
+
+def _reason(found: Indices, counts: Mapping[str, float]) -> str | None:
+    if counts["least"] == counts["greatest"]:
+        return "the measure is the same in all trials that know it"
+    if (found.parameters["low"] or 0.0) <= 0.0:
+        return "the parameters' share of the variance cannot be told from 0 with so few base samples"
+    return None
+
+
+def _with_filled(estimate: Estimate, filled: Mapping[str, Estimate]) -> dict:
+    """An estimate, with what it would be with unknown values at either extreme, and that of whether they are known."""
+    return {
+        **estimate,
+        **{name: one if name == "missing" else one["estimate"] for name, one in filled.items()},
+    }
+
+
+def _rest(alone: Estimate) -> Estimate:
+    """What a share leaves of 1."""
+    if alone["estimate"] is None or alone["low"] is None or alone["high"] is None:
+        return UNKNOWN
+    return {
+        "estimate": 1.0 - alone["estimate"],
+        "standard_error": alone["standard_error"],
+        "low": 1.0 - alone["high"],
+        "high": 1.0 - alone["low"],
+    }
+
+
+def _importance(part: dict) -> float:
+    """By what inputs are put in order: total order, or the greatest of what it may be."""
+    total = part["total_order"]
+    known = (total["estimate"], total.get("missing_lowest"), total.get("missing_highest"))
+    if total["estimate"] is not None:
+        return total["estimate"]
+    return max((one for one in known if one is not None), default=-np.inf)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
