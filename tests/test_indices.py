@@ -1,25 +1,20 @@
 """Sobol indices: functions whose indices are known, SALib on the same rows, stored runs, the command line and HTTP."""
 
-import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
 from SALib.analyze import sobol as salib
 
-from api.app import create_app
-from cluster import jobs
 from cluster.answers.discover import discover
 from cluster.answers.drivers import drivers
 from cluster.answers.indices import indices as answer
 from cluster.plan import make_plan
 from cluster.run import run
-from cluster.settings import Settings
 from cluster.trials import StoredRun, open_run, sample
 from sim.designs import draw_points
 from sim.faults import InvalidInput
@@ -28,6 +23,7 @@ from sim.saltelli import PLAYS, inputs, trials_needed
 from sim.scenario import Scenario, scenario_from_document
 from sim.sobol import REPLICATES
 from tests.examples import document, issue
+from tests.served import served
 
 BRINK = str(Path(sys.executable).parent / "brink")
 UNIT = {"uniform": [0, 1]}
@@ -369,25 +365,20 @@ def test_the_command_line_plays_and_asks_again(found, tmp_path):
 
 
 def test_http_gives_the_same_document(found, tmp_path):
-    app = create_app(Settings(data_dir=tmp_path))
-    Path(app.state.settings.results.address).mkdir(parents=True)
-    app.state.database = jobs.open_database(app.state.settings.jobs_database)
-
-    async def post(path: str, body: dict) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://brink") as client:
-            return await client.post(f"/v1/{path}", json=body)
-
     scenario = json.loads((Path(found.folder.address) / "scenario.json").read_text())
-    body = {"scenario": scenario, "trials": TRIALS, "seed": 3, "design": "saltelli"}
-    submitted = asyncio.run(post("jobs", body))
-    assert submitted.status_code == 202
-    job = jobs.submit(app.state.database, found.plan).id
-    (Path(app.state.settings.results.address) / job).symlink_to(found.folder.address)
-    refused = asyncio.run(post("jobs", body | {"trials": 1000}))
-    assert refused.status_code == 422
-    assert str(trials_needed(SCENARIO, 64)) in refused.text
-    assert asyncio.run(post(f"jobs/{job}/indices", {"measure": "nothing"})).status_code == 422
-    given = asyncio.run(post(f"jobs/{job}/indices", {"measure": "export_gain"}))
-    assert given.status_code == 200
-    assert given.json() == answer(found, measure="export_gain")
-    app.state.database.dispose()
+    body = {"scenario": scenario, "trials": TRIALS, "seed": 3, "design": "saltelli", "strategies": ["threaten"]}
+    with served(tmp_path) as service:
+        submitted = service.ask("POST", "/v1/jobs", json=body)
+        assert submitted.status_code == 202
+        path = f"{submitted.headers['Location']}/indices"
+        waiting = service.ask("POST", path, json={"measure": "export_gain"})
+        assert waiting.status_code == 422
+        service.work()
+        given = service.ask("POST", path, json={"measure": "export_gain"})
+        assert given.status_code == 200
+        assert given.json() == answer(found, measure="export_gain")
+        assert service.ask("POST", path, json={"measure": "nothing"}).status_code == 422
+        assert service.ask("POST", path, json={"given": "threat"}).status_code == 422
+        refused = service.ask("POST", "/v1/jobs", json=body | {"trials": 1000})
+        assert refused.status_code == 422
+        assert str(trials_needed(SCENARIO, 64)) in refused.text
