@@ -27,6 +27,7 @@ from api.routes import (
     score,
     timeline,
     typical,
+    worth,
 )
 from cluster.jobs import open_database
 from cluster.settings import Settings
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         results,
         aggregate,
         compare,
+        worth,
         score,
         drivers,
         discover,

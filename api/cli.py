@@ -25,6 +25,7 @@ from api.commands.score import score
 from api.commands.summary import summary
 from api.commands.timeline import timeline
 from api.commands.typical import typical
+from api.commands.worth import worth
 from api.render import print_summary
 from cluster.engines import EngineFailed, ShardFailed
 from cluster.plan import Plan, make_plan
@@ -179,7 +180,20 @@ def serve(
 
 
 app.add_typer(keys.app, name="keys")
-for answer in (summary, aggregate, compare, score, backtest, drivers, discover, indices, replay, typical, timeline):
+for answer in (
+    summary,
+    aggregate,
+    compare,
+    worth,
+    score,
+    backtest,
+    drivers,
+    discover,
+    indices,
+    replay,
+    typical,
+    timeline,
+):
     app.command()(answer)
 
 

@@ -37,7 +37,7 @@ def drivers(
     as_json: AsJson = False,
 ) -> None:
     """Say which parameters drive a measure and how much is chance, with a tornado; from the stored trials."""
-    with _progress() as on_progress:
+    with progress("drivers") as on_progress:
         found = find_drivers(open_run(run), strategy=strategy, measure=measure, given=given, on_progress=on_progress)
     if as_json:
         print_json(found)
@@ -171,9 +171,9 @@ def _plus_minus(found: dict) -> str:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar of the parameters done, on a terminal's standard error; nothing in a pipe."""
     columns = (TextColumn("{task.completed} of {task.total} parameters"), BarColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("drivers", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

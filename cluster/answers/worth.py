@@ -1,0 +1,176 @@
+"""What it is worth to know parameters before a strategy is chosen, from the trials of a stored run."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from cluster.answers.compare import MEASURE, beliefs_of, paired_strategies, too_few
+from cluster.trials import StoredRun, paired_sample
+from sim import information
+from sim.comparison import share_of
+from sim.estimates import Estimate, method_note, replicates_of
+from sim.expressions import parse_condition, parse_measure
+from sim.faults import Fault, InvalidInput
+from sim.information import Choice, Worth
+from sim.parameters import parameter
+from sim.scenario import Scenario
+
+TRIALS = 250_000
+"""Parameters are valued one by one on at most so many trials, the first."""
+GROUP_TRIALS = 50_000
+"""Groups of them on at most so many."""
+FEWEST = 1000
+MOST_GROUPS = 20
+ALL = "all of these"
+"""The group of all parameters together."""
+
+OnProgress = Callable[[int, int], None]
+"""Told how many parameters and groups are done, and of how many."""
+
+_METHOD = {
+    "value": (
+        "expected value of partial perfect information: how much more of the measure, on average, if these parameters "
+        "were learned exactly and everything else, chance too, stayed as unknown as before, and the strategy were "
+        "chosen then. Strategies are chosen by regressions on three quarters of the trials and valued on the fourth, "
+        "each in turn, so it tends to be too low, never too high on average; it may be a little below 0"
+    ),
+    "promised": (
+        "the same as the regressions themselves expect: a parameter's on the trials on which it was made, which tends "
+        "to be too high; a group's on the other ones"
+    ),
+    "parameters": (
+        f"regression over up to {information.MOST_CELLS} cells of equal share. A correlated parameter's value includes "
+        "what it says of its partners"
+    ),
+    "groups": (
+        "gradient-boosted regression trees (scikit-learn) of up to twelve leaves. What they do not find is missing: a "
+        "group is worth at least what its best member is"
+    ),
+    "everything": (
+        "what it would be worth to know the whole world in advance, chance included, as if the strategies' worlds were "
+        "the same trial: the mean regret of the strategy that is best on average. No parameter or group is worth more"
+    ),
+}
+
+
+def _quiet(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def worth(
+    run: StoredRun,
+    *,
+    measure: str = MEASURE,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    strategies: Sequence[str] = (),
+    given: str | None = None,
+    on_progress: OnProgress = _quiet,
+) -> dict:
+    """What it is worth to learn each uncertain parameter, groups of them, and all, before choosing a strategy.
+
+    The choice is between the run's strategies (all, if none is named) by a measure of which more is better. With
+    `given`, over the trials for which it holds under every one of them. Reads at most the first `TRIALS`. Raises
+    `InvalidInput`.
+    """
+    plan, scenario = run.plan, run.plan.scenario
+    chosen = paired_strategies(run, strategies)
+    value = parse_measure(measure, scenario)
+    condition = parse_condition(given, scenario) if given is not None else None
+    beliefs, decided = beliefs_of(scenario, chosen)
+    together = {ALL: beliefs} if len(beliefs) > 1 else {}
+    together |= _checked_groups(groups or {}, beliefs, decided, scenario)
+    shared = {name: parse_measure(name, scenario) for name in beliefs}
+    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, most=TRIALS)
+    values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
+    known = np.isfinite(values).all(axis=0)
+    if known.sum() < FEWEST:
+        raise too_few(int(known.sum()), given, chosen, FEWEST)
+    trial = drawn[chosen[0]]["trial"][known]
+    columns = {name: drawn[chosen[0]][name][known] for name in beliefs}
+    replicates = replicates_of(scenario, plan.design)
+    choice = information.choice(values[:, known], trial, replicates)
+    fewer = information.choice(values[:, known][:, :GROUP_TRIALS], trial[:GROUP_TRIALS], replicates)
+    everything = information.value_of_everything(choice)
+
+    done, total = 0, len(beliefs) + len(together)
+    on_progress(done, total)
+    alone = []
+    for name in beliefs:
+        found = information.worth_of_one(choice, columns[name])
+        alone.append({"name": name, "unit": parameter(name).unit, **_document(found, everything, chosen)})
+        on_progress(done := done + 1, total)
+    jointly = []
+    for name, members in together.items():
+        found = information.worth_of_several(fewer, [columns[member][:GROUP_TRIALS] for member in members])
+        jointly.append({"name": name, "parameters": list(members), **_document(found, everything, chosen)})
+        on_progress(done := done + 1, total)
+    return {
+        "scenario": scenario.name,
+        "strategies": list(chosen),
+        "measure": measure,
+        "given": given,
+        "seed": plan.seed,
+        "design": plan.design,
+        "trials": {
+            "read": known.size,
+            "known": trial.size,
+            "unknown": int((~known).sum()),
+            "groups": fewer.trial.size,
+        },
+        "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
+        "now": _now(choice, values[:, known], chosen),
+        "everything": everything,
+        "parameters": sorted(alone, key=lambda one: -one["value"]["estimate"]),
+        "groups": jointly,
+        "set_by_strategies": decided,
+    }
+
+
+def _checked_groups(
+    groups: Mapping[str, Sequence[str]], beliefs: Sequence[str], decided: Mapping[str, list[str]], scenario: Scenario
+) -> dict[str, tuple[str, ...]]:
+    faults: list[Fault] = []
+    if len(groups) > MOST_GROUPS:
+        faults.append(Fault("groups", len(groups), f"must be at most {MOST_GROUPS}"))
+    for group, members in groups.items():
+        if group == ALL or not group:
+            faults.append(Fault("groups", group, "must have another name"))
+        if not members:
+            faults.append(Fault("groups", group, "must have parameters in it"))
+        for name in members:
+            if name in decided:
+                by = ", ".join(decided[name])
+                message = f"is set by {by}: a decision, not something to learn; compare strategies that leave it alone"
+                faults.append(Fault("groups", name, message))
+            elif name not in beliefs:
+                message = f"is no uncertain parameter of {scenario.name}; there are {', '.join(beliefs)}"
+                faults.append(Fault("groups", name, message))
+    if faults:
+        raise InvalidInput(tuple(faults))
+    return {group: tuple(dict.fromkeys(members)) for group, members in groups.items()}
+
+
+def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -> dict:
+    whole = everything["estimate"] or 0.0
+    return {
+        "value": found.value,
+        "promised": found.promised,
+        "share_of_everything": (found.value["estimate"] or 0.0) / whole if whole > 0.0 else None,
+        "chosen": dict(zip(strategies, found.chosen, strict=True)),
+    }
+
+
+def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dict:
+    """The strategy that is best on average, every one's mean, and how far the others fall short of it."""
+    by_replicate = choice.trial % choice.replicates
+    beaten = [[int((gain[by_replicate == k] > 0.0).sum()) for k in range(choice.replicates)] for gain in choice.gains]
+    counts = [int((by_replicate == k).sum()) for k in range(choice.replicates)]
+    return {
+        "best": strategies[choice.best],
+        "means": {strategy: choice.mean(row) for strategy, row in zip(strategies, values, strict=True)},
+        "others": {
+            strategy: {"short_by": choice.mean(-choice.gains[k]), "better_in": share_of(beaten[k], counts)}
+            for k, strategy in enumerate(strategies)
+            if k != choice.best
+        },
+    }
