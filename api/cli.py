@@ -22,6 +22,7 @@ from api.commands.indices import indices
 from api.commands.precision import PrecisionOption, print_precision, shortfall, wished_precision
 from api.commands.replay import replay
 from api.commands.score import score
+from api.commands.stress import stress
 from api.commands.summary import summary
 from api.commands.timeline import timeline
 from api.commands.typical import typical
@@ -185,6 +186,7 @@ for answer in (
     aggregate,
     compare,
     worth,
+    stress,
     score,
     backtest,
     drivers,

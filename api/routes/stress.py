@@ -1,0 +1,33 @@
+"""A reverse stress test of a job's run."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.problems import RESPONSES
+from api.routes.common import KnownJob, SettingsOf, job_folder
+from cluster.answers.stress import stress as stressed
+from cluster.trials import StoredRun, check_any
+
+router = APIRouter(tags=["answers"], responses=RESPONSES)
+
+
+class StressRequest(BaseModel):
+    """Which bound, under which strategy and condition."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bound: Annotated[
+        str, Field(max_length=2000, description="What holds where it is broken.", examples=["sender_cost > 5"])
+    ]
+    strategy: Annotated[str | None, Field(max_length=200, description="The run's first, if none is named.")] = None
+    given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
+
+
+@router.post("/jobs/{job_id}/stress", summary="Find what differs where a bound is broken")
+def stress(job: KnownJob, settings: SettingsOf, request: StressRequest) -> dict:
+    """The worlds in which a bound is broken against the others, as ``brink stress --json`` prints them."""
+    run = StoredRun(job.plan, job_folder(job, settings))
+    check_any(run)
+    return stressed(run, bound=request.bound, strategy=request.strategy, given=request.given)

@@ -1,0 +1,237 @@
+"""A reverse stress test: what was different in the worlds in which a bound was broken, from a stored run's trials."""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from math import sqrt
+
+import numpy as np
+
+from cluster.answers.drivers import uncertain_parameters
+from cluster.query import to_sql
+from cluster.trials import StoredRun, chosen_strategy, sample, trials_table
+from sim import contrast
+from sim.comparison import share_of
+from sim.estimates import EVENTS, NO_NUMBERS, Moments, merge_moments, method_note, proportion, replicates_of
+from sim.expressions import NAMED, TRUTH, Expression, parse_condition, parse_measure
+from sim.faults import Fault, InvalidInput
+from sim.outcomes import OUTCOMES
+from sim.parameters import parameter
+from sim.scenario import Scenario
+
+SAMPLE = 20_000
+"""Distributions are held against each other on at most so many trials of either side, the first."""
+FEWEST = 50
+"""Trials in which the bound is broken, and in which it holds, that must be there."""
+WORLDS = 3
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+SURE = 0.05
+
+ON_THE_WAY = {
+    **{name: NAMED[name] for name in EVENTS},
+    "extension": "extensions > 0",
+    "defiance": "defiant",
+}
+"""What may happen on the way, as conditions."""
+
+_METHOD = {
+    "shares": "over all trials committed; a condition on what is null does not hold, so a null breaks no bound",
+    "shift": "mean inside less mean outside, in standard deviations over all; over all trials committed",
+    "distance": (
+        "Kolmogorov-Smirnov distance between the distributions inside and outside (0: the same; 1: no overlap), on the "
+        "first trials of either side; p-values of independent trials, for all parameters together (Holm)"
+    ),
+    "worlds": (
+        "nearest: broken in spite of parameters nearest to the middle of what is believed, by the normal scores of "
+        "their ranks; typical: nearest to the middle of the worlds where it was broken, by the parameters that differ"
+    ),
+    "boxes": "brink discover finds the boxes of parameters in which the bound is likely to be broken",
+}
+
+
+def stress(run: StoredRun, *, bound: str, strategy: str | None = None, given: str | None = None) -> dict:
+    """What was different in the worlds in which a bound was broken under a strategy (the first, if none is named).
+
+    `bound` is the condition that holds where it is broken, such as ``sender_cost > 5``. How likely it is; every
+    uncertain parameter's distribution inside (where it is broken) and outside, those that differ most first; what
+    happened on the way, inside and outside; and trials to replay. With `given`, over the trials for which it holds.
+    Raises `InvalidInput`, also where the bound is hardly ever or hardly never broken.
+    """
+    plan, scenario = run.plan, run.plan.scenario
+    broken = parse_condition(bound, scenario, "bound")
+    condition = parse_condition(given, scenario) if given is not None else None
+    chosen = chosen_strategy(run, strategy)
+    names = uncertain_parameters(scenario, chosen)
+    replicates = replicates_of(scenario, plan.design)
+    sides = _count(run, chosen, broken, condition, names, replicates)
+    inside, outside = sides[True], sides[False]
+    hits, trials = sum(inside.trials), sum(inside.trials) + sum(outside.trials)
+    if min(hits, trials - hits) < FEWEST:
+        raise _one_sided(bound, given, chosen, hits, trials)
+
+    values = {name: parse_measure(name, scenario) for name in names}
+    whole = sample(run, chosen, values, given=condition, most=SAMPLE)
+    there = sample(run, chosen, values, given=_both(condition, broken), most=SAMPLE)
+    elsewhere = sample(run, chosen, values, given=_both(condition, Expression("not", TRUTH, (broken,))), most=SAMPLE)
+    trial = there.pop("trial")
+    read = {"broken": trial.size, "kept": elsewhere.pop("trial").size, "all": whole.pop("trial").size}
+    differing = contrast.distances(there, elsewhere)
+    parameters = [
+        _parameter(name, inside.numbers[name], outside.numbers[name], there[name], elsewhere[name], differing[name])
+        for name in sorted(names, key=lambda name: -differing[name][0])
+    ]
+    return {
+        "scenario": scenario.name,
+        "strategy": chosen,
+        "bound": bound,
+        "given": given,
+        "seed": plan.seed,
+        "design": plan.design,
+        "trials": {"committed": sum(shard.count for shard in run.shards(chosen)), "asked": trials, "broken": hits},
+        "sampled": read,
+        "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
+        "probability": share_of(inside.trials, [a + b for a, b in zip(inside.trials, outside.trials, strict=True)]),
+        "parameters": parameters,
+        "events": _events(ON_THE_WAY, inside, outside),
+        "outcome": _events({name: NAMED[name] for name in OUTCOMES}, inside, outside),
+        "worlds": _worlds(trial, there, whole, [one["name"] for one in parameters if one["p_value"] < SURE]),
+    }
+
+
+class _Side:
+    """The trials on one side of a bound: counts of them and of events, and moments of parameters, by replicate."""
+
+    def __init__(self, replicates: int) -> None:
+        self.trials = [0] * replicates
+        self.events: dict[str, list[int]] = {name: [0] * replicates for name in (*ON_THE_WAY, *OUTCOMES)}
+        self.numbers: dict[str, list[Moments]] = {}
+
+
+def _count(
+    run: StoredRun,
+    strategy: str,
+    broken: Expression,
+    condition: Expression | None,
+    names: Sequence[str],
+    replicates: int,
+) -> dict[bool, _Side]:
+    scenario = run.plan.scenario
+    sides = {where: _Side(replicates) for where in (True, False)}
+    for side in sides.values():
+        side.numbers = {name: [NO_NUMBERS] * replicates for name in names}
+    conditions = ON_THE_WAY | {name: NAMED[name] for name in OUTCOMES}
+    counted = [f"count_if({to_sql(parse_condition(text, scenario))})" for text in conditions.values()]
+    summed = [_moments_sql(name, scenario) for name in names]
+    where = "true" if condition is None else to_sql(condition)
+    with trials_table(run, (strategy,)) as database:
+        # Several threads add up in an order of their own, and the last bits would not be the same again.
+        database.execute("SET threads = 1")
+        rows = database.execute(
+            f"SELECT trial % {replicates}, {to_sql(broken)}, count(*), {', '.join([*counted, *summed])} "
+            f"FROM trials WHERE {where} GROUP BY 1, 2"
+        ).fetchall()
+    for replicate, is_broken, trials, *found in rows:
+        side = sides[is_broken]
+        side.trials[replicate] = trials
+        for name, count in zip(conditions, found, strict=False):
+            side.events[name][replicate] = count
+        for name, one in zip(names, found[len(conditions) :], strict=True):
+            side.numbers[name][replicate] = Moments(
+                trials, one["mean"], one["variance"] * trials, one["least"], one["greatest"]
+            )
+    return sides
+
+
+def _moments_sql(name: str, scenario: Scenario) -> str:
+    number = f"({to_sql(parse_measure(name, scenario))})::DOUBLE"
+    return (
+        f"struct_pack(mean := avg({number}), variance := var_pop({number}), least := min({number}), "
+        f"greatest := max({number}))"
+    )
+
+
+def _both(condition: Expression | None, other: Expression) -> Expression:
+    return other if condition is None else Expression("and", TRUTH, (condition, other))
+
+
+def _one_sided(bound: str, given: str | None, strategy: str, hits: int, trials: int) -> InvalidInput:
+    asked = f"{trials:,} trials of {strategy}" + (f" that agree with {given}" if given is not None else "")
+    found = proportion(hits, trials)
+    if hits < FEWEST:
+        high = found["high"]
+        message = (
+            f"is broken in {hits} of the {asked}"
+            + (f" (95 %: at most {100 * high:.2g} % of worlds)" if high is not None else "")
+            + f"; at least {FEWEST} are needed: play more trials, or draw the bound closer"
+        )
+    else:
+        message = f"is kept in {trials - hits} of the {asked}; at least {FEWEST} are needed: draw the bound wider"
+    return InvalidInput((Fault("bound", bound, message),))
+
+
+def _parameter(
+    name: str,
+    inside: Sequence[Moments],
+    outside: Sequence[Moments],
+    there: np.ndarray,
+    elsewhere: np.ndarray,
+    distance: tuple[float, float],
+) -> dict:
+    total = reduce(merge_moments, (*inside, *outside))
+    deviation = sqrt(total.m2 / total.count)
+    return {
+        "name": name,
+        "unit": parameter(name).unit,
+        "distance": distance[0],
+        "p_value": distance[1],
+        "shift": contrast.difference_of_means(inside, outside, deviation),
+        "inside": _distribution(inside, there),
+        "outside": _distribution(outside, elsewhere),
+        "by_tenth": [
+            {"up_to": end, "inside": a, "outside": b} for end, a, b in contrast.shares_by_tenth(there, elsewhere)
+        ],
+    }
+
+
+def _distribution(tallied: Sequence[Moments], values: np.ndarray) -> dict:
+    found = np.quantile(values, LEVELS, method="inverted_cdf")
+    return {
+        "mean": reduce(merge_moments, tallied).mean,
+        "quantiles": {str(level): float(value) for level, value in zip(LEVELS, found, strict=True)},
+    }
+
+
+def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side) -> list[dict]:
+    """How often each condition holds on either side, those that differ most first."""
+    found = []
+    for name in conditions:
+        there, elsewhere = (
+            [contrast.of_counts(hits, trials) for hits, trials in zip(side.events[name], side.trials, strict=True)]
+            for side in (inside, outside)
+        )
+        found.append(
+            {
+                "name": name,
+                "inside": share_of(inside.events[name], inside.trials),
+                "outside": share_of(outside.events[name], outside.trials),
+                "difference": contrast.difference_of_means(there, elsewhere),
+            }
+        )
+    return sorted(found, key=lambda one: -abs(one["difference"]["estimate"]))
+
+
+def _worlds(
+    trial: np.ndarray, there: Mapping[str, np.ndarray], whole: Mapping[str, np.ndarray], differing: list[str]
+) -> dict:
+    """Trials to replay, with the values of the parameters that differ most."""
+    scores = {name: contrast.normal_scores(column, whole[name]) for name, column in there.items()}
+    every = np.stack(list(scores.values()))
+    some = np.stack([scores[name] for name in differing or scores])
+    places = {
+        "nearest": contrast.nearest(every, np.zeros(len(every)), WORLDS),
+        "typical": contrast.nearest(some, np.median(some, axis=1), WORLDS),
+    }
+    shown = (differing or list(there))[:5]
+    return {
+        kind: [{"trial": int(trial[at]), "values": {name: float(there[name][at]) for name in shown}} for at in found]
+        for kind, found in places.items()
+    }
