@@ -1,0 +1,78 @@
+"""The error of each design beside that of the others: how many trials of one are worth how many of another."""
+
+import numpy as np
+
+from sim.designs import draw_points
+from sim.estimates import EVENTS, Tally, tally
+from sim.kernel import play, simulate
+from sim.scenario import Scenario
+
+DESIGNS = ("random", "latin_hypercube", "sobol")
+SIZES = (1024, 8192)
+SEEDS = 150
+WORLDS = 40_000
+STRATEGY = "threaten-and-decide-then"
+MEASURES = ("agreement", "sanctions", "agreement_week", "target_cost", "export_gain", "balance_change")
+
+
+def report(scenario: Scenario) -> list[str]:
+    """Lines of a table: the standard error of each measure by design, and the trials of random that one is worth.
+
+    A standard error is that of `SEEDS` seeds around their mean. The ratio of variances, which is that of the numbers of
+    trials needed at equal error, has a 95 % interval: the logarithm of a ratio of two variances, each from n seeds, has
+    a variance of about 4/(n - 1).
+    """
+    lines = [f"{'':16} {'trials':>7} {'random':>10} {'one of latin_hypercube':>24} {'one of sobol':>20} {'at most':>8}"]
+    bounds = {name: _at_most(scenario, name) for name in MEASURES}
+    for size in SIZES:
+        found = {design: _estimates(scenario, design, size) for design in DESIGNS}
+        for name in MEASURES:
+            variance = {design: float(np.var(found[design][name], ddof=1)) for design in DESIGNS}
+            worth = [_worth(variance["random"], variance[design]) for design in DESIGNS[1:]]
+            lines.append(
+                f"{name:16} {size:>7,} {np.sqrt(variance['random']):>10.5f} {worth[0]:>24} {worth[1]:>20} "
+                f"{bounds[name]:>8.2f}"
+            )
+    return lines
+
+
+def _estimates(scenario: Scenario, design: str, size: int) -> dict[str, np.ndarray]:
+    """The estimates of every measure by each seed."""
+    found = [
+        _values(tally(simulate(scenario, STRATEGY, seed=seed, first=0, count=size, design=design, trials=size)))
+        for seed in range(SEEDS)
+    ]
+    return {name: np.array([one[name] for one in found]) for name in MEASURES}
+
+
+def _values(counted: Tally) -> dict[str, float]:
+    return {
+        name: counted.events[name] / counted.trials if name in EVENTS else counted.measures[name].mean
+        for name in MEASURES
+    }
+
+
+def _worth(ours: float, theirs: float) -> str:
+    ratio = ours / theirs
+    spread = np.exp(1.96 * np.sqrt(4.0 / (SEEDS - 1)))
+    return f"{ratio:.2f} ({ratio / spread:.2f} to {ratio * spread:.2f})"
+
+
+def _at_most(scenario: Scenario, name: str) -> float:
+    """What a design would be worth whose points left no error at all: a trial's variance over that of chance alone.
+
+    Two trials of one world, each with chance of its own, differ by chance alone: half their mean squared difference is
+    its variance.
+    """
+    points = draw_points(scenario, STRATEGY, seed=1, first=0, count=WORLDS, design="random", trials=None)
+    pair = [_column(play(scenario, points, seed=1, first=first, count=WORLDS), name) for first in (0, WORLDS)]
+    # A mean over the trials that know a measure varies as if the others had its mean.
+    one, other = (np.where(np.isnan(column), np.nanmean(pair), column) for column in pair)
+    return float(np.var([one, other]) / np.mean(np.square(one - other) / 2))
+
+
+def _column(table: dict[str, np.ndarray], name: str) -> np.ndarray:
+    if name in EVENTS:
+        return (table[f"{name}_week"] > 0).astype(float)
+    column = table[name].astype(float)
+    return np.where(column < 0, np.nan, column) if name.endswith("_week") else column
