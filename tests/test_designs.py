@@ -7,6 +7,7 @@ from scipy.stats import qmc
 
 from sim.designs import DESIGNS, _permuted, draw_points
 from sim.faults import InvalidInput
+from sim.saltelli import PLAYS
 from sim.scenario import Scenario, scenario_from_document
 from sim.sobol import REPLICATES, _reversed_bits, _scrambled, sobol_uniform
 from sim.streams import _blocks, check_seed, purpose_key, uniform, words
@@ -57,7 +58,7 @@ def test_a_seed_that_is_none_is_refused(seed):
         check_seed(seed)
 
 
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("design", ["random", "latin_hypercube", "sobol"])
 def test_every_parameter_has_its_distribution(design):
     """Kolmogorov-Smirnov at p > 1e-6; the designs other than random lie closer than chance would."""
     given = scenario_from_document(every_mechanism())
@@ -67,6 +68,22 @@ def test_every_parameter_has_its_distribution(design):
         empirical = np.searchsorted(np.sort(found[name]), grid, side="right") / TRIALS
         distance = np.abs(empirical - given.base[name].cdf(grid)).max()
         assert stats.kstwo.sf(distance, TRIALS) > 1e-6, name
+
+
+def test_both_points_of_a_saltelli_design_are_nets_of_their_own():
+    """A and B of a replicate's first 2^8 base points: one in each of 2^8 cells; the two, and replicates, apart."""
+    n = 2**8
+    given = scenario_from_document(document(parameters=TWO))
+    shape = (n, len(TWO) + 2, PLAYS, REPLICATES)
+    found = points(given, "saltelli", count=int(np.prod(shape)))
+    u = {name: given.base[name].cdf(found[name]).reshape(shape)[:, :, 0] for name in TWO}
+    for name, each in u.items():
+        for replicate in range(REPLICATES):
+            for matrix in (0, -1):
+                cells = np.sort((each[:, matrix, replicate] * n).astype(int))
+                assert np.array_equal(cells, np.arange(n)), name
+        assert abs(np.corrcoef(each[:, 0].ravel(), each[:, -1].ravel())[0, 1]) < 5 / np.sqrt(n * REPLICATES)
+        assert np.unique(each[0, [0, -1]]).size == 2 * REPLICATES
 
 
 def test_a_latin_hypercube_has_one_trial_in_each_stratum():

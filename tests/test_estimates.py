@@ -11,6 +11,7 @@ from sim.estimates import (
     MEASURES,
     NO_NUMBERS,
     NO_TRIALS,
+    Moments,
     mean,
     mean_of_replicates,
     merge,
@@ -118,3 +119,13 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         average = mean(moments(table["target_cost"][start : start + 200].astype(float)))
         held += (share["low"] <= probability <= share["high"], average["low"] <= cost <= average["high"])
     assert np.all(np.abs(held / 2000 - 0.95) < 0.024)
+
+
+def test_trials_that_go_together_count_as_one():
+    hits, trials = [300] * 16, [3200] * 16
+    assert proportion_of_replicates(hits, trials, together=32) == proportion(150, 1600)
+    assert proportion_of_replicates([320] * 16, trials, together=32) == proportion_of_replicates([320] * 16, trials)
+    found = mean_of_replicates([Moments(100, 5.0, 99.0, 0.0, 10.0)] * 16, together=20)
+    assert found["estimate"] == 5.0
+    assert found["standard_error"] == pytest.approx((0.99 / 79) ** 0.5)
+    assert quantile_bounds_of_replicates(0.5, [50] * 16, [51] * 16, [100] * 16, together=20) == quantile_bounds(80, 0.5)

@@ -11,7 +11,6 @@ from scipy import stats
 from cluster.answers.summary import summarize
 from cluster.run import run
 from cluster.trials import open_run
-from sim.designs import DESIGNS
 from sim.estimates import Estimate
 from tests.runs import small_plan
 
@@ -30,7 +29,9 @@ def estimates(summary: dict) -> list[Estimate]:
     return found
 
 
-@pytest.mark.parametrize(("trials", "design"), [*itertools.product((1, 2, 16, 17, 400), DESIGNS)])
+@pytest.mark.parametrize(
+    ("trials", "design"), [*itertools.product((1, 2, 16, 17, 400), ("random", "latin_hypercube", "sobol"))]
+)
 def test_a_few_trials_have_a_summary(tmp_path, trials, design):
     summary = run(small_plan(trials=trials, design=design), tmp_path / "run", engine="inline")
     assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())

@@ -13,7 +13,7 @@ import pyarrow as pa
 from cluster.answers.summary import EXACT_NUMBERS
 from cluster.query import to_sql
 from cluster.trials import StoredRun, chosen_strategies, trials_table
-from sim.estimates import NO_NUMBERS, REPLICATES, Moments, mean_of_replicates, replicates_of
+from sim.estimates import NO_NUMBERS, REPLICATES, Moments, mean_of_replicates, replicates_of, trials_together
 from sim.expressions import NUMBER, TEXT, Expression, parse_condition, parse_expression, parse_measure
 from sim.faults import Fault, InvalidInput
 from sim.outcomes import Column, columns
@@ -130,7 +130,8 @@ def aggregate(
         )
         _check_groups(asked, database)
         replicates = replicates_of(plan.scenario, plan.design)
-        counts, numbers, exact = _numbers(asked, list(wanted), levels, replicates, pooled, database)
+        together = trials_together(plan.scenario, plan.design)
+        counts, numbers, exact = _numbers(asked, list(wanted), levels, replicates, together, pooled, database)
     headings = [
         *(heading for key in asked for heading in key.columns()),
         ("trials", "whole", "1"),
@@ -333,6 +334,7 @@ def _numbers(
     measures: Sequence[str],
     levels: Mapping[str, float | None],
     replicates: int,
+    together: int,
     pooled: bool,
     database: duckdb.DuckDBPyConnection,
 ) -> tuple[list[tuple], list[list[float | None]], bool]:
@@ -355,7 +357,7 @@ def _numbers(
     for k in range(len(measures)):
         quantiles = _quantiles(f"m{k}", asked, exact, ends, database) if asked else [[] for _ in rows]
         erring = "standard_error" in moments and not pooled and replicates > 1
-        errors = _errors(f"m{k}", named, replicates, database) if erring else {}
+        errors = _errors(f"m{k}", named, replicates, together, database) if erring else {}
         for row, found, own in zip(rows, quantiles, numbers, strict=True):
             start = len(keys) + 1 + k * len(moments)
             values = dict(zip(moments, row[start : start + len(moments)], strict=True))
@@ -377,7 +379,7 @@ def _quantiles(
 
 
 def _errors(
-    measure: str, named: Sequence[str], replicates: int, database: duckdb.DuckDBPyConnection
+    measure: str, named: Sequence[str], replicates: int, together: int, database: duckdb.DuckDBPyConnection
 ) -> dict[tuple, float | None]:
     """The standard error of a mean in each group, from the design's replicates."""
     listed = [*named, f"trial % {replicates}"]
@@ -391,7 +393,7 @@ def _errors(
         if count:
             moments[replicate] = Moments(count, mean, variance * count, mean, mean)
     errors: dict[tuple, float | None] = {
-        group: mean_of_replicates(moments)["standard_error"] for group, moments in found.items()
+        group: mean_of_replicates(moments, together)["standard_error"] for group, moments in found.items()
     }
     return errors if named or errors else {(): None}
 

@@ -1,8 +1,6 @@
 """First- and total-order Sobol indices of a measure, from a run of the saltelli design."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
-from operator import add
 
 import numpy as np
 
@@ -68,7 +66,7 @@ def indices(
         return _base_points(run, chosen, value, list(groups.values()), on_progress)
 
     counted, counts = _sums(base_points())
-    if not counts["known"]:
+    if counted is None or not counts["known"]:
         raise InvalidInput((Fault("measure", measure, f"is known in none of the trials of {chosen}"),))
     found = sobol_indices(counted)
     filled = _filled(base_points(), counts) if counts["known"] < counts["read"] else {}
@@ -146,9 +144,10 @@ def _base_points(
             on_progress(read // together, trials // together)
 
 
-def _sums(points: Iterator[np.ndarray]) -> tuple[Sums, dict]:
+def _sums(points: Iterator[np.ndarray]) -> tuple[Sums | None, dict]:
     """The sums over all base points; and how many values are known, null and infinite, the least and the greatest."""
-    parts, centre = [], None
+    total: Sums | None = None
+    centre: float | None = None
     counts = {"read": 0, "known": 0, "null": 0, "infinite": 0, "least": np.inf, "greatest": -np.inf}
     for values in points:
         known = values[np.isfinite(values)]
@@ -162,21 +161,25 @@ def _sums(points: Iterator[np.ndarray]) -> tuple[Sums, dict]:
             counts["greatest"] = max(counts["greatest"], float(known.max()))
             centre = float(known.mean()) if centre is None else centre
         # As long as nothing is known there are no sums that a centre matters to.
-        parts.append(sums(values, centre or 0.0))
-    return reduce(add, parts), counts
+        found = sums(values, centre or 0.0)
+        total = found if total is None else total + found
+    return total, counts
 
 
 def _filled(points: Iterator[np.ndarray], counts: Mapping[str, float]) -> dict[str, Indices]:
     """The indices with unknown values at the least and at the greatest known one; and of whether they are known."""
     least, greatest = counts["least"], counts["greatest"]
     centre = (least + greatest) / 2.0
-    parts: dict[str, list[Sums]] = {"missing_lowest": [], "missing_highest": [], "missing": []}
+    total: dict[str, Sums] = {}
     for values in points:
         known = np.isfinite(values)
-        parts["missing_lowest"].append(sums(np.where(known, values, least), centre))
-        parts["missing_highest"].append(sums(np.where(known, values, greatest), centre))
-        parts["missing"].append(sums((~known).astype(np.float64), 0.5))
-    return {name: sobol_indices(reduce(add, each)) for name, each in parts.items()}
+        found = {
+            "missing_lowest": sums(np.where(known, values, least), centre),
+            "missing_highest": sums(np.where(known, values, greatest), centre),
+            "missing": sums((~known).astype(np.float64), 0.5),
+        }
+        total = {name: total[name] + one for name, one in found.items()} if total else found
+    return {name: sobol_indices(one) for name, one in total.items()}
 
 
 def _reason(found: Indices, counts: Mapping[str, float]) -> str | None:

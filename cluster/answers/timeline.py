@@ -7,7 +7,7 @@ import numpy as np
 from cluster.answers.summary import FEWEST_GIVEN
 from cluster.trials import StoredRun, chosen_strategies, paired_blocks
 from sim.distributions import Fixed
-from sim.estimates import Estimate, proportion, proportion_of_replicates, replicates_of
+from sim.estimates import Estimate, proportion, proportion_of_replicates, replicates_of, trials_together
 from sim.expressions import Expression, parse_condition, parse_measure
 from sim.faults import Fault, InvalidInput
 from sim.timeline import CONDITIONS, COUNTS, DURATIONS, STATES, WEEKS, count_states, state_spans
@@ -65,15 +65,19 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, repli
         raise InvalidInput((Fault("given", str(condition), message),))
     return {
         "trials": total,
-        "states": {name: _course(count, trials) for name, count in counts.items()},
+        "states": {
+            name: _course(count, trials, trials_together(scenario, run.plan.design)) for name, count in counts.items()
+        },
     }
 
 
-def _course(count: np.ndarray, trials: np.ndarray) -> dict[str, list[float | None]]:
+def _course(count: np.ndarray, trials: np.ndarray, together: int) -> dict[str, list[float | None]]:
     """A state's estimates and bounds, week by week."""
-    found = [_share(count[:, week].tolist(), trials.tolist()) for week in range(count.shape[1])]
+    found = [_share(count[:, week].tolist(), trials.tolist(), together) for week in range(count.shape[1])]
     return {key: [one[key] for one in found] for key in ("estimate", "low", "high")}
 
 
-def _share(hits: list[int], trials: list[int]) -> Estimate:
-    return proportion(hits[0], trials[0]) if len(trials) == 1 else proportion_of_replicates(hits, trials)
+def _share(hits: list[int], trials: list[int], together: int) -> Estimate:
+    if len(trials) == 1:
+        return proportion(hits[0], trials[0])
+    return proportion_of_replicates(hits, trials, together)
