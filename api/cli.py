@@ -21,6 +21,7 @@ from api.commands.drivers import drivers
 from api.commands.indices import indices
 from api.commands.precision import PrecisionOption, print_precision, shortfall, wished_precision
 from api.commands.replay import replay
+from api.commands.runner import runner
 from api.commands.score import score
 from api.commands.stress import stress
 from api.commands.summary import summary
@@ -169,15 +170,21 @@ def verify(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result 
     print(f"{folder}: every committed row is there and unaltered")
 
 
+app.command()(runner)
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65_535)] = 8000,
+    with_runner: Annotated[
+        bool, typer.Option("--runner/--no-runner", help="With a runner process, or leave the jobs to brink runner.")
+    ] = True,
 ) -> None:
     """Serve the HTTP interface, with a runner process that works the jobs."""
     from api.serve import serve_http
 
-    serve_http(host, port)
+    serve_http(host, port, with_runner=with_runner)
 
 
 app.add_typer(keys.app, name="keys")

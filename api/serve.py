@@ -1,4 +1,4 @@
-"""``brink serve``: the web process, and a runner process beside it."""
+"""``brink serve``: the web process, and a runner process beside it unless there are others."""
 
 import logging
 import signal
@@ -20,8 +20,11 @@ WILDCARDS = ("0.0.0.0", "::", "")
 """Addresses that stand for all of the machine's."""
 
 
-def serve_http(host: str, port: int) -> None:
-    """Serve until interrupted or terminated. Raises `InvalidInput` for an address that is not allowed."""
+def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
+    """Serve until interrupted or terminated, with a runner or leaving the jobs to others.
+
+    Raises `InvalidInput` for an address that is not allowed.
+    """
     settings = Settings()
     check_address(host, settings)
     if not is_loopback(host) and host not in WILDCARDS:
@@ -33,7 +36,8 @@ def serve_http(host: str, port: int) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ending.set())
     keeper = threading.Thread(target=keep_runner, args=(ending,))
-    keeper.start()
+    if with_runner:
+        keeper.start()
     try:
         uvicorn.run(
             create_app(settings),
@@ -45,7 +49,8 @@ def serve_http(host: str, port: int) -> None:
         )
     finally:
         ending.set()
-        keeper.join()
+        if with_runner:
+            keeper.join()
 
 
 def check_address(host: str, settings: Settings) -> None:

@@ -22,6 +22,8 @@ RAY_START_SECONDS = 8.0
 """What a Ray of one's own costs before its first task runs."""
 REACH_SECONDS = 5.0
 LOST_WORKER_RETRIES = 5
+CANCEL_SECONDS = 3.0
+"""So long a task that is to stop may take to clear up after itself before its worker is killed."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Unless this is 0 when Ray is imported, Ray takes a loopback address for one of the machine's others."""
@@ -39,6 +41,7 @@ class ShardFailed(RuntimeError):
             f"{type(cause).__name__}: {_first_line(cause)}"
         )
         self.shard = shard
+        self.cause = cause
 
 
 class EngineFailed(RuntimeError):
@@ -74,7 +77,7 @@ def play_on_ray(
     Without an `address` Ray is started on this machine's loopback and ended at the end; with one, the Ray
     there is joined, whose nodes must see `folder` under the same address. Ray repeats the tasks of lost workers
     and nodes. If a shard fails for good, no new ones are begun, those in flight are finished, and
-    `ShardFailed` is raised.
+    `ShardFailed` is raised. When it is time to stop, shards in flight are broken off.
     """
     if address is None or _host_and_port(address)[0] in _LOOPBACK:
         os.environ.setdefault(_LOOPBACK_SETTING, "0")
@@ -89,6 +92,7 @@ def play_on_ray(
         running: dict = {}
         failure: ShardFailed | None = None
         more = True
+        stopping: float | None = None
         while more or running:
             room = _IN_FLIGHT * (workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
             while more and len(running) < room:
@@ -103,13 +107,18 @@ def play_on_ray(
                 try:
                     result = ray.get(reference)
                 except ray.exceptions.RayTaskError as error:
-                    failure = failure or ShardFailed(shard, error.cause or error)
+                    if stopping is None:
+                        failure = failure or ShardFailed(shard, error.cause or error)
                 except ray.exceptions.RayError as error:
-                    failure = failure or ShardFailed(shard, error)
+                    if stopping is None:
+                        failure = failure or ShardFailed(shard, error)
                 else:
                     yield result
-            if should_stop():
-                more = False
+            if stopping is None and should_stop():
+                more, stopping = False, time.monotonic()
+                _cancel(running, force=False)
+            elif stopping is not None and time.monotonic() - stopping > CANCEL_SECONDS:
+                _cancel(running, force=True)
         if failure:
             raise failure
     except ConnectionError as error:
@@ -117,6 +126,13 @@ def play_on_ray(
     finally:
         if not joined:
             ray.shutdown()
+
+
+def _cancel(running: dict, *, force: bool) -> None:
+    import ray
+
+    for reference in running:
+        ray.cancel(reference, force=force)
 
 
 def play_where_it_pays(

@@ -34,6 +34,7 @@ CHUNK_BYTES = 1 << 20
 LEAST_ROOM = 100 << 20
 """With less room than this on its disk (bytes) a folder takes no new runs."""
 _WORK = ".work"
+_REMOVALS = 3
 _RETRY_SECONDS = 30
 """For so long a request to an object store that fails is repeated, with growing pauses."""
 
@@ -61,6 +62,10 @@ class Folder(Protocol):
 
     def entries(self) -> list[Entry]:
         """All files in order of their names, at any depth; what is being written is not among them."""
+        ...
+
+    def folders(self) -> list[str]:
+        """The names of the folders right in this one."""
         ...
 
     def draft(self, suffix: str) -> Path:
@@ -157,6 +162,14 @@ class LocalFolder:
                 found.append(Entry(name, status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}"))
         return sorted(found, key=lambda entry: entry.name)
 
+    def folders(self) -> list[str]:
+        """Its subfolders; links are not among them."""
+        try:
+            with os.scandir(self.root) as found:
+                return sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+        except FileNotFoundError:
+            return []
+
     def draft(self, suffix: str) -> Path:
         """A path on the same file system, from which a rename is atomic."""
         work = self.root / _WORK
@@ -216,9 +229,12 @@ class LocalFolder:
         shutil.rmtree(self.root / _WORK, ignore_errors=True)
 
     def remove_all(self) -> None:
-        """Remove the folder with all that is in it."""
-        if self.root.exists():
-            shutil.rmtree(self.root)
+        """Remove the folder with all that is in it, also what others remove or add meanwhile."""
+        for _ in range(_REMOVALS):
+            shutil.rmtree(self.root, ignore_errors=True)
+            if not self.root.exists():
+                return
+        shutil.rmtree(self.root)
 
     def hindrance(self) -> str | None:
         """No room, or no permission."""
@@ -264,6 +280,12 @@ class ObjectFolder:
             (Entry(entry["path"][start:], entry["size"], str(entry["e_tag"]).strip('"')) for entry in listed),
             key=lambda entry: entry.name,
         )
+
+    def folders(self) -> list[str]:
+        """The next parts of its objects' keys."""
+        with _os_errors():
+            prefixes = obstore.list_with_delimiter(_store(self.bucket), self.prefix)["common_prefixes"]
+        return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
 
     def draft(self, suffix: str) -> Path:
         """A path in the machine's folder for temporary files."""

@@ -1,9 +1,10 @@
 """Jobs: what was asked for, where it stands, and who works on it.
 
-The database is the truth about jobs; about results the result folder is. A job is worked under a lease that
-its runner renews; one whose lease has run out is free for the next.
+The database is the truth about jobs; about results the result folder is. How runners take jobs and give them up
+is in `cluster/leases.py`.
 """
 
+import hashlib
 import json
 import time
 import uuid
@@ -16,17 +17,20 @@ from alembic.config import Config
 from sqlalchemy.exc import IntegrityError
 
 from cluster.plan import Plan, make_plan
-from sim.scenario import scenario_document, scenario_from_document
+from sim.scenario import scenario_document, scenario_from_document, scenario_hash
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 TRANSITIONS = {
     QUEUED: (RUNNING, CANCELLED),
-    RUNNING: (RUNNING, SUCCEEDED, FAILED, CANCELLED),
+    RUNNING: (RUNNING, QUEUED, SUCCEEDED, FAILED, CANCELLED),
     SUCCEEDED: (),
     FAILED: (),
     CANCELLED: (),
 }
-"""Where a job may go from each state; from running to running when another runner takes it over."""
+"""Where a job may go from each state: from running to running when another runner takes it over, and back to queued
+when its runner gives it back, for other jobs' sake or because something hinders it."""
+
+ENDED = tuple(state for state in STATES if not TRANSITIONS[state])
 
 LOCAL = "local"
 """Whose the jobs are of a service that asks for no keys."""
@@ -78,7 +82,11 @@ runners = sa.Table(
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the database has it. Times are seconds since 1970; `change` counts what was told of the job."""
+    """A job as the database has it. Times are seconds since 1970; `change` counts what was told of the job.
+
+    `waiting` says what hinders it and `hindered_at` since when; no runner takes it before `not_before`. `bytes` is what
+    its results take up.
+    """
 
     id: str
     state: str
@@ -158,6 +166,14 @@ def plan_from_request(request: dict) -> Plan:
     )
 
 
+def lineage(plan: Plan) -> str:
+    """What a plan's shards follow from, as a digest: plans of one lineage share those shards that both have."""
+    told = [scenario_hash(plan.scenario), plan.seed, plan.design, plan.shard_trials]
+    if plan.design == "latin_hypercube":
+        told.append(plan.trials)
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
 def submit(
     engine: sa.Engine,
     plan: Plan,
@@ -182,6 +198,7 @@ def submit(
         "request_sha256": request_sha256,
         "owner": owner,
         "priority": priority,
+        "lineage": lineage(plan),
     }
     try:
         with engine.begin() as connection:
@@ -244,81 +261,24 @@ def delete(engine: sa.Engine, job_id: str) -> bool:
         return connection.execute(jobs.delete().where(jobs.c.id == job_id)).rowcount > 0
 
 
-def claim(engine: sa.Engine, owner: str, lease_seconds: float) -> Job | None:
-    """Take the oldest job that waits, or whose runner has fallen silent, under a lease."""
-    now = time.time()
-    free = sa.or_(jobs.c.state == QUEUED, sa.and_(jobs.c.state == RUNNING, jobs.c.lease_expires < now))
-    oldest = sa.select(jobs.c.id).where(free).order_by(jobs.c.created_at).limit(1).with_for_update(skip_locked=True)
-    taken = (
-        jobs.update()
-        .where(jobs.c.id == oldest.scalar_subquery(), free)
-        .values(
-            state=RUNNING,
-            lease_owner=owner,
-            lease_expires=now + lease_seconds,
-            started_at=sa.func.coalesce(jobs.c.started_at, now),
-            change=jobs.c.change + 1,
-        )
-        .returning(jobs)
-    )
-    with engine.begin() as connection:
-        row = connection.execute(taken).first()
-    return Job(**row._mapping) if row else None
-
-
-def renew(engine: sa.Engine, job_id: str, owner: str, lease_seconds: float, trials_done: int) -> Job | None:
-    """Renew a lease and record progress. None if the job is no longer the owner's."""
-    mine = sa.and_(jobs.c.id == job_id, jobs.c.lease_owner == owner, jobs.c.state == RUNNING)
-    renewed = (
-        jobs.update()
-        .where(mine)
-        .values(
-            lease_expires=time.time() + lease_seconds,
-            change=sa.case((jobs.c.trials_done != trials_done, jobs.c.change + 1), else_=jobs.c.change),
-            trials_done=trials_done,
-        )
-        .returning(jobs)
-    )
-    with engine.begin() as connection:
-        row = connection.execute(renewed).first()
-    return Job(**row._mapping) if row else None
-
-
-def finish(engine: sa.Engine, job_id: str, owner: str, state: str, trials_done: int, error: str | None = None) -> bool:
-    """End a job that is the owner's; whether it was."""
-    if state not in TRANSITIONS[RUNNING] or TRANSITIONS[state]:
-        raise ValueError(f"a job cannot end as {state}")
-    ended = (
-        jobs.update()
-        .where(jobs.c.id == job_id, jobs.c.lease_owner == owner, jobs.c.state == RUNNING)
-        .values(
-            state=state,
-            trials_done=trials_done,
-            error=error,
-            finished_at=time.time(),
-            lease_owner=None,
-            lease_expires=None,
-            change=jobs.c.change + 1,
-        )
-    )
-    with engine.begin() as connection:
-        return connection.execute(ended).rowcount > 0
-
-
-def release(engine: sa.Engine, job_id: str, owner: str) -> None:
-    """Give a job back, so that the next runner need not wait for the lease to run out."""
-    with engine.begin() as connection:
-        connection.execute(
-            jobs.update().where(jobs.c.id == job_id, jobs.c.lease_owner == owner).values(lease_expires=0.0)
-        )
-
-
-def runner_seen(engine: sa.Engine, owner: str) -> None:
+def runner_seen(engine: sa.Engine, runner: str) -> None:
     """Note that a runner is alive, and forget those long silent."""
     now = time.time()
     with engine.begin() as connection:
-        connection.execute(runners.delete().where(sa.or_(runners.c.id == owner, runners.c.seen_at < now - 86_400)))
-        connection.execute(runners.insert().values(id=owner, seen_at=now))
+        connection.execute(runners.delete().where(sa.or_(runners.c.id == runner, runners.c.seen_at < now - 86_400)))
+        connection.execute(runners.insert().values(id=runner, seen_at=now))
+
+
+def kin(engine: sa.Engine, job: Job, limit: int = 8) -> list[Job]:
+    """Other jobs of the same owner whose trials are the job's as far as both go, those with the most first."""
+    query = (
+        jobs.select()
+        .where(jobs.c.lineage == job.lineage, jobs.c.owner == job.owner, jobs.c.id != job.id, jobs.c.trials_done > 0)
+        .order_by(jobs.c.trials_done.desc(), jobs.c.created_at)
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        return [Job(**row._mapping) for row in connection.execute(query)]
 
 
 def last_runner_sign(engine: sa.Engine) -> float | None:

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
@@ -10,6 +11,7 @@ from cluster.answers.summary import summarize
 from cluster.engines import ENGINES, Stop, check_reachable, play_inline, play_on_ray, play_where_it_pays
 from cluster.folders import Folder, open_folder
 from cluster.plan import Plan, Shard
+from cluster.reuse import take_over
 from cluster.store import (
     RUN,
     SCENARIO,
@@ -36,6 +38,16 @@ class Progress:
     trials_total: int
     shards_done: int
     shards_total: int
+    bytes_stored: int
+
+    def after(self, result: ShardResult) -> "Progress":
+        """The progress once one more shard is committed."""
+        return replace(
+            self,
+            trials_done=self.trials_done + result.shard.count,
+            shards_done=self.shards_done + 1,
+            bytes_stored=self.bytes_stored + result.file.bytes,
+        )
 
 
 class Stopped(Exception):
@@ -58,16 +70,20 @@ def run(
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Stop | None = None,
+    donors: Iterable[Folder] = (),
+    still_ours: Callable[[], bool] = lambda: True,
 ) -> dict:
     """Play every shard of a plan that the folder at `address` does not hold yet, and return the summary.
 
-    Raises `InvalidInput` if the folder holds something else, `ShardFailed` if a shard fails, and `Stopped`
-    once `should_stop` says so or the run is interrupted. Whatever happens, what is committed is kept and
-    listed in the manifest.
+    Shards that the folders of `donors` hold are taken over instead of played. Raises `InvalidInput` if the folder
+    holds something else, `ShardFailed` if a shard fails, and `Stopped` once `should_stop` says so or the run is
+    interrupted. Whatever happens, what is committed is kept and, if the folder is `still_ours`, listed in the
+    manifest.
     """
     check_engine(engine, ray_address, workers)
     folder = open_folder(address)
     begin(plan, folder)
+    take_over(plan, folder, donors)
     play_missing(
         plan,
         folder,
@@ -76,6 +92,7 @@ def run(
         workers=workers,
         on_progress=on_progress,
         should_stop=should_stop,
+        still_ours=still_ours,
     )
     return conclude(plan, folder)
 
@@ -89,6 +106,7 @@ def play_missing(
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Stop | None = None,
+    still_ours: Callable[[], bool] = lambda: True,
 ) -> None:
     """Play every shard of a plan that its folder does not hold yet, and list them all in the manifest."""
     should_stop = should_stop or (lambda: False)
@@ -96,25 +114,29 @@ def play_missing(
     done: dict[Shard, Committed] = committed_shards(folder, plan)
     missing = [shard for shard in plan.shards() if shard not in done]
 
-    def progress() -> Progress:
-        played = sum(shard.count for shard in done)
-        return Progress(played, plan.trials * len(plan.strategies), len(done), plan.shard_count)
+    def list_committed() -> None:
+        """Write the manifest, also of shards that were committed but not reported any more."""
+        if still_ours():
+            done.update(committed_shards(folder, plan, [shard for shard in missing if shard not in done]))
+            write_manifest(folder, list(done.values()), complete=len(done) == plan.shard_count)
 
-    def tell() -> None:
-        if on_progress:
-            on_progress(progress())
-
-    tell()
+    progress = _progress(plan, done)
+    tell = on_progress or (lambda _: None)
+    tell(progress)
     try:
         for result in _play(plan, missing, folder, should_stop, engine, ray_address, workers):
             done[result.shard] = result.file
-            tell()
-    except KeyboardInterrupt:
-        raise Stopped(progress()) from None
-    finally:
-        write_manifest(folder, list(done.values()))
-    if progress().shards_done < plan.shard_count:
-        raise Stopped(progress())
+            progress = progress.after(result)
+            tell(progress)
+    except BaseException as error:
+        with suppress(OSError):
+            list_committed()
+        if isinstance(error, KeyboardInterrupt):
+            raise Stopped(_progress(plan, done)) from None
+        raise
+    list_committed()
+    if len(done) < plan.shard_count:
+        raise Stopped(_progress(plan, done))
 
 
 def conclude(plan: Plan, folder: Folder) -> dict:
@@ -123,6 +145,16 @@ def conclude(plan: Plan, folder: Folder) -> dict:
     write_json(folder, SUMMARY, summary)
     folder.clear_drafts()
     return summary
+
+
+def _progress(plan: Plan, done: Mapping[Shard, Committed]) -> Progress:
+    return Progress(
+        trials_done=sum(shard.count for shard in done),
+        trials_total=plan.trials * len(plan.strategies),
+        shards_done=len(done),
+        shards_total=plan.shard_count,
+        bytes_stored=sum(file.bytes for file in done.values()),
+    )
 
 
 def run_document(plan: Plan) -> dict:

@@ -1,7 +1,9 @@
-"""The process that works jobs: ``python -m cluster.runner``. Its settings come from the environment.
+"""The process that works jobs: ``brink runner``, or ``python -m cluster.runner``.
 
-It takes a job under a lease, plays it, and takes the next. A second thread renews the lease and watches for
-cancellation, so that neither waits for a shard. A runner that loses its lease stops work on the job.
+Its settings come from the environment. It takes a job under a lease, plays it, and takes the next. Beside it one thread renews the lease and watches for
+cancellation, so that neither waits for a shard; a second answers jobs that merely repeat earlier ones, so that they
+need not wait for long ones; a third removes what is to be removed. A runner that loses its lease stops work on the
+job.
 """
 
 import logging
@@ -12,29 +14,34 @@ import sys
 import threading
 import time
 import uuid
-from pathlib import Path
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from cluster import jobs
+from cluster import jobs, leases
 from cluster.engines import EngineFailed, ShardFailed
 from cluster.jobs import Job
+from cluster.retention import keep_house
 from cluster.run import Progress, Stopped, run
 from cluster.settings import Settings
 from sim.faults import InvalidInput
 
 log = logging.getLogger("brink.runner")
 IDLE_SECONDS = 0.5
+HOUSEKEEPING_SECONDS = 60.0
 
 
 class Watch:
     """Keeps a job's lease while it is worked on, and knows whether work should stop."""
 
-    def __init__(self, database: sa.Engine, job: Job, owner: str, lease_seconds: float) -> None:
-        self._database, self._job, self._owner, self._lease = database, job, owner, lease_seconds
-        self.trials_done = job.trials_done
+    def __init__(self, database: sa.Engine, job: Job, runner: str, settings: Settings) -> None:
+        self._database, self._job, self._runner = database, job, runner
+        self._lease, self._slice = settings.lease_seconds, settings.slice_seconds
+        self._slice_ends: float | None = None
+        self.trials_done, self.stored = job.trials_done, job.bytes
         self.cancelled = job.cancel_requested
         self.lost = False
+        self.gives_way = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
@@ -47,15 +54,33 @@ class Watch:
         self._thread.join()
 
     def on_progress(self, progress: Progress) -> None:
-        """Take note of how far the run has come; the next renewal records it."""
-        self.trials_done = progress.trials_done
+        """Take note of how far the run has come; the next renewal records it.
+
+        The time slice begins with the first shard, so that every slice gets the job further.
+        """
+        if self._slice_ends is None and progress.trials_done > self.trials_done:
+            self._slice_ends = time.monotonic() + self._slice
+        self.trials_done, self.stored = progress.trials_done, progress.bytes_stored
+
+    def holds(self) -> bool:
+        """Whether the job is this runner's at this moment; a lease that could not be renewed counts as lost."""
+        try:
+            held = leases.renew(self._database, self._job.id, self._runner, self._lease, self.trials_done, self.stored)
+        except sa.exc.SQLAlchemyError:
+            return False
+        self.lost = self.lost or held is None
+        return not self.lost
 
     def _keep(self) -> None:
         renewed = time.monotonic()
         while not self._over.wait(min(1.0, self._lease / 4)):
             try:
-                held = jobs.renew(self._database, self._job.id, self._owner, self._lease, self.trials_done)
-                jobs.runner_seen(self._database, self._owner)
+                held = leases.renew(
+                    self._database, self._job.id, self._runner, self._lease, self.trials_done, self.stored
+                )
+                jobs.runner_seen(self._database, self._runner)
+                if self._slice_ends is not None and time.monotonic() > self._slice_ends:
+                    self.gives_way = leases.gives_way(self._database, self._job)
             except sa.exc.SQLAlchemyError as error:
                 log.warning("job %s: the database does not answer: %s", self._job.id, error)
                 self.lost = self.lost or time.monotonic() - renewed > self._lease
@@ -68,30 +93,32 @@ class Watch:
 def work(settings: Settings, ending: threading.Event) -> None:
     """Take and play jobs until `ending` is set."""
     database = jobs.open_database(settings.jobs_database)
-    owner = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    log.info("runner %s is ready", owner)
-    while not ending.is_set():
-        try:
-            jobs.runner_seen(database, owner)
-            job = jobs.claim(database, owner, settings.lease_seconds)
-        except sa.exc.SQLAlchemyError as error:
-            log.warning("the database does not answer: %s", error)
-            job = None
-        if job is None:
-            ending.wait(IDLE_SECONDS)
-        else:
-            work_job(database, job, owner, settings, ending)
+    runner = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    # A repeated job has nothing to play, unless a file turns out to be damaged.
+    inline = settings.model_copy(update={"engine": "inline", "ray_address": None})
+    beside = [
+        threading.Thread(target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, True)),
+        threading.Thread(target=_keep_house, args=(database, settings, ending)),
+    ]
+    log.info("runner %s is ready", runner)
+    for thread in beside:
+        thread.start()
+    _work_lane(database, runner, settings, ending, False)
+    for thread in beside:
+        thread.join()
+    database.dispose()
 
 
-def work_job(database: sa.Engine, job: Job, owner: str, settings: Settings, ending: threading.Event) -> None:
-    """Play one job to its end, or until it is cancelled, taken away, or this runner is to end."""
-    folder = settings.results.within(job.id)
-    state, error = jobs.SUCCEEDED, None
+def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: Callable[[], bool]) -> None:
+    """Play one job to its end, or until it is cancelled, gives way, is hindered or taken away, or this runner ends."""
+    results = settings.results
+    folder = results.within(job.id)
     log.info("job %s: begins", job.id)
-    with Watch(database, job, owner, settings.lease_seconds) as watch:
+    state, error, hindrance = jobs.SUCCEEDED, None, None
+    with Watch(database, job, runner, settings) as watch:
 
         def should_stop() -> bool:
-            return watch.cancelled or watch.lost or ending.is_set()
+            return watch.cancelled or watch.lost or watch.gives_way or ending()
 
         try:
             run(
@@ -102,34 +129,82 @@ def work_job(database: sa.Engine, job: Job, owner: str, settings: Settings, endi
                 workers=settings.workers,
                 on_progress=watch.on_progress,
                 should_stop=should_stop,
+                donors=[results.within(earlier.id) for earlier in jobs.kin(database, job)],
+                still_ours=watch.holds,
             )
-        except Stopped:
-            state = jobs.CANCELLED
-        except (InvalidInput, ShardFailed, EngineFailed) as failed:
-            state, error = jobs.FAILED, str(failed)
+        except Stopped as stopped:
+            watch.on_progress(stopped.progress)
+            state = jobs.CANCELLED if watch.cancelled else jobs.QUEUED
         except Exception as failed:
-            log.exception("job %s: unexpected failure", job.id)
-            state, error = jobs.FAILED, f"something unexpected went wrong: {type(failed).__name__}: {failed}"
-    if state == jobs.CANCELLED and not watch.cancelled and not watch.lost:
-        jobs.release(database, job.id, owner)
-    elif not watch.lost:
-        jobs.finish(database, job.id, owner, state, watch.trials_done, error)
+            hindrance = _hindrance(failed)
+            state, error = jobs.FAILED, str(failed)
+            if not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
+                log.exception("job %s: unexpected failure", job.id)
+                error = f"something unexpected went wrong: {type(failed).__name__}: {failed}"
+    done, stored = watch.trials_done, watch.stored
+    if hindrance:
+        held = leases.hinder(database, job.id, runner, hindrance, settings.patience_seconds, done, stored)
+    elif state == jobs.QUEUED:
+        held = leases.give_back(database, job.id, runner, done, stored)
+    else:
+        held = leases.finish(database, job.id, runner, state, done, error, stored=stored)
     if jobs.get(database, job.id) is None:
         folder.remove_all()
-    log.info("job %s: %s%s", job.id, "lease lost" if watch.lost else state, f": {error}" if error else "")
+    said = hindrance or error
+    log.info("job %s: %s%s", job.id, state if held else "lease lost", f": {said}" if said else "")
 
 
-def main() -> None:
+def main(*, end_with_parent: bool = False) -> None:
     """Run a runner until it is told to end, or the process that started it is gone."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     ending = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ending.set())
-    if "--end-with-parent" in sys.argv[1:]:
+    if end_with_parent:
         threading.Thread(target=_watch_parent, args=(os.getppid(), ending), daemon=True).start()
     settings = Settings()
-    Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     work(settings, ending)
+
+
+def _work_lane(
+    database: sa.Engine, runner: str, settings: Settings, ending: threading.Event, repeats_only: bool
+) -> None:
+    while not ending.is_set():
+        try:
+            if not repeats_only:
+                jobs.runner_seen(database, runner)
+            job = leases.claim(database, runner, settings.lease_seconds, repeats_only=repeats_only)
+            if job is not None:
+                work_job(database, job, runner, settings, ending.is_set)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            # A job that was in work becomes free once its lease has run out.
+            log.warning("%s", error)
+            job = None
+        if job is None:
+            ending.wait(IDLE_SECONDS)
+
+
+def _keep_house(database: sa.Engine, settings: Settings, ending: threading.Event) -> None:
+    while not ending.is_set():
+        try:
+            keep_house(database, settings.results, settings.retention_days, settings.retention_bytes)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            log.warning("nothing could be removed: %s", error)
+        ending.wait(HOUSEKEEPING_SECONDS)
+
+
+def _hindrance(failed: BaseException) -> str | None:
+    """What went wrong, if it was a store, a disk or an engine that may yet recover, and not the job itself."""
+    causes = [failed, getattr(failed, "cause", None), failed.__cause__]
+    if isinstance(failed, EngineFailed) or any(isinstance(cause, OSError) or _of_ray(cause) for cause in causes):
+        return str(failed)
+    return None
+
+
+def _of_ray(cause: BaseException | None) -> bool:
+    """Whether Ray lost a worker, a node or an object; what a task itself raised is not Ray's."""
+    return type(cause).__module__.startswith("ray.") and type(cause).__name__ != "RayTaskError"
 
 
 def _watch_parent(parent: int, ending: threading.Event) -> None:
@@ -139,4 +214,4 @@ def _watch_parent(parent: int, ending: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(end_with_parent="--end-with-parent" in sys.argv[1:])

@@ -29,6 +29,14 @@ class Settings(BaseSettings):
     ray_address: str | None = Field(None, description="Address of a running Ray to join.")
     workers: int | None = Field(None, ge=1, le=10_000, description="Cores that a job uses at most.")
     lease_seconds: float = Field(15.0, gt=1.0, le=3600.0, description="A silent runner loses its job after this.")
+    slice_seconds: float = Field(60.0, gt=0.0, description="A job gives way to waiting ones after this much work.")
+    patience_seconds: float = Field(
+        3600.0, ge=0.0, description="A job that the store, the disk or Ray hinders fails after this."
+    )
+    retention_days: float | None = Field(None, gt=0.0, description="Ended jobs are deleted after this; never if unset.")
+    retention_bytes: int | None = Field(
+        None, ge=0, description="The oldest ended jobs are deleted while results take up more; never if unset."
+    )
     max_trials: int = Field(1_000_000_000, ge=1, description="Trials of a strategy that a job may ask for.")
     auth: Literal["none", "keys"] = Field("none", description="Who may call: anybody on loopback, or holders of keys.")
     allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")

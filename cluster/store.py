@@ -7,7 +7,8 @@ then takes that name whole or not at all. Nothing else records that a shard is d
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -28,6 +29,8 @@ RUN = "run.json"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 _KEY = "brink."
+_AT_ONCE = 8
+"""Files read at a time."""
 
 
 @dataclass(frozen=True)
@@ -135,23 +138,28 @@ def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, 
         return None
 
 
-def committed_shards(folder: Folder, plan: Plan) -> dict[Shard, Committed]:
+def committed_shards(folder: Folder, plan: Plan, among: Iterable[Shard] | None = None) -> dict[Shard, Committed]:
     """The plan's shards that are committed already, each with its entry for the manifest; reads the files whole.
 
-    A file that is no longer what an earlier manifest says of it does not count.
+    Looks `among` the given shards, or all. A file that is no longer what an earlier manifest says of it does not count.
     """
     try:
         listed = {file.path: file for file in read_manifest(folder)}
     except (FileNotFoundError, ValueError):
         listed = {}
-    found = {}
-    for shard in plan.shards():
-        if committed_tallies(folder, plan, shard) is not None:
-            with folder.open(shard_path(shard)) as file:
-                entry = describe(shard, file)
-            if listed.get(entry.path, entry) == entry:
-                found[shard] = entry
-    return found
+    present = {entry.name for entry in folder.entries()}
+    shards = [shard for shard in (plan.shards() if among is None else among) if shard_path(shard) in present]
+
+    def checked(shard: Shard) -> Committed | None:
+        if committed_tallies(folder, plan, shard) is None:
+            return None
+        with folder.open(shard_path(shard)) as file:
+            entry = describe(shard, file)
+        return entry if listed.get(entry.path, entry) == entry else None
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        entries = pool.map(checked, shards)
+        return {shard: entry for shard, entry in zip(shards, entries, strict=True) if entry is not None}
 
 
 def describe(shard: Shard, file: BinaryIO) -> Committed:
@@ -170,10 +178,10 @@ def fingerprint(file: BinaryIO) -> tuple[int, str]:
     return file.tell(), digest.hexdigest()
 
 
-def write_manifest(folder: Folder, files: list[Committed]) -> None:
-    """Write the manifest of the given files, in order of strategy and trial."""
+def write_manifest(folder: Folder, files: list[Committed], *, complete: bool) -> None:
+    """Write the manifest of the given files, in order of strategy and trial, and whether they are the whole run."""
     ordered = sorted(files, key=lambda file: (file.strategy, file.first_trial))
-    write_json(folder, MANIFEST, {"files": [asdict(file) for file in ordered]})
+    write_json(folder, MANIFEST, {"complete": complete, "files": [asdict(file) for file in ordered]})
 
 
 def read_manifest(folder: Folder) -> list[Committed]:
@@ -197,11 +205,18 @@ def verify(address: str | os.PathLike[str]) -> list[str]:
         return [f"{MANIFEST}: is missing"]
     except (OSError, ValueError) as error:
         return [f"{MANIFEST}: cannot be read: {error}"]
-    findings = [finding for file in files for finding in _verify_file(folder, file, present.get(file.path))]
+    partial = f"{MANIFEST}: is of a part of the run, which was stopped before its end"
+    findings = [] if _says_complete(folder) else [partial]
+    findings += [finding for file in files for finding in _verify_file(folder, file, present.get(file.path))]
     listed = {file.path for file in files}
     foreign = [name for name in present if name.startswith(f"{TRIALS}/") and name not in listed]
     findings += [f"{name}: is foreign: the manifest does not list it" for name in foreign]
     return findings + _verify_extent(folder, files)
+
+
+def _says_complete(folder: Folder) -> bool:
+    document = read_json(folder, MANIFEST)
+    return isinstance(document, dict) and document.get("complete") is not False
 
 
 def _verify_file(folder: Folder, file: Committed, found: Entry | None) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from cluster import jobs
+from cluster import jobs, leases
 from cluster.plan import make_plan
 from tests.runs import small_plan
 
@@ -29,9 +29,9 @@ def test_a_job_remembers_its_plan(database):
 
 def test_the_oldest_job_is_taken_first_and_by_one_alone(database):
     first, second = jobs.submit(database, PLAN), jobs.submit(database, PLAN)
-    assert jobs.claim(database, "a", 60).id == first.id
-    assert jobs.claim(database, "b", 60).id == second.id
-    assert jobs.claim(database, "c", 60) is None
+    assert leases.claim(database, "a", 60).id == first.id
+    assert leases.claim(database, "b", 60).id == second.id
+    assert leases.claim(database, "c", 60) is None
 
 
 def test_many_runners_take_each_job_once(database):
@@ -39,7 +39,7 @@ def test_many_runners_take_each_job_once(database):
     taken: list[str] = []
 
     def take(owner: str) -> None:
-        while job := jobs.claim(database, owner, 60):
+        while job := leases.claim(database, owner, 60):
             taken.append(job.id)
 
     threads = [threading.Thread(target=take, args=(f"runner-{k}",)) for k in range(6)]
@@ -52,41 +52,41 @@ def test_many_runners_take_each_job_once(database):
 
 def test_a_silent_runners_job_is_taken_over(database):
     job = jobs.submit(database, PLAN)
-    jobs.claim(database, "silent", 0.05)
+    leases.claim(database, "silent", 0.05)
     time.sleep(0.1)
-    taken = jobs.claim(database, "next", 60)
+    taken = leases.claim(database, "next", 60)
     assert taken.id == job.id
-    assert jobs.renew(database, job.id, "silent", 60, 100) is None
-    assert not jobs.finish(database, job.id, "silent", jobs.SUCCEEDED, 100)
-    assert jobs.renew(database, job.id, "next", 60, 300).trials_done == 300
-    assert jobs.finish(database, job.id, "next", jobs.SUCCEEDED, 10_000)
+    assert leases.renew(database, job.id, "silent", 60, 100) is None
+    assert not leases.finish(database, job.id, "silent", jobs.SUCCEEDED, 100)
+    assert leases.renew(database, job.id, "next", 60, 300).trials_done == 300
+    assert leases.finish(database, job.id, "next", jobs.SUCCEEDED, 10_000)
     assert jobs.get(database, job.id).state == jobs.SUCCEEDED
 
 
 def test_a_job_given_back_is_free_at_once(database):
     job = jobs.submit(database, PLAN)
-    jobs.claim(database, "leaving", 600)
-    jobs.release(database, job.id, "leaving")
-    assert jobs.claim(database, "next", 60).id == job.id
+    leases.claim(database, "leaving", 600)
+    assert leases.give_back(database, job.id, "leaving", 0)
+    assert leases.claim(database, "next", 60).id == job.id
 
 
 def test_an_ended_job_stays_as_it_is(database):
     job = jobs.submit(database, PLAN)
-    jobs.claim(database, "a", 60)
-    jobs.finish(database, job.id, "a", jobs.FAILED, 10, "the disk is full")
+    leases.claim(database, "a", 60)
+    leases.finish(database, job.id, "a", jobs.FAILED, 10, "the disk is full")
     assert jobs.request_cancel(database, job.id).state == jobs.FAILED
-    assert jobs.claim(database, "b", 60) is None
-    assert not jobs.finish(database, job.id, "a", jobs.SUCCEEDED, 10)
+    assert leases.claim(database, "b", 60) is None
+    assert not leases.finish(database, job.id, "a", jobs.SUCCEEDED, 10)
     assert jobs.get(database, job.id).error == "the disk is full"
 
 
 def test_cancelling(database):
     waiting, running = jobs.submit(database, PLAN), jobs.submit(database, PLAN)
     assert jobs.request_cancel(database, waiting.id).state == jobs.CANCELLED
-    assert jobs.claim(database, "a", 60).id == running.id
+    assert leases.claim(database, "a", 60).id == running.id
     asked = jobs.request_cancel(database, running.id)
     assert (asked.state, asked.cancel_requested) == (jobs.RUNNING, True)
-    assert jobs.renew(database, running.id, "a", 60, 5).cancel_requested
+    assert leases.renew(database, running.id, "a", 60, 5).cancel_requested
     assert jobs.request_cancel(database, "unknown") is None
 
 
@@ -153,11 +153,11 @@ def test_pages_hold_each_job_once(database):
 def test_changes_are_counted(database):
     job = jobs.submit(database, PLAN)
     changes = [job.change]
-    jobs.claim(database, "a", 60)
+    leases.claim(database, "a", 60)
     for done in (0, 0, 500, 500, 900):
-        jobs.renew(database, job.id, "a", 60, done)
+        leases.renew(database, job.id, "a", 60, done)
         changes.append(jobs.get(database, job.id).change)
-    jobs.finish(database, job.id, "a", jobs.SUCCEEDED, 1000)
+    leases.finish(database, job.id, "a", jobs.SUCCEEDED, 1000)
     changes.append(jobs.get(database, job.id).change)
     assert changes == [1, 2, 2, 3, 3, 4, 5]
 

@@ -18,10 +18,11 @@ from api.access import Reader, Submitter
 from api.catalogue import shipped_scenario
 from api.limits import check_room
 from api.problems import RESPONSES, Problem, invalid
-from api.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, job_folder, rfc3339
+from api.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
 from cluster import jobs
 from cluster.jobs import Job
 from cluster.plan import Plan, make_plan
+from cluster.retention import remove_job
 from cluster.settings import Settings
 from sim.faults import Fault, InvalidInput
 from sim.scenario import scenario_from_document
@@ -71,7 +72,8 @@ class JobView(BaseModel):
     design: str
     strategies: list[str]
     progress: JobProgress
-    error: str | None
+    error: str | None = Field(description="Why the job failed.")
+    waiting: str | None = Field(description="What hinders the job, as long as it is tried again and again.")
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -97,6 +99,7 @@ def view(job: Job) -> JobView:
         strategies=request["strategies"],
         progress=JobProgress(trials_done=job.trials_done, trials_total=job.trials_total),
         error=job.error,
+        waiting=job.waiting,
         created_at=rfc3339(job.created_at) or "",
         started_at=rfc3339(job.started_at),
         finished_at=rfc3339(job.finished_at),
@@ -161,8 +164,7 @@ def cancel(job: ChangedJob, engine: Database) -> JobView:
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job")
 def delete(job: ChangedJob, engine: Database, settings: SettingsOf) -> None:
     """Stop a job if it runs, and remove it with its results."""
-    jobs.delete(engine, job.id)
-    job_folder(job, settings).remove_all()
+    remove_job(engine, settings.results, job)
 
 
 @router.get("/jobs/{job_id}/events", summary="Watch a job", response_class=EventSourceResponse)
