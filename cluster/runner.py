@@ -1,9 +1,9 @@
 """The process that works jobs: ``brink runner``, or ``python -m cluster.runner``.
 
-Its settings come from the environment. It takes a job under a lease, plays it, and takes the next. Beside it one thread renews the lease and watches for
-cancellation, so that neither waits for a shard; a second answers jobs that merely repeat earlier ones, so that they
-need not wait for long ones; a third removes what is to be removed. A runner that loses its lease stops work on the
-job.
+Its settings come from the environment. It takes a job under a lease, plays it, and takes the next. Beside it one
+thread renews the lease and watches for cancellation, so that neither waits for a shard; a second answers jobs that
+merely repeat earlier ones, so that they need not wait for long ones; a third removes what is to be removed. A runner
+that loses its lease stops work on the job.
 """
 
 import logging
