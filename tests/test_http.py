@@ -280,12 +280,21 @@ def test_events_tell_of_progress_and_resume(service):
 
 def test_a_repeated_request_is_one_job(service):
     request = REQUEST | {"trials": 1000, "seed": 99}
-    headers = {"Idempotency-Key": "a-key"}
-    first, second = (service.client.post("/v1/jobs", json=request, headers=headers) for _ in range(2))
+    headers = {"Idempotency-Key": '"a-key"'}
+    first, second = (
+        service.client.post("/v1/jobs", json=request, headers={"Idempotency-Key": key}) for key in ('"a-key"', "a-key")
+    )
     assert first.json()["id"] == second.json()["id"]
     other = service.client.post("/v1/jobs", json=request | {"seed": 98}, headers=headers)
     assert other.status_code == 422
     assert "Idempotency-Key" in other.text
+
+
+@pytest.mark.parametrize("key", ["", '""', '"open', 'a"b', '"a", "b"', '"k";x=1', "two words", '"' + "x" * 256 + '"'])
+def test_a_malformed_key_is_refused(service, key):
+    answer = service.client.post("/v1/jobs", json=REQUEST | {"trials": 1000}, headers={"Idempotency-Key": key})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM)
+    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
 
 
 def test_jobs_are_listed_by_pages(service):

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.access import Reader, Submitter
 from api.catalogue import shipped_scenario
+from api.idempotency import IdempotencyKey
 from api.limits import check_room
 from api.problems import RESPONSES, Problem, invalid
 from api.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
@@ -114,20 +115,20 @@ def submit(
     engine: Database,
     settings: SettingsOf,
     submitting: Submitting,
-    idempotency_key: Annotated[str | None, Header(max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")] = None,
+    key: IdempotencyKey,
 ) -> JobView:
     """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
     digest = hashlib.sha256(json.dumps(request.model_dump()).encode()).hexdigest()
     owner = submitter.owner
-    job = jobs.by_key(engine, idempotency_key, owner) if idempotency_key else None
+    job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
         plan = _plan(request, settings)
         # One at a time, so that many requests at once do not all find the last place free.
         with submitting:
             check_room(engine, owner, settings)
-            job = jobs.submit(engine, plan, owner=owner, key=idempotency_key, request_sha256=digest)
+            job = jobs.submit(engine, plan, owner=owner, key=key, request_sha256=digest)
     if job.request_sha256 != digest:
-        fault = Fault("Idempotency-Key", idempotency_key, "was used before, with another body")
+        fault = Fault("Idempotency-Key", key, "was used before, with another body")
         raise Problem(422, "the idempotency key belongs to another request", [fault])
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return view(job)
