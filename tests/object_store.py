@@ -9,6 +9,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cluster import folders
+
 BUCKET = "brink"
 
 
@@ -32,6 +34,8 @@ def object_store() -> Iterator[str]:
         try:
             _make_bucket(endpoint)
             os.environ.update(settings)
+            # A client keeps the end point that it was made with.
+            folders._store.cache_clear()
             yield endpoint
         finally:
             server.terminate()
