@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
 
 import sqlalchemy as sa
 
@@ -109,7 +108,7 @@ def work(settings: Settings, ending: threading.Event) -> None:
     database.dispose()
 
 
-def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: Callable[[], bool]) -> None:
+def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: threading.Event) -> None:
     """Play one job to its end, or until it is cancelled, gives way, is hindered or taken away, or this runner ends."""
     results = settings.results
     folder = results.within(job.id)
@@ -118,7 +117,7 @@ def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, end
     with Watch(database, job, runner, settings) as watch:
 
         def should_stop() -> bool:
-            return watch.cancelled or watch.lost or watch.gives_way or ending()
+            return watch.cancelled or watch.lost or watch.gives_way or ending.is_set()
 
         try:
             run(
@@ -176,7 +175,7 @@ def _work_lane(
                 jobs.runner_seen(database, runner)
             job = leases.claim(database, runner, settings.lease_seconds, repeats_only=repeats_only)
             if job is not None:
-                work_job(database, job, runner, settings, ending.is_set)
+                work_job(database, job, runner, settings, ending)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             # A job that was in work becomes free once its lease has run out.
             log.warning("%s", error)

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from cluster import jobs, keys
+from cluster import keys, leases
 from cluster.runner import work_job
 from cluster.settings import Settings
 
@@ -36,7 +36,7 @@ class Served:
 
     def work(self) -> None:
         """Play every job that waits, as a runner would."""
-        while job := jobs.claim(self.database, "test", 60):
+        while job := leases.claim(self.database, "test", 60):
             work_job(self.database, job, "test", self.settings, threading.Event())
 
 

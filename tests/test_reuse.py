@@ -4,6 +4,7 @@ import json
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,7 +57,7 @@ class Service:
         submitted = jobs.submit(self.database, plan, owner=owner)
         taken = leases.claim(self.database, "runner", 60)
         assert taken.id == submitted.id
-        work_job(self.database, taken, "runner", self.settings, threading.Event().is_set)
+        work_job(self.database, taken, "runner", self.settings, threading.Event())
         return jobs.get(self.database, submitted.id)
 
     def folder(self, job: Job) -> Path:
@@ -152,9 +153,10 @@ def test_either_run_may_go_without_harm_to_the_other(service, undisturbed):
 def test_what_a_cancelled_job_left_is_taken_over(service, played):
     submitted = jobs.submit(service.database, LARGE, owner="anna")
     taken = leases.claim(service.database, "runner", 60)
-    stops = iter([False] * 4)
     jobs.request_cancel(service.database, submitted.id)
-    work_job(service.database, taken, "runner", service.settings, lambda: next(stops, True))
+    asked = iter([False] * 4)
+    ending = SimpleNamespace(is_set=lambda: next(asked, True))
+    work_job(service.database, taken, "runner", service.settings, ending)
     left = jobs.get(service.database, submitted.id)
     assert left.state == jobs.CANCELLED
     held = read_manifest(open_folder(service.folder(left)))
