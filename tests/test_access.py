@@ -111,7 +111,7 @@ def test_a_token_of_ones_own_shows_nobody_elses_jobs(service, bob, anns_job):
 
 
 def test_an_idempotency_key_is_its_owners(service, ann, bob):
-    headers = {"Idempotency-Key": "the same"}
+    headers = {"Idempotency-Key": '"the same"'}
     first = service.ask("POST", "/v1/jobs", ann, json=REQUEST, headers=headers).json()["id"]
     other = service.ask("POST", "/v1/jobs", bob, json=REQUEST | {"seed": 4}, headers=headers)
     assert other.status_code == 202
