@@ -284,7 +284,7 @@ def test_the_command_line_and_http_give_the_same_document(found, gain, tmp_path)
     (Path(app.state.settings.results.address) / job.id).symlink_to(found.folder.address)
 
     async def post(path: str, body: dict) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://brink") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             return await client.post(f"/v1/jobs/{job.id}/{path}", json=body)
 
     answer = asyncio.run(post("drivers", {"measure": "export_gain"}))

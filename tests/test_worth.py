@@ -116,7 +116,7 @@ def test_what_cannot_be_asked_is_refused(found):
         worth(found, strategies=["act"])
     with pytest.raises(InvalidInput, match="did you mean export_gain"):
         worth(found, measure="export_gains")
-    with pytest.raises(InvalidInput, match="at least 1000 are needed"):
+    with pytest.raises(InvalidInput, match="at least 1,000 are needed"):
         worth(found, given="full_access < 2.1")
 
 

@@ -16,6 +16,8 @@ from cluster.run import Progress as RunProgress
 
 PIPE_WIDTH = 220
 """Characters a line where nobody's terminal sets a limit."""
+MOST_NAMES = 8
+"""Names in a sentence; the document has them all."""
 
 ScenarioArgument = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="A scenario's file, or a shipped one's name.")
@@ -47,6 +49,13 @@ def console() -> Console:
 def print_json(document: dict, file: TextIO | None = None) -> None:
     """Print an answer's document, to standard output unless a file is given."""
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False), file=file)
+
+
+def some_names(names: list[str]) -> str:
+    """Names in a line, the first few of many."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.commands.common import AsJson, Given, RunFolder, console, print_json
+from api.commands.common import AsJson, Given, RunFolder, console, print_json, some_names
 from api.render import EVENT_LABELS, MEASURE_LABELS, OUTCOME_LABELS
 from cluster.answers.compare import compare as compare_strategies
 from cluster.trials import open_run
@@ -138,7 +138,7 @@ def _duels(found: dict, measure: str) -> Table:
         own = one["measures"][measure]
         shares[one["first"], one["second"]] = own["higher"]["estimate"]
         shares[one["second"], one["first"]] = own["lower"]["estimate"]
-    table = Table(title="Does better than ... in the same world", title_justify="left", show_edge=False)
+    table = Table(title="Does better than", title_justify="left", show_edge=False)
     for label in ("", *strategies):
         table.add_column(label, justify="right" if label else "left", overflow="fold")
     for row in strategies:
@@ -161,7 +161,7 @@ def _print_leads(out: Console, strategies: list[str], leads: list[dict]) -> None
     if len(steady) < len(leads):
         out.print(table)
     for ahead in dict.fromkeys(tuple(one["ranges"][0]["ahead"]) for one in steady):
-        names = ", ".join(one["name"] for one in steady if tuple(one["ranges"][0]["ahead"]) == ahead)
+        names = some_names([one["name"] for one in steady if tuple(one["ranges"][0]["ahead"]) == ahead])
         whom = f"{ahead[0]} leads" if len(ahead) == 1 else f"It is too close to call between {' and '.join(ahead)}"
         out.print(f"{whom} over the whole range of {names}.")
     legend = ", ".join(f"{letter} {strategy}" for strategy, letter in letters.items())

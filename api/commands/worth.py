@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from api.commands.common import AsJson, Given, RunFolder, console, print_json
+from api.commands.common import AsJson, Given, RunFolder, console, print_json, some_names
 from api.commands.drivers import progress
 from api.render import share_bar
 from cluster.answers.compare import MEASURE
@@ -100,9 +100,9 @@ def print_worth(out: Console, found: dict) -> None:
         out.print(table)
     if len(shown) > _SHOWN:
         out.print(f"And {len(shown) - _SHOWN} more, worth less.", style="dim")
-    rest = ", ".join(one["name"] for one in rows if one not in shown)
+    rest = [one["name"] for one in rows if one not in shown]
     if rest:
-        out.print(f"Found to be worth nothing, since the choice would hardly ever change: {escape(rest)}.")
+        out.print(f"Found to be worth nothing, since the choice would hardly ever change: {escape(some_names(rest))}.")
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
         out.print(f"Nothing to learn, since set by a strategy compared: {escape(set_by)}.", style="dim")

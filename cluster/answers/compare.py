@@ -129,10 +129,14 @@ def read_measures(measures: Sequence[str], scenario: Scenario) -> dict[str, Expr
 
 def too_few(found: int, given: str | None, strategies: Sequence[str], fewest: int) -> InvalidInput:
     """That too few trials are there to compare strategies."""
-    where = "are committed" if given is None else "agree with it"
+    if given is None:
+        where, advice = "are known", "play more trials"
+    else:
+        where = "agree with it"
+        advice = "play more trials, ask for less, or leave out strategies under which it seldom holds"
     message = (
-        f"{found} trials {where} under every one of {', '.join(strategies)}, too few for an answer; at least "
-        f"{fewest} are needed: play more trials, or ask for less"
+        f"{found:,} trials {where} under every one of {', '.join(strategies)}, too few for an answer; at least "
+        f"{fewest:,} are needed: {advice}"
     )
     return InvalidInput((Fault("run" if given is None else "given", given, message),))
 
