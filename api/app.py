@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api.access import caller
 from api.bodies import Bodies
 from api.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
-from api.limits import Rate
+from api.limits import Places, Rate
 from api.problems import handle_problems
 from api.routes import (
     aggregate,
@@ -55,6 +55,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.rate = Rate(settings.requests_per_second)
+    # With several users, one of them leaves half of the places to the others.
+    an_owners = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
+    app.state.places = Places(settings.answers, an_owners)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
     for module in (

@@ -32,6 +32,7 @@ from api.render import print_summary
 from cluster.engines import EngineFailed, ShardFailed
 from cluster.plan import Plan, make_plan
 from cluster.precision import MOST_TRIALS, run_to_precision
+from cluster.query import TooMuch
 from cluster.run import Stopped, adopt_shard_size, run
 from cluster.store import verify as verify_folder
 from sim.faults import InvalidInput
@@ -217,7 +218,7 @@ def main() -> None:
         status = _say(f"{_usage_fault(error)} (brink --help lists what there is)", 2)
     except typer.Abort:
         status = _say("stopped", 1)
-    except (Stopped, ShardFailed, EngineFailed) as error:
+    except (Stopped, ShardFailed, EngineFailed, TooMuch) as error:
         status = _say(str(error), 1)
     except BrokenPipeError:
         status = _reader_left()

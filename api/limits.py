@@ -1,9 +1,12 @@
-"""What one user may ask of the service: requests a second, jobs that wait, bytes stored."""
+"""What one user may ask of the service: requests a second, answers at a time, jobs that wait, bytes stored."""
 
+import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 
@@ -15,6 +18,8 @@ BURST_SECONDS = 2.0
 """A user may ask at once for what is allowed in so many seconds."""
 RETRY_SECONDS = 10
 """When to ask again for room in the queue or the store."""
+PLACE_SECONDS = 30.0
+"""A question waits so long for others to be answered."""
 _MOST_OWNERS = 10_000
 
 
@@ -39,6 +44,38 @@ class Rate:
         if tokens < 1.0:
             wait = {"Retry-After": str(math.ceil((1.0 - tokens) / self._a_second))}
             raise Problem(429, f"more than {self._a_second:g} requests a second", headers=wait)
+
+
+class Places:
+    """So many answers are worked out at a time, and so many of them for one owner; others wait a while.
+
+    Each web process has its own.
+    """
+
+    def __init__(self, most: int, an_owners: int) -> None:
+        self._all, self._an_owners = asyncio.Semaphore(most), an_owners
+        self._owners: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def one(self, owner: str) -> AsyncIterator[None]:
+        """A place for an answer to an owner. Raises a 503 `Problem` if none is free in `PLACE_SECONDS`."""
+        own = self._owners.setdefault(owner, asyncio.Semaphore(self._an_owners))
+        try:
+            async with asyncio.timeout(PLACE_SECONDS):
+                await own.acquire()
+                try:
+                    await self._all.acquire()
+                except BaseException:
+                    own.release()
+                    raise
+        except TimeoutError:
+            message = "as many answers are being worked out as the service has room for"
+            raise Problem(503, message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
+        try:
+            yield
+        finally:
+            self._all.release()
+            own.release()
 
 
 def check_room(database: sa.Engine, owner: str, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from cluster.query import TooMuch
 from sim.faults import Fault, InvalidInput
 from sim.yaml_lines import LONGEST_SHOWN, field_name
 
@@ -99,6 +100,10 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     @app.exception_handler(InvalidInput)
     async def _(_: Request, error: InvalidInput) -> JSONResponse:
         return problem_response(invalid(error))
+
+    @app.exception_handler(TooMuch)
+    async def _(_: Request, error: TooMuch) -> JSONResponse:
+        return problem_response(Problem(422, str(error)))
 
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, error: RequestValidationError) -> JSONResponse:

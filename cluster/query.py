@@ -1,8 +1,11 @@
 """Questions to trials in SQL: DuckDB in bounded memory, and expressions in its words."""
 
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import duckdb
 import numpy as np
@@ -12,18 +15,86 @@ from cluster.folders import Folder
 from sim.expressions import Expression
 
 MEMORY_LIMIT = "1GB"
+SPILL_LIMIT = "20GB"
+_INTERRUPT_SECONDS = 0.1
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+class TooMuch(RuntimeError):
+    """A question takes more time or memory than it may have."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Questions asked within take at most so many seconds together, or end with `TooMuch`."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def check_time() -> None:
+    """Raise `TooMuch` if the time limit, where there is one, is over."""
+    deadline = _deadline.get()
+    if deadline is not None and time.monotonic() > deadline:
+        raise TooMuch("the question takes longer than it may: ask for less, or of fewer trials")
 
 
 @contextmanager
 def open_duckdb(folder: Folder | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that can read a folder's files, and spills to disk rather than grow beyond `MEMORY_LIMIT`."""
+    """A DuckDB that can read a folder's files and nothing else, and spills to disk beyond `MEMORY_LIMIT`.
+
+    Raises `TooMuch` where `SPILL_LIMIT` or the time limit is not enough.
+    """
+    check_time()
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         database.execute("SET temp_directory = ?", [scratch])
+        database.execute(f"SET max_temp_directory_size = '{SPILL_LIMIT}'")
         database.execute("SET enable_progress_bar = false")
+        database.execute("SET autoinstall_known_extensions = false")
+        database.execute("SET autoload_known_extensions = false")
         if folder is not None:
             folder.prepare(database)
-        yield database
+            database.execute("SET allowed_directories = [?]", [folder.sql_path("")])
+        # Whatever a question says, it reaches no other file, and cannot take these limits back.
+        database.execute("SET enable_external_access = false")
+        database.execute("SET lock_configuration = true")
+        with _interrupted_in_time(database):
+            try:
+                yield database
+            except duckdb.OutOfMemoryException:
+                message = f"the question needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk"
+                raise TooMuch(f"{message}: ask for less, or of fewer trials") from None
+            except duckdb.InterruptException:
+                check_time()
+                raise
+
+
+@contextmanager
+def _interrupted_in_time(database: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Interrupt what a DuckDB does once the time limit, if there is one, is over."""
+    deadline = _deadline.get()
+    if deadline is None:
+        yield
+        return
+    over = threading.Event()
+
+    def watch() -> None:
+        wait = deadline - time.monotonic()
+        while not over.wait(max(wait, _INTERRUPT_SECONDS)):
+            wait = deadline - time.monotonic()
+            if wait <= 0.0:
+                database.interrupt()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def evaluate(table: pa.Table, values: Mapping[str, Expression]) -> dict[str, np.ndarray]:

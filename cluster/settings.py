@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")
     cors_origins: Names = Field((), description="Origins whose pages may call the service.")
     requests_per_second: float = Field(50.0, gt=0.0, le=1e6, description="Requests a second of a key's owner.")
+    answers: int = Field(4, ge=1, le=1000, description="Answers that are worked out at a time.")
+    query_seconds: float = Field(60.0, gt=0.0, le=86_400.0, description="Seconds that an answer may take.")
     max_queued: int = Field(1000, ge=1, description="Jobs of a user that wait or run.")
     max_queue: int = Field(10_000, ge=1, description="Jobs of all users that wait or run.")
     max_stored_bytes: int = Field(1 << 40, ge=0, description="With so much stored a user can submit no more.")

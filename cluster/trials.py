@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from cluster.folders import Folder, open_folder
 from cluster.plan import Plan, Shard
-from cluster.query import open_duckdb, to_sql
+from cluster.query import check_time, open_duckdb, to_sql
 from cluster.store import RUN, SCENARIO, committed_tallies, read_json, shard_path
 from sim.estimates import Tally
 from sim.expressions import Expression
@@ -33,8 +33,13 @@ class StoredRun:
     @cached_property
     def committed(self) -> dict[Shard, tuple[Tally, ...]]:
         """The committed shards in the plan's order, each with its tallies."""
-        found = ((shard, committed_tallies(self.folder, self.plan, shard)) for shard in self.plan.shards())
-        return {shard: tallies for shard, tallies in found if tallies is not None}
+        found = {}
+        for shard in self.plan.shards():
+            check_time()
+            tallies = committed_tallies(self.folder, self.plan, shard)
+            if tallies is not None:
+                found[shard] = tallies
+        return found
 
     def shards(self, strategy: str) -> list[Shard]:
         """A strategy's committed shards, in the order of their trials."""
@@ -114,6 +119,7 @@ def chosen_strategy(run: StoredRun, strategy: str | None = None) -> str:
 
 def shard_of(run: StoredRun, strategy: str, trial: int) -> Shard | None:
     """The committed shard that holds a trial of a strategy; None if it is not committed. Reads one footer."""
+    check_time()
     plan = run.plan
     index = trial // plan.shard_trials
     first = index * plan.shard_trials
@@ -223,6 +229,7 @@ def paired_blocks(
             if not all(index in shards[strategy] for strategy in others):
                 continue
             for start in range(shard.first, shard.first + shard.count, BLOCK):
+                check_time()
                 block = {
                     strategy: _read(
                         database,

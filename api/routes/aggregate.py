@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
 from api.problems import RESPONSES, Problem
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.aggregate import MAX_KEYS, MAX_NUMBERS, STRATEGY, USUAL, Grouping, answer_table
 from cluster.answers.aggregate import aggregate as reckon
-from cluster.trials import StoredRun, check_any
+from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 OFFERED = (JSON, CSV, ARROW, PARQUET)
@@ -113,8 +113,7 @@ class AggregateAnswer(BaseModel):
     },
 )
 def aggregate(
-    job: KnownJob,
-    settings: SettingsOf,
+    run: KnownRun,
     request: AggregateRequest,
     accept: Annotated[str | None, Header(max_length=1000, description=f"One of {', '.join(OFFERED)}.")] = None,
 ) -> Response:
@@ -122,7 +121,6 @@ def aggregate(
     media_type = negotiate(accept, OFFERED)
     if media_type is None:
         raise Problem(406, f"there is {', '.join(OFFERED)}, and nothing else")
-    run = StoredRun(job.plan, job_folder(job, settings))
     check_any(run)
     answer = reckon(
         run,

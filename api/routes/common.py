@@ -1,6 +1,8 @@
 """What the routes share: the request's settings and database, and the job it is about."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Annotated
@@ -8,13 +10,16 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import Depends, Request
 from fastapi import Path as PathParameter
+from starlette.concurrency import run_in_threadpool
 
 from api.access import Caller, Reader, Submitter
 from api.problems import Problem
 from cluster import jobs
 from cluster.folders import Folder
 from cluster.jobs import Job
+from cluster.query import time_limit
 from cluster.settings import Settings
+from cluster.trials import StoredRun
 
 
 def settings(request: Request) -> Settings:
@@ -63,6 +68,24 @@ ChangedJob = Annotated[Job, Depends(changed_job)]
 def job_folder(job: Job, given: Settings) -> Folder:
     """The folder of a job's results."""
     return given.results.within(job.id)
+
+
+@asynccontextmanager
+async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator[StoredRun]:
+    """A job's run, with a place to work an answer out and a limit to the time it takes."""
+    given: Settings = request.app.state.settings
+    async with request.app.state.places.one(caller.owner):
+        with time_limit(given.query_seconds):
+            yield StoredRun(await run_in_threadpool(lambda: job.plan), job_folder(job, given))
+
+
+async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:
+    """The run of the path's job, to answer a question about it; how every answer gets at its run."""
+    async with answering(request, caller, job) as found:
+        yield found
+
+
+KnownRun = Annotated[StoredRun, Depends(known_run)]
 
 
 def rfc3339(seconds: float | None) -> str | None:

@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.compare import MOST_MEASURES
 from cluster.answers.compare import compare as compare_strategies
-from cluster.trials import StoredRun, check_any
+from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -32,8 +32,7 @@ class CompareRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/compare", summary="Compare strategies on the same trials")
-def compare(job: KnownJob, settings: SettingsOf, request: CompareRequest) -> dict:
+def compare(run: KnownRun, request: CompareRequest) -> dict:
     """Paired differences, regret, and who leads as a function of belief, as ``brink compare --json`` prints them."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     check_any(run)
     return compare_strategies(run, strategies=request.strategies, measures=request.measures, given=request.given)

@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.discover import discover as find_boxes
-from cluster.trials import StoredRun, check_any
+from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -24,8 +24,7 @@ class DiscoverRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/discover", summary="Find where an outcome is likely")
-def discover(job: KnownJob, settings: SettingsOf, request: DiscoverRequest) -> dict:
+def discover(run: KnownRun, request: DiscoverRequest) -> dict:
     """Boxes of parameters in which an outcome is likely, as ``brink discover --json`` prints them."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     check_any(run)
     return find_boxes(run, outcome=request.outcome, strategy=request.strategy, given=request.given)

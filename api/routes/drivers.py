@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.drivers import MEASURE
 from cluster.answers.drivers import drivers as find_drivers
-from cluster.trials import StoredRun, check_any
+from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -27,8 +27,7 @@ class DriversRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/drivers", summary="Find what drives a measure")
-def drivers(job: KnownJob, settings: SettingsOf, request: DriversRequest) -> dict:
+def drivers(run: KnownRun, request: DriversRequest) -> dict:
     """Sensitivity of a measure to every uncertain parameter, and to chance, as ``brink drivers --json`` prints it."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     check_any(run)
     return find_drivers(run, strategy=request.strategy, measure=request.measure, given=request.given)

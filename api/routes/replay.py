@@ -6,9 +6,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.replay import replay as replayed
-from cluster.trials import StoredRun
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -25,7 +24,6 @@ class ReplayRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/replay", summary="Tell one trial")
-def replay(job: KnownJob, settings: SettingsOf, request: ReplayRequest) -> dict:
+def replay(run: KnownRun, request: ReplayRequest) -> dict:
     """One trial of a job's run, played again and told week by week, as ``brink replay --json`` prints it."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     return replayed(run, trial=request.trial, strategy=request.strategy)

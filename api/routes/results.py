@@ -4,17 +4,18 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
+from api.access import Reader
 from api.problems import RESPONSES, Problem
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownJob, SettingsOf, answering, job_folder
 from cluster.answers.summary import summarize
 from cluster.folders import Entry, Folder
 from cluster.jobs import SUCCEEDED
 from cluster.store import SUMMARY, read_json
-from cluster.trials import StoredRun
 
 router = APIRouter(tags=["results"], responses=RESPONSES)
 _MEDIA_TYPES = {".json": "application/json", ".parquet": "application/vnd.apache.parquet"}
@@ -34,18 +35,20 @@ class ResultFiles(BaseModel):
 
 
 @router.get("/jobs/{job_id}/summary", summary="Read a job's summary")
-def summary(
+async def summary(
+    request: Request,
+    reader: Reader,
     job: KnownJob,
     settings: SettingsOf,
     given: Annotated[str | None, Query(max_length=2000, description="Over the trials for which this holds.")] = None,
 ) -> dict:
     """The summary of a job's run; while it runs, from what is committed so far."""
-    folder = job_folder(job, settings)
     if job.state == SUCCEEDED and given is None:
-        found = read_json(folder, SUMMARY)
+        found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
         if isinstance(found, dict):
             return found
-    return summarize(StoredRun(job.plan, folder), given)
+    async with answering(request, reader, job) as run:
+        return await run_in_threadpool(summarize, run, given)
 
 
 @router.get("/jobs/{job_id}/files", response_model=ResultFiles, summary="List a job's files")

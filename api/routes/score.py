@@ -4,9 +4,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.backtest import score
-from cluster.trials import StoredRun, check_any
+from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -21,8 +21,7 @@ class ScoreRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/score", summary="Score a job's forecast")
-def score_job(job: KnownJob, settings: SettingsOf, request: ScoreRequest) -> dict:
+def score_job(run: KnownRun, request: ScoreRequest) -> dict:
     """The scores of a job's forecast against its scenario's history; while it runs, from what is committed so far."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     check_any(run)
     return score(run, strategy=request.strategy, given=request.given)

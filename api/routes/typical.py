@@ -6,9 +6,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.typical import typical as typical_trials
-from cluster.trials import StoredRun
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -27,7 +26,6 @@ class TypicalRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/typical", summary="Pick typical and extreme trials")
-def typical(job: KnownJob, settings: SettingsOf, request: TypicalRequest) -> dict:
+def typical(run: KnownRun, request: TypicalRequest) -> dict:
     """A typical trial of each outcome and the extreme ones, as ``brink typical --json`` prints them."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     return typical_trials(run, strategy=request.strategy, measure=request.measure, given=request.given)

@@ -6,6 +6,7 @@ from math import isfinite
 import pyarrow as pa
 
 from cluster.plan import Plan, Shard
+from cluster.query import check_time
 from cluster.store import RUN, read_json
 from cluster.trials import StoredRun, chosen_strategy, shard_of, stored_row
 from sim import checks
@@ -64,6 +65,7 @@ def replay(run: StoredRun, *, trial: int, strategy: str | None = None) -> dict:
 
 
 def _played(plan: Plan, strategy: str, trial: int) -> dict[str, object]:
+    check_time()
     table = simulate(
         plan.scenario, strategy, seed=plan.seed, first=trial, count=1, design=plan.design, trials=plan.trials
     )

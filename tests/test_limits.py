@@ -1,0 +1,153 @@
+"""What one user may ask: the rate, places to work answers out, time and memory of a question, and its files."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from api import limits
+from api.limits import Places, Rate
+from api.problems import Problem
+from cluster.folders import LocalFolder
+from cluster.query import TooMuch, open_duckdb, time_limit
+from tests.served import served
+from tests.test_access import JOB_ROUTES, REQUEST, filled
+
+ENDLESS = "SELECT sum(hash(a + b)) FROM range(10000000) x(a), range(10000000) y(b)"
+
+
+def test_a_rate_allows_a_burst_and_then_so_many_a_second():
+    now = [0.0]
+    rate = Rate(5.0, clock=lambda: now[0])
+
+    def taken(owner: str, times: int) -> int:
+        problems = []
+        for _ in range(times):
+            try:
+                rate.take(owner)
+            except Problem as problem:
+                problems.append((problem.status, int(problem.headers["Retry-After"]) >= 1))
+        assert set(problems) <= {(429, True)}
+        return times - len(problems)
+
+    assert taken("ann", 100) == 10
+    assert taken("bob", 3) == 3
+    now[0] = 1.0
+    assert taken("ann", 100) == 5
+    now[0] = 1000.0
+    assert taken("ann", 100) == 10
+
+
+def test_a_rate_below_one_a_second_says_how_long_to_wait():
+    rate = Rate(0.1, clock=lambda: 0.0)
+    rate.take("ann")
+    with pytest.raises(Problem) as refused:
+        rate.take("ann")
+    assert refused.value.headers["Retry-After"] == "10"
+
+
+def test_answers_have_places_for_all_and_for_each_owner(monkeypatch):
+    monkeypatch.setattr(limits, "PLACE_SECONDS", 0.05)
+
+    async def scenario() -> list[str]:
+        places = Places(3, 2)
+        told = []
+        async with places.one("ann"), places.one("ann"):
+            for owner in ("ann", "bob"):
+                try:
+                    async with places.one(owner):
+                        told.append(f"{owner} has a place")
+                except Problem as problem:
+                    told.append(f"{owner} {problem.status} {problem.headers['Retry-After']}")
+            async with places.one("bob"):
+                try:
+                    async with places.one("carl"):
+                        told.append("carl has a place")
+                except Problem as problem:
+                    told.append(f"carl {problem.status}")
+        async with places.one("ann"), places.one("ann"), places.one("carl"):
+            told.append("all are free again")
+        return told
+
+    assert asyncio.run(scenario()) == ["ann 503 10", "bob has a place", "carl 503", "all are free again"]
+
+
+def test_a_question_ends_when_its_time_is_over():
+    began = time.monotonic()
+    with pytest.raises(TooMuch, match="longer"), time_limit(0.5), open_duckdb() as database:
+        database.execute(ENDLESS).fetchall()
+    assert time.monotonic() - began < 60
+    with pytest.raises(TooMuch), time_limit(0.0), open_duckdb():
+        pass
+    with open_duckdb() as database:
+        assert database.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_a_time_limit_is_ones_own():
+    ended = []
+
+    def unlimited() -> None:
+        with open_duckdb() as database:
+            ended.append(database.execute("SELECT count(*) FROM range(1000)").fetchone())
+
+    with time_limit(0.0):
+        thread = threading.Thread(target=unlimited)
+        thread.start()
+        thread.join()
+    assert ended == [(1000,)]
+
+
+def test_a_question_reaches_no_file_but_the_runs_and_lifts_no_limit(tmp_path: Path):
+    inside, outside = tmp_path / "run", tmp_path / "other"
+    for folder in (inside, outside):
+        folder.mkdir()
+        duckdb.sql("SELECT 7 AS x").write_parquet(str(folder / "a.parquet"))
+    with open_duckdb(LocalFolder(inside)) as database:
+        assert database.execute("SELECT x FROM read_parquet(?)", [str(inside / "a.parquet")]).fetchall() == [(7,)]
+        for forbidden in (
+            f"SELECT * FROM read_parquet('{outside / 'a.parquet'}')",
+            f"SELECT * FROM read_parquet('{inside}/../other/a.parquet')",
+            "SELECT * FROM read_text('/etc/passwd')",
+            f"COPY (SELECT 1) TO '{outside / 'b.csv'}'",
+            "ATTACH '/tmp/x.duckdb'",
+            "INSTALL httpfs",
+            "SET memory_limit = '100GB'",
+            "SET enable_external_access = true",
+        ):
+            with pytest.raises(duckdb.Error):
+                database.execute(forbidden)
+    assert not (outside / "b.csv").exists()
+
+
+@pytest.mark.parametrize("limit", [{"query_seconds": 1e-6}, {"answers": 1}])
+def test_every_answer_is_limited(tmp_path, monkeypatch, limit):
+    """However quick: none is given in no time, and none while all places are taken."""
+    monkeypatch.setattr(limits, "PLACE_SECONDS", 0.05)
+    bodies: dict[str, dict] = {
+        "discover": {"outcome": "sanctions"},
+        "replay": {"trial": 1},
+        "aggregate": {"measures": ["export_gain"]},
+    }
+    with served(tmp_path, **limit) as service:
+        job = service.ask("POST", "/v1/jobs", json=REQUEST | {"scenario": "us-mexico-2019"}).json()["id"]
+        service.work()
+        if "answers" in limit:
+            service.client.portal.call(service.app.state.places._all.acquire)
+        answers = [
+            (method, path)
+            for method, path in JOB_ROUTES
+            if (method == "POST" and not path.endswith("/cancel")) or path.endswith("/summary")
+        ]
+        assert len(answers) >= 7
+        for method, path in answers:
+            name = path.rpartition("/")[2]
+            body = {"json": bodies.get(name, {})} if method == "POST" else {"params": {"given": "threat"}}
+            answer = service.ask(method, filled(path, job), **body)
+            if "answers" in limit:
+                assert (answer.status_code, "Retry-After" in answer.headers) == (503, True), path
+            else:
+                assert (answer.status_code, "longer" in answer.text) == (422, True), (path, answer.text)
+        assert service.ask("GET", f"/v1/jobs/{job}/summary").status_code == 200
