@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import isfinite
 
 from sim.faults import Fault, InvalidInput
 from sim.outcomes import OUTCOMES, Column, columns
@@ -16,6 +17,8 @@ from sim.scenario import Scenario
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 40
+MAX_OPERATIONS = 200
+"""Additions, subtractions, multiplications and divisions of an expression."""
 
 NAMED = {
     "agreement": "agreement_week is not null",
@@ -139,7 +142,7 @@ class _Reader:
         refuse: Callable[[str], InvalidInput],
     ) -> None:
         self.tokens, self.known, self.refuse = tokens, known, refuse
-        self.at = 0
+        self.at = self.operations = 0
 
     def peek(self) -> tuple[str, str]:
         return self.tokens[self.at] if self.at < len(self.tokens) else ("end", "")
@@ -244,6 +247,9 @@ class _Reader:
     def _arithmetic(self, signs: tuple[str, ...], part: Callable[[int], Expression], depth: int) -> Expression:
         left = part(depth)
         while sign := self.accept(*signs):
+            self.operations += 1
+            if self.operations > MAX_OPERATIONS:
+                raise self.refuse(f"must not have more than {MAX_OPERATIONS} of + - * /")
             left = Expression(sign, NUMBER, (self._number(left), self._number(part(depth))))
         return left
 
@@ -268,7 +274,10 @@ class _Reader:
             raise self.refuse(f"expects a column, a number or a text {self._where()}")
         self.at += 1
         if kind == "number":
-            return Expression("literal", NUMBER, value=float(token))
+            value = float(token)
+            if not isfinite(value):
+                raise self.refuse(f"has {token[:20]}, which is no number that can be reckoned with")
+            return Expression("literal", NUMBER, value=value)
         if kind == "text":
             return Expression("literal", TEXT, value=token[1:-1])
         return self._column(token)

@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.drivers import MEASURE
 from cluster.answers.indices import indices as find_indices
-from cluster.trials import StoredRun, check_any
+from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -26,8 +26,7 @@ class IndicesRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/indices", summary="Find first- and total-order indices of a measure")
-def indices(job: KnownJob, settings: SettingsOf, request: IndicesRequest) -> dict:
+def indices(run: KnownRun, request: IndicesRequest) -> dict:
     """Sobol indices of a finished job of design `saltelli`, as ``brink indices --json`` prints them."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     check_any(run)
     return find_indices(run, strategy=request.strategy, measure=request.measure)

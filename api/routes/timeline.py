@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.timeline import timeline as find_timeline
-from cluster.trials import StoredRun, check_any
+from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -25,8 +25,7 @@ class TimelineRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/timeline", summary="See the dispute over time")
-def timeline(job: KnownJob, settings: SettingsOf, request: TimelineRequest) -> dict:
+def timeline(run: KnownRun, request: TimelineRequest) -> dict:
     """The probability of each state in each week, as ``brink timeline --json`` prints it."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     check_any(run)
     return find_timeline(run, strategies=request.strategies, given=request.given)
