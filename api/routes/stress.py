@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.stress import stress as stressed
-from cluster.trials import StoredRun, check_any
+from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -26,8 +26,7 @@ class StressRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/stress", summary="Find what differs where a bound is broken")
-def stress(job: KnownJob, settings: SettingsOf, request: StressRequest) -> dict:
+def stress(run: KnownRun, request: StressRequest) -> dict:
     """The worlds in which a bound is broken against the others, as ``brink stress --json`` prints them."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     check_any(run)
     return stressed(run, bound=request.bound, strategy=request.strategy, given=request.given)

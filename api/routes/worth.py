@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import RESPONSES
-from api.routes.common import KnownJob, SettingsOf, job_folder
+from api.routes.common import KnownRun
 from cluster.answers.compare import MEASURE
 from cluster.answers.worth import worth as find_worth
-from cluster.trials import StoredRun, check_any
+from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 
@@ -28,9 +28,8 @@ class WorthRequest(BaseModel):
 
 
 @router.post("/jobs/{job_id}/worth", summary="Value what could be learned")
-def worth(job: KnownJob, settings: SettingsOf, request: WorthRequest) -> dict:
+def worth(run: KnownRun, request: WorthRequest) -> dict:
     """The expected value of partial perfect information, as ``brink worth --json`` prints it."""
-    run = StoredRun(job.plan, job_folder(job, settings))
     check_any(run)
     return find_worth(
         run,
