@@ -23,6 +23,7 @@ from sim.saltelli import PLAYS, inputs, trials_needed
 from sim.scenario import Scenario, scenario_from_document
 from sim.sobol import REPLICATES
 from tests.examples import document, issue
+from tests.runs import digests
 from tests.served import served
 
 BRINK = str(Path(sys.executable).parent / "brink")
@@ -220,11 +221,17 @@ def test_a_stored_run_is_a_saltelli_design(table):
     assert (chance[:, :, :1] != chance[:, :, 1:]).mean() > 0.3
 
 
-def test_rows_do_not_depend_on_shards_or_on_an_interruption(found, table, tmp_path):
+def test_rows_do_not_depend_on_shards_nor_on_the_number_of_trials_nor_on_what_was_lost(found, table, tmp_path):
     other = stored(tmp_path / "other", shard_trials=7777, strategies=("threaten",))
     again = pd.read_parquet(other.folder.sql_path("trials")).sort_values("trial", ignore_index=True)
     pd.testing.assert_frame_equal(table.drop(columns="strategy"), again.drop(columns="strategy"), check_exact=True)
     assert answer(other, measure="export_gain") == answer(found, measure="export_gain")
+    before = digests(tmp_path / "other")
+    (tmp_path / "other" / sorted(before)[2]).unlink()
+    with pytest.raises(InvalidInput, match="not finished"):
+        answer(open_run(tmp_path / "other"))
+    run(other.plan, tmp_path / "other", engine="inline")
+    assert digests(tmp_path / "other") == before
     half = stored(tmp_path / "half", trials=TRIALS // 2, strategies=("threaten",))
     fewer = pd.read_parquet(half.folder.sql_path("trials")).sort_values("trial", ignore_index=True)
     pd.testing.assert_frame_equal(
