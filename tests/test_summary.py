@@ -76,3 +76,13 @@ def test_quantiles_have_order_statistics_or_the_error_of_their_replicates(tmp_pa
     costs = np.sort(rows[rows["strategy"] == "threaten"]["target_cost"].to_numpy())
     bounds = same["strategies"]["threaten"]["measures"]["target_cost"]["quantile_intervals"]["0.5"]
     assert (bounds["low"], bounds["high"]) == (costs[3121], costs[3278])
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_quantiles_of_more_numbers_than_can_be_held_are_the_same(tmp_path, monkeypatch, design):
+    plan = small_plan(trials=3000, design=design)
+    summary = run(plan, tmp_path / "run", engine="inline")
+    for bins in (1, 7, 65_536):
+        monkeypatch.setattr("cluster.answers.summary.EXACT_NUMBERS", 10)
+        monkeypatch.setattr("cluster.answers.summary.BINS", bins)
+        assert summarize(open_run(tmp_path / "run")) == summary

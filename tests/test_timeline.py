@@ -1,16 +1,22 @@
 """The dispute over time: states read from columns against the same trials played to shorter horizons."""
 
+import asyncio
 import itertools
 import json
+from pathlib import Path
 
 import duckdb
+import httpx
 import numpy as np
 import pytest
 
+from api.app import create_app
 from api.charts import timeline_chart, write_chart
 from api.commands.timeline import sparkline
+from cluster import jobs
 from cluster.answers.timeline import timeline
 from cluster.run import run
+from cluster.settings import Settings
 from cluster.trials import open_run
 from sim.estimates import proportion, proportion_of_replicates
 from sim.faults import InvalidInput
@@ -136,6 +142,25 @@ def test_strategies_can_be_chosen_and_bad_ones_are_refused(stored):
     ):
         with pytest.raises(InvalidInput, match=says):
             timeline(stored, **options)
+
+
+def test_the_service_gives_the_same_answer(stored, tmp_path):
+    app = create_app(Settings(data_dir=tmp_path))
+    Path(app.state.settings.results.address).mkdir(parents=True)
+    app.state.database = jobs.open_database(app.state.settings.jobs_database)
+    job = jobs.submit(app.state.database, stored.plan)
+    (Path(app.state.settings.results.address) / job.id).symlink_to(stored.folder.address)
+
+    async def post(body: dict) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            return await client.post(f"/v1/jobs/{job.id}/timeline", json=body)
+
+    answer = asyncio.run(post({"strategies": ["talk"], "given": "agreement"}))
+    assert answer.json() == timeline(stored, strategies=["talk"], given="agreement")
+    refused = asyncio.run(post({"strategies": ["surrender"]}))
+    assert refused.status_code == 422
+    assert "threaten, talk" in refused.text
+    app.state.database.dispose()
 
 
 def test_charts_are_pictures_of_every_strategy(stored, tmp_path):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 import duckdb
+import numpy as np
 
 from cluster.query import open_duckdb, to_sql
 from cluster.trials import StoredRun
@@ -35,7 +36,8 @@ from sim.scenario import Scenario
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 EXACT_NUMBERS = 20_000_000
-"""Beyond so many numbers quantiles come from a t-digest sketch, whose error is far below a quantile's own."""
+"""Beyond so many numbers a quantile is not reckoned with all of them in memory."""
+BINS = 65_536
 FEWEST_GIVEN = 100
 """A condition must leave at least so many trials of each strategy for an answer."""
 
@@ -57,7 +59,7 @@ def summarize(run: StoredRun, given: str | None = None) -> dict:
         "seed": plan.seed,
         "design": plan.design,
         "complete": all(found["trials_played"] == plan.trials for found in strategies.values()),
-        "method": method_note(plan.scenario, plan.design) + "; " + _quantile_note(strategies),
+        "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
         "strategies": strategies,
     }
     return summary if condition is None else {"given": str(condition), **summary}
@@ -85,7 +87,7 @@ def _summarize_strategy(
     total = reduce(merge, counted, NO_TRIALS)
     measures: dict[str, dict] = {}
     for name in MEASURES:
-        quantiles, exact = _quantiles(paths, where, name, counted, together, database)
+        quantiles = _quantiles(paths, where, name, counted, together, database)
         measures[name] = {
             "count": total.measures[name].count,
             "mean": mean_estimate(counted, name, together),
@@ -93,7 +95,7 @@ def _summarize_strategy(
             "quantile_intervals": {
                 level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()
             },
-            "quantiles_exact": exact,
+            "quantiles_exact": True,
         }
     if plan.scenario.deficit is not None:
         measures["balance_change_share_of_deficit"] = _scaled(measures["balance_change"], 1.0 / plan.scenario.deficit)
@@ -149,25 +151,25 @@ def _quantiles(
     counted: tuple[Tally, ...],
     together: int,
     database: duckdb.DuckDBPyConnection,
-) -> tuple[dict[str, Estimate], bool]:
-    """Quantiles of a measure over its numbers that are not null, with their 95 % intervals; and whether exact."""
-    count = reduce(merge_moments, (tally.measures[name] for tally in counted), NO_NUMBERS).count
+) -> dict[str, Estimate]:
+    """Quantiles of a measure over its numbers that are not null, with their 95 % intervals."""
+    numbers = reduce(merge_moments, (tally.measures[name] for tally in counted), NO_NUMBERS)
+    count = numbers.count
     nothing: dict[str, Estimate] = {str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS}
-    exact = count <= EXACT_NUMBERS
     if not count:
-        return nothing, exact
-    values = _ask_quantiles(paths, where, name, LEVELS, exact, database)
+        return nothing
+    values = _ask_quantiles(paths, where, name, LEVELS, numbers, database)
     if len(counted) == 1:
         bounds = [quantile_bounds(count, level) for level in LEVELS]
     else:
         bounds = _bounds_of_replicates(paths, where, name, values, counted, together, database)
     known = [level for pair in bounds for level in pair if level is not None]
     at: dict[float | None, float | None] = {None: None}
-    at |= zip(known, _ask_quantiles(paths, where, name, known, exact, database), strict=True)
+    at |= zip(known, _ask_quantiles(paths, where, name, known, numbers, database), strict=True)
     return {
         str(level): {"estimate": value, "low": at[low], "high": at[high]}
         for level, value, (low, high) in zip(LEVELS, values, bounds, strict=True)
-    }, exact
+    }
 
 
 def _ask_quantiles(
@@ -175,16 +177,47 @@ def _ask_quantiles(
     where: str,
     name: str,
     levels: Sequence[float],
-    exact: bool,
+    numbers: Moments,
     database: duckdb.DuckDBPyConnection,
 ) -> list[float]:
+    """The smallest values whose shares are at least the levels."""
     if not levels:
         return []
-    # quantile_disc gives the smallest value whose share is at least the level.
-    aggregate = "quantile_disc" if exact else "approx_quantile"
-    query = f'SELECT {aggregate}("{name}", {list(levels)}) FROM read_parquet(?) WHERE {where} AND "{name}" IS NOT NULL'
-    row = database.execute(query, [paths]).fetchone()
-    return [float(value) for value in row[0]] if row else []
+    source = f'FROM read_parquet(?) WHERE {where} AND "{name}" IS NOT NULL'
+    if numbers.count <= EXACT_NUMBERS:
+        row = database.execute(f'SELECT quantile_disc("{name}", {list(levels)}) {source}', [paths]).fetchone()
+        return [float(value) for value in row[0]] if row else []
+    return _select(f'"{name}"::DOUBLE', source, paths, levels, numbers, database)
+
+
+def _select(
+    number: str,
+    source: str,
+    paths: list[str],
+    levels: Sequence[float],
+    numbers: Moments,
+    database: duckdb.DuckDBPyConnection,
+) -> list[float]:
+    """Exact quantiles of more numbers than can be held: count them by bins, then by value in the bins that matter."""
+    width = (numbers.greatest - numbers.least) / BINS or 1.0
+    place = f"least({BINS - 1}, floor(({number} - {numbers.least!r}::DOUBLE) / {width!r}::DOUBLE)::INTEGER)"
+    binned = database.execute(
+        f"SELECT {place} AS bin, count(*) {source} GROUP BY bin ORDER BY bin", [paths]
+    ).fetchnumpy()
+    bins, up_to = np.asarray(binned["bin"]), np.cumsum(binned["count_star()"])
+    ranks = np.ceil(np.round(np.array(levels) * numbers.count, 6)).clip(1, numbers.count).astype(np.int64)
+    chosen = np.unique(np.searchsorted(up_to, ranks))
+    # Numbers of the bins between the chosen ones are counted, not looked at.
+    valued = database.execute(
+        f"SELECT {place} AS bin, {number} AS value, count(*) AS trials {source} "
+        f"AND {place} IN ({', '.join(map(str, bins[chosen]))}) GROUP BY bin, value ORDER BY value",
+        [paths],
+    ).fetchnumpy()
+    values, trials = np.asarray(valued["value"]), np.asarray(valued["trials"])
+    inside = np.searchsorted(bins[chosen], np.asarray(valued["bin"]))
+    before = (up_to - np.diff(up_to, prepend=0))[chosen]
+    within = np.cumsum(trials) - np.concatenate([[0], np.cumsum(np.bincount(inside, trials))])[inside].astype(np.int64)
+    return [float(value) for value in values[np.searchsorted(before[inside] + within, ranks)]]
 
 
 def _bounds_of_replicates(
@@ -209,11 +242,6 @@ def _bounds_of_replicates(
         quantile_bounds_of_replicates(level, columns[2 * k], columns[2 * k + 1], counts, together)
         for k, level in enumerate(LEVELS)
     ]
-
-
-def _quantile_note(strategies: dict[str, dict]) -> str:
-    exact = all(one["quantiles_exact"] for found in strategies.values() for one in found["measures"].values())
-    return "quantiles exact" if exact else f"quantiles of more than {EXACT_NUMBERS} numbers from a t-digest sketch"
 
 
 def _scaled(measure: dict, factor: float) -> dict:
