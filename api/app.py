@@ -12,6 +12,7 @@ from api.access import caller
 from api.bodies import Bodies
 from api.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
 from api.limits import Places, Rate
+from api.openapi import describe
 from api.problems import handle_problems
 from api.routes import (
     aggregate,
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
+    describe(app, keys=settings.auth == "keys")
     # The last one added is the first that a request meets.
     app.add_middleware(Bodies)
     if settings.cors_origins:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from cluster.query import TooMuch
 from sim.faults import Fault, InvalidInput
@@ -50,7 +51,7 @@ class Problem(Exception):
 RESPONSES: dict[int | str, dict] = {
     status: {
         "description": HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
     }
     for status in (400, 401, 403, 404, 406, 408, 409, 413, 416, 421, 422, 429, 503)
 }
@@ -117,13 +118,26 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
         return problem_response(Problem(422, "the request does not have the form it should", faults))
 
     @app.exception_handler(HTTPException)
-    async def _(_: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(Problem(error.status_code, str(error.detail), headers=dict(error.headers or {})))
+    async def _(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods(app, request))
+        return problem_response(Problem(error.status_code, str(error.detail), headers=headers))
 
     @app.exception_handler(Exception)
     async def _(_: Request, error: Exception) -> JSONResponse:
         unexpected = Problem(500, "something unexpected went wrong; the service's log has more", headers=headers)
         return problem_response(unexpected)
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """The methods that some route has for the request's path: each route knows its own alone."""
+    tried = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+    return [
+        method
+        for method in tried
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
 
 
 def _place(location: tuple[str | int, ...], body: object) -> tuple[str | int, ...]:

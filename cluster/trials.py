@@ -138,14 +138,16 @@ def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | 
 
 
 @contextmanager
-def trials_table(run: StoredRun, strategies: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+def trials_table(
+    run: StoredRun, strategies: Sequence[str], *, threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns."""
     paths = [path for strategy in strategies for path in run.paths(strategy)]
     if not paths:
         raise InvalidInput(
             (Fault("run", run.folder.address, f"has no committed trials of {', '.join(strategies)} yet"),)
         )
-    with open_duckdb(run.folder) as database:
+    with open_duckdb(run.folder, threads=threads) as database:
         listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
         database.execute(
             f"CREATE VIEW trials AS SELECT * FROM read_parquet([{listed}], "

@@ -42,7 +42,7 @@ class AggregateRequest(BaseModel):
                 {
                     "measures": ["export_gain", "agreement_week <= 12"],
                     "statistics": ["mean", "standard_error", "q05", "q95"],
-                    "by": ["strategy", {"value": "full_access", "quantiles": 4}],
+                    "by": ["strategy", {"value": "target_cost", "quantiles": 4}],
                     "given": "threat_week is not null",
                 },
                 {"measures": {"net": "export_gain - sender_cost"}, "by": ["strategy", "outcome"]},

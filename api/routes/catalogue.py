@@ -1,8 +1,8 @@
 """What there is to work with: shipped scenarios and the model's parameters."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
 from pydantic import BaseModel
 
 from api.access import reader
@@ -13,6 +13,15 @@ from sim.parameters import ISSUE_PARAMETERS, PARAMETERS
 from sim.scenario import scenario_document, scenario_from_document
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
+
+
+_EXAMPLE = {
+    "schema": 1,
+    "name": "example",
+    "title": "An example",
+    "issues": {"dealers": {"weight": 1.0, "gap": 0.6, "sender_concession": 0.1, "target_concession": 0.08}},
+    "parameters": {"threat_probability": {"uniform": [0.1, 0.4]}, "follow_through": 0.5, "sanctioned_trade": 5.9},
+}
 
 
 class ScenarioEntry(BaseModel):
@@ -61,7 +70,7 @@ def scenario(name: str) -> dict[str, Any]:
 
 
 @router.post("/scenarios/validate", summary="Validate a scenario")
-def validate(scenario: dict[str, Any]) -> Validation:
+def validate(scenario: Annotated[dict[str, Any], Body(examples=[_EXAMPLE])]) -> Validation:
     """Every fault of a scenario, each with its field; the answer is 200 either way."""
     try:
         scenario_from_document(scenario)

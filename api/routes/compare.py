@@ -19,7 +19,9 @@ Measure = Annotated[str, Field(max_length=2000, examples=["export_gain - sender_
 class CompareRequest(BaseModel):
     """Which strategies, by which measures of choice, under which condition."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"strategies": [], "measures": ["export_gain - sender_cost"]}]}
+    )
 
     strategies: Annotated[list[str], Field(max_length=100, description="At least two; all, if none is named.")] = []
     measures: Annotated[

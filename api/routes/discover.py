@@ -16,7 +16,7 @@ router = APIRouter(tags=["answers"], responses=RESPONSES)
 class DiscoverRequest(BaseModel):
     """Which outcome to look for, under which strategy and condition."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"outcome": "sanctions"}]})
 
     outcome: Annotated[str, Field(max_length=2000, description="A condition over the columns.", examples=["sanctions"])]
     strategy: Annotated[str | None, Field(max_length=200, description="The run's first, if none is named.")] = None

@@ -17,7 +17,7 @@ router = APIRouter(tags=["answers"], responses=RESPONSES)
 class IndicesRequest(BaseModel):
     """Of which measure, under which strategy."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"measure": "export_gain"}]})
 
     measure: Annotated[
         str, Field(max_length=2000, description="A number or a condition over the columns.", examples=["export_gain"])

@@ -139,7 +139,7 @@ def list_jobs(
     reader: Reader,
     engine: Database,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    page_token: Annotated[str | None, Query(max_length=200)] = None,
+    page_token: Annotated[str | None, Query(max_length=200, pattern="^[A-Za-z0-9_=-]+$")] = None,
 ) -> JobPage:
     """Jobs from the newest on, a page at a time."""
     found = jobs.newest(engine, limit + 1, _before(page_token), owner=reader.sees)

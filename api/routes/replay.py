@@ -15,7 +15,7 @@ router = APIRouter(tags=["answers"], responses=RESPONSES)
 class ReplayRequest(BaseModel):
     """Which trial to tell."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"trial": 12}]})
 
     trial: Annotated[int, Field(strict=True, ge=0, description="The trial's number, from 0.")]
     strategy: Annotated[

@@ -14,7 +14,7 @@ router = APIRouter(tags=["answers"], responses=RESPONSES)
 class ScoreRequest(BaseModel):
     """What is to be scored."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
 
     strategy: str | None = Field(None, max_length=64, description="The strategy; the one the history names if none.")
     given: str | None = Field(None, max_length=2000, description="Over the trials for which this holds.")

@@ -16,7 +16,7 @@ router = APIRouter(tags=["answers"], responses=RESPONSES)
 class StressRequest(BaseModel):
     """Which bound, under which strategy and condition."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"bound": "sender_cost > 0.1"}]})
 
     bound: Annotated[
         str, Field(max_length=2000, description="What holds where it is broken.", examples=["sender_cost > 5"])

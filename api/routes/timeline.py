@@ -16,7 +16,7 @@ router = APIRouter(tags=["answers"], responses=RESPONSES)
 class TimelineRequest(BaseModel):
     """Under which strategies and condition."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"given": "filing_week is null"}]})
 
     strategies: list[Annotated[str, Field(max_length=200)]] = Field(
         default=[], max_length=100, description="All of the run's if none are named."

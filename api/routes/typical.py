@@ -15,7 +15,9 @@ router = APIRouter(tags=["answers"], responses=RESPONSES)
 class TypicalRequest(BaseModel):
     """Among which trials to look, and by what."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"measure": "export_gain - sender_cost"}]}
+    )
 
     strategy: Annotated[
         str | None,

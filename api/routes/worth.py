@@ -17,7 +17,9 @@ router = APIRouter(tags=["answers"], responses=RESPONSES)
 class WorthRequest(BaseModel):
     """By which measure between which strategies is chosen, and what would be learned together."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"measure": "export_gain - sender_cost"}]}
+    )
 
     measure: Annotated[str, Field(max_length=2000, description="More is better.", examples=[MEASURE])] = MEASURE
     groups: Annotated[

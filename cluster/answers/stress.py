@@ -122,9 +122,8 @@ def _count(
     counted = [f"count_if({to_sql(parse_condition(text, scenario))})" for text in conditions.values()]
     summed = [_moments_sql(name, scenario) for name in names]
     where = "true" if condition is None else to_sql(condition)
-    with trials_table(run, (strategy,)) as database:
-        # Several threads add up in an order of their own, and the last bits would not be the same again.
-        database.execute("SET threads = 1")
+    # Several threads add up in an order of their own, and the last bits would not be the same again.
+    with trials_table(run, (strategy,), threads=1) as database:
         rows = database.execute(
             f"SELECT trial % {replicates}, {to_sql(broken)}, count(*), {', '.join([*counted, *summed])} "
             f"FROM trials WHERE {where} GROUP BY 1, 2"
