@@ -1,0 +1,202 @@
+"""The set-ups that are broken: which database, which store, which engine, and what each is put through."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+
+from tests.chaos import faults
+from tests.chaos.faults import Fault
+from tests.chaos.service import Service, free_port
+from tests.postgres import new_database, postgres
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A service set up in one way, the trials of a job, and the faults that it is put through."""
+
+    name: str
+    open: Callable[[Path], AbstractContextManager[tuple[Service, tuple[Fault, ...]]]]
+    trials: int = 200_000
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
+    """The embedded defaults: SQLite, a local folder, runners that play the shards themselves."""
+    yield (
+        Service(folder),
+        (
+            Fault("web process killed", faults.kill_web, 3),
+            Fault("runners killed", faults.kill_runner, 3),
+            Fault("every process killed", faults.kill_all, 2),
+            Fault("runners stand still beyond their leases", faults.pause_runners, 2),
+            Fault("Parquet file cut short", faults.cut_file, 3),
+            Fault("requests repeated and reordered", faults.repeat_requests, 2),
+            Fault("cancelled", faults.cancel, 4, cancels=True),
+            Fault("cancelled, runners killed", faults.cancel_and_kill, 2, cancels=True),
+        ),
+    )
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
+    """SQLite and results on a disk of their own that fills up: a tmpfs."""
+    data = folder / "data"
+    data.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "brink-chaos", str(data)], check=True)
+    try:
+        yield Service(folder, runners=1), (Fault("disk full", faults.fill_disk, 3),)
+    finally:
+        subprocess.run(["umount", "--lazy", str(data)], check=True)
+
+
+@contextmanager
+def shared_database(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
+    """PostgreSQL, a local folder."""
+    with postgres() as server, new_database(server, "brink-chaos") as url:
+        admin = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+        def cut_connections(service: Service, job_id: str, chance: random.Random) -> None:
+            """Every connection to the database ended, again and again."""
+            for _ in range(chance.randrange(3, 12)):
+                _end_connections(admin)
+                time.sleep(chance.uniform(0.0, 0.4))
+
+        def refuse_connections(service: Service, job_id: str, chance: random.Random) -> None:
+            """The database gone for longer than a lease."""
+            with admin.connect() as connection:
+                connection.exec_driver_sql('ALTER DATABASE "brink-chaos" ALLOW_CONNECTIONS false')
+                _end_connections(admin)
+                time.sleep(chance.uniform(1.0, 6.0))
+                connection.exec_driver_sql('ALTER DATABASE "brink-chaos" ALLOW_CONNECTIONS true')
+
+        yield (
+            Service(folder, BRINK_DATABASE_URL=url),
+            (
+                Fault("database connections cut", cut_connections, 3),
+                Fault("database gone for a while", refuse_connections, 2),
+                Fault("runners killed", faults.kill_runner, 2),
+            ),
+        )
+
+
+def _end_connections(admin: sa.Engine) -> None:
+    with admin.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'brink-chaos'"
+        )
+
+
+class RayCluster:
+    """A head and two more nodes on loopback, each a raylet with a CPU or two."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self.address = f"127.0.0.1:{self._port}"
+        self.environment = os.environ | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "BRINK_CHAOS_RAY": folder.name}
+        self.start()
+
+    def start(self) -> None:
+        """Start head and nodes."""
+        self._log = (self._folder / "ray.log").open("ab")
+        here = ["--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--object-store-memory", str(200 << 20), "--block"]
+        head = ["--head", "--port", str(self._port), "--include-dashboard", "false"]
+        self.nodes = [self._node(*head, *here)]
+        deadline = time.monotonic() + 60
+        while not _listening(self._port) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        self.nodes += [self._node("--address", self.address, *here) for _ in range(2)]
+
+    def kill_node(self, which: int) -> None:
+        """``kill -9`` of a node's raylet with all below it."""
+        kill_tree(self.nodes[which])
+
+    def stop(self) -> None:
+        """End every process of the cluster."""
+        for node in self.nodes:
+            kill_tree(node)
+        self._log.close()
+
+    def _node(self, *options: str) -> subprocess.Popen[bytes]:
+        ray = str(Path(sys.executable).parent / "ray")
+        return subprocess.Popen(
+            [ray, "start", *options], env=self.environment, stdout=self._log, stderr=self._log, start_new_session=True
+        )
+
+    def add_node(self) -> None:
+        """Start one more node."""
+        here = ["--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--object-store-memory", str(200 << 20), "--block"]
+        self.nodes.append(self._node("--address", self.address, *here))
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """``kill -9`` of a process and all below it."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for below in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                below.kill()
+    process.kill()
+    process.wait()
+
+
+def _listening(port: int) -> bool:
+    return any(
+        found.laddr and found.laddr.port == port and found.status == psutil.CONN_LISTEN
+        for found in psutil.net_connections("tcp")
+    )
+
+
+@contextmanager
+def ray_cluster(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
+    """SQLite, a local folder, and a Ray cluster of three nodes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cluster = RayCluster(folder)
+
+    def kill_workers(service: Service, job_id: str, chance: random.Random) -> None:
+        """``kill -9`` of Ray's workers at work."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.name().startswith("ray::") and "run_shard" in process.name():
+                    process.send_signal(signal.SIGKILL)
+
+    def kill_raylet(service: Service, job_id: str, chance: random.Random) -> None:
+        """``kill -9`` of a node that is not the head; another takes its place."""
+        cluster.kill_node(-1)
+        cluster.add_node()
+
+    def kill_head(service: Service, job_id: str, chance: random.Random) -> None:
+        """``kill -9`` of the head with all nodes; the cluster is started anew at the same address."""
+        cluster.stop()
+        time.sleep(chance.uniform(0.0, 3.0))
+        cluster.start()
+
+    try:
+        yield (
+            Service(folder, runners=1, BRINK_ENGINE="ray", BRINK_RAY_ADDRESS=cluster.address),
+            (
+                Fault("Ray workers killed", kill_workers, 2),
+                Fault("raylet killed", kill_raylet, 2),
+                Fault("Ray head killed", kill_head, 2),
+            ),
+        )
+    finally:
+        cluster.stop()
+
+
+SCENES = (
+    Scene("SQLite, folder", embedded),
+    Scene("SQLite, tmpfs", small_disk, trials=100_000),
+    Scene("PostgreSQL, folder", shared_database),
+    Scene("SQLite, folder, Ray", ray_cluster, trials=400_000),
+)
