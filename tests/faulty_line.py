@@ -14,6 +14,7 @@ class FaultyLine:
     def __init__(self, port: int) -> None:
         self._to = ("127.0.0.1", port)
         self.faults: list[bytes | int] = []
+        self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -22,25 +23,31 @@ class FaultyLine:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
+    def cut(self) -> None:
+        """Cut every connection that is open now."""
+        for caller in list(self._open):
+            with suppress(OSError):
+                caller.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 caller, _ = self._listener.accept()
+                self._open.add(caller)
                 fault = self.faults.pop(0) if self.faults else None
                 threading.Thread(target=self._serve, args=(caller, fault), daemon=True).start()
 
     def _serve(self, caller: socket.socket, fault: bytes | int | None) -> None:
-        if isinstance(fault, bytes):
-            caller.recv(65_536)
-            caller.sendall(fault)
-            caller.close()
-            return
-        with suppress(OSError), socket.create_connection(self._to) as there:
-            threading.Thread(target=self._pump, args=(caller, there, None), daemon=True).start()
-            self._pump(there, caller, fault)
-        with suppress(OSError):
-            caller.shutdown(socket.SHUT_RDWR)
-        caller.close()
+        with caller, suppress(OSError):
+            if isinstance(fault, bytes):
+                caller.recv(65_536)
+                caller.sendall(fault)
+            else:
+                with socket.create_connection(self._to) as there:
+                    threading.Thread(target=self._pump, args=(caller, there, None), daemon=True).start()
+                    self._pump(there, caller, fault)
+                caller.shutdown(socket.SHUT_RDWR)
+        self._open.discard(caller)
 
     def _pump(self, source: socket.socket, target: socket.socket, left: int | None) -> None:
         with suppress(OSError):

@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from tests.chaos import faults
 from tests.chaos.faults import Fault
 from tests.chaos.service import Service, free_port
+from tests.faulty_line import BUSY, faulty_line
+from tests.object_store import BUCKET, object_store
 from tests.postgres import new_database, postgres
 
 
@@ -94,6 +96,31 @@ def _end_connections(admin: sa.Engine) -> None:
     with admin.connect() as connection:
         connection.exec_driver_sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'brink-chaos'"
+        )
+
+
+@contextmanager
+def shared_store(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
+    """SQLite, and results in an object store behind a line that fails."""
+    with object_store() as endpoint, faulty_line(int(endpoint.rpartition(":")[2])) as line:
+
+        def fail(service: Service, job_id: str, chance: random.Random) -> None:
+            """Answers of 503, answers cut short and connections cut, for some seconds."""
+            ending = time.monotonic() + chance.uniform(2.0, 6.0)
+            while time.monotonic() < ending:
+                line.faults = [chance.choice([BUSY, chance.randrange(2000)]) for _ in range(50)]
+                line.cut()
+                time.sleep(chance.uniform(0.0, 0.5))
+            line.faults = []
+
+        yield (
+            Service(
+                folder,
+                runners=1,
+                BRINK_STORE_URL=f"s3://{BUCKET}/{folder.name}",
+                AWS_ENDPOINT_URL=f"http://127.0.0.1:{line.port}",
+            ),
+            (Fault("object store fails", fail, 3), Fault("runner killed", faults.kill_runner, 2)),
         )
 
 
@@ -198,5 +225,6 @@ SCENES = (
     Scene("SQLite, folder", embedded),
     Scene("SQLite, tmpfs", small_disk, trials=100_000),
     Scene("PostgreSQL, folder", shared_database),
+    Scene("SQLite, S3", shared_store, trials=100_000),
     Scene("SQLite, folder, Ray", ray_cluster, trials=400_000),
 )
