@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 
 from api.access import caller
 from api.bodies import Bodies
 from api.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
 from api.limits import Places, Rate
+from api.metrics import Requests
+from api.metrics import router as metrics_router
 from api.openapi import describe
 from api.problems import handle_problems
 from api.routes import (
@@ -79,6 +82,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
+    app.state.metrics = CollectorRegistry()
+    app.include_router(metrics_router)
     describe(app, keys=settings.auth == "keys")
     # The last one added is the first that a request meets.
     app.add_middleware(Bodies)
@@ -93,4 +98,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(HostCheck, hosts=(*LOOPBACK, *settings.allowed_hosts), loopback_only=settings.auth == "none")
     headers = HEADERS | ({"Cross-Origin-Resource-Policy": "cross-origin"} if settings.cors_origins else {})
     app.add_middleware(AnswerHeaders, headers=headers)
+    app.add_middleware(Requests, registry=app.state.metrics)
     return app
