@@ -1,24 +1,20 @@
 """Jobs that ask for what is played already: they take it over, hold it to its digest, and harm nobody by it."""
 
 import json
-import threading
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cluster import jobs, leases
+from cluster import jobs
 from cluster import shard as shard_module
 from cluster.folders import open_folder
-from cluster.jobs import Job
 from cluster.run import run
-from cluster.runner import work_job
-from cluster.settings import Settings
 from cluster.store import read_manifest, shard_path, verify
 from sim.kernel import simulate
 from tests.object_store import BUCKET, object_store
 from tests.runs import digests, small_plan
+from tests.working import Working
 
 SMALL, LARGE = small_plan(trials=4500), small_plan(trials=7000)
 
@@ -43,30 +39,9 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
     return digests(folder)
 
 
-class Service:
-    """A jobs database, a folder of results, and a runner that works in this thread."""
-
-    def __init__(self, folder: Path, **settings: object) -> None:
-        self.settings = Settings(data_dir=folder, engine="inline", **settings)
-        self.results = self.settings.results
-        folder.mkdir(exist_ok=True)
-        self.database = jobs.open_database(self.settings.jobs_database)
-
-    def job(self, plan, owner: str = "anna") -> Job:
-        """A job of the plan, once it has been worked."""
-        submitted = jobs.submit(self.database, plan, owner=owner)
-        taken = leases.claim(self.database, "runner", 60)
-        assert taken.id == submitted.id
-        work_job(self.database, taken, "runner", self.settings, threading.Event())
-        return jobs.get(self.database, submitted.id)
-
-    def folder(self, job: Job) -> Path:
-        return Path(self.results.within(job.id).address)
-
-
 @pytest.fixture
-def service(tmp_path) -> Service:
-    return Service(tmp_path / "data")
+def service(tmp_path) -> Working:
+    return Working(tmp_path / "data")
 
 
 def test_more_trials_of_the_same_play_only_what_is_missing(service, played, undisturbed):
@@ -152,12 +127,13 @@ def test_either_run_may_go_without_harm_to_the_other(service, undisturbed):
 
 def test_what_a_cancelled_job_left_is_taken_over(service, played):
     submitted = jobs.submit(service.database, LARGE, owner="anna")
-    taken = leases.claim(service.database, "runner", 60)
-    jobs.request_cancel(service.database, submitted.id)
     asked = iter([False] * 4)
-    ending = SimpleNamespace(is_set=lambda: next(asked, True))
-    work_job(service.database, taken, "runner", service.settings, ending)
-    left = jobs.get(service.database, submitted.id)
+
+    def ending() -> bool:
+        jobs.request_cancel(service.database, submitted.id)
+        return next(asked, True)
+
+    left = service.work(submitted, SimpleNamespace(is_set=ending))
     assert left.state == jobs.CANCELLED
     held = read_manifest(open_folder(service.folder(left)))
     assert len(held) == len(played) > 0
@@ -169,7 +145,7 @@ def test_what_a_cancelled_job_left_is_taken_over(service, played):
 
 def test_an_object_store_copies_what_is_taken_over(tmp_path, played, undisturbed):
     with object_store():
-        service = Service(tmp_path / "data", store_url=f"s3://{BUCKET}/reuse")
+        service = Working(tmp_path / "data", store_url=f"s3://{BUCKET}/reuse")
         service.job(SMALL)
         played.clear()
         larger = service.job(LARGE)
