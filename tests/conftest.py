@@ -19,11 +19,17 @@ def postgres_server() -> Iterator[sa.URL]:
         yield url
 
 
+@pytest.fixture
+def postgres_url(postgres_server) -> Iterator[str]:
+    """A new, empty database of PostgreSQL."""
+    with new_database(postgres_server, f"brink-{uuid.uuid4().hex}") as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path) -> Iterator[str]:
     """A new, empty database: SQLite's and PostgreSQL's in turn."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'jobs.sqlite'}"
     else:
-        with new_database(request.getfixturevalue("postgres_server"), f"brink-{uuid.uuid4().hex}") as url:
-            yield url
+        yield request.getfixturevalue("postgres_url")

@@ -5,16 +5,11 @@ import os
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from cluster import jobs
 from cluster.run import run
 from cluster.store import verify
-from tests.postgres import new_database
 from tests.runs import digests, small_plan
 
 BRINK = str(Path(sys.executable).parent / "brink")
@@ -53,15 +48,9 @@ class Runners:
         return job
 
 
-@pytest.fixture
-def url(postgres_server) -> Iterator[str]:
-    with new_database(postgres_server, f"brink-{uuid.uuid4().hex}") as made:
-        yield made
-
-
-def test_killed_runners_jobs_are_finished_by_the_others(tmp_path, url):
+def test_killed_runners_jobs_are_finished_by_the_others(tmp_path, postgres_url):
     run(LONG, tmp_path / "undisturbed", engine="inline")
-    runners = Runners(tmp_path / "data", url, 2)
+    runners = Runners(tmp_path / "data", postgres_url, 2)
     try:
         job = jobs.submit(runners.database, LONG)
         working = runners.until(job.id, lambda one: one.state == jobs.RUNNING and one.trials_done > 0)
@@ -78,8 +67,8 @@ def test_killed_runners_jobs_are_finished_by_the_others(tmp_path, url):
         runners.stop()
 
 
-def test_one_runner_lets_a_short_job_pass_a_long_one(tmp_path, url):
-    runners = Runners(tmp_path / "data", url, 1, BRINK_SLICE_SECONDS="0.5")
+def test_one_runner_lets_a_short_job_pass_a_long_one(tmp_path, postgres_url):
+    runners = Runners(tmp_path / "data", postgres_url, 1, BRINK_SLICE_SECONDS="0.5")
     try:
         long = jobs.submit(runners.database, small_plan(trials=5_000_000, shard_trials=5_000), owner="anna")
         runners.until(long.id, lambda one: one.trials_done > 0)
