@@ -31,6 +31,7 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
         settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, host)})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    log.info("results go to %s", settings.results.address)
     ending = threading.Event()
     # uvicorn raises the signal that ended it once more; by default that would leave no time to end the runner.
     for name in (signal.SIGTERM, signal.SIGINT):

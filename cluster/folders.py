@@ -129,6 +129,9 @@ def open_folder(address: str | os.PathLike[str]) -> Folder:
     bucket, _, prefix = text.removeprefix(S3).strip("/").partition("/")
     if not bucket or not prefix:
         raise InvalidInput((Fault("folder", text, "must be a path, or s3://bucket/prefix"),))
+    if ":" in bucket or "@" in bucket:
+        # What stands there may be a secret, and is not repeated.
+        raise InvalidInput((Fault("folder", None, "must hold no credentials: they come from the environment"),))
     return ObjectFolder(bucket, prefix)
 
 

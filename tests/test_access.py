@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.routing import iter_route_contexts
@@ -10,12 +11,12 @@ from fastapi.routing import iter_route_contexts
 from api.app import create_app
 from api.guards import HEADERS
 from cluster import keys
-from cluster.jobs import jobs
+from cluster.jobs import jobs, open_database
 from cluster.settings import Settings
 from sim.scenario import scenario_document
 from tests.runs import small_plan
 from tests.served import Served, served
-from tests.test_http import BRINK, PROBLEM
+from tests.test_http import BRINK, PROBLEM, Service
 
 REQUEST = {"scenario": scenario_document(small_plan().scenario), "trials": 300, "seed": 3}
 NOBODYS = "0" * 32
@@ -294,3 +295,58 @@ def test_nobodys_job_tells_nothing_of_the_folder(tmp_path):
             early = service.ask("POST", f"/v1/jobs/{job}/{answer}", json=body)
             assert (early.status_code, early.json()["errors"][0]["field"]) == (422, "run")
             assert str(tmp_path) not in early.text
+
+
+def test_no_secret_is_told(tmp_path):
+    """Neither a database's password nor an object store's, nor a key right or wrong, is in a log or an error."""
+    password, access, secret = "pass-c0ffee", "access-c0ffee", "secret-c0ffee"
+    environment = os.environ | {
+        "BRINK_DATA_DIR": str(tmp_path / "data"),
+        "AWS_ACCESS_KEY_ID": access,
+        "AWS_SECRET_ACCESS_KEY": secret,
+    }
+    unreachable = f"postgresql+psycopg://brink:{password}@127.0.0.1:1/brink"
+    for settings in (
+        {"BRINK_DATABASE_URL": unreachable},
+        {"BRINK_DATABASE_URL": f"postgresql+psycopg://brink:{password}@[bad/brink"},
+        {"BRINK_STORE_URL": f"s3://{access}:{secret}@bucket/prefix"},
+        {"BRINK_MAX_TRIALS": "many", "BRINK_DATABASE_URL": unreachable},
+    ):
+        found = subprocess.run(
+            [BRINK, "serve", "--port", "0", "--no-runner"],
+            env=environment | settings,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert found.returncode != 0, settings
+        assert found.stderr, settings
+        for word in (password, access, secret):
+            assert word not in found.stdout + found.stderr, settings
+    assert password not in repr(Settings(database_url=unreachable))
+
+
+def test_the_log_of_a_service_tells_no_key(tmp_path):
+    data = tmp_path / "data"
+    key, text = keys.create(open_database(f"sqlite:///{_made(data) / 'jobs.sqlite'}"), "ann", ["read", "submit"])
+    service = Service(data, BRINK_AUTH="keys", BRINK_ENGINE="inline")
+    try:
+        wrong = text[:-4] + "0000"
+        for sent, status in ((text, 200), (wrong, 401)):
+            answer = service.client.get("/v1/jobs", headers={"Authorization": f"Bearer {sent}"})
+            assert answer.status_code == status
+            assert sent not in answer.text
+    finally:
+        service.stop()
+    log = (tmp_path / "service.log").read_text()
+    assert "GET /v1/jobs" in log
+    for sent in (text, wrong):
+        assert sent.split("_")[2][:20] not in log
+    held = b"".join(path.read_bytes() for path in data.glob("jobs.sqlite*"))
+    assert key.id.encode() in held
+    assert text.split("_")[2].encode() not in held
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
