@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cluster.folders import Folder
 from cluster.plan import Plan, Shard
-from cluster.store import RUN, Committed, read_json, read_manifest, shard_path, write_manifest
+from cluster.store import RUN, SUMMARY, Committed, read_json, read_manifest, shard_path, write_manifest
 
 _AT_ONCE = 8
 
 
-def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> int:
-    """Take over those of a begun run's missing shards that donors' manifests list; returns how many.
+def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
+    """Take over those of a begun run's missing shards that donors' manifests list, and the summary of the same run.
+
+    Returns whether the summary is among it.
 
     The run's manifest then lists them as the donor's did, so that the run holds each file against its SHA-256 and
     plays anew what is other than it should be. Donors that cannot be read are passed over, and so are those played
@@ -23,6 +25,7 @@ def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> int:
     held = {entry.name for entry in folder.entries()}
     wanted = {shard_path(shard): shard for shard in plan.shards() if shard_path(shard) not in held}
     taken: list[Committed] = []
+    summarized = False
     for donor in donors:
         if not wanted:
             break
@@ -34,10 +37,19 @@ def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> int:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             adopted = pool.map(lambda entry, donor=donor: _adopt(folder, donor, entry.path), fitting)
         taken += [entry for entry, done in zip(fitting, adopted, strict=True) if done]
+        summarized = not wanted.keys() - {entry.path for entry in taken} and _summary_too(folder, donor)
         wanted = {path: shard for path, shard in wanted.items() if path not in {entry.path for entry in taken}}
     if taken:
         write_manifest(folder, [*_listed(folder), *taken], complete=False)
-    return len(taken)
+    return summarized
+
+
+def _summary_too(folder: Folder, donor: Folder) -> bool:
+    """Take over a donor's summary if it is of the very same run."""
+    try:
+        return read_json(donor, RUN) == read_json(folder, RUN) and _adopt(folder, donor, SUMMARY)
+    except (OSError, ValueError):
+        return False
 
 
 def _same(entry: Committed, shard: Shard) -> bool:

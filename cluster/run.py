@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import cast
 
 from cluster.answers.summary import summarize
 from cluster.engines import ENGINES, Stop, check_reachable, play_inline, play_on_ray, play_where_it_pays
@@ -83,8 +84,8 @@ def run(
     check_engine(engine, ray_address, workers)
     folder = open_folder(address)
     begin(plan, folder)
-    take_over(plan, folder, donors)
-    play_missing(
+    summarized = take_over(plan, folder, donors)
+    played = play_missing(
         plan,
         folder,
         engine=engine,
@@ -94,6 +95,9 @@ def run(
         should_stop=should_stop,
         still_ours=still_ours,
     )
+    if summarized and not played:
+        folder.clear_drafts()
+        return cast("dict", read_json(folder, SUMMARY))
     return conclude(plan, folder)
 
 
@@ -107,8 +111,11 @@ def play_missing(
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Stop | None = None,
     still_ours: Callable[[], bool] = lambda: True,
-) -> None:
-    """Play every shard of a plan that its folder does not hold yet, and list them all in the manifest."""
+) -> int:
+    """Play every shard of a plan that its folder does not hold yet, and list them all in the manifest.
+
+    Returns how many were played.
+    """
     should_stop = should_stop or (lambda: False)
 
     done: dict[Shard, Committed] = committed_shards(folder, plan)
@@ -137,6 +144,7 @@ def play_missing(
     list_committed()
     if len(done) < plan.shard_count:
         raise Stopped(_progress(plan, done))
+    return len(missing)
 
 
 def conclude(plan: Plan, folder: Folder) -> dict:

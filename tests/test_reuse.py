@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from cluster import jobs
+from cluster import run as run_module
 from cluster import shard as shard_module
 from cluster.folders import open_folder
 from cluster.run import run
@@ -63,6 +64,17 @@ def test_nothing_new_is_played_for_a_repetition_or_a_part(service, played):
         assert verify(service.folder(again)) == []
     assert played == []
     assert jobs.get(service.database, first.id).state == jobs.SUCCEEDED
+
+
+def test_a_repetition_has_the_firsts_summary(service, monkeypatch):
+    first = service.job(SMALL)
+    larger = service.job(LARGE)
+    monkeypatch.setattr(run_module, "summarize", None)
+    for plan, earlier in ((SMALL, first), (LARGE, larger)):
+        again = service.job(plan)
+        assert again.state == jobs.SUCCEEDED
+        told, expected = (service.folder(job) / "summary.json" for job in (again, earlier))
+        assert told.read_bytes() == expected.read_bytes()
 
 
 @pytest.mark.parametrize("other", [{"seed": 12}, {"design": "sobol"}, {"shard_trials": 500}])
