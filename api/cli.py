@@ -19,7 +19,7 @@ from api.commands.compare import compare
 from api.commands.discover import discover
 from api.commands.drivers import drivers
 from api.commands.indices import indices
-from api.commands.precision import PrecisionOption, print_precision, shortfall, wished_precision
+from api.commands.precision import PrecisionOption, print_precision, wished_precision
 from api.commands.replay import replay
 from api.commands.runner import runner
 from api.commands.score import score
@@ -31,7 +31,7 @@ from api.commands.worth import worth
 from api.render import print_summary
 from cluster.engines import EngineFailed, ShardFailed
 from cluster.plan import Plan, make_plan
-from cluster.precision import MOST_TRIALS, run_to_precision
+from cluster.precision import MOST_TRIALS, more_would_help, run_to_precision, shortfall
 from cluster.query import TooMuch
 from cluster.run import Stopped, adopt_shard_size, run
 from cluster.store import verify as verify_folder
@@ -117,7 +117,8 @@ def run_command(
     else:
         _print_answer(plan, answer, took, seconds, folder)
     if took and not took["reached"]:
-        print(shortfall(took), file=sys.stderr)
+        hint = "; the same command with more --trials goes on from there" if more_would_help(took) else ""
+        print(shortfall(took) + hint, file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -510,19 +510,24 @@ class Brink(_Client):
         self,
         scenario: str | os.PathLike[str] | Mapping[str, Any],
         *,
-        trials: int = 100_000,
+        trials: int | None = None,
         seed: int = 1,
         design: str = "random",
         strategies: Sequence[str] = (),
+        precision: Mapping[str, float] | None = None,
         **more: Any,
     ) -> Job:
         """Hand in a job and return at once.
 
-        `scenario` is a shipped one's name, the path of a file, or a document; `trials` are those of each strategy, and
-        `strategies` all of the scenario's if none are named. `more` is whatever else the service knows of a job.
+        `scenario` is a shipped one's name, the path of a file, or a document; `trials` are those of each strategy,
+        100,000 unless given, and `strategies` all of the scenario's if none are named. With a `precision`, half-widths
+        of 95 % intervals such as ``{"agreement": 0.001}``, `trials` are the most, 10,000,000 unless given; where they
+        do not suffice the job fails, and keeps its results. `more` is whatever else the service knows of a job.
         Raises `BrinkError`, and `sim.faults.InvalidInput` (with lines) for a file that is no scenario.
         """
-        return Job(self, self._drive(self._submitted(_request(scenario, trials, seed, design, strategies, more))))
+        return Job(
+            self, self._drive(self._submitted(_request(scenario, trials, seed, design, strategies, precision, more)))
+        )
 
     def run(
         self, scenario: str | os.PathLike[str] | Mapping[str, Any], *, progress: bool = True, **options: Any
@@ -594,14 +599,15 @@ class AsyncBrink(_Client):
         self,
         scenario: str | os.PathLike[str] | Mapping[str, Any],
         *,
-        trials: int = 100_000,
+        trials: int | None = None,
         seed: int = 1,
         design: str = "random",
         strategies: Sequence[str] = (),
+        precision: Mapping[str, float] | None = None,
         **more: Any,
     ) -> AsyncJob:
         """Hand in a job and return at once; see `Brink.submit`."""
-        request = _request(scenario, trials, seed, design, strategies, more)
+        request = _request(scenario, trials, seed, design, strategies, precision, more)
         return AsyncJob(self, await self._drive(self._submitted(request)))
 
     async def run(
@@ -709,14 +715,17 @@ class _Events:
 
 def _request(
     scenario: str | os.PathLike[str] | Mapping[str, Any],
-    trials: int,
+    trials: int | None,
     seed: int,
     design: str,
     strategies: Sequence[str],
+    precision: Mapping[str, float] | None,
     more: Mapping[str, Any],
 ) -> dict[str, Any]:
-    played = {"trials": trials, "seed": seed, "design": design, "strategies": list(strategies)}
-    return {"scenario": _scenario(scenario), **played, **more}
+    played = {"seed": seed, "design": design, "strategies": list(strategies)}
+    given = {"trials": trials, "precision": None if precision is None else dict(precision)}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return {"scenario": _scenario(scenario), **played, **chosen, **more}
 
 
 def _scenario(given: str | os.PathLike[str] | Mapping[str, Any]) -> str | dict:
@@ -779,7 +788,11 @@ def _progress_bar(job: _Job, wanted: bool) -> Iterator[Callable[[], None]]:
 
         def tell() -> None:
             done = job.info["progress"]["trials_done"]
-            bar.update(task, completed=done, description=f"{job.info['scenario']}: {job.state}, {done:,} trials")
+            # A precise job's total grows as it goes on.
+            total = job.info["progress"]["trials_total"]
+            bar.update(
+                task, completed=done, total=total, description=f"{job.info['scenario']}: {job.state}, {done:,} trials"
+            )
 
         tell()
         yield tell

@@ -8,6 +8,7 @@ import hashlib
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -114,8 +115,13 @@ class Job:
 
     @property
     def plan(self) -> Plan:
-        """The run that the job asks for."""
+        """The run that the job asks for; of a precise one, with the trials that it has been brought to so far."""
         return plan_from_request(json.loads(self.request))
+
+    @property
+    def precision(self) -> dict | None:
+        """The precision that the job asks for and, once it is known, what it took; null if it asks for none."""
+        return json.loads(self.request).get("precision")
 
     @property
     def ended(self) -> bool:
@@ -182,12 +188,20 @@ def submit(
     priority: int = 0,
     key: str | None = None,
     request_sha256: str | None = None,
+    precision: Mapping[str, float] | None = None,
 ) -> Job:
-    """Record a job, or return the one that the owner already has under the same idempotency key."""
+    """Record a job, or return the one that the owner already has under the same idempotency key.
+
+    With a `precision`, half-widths by name, it plays until they are reached, the plan's trials at most.
+    """
+    request = plan_request(plan)
+    if precision:
+        wished = {name: {"half_width": half} for name, half in precision.items()}
+        request["precision"] = {"most_trials": plan.trials, "wished": wished}
     row = {
         "id": uuid.uuid4().hex,
         "state": QUEUED,
-        "request": json.dumps(plan_request(plan)),
+        "request": json.dumps(request),
         "scenario": plan.scenario.name,
         "trials_done": 0,
         "trials_total": plan.trials * len(plan.strategies),

@@ -5,7 +5,9 @@ longest, and of that owner's jobs the one of the highest priority, then the olde
 out, and then the job is free for the next runner.
 """
 
+import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,6 +68,28 @@ def renew(
     with engine.begin() as connection:
         row = connection.execute(renewed).first()
     return Job(**row._mapping) if row else None
+
+
+def record(
+    engine: sa.Engine, job_id: str, runner: str, *, trials: int | None = None, precision: Mapping | None = None
+) -> bool:
+    """Record the trials that a precise job is brought to, or what its precision took, if the job is the runner's.
+
+    Returns whether it was.
+    """
+    with engine.begin() as connection:
+        row = connection.execute(sa.select(jobs).where(_held(job_id, runner)).with_for_update()).first()
+        if row is None:
+            return False
+        request = json.loads(row.request)
+        request |= {} if trials is None else {"trials": trials}
+        request |= {} if precision is None else {"precision": precision}
+        changed = {
+            "request": json.dumps(request),
+            "trials_total": request["trials"] * len(request["strategies"]),
+            "change": jobs.c.change + 1,
+        }
+        return connection.execute(jobs.update().where(_held(job_id, runner)).values(changed)).rowcount > 0
 
 
 def finish(

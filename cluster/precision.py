@@ -1,14 +1,15 @@
 """A run that goes on until its estimates are as precise as was wished."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 
 from cluster.engines import Stop
 from cluster.folders import Folder, open_folder
 from cluster.plan import MAX_SHARDS, Plan
-from cluster.run import Progress, begin, check_engine, conclude, play_missing, run_document
+from cluster.reuse import take_over
+from cluster.run import Progress, Stopped, begin, check_engine, conclude, play_missing, run_document
 from cluster.store import RUN, SUMMARY, read_json, write_json
 from cluster.trials import StoredRun
 from sim.estimates import Tally, merge_replicates
@@ -38,29 +39,44 @@ def run_to_precision(
     workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Stop | None = None,
+    on_stage: Callable[[Plan], object] = lambda _: None,
+    donors: Iterable[Folder] = (),
+    still_ours: Callable[[], bool] = lambda: True,
 ) -> tuple[dict, dict]:
     """Play trials until the 95 % intervals of all strategies are as narrow as wished, `plan.trials` at most.
 
     `wished` has half-widths by the names of `sim.precision.precise_names`. Returns the summary, and what was reached
     after how many trials. The folder is that of a run of this number of trials. A folder that holds fewer trials of
-    the same run is gone on with. Raises as `cluster.run.run` does.
+    the same run is gone on with; `on_stage` is told each number of trials that it is brought to. Takes over, and
+    raises, as `cluster.run.run` does.
     """
-    check_precision(wished, plan.scenario, plan.design)
-    _check_most(plan)
+    check_precise(plan, wished)
     check_engine(engine, ray_address, workers)
     folder = open_folder(address)
     stage = replace(plan, trials=_trials_held(folder, plan) or first_look(plan.design, plan.trials))
     begin(stage, folder)
+    donors = list(donors)
     looks = []
     while True:
+        on_stage(stage)
+        take_over(stage, folder, donors)
+        progress = Progress(0, 0, 0, 0, 0)
+
+        def tell(found: Progress) -> None:
+            nonlocal progress
+            progress = found
+            if on_progress:
+                on_progress(found)
+
         play_missing(
             stage,
             folder,
             engine=engine,
             ray_address=ray_address,
             workers=workers,
-            on_progress=on_progress,
+            on_progress=tell,
             should_stop=should_stop,
+            still_ours=still_ours,
         )
         looks.append(stage.trials)
         found = {name: _look(stage, folder, name, half) for name, half in wished.items()}
@@ -70,12 +86,53 @@ def run_to_precision(
         trials = next_look(plan.design, stage.trials, None if None in needed else max(needed), plan.trials)
         if trials <= stage.trials:
             break
+        if not still_ours():
+            raise Stopped(progress)
         stage = replace(plan, trials=trials)
         folder.remove(SUMMARY)
         write_json(folder, RUN, run_document(stage))
     reached = all(one["reached"] for one in found.values())
     took = {"reached": reached, "trials": stage.trials, "most_trials": plan.trials, "looks": looks, "wished": found}
     return conclude(stage, folder), took
+
+
+def check_precise(plan: Plan, wished: Mapping[str, float]) -> None:
+    """Raise `InvalidInput` unless a plan can be played until it is as precise as wished, `plan.trials` at most."""
+    check_precision(wished, plan.scenario, plan.design)
+    most = MAX_SHARDS * plan.shard_trials
+    if plan.trials > most:
+        message = f"must be at most {most} with a precision and {plan.shard_trials} trials in a file"
+        raise InvalidInput((Fault("trials", plan.trials, message),))
+
+
+def shortfall(took: Mapping) -> str:
+    """What was not reached and what it would take, in one line."""
+    parts = []
+    for name, found in took["wished"].items():
+        if found["reached"]:
+            continue
+        if found["never_known"]:
+            parts.append(
+                f"{name} is null in all {took['trials']} trials of {', '.join(found['never_known'])}: "
+                "leave such strategies out"
+            )
+        elif found["trials_needed"] is None:
+            parts.append(f"{name} is known in too few trials to say how many it would take")
+        else:
+            widest = max(half for half in found["half_widths"].values() if half is not None)
+            parts.append(
+                f"{name} is known to ±{widest:.4g}, not ±{found['half_width']:g}, "
+                f"which would take about {found['trials_needed']} trials"
+            )
+    return (
+        f"precision not reached with {took['trials']} trials of each strategy ({took['most_trials']} at most): "
+        f"{'; '.join(parts)}. The results are kept"
+    )
+
+
+def more_would_help(took: Mapping) -> bool:
+    """Whether more trials would make the precision that was not reached."""
+    return any(found["trials_needed"] is not None and not found["reached"] for found in took["wished"].values())
 
 
 def _look(plan: Plan, folder: Folder, name: str, wished: float) -> dict:
@@ -111,10 +168,3 @@ def _trials_held(folder: Folder, plan: Plan) -> int | None:
         message = f"holds a run of {held} trials already, more than the {plan.trials} at most wished for"
         raise InvalidInput((Fault("out", folder.address, message),))
     return held
-
-
-def _check_most(plan: Plan) -> None:
-    most = MAX_SHARDS * plan.shard_trials
-    if plan.trials > most:
-        message = f"must be at most {most} with a precision and {plan.shard_trials} trials in a file"
-        raise InvalidInput((Fault("trials", plan.trials, message),))

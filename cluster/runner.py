@@ -14,12 +14,17 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from cluster import jobs, leases
 from cluster.engines import EngineFailed, ShardFailed
+from cluster.folders import Folder
 from cluster.jobs import Job
+from cluster.precision import run_to_precision, shortfall
 from cluster.retention import keep_house
 from cluster.run import Progress, Stopped, run
 from cluster.settings import Settings
@@ -120,17 +125,20 @@ def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, end
             return watch.cancelled or watch.lost or watch.gives_way or ending.is_set()
 
         try:
-            run(
-                job.plan,
-                folder.address,
-                engine=settings.engine,
-                ray_address=settings.ray_address,
-                workers=settings.workers,
-                on_progress=watch.on_progress,
-                should_stop=should_stop,
-                donors=[results.within(earlier.id) for earlier in jobs.kin(database, job)],
-                still_ours=watch.holds,
-            )
+            how: dict[str, Any] = {
+                "engine": settings.engine,
+                "ray_address": settings.ray_address,
+                "workers": settings.workers,
+                "on_progress": watch.on_progress,
+                "should_stop": should_stop,
+                "donors": [results.within(earlier.id) for earlier in jobs.kin(database, job)],
+                "still_ours": watch.holds,
+            }
+            if job.precision is None:
+                run(job.plan, folder.address, **how)
+            else:
+                error = _play_precisely(database, job, runner, folder, how)
+                state = jobs.FAILED if error else jobs.SUCCEEDED
         except Stopped as stopped:
             watch.on_progress(stopped.progress)
             state = jobs.CANCELLED if watch.cancelled else jobs.QUEUED
@@ -182,6 +190,22 @@ def _work_lane(
             job = None
         if job is None:
             ending.wait(IDLE_SECONDS)
+
+
+def _play_precisely(database: sa.Engine, job: Job, runner: str, folder: Folder, how: Mapping[str, Any]) -> str | None:
+    """Play a job to the precision it asks for, and record what that took; what was not reached, if so."""
+    asked = job.precision or {}
+    plan = replace(job.plan, trials=asked["most_trials"])
+    wished = {name: found["half_width"] for name, found in asked["wished"].items()}
+    _, took = run_to_precision(
+        plan,
+        folder.address,
+        wished,
+        on_stage=lambda stage: leases.record(database, job.id, runner, trials=stage.trials),
+        **how,
+    )
+    leases.record(database, job.id, runner, precision=took)
+    return None if took["reached"] else shortfall(took)
 
 
 def _keep_house(database: sa.Engine, settings: Settings, ending: threading.Event) -> None:

@@ -35,7 +35,7 @@ def check_precision(wished: Mapping[str, float], scenario: Scenario, design: str
     faults = []
     for name, half in wished.items():
         if name not in names:
-            faults.append(Fault("precision", name, f"is no probability or measure; there are {', '.join(names)}"))
+            faults.append(_unknown(name, names))
         elif not isfinite(half) or half <= 0.0 or (name not in MEASURES and name != SHARE_OF_DEFICIT and half >= 0.5):
             allowed = "above 0" if name in MEASURES or name == SHARE_OF_DEFICIT else "between 0 and 0.5"
             faults.append(Fault(f"precision.{name}", half, f"must be the half-width of an interval, {allowed}"))
@@ -44,6 +44,11 @@ def check_precision(wished: Mapping[str, float], scenario: Scenario, design: str
         faults.append(Fault("precision", design, message))
     if faults:
         raise InvalidInput(tuple(faults))
+
+
+def _unknown(name: str, names: tuple[str, ...]) -> Fault:
+    message = f"is no probability or measure; there are {', '.join(names)}"
+    return Fault("precision", name, message, path=("precision", name))
 
 
 def half_width(counted: tuple[Tally, ...], name: str, scenario: Scenario) -> float | None:

@@ -81,6 +81,16 @@ def test_a_scenario_may_be_a_name_a_file_or_a_document(brink, tmp_path):
     assert refused.value.faults[0]["pointer"] == "/scenario/horizon_weeks"
 
 
+def test_a_precision_is_asked_for_instead_of_a_number_of_trials(brink):
+    asked = {"agreement": 0.02}
+    done = brink.run(SCENARIO, precision=asked, strategies=["threaten"])
+    assert done.info["precision"]["most_trials"] == 10_000_000
+    assert done.info["precision"]["wished"]["agreement"]["half_widths"]["threaten"] <= 0.02
+    assert len(done.trials(["trial"])) == done.info["trials"]
+    with pytest.raises(JobFailed, match="precision not reached with 100 trials"):
+        brink.run(SCENARIO, precision=asked, trials=100)
+
+
 def test_trials_come_as_pandas_and_arrow(job, table):
     columns = ["strategy", "trial", "outcome", "export_gain"]
     frame = job.trials(columns)

@@ -48,30 +48,3 @@ def print_precision(out: Console, took: dict) -> None:
         out.print(f"{name}: {reached}, ±{found['half_width']:g} wished.")
     looks = ", ".join(f"{trials:,}" for trials in took["looks"])
     out.print(f"It took {took['trials']:,} trials of each strategy, looked at after {looks}.")
-
-
-def shortfall(took: dict) -> str:
-    """What was not reached and what it would take, in one line."""
-    parts = []
-    for name, found in took["wished"].items():
-        if found["reached"]:
-            continue
-        if found["never_known"]:
-            parts.append(
-                f"{name} is null in all {took['trials']} trials of {', '.join(found['never_known'])}: "
-                "leave such strategies out with --strategy"
-            )
-        elif found["trials_needed"] is None:
-            parts.append(f"{name} is known in too few trials to say how many it would take")
-        else:
-            widest = max(half for half in found["half_widths"].values() if half is not None)
-            parts.append(
-                f"{name} is known to ±{widest:.4g}, not ±{found['half_width']:g}, "
-                f"which would take about {found['trials_needed']} trials"
-            )
-    more = any(found["trials_needed"] is not None and not found["reached"] for found in took["wished"].values())
-    return (
-        f"precision not reached with {took['trials']} trials of each strategy ({took['most_trials']} at most): "
-        f"{'; '.join(parts)}. The results are kept"
-        + ("; the same command with more --trials goes on from there" if more else "")
-    )

@@ -23,6 +23,7 @@ from api.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submit
 from cluster import jobs
 from cluster.jobs import Job
 from cluster.plan import Plan, make_plan
+from cluster.precision import MOST_TRIALS, check_precise
 from cluster.retention import remove_job
 from cluster.settings import Settings
 from sim.faults import Fault, InvalidInput
@@ -32,23 +33,37 @@ router = APIRouter(tags=["jobs"], responses=RESPONSES)
 POLL_SECONDS = 0.5
 
 
+HalfWidth = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+
+
 class JobRequest(BaseModel):
     """A run to be made: a scenario, in full or by a shipped one's name, and how it is to be played."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"scenario": "us-japan-autos-1995", "trials": 100_000, "seed": 1, "design": "random"}]
+            "examples": [
+                {"scenario": "us-japan-autos-1995", "trials": 100_000, "seed": 1, "design": "random"},
+                {"scenario": "us-japan-autos-1995", "precision": {"agreement": 0.001}, "trials": 5_000_000},
+            ]
         },
     )
 
     scenario: dict[str, Any] | Annotated[str, Field(max_length=64)]
-    trials: StrictInt = Field(100_000, description="Trials of each strategy.")
+    trials: StrictInt = Field(
+        100_000, description=f"Trials of each strategy; with `precision` the most, {MOST_TRIALS:,} unless given."
+    )
     seed: StrictInt = Field(1, description="From 0 to 2^63 - 1.")
     design: Literal["random", "latin_hypercube", "sobol", "saltelli"] = Field(
         "random",
         description="`saltelli`, for indices, takes 8 (inputs + 2) times a multiple of 16 trials, from 64 on; an "
         "input is an uncertain parameter, or several that are correlated.",
+    )
+    precision: dict[Annotated[str, Field(max_length=64)], HalfWidth] | None = Field(
+        None,
+        min_length=1,
+        description="Play until the 95 % intervals of these probabilities and means are at most so wide to either "
+        "side under every strategy. Goes with the designs `random` and `sobol`.",
     )
     strategies: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=100, description="All of the scenario's if none are named."
@@ -62,16 +77,39 @@ class JobProgress(BaseModel):
     trials_total: int
 
 
+class WishedPrecision(BaseModel):
+    """Half the width of a 95 % interval that was wished for and, once known, those under each strategy.
+
+    `trials_needed` is about how many trials would make it; `never_known` are strategies that leave it null.
+    """
+
+    half_width: float
+    reached: bool | None = None
+    half_widths: dict[str, float | None] = {}
+    trials_needed: int | None = None
+    never_known: list[str] = []
+
+
+class JobPrecision(BaseModel):
+    """A precision asked of a job; whether it was reached, null until known, and after how many trials it looked."""
+
+    reached: bool | None = None
+    most_trials: int
+    looks: list[int] = []
+    wished: dict[str, WishedPrecision]
+
+
 class JobView(BaseModel):
     """A job as a client sees it."""
 
     id: str
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     scenario: str
-    trials: int
+    trials: int = Field(description="Of each strategy; with a precision, what it has been brought to.")
     seed: int
     design: str
     strategies: list[str]
+    precision: JobPrecision | None
     progress: JobProgress
     error: str | None = Field(description="Why the job failed.")
     waiting: str | None = Field(description="What hinders the job, as long as it is tried again and again.")
@@ -98,6 +136,7 @@ def view(job: Job) -> JobView:
         seed=request["seed"],
         design=request["design"],
         strategies=request["strategies"],
+        precision=JobPrecision.model_validate(request["precision"]) if "precision" in request else None,
         progress=JobProgress(trials_done=job.trials_done, trials_total=job.trials_total),
         error=job.error,
         waiting=job.waiting,
@@ -118,7 +157,9 @@ def submit(
     key: IdempotencyKey,
 ) -> JobView:
     """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
-    digest = hashlib.sha256(json.dumps(request.model_dump()).encode()).hexdigest()
+    # Without a precision the digest is that of services which knew none.
+    told = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude={"precision"})
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
@@ -126,7 +167,7 @@ def submit(
         # One at a time, so that many requests at once do not all find the last place free.
         with submitting:
             check_room(engine, owner, settings)
-            job = jobs.submit(engine, plan, owner=owner, key=key, request_sha256=digest)
+            job = jobs.submit(engine, plan, owner=owner, key=key, request_sha256=digest, precision=request.precision)
     if job.request_sha256 != digest:
         fault = Fault("Idempotency-Key", key, "was used before, with another body")
         raise Problem(422, "the idempotency key belongs to another request", [fault])
@@ -203,9 +244,12 @@ def _plan(request: JobRequest, settings: Settings) -> Plan:
         )
     except InvalidInput as error:
         raise invalid(error, "" if isinstance(request.scenario, str) else "scenario") from None
+    trials = request.trials
+    if request.precision and "trials" not in request.model_fields_set:
+        trials = min(MOST_TRIALS, settings.max_trials)
     plan = make_plan(
         scenario,
-        trials=request.trials,
+        trials=trials,
         seed=request.seed,
         design=request.design,
         strategies=tuple(request.strategies),
@@ -213,6 +257,8 @@ def _plan(request: JobRequest, settings: Settings) -> Plan:
     if plan.trials > settings.max_trials:
         fault = Fault("trials", plan.trials, f"must be at most {settings.max_trials}")
         raise Problem(422, "the job is too large for this service", [fault])
+    if request.precision:
+        check_precise(plan, request.precision)
     return plan
 
 
