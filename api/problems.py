@@ -1,10 +1,12 @@
 """Errors as RFC 9457 problem details, each naming the field at fault."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
 
+import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -16,7 +18,10 @@ from cluster.query import TooMuch
 from sim.faults import Fault, InvalidInput
 from sim.yaml_lines import LONGEST_SHOWN, field_name
 
+log = logging.getLogger("brink.serve")
 MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
+"""After so long it is worth while to ask a database again that did not answer."""
 
 
 class FieldError(BaseModel):
@@ -123,6 +128,14 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_methods(app, request))
         return problem_response(Problem(error.status_code, str(error.detail), headers=headers))
+
+    @app.exception_handler(sa.exc.TimeoutError)
+    @app.exception_handler(sa.exc.InterfaceError)
+    @app.exception_handler(sa.exc.OperationalError)
+    async def _(_: Request, error: sa.exc.SQLAlchemyError) -> JSONResponse:
+        log.warning("the jobs database does not answer: %s", error)
+        later = {"Retry-After": str(RETRY_SECONDS)}
+        return problem_response(Problem(503, "the jobs database does not answer; try again soon", headers=later))
 
     @app.exception_handler(Exception)
     async def _(_: Request, error: Exception) -> JSONResponse:

@@ -182,13 +182,13 @@ def _connect(address: str | None, workers: int | None) -> None:
         raise _no_ray(address, error) from error
 
 
-def check_reachable(address: str) -> None:
+def check_reachable(address: str, seconds: float = REACH_SECONDS) -> None:
     """Raise `InvalidInput` if nothing listens at an address that names a host and a port; Ray would try for minutes."""
     host, port = _host_and_port(address)
     if not host:
         return
     try:
-        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+        socket.create_connection((host, int(port)), timeout=seconds).close()
     except (OSError, ValueError, OverflowError) as error:
         raise _no_ray(address, error) from error
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.app import create_app
 from api.guards import HEADERS
-from cluster import keys
+from cluster import keys, leases
 from cluster.jobs import jobs, open_database
 from cluster.settings import Settings
 from sim.scenario import scenario_document
@@ -199,6 +200,30 @@ def test_jobs_that_wait_are_limited_for_each_owner_and_for_all(tmp_path):
         assert int(full.headers["Retry-After"]) > 0
         service.ask("POST", f"/v1/jobs/{first.json()['id']}/cancel", ann)
         assert service.ask("POST", "/v1/jobs", bob, json=REQUEST).status_code == 202
+
+
+def test_a_repeated_request_of_the_same_instant_takes_one_place(tmp_path):
+    with served(tmp_path, auth="keys", max_queued=1) as service:
+        ann = service.key("ann", "submit") | {"Idempotency-Key": "k"}
+        with ThreadPoolExecutor(8) as pool:
+            # All have looked for the key before the first is recorded.
+            with service.app.state.submitting:
+                asked = [pool.submit(service.ask, "POST", "/v1/jobs", ann, json=REQUEST) for _ in range(8)]
+                wait(asked, timeout=1)
+            answers = [each.result() for each in asked]
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+def test_the_highest_priority_of_an_owners_is_played_first(tmp_path):
+    with served(tmp_path) as service:
+        sent = [service.ask("POST", "/v1/jobs", json=REQUEST | {"priority": p}).json() for p in (-10, 0, 10)]
+        assert [job["priority"] for job in sent] == [-10, 0, 10]
+        taken = [leases.claim(service.database, "test", 60) for _ in sent]
+        assert [job and job.id for job in taken] == [job["id"] for job in reversed(sent)]
+        for wrong in (11, -11, 0.5, "high"):
+            refused = service.ask("POST", "/v1/jobs", json=REQUEST | {"priority": wrong})
+            assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/priority")
 
 
 def test_bytes_stored_are_limited_for_each_owner(tmp_path):

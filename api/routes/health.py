@@ -7,9 +7,13 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from api.routes.common import Database, SettingsOf
+from cluster.engines import check_reachable
 from cluster.jobs import last_runner_sign
+from sim.faults import InvalidInput
 
 router = APIRouter(tags=["health"])
+RAY_SECONDS = 1.0
+"""So long a Ray may take to be reached."""
 
 
 class Health(BaseModel):
@@ -27,7 +31,9 @@ def healthz() -> Health:
 
 @router.get("/readyz", summary="Ready", responses={503: {"model": Health}})
 def readyz(engine: Database, settings: SettingsOf, response: Response) -> Health:
-    """The service can take and run jobs: its database answers, its folder can be written, a runner lives."""
+    """The service can take and run jobs: its database answers, its folder can be written, a runner
+    lives, and the Ray that is configured can be reached.
+    """
     missing = []
     try:
         sign = last_runner_sign(engine)
@@ -38,6 +44,11 @@ def readyz(engine: Database, settings: SettingsOf, response: Response) -> Health
     hindrance = settings.results.hindrance()
     if hindrance:
         missing.append(f"the results folder takes nothing: {hindrance}")
+    if settings.ray_address is not None:
+        try:
+            check_reachable(settings.ray_address, RAY_SECONDS)
+        except InvalidInput:
+            missing.append("the Ray of BRINK_RAY_ADDRESS cannot be reached")
     if missing:
         response.status_code = 503
     return Health(status="unavailable" if missing else "ok", missing=missing)

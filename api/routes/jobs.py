@@ -31,6 +31,7 @@ from sim.scenario import scenario_from_document
 
 router = APIRouter(tags=["jobs"], responses=RESPONSES)
 POLL_SECONDS = 0.5
+HEARTBEAT_SECONDS = 15
 
 
 HalfWidth = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
@@ -67,6 +68,9 @@ class JobRequest(BaseModel):
     )
     strategies: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=100, description="All of the scenario's if none are named."
+    )
+    priority: StrictInt = Field(
+        0, ge=-10, le=10, description="Rank among one's own waiting jobs: the highest is played first."
     )
 
 
@@ -110,6 +114,7 @@ class JobView(BaseModel):
     design: str
     strategies: list[str]
     precision: JobPrecision | None
+    priority: int
     progress: JobProgress
     error: str | None = Field(description="Why the job failed.")
     waiting: str | None = Field(description="What hinders the job, as long as it is tried again and again.")
@@ -137,6 +142,7 @@ def view(job: Job) -> JobView:
         design=request["design"],
         strategies=request["strategies"],
         precision=JobPrecision.model_validate(request["precision"]) if "precision" in request else None,
+        priority=job.priority,
         progress=JobProgress(trials_done=job.trials_done, trials_total=job.trials_total),
         error=job.error,
         waiting=job.waiting,
@@ -166,8 +172,19 @@ def submit(
         plan = _plan(request, settings)
         # One at a time, so that many requests at once do not all find the last place free.
         with submitting:
-            check_room(engine, owner, settings)
-            job = jobs.submit(engine, plan, owner=owner, key=key, request_sha256=digest, precision=request.precision)
+            # The same request may have taken its place while this one waited.
+            job = jobs.by_key(engine, key, owner) if key else None
+            if job is None:
+                check_room(engine, owner, settings)
+                job = jobs.submit(
+                    engine,
+                    plan,
+                    owner=owner,
+                    priority=request.priority,
+                    key=key,
+                    request_sha256=digest,
+                    precision=request.precision,
+                )
     if job.request_sha256 != digest:
         fault = Fault("Idempotency-Key", key, "was used before, with another body")
         raise Problem(422, "the idempotency key belongs to another request", [fault])
@@ -215,9 +232,13 @@ async def events(
 ) -> EventSourceResponse:
     """A job's state and progress as server-sent events, until it ends.
 
-    An event's id counts the job's changes, so that a client resumes with `Last-Event-ID` where it was.
+    An event's id counts the job's changes, so that a client resumes with `Last-Event-ID` where it was. A comment
+    line every 15 seconds shows that the connection lives.
     """
     seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
+    if seen > job.change:
+        # No id of this job's: better told twice than not at all.
+        seen = 0
 
     async def changes() -> AsyncIterator[JSONServerSentEvent]:
         last = seen
@@ -232,7 +253,7 @@ async def events(
                 return
             await asyncio.sleep(POLL_SECONDS)
 
-    return EventSourceResponse(changes())
+    return EventSourceResponse(changes(), ping=HEARTBEAT_SECONDS)
 
 
 def _plan(request: JobRequest, settings: Settings) -> Plan:

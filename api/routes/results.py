@@ -58,8 +58,10 @@ def files(job: KnownJob, settings: SettingsOf) -> ResultFiles:
     return ResultFiles(files=[ResultFile(path=entry.name, bytes=entry.bytes) for entry in found])
 
 
+@router.head("/jobs/{job_id}/files/{path:path}", include_in_schema=False)
 @router.get("/jobs/{job_id}/files/{path:path}", summary="Fetch a file", response_class=StreamingResponse)
 def file(
+    request: Request,
     job: KnownJob,
     settings: SettingsOf,
     path: str,
@@ -75,17 +77,26 @@ def file(
         raise Problem(404, f"the job has no file {path}")
     etag = f'"{found.tag}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "no-cache"}
-    if if_none_match and ("*" in if_none_match or etag in if_none_match):
+    if if_none_match and _names(if_none_match, etag):
         return Response(status_code=304, headers=headers)
+    media_type = _MEDIA_TYPES[Path(path).suffix]
+    if request.method == "HEAD":
+        # A range is asked for with GET alone (RFC 9110, 14.2).
+        return Response(headers=headers | {"Content-Length": str(found.bytes)}, media_type=media_type)
     start, stop, status = 0, found.bytes, 200
+    # A date or a weak tag does not say that the bytes are the same (RFC 9110, 13.1.5).
     wanted = _range(byte_range, found.bytes) if if_range in (None, etag) else None
     if wanted is not None:
         start, stop = wanted
         status = 206
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{found.bytes}"
     headers["Content-Length"] = str(stop - start)
-    media_type = _MEDIA_TYPES[Path(path).suffix]
     return StreamingResponse(folder.chunks(path, start, stop), status, headers, media_type)
+
+
+def _names(header: str, etag: str) -> bool:
+    """Whether an `If-None-Match` header names a tag, weak or not, or any by ``*`` (RFC 9110, 13.1.2)."""
+    return header.strip() == "*" or etag in re.findall(r'(?:^|,)\s*(?:W/)?("[^"]*")(?=\s*(?:,|$))', header)
 
 
 def _range(header: str | None, size: int) -> tuple[int, int] | None:
