@@ -29,12 +29,14 @@ from api.commands.timeline import timeline
 from api.commands.typical import typical
 from api.commands.worth import worth
 from api.render import print_summary
+from cluster.answers.summary import verify_summary
 from cluster.engines import EngineFailed, ShardFailed
 from cluster.plan import Plan, make_plan
 from cluster.precision import MOST_TRIALS, more_would_help, run_to_precision, shortfall
 from cluster.query import TooMuch
 from cluster.run import Stopped, adopt_shard_size, run
 from cluster.store import verify as verify_folder
+from cluster.trials import open_run
 from sim.faults import InvalidInput
 from sim.parameters import ISSUE_PARAMETERS, PARAMETERS
 from sim.scenario import Scenario
@@ -163,8 +165,8 @@ def parameters() -> None:
 
 @app.command()
 def verify(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder.")]) -> None:
-    """Check that every committed row of a result folder is there and unaltered."""
-    findings = verify_folder(folder)
+    """Check that every committed row of a result folder is there and unaltered, and the summary is theirs."""
+    findings = verify_folder(folder) or verify_summary(open_run(folder))
     for finding in findings:
         print(finding, file=sys.stderr)
     if findings:

@@ -7,6 +7,7 @@ then takes that name whole or not at all. Nothing else records that a shard is d
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ import pyarrow.parquet as pq
 from cluster.folders import CHUNK_BYTES, Entry, Folder, open_folder
 from cluster.plan import Plan, Shard
 from sim.estimates import Moments, Tally
-from sim.scenario import scenario_hash
+from sim.faults import InvalidInput
+from sim.scenario import scenario_from_document, scenario_hash
 
 TRIALS = "trials"
 SCENARIO = "scenario.json"
@@ -193,8 +195,28 @@ def read_manifest(folder: Folder) -> list[Committed]:
         raise ValueError(f"is not a manifest ({error})") from None
 
 
+def recorded_plan(folder: Folder) -> Plan:
+    """The plan of the run in a folder. Raises `OSError`, or `ValueError` if it is no run's folder."""
+    scenario = scenario_from_document(read_json(folder, SCENARIO), SCENARIO)
+    recorded = read_json(folder, RUN)
+    if not isinstance(recorded, dict):
+        raise ValueError(f"{RUN} is not a run's")
+    return Plan(
+        scenario,
+        recorded["seed"],
+        recorded["design"],
+        recorded["trials"],
+        recorded["shard_trials"],
+        tuple(recorded["strategies"]),
+    )
+
+
 def verify(address: str | os.PathLike[str]) -> list[str]:
-    """Whatever is wrong with a result folder, a line a finding; empty if every committed row is there, unaltered."""
+    """Whatever is wrong with a result folder, a line a finding; empty if every committed row is there, unaltered.
+
+    Holds the files of trials against the manifest, and the run and the scenario that the folder names against what
+    the files' footers say they were played from. The summary is for `cluster.answers.summary.verify_summary`.
+    """
     folder = open_folder(address)
     present = {entry.name: entry for entry in folder.entries()}
     if not present:
@@ -207,11 +229,13 @@ def verify(address: str | os.PathLike[str]) -> list[str]:
         return [f"{MANIFEST}: cannot be read: {error}"]
     partial = f"{MANIFEST}: is of a part of the run, which was stopped before its end"
     findings = [] if _says_complete(folder) else [partial]
-    findings += [finding for file in files for finding in _verify_file(folder, file, present.get(file.path))]
+    wrong = {file: _verify_file(folder, file, present.get(file.path)) for file in files}
+    findings += [finding for found in wrong.values() for finding in found]
     listed = {file.path for file in files}
     foreign = [name for name in present if name.startswith(f"{TRIALS}/") and name not in listed]
     findings += [f"{name}: is foreign: the manifest does not list it" for name in foreign]
-    return findings + _verify_extent(folder, files)
+    findings += _verify_extent(folder, files)
+    return findings + _verify_origin(folder, [file for file, found in wrong.items() if not found])
 
 
 def _says_complete(folder: Folder) -> bool:
@@ -257,3 +281,41 @@ def _verify_extent(folder: Folder, files: list[Committed]) -> list[str]:
         if expected != trials:
             findings.append(f"{TRIALS}/strategy={strategy}: holds {expected} of {trials} trials")
     return findings
+
+
+def _verify_origin(folder: Folder, files: list[Committed]) -> list[str]:
+    """Whether the files were played from the scenario, and by the run, that the folder names."""
+    try:
+        plan, run = recorded_plan(folder), read_json(folder, RUN)
+    except FileNotFoundError:
+        return [] if SCENARIO in {entry.name for entry in folder.entries()} else [f"{SCENARIO}: is missing"]
+    except InvalidInput as error:
+        return [f"{SCENARIO}: is not a scenario: {fault}" for fault in error.faults]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return [f"{SCENARIO} or {RUN}: cannot be read: {error}"]
+    numbers = {"trials": plan.trials, "seed": plan.seed, "shard_trials": plan.shard_trials}
+    if any(type(number) is not int or number < 0 for number in numbers.values()) or not plan.shard_trials:
+        return [f"{RUN}: its {', '.join(numbers)} must be whole numbers"]
+    own = {"scenario": plan.scenario.name, "scenario_sha256": scenario_hash(plan.scenario)}
+    findings = [
+        f"{RUN}: its {name} is {run.get(name)}, where {SCENARIO} has {value}"  # type: ignore[attr-defined]
+        for name, value in own.items()
+        if run.get(name) != value  # type: ignore[attr-defined]
+    ]
+    differ: Counter[str] = Counter()
+    for file in files:
+        shard = Shard(file.strategy, file.first_trial // plan.shard_trials, file.first_trial, file.rows)
+        with folder.open(file.path) as content:
+            said = {key.decode(): value.decode() for key, value in (pq.read_metadata(content).metadata or {}).items()}
+        for key, value in file_metadata(plan, shard).items():
+            # A run may be gone on with by a later version.
+            if key != f"{_KEY}version" and said.get(key) != value:
+                where = {"scenario_sha256": SCENARIO, "seed": RUN, "design": RUN, "trials": RUN}
+                name = key.removeprefix(_KEY)
+                source = where.get(name, MANIFEST)
+                differ[f"{source}: has the {name} {value}, where the files have {said.get(key)}"] += 1
+        if shard_path(shard) != file.path or file.first_trial % plan.shard_trials:
+            differ[f"{RUN}: says {plan.shard_trials} trials in a file, and the files are cut otherwise"] += 1
+        if file.strategy not in plan.strategies:
+            differ[f"{RUN}: does not name the strategy {file.strategy}, of which there are files"] += 1
+    return findings + [f"{finding} ({count} of {len(files)})" for finding, count in differ.items()]

@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 from cluster.folders import Folder, open_folder
 from cluster.plan import Plan, Shard
 from cluster.query import check_time, open_duckdb, to_sql
-from cluster.store import RUN, SCENARIO, committed_tallies, read_json, shard_path
+from cluster.store import RUN, SCENARIO, committed_tallies, recorded_plan, shard_path
 from sim.estimates import Tally
 from sim.expressions import Expression
 from sim.faults import Fault, InvalidInput
-from sim.scenario import scenario_from_document
 
 BLOCK = 250_000
 """Trials read at a time."""
@@ -71,22 +70,6 @@ def open_run(address: str | os.PathLike[str]) -> StoredRun:
         raise InvalidInput((Fault("run", folder.address, message),)) from None
     check_any(found)
     return found
-
-
-def recorded_plan(folder: Folder) -> Plan:
-    """The plan of the run in a folder. Raises `OSError`, or `ValueError` if it is no run's folder."""
-    scenario = scenario_from_document(read_json(folder, SCENARIO), SCENARIO)
-    recorded = read_json(folder, RUN)
-    if not isinstance(recorded, dict):
-        raise ValueError(f"{RUN} is not a run's")
-    return Plan(
-        scenario,
-        recorded["seed"],
-        recorded["design"],
-        recorded["trials"],
-        recorded["shard_trials"],
-        tuple(recorded["strategies"]),
-    )
 
 
 def check_any(run: StoredRun) -> None:

@@ -177,6 +177,10 @@ def test_lists(tmp_path):
 
 def test_verify_names_the_file(tmp_path):
     brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    summary = tmp_path / "here" / "summary.json"
+    summary.write_text(summary.read_text().replace('"complete": true', '"complete": false'))
+    found = brink("verify", "here", cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (1, "summary.json: complete is not what the trials give\n")
     victim = tmp_path / "here" / "trials" / "strategy=bluff" / "part-00000.parquet"
     os.truncate(victim, 1000)
     found = brink("verify", "here", cwd=tmp_path)

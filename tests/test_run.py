@@ -14,8 +14,7 @@ from cluster.engines import ShardFailed
 from cluster.folders import open_folder
 from cluster.plan import MAX_SHARDS, make_plan
 from cluster.run import Progress, Stopped, adopt_shard_size, run
-from cluster.store import committed_shards, read_manifest, shard_path, verify
-from cluster.trials import recorded_plan
+from cluster.store import committed_shards, read_manifest, recorded_plan, shard_path, verify
 from sim.faults import InvalidInput
 from sim.kernel import simulate
 from tests.runs import digests, small_plan

@@ -14,9 +14,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from cluster.answers.summary import verify_summary
 from cluster.folders import open_folder
 from cluster.run import run
 from cluster.store import new_file, read_manifest, verify
+from cluster.trials import open_run
 from sim.kernel import simulate
 from sim.outcomes import OUTCOMES
 from sim.scenario import scenario_hash
@@ -164,6 +166,49 @@ def test_verify_finds_rows_that_the_run_lacks(folder: Path):
 def test_verify_survives_broken_documents(folder: Path, name: str, content: str):
     (folder / name).write_text(content)
     assert any(name in finding for finding in verify(folder))
+
+
+def other_scenario(document: dict) -> None:
+    document["horizon_weeks"] += 1
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("scenario.json", other_scenario, "scenario.json: has the scenario_sha256"),
+        ("scenario.json", other_scenario, "run.json: its scenario_sha256 is"),
+        ("scenario.json", lambda document: document.update(horizon_weeks=0), "scenario.json: is not a scenario"),
+        ("run.json", lambda document: document.update(scenario="another"), "run.json: its scenario is another"),
+        ("run.json", lambda document: document.update(seed=12), "run.json: has the seed 12, where the files have 11"),
+        ("run.json", lambda document: document.update(design="sobol"), "run.json: has the design sobol"),
+        ("run.json", lambda document: document.update(shard_trials=500), "run.json: says 500 trials in a file"),
+        ("run.json", lambda document: document.update(shard_trials="500"), "must be whole numbers"),
+        ("run.json", lambda document: document.update(shard_trials=0), "must be whole numbers"),
+        ("run.json", lambda document: document.update(strategies=["talk"]), "does not name the strategy threaten"),
+        ("manifest.json", lambda document: document["files"][0].update(strategy="threaten"), "threaten"),
+    ],
+)
+def test_verify_finds_an_edited_scenario_or_run(folder: Path, name: str, change: Callable, says: str):
+    edit(folder, name, change)
+    assert any(says in finding for finding in verify(folder))
+
+
+def test_verify_finds_that_there_is_no_scenario(folder: Path):
+    (folder / "scenario.json").unlink()
+    assert verify(folder) == ["scenario.json: is missing"]
+
+
+def test_an_edited_summary_is_found(folder: Path):
+    assert verify_summary(open_run(folder)) == []
+    edit(folder, "summary.json", lambda summary: summary["strategies"]["talk"]["events"]["agreement"].update(low=0.5))
+    edit(folder, "summary.json", lambda summary: summary.update(trials=6000))
+    edit(folder, "summary.json", lambda summary: summary.pop("method"))
+    places = ("trials", "method", "strategies.talk.events.agreement.low")
+    assert verify_summary(open_run(folder)) == [f"summary.json: {p} is not what the trials give" for p in places]
+    (folder / "summary.json").write_text("{")
+    assert "cannot be read" in verify_summary(open_run(folder))[0]
+    (folder / "summary.json").unlink()
+    assert verify_summary(open_run(folder)) == []
 
 
 def test_verify_does_not_leave_the_folder(folder: Path):

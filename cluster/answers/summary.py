@@ -1,12 +1,15 @@
 """The summary of a run: outcomes, events and measures of each strategy, with their Monte Carlo error."""
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 import duckdb
 import numpy as np
 
 from cluster.query import open_duckdb, to_sql
+from cluster.store import SUMMARY, read_json
 from cluster.trials import StoredRun
 from sim.estimates import (
     EVENTS,
@@ -63,6 +66,33 @@ def summarize(run: StoredRun, given: str | None = None) -> dict:
         "strategies": strategies,
     }
     return summary if condition is None else {"given": str(condition), **summary}
+
+
+def verify_summary(run: StoredRun) -> list[str]:
+    """Where ``summary.json`` is other than the summary of the stored trials, a line a finding; nothing without one.
+
+    Numbers may differ by a billionth, as other versions of the libraries round the last bits otherwise.
+    """
+    try:
+        stored = read_json(run.folder, SUMMARY)
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        return [f"{SUMMARY}: cannot be read: {error}"]
+    reckoned = json.loads(json.dumps(summarize(run)))
+    return [f"{SUMMARY}: {place} is not what the trials give" for place in _differing(stored, reckoned, ())]
+
+
+def _differing(stored: object, reckoned: object, path: tuple[str, ...]) -> Iterator[str]:
+    """The places at which two JSON documents differ."""
+    if isinstance(stored, dict) and isinstance(reckoned, dict):
+        for name in {**reckoned, **stored}:
+            yield from _differing(stored.get(name), reckoned.get(name), (*path, name))
+    elif isinstance(stored, float) and isinstance(reckoned, float):
+        if not math.isclose(stored, reckoned, rel_tol=1e-9, abs_tol=1e-12):
+            yield ".".join(path)
+    elif stored != reckoned:
+        yield ".".join(path) or "as a whole, it"
 
 
 def _summarize_strategy(
