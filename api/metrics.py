@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import admin
 from api.problems import RESPONSES
 from api.routes.common import Database
+from cluster.counters import LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS
 from cluster.metrics import counts
 
 router = APIRouter(tags=["health"])
@@ -66,7 +67,7 @@ class JobsCollector:
         self.engine = engine
 
     def collect(self) -> Iterator[Metric]:
-        """The jobs by state, and the age of the queue."""
+        """The jobs by state, the age of the queue, and what the runners have done."""
         found = counts(self.engine)
         states = GaugeMetricFamily("brink_jobs", "Jobs by state.", labels=("state",))
         for state, number in found.jobs.items():
@@ -74,6 +75,20 @@ class JobsCollector:
         yield states
         yield GaugeMetricFamily(
             "brink_queue_age_seconds", "Time that the oldest queued job has waited.", value=found.queue_age
+        )
+        yield CounterMetricFamily(
+            "brink_trials_computed", "Trials computed and committed by all runners.", value=found.counted[TRIALS]
+        )
+        yield SummaryMetricFamily(
+            "brink_shard_seconds",
+            "Time to compute and commit a shard.",
+            count_value=int(found.counted[SHARDS]),
+            sum_value=found.counted[SHARD_SECONDS],
+        )
+        yield CounterMetricFamily(
+            "brink_lease_losses",
+            "Jobs that a runner lost before it was done with them.",
+            value=found.counted[LEASE_LOSSES],
         )
 
 

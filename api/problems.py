@@ -1,6 +1,5 @@
 """Errors as RFC 9457 problem details, each naming the field at fault."""
 
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,11 +13,12 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from cluster.logs import logger
 from cluster.query import TooMuch
 from sim.faults import Fault, InvalidInput
 from sim.yaml_lines import LONGEST_SHOWN, field_name
 
-log = logging.getLogger("brink.serve")
+log = logger("brink.serve")
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 """After so long it is worth while to ask a database again that did not answer."""
@@ -133,7 +133,7 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     @app.exception_handler(sa.exc.InterfaceError)
     @app.exception_handler(sa.exc.OperationalError)
     async def _(_: Request, error: sa.exc.SQLAlchemyError) -> JSONResponse:
-        log.warning("the jobs database does not answer: %s", error)
+        log.warning("the jobs database does not answer", error=str(error))
         later = {"Retry-After": str(RETRY_SECONDS)}
         return problem_response(Problem(503, "the jobs database does not answer; try again soon", headers=later))
 

@@ -1,6 +1,5 @@
 """``brink serve``: the web process, and a runner process beside it unless there are others."""
 
-import logging
 import signal
 import subprocess
 import sys
@@ -10,10 +9,11 @@ import uvicorn
 
 from api.app import create_app
 from api.guards import is_loopback
+from cluster.logs import log_to_stderr, logger
 from cluster.settings import Settings
 from sim.faults import Fault, InvalidInput
 
-log = logging.getLogger("brink.serve")
+log = logger("brink.serve")
 RESTART_SECONDS = 2.0
 GRACE_SECONDS = 20.0
 WILDCARDS = ("0.0.0.0", "::", "")
@@ -30,8 +30,8 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
     if not is_loopback(host) and host not in WILDCARDS:
         settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, host)})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
-    log.info("results go to %s", settings.results.address)
+    log_to_stderr()
+    log.info("results have a place", results=settings.results.address)
     ending = threading.Event()
     # uvicorn raises the signal that ended it once more; by default that would leave no time to end the runner.
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -45,6 +45,7 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
             host=host,
             port=port,
             log_level="info",
+            log_config=None,
             timeout_graceful_shutdown=5,
             server_header=False,
         )
@@ -71,7 +72,7 @@ def keep_runner(ending: threading.Event) -> None:
         while runner.poll() is None and not ending.wait(0.2):
             pass
         if not ending.is_set():
-            log.warning("the runner ended with status %s; starting another", runner.returncode)
+            log.warning("the runner ended; starting another", status=runner.returncode)
             ending.wait(RESTART_SECONDS)
             continue
         runner.terminate()

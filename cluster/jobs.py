@@ -131,7 +131,7 @@ class Job:
 
 def open_database(url: str, version: str = "head") -> sa.Engine:
     """Connect to the jobs database and bring its tables up to date, or to an earlier version."""
-    engine = sa.create_engine(url, pool_pre_ping=True)
+    engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     config = Config()

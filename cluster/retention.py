@@ -1,6 +1,5 @@
 """What is removed: deleted jobs' results, and ended jobs that are too old or take up too much room."""
 
-import logging
 import re
 import time
 
@@ -9,8 +8,9 @@ import sqlalchemy as sa
 from cluster import jobs
 from cluster.folders import Folder
 from cluster.jobs import ENDED, Job
+from cluster.logs import logger
 
-log = logging.getLogger("brink.retention")
+log = logger("brink.retention")
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -23,7 +23,7 @@ def remove_job(engine: sa.Engine, results: Folder, job: Job) -> None:
     try:
         results.within(job.id).remove_all()
     except OSError as error:
-        log.warning("job %s: its results remain until the next sweep: %s", job.id, error)
+        log.warning("results remain until the next sweep", job_id=job.id, error=str(error))
 
 
 def sweep(engine: sa.Engine, results: Folder) -> list[str]:
@@ -69,7 +69,7 @@ def overdue(engine: sa.Engine, days: float | None, stored: int | None) -> list[J
 def keep_house(engine: sa.Engine, results: Folder, days: float | None, stored: int | None) -> None:
     """Remove what is to be removed."""
     for job in overdue(engine, days, stored):
-        log.info("job %s: deleted: it ended long ago, or room was needed", job.id)
+        log.info("job deleted: it ended long ago, or room was needed", job_id=job.id)
         remove_job(engine, results, job)
     for job_id in sweep(engine, results):
-        log.info("job %s: its folder is removed: there is no such job", job_id)
+        log.info("folder removed: there is no such job", job_id=job_id)

@@ -33,13 +33,14 @@ _LIBRARIES = ("brink", "numpy", "scipy", "pyarrow", "ray")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come."""
+    """How far a run has come; `latest` is the shard just committed, None while there is none to tell of."""
 
     trials_done: int
     trials_total: int
     shards_done: int
     shards_total: int
     bytes_stored: int
+    latest: ShardResult | None = None
 
     def after(self, result: ShardResult) -> "Progress":
         """The progress once one more shard is committed."""
@@ -48,6 +49,7 @@ class Progress:
             trials_done=self.trials_done + result.shard.count,
             shards_done=self.shards_done + 1,
             bytes_stored=self.bytes_stored + result.file.bytes,
+            latest=result,
         )
 
 

@@ -6,7 +6,6 @@ merely repeat earlier ones, so that they need not wait for long ones; a third re
 that loses its lease stops work on the job.
 """
 
-import logging
 import os
 import signal
 import socket
@@ -19,18 +18,21 @@ from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
+from structlog.contextvars import bound_contextvars
 
 from cluster import jobs, leases
+from cluster.counters import Tally
 from cluster.engines import EngineFailed, ShardFailed
 from cluster.folders import Folder
 from cluster.jobs import Job
+from cluster.logs import log_to_stderr, logger
 from cluster.precision import run_to_precision, shortfall
 from cluster.retention import keep_house
 from cluster.run import Progress, Stopped, run
 from cluster.settings import Settings
 from sim.faults import InvalidInput
 
-log = logging.getLogger("brink.runner")
+log = logger("brink.runner")
 IDLE_SECONDS = 0.5
 HOUSEKEEPING_SECONDS = 60.0
 
@@ -46,6 +48,7 @@ class Watch:
         self.cancelled = job.cancel_requested
         self.lost = False
         self.gives_way = False
+        self._tally = Tally()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
@@ -65,6 +68,22 @@ class Watch:
         if self._slice_ends is None and progress.trials_done > self.trials_done:
             self._slice_ends = time.monotonic() + self._slice
         self.trials_done, self.stored = progress.trials_done, progress.bytes_stored
+        if played := progress.latest:
+            shard, seconds = played.shard, played.seconds
+            self._tally.count(trials=shard.count, shards=1, shard_seconds=seconds)
+            log.info(
+                "shard committed",
+                strategy=shard.strategy,
+                shard=shard.index,
+                trials=shard.count,
+                seconds=round(seconds, 3),
+            )
+
+    def close(self, *, lease_lost: bool) -> None:
+        """Tell the counters the rest, and whether the job was lost to this runner."""
+        if lease_lost:
+            self._tally.count(lease_losses=1)
+        self._tally.add_to(self._database)
 
     def holds(self) -> bool:
         """Whether the job is this runner's at this moment; a lease that could not be renewed counts as lost."""
@@ -76,6 +95,11 @@ class Watch:
         return not self.lost
 
     def _keep(self) -> None:
+        # A thread begins without the context of the one that started it.
+        with bound_contextvars(runner=self._runner, job_id=self._job.id):
+            self._renew_until_over()
+
+    def _renew_until_over(self) -> None:
         renewed = time.monotonic()
         while not self._over.wait(min(1.0, self._lease / 4)):
             try:
@@ -83,10 +107,11 @@ class Watch:
                     self._database, self._job.id, self._runner, self._lease, self.trials_done, self.stored
                 )
                 jobs.runner_seen(self._database, self._runner)
+                self._tally.add_to(self._database)
                 if self._slice_ends is not None and time.monotonic() > self._slice_ends:
                     self.gives_way = leases.gives_way(self._database, self._job)
             except sa.exc.SQLAlchemyError as error:
-                log.warning("job %s: the database does not answer: %s", self._job.id, error)
+                log.warning("the database does not answer", error=str(error))
                 self.lost = self.lost or time.monotonic() - renewed > self._lease
                 continue
             renewed = time.monotonic()
@@ -104,7 +129,7 @@ def work(settings: Settings, ending: threading.Event) -> None:
         threading.Thread(target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, True)),
         threading.Thread(target=_keep_house, args=(database, settings, ending)),
     ]
-    log.info("runner %s is ready", runner)
+    log.info("runner is ready", runner=runner)
     for thread in beside:
         thread.start()
     _work_lane(database, runner, settings, ending, False)
@@ -115,10 +140,16 @@ def work(settings: Settings, ending: threading.Event) -> None:
 
 def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: threading.Event) -> None:
     """Play one job to its end, or until it is cancelled, gives way, is hindered or taken away, or this runner ends."""
+    with bound_contextvars(runner=runner, job_id=job.id):
+        _work_job(database, job, runner, settings, ending)
+
+
+def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: threading.Event) -> None:
     results = settings.results
     folder = results.within(job.id)
-    log.info("job %s: begins", job.id)
+    log.info("job begins")
     state, error, hindrance = jobs.SUCCEEDED, None, None
+    at: dict[str, str | int] = {}
     with Watch(database, job, runner, settings) as watch:
 
         def should_stop() -> bool:
@@ -145,8 +176,10 @@ def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, end
         except Exception as failed:
             hindrance = _hindrance(failed)
             state, error = jobs.FAILED, str(failed)
+            if isinstance(failed, ShardFailed):
+                at = {"strategy": failed.shard.strategy, "shard": failed.shard.index}
             if not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
-                log.exception("job %s: unexpected failure", job.id)
+                log.exception("unexpected failure")
                 error = f"something unexpected went wrong: {type(failed).__name__}: {failed}"
     done, stored = watch.trials_done, watch.stored
     if hindrance:
@@ -155,15 +188,19 @@ def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, end
         held = leases.give_back(database, job.id, runner, done, stored)
     else:
         held = leases.finish(database, job.id, runner, state, done, error, stored=stored)
-    if jobs.get(database, job.id) is None:
+    gone = jobs.get(database, job.id) is None
+    if gone:
         folder.remove_all()
+    lost = not held and not gone
+    became = "deleted" if gone else "lost" if lost else "hindered" if hindrance else state
     said = hindrance or error
-    log.info("job %s: %s%s", job.id, state if held else "lease lost", f": {said}" if said else "")
+    log.info("job left", became=became, **({"error": said} if said else {}), **at)
+    watch.close(lease_lost=lost)
 
 
 def main(*, end_with_parent: bool = False) -> None:
     """Run a runner until it is told to end, or the process that started it is gone."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     ending = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ending.set())
@@ -186,7 +223,7 @@ def _work_lane(
                 work_job(database, job, runner, settings, ending)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             # A job that was in work becomes free once its lease has run out.
-            log.warning("%s", error)
+            log.warning("the database or the store does not answer", runner=runner, error=str(error))
             job = None
         if job is None:
             ending.wait(IDLE_SECONDS)
@@ -213,7 +250,7 @@ def _keep_house(database: sa.Engine, settings: Settings, ending: threading.Event
         try:
             keep_house(database, settings.results, settings.retention_days, settings.retention_bytes)
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            log.warning("nothing could be removed: %s", error)
+            log.warning("nothing could be removed", error=str(error))
         ending.wait(HOUSEKEEPING_SECONDS)
 
 

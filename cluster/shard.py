@@ -1,5 +1,6 @@
 """One shard, from its plan to its committed file: the same here, in a Ray task, and on another machine."""
 
+import time
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -31,6 +32,7 @@ def writer_options(scenario: Scenario) -> dict[str, Any]:
 
 def run_shard(plan: Plan, shard: Shard, folder: Folder) -> ShardResult:
     """Play a shard's trials and commit them. Doing it again gives the same file, byte for byte."""
+    started = time.perf_counter()
     schema = table_schema(plan.scenario, file_metadata(plan, shard))
     replicates = replicates_of(plan.scenario, plan.design)
     tallies = (NO_TRIALS,) * replicates
@@ -52,4 +54,4 @@ def run_shard(plan: Plan, shard: Shard, folder: Folder) -> ShardResult:
             writer.add_key_value_metadata({"brink.tallies": tally_document(tallies)})
         with draft.open("rb") as written:
             file = describe(shard, written)
-    return ShardResult(shard, file)
+    return ShardResult(shard, file, time.perf_counter() - started)

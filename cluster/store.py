@@ -50,10 +50,11 @@ class Committed:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What is reported of a committed shard."""
+    """What is reported of a committed shard; `seconds` is what it took to play and commit."""
 
     shard: Shard
     file: Committed
+    seconds: float
 
 
 def shard_path(shard: Shard) -> str:
