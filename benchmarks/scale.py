@@ -24,7 +24,7 @@ ANSWERS = (
     ("timeline",),
     ("compare", "--measure", "export_gain - sender_cost"),
     ("worth", "--measure", "export_gain - sender_cost"),
-    ("stress", "--bound", "sender_cost > 0.2"),
+    ("stress", "--bound", "target_cost > 0.2"),
     ("drivers", "--measure", "export_gain"),
     ("discover", "--outcome", "sanctions_standing"),
     ("aggregate", "--measure", "export_gain", "--by", "outcome"),
