@@ -1,8 +1,10 @@
 """The set-ups that are broken: which database, which store, which engine, and what each is put through."""
 
 import contextlib
+import json
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -21,6 +23,9 @@ from tests.chaos.service import Service, free_port
 from tests.faulty_line import BUSY, faulty_line
 from tests.object_store import BUCKET, object_store
 from tests.postgres import new_database, postgres
+
+TOKEN_MODE = {"RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray asks for a token, and takes loopback's addresses as they are."""
 
 
 @dataclass(frozen=True)
@@ -124,47 +129,34 @@ def shared_store(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
         )
 
 
-class RayCluster:
-    """A head and two more nodes on loopback, each a raylet with a CPU or two."""
+class RayNodes:
+    """A Ray of three nodes on loopback, at an address that stays the same when it is started anew."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = free_port()
-        self.address = f"127.0.0.1:{self._port}"
-        self.environment = os.environ | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "BRINK_CHAOS_RAY": folder.name}
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
+        self.token = secrets.token_hex(32)
+        self._command = [sys.executable, "-m", "tests.chaos.ray_nodes", str(port)]
+        self._environment = os.environ | TOKEN_MODE | {"RAY_AUTH_TOKEN": self.token}
+        self._log = (folder / "ray.log").open("ab")
         self.start()
 
     def start(self) -> None:
-        """Start head and nodes."""
-        self._log = (self._folder / "ray.log").open("ab")
-        here = ["--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--object-store-memory", str(200 << 20), "--block"]
-        head = ["--head", "--port", str(self._port), "--include-dashboard", "false"]
-        self.nodes = [self._node(*head, *here)]
-        deadline = time.monotonic() + 60
-        while not _listening(self._port) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        self.nodes += [self._node("--address", self.address, *here) for _ in range(2)]
+        """Start the nodes."""
+        self._holder = subprocess.Popen(
+            self._command, env=self._environment, stdout=subprocess.PIPE, stderr=self._log, text=True
+        )
+        self.processes = json.loads(self._holder.stdout.readline() or "[]")
 
     def kill_node(self, which: int) -> None:
-        """``kill -9`` of a node's raylet with all below it."""
-        kill_tree(self.nodes[which])
+        """``kill -9`` of the processes that stand for a node; 0 is the head."""
+        for pid in self.processes[which]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> None:
-        """End every process of the cluster."""
-        for node in self.nodes:
-            kill_tree(node)
-        self._log.close()
-
-    def _node(self, *options: str) -> subprocess.Popen[bytes]:
-        ray = str(Path(sys.executable).parent / "ray")
-        return subprocess.Popen(
-            [ray, "start", *options], env=self.environment, stdout=self._log, stderr=self._log, start_new_session=True
-        )
-
-    def add_node(self) -> None:
-        """Start one more node."""
-        here = ["--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--object-store-memory", str(200 << 20), "--block"]
-        self.nodes.append(self._node("--address", self.address, *here))
+        """``kill -9`` of everything."""
+        kill_tree(self._holder)
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
@@ -177,18 +169,11 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _listening(port: int) -> bool:
-    return any(
-        found.laddr and found.laddr.port == port and found.status == psutil.CONN_LISTEN
-        for found in psutil.net_connections("tcp")
-    )
-
-
 @contextmanager
 def ray_cluster(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
     """SQLite, a local folder, and a Ray cluster of three nodes."""
     folder.mkdir(parents=True, exist_ok=True)
-    cluster = RayCluster(folder)
+    nodes = RayNodes(folder)
 
     def kill_workers(service: Service, job_id: str, chance: random.Random) -> None:
         """``kill -9`` of Ray's workers at work."""
@@ -198,19 +183,29 @@ def ray_cluster(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
                     process.send_signal(signal.SIGKILL)
 
     def kill_raylet(service: Service, job_id: str, chance: random.Random) -> None:
-        """``kill -9`` of a node that is not the head; another takes its place."""
-        cluster.kill_node(-1)
-        cluster.add_node()
+        """``kill -9`` of a node that is not the head; Ray is whole again for the next job."""
+        nodes.kill_node(2)
+        service.ended(job_id)
+        nodes.stop()
+        nodes.start()
 
     def kill_head(service: Service, job_id: str, chance: random.Random) -> None:
-        """``kill -9`` of the head with all nodes; the cluster is started anew at the same address."""
-        cluster.stop()
+        """``kill -9`` of the head, then of all nodes; Ray is started anew at the same address."""
+        nodes.kill_node(0)
         time.sleep(chance.uniform(0.0, 3.0))
-        cluster.start()
+        nodes.stop()
+        nodes.start()
 
     try:
         yield (
-            Service(folder, runners=1, BRINK_ENGINE="ray", BRINK_RAY_ADDRESS=cluster.address),
+            Service(
+                folder,
+                runners=1,
+                BRINK_ENGINE="ray",
+                BRINK_RAY_ADDRESS=nodes.address,
+                RAY_AUTH_TOKEN=nodes.token,
+                **TOKEN_MODE,
+            ),
             (
                 Fault("Ray workers killed", kill_workers, 2),
                 Fault("raylet killed", kill_raylet, 2),
@@ -218,7 +213,7 @@ def ray_cluster(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
             ),
         )
     finally:
-        cluster.stop()
+        nodes.stop()
 
 
 SCENES = (
