@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install postgres demo test check bench docs clean
+.PHONY: install postgres demo test check bench scale chaos docs clean
 
 install: .venv/installed
 
@@ -29,6 +29,12 @@ check: install
 
 bench: install  ## ratios of speed, each taken in one run
 	$(BIN)/python -m benchmarks
+
+scale: install  ## every answer on a hundred million rows, with the memory it takes: 20 minutes, 5 GB of disk
+	$(BIN)/python -m benchmarks.scale
+
+chaos: install postgres  ## faults injected into a running service, and what they cost: 20 minutes, as root for a small disk
+	$(BIN)/python -m tests.chaos
 
 docs: demo  ## the pages and pictures that are made from the code and from a real run
 	$(BIN)/python -m docs.generate runs/demo

@@ -1,21 +1,18 @@
 """``brink serve``: the web process, and a runner process beside it unless there are others."""
 
 import signal
-import subprocess
-import sys
 import threading
 
 import uvicorn
 
 from api.app import create_app
 from api.guards import is_loopback
+from cluster.keeper import keep_runner
 from cluster.logs import log_to_stderr, logger
 from cluster.settings import Settings
 from sim.faults import Fault, InvalidInput
 
 log = logger("brink.serve")
-RESTART_SECONDS = 2.0
-GRACE_SECONDS = 20.0
 WILDCARDS = ("0.0.0.0", "::", "")
 """Addresses that stand for all of the machine's."""
 
@@ -63,21 +60,3 @@ def check_address(host: str, settings: Settings) -> None:
             "with BRINK_AUTH=keys it may be any (brink keys create makes the keys)"
         )
         raise InvalidInput((Fault("host", host, message),))
-
-
-def keep_runner(ending: threading.Event) -> None:
-    """Keep one runner process going, and end it once `ending` is set."""
-    while not ending.is_set():
-        runner = subprocess.Popen([sys.executable, "-m", "cluster.runner", "--end-with-parent"], start_new_session=True)
-        while runner.poll() is None and not ending.wait(0.2):
-            pass
-        if not ending.is_set():
-            log.warning("the runner ended; starting another", status=runner.returncode)
-            ending.wait(RESTART_SECONDS)
-            continue
-        runner.terminate()
-        try:
-            runner.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            runner.kill()
-            runner.wait()

@@ -1,4 +1,4 @@
-"""The process that works jobs: ``brink runner``, or ``python -m cluster.runner``.
+"""The process that works jobs: ``python -m cluster.runner``, which ``brink runner`` and ``brink serve`` keep going.
 
 Its settings come from the environment. It takes a job under a lease, plays it, and takes the next. Beside it one
 thread renews the lease and watches for cancellation, so that neither waits for a shard; a second answers jobs that

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from cluster import jobs
 from cluster.run import run
 from cluster.store import verify
@@ -48,14 +50,24 @@ class Runners:
         return job
 
 
+def holder(keeper: subprocess.Popen) -> psutil.Process | None:
+    """The runner that a ``brink runner`` keeps going."""
+    return next(iter(psutil.Process(keeper.pid).children()), None)
+
+
+def process_of(lease_owner: str) -> int:
+    return int(lease_owner.split("-")[-2])
+
+
 def test_killed_runners_jobs_are_finished_by_the_others(tmp_path, postgres_url):
     run(LONG, tmp_path / "undisturbed", engine="inline")
     runners = Runners(tmp_path / "data", postgres_url, 2)
     try:
         job = jobs.submit(runners.database, LONG)
         working = runners.until(job.id, lambda one: one.state == jobs.RUNNING and one.trials_done > 0)
-        (held,) = (one for one in runners.processes if f"-{one.pid}-" in working.lease_owner)
-        held.kill()
+        (keeper,) = (one for one in runners.processes if holder(one).pid == process_of(working.lease_owner))
+        killed = holder(keeper)
+        killed.kill()
         taken = runners.until(job.id, lambda one: one.lease_owner != working.lease_owner)
         assert taken.state in (jobs.RUNNING, jobs.SUCCEEDED)
         done = runners.until(job.id, lambda one: one.ended)
@@ -63,6 +75,8 @@ def test_killed_runners_jobs_are_finished_by_the_others(tmp_path, postgres_url):
         folder = tmp_path / "data" / "jobs" / job.id
         assert digests(folder) == digests(tmp_path / "undisturbed")
         assert verify(folder) == []
+        # Its keeper has started another runner in the killed one's place.
+        runners.until(job.id, lambda one: holder(keeper) not in (None, killed))
     finally:
         runners.stop()
 

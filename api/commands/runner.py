@@ -1,6 +1,10 @@
 """``brink runner``: a process that works the service's jobs, on this machine or another."""
 
-from cluster.runner import main
+import signal
+import threading
+
+from cluster.keeper import keep_runner
+from cluster.logs import log_to_stderr
 
 
 def runner() -> None:
@@ -8,4 +12,8 @@ def runner() -> None:
 
     Settings come from the environment, as for the service: where its database and its results are.
     """
-    main()
+    log_to_stderr()
+    ending = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: ending.set())
+    keep_runner(ending)

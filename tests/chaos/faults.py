@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,18 +54,15 @@ def kill_all(service: Service, job_id: str, chance: random.Random) -> None:
 
 def pause_runners(service: Service, job_id: str, chance: random.Random) -> None:
     """Runners that stand still until their leases have run out, and then go on as if nothing had been."""
-    for process in service.runners:
-        process.send_signal(19)
+    service.signal_runners(signal.SIGSTOP)
     time.sleep(LEASE_SECONDS * chance.uniform(1.1, 1.5))
-    for process in service.runners:
-        process.send_signal(18)
+    service.signal_runners(signal.SIGCONT)
 
 
 def cut_file(service: Service, job_id: str, chance: random.Random) -> None:
     """A committed Parquet file cut short while nobody works on the job."""
     parts = sorted((service.folder / "data" / "jobs" / job_id).glob("trials/*/*.parquet"))
-    for process in service.runners:
-        process.send_signal(19)
+    service.signal_runners(signal.SIGSTOP)
     if parts:
         victim = chance.choice(parts)
         os.truncate(victim, chance.randrange(victim.stat().st_size))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+BRINK = str(Path(sys.executable).parent / "brink")
 MARK = "BRINK_CHAOS_MARK"
 LEASE_SECONDS = 3.0
 ENDED = ("succeeded", "failed", "cancelled")
@@ -72,15 +73,21 @@ class Service:
 
     def start_runner(self) -> subprocess.Popen[bytes]:
         """Start one more runner process."""
-        return self._start("-m", "cluster.runner")
+        return self._start("runner")
+
+    def signal_runners(self, number: int) -> None:
+        """Send a signal to the runners and all that they have started."""
+        for runner in self.runners:
+            keeper = psutil.Process(runner.pid)
+            for process in (keeper, *keeper.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
 
     def _start(self, *command: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, *command], env=self.environment, stdout=self.log, stderr=self.log)
+        return subprocess.Popen([BRINK, *command], env=self.environment, stdout=self.log, stderr=self.log)
 
     def _start_web(self) -> subprocess.Popen[bytes]:
-        return self._start(
-            "-m", "uvicorn", "--factory", "api.app:create_app", "--host", "127.0.0.1", "--port", str(self.port)
-        )
+        return self._start("serve", "--no-runner", "--port", str(self.port))
 
     def kill_web(self) -> None:
         """Kill the web process, and start another at the same address."""
