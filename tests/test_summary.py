@@ -12,6 +12,7 @@ from cluster.answers.summary import summarize
 from cluster.run import run
 from cluster.trials import open_run
 from sim.estimates import Estimate
+from sim.faults import InvalidInput
 from tests.runs import small_plan
 
 
@@ -86,3 +87,17 @@ def test_quantiles_of_more_numbers_than_can_be_held_are_the_same(tmp_path, monke
         monkeypatch.setattr("cluster.answers.summary.EXACT_NUMBERS", 10)
         monkeypatch.setattr("cluster.answers.summary.BINS", bins)
         assert summarize(open_run(tmp_path / "run")) == summary
+
+
+def test_a_condition_on_a_threat_is_answered_without_the_strategy_that_never_threatens(tmp_path):
+    run(small_plan(trials=1_000, strategies=("threaten", "talk")), tmp_path / "run", engine="inline")
+    stored = open_run(tmp_path / "run")
+    condition = "threat_week <= 52"
+    with pytest.raises(InvalidInput, match="leaves 0 of 1000 trials of talk"):
+        summarize(stored, condition)
+    rows = pd.read_parquet(tmp_path / "run" / "trials" / "strategy=threaten")
+    found = summarize(stored, condition, strategies=("threaten",))["strategies"]
+    assert list(found) == ["threaten"]
+    assert found["threaten"]["trials"] == (rows["threat_week"] <= 52).sum()
+    with pytest.raises(InvalidInput, match="there are threaten, talk"):
+        summarize(stored, strategies=("wait",))

@@ -1,5 +1,8 @@
 """``brink summary``: a stored run's answer again, or its answer given what has happened so far."""
 
+from typing import Annotated
+
+import typer
 from rich.markup import escape
 
 from api.commands.common import AsJson, Given, RunFolder, console, print_json
@@ -8,9 +11,17 @@ from cluster.answers.summary import summarize
 from cluster.trials import open_run
 
 
-def summary(run: RunFolder, given: Given = None, as_json: AsJson = False) -> None:
+def summary(
+    run: RunFolder,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Show this strategy; may be repeated.", show_default="all"),
+    ] = None,
+    given: Given = None,
+    as_json: AsJson = False,
+) -> None:
     """Print a stored run's summary, of all its trials or of those that agree with what has happened so far."""
-    found = summarize(open_run(run), given)
+    found = summarize(open_run(run), given, strategies=strategy or ())
     if as_json:
         print_json(found)
         return

@@ -41,14 +41,18 @@ async def summary(
     job: KnownJob,
     settings: SettingsOf,
     given: Annotated[str | None, Query(max_length=2000, description="Over the trials for which this holds.")] = None,
+    strategy: Annotated[
+        list[str] | None,
+        Query(max_length=100, description="Under this strategy; may be repeated. All if none is named."),
+    ] = None,
 ) -> dict:
     """The summary of a job's run; while it runs, from what is committed so far."""
-    if job.state == SUCCEEDED and given is None:
+    if job.state == SUCCEEDED and given is None and not strategy:
         found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
         if isinstance(found, dict):
             return found
     async with answering(request, reader, job) as run:
-        return await run_in_threadpool(summarize, run, given)
+        return await run_in_threadpool(summarize, run, given, strategies=strategy or ())
 
 
 @router.get("/jobs/{job_id}/files", response_model=ResultFiles, summary="List a job's files")

@@ -10,7 +10,7 @@ import numpy as np
 
 from cluster.query import open_duckdb, to_sql
 from cluster.store import SUMMARY, read_json
-from cluster.trials import StoredRun
+from cluster.trials import StoredRun, chosen_strategies
 from sim.estimates import (
     EVENTS,
     MEASURES,
@@ -45,25 +45,27 @@ FEWEST_GIVEN = 100
 """A condition must leave at least so many trials of each strategy for an answer."""
 
 
-def summarize(run: StoredRun, given: str | None = None) -> dict:
+def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[str] = ()) -> dict:
     """The summary of a run from the shards committed so far, as ``summary.json`` has it.
 
     Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a
     column at a time. With `given`, a condition over the columns, all is reckoned over the trials for which it
-    holds. Raises `InvalidInput` for a condition that cannot be read, or that leaves too few trials.
+    holds; with `strategies`, under these alone. Raises `InvalidInput` for a strategy that was not played, and for a
+    condition that cannot be read or leaves too few trials.
     """
     plan = run.plan
     condition = parse_condition(given, plan.scenario) if given is not None else None
+    chosen = chosen_strategies(run, strategies)
     with open_duckdb(run.folder) as database:
-        strategies = {strategy: _summarize_strategy(run, strategy, condition, database) for strategy in plan.strategies}
+        summaries = {strategy: _summarize_strategy(run, strategy, condition, database) for strategy in chosen}
     summary = {
         "scenario": plan.scenario.name,
         "trials": plan.trials,
         "seed": plan.seed,
         "design": plan.design,
-        "complete": all(found["trials_played"] == plan.trials for found in strategies.values()),
+        "complete": all(found["trials_played"] == plan.trials for found in summaries.values()),
         "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
-        "strategies": strategies,
+        "strategies": summaries,
     }
     return summary if condition is None else {"given": str(condition), **summary}
 
@@ -111,7 +113,7 @@ def _summarize_strategy(
         if left < FEWEST_GIVEN:
             message = (
                 f"leaves {left} of {played} trials of {strategy}, too few for an answer; "
-                f"at least {FEWEST_GIVEN} are needed: play more trials, or ask for less"
+                f"at least {FEWEST_GIVEN} are needed: play more trials, ask for less, or name the other strategies alone"
             )
             raise InvalidInput((Fault("given", str(condition), message),))
     total = reduce(merge, counted, NO_TRIALS)
