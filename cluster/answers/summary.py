@@ -113,7 +113,7 @@ def _summarize_strategy(
         if left < FEWEST_GIVEN:
             message = (
                 f"leaves {left} of {played} trials of {strategy}, too few for an answer; "
-                f"at least {FEWEST_GIVEN} are needed: play more trials, ask for less, or name the other strategies alone"
+                f"at least {FEWEST_GIVEN} are needed: play more trials, ask for less, or leave the strategy out"
             )
             raise InvalidInput((Fault("given", str(condition), message),))
     total = reduce(merge, counted, NO_TRIALS)
