@@ -35,12 +35,12 @@ from api.routes import (
     worth,
 )
 from cluster.jobs import open_database
-from cluster.settings import Settings
+from cluster.settings import Settings, read_settings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, on the given settings or those of the environment."""
-    settings = settings or Settings()
+    settings = settings or read_settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ from api.app import create_app
 from api.guards import is_loopback
 from cluster.keeper import keep_runner
 from cluster.logs import log_to_stderr, logger
-from cluster.settings import Settings
+from cluster.settings import Settings, read_settings
 from sim.faults import Fault, InvalidInput
 
 log = logger("brink.serve")
@@ -22,7 +22,7 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
 
     Raises `InvalidInput` for an address that is not allowed.
     """
-    settings = Settings()
+    settings = read_settings()
     check_address(host, settings)
     if not is_loopback(host) and host not in WILDCARDS:
         settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, host)})

@@ -29,7 +29,7 @@ from cluster.logs import log_to_stderr, logger
 from cluster.precision import run_to_precision, shortfall
 from cluster.retention import keep_house
 from cluster.run import Progress, Stopped, run
-from cluster.settings import Settings
+from cluster.settings import Settings, read_settings
 from sim.faults import InvalidInput
 
 log = logger("brink.runner")
@@ -206,7 +206,7 @@ def main(*, end_with_parent: bool = False) -> None:
         signal.signal(name, lambda *_: ending.set())
     if end_with_parent:
         threading.Thread(target=_watch_parent, args=(os.getppid(), ending), daemon=True).start()
-    settings = Settings()
+    settings = read_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     work(settings, ending)
 

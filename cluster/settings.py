@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cluster.folders import Folder, open_folder
+from sim.faults import Fault, InvalidInput
 
 
 def _names(given: object) -> object:
@@ -59,3 +60,17 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir.absolute() / 'jobs.sqlite'}"
+
+
+def read_settings() -> Settings:
+    """The settings of the environment. Raises `InvalidInput` that names the variables at fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise InvalidInput(tuple(_fault(str(f["loc"][0]), f["input"], f["msg"]) for f in error.errors())) from None
+
+
+def _fault(name: str, value: object, message: str) -> Fault:
+    allowed = message.partition(", unable to")[0].replace("Input should be", "must be")
+    # What an address holds may be a secret, and is not repeated.
+    return Fault(f"BRINK_{name.upper()}", None if name.endswith("_url") else value, allowed)

@@ -116,6 +116,21 @@ def test_wrong_input_is_refused(tmp_path, arguments, says):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["runner"], ["keys", "list"]])
+def test_every_wrong_setting_is_named_by_its_variable(tmp_path, monkeypatch, command):
+    monkeypatch.setenv("BRINK_MAX_TRIALS", "many")
+    monkeypatch.setenv("BRINK_ENGINE", "dask")
+    monkeypatch.setenv("BRINK_LEASE_SECONDS", "0.5")
+    found = brink(*command, cwd=tmp_path)
+    assert_refused(found)
+    assert sorted(found.stderr.splitlines()) == [
+        "BRINK_ENGINE: must be 'auto', 'inline' or 'ray' (found 'dask')",
+        "BRINK_LEASE_SECONDS: must be greater than 1 (found '0.5')",
+        "BRINK_MAX_TRIALS: must be a valid integer (found 'many')",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_fault_of_a_file_is_named_with_its_line(tmp_path):
     (tmp_path / "a.yaml").write_text(
         "schema: 1\nname: a b\nhorizon_weeks: 0\nissues:\n  x: {weight: 1, gap: 2, sender_concession: 0.1, "

@@ -12,7 +12,7 @@ from rich.table import Table
 from api.commands.common import console, whole_number
 from cluster import keys
 from cluster.jobs import open_database
-from cluster.settings import Settings
+from cluster.settings import read_settings
 
 app = typer.Typer(help="Create, list and revoke the keys of the service.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -55,7 +55,7 @@ def revoke(
 
 
 def _database() -> sa.Engine:
-    settings = Settings()
+    settings = read_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     return open_database(settings.jobs_database)
 
