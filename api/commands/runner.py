@@ -5,6 +5,7 @@ import threading
 
 from cluster.keeper import keep_runner
 from cluster.logs import log_to_stderr
+from cluster.settings import read_settings
 
 
 def runner() -> None:
@@ -12,6 +13,8 @@ def runner() -> None:
 
     Settings come from the environment, as for the service: where its database and its results are.
     """
+    # A runner that cannot read its settings would be started again and again.
+    read_settings()
     log_to_stderr()
     ending = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
