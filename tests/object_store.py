@@ -9,6 +9,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from obstore.fsspec import FsspecStore
+
 from cluster import folders
 
 BUCKET = "brink"
@@ -34,8 +36,9 @@ def object_store() -> Iterator[str]:
         try:
             _make_bucket(endpoint)
             os.environ.update(settings)
-            # A client keeps the end point that it was made with.
+            # Clients keep the end point that they were made with.
             folders._store.cache_clear()
+            FsspecStore.clear_instance_cache()
             yield endpoint
         finally:
             server.terminate()

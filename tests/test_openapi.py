@@ -34,7 +34,7 @@ OPERATIONS = [
     for path, methods in create_app(Settings()).openapi()["paths"].items()
     for method in methods
 ]
-REQUESTS = 8
+REQUESTS = 4
 """Of each operation, that Schemathesis makes."""
 # A schema cannot say that a strategy or a column must be the run's own; such requests are refused with a 422.
 UNCHECKED = ("positive_data_acceptance",)
