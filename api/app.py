@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api.access import caller
 from api.bodies import Bodies
 from api.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
-from api.limits import Places, Rate
+from api.limits import Places, Rate, Streams
 from api.metrics import Requests
 from api.metrics import router as metrics_router
 from api.openapi import describe
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # With several users, one of them leaves half of the places to the others.
     an_owners = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
     app.state.places = Places(settings.answers, an_owners)
+    app.state.streams = Streams(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
     for module in (

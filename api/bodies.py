@@ -1,5 +1,6 @@
 """Bodies of requests: bounded, and plain JSON before anything else reads them."""
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -12,14 +13,20 @@ from sim.faults import Fault
 from sim.yaml_lines import MAX_DEPTH, Path, field_name
 
 MAX_BODY_BYTES = 1 << 20
+BODY_SECONDS = 30.0
+"""So long a body may take to arrive."""
 MAX_BODY_DEPTH = MAX_DEPTH + 4
 """A scenario of the greatest depth, within a request."""
 _LONGEST_NUMBER = 300
+_HALVES = re.compile("[\ud800-\udfff]")
+_NO_TEXT = "must be text: half of a surrogate pair is none"
 _JSON = re.compile(r"application/(?:[^;]*\+)?json\s*(?:;|$)", re.IGNORECASE)
 
 
 class Bodies:
-    """Refuses requests whose body is larger than `MAX_BODY_BYTES`, whatever their headers say, or no plain JSON."""
+    """Refuses requests whose body is larger than `MAX_BODY_BYTES`, whatever their headers say, takes longer than
+    `BODY_SECONDS`, or is no plain JSON; one that breaks off is no request.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -29,22 +36,15 @@ class Bodies:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message["type"] == "http.request" and message.get("more_body", False)
-            if len(body) > MAX_BODY_BYTES:
-                too_large = Problem(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
-                await problem_response(too_large)(scope, receive, send)
-                return
-        if body and _JSON.match(Headers(scope=scope).get("content-type", "")):
-            try:
-                check_json(bytes(body))
-            except Problem as problem:
-                await problem_response(problem)(scope, receive, send)
-                return
+        try:
+            body = await _whole_body(receive)
+            if body and _JSON.match(Headers(scope=scope).get("content-type", "")):
+                check_json(body)
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, send)
+            return
+        if body is None:
+            return
         passed = False
 
         async def whole() -> Message:
@@ -52,9 +52,29 @@ class Bodies:
             if passed:
                 return await receive()
             passed = True
-            return {"type": "http.request", "body": bytes(body), "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, whole, send)
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """A request's body; None if its sender is gone before the end of it. Raises `Problem`."""
+    body = bytearray()
+    more = True
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > MAX_BODY_BYTES:
+                    raise Problem(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        slow = f"the body took longer than {BODY_SECONDS:g} seconds"
+        raise Problem(408, slow, headers={"Connection": "close"}) from None
+    return bytes(body)
 
 
 class _Repeated(dict):
@@ -71,7 +91,7 @@ def check_json(body: bytes) -> None:
     """Refuse JSON that other readers would take for something else, or break on.
 
     Raises `Problem`: 400 for what is no JSON; 422, naming every place, for keys given more than once, whole numbers of
-    more than 300 digits, and nesting of more than `MAX_BODY_DEPTH` levels.
+    more than 300 digits, halves of surrogate pairs, and nesting of more than `MAX_BODY_DEPTH` levels.
     """
     try:
         document = json.loads(body, object_pairs_hook=_object, parse_int=_whole)
@@ -92,7 +112,10 @@ def check_json(body: bytes) -> None:
             faults += [_fault((*path, key), "is given more than once") for key in value.keys_repeated]
         if isinstance(value, _LongNumber):
             faults.append(_fault(path, f"must have at most {_LONGEST_NUMBER} digits"))
+        if isinstance(value, str) and _HALVES.search(value):
+            faults.append(_fault(path, _NO_TEXT))
         if isinstance(value, dict):
+            faults += [_fault((*path, key), _NO_TEXT) for key in value if _HALVES.search(key)]
             left += [((*path, key), below) for key, below in reversed(value.items())]
         elif isinstance(value, list):
             left += [((*path, k), below) for k, below in reversed(list(enumerate(value)))]

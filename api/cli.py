@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Literal
 
+import sqlalchemy as sa
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -234,6 +235,9 @@ def main() -> None:
         status = _say("out of memory; a smaller --shard-trials or fewer --workers may help", 1)
     except OSError as error:
         status = _say(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    except sa.exc.OperationalError as error:
+        cause = " ".join(str(error.orig).split())
+        status = _say(f"the jobs database (BRINK_DATABASE_URL) does not answer: {cause}", 1)
     except Exception as error:
         status = _say(f"something unexpected went wrong: {type(error).__name__}: {error}", 1)
     sys.exit(status or 0)

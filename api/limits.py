@@ -4,8 +4,9 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
@@ -76,6 +77,28 @@ class Places:
         finally:
             self._all.release()
             own.release()
+
+
+class Streams:
+    """So many event streams of one owner may be open at a time. Each web process has its own."""
+
+    def __init__(self, an_owners: int) -> None:
+        self._an_owners = an_owners
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, owner: str) -> Iterator[None]:
+        """Room for a stream of an owner. Raises a 429 `Problem` if they have as many open as they may."""
+        if self._open[owner] >= self._an_owners:
+            message = f"you have {self._an_owners} event streams open, and may have no more"
+            raise Problem(429, message, headers={"Retry-After": str(RETRY_SECONDS)})
+        self._open[owner] += 1
+        try:
+            yield
+        finally:
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]
 
 
 def check_room(database: sa.Engine, owner: str, settings: Settings) -> None:

@@ -7,6 +7,7 @@ import uvicorn
 
 from api.app import create_app
 from api.guards import is_loopback
+from cluster.jobs import open_database
 from cluster.keeper import keep_runner
 from cluster.logs import log_to_stderr, logger
 from cluster.settings import Settings, read_settings
@@ -27,6 +28,8 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
     if not is_loopback(host) and host not in WILDCARDS:
         settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, host)})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    # What is wrong with the database is told before anything is begun.
+    open_database(settings.jobs_database).dispose()
     log_to_stderr()
     log.info("results have a place", results=settings.results.address)
     ending = threading.Event()

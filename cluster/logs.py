@@ -5,6 +5,7 @@ Tracebacks are plain, without the values of variables, which may be secrets.
 """
 
 import logging
+import re
 import sys
 
 import structlog
@@ -17,6 +18,10 @@ _SHARED: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+_KEY = re.compile("(brink_[0-9a-f]{16})_[0-9A-Za-z]+")
+"""A key, which somebody may have put where it does not belong, such as an address."""
 
 
 def logger(name: str) -> BoundLogger:
@@ -46,5 +51,5 @@ def _request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     arguments = event.pop("positional_args", None)
     if event["logger"] == "uvicorn.access" and isinstance(arguments, tuple) and len(arguments) == 5:
         client, method, path, _version, status = arguments
-        event.update(event=f"{method} {path}", client=client, status=status)
+        event.update(event=_KEY.sub(r"\1_...", f"{method} {path}"), client=client, status=status)
     return event

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+import sqlalchemy as sa
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cluster.folders import Folder, open_folder
@@ -18,6 +19,20 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 """Names with commas between them."""
 
 
+def _of_a_database(given: SecretStr) -> SecretStr:
+    try:
+        known = sa.make_url(given.get_secret_value()).get_dialect().name in ("sqlite", "postgresql")
+    except (sa.exc.ArgumentError, ImportError, ValueError):
+        known = False
+    if not known:
+        # What is there may be a secret, so that no more is said of it.
+        raise ValueError("must be an SQLAlchemy URL, postgresql+psycopg://user@host/name or sqlite:////path")
+    return given
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_of_a_database)]
+
+
 class Settings(BaseSettings):
     """Where things are kept and how jobs are run; the defaults need nothing but this machine."""
 
@@ -25,7 +40,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("brink-data"), description="Folder of the jobs' results.")
     store_url: str | None = Field(None, description="s3://bucket/prefix for the results, instead of data_dir.")
-    database_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the jobs database; SQLite in data_dir.")
+    database_url: DatabaseUrl | None = Field(
+        None, description="SQLAlchemy URL of the jobs database; SQLite in data_dir."
+    )
     engine: Literal["auto", "inline", "ray"] = Field("auto", description="Engine on which jobs run.")
     ray_address: str | None = Field(None, description="Address of a running Ray to join.")
     workers: int | None = Field(None, ge=1, le=10_000, description="Cores that a job uses at most.")
@@ -43,6 +60,7 @@ class Settings(BaseSettings):
     allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")
     cors_origins: Names = Field((), description="Origins whose pages may call the service.")
     requests_per_second: float = Field(50.0, gt=0.0, le=1e6, description="Requests a second of a key's owner.")
+    streams: int = Field(100, ge=1, le=100_000, description="Event streams that are open at a time, of an owner.")
     answers: int = Field(4, ge=1, le=1000, description="Answers that are worked out at a time.")
     query_seconds: float = Field(60.0, gt=0.0, le=86_400.0, description="Seconds that an answer may take.")
     max_queued: int = Field(1000, ge=1, description="Jobs of a user that wait or run.")
@@ -71,6 +89,6 @@ def read_settings() -> Settings:
 
 
 def _fault(name: str, value: object, message: str) -> Fault:
-    allowed = message.partition(", unable to")[0].replace("Input should be", "must be")
+    allowed = message.partition(", unable to")[0].removeprefix("Value error, ").replace("Input should be", "must be")
     # What an address holds may be a secret, and is not repeated.
     return Fault(f"BRINK_{name.upper()}", None if name.endswith("_url") else value, allowed)

@@ -121,9 +121,11 @@ def test_every_wrong_setting_is_named_by_its_variable(tmp_path, monkeypatch, com
     monkeypatch.setenv("BRINK_MAX_TRIALS", "many")
     monkeypatch.setenv("BRINK_ENGINE", "dask")
     monkeypatch.setenv("BRINK_LEASE_SECONDS", "0.5")
+    monkeypatch.setenv("BRINK_DATABASE_URL", "mysql://brink:secret@host/name")
     found = brink(*command, cwd=tmp_path)
     assert_refused(found)
     assert sorted(found.stderr.splitlines()) == [
+        "BRINK_DATABASE_URL: must be an SQLAlchemy URL, postgresql+psycopg://user@host/name or sqlite:////path",
         "BRINK_ENGINE: must be 'auto', 'inline' or 'ray' (found 'dask')",
         "BRINK_LEASE_SECONDS: must be greater than 1 (found '0.5')",
         "BRINK_MAX_TRIALS: must be a valid integer (found 'many')",

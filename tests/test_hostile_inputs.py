@@ -81,6 +81,7 @@ def test_as_an_expression_or_a_name_in_a_question(service, job, text):
         "discover": [{"outcome": text}, {"outcome": "threat", "given": text}],
         "replay": [{"trial": 1, "strategy": text}],
         "timeline": [{"given": text}, {"strategies": [text]}],
+        "worth": [{"groups": {text: ["deadline_weeks"]}}, {"groups": {"x": [text]}}],
         "aggregate": [
             {"measures": [text]},
             {"measures": {text: "export_gain"}},

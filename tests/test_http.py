@@ -1,5 +1,6 @@
 """The service as a client meets it: a real ``brink serve``, its runner, and a Ray of its own."""
 
+import asyncio
 import contextlib
 import io
 import json
@@ -17,9 +18,13 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from api import bodies
+from api.app import create_app
+from cluster import jobs
 from cluster.answers.backtest import score
 from cluster.answers.replay import replay
 from cluster.run import run
+from cluster.settings import Settings
 from cluster.store import verify
 from cluster.trials import open_run
 from sim.scenario import scenario_document
@@ -394,6 +399,37 @@ def test_what_is_neither_scenario_nor_name_is_told_by_its_place(service, scenari
 def test_a_body_too_large_is_refused(service):
     answer = service.client.post("/v1/jobs", content=b" " * (2 << 20))
     assert (answer.status_code, answer.headers["content-type"]) == (413, PROBLEM)
+
+
+def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
+    whole = json.dumps(REQUEST).encode()
+    app = create_app(Settings(data_dir=tmp_path))
+    app.state.database = jobs.open_database(app.state.settings.jobs_database)
+
+    async def sent(last: str) -> list[dict]:
+        messages: list[dict] = [{"type": "http.request", "body": whole, "more_body": True}]
+        told: list[dict] = []
+
+        async def receive() -> dict:
+            if not messages and last == "nothing":
+                await asyncio.sleep(60)
+            return messages.pop() if messages else {"type": last}
+
+        async def send(message: dict) -> None:
+            told.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "headers": headers, "query_string": b""}
+        await app(scope | {"server": ("127.0.0.1", 80)}, receive, send)
+        return told
+
+    start, body = asyncio.run(sent("nothing"))
+    assert (start["status"], json.loads(body["body"])["status"]) == (408, 408)
+    assert (b"connection", b"close") in start["headers"]
+    assert asyncio.run(sent("http.disconnect")) == []
+    assert jobs.newest(app.state.database, 1) == []
+    app.state.database.dispose()
 
 
 def test_the_catalogue(service):

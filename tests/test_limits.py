@@ -3,9 +3,11 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 
@@ -77,6 +79,26 @@ def test_answers_have_places_for_all_and_for_each_owner(monkeypatch):
         return told
 
     assert asyncio.run(scenario()) == ["ann 503 10", "bob has a place", "carl 503", "all are free again"]
+
+
+def test_event_streams_are_limited_for_each_owner_until_they_end(tmp_path):
+    with served(tmp_path, auth="keys", streams=1) as service:
+        ann, bob = (service.key(owner, "read", "submit") for owner in ("ann", "bob"))
+        jobs = {}
+        for key in (ann, bob):
+            jobs[key["Authorization"]] = service.ask("POST", "/v1/jobs", key, json=REQUEST).json()["id"]
+
+        def watched(key: dict[str, str]) -> httpx.Response:
+            return service.ask("GET", f"/v1/jobs/{jobs[key['Authorization']]}/events", key)
+
+        with ThreadPoolExecutor() as pool:
+            first = pool.submit(watched, ann)
+            while not service.app.state.streams._open:
+                time.sleep(0.01)
+            refused = watched(ann)
+            assert (refused.status_code, int(refused.headers["Retry-After"])) == (429, limits.RETRY_SECONDS)
+            service.work()
+            assert [one.status_code for one in (first.result(), watched(bob), watched(ann))] == [200, 200, 200]
 
 
 def test_a_question_ends_when_its_time_is_over():

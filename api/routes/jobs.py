@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from math import isfinite
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 from starlette.concurrency import run_in_threadpool
@@ -226,7 +226,18 @@ def delete(job: ChangedJob, engine: Database, settings: SettingsOf) -> None:
     remove_job(engine, settings.results, job)
 
 
-@router.get("/jobs/{job_id}/events", summary="Watch a job", response_class=EventSourceResponse)
+async def a_stream(request: Request, reader: Reader) -> AsyncIterator[None]:
+    """Room for one more event stream, until it ends."""
+    with request.app.state.streams.one(reader.owner):
+        yield
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    summary="Watch a job",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(a_stream)],
+)
 async def events(
     job: KnownJob, engine: Database, last_event_id: Annotated[str | None, Header(max_length=20)] = None
 ) -> EventSourceResponse:

@@ -12,6 +12,7 @@ from cluster.answers.worth import worth as find_worth
 from cluster.trials import check_any
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
+Name = Annotated[str, Field(max_length=200)]
 
 
 class WorthRequest(BaseModel):
@@ -23,7 +24,8 @@ class WorthRequest(BaseModel):
 
     measure: Annotated[str, Field(max_length=2000, description="More is better.", examples=[MEASURE])] = MEASURE
     groups: Annotated[
-        dict[str, list[str]], Field(description="Parameters learned together.", examples=[{"court": ["target_win"]}])
+        dict[Name, Annotated[list[Name], Field(max_length=1000)]],
+        Field(description="Parameters learned together.", examples=[{"court": ["target_win"]}]),
     ] = {}
     strategies: Annotated[list[str], Field(max_length=100, description="At least two; all, if none is named.")] = []
     given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
