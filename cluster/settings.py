@@ -21,7 +21,10 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 def _of_a_database(given: SecretStr) -> SecretStr:
     try:
-        known = sa.make_url(given.get_secret_value()).get_dialect().name in ("sqlite", "postgresql")
+        url = sa.make_url(given.get_secret_value())
+        dialect = url.get_dialect().name
+        # A SQLite without a file would be a database for each process, gone with it.
+        known = dialect == "postgresql" or (dialect == "sqlite" and url.database not in (None, "", ":memory:"))
     except (sa.exc.ArgumentError, ImportError, ValueError):
         known = False
     if not known:

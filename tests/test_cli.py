@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from cluster.settings import read_settings
+from sim.faults import InvalidInput
+
 BRINK = [str(Path(sys.executable).parent / "brink")]
 SMALL = ["us-japan-autos-1995", "--trials", "2000", "--seed", "5", "--engine", "inline"]
 
@@ -131,6 +134,14 @@ def test_every_wrong_setting_is_named_by_its_variable(tmp_path, monkeypatch, com
         "BRINK_MAX_TRIALS: must be a valid integer (found 'many')",
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["secret", "nosuch://secret", "mysql://secret", "sqlite://", "sqlite:///:memory:"])
+def test_a_database_that_cannot_hold_jobs_is_refused(monkeypatch, url):
+    monkeypatch.setenv("BRINK_DATABASE_URL", url)
+    with pytest.raises(InvalidInput, match=r"^BRINK_DATABASE_URL: must be an SQLAlchemy URL[^\n]*$") as refused:
+        read_settings()
+    assert "secret" not in str(refused.value)
 
 
 def test_every_fault_of_a_file_is_named_with_its_line(tmp_path):
