@@ -1,5 +1,6 @@
 """The shipped scenarios, and where a user's own is found."""
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -20,8 +21,12 @@ def shipped_text(name: str) -> str:
     return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
 
 
+@cache
 def shipped_scenario(name: str) -> Scenario:
-    """A shipped scenario by its name. Raises `InvalidInput` with the names there are."""
+    """A shipped scenario by its name. Raises `InvalidInput` with the names there are.
+
+    Each is read once: it takes longer than all else that a submitted job needs.
+    """
     return read_scenario(shipped_text(name), f"{name}.yaml")
 
 

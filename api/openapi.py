@@ -26,6 +26,13 @@ def _document(app: FastAPI, keys: bool) -> dict[str, Any]:
     schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
     nested = schema.pop("$defs")
     found["components"]["schemas"] |= {"ProblemDetails": schema, **nested}
+    for path in found["paths"].values():
+        for method in _METHODS:
+            for answer in path.get(method, {}).get("responses", {}).values():
+                for content in answer.get("content", {}).values():
+                    # Where a route names its answer's form, that is all there is to say.
+                    if "$ref" in content.get("schema", {}):
+                        content["schema"] = {"$ref": content["schema"]["$ref"]}
     if not keys:
         found["components"].pop("securitySchemes", None)
         for path in found["paths"].values():

@@ -95,6 +95,7 @@ def test_every_example_works_when_pasted(played, tmp_path):
     }
     described = services["usual"].app.openapi()
     assert described["openapi"].startswith("3.1")
+    promised = schemathesis.openapi.from_dict(described)
     tried = []
 
     async def paste(path: str, body: object) -> httpx.Response:
@@ -113,6 +114,9 @@ def test_every_example_works_when_pasted(played, tmp_path):
         for example in examples:
             answer = asyncio.run(paste(path, example))
             assert answer.is_success, f"{path} {example}: {answer.text}"
+            form = methods["post"]["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+            assert set(form) == {"$ref"}, f"{path} does not say what it answers"
+            promised[path]["POST"].validate_response(answer)
             tried.append(path)
     assert len(tried) > 10
 

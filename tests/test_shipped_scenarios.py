@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import brentq
 
 from api.catalogue import shipped_names, shipped_scenario, shipped_text
+from sim.faults import InvalidInput
 from sim.kernel import simulate
 from sim.outcomes import OUTCOMES
 from sim.scenario import Scenario
@@ -25,6 +26,12 @@ def test_a_scenario_is_named_after_its_file_and_every_range_has_its_source(name)
     ranges = set(scenario.uncertain)
     unsourced = {parameter for parameter in ranges if parameter not in scenario.sources}
     assert unsourced == set()
+
+
+def test_a_scenario_is_read_once_however_many_jobs_name_it():
+    assert shipped_scenario("us-japan-autos-1995") is shipped_scenario("us-japan-autos-1995")
+    with pytest.raises(InvalidInput):
+        shipped_scenario("nowhere")
 
 
 @pytest.mark.parametrize("name", shipped_names())

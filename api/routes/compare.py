@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import Comparison, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.compare import MOST_MEASURES
@@ -33,7 +34,9 @@ class CompareRequest(BaseModel):
     given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
 
 
-@router.post("/jobs/{job_id}/compare", summary="Compare strategies on the same trials")
+@router.post(
+    "/jobs/{job_id}/compare", summary="Compare strategies on the same trials", responses=answered_by(Comparison)
+)
 def compare(run: KnownRun, request: CompareRequest) -> dict:
     """Paired differences, regret, and who leads as a function of belief, as ``brink compare --json`` prints them."""
     check_any(run)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import Discovery, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.discover import discover as find_boxes
@@ -23,7 +24,7 @@ class DiscoverRequest(BaseModel):
     given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
 
 
-@router.post("/jobs/{job_id}/discover", summary="Find where an outcome is likely")
+@router.post("/jobs/{job_id}/discover", summary="Find where an outcome is likely", responses=answered_by(Discovery))
 def discover(run: KnownRun, request: DiscoverRequest) -> dict:
     """Boxes of parameters in which an outcome is likely, as ``brink discover --json`` prints them."""
     check_any(run)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import Drivers, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.drivers import MEASURE
@@ -26,7 +27,7 @@ class DriversRequest(BaseModel):
     given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
 
 
-@router.post("/jobs/{job_id}/drivers", summary="Find what drives a measure")
+@router.post("/jobs/{job_id}/drivers", summary="Find what drives a measure", responses=answered_by(Drivers))
 def drivers(run: KnownRun, request: DriversRequest) -> dict:
     """Sensitivity of a measure to every uncertain parameter, and to chance, as ``brink drivers --json`` prints it."""
     check_any(run)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import SobolIndices, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.drivers import MEASURE
@@ -25,7 +26,11 @@ class IndicesRequest(BaseModel):
     strategy: Annotated[str | None, Field(max_length=200, description="The run's first, if none is named.")] = None
 
 
-@router.post("/jobs/{job_id}/indices", summary="Find first- and total-order indices of a measure")
+@router.post(
+    "/jobs/{job_id}/indices",
+    summary="Find first- and total-order indices of a measure",
+    responses=answered_by(SobolIndices),
+)
 def indices(run: KnownRun, request: IndicesRequest) -> dict:
     """Sobol indices of a finished job of design `saltelli`, as ``brink indices --json`` prints them."""
     check_any(run)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import Replay, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.replay import replay as replayed
@@ -23,7 +24,7 @@ class ReplayRequest(BaseModel):
     ] = None
 
 
-@router.post("/jobs/{job_id}/replay", summary="Tell one trial")
+@router.post("/jobs/{job_id}/replay", summary="Tell one trial", responses=answered_by(Replay))
 def replay(run: KnownRun, request: ReplayRequest) -> dict:
     """One trial of a job's run, played again and told week by week, as ``brink replay --json`` prints it."""
     return replayed(run, trial=request.trial, strategy=request.strategy)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from api.access import Reader
+from api.answers import Summary, answered_by
 from api.problems import RESPONSES, Problem
 from api.routes.common import KnownJob, SettingsOf, answering, job_folder
 from cluster.answers.summary import summarize
@@ -19,6 +20,7 @@ from cluster.store import SUMMARY, read_json
 
 router = APIRouter(tags=["results"], responses=RESPONSES)
 _MEDIA_TYPES = {".json": "application/json", ".parquet": "application/vnd.apache.parquet"}
+_CONTENT = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _MEDIA_TYPES.values()}
 
 
 class ResultFile(BaseModel):
@@ -34,7 +36,7 @@ class ResultFiles(BaseModel):
     files: list[ResultFile]
 
 
-@router.get("/jobs/{job_id}/summary", summary="Read a job's summary")
+@router.get("/jobs/{job_id}/summary", summary="Read a job's summary", responses=answered_by(Summary))
 async def summary(
     request: Request,
     reader: Reader,
@@ -63,7 +65,16 @@ def files(job: KnownJob, settings: SettingsOf) -> ResultFiles:
 
 
 @router.head("/jobs/{job_id}/files/{path:path}", include_in_schema=False)
-@router.get("/jobs/{job_id}/files/{path:path}", summary="Fetch a file", response_class=StreamingResponse)
+@router.get(
+    "/jobs/{job_id}/files/{path:path}",
+    summary="Fetch a file",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "The file", "content": _CONTENT},
+        206: {"description": "The bytes that `Range` asks for", "content": _CONTENT},
+        304: {"description": "The file is the one that `If-None-Match` names"},
+    },
+)
 def file(
     request: Request,
     job: KnownJob,

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import Score, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.backtest import score
@@ -20,7 +21,7 @@ class ScoreRequest(BaseModel):
     given: str | None = Field(None, max_length=2000, description="Over the trials for which this holds.")
 
 
-@router.post("/jobs/{job_id}/score", summary="Score a job's forecast")
+@router.post("/jobs/{job_id}/score", summary="Score a job's forecast", responses=answered_by(Score))
 def score_job(run: KnownRun, request: ScoreRequest) -> dict:
     """The scores of a job's forecast against its scenario's history; while it runs, from what is committed so far."""
     check_any(run)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import Stress, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.stress import stress as stressed
@@ -25,7 +26,9 @@ class StressRequest(BaseModel):
     given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
 
 
-@router.post("/jobs/{job_id}/stress", summary="Find what differs where a bound is broken")
+@router.post(
+    "/jobs/{job_id}/stress", summary="Find what differs where a bound is broken", responses=answered_by(Stress)
+)
 def stress(run: KnownRun, request: StressRequest) -> dict:
     """The worlds in which a bound is broken against the others, as ``brink stress --json`` prints them."""
     check_any(run)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import Timeline, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.timeline import timeline as find_timeline
@@ -24,7 +25,7 @@ class TimelineRequest(BaseModel):
     given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
 
 
-@router.post("/jobs/{job_id}/timeline", summary="See the dispute over time")
+@router.post("/jobs/{job_id}/timeline", summary="See the dispute over time", responses=answered_by(Timeline))
 def timeline(run: KnownRun, request: TimelineRequest) -> dict:
     """The probability of each state in each week, as ``brink timeline --json`` prints it."""
     check_any(run)

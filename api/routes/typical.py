@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import TypicalTrials, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.typical import typical as typical_trials
@@ -27,7 +28,7 @@ class TypicalRequest(BaseModel):
     given: Annotated[str | None, Field(max_length=2000, description="Among the trials for which this holds.")] = None
 
 
-@router.post("/jobs/{job_id}/typical", summary="Pick typical and extreme trials")
+@router.post("/jobs/{job_id}/typical", summary="Pick typical and extreme trials", responses=answered_by(TypicalTrials))
 def typical(run: KnownRun, request: TypicalRequest) -> dict:
     """A typical trial of each outcome and the extreme ones, as ``brink typical --json`` prints them."""
     return typical_trials(run, strategy=request.strategy, measure=request.measure, given=request.given)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import Worth, answered_by
 from api.problems import RESPONSES
 from api.routes.common import KnownRun
 from cluster.answers.compare import MEASURE
@@ -31,7 +32,7 @@ class WorthRequest(BaseModel):
     given: Annotated[str | None, Field(max_length=2000, description="Over the trials for which this holds.")] = None
 
 
-@router.post("/jobs/{job_id}/worth", summary="Value what could be learned")
+@router.post("/jobs/{job_id}/worth", summary="Value what could be learned", responses=answered_by(Worth))
 def worth(run: KnownRun, request: WorthRequest) -> dict:
     """The expected value of partial perfect information, as ``brink worth --json`` prints it."""
     check_any(run)
