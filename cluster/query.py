@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from cluster.folders import Folder
-from sim.expressions import Expression
+from sim.expressions import TRUTH, Expression
 
 MEMORY_LIMIT = "1GB"
 SPILL_LIMIT = "20GB"
@@ -113,20 +113,13 @@ def to_sql(found: Expression) -> str:
     """An expression as DuckDB's SQL. Names are quoted, texts escaped, and truth values are never null."""
     parts = [to_sql(part) for part in found.parts]
     if found.operation == "column":
-        name = '"' + str(found.value).replace('"', '""') + '"'
-        return f"coalesce({name}, false)" if found.kind == "truth" else name
+        return f"coalesce({_name(found)}, false)" if found.kind == TRUTH else _name(found)
     if found.operation == "literal":
         if isinstance(found.value, bool | float):
             return str(found.value).lower() if isinstance(found.value, bool) else f"{found.value!r}::DOUBLE"
         return "'" + str(found.value).replace("'", "''") + "'"
-    if found.operation == "is null":
-        return f"({parts[0]} IS NULL)"
-    if found.operation == "in":
-        return f"coalesce({parts[0]} IN ({', '.join(parts[1:])}), false)"
-    if found.operation == "!=":
-        return f"(NOT coalesce({parts[0]} = {parts[1]}, false))"
-    if found.operation in ("==", "<", "<=", ">", ">="):
-        return f"coalesce({parts[0]} {'=' if found.operation == '==' else found.operation} {parts[1]}, false)"
+    if found.operation in ("is null", "in", "!=", "==", "<", "<=", ">", ">="):
+        return _compared(found.operation, [_nullable(part) for part in found.parts])
     if found.operation in ("and", "or"):
         return f"({f' {found.operation.upper()} '.join(parts)})"
     if found.operation == "not":
@@ -135,3 +128,25 @@ def to_sql(found: Expression) -> str:
     if len(numbers) == 1:
         return f"(-{numbers[0]})"
     return f"({f' {found.operation} '.join(numbers)})"
+
+
+def _compared(operation: str, parts: list[str]) -> str:
+    if operation == "is null":
+        return f"({parts[0]} IS NULL)"
+    if operation == "in":
+        return f"coalesce({parts[0]} IN ({', '.join(parts[1:])}), false)"
+    if operation == "!=":
+        return f"(NOT coalesce({parts[0]} = {parts[1]}, false))"
+    return f"coalesce({parts[0]} {'=' if operation == '==' else operation} {parts[1]}, false)"
+
+
+def _nullable(found: Expression) -> str:
+    """What a comparison reads: null where a column is, truth values too, and where a number is undefined (0 / 0)."""
+    if found.operation == "column":
+        return _name(found)
+    # DuckDB takes NaN for the greatest number, and equal to itself.
+    return f"nullif({to_sql(found)}, 'NaN'::DOUBLE)" if found.operation in ("+", "-", "*", "/") else to_sql(found)
+
+
+def _name(column: Expression) -> str:
+    return '"' + str(column.value).replace('"', '""') + '"'

@@ -2,14 +2,17 @@
 such as ``export_gain - sender_cost``.
 
 An expression is parsed into a tree and nothing of it is ever run as code. The precedence is the usual one: ``not``
-before ``and`` before ``or``. A comparison with null is false, and ``!=`` is the opposite of ``==``.
+before ``and`` before ``or``. A comparison with null, or with what is undefined such as 0 / 0, is false, and ``!=`` is
+the opposite of ``==``. A number held against a float32 column is rounded as the column is: 0.3 equals a stored 0.3.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import isfinite
+
+import numpy as np
 
 from sim.faults import Fault, InvalidInput
 from sim.outcomes import OUTCOMES, Column, columns
@@ -214,9 +217,8 @@ class _Reader:
         while self.accept(","):
             choices.append(self.sum(depth))
         self.expect(")")
-        for choice in choices:
-            self._compare("==", left, choice)
-        return Expression("in", TRUTH, (left, *choices))
+        compared = [self._compare("==", left, choice).parts[1] for choice in choices]
+        return Expression("in", TRUTH, (left, *compared))
 
     def _perhaps_not(self, negated: str | None, found: Expression) -> Expression:
         return Expression("not", TRUTH, (found,)) if negated else found
@@ -231,7 +233,15 @@ class _Reader:
                 categories = self.known[str(one.value)].categories
                 if other.value not in categories:
                     raise self.refuse(f"compares {one} with {other}; it can be {', '.join(categories)}")
-        return Expression(sign, TRUTH, (left, right))
+        return Expression(sign, TRUTH, (self._as_stored(left, right), self._as_stored(right, left)))
+
+    def _as_stored(self, found: Expression, column: Expression) -> Expression:
+        """A number as it would stand in the column that it is held against."""
+        if column.operation != "column" or self.known[str(column.value)].kind != "float32":
+            return found
+        if found.operation == "-" and len(found.parts) == 1:
+            return replace(found, parts=(self._as_stored(found.parts[0], column),))
+        return replace(found, value=_rounded(found.value)) if isinstance(found.value, float) else found
 
     def _truth(self, found: Expression) -> Expression:
         if found.kind != TRUTH:
@@ -294,5 +304,16 @@ class _Reader:
         raise self.refuse(f"has {name!r}, which is no column or event{hint}; there are: {names}")
 
 
+def _rounded(value: float) -> float:
+    """A number as float32 holds it; as it is where that is infinite."""
+    with np.errstate(over="ignore"):
+        rounded = float(np.float32(value))
+    return rounded if isfinite(rounded) else value
+
+
 def _literal(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else f"'{value}'"
+    if not isinstance(value, float):
+        return f"'{value}'"
+    # The shortest text that stands for the same number, be it rounded to float32 or not.
+    short = f"{value:g}"
+    return short if value in (float(short), _rounded(float(short))) else f"{value:.17g}"

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -220,8 +221,9 @@ def test_a_sobol_design_has_its_errors_from_replicates(tmp_path, gain):
 def test_what_cannot_be_asked_is_refused(found):
     with pytest.raises(InvalidInput, match="did you mean export_gain"):
         drivers(found, measure="export_gains")
-    with pytest.raises(InvalidInput, match="there are threaten, talk"):
-        drivers(found, strategy="bluff")
+    for ask in (drivers, partial(discover, outcome="agreement")):
+        with pytest.raises(InvalidInput, match=r"^strategy: .*there are threaten, talk"):
+            ask(found, strategy="bluff")
     with pytest.raises(InvalidInput, match="at least 1000 are needed"):
         drivers(found, given="full_access < 5.01")
     with pytest.raises(InvalidInput, match="outcome"):

@@ -75,3 +75,31 @@ def test_a_folder_that_is_no_run_is_refused(stored, tmp_path):
         open_run(tmp_path)
     with pytest.raises(InvalidInput, match="there are threaten, talk"):
         chosen_strategies(stored[0], ("bluff",))
+
+
+def test_conditions_hold_for_the_trials_that_pandas_finds(stored):
+    found, table = stored
+    rows = table[table.strategy == "threaten"].sort_values("trial").reset_index(drop=True)
+    defiant, gap = rows.defiant.astype(object), rows["package_threshold"]
+    ratio = rows.sender_cost.astype(float) / rows.sanctions_weeks.where(rows.sanctions_weeks > 0)
+    expected = {
+        "defiant is null": defiant.isna(),
+        "defiant is not null and not defiant": defiant.eq(False),
+        "defiant == false": defiant.eq(False),
+        "defiant != false": ~defiant.eq(False),
+        "defiant in (true)": defiant.eq(True),
+        # 0.7 and 0.9 are not what float32 holds of them.
+        "package_threshold <= 0.7": gap == np.float32(0.7),
+        "package_threshold in (0.7, 0.9)": gap < 1.0,
+        "-0.9 == -package_threshold or 0.9 == package_threshold": gap == np.float32(0.9),
+        # 0 / 0 is neither greater nor less than anything.
+        "sender_cost / sanctions_weeks >= -1e9": ratio.notna(),
+        "sender_cost / sanctions_weeks < 0 or sender_cost / sanctions_weeks is null": ~(ratio >= 0.0),
+        "market_access < 1e300": rows.market_access.notna(),
+    }
+    for text, holds in expected.items():
+        given = parse_condition(text, SCENARIO)
+        assert parse_condition(str(given), SCENARIO) == given
+        drawn = sample(found, "threaten", {"week": WEEK}, given=given, most=PLAN.trials)
+        assert 0 < holds.sum() < PLAN.trials
+        assert np.array_equal(drawn["trial"], rows.trial[holds.to_numpy(bool)]), text

@@ -7,7 +7,7 @@ import numpy as np
 
 from cluster.answers.summary import FEWEST_GIVEN
 from cluster.query import to_sql
-from cluster.trials import StoredRun, chosen_strategies, trials_table
+from cluster.trials import StoredRun, chosen_strategy, trials_table
 from sim.endings import OUTCOMES
 from sim.estimates import EVENTS, Estimate, around, moments, student
 from sim.expressions import NAMED, parse_condition
@@ -52,7 +52,7 @@ def score(
     if history is None:
         fault = Fault("history", None, f"is missing: {plan.scenario.name} does not tell what happened")
         raise InvalidInput((fault,))
-    (strategy,) = chosen_strategies(run, (strategy or history.strategy,))
+    strategy = chosen_strategy(run, strategy or history.strategy)
     condition = None if given is None else parse_condition(given, plan.scenario)
     horizon = plan.scenario.horizon_weeks
     counts, imposed, weeks, events = _counts(run, strategy, "true" if condition is None else to_sql(condition))

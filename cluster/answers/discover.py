@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cluster.answers.drivers import DESIGNS, uncertain_parameters
-from cluster.trials import StoredRun, chosen_strategies, sample
+from cluster.trials import StoredRun, chosen_strategy, sample
 from sim import discovery
 from sim.discovery import Box
 from sim.estimates import Estimate, proportion, proportion_of_replicates, replicates_of
@@ -30,7 +30,7 @@ def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given
     plan, scenario = run.plan, run.plan.scenario
     wanted = parse_condition(outcome, scenario, "outcome")
     condition = parse_condition(given, scenario) if given is not None else None
-    chosen = chosen_strategies(run, (strategy,))[0] if strategy is not None else plan.strategies[0]
+    chosen = chosen_strategy(run, strategy)
     if plan.design not in DESIGNS:
         allowed = ", ".join(DESIGNS)
         raise InvalidInput((Fault("run", plan.design, f"must be a run of one of the designs {allowed} to discover"),))

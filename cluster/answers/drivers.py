@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from cluster.query import evaluate
 from cluster.tables import table_schema, to_table
-from cluster.trials import StoredRun, chosen_strategies, sample
+from cluster.trials import StoredRun, chosen_strategy, sample
 from sim import sensitivity
 from sim.designs import draw_points
 from sim.distributions import Fixed
@@ -137,7 +137,7 @@ def drivers(
     plan, scenario = run.plan, run.plan.scenario
     value = parse_measure(measure, scenario)
     condition = parse_condition(given, scenario) if given is not None else None
-    chosen = chosen_strategies(run, (strategy,))[0] if strategy is not None else plan.strategies[0]
+    chosen = chosen_strategy(run, strategy)
     if plan.design not in DESIGNS:
         allowed = ", ".join(DESIGNS)
         raise InvalidInput((Fault("run", plan.design, f"must be a run of one of the designs {allowed} for drivers"),))
