@@ -7,14 +7,17 @@ Yao 1992). Everything is tallied by replicate: independent trials are one, a Sob
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from sim.estimates import (
+    FEW,
     NO_NUMBERS,
     Estimate,
     Moments,
+    Z,
     mean,
     mean_of_replicates,
     merge_moments,
@@ -105,12 +108,29 @@ def share_of(hits: Sequence[int], trials: Sequence[int]) -> Estimate:
     return proportion(hits[0], trials[0]) if len(hits) == 1 else proportion_of_replicates(hits, trials)
 
 
-def pair_estimates(tallied: Sequence[Pair]) -> dict:
+def difference_of_conditions(tallied: Sequence[Pair]) -> Estimate:
+    """The difference of a condition's two probabilities in the same trials, its interval honest for rare ones too.
+
+    Where only few trials differ, or none, their scatter says little of the error. The interval is that of Bonett &
+    Price (2012), as if one more trial had differed either way; with replicates, where fewer than `FEW` a replicate do.
+    """
+    found = mean_of([one.difference for one in tallied])
+    trials = sum(one.difference.count for one in tallied)
+    higher, lower = sum(one.higher for one in tallied), sum(one.lower for one in tallied)
+    if not trials or (len(tallied) > 1 and higher + lower >= FEW * len(tallied)):
+        return found
+    changed = (higher + lower + 2) / (trials + 2)
+    centre = (higher - lower) / (trials + 2)
+    error = sqrt((changed - centre**2) / (trials + 2))
+    return {**found, "low": max(-1.0, centre - Z * error), "high": min(1.0, centre + Z * error)}
+
+
+def pair_estimates(tallied: Sequence[Pair], *, condition: bool = False) -> dict:
     """The difference of two strategies' means with its paired error, and who has the higher value how often."""
     counts = [one.difference.count for one in tallied]
     equal = [one.difference.count - one.higher - one.lower for one in tallied]
     return {
-        "difference": mean_of([one.difference for one in tallied]),
+        "difference": difference_of_conditions(tallied) if condition else mean_of([one.difference for one in tallied]),
         "higher": share_of([one.higher for one in tallied], counts),
         "lower": share_of([one.lower for one in tallied], counts),
         "equal": share_of(equal, counts),

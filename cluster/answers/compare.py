@@ -11,7 +11,7 @@ from sim import comparison
 from sim.comparison import NO_PAIRS, Lead, Pair, Regret
 from sim.distributions import Fixed
 from sim.estimates import EVENTS, MEASURES, method_note, replicates_of
-from sim.expressions import NAMED, Expression, parse_condition, parse_measure
+from sim.expressions import NAMED, TRUTH, Expression, parse_condition, parse_measure
 from sim.faults import Fault, InvalidInput
 from sim.outcomes import OUTCOMES
 from sim.parameters import parameter
@@ -27,7 +27,8 @@ MOST_MEASURES = 12
 _METHOD = {
     "difference": (
         "the first strategy's value less the second's in the same trial, over the trials that know both; its error is "
-        "that of these paired differences"
+        "that of these paired differences; a condition's interval is that of Bonett & Price (2012), in a sobol run "
+        "only where few trials differ"
     ),
     "better": (
         "higher, lower and equal are shares of those trials; of a measure of choice higher is better, as it is "
@@ -68,7 +69,7 @@ def compare(
     described = choices if measures else {**{name: parse_measure(name, scenario) for name in MEASURES}, **choices}
     replicates = replicates_of(scenario, plan.design)
 
-    tallied = _Tallies(chosen, tuple(described), tuple(choices), replicates)
+    tallied = _Tallies(chosen, described, tuple(choices), replicates)
     values = {"outcome": _code(OUTCOMES, scenario), "events": _bits(EVENTS, scenario), **described}
     for block in paired_blocks(run, chosen, values, given=condition):
         tallied.add(block)
@@ -172,10 +173,11 @@ class _Tallies:
     """What is counted of the trials so far, replicate by replicate, for each pair of strategies."""
 
     def __init__(
-        self, strategies: tuple[str, ...], measures: tuple[str, ...], choices: tuple[str, ...], replicates: int
+        self, strategies: tuple[str, ...], measures: Mapping[str, Expression], choices: tuple[str, ...], replicates: int
     ) -> None:
         self.strategies, self.replicates = strategies, replicates
         self.trials = 0
+        self.conditions = {name for name, measure in measures.items() if measure.kind == TRUTH}
         self.couples = list(combinations(strategies, 2))
         kinds = {"outcome": len(OUTCOMES), "events": 2 ** len(EVENTS)}
         self.joint = {
@@ -221,7 +223,7 @@ class _Tallies:
                 "outcome": self._conditions(self.joint[couple, "outcome"], outcomes),
                 "events": self._conditions(self.joint[couple, "events"], events),
                 "measures": {
-                    name: comparison.pair_estimates(tallied)
+                    name: comparison.pair_estimates(tallied, condition=name in self.conditions)
                     for (own, name), tallied in self.measures.items()
                     if own == couple
                 },
@@ -233,7 +235,7 @@ class _Tallies:
         tallied: dict[str, list[Pair]] = {
             name: [comparison.pair_of_counts(own, which) for own in joint] for name, which in holds.items()
         }
-        return {name: comparison.pair_estimates(own) for name, own in tallied.items()}
+        return {name: comparison.pair_estimates(own, condition=True) for name, own in tallied.items()}
 
 
 def _regrets(
