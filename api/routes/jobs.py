@@ -237,7 +237,7 @@ async def a_stream(request: Request, reader: Reader) -> AsyncIterator[None]:
     summary="Watch a job",
     response_class=EventSourceResponse,
     dependencies=[Depends(a_stream)],
-    responses={200: {"description": "Events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"description": "Events, whose data is the job", "content": {"text/event-stream": {}}}},
 )
 async def events(
     job: KnownJob, engine: Database, last_event_id: Annotated[str | None, Header(max_length=20)] = None

@@ -20,7 +20,7 @@ from cluster.store import SUMMARY, read_json
 
 router = APIRouter(tags=["results"], responses=RESPONSES)
 _MEDIA_TYPES = {".json": "application/json", ".parquet": "application/vnd.apache.parquet"}
-_CONTENT = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _MEDIA_TYPES.values()}
+_CONTENT: dict[str, dict] = {media_type: {} for media_type in _MEDIA_TYPES.values()}
 
 
 class ResultFile(BaseModel):
