@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.commands.common import AsJson, Given, RunFolder, console, print_json, some_names
+from api.commands.drivers import progress
 from api.render import EVENT_LABELS, MEASURE_LABELS, OUTCOME_LABELS
 from cluster.answers.compare import compare as compare_strategies
 from cluster.trials import open_run
@@ -44,7 +45,10 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on the same trials: differences, regret, and which leads as a function of what you believe."""
-    found = compare_strategies(open_run(run), strategies=strategy or (), measures=measure or (), given=given)
+    with progress("compare", "trials") as on_progress:
+        found = compare_strategies(
+            open_run(run), strategies=strategy or (), measures=measure or (), given=given, on_progress=on_progress
+        )
     if as_json:
         print_json(found)
     else:

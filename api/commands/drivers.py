@@ -171,9 +171,9 @@ def _plus_minus(found: dict) -> str:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of the parameters done, on a terminal's standard error; nothing in a pipe."""
-    columns = (TextColumn("{task.completed} of {task.total} parameters"), BarColumn())
+def progress(what: str, units: str = "parameters") -> Iterator[Callable[[int, int], None]]:
+    """A bar of the parameters, or other units, done, on a terminal's standard error; nothing in a pipe."""
+    columns = (TextColumn("{task.completed:,} of {task.total:,} " + units), BarColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(what, total=0)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,6 +1,6 @@
 """Strategies of a stored run compared on the same trials: differences, regret, and who leads given what beliefs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from itertools import combinations
 
@@ -47,12 +47,21 @@ _METHOD = {
 }
 
 
+OnProgress = Callable[[int, int], None]
+"""Told how many trials are read, and of how many."""
+
+
+def _quiet(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
 def compare(
     run: StoredRun,
     *,
     strategies: Sequence[str] = (),
     measures: Sequence[str] = (),
     given: str | None = None,
+    on_progress: OnProgress = _quiet,
 ) -> dict:
     """How strategies of a run (all, if none is named) differ on the same trials.
 
@@ -73,6 +82,7 @@ def compare(
     values = {"outcome": _code(OUTCOMES, scenario), "events": _bits(EVENTS, scenario), **described}
     for block in paired_blocks(run, chosen, values, given=condition):
         tallied.add(block)
+        on_progress(int(block[chosen[0]]["trial"][-1]) + 1, plan.trials)
     if tallied.trials < FEWEST:
         raise too_few(tallied.trials, given, chosen, FEWEST)
     beliefs, decided = beliefs_of(scenario, chosen)
