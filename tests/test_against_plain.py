@@ -58,11 +58,13 @@ def test_every_column_given_the_parameters(build):
         ranks = np.argsort(np.argsort(values)) / TRIALS
         conditions |= {f"with {name}": 2 * ranks - 1, f"at the ends of {name}": np.abs(2 * ranks - 1) - 0.5}
     weights = np.stack(list(conditions.values()))
+    squared = weights**2
     apart = {}
     for feature, values in mine.items():
-        weighted = weights * (values - plain[feature])
-        error = weighted.std(axis=1) / np.sqrt(TRIALS)
-        score = np.divide(weighted.mean(axis=1), error, out=np.zeros_like(error), where=error > 0)
+        difference = values - plain[feature]
+        mean = weights @ difference / TRIALS
+        error = np.sqrt(np.maximum(squared @ difference**2 / TRIALS - mean**2, 0.0) / TRIALS)
+        score = np.divide(mean, error, out=np.zeros_like(error), where=error > 0)
         for condition in np.flatnonzero(np.abs(score) > STANDARD_ERRORS):
             apart[f"{feature}, {list(conditions)[condition]}"] = round(float(score[condition]), 1)
     assert not apart
