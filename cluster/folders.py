@@ -9,17 +9,19 @@ import io
 import os
 import shutil
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import duckdb
 import obstore
+import psutil
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
@@ -34,6 +36,8 @@ CHUNK_BYTES = 1 << 20
 LEAST_ROOM = 100 << 20
 """With less room than this on its disk (bytes) a folder takes no new runs."""
 _WORK = ".work"
+_DRAFT = "brink-draft-"
+"""So begin the names of local drafts of objects, and go on with the process that writes them."""
 _REMOVALS = 3
 _RETRY_SECONDS = 30
 """For so long a request to an object store that fails is repeated, with growing pauses."""
@@ -112,8 +116,8 @@ class Folder(Protocol):
         """A file as DuckDB is told of it."""
         ...
 
-    def prepare(self, database: duckdb.DuckDBPyConnection) -> None:
-        """Make a DuckDB able to read the folder's files."""
+    def readable_by(self, database: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
+        """Let DuckDB read the folder's files within. Raises `OSError` where they could not be read."""
         ...
 
 
@@ -254,8 +258,9 @@ class LocalFolder:
         """The file's path."""
         return str(self.root / name)
 
-    def prepare(self, database: duckdb.DuckDBPyConnection) -> None:
+    def readable_by(self, database: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
         """DuckDB reads local files as it is."""
+        return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -292,7 +297,7 @@ class ObjectFolder:
 
     def draft(self, suffix: str) -> Path:
         """A path in the machine's folder for temporary files."""
-        handle, path = tempfile.mkstemp(suffix, "brink-")
+        handle, path = tempfile.mkstemp(suffix, f"{_DRAFT}{os.getpid()}-")
         os.close(handle)
         return Path(path)
 
@@ -338,7 +343,12 @@ class ObjectFolder:
             obstore.delete(_store(self.bucket), self._key(name))
 
     def clear_drafts(self) -> None:
-        """Drafts are local files, which their writers remove."""
+        """Remove the drafts that processes which are gone have left on this machine."""
+        for draft in Path(tempfile.gettempdir()).glob(f"{_DRAFT}*"):
+            writer = draft.name.removeprefix(_DRAFT).partition("-")[0]
+            if writer.isdecimal() and not psutil.pid_exists(int(writer)):
+                with suppress(OSError):
+                    draft.unlink()
 
     def remove_all(self) -> None:
         """Delete every object of the prefix."""
@@ -360,9 +370,20 @@ class ObjectFolder:
         """The object's URL."""
         return f"{self.address}/{name}"
 
-    def prepare(self, database: duckdb.DuckDBPyConnection) -> None:
+    @contextmanager
+    def readable_by(self, database: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """Let DuckDB read objects through the same client."""
-        database.register_filesystem(FsspecStore("s3", retry_config=_RETRIES))
+        objects = _Objects("s3", retry_config=_RETRIES)
+        database.register_filesystem(objects)
+        try:
+            yield
+        except duckdb.Error as error:
+            # DuckDB passes on the text of what went wrong in Python, and not what it was.
+            if objects.failure is not None:
+                raise objects.failure from None
+            if isinstance(error, duckdb.IOException):
+                raise OSError(errno.EIO, f"object store: {str(error).splitlines()[0]}") from None
+            raise
 
     def _key(self, name: str) -> str:
         return f"{self.prefix}/{name}"
@@ -378,6 +399,69 @@ _RETRIES: "RetryConfig" = {
 @lru_cache(maxsize=16)
 def _store(bucket: str) -> S3Store:
     return S3Store(bucket, retry_config=_RETRIES)
+
+
+class _Objects(FsspecStore):
+    """Objects as files for DuckDB, whose threads share a file and each seek and read in it on their own."""
+
+    cachable = False
+    failure: OSError | None = None
+    """What could not be read last."""
+
+    def _open(self, path: str, mode: str = "rb", **_: object) -> "_SharedFile":  # type: ignore[override]
+        if mode != "rb":
+            raise ValueError(f"objects are only read here, not opened as {mode!r}")
+        bucket, key = self._split_path(path)
+        with self.noting_failure():
+            return _SharedFile(self, _store(bucket), key)
+
+    def modified(self, path: str) -> datetime:
+        """When the object was put."""
+        with self.noting_failure():
+            return super().modified(path)
+
+    @contextmanager
+    def noting_failure(self) -> Iterator[None]:
+        """Keep what goes wrong within."""
+        try:
+            with _os_errors():
+                yield
+        except OSError as error:
+            self.failure = error
+            raise
+
+
+class _SharedFile:
+    """An object whose place is each thread's own: between a thread's `seek` and its `read` others do theirs."""
+
+    def __init__(self, objects: _Objects, store: S3Store, key: str) -> None:
+        self._objects, self._store, self._key = objects, store, key
+        self.size = obstore.head(store, key)["size"]
+        # By the system's number of a thread: DuckDB's threads keep no Python state from one call to the next.
+        self._place: dict[int, int] = {}
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self.size}[whence]
+        self._place[threading.get_ident()] = start + offset
+        return start + offset
+
+    def tell(self) -> int:
+        return self._place.get(threading.get_ident(), 0)
+
+    def read(self, length: int = -1) -> bytes:
+        start = self.tell()
+        stop = self.size if length < 0 else min(start + length, self.size)
+        if stop <= start:
+            return b""
+        with self._objects.noting_failure():
+            found = bytes(obstore.get_range(self._store, self._key, start=start, end=stop))
+            if len(found) != stop - start:
+                raise OSError(errno.EIO, f"object store: {self._key} was cut short")
+        self._place[threading.get_ident()] = stop
+        return found
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
 
 class _Raw(io.RawIOBase):

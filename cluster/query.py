@@ -4,7 +4,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
 import duckdb
@@ -58,21 +58,21 @@ def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> 
             database.execute(f"SET threads = {threads}")
         database.execute("SET autoinstall_known_extensions = false")
         database.execute("SET autoload_known_extensions = false")
-        if folder is not None:
-            folder.prepare(database)
-            database.execute("SET allowed_directories = [?]", [folder.sql_path("")])
-        # Whatever a question says, it reaches no other file, and cannot take these limits back.
-        database.execute("SET enable_external_access = false")
-        database.execute("SET lock_configuration = true")
-        with _interrupted_in_time(database):
-            try:
-                yield database
-            except duckdb.OutOfMemoryException:
-                message = f"the question needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk"
-                raise TooMuch(f"{message}: ask for less, or of fewer trials") from None
-            except duckdb.InterruptException:
-                check_time()
-                raise
+        with nullcontext() if folder is None else folder.readable_by(database):
+            if folder is not None:
+                database.execute("SET allowed_directories = [?]", [folder.sql_path("")])
+            # Whatever a question says, it reaches no other file, and cannot take these limits back.
+            database.execute("SET enable_external_access = false")
+            database.execute("SET lock_configuration = true")
+            with _interrupted_in_time(database):
+                try:
+                    yield database
+                except duckdb.OutOfMemoryException:
+                    message = f"the question needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk"
+                    raise TooMuch(f"{message}: ask for less, or of fewer trials") from None
+                except duckdb.InterruptException:
+                    check_time()
+                    raise
 
 
 @contextmanager

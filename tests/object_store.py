@@ -9,8 +9,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from obstore.fsspec import FsspecStore
-
 from cluster import folders
 
 BUCKET = "brink"
@@ -38,7 +36,6 @@ def object_store() -> Iterator[str]:
             os.environ.update(settings)
             # Clients keep the end point that they were made with.
             folders._store.cache_clear()
-            FsspecStore.clear_instance_cache()
             yield endpoint
         finally:
             server.terminate()

@@ -1,13 +1,18 @@
 """Folders of both kinds do the same: commit whole files, list them, read them, and hold runs."""
 
 import hashlib
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cluster.answers.summary import summarize
-from cluster.folders import Folder, LocalFolder, ObjectFolder, open_folder
+from cluster.folders import Folder, LocalFolder, ObjectFolder, _Objects, open_folder
 from cluster.run import Stopped, run
 from cluster.store import new_file, verify
 from cluster.trials import open_run
@@ -138,3 +143,38 @@ def test_an_object_store_that_does_not_answer_is_told(monkeypatch: pytest.Monkey
     assert "object store" in str(silent.hindrance())
     with pytest.raises(OSError, match="object store"):
         silent.read("run.json")
+
+
+def test_threads_that_share_an_object_read_each_at_its_own_place(endpoint: str, tmp_path: Path):
+    """As DuckDB's do, which seek and read in two calls: another thread's seek may come between."""
+    folder = open_folder(f"s3://{BUCKET}/{tmp_path.name}")
+    put(folder, "shared", bytes(range(100)))
+    shared = _Objects("s3").open(folder.sql_path("shared"))
+    shared.seek(10)
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(shared.seek, 50).result() == 50
+        assert shared.read(4) == bytes([10, 11, 12, 13])
+        assert other.submit(shared.read, 4).result() == bytes([50, 51, 52, 53])
+    assert shared.read(2) == bytes([14, 15])
+    assert shared.seek(-3, 2) == 97
+    assert shared.read() == bytes([97, 98, 99])
+
+
+def test_an_object_store_that_fails_amid_a_question_is_no_fault_of_the_question(endpoint: str, tmp_path: Path):
+    run(PLAN, f"s3://{BUCKET}/{tmp_path.name}", engine="inline")
+    stored = open_run(f"s3://{BUCKET}/{tmp_path.name}")
+    assert stored.committed
+    stored.folder.remove_all()
+    with pytest.raises(OSError, match="object store"):
+        summarize(stored)
+
+
+def test_drafts_of_processes_that_are_gone_are_removed(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = open_folder(f"s3://{BUCKET}/{tmp_path.name}")
+    command = f"from cluster.folders import open_folder; open_folder({folder.address!r}).draft('.parquet')"
+    subprocess.run([sys.executable, "-c", command], env=os.environ | {"TMPDIR": str(tmp_path)}, check=True)
+    ours = folder.draft(".parquet")
+    assert len(list(tmp_path.iterdir())) == 2
+    folder.clear_drafts()
+    assert list(tmp_path.iterdir()) == [ours]

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 
 import duckdb
@@ -118,8 +118,7 @@ def _summarize_strategy(
             raise InvalidInput((Fault("given", str(condition), message),))
     total = reduce(merge, counted, NO_TRIALS)
     measures: dict[str, dict] = {}
-    for name in MEASURES:
-        quantiles = _quantiles(paths, where, name, counted, together, database)
+    for name, quantiles in _quantiles(paths, where, counted, together, database).items():
         measures[name] = {
             "count": total.measures[name].count,
             "mean": mean_estimate(counted, name, together),
@@ -179,47 +178,74 @@ def _tally(
 def _quantiles(
     paths: list[str],
     where: str,
-    name: str,
     counted: tuple[Tally, ...],
     together: int,
     database: duckdb.DuckDBPyConnection,
-) -> dict[str, Estimate]:
-    """Quantiles of a measure over its numbers that are not null, with their 95 % intervals."""
-    numbers = reduce(merge_moments, (tally.measures[name] for tally in counted), NO_NUMBERS)
-    count = numbers.count
-    nothing: dict[str, Estimate] = {str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS}
-    if not count:
-        return nothing
-    values = _ask_quantiles(paths, where, name, LEVELS, numbers, database)
-    if len(counted) == 1:
-        bounds = [quantile_bounds(count, level) for level in LEVELS]
-    else:
-        bounds = _bounds_of_replicates(paths, where, name, values, counted, together, database)
-    known = [level for pair in bounds for level in pair if level is not None]
-    at: dict[float | None, float | None] = {None: None}
-    at |= zip(known, _ask_quantiles(paths, where, name, known, numbers, database), strict=True)
-    return {
-        str(level): {"estimate": value, "low": at[low], "high": at[high]}
-        for level, value, (low, high) in zip(LEVELS, values, bounds, strict=True)
+) -> dict[str, dict[str, Estimate]]:
+    """Quantiles of each measure over its numbers that are not null, with their 95 % intervals."""
+    numbers = {
+        name: reduce(merge_moments, (tally.measures[name] for tally in counted), NO_NUMBERS) for name in MEASURES
     }
+    numbers = {name: found for name, found in numbers.items() if found.count}
+    at: dict[str, dict[float, float]] = {name: {} for name in numbers}
+    if len(counted) == 1:
+        bounds = {name: [quantile_bounds(found.count, level) for level in LEVELS] for name, found in numbers.items()}
+    else:
+        at = _ask_quantiles(paths, where, dict.fromkeys(numbers, LEVELS), numbers, database)
+        bounds = _bounds_of_replicates(paths, where, at, counted, together, database)
+    wanted = {
+        name: sorted({level for pair in pairs for level in pair if level is not None}.union(LEVELS) - at[name].keys())
+        for name, pairs in bounds.items()
+    }
+    asked = _ask_quantiles(paths, where, wanted, numbers, database)
+    nothing: dict[str, Estimate] = {str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS}
+    quantiles = dict.fromkeys(MEASURES, nothing)
+    for name, pairs in bounds.items():
+        values: dict[float | None, float | None] = dict([(None, None), *at[name].items(), *asked[name].items()])
+        quantiles[name] = {
+            str(level): {"estimate": values[level], "low": values[low], "high": values[high]}
+            for level, (low, high) in zip(LEVELS, pairs, strict=True)
+        }
+    return quantiles
 
 
 def _ask_quantiles(
     paths: list[str],
     where: str,
-    name: str,
-    levels: Sequence[float],
-    numbers: Moments,
+    levels: Mapping[str, Sequence[float]],
+    numbers: Mapping[str, Moments],
     database: duckdb.DuckDBPyConnection,
-) -> list[float]:
-    """The smallest values whose shares are at least the levels."""
-    if not levels:
-        return []
-    source = f'FROM read_parquet(?) WHERE {where} AND "{name}" IS NOT NULL'
-    if numbers.count <= EXACT_NUMBERS:
-        row = database.execute(f'SELECT quantile_disc("{name}", {list(levels)}) {source}', [paths]).fetchone()
-        return [float(value) for value in row[0]] if row else []
-    return _select(f'"{name}"::DOUBLE', source, paths, levels, numbers, database)
+) -> dict[str, dict[float, float]]:
+    """By measure and level the smallest value whose share is at least the level.
+
+    As many measures are asked about at once as can be held in memory together: fewer reads of the same files.
+    """
+    found: dict[str, dict[float, float]] = {}
+    for names in _held_together(numbers):
+        asked = ", ".join(f'quantile_disc("{name}", {list(levels[name])}::DOUBLE[])' for name in names)
+        row = database.execute(f"SELECT {asked} FROM read_parquet(?) WHERE {where}", [paths]).fetchone() or ()
+        for name, values in zip(names, row, strict=True):
+            found[name] = dict(zip(levels[name], map(float, values), strict=True))
+    for name in numbers.keys() - found.keys():
+        source = f'FROM read_parquet(?) WHERE {where} AND "{name}" IS NOT NULL'
+        values = _select(f'"{name}"::DOUBLE', source, paths, levels[name], numbers[name], database)
+        found[name] = dict(zip(levels[name], values, strict=True))
+    return found
+
+
+def _held_together(numbers: Mapping[str, Moments]) -> list[list[str]]:
+    """Measures in groups of at most `EXACT_NUMBERS` numbers; without those that have more by themselves."""
+    groups: list[list[str]] = []
+    room = 0
+    for name, found in numbers.items():
+        if found.count > EXACT_NUMBERS:
+            continue
+        if found.count > room:
+            groups.append([])
+            room = EXACT_NUMBERS
+        groups[-1].append(name)
+        room -= found.count
+    return groups
 
 
 def _select(
@@ -255,25 +281,32 @@ def _select(
 def _bounds_of_replicates(
     paths: list[str],
     where: str,
-    name: str,
-    values: list[float],
+    quantiles: Mapping[str, Mapping[float, float]],
     counted: tuple[Tally, ...],
     together: int,
     database: duckdb.DuckDBPyConnection,
-) -> list[Bounds]:
-    number = f'"{name}"::DOUBLE'
-    shares = ", ".join(f"count_if({number} {sign} {value!r}::DOUBLE)" for value in values for sign in ("<", "<="))
-    rows = database.execute(
-        f"SELECT trial % {len(counted)}, {shares} FROM read_parquet(?) WHERE {where} GROUP BY 1", [paths]
-    ).fetchall()
-    found = {replicate: counts for replicate, *counts in rows}
-    nothing = [0] * (2 * len(values))
-    columns = list(zip(*(found.get(replicate, nothing) for replicate in range(len(counted))), strict=True))
-    counts = [tally.measures[name].count for tally in counted]
-    return [
-        quantile_bounds_of_replicates(level, columns[2 * k], columns[2 * k + 1], counts, together)
-        for k, level in enumerate(LEVELS)
+) -> dict[str, list[Bounds]]:
+    """The levels between which each measure's quantiles lie: from the replicates' shares of numbers below them."""
+    shares = [
+        f'count_if("{name}"::DOUBLE {sign} {at[level]!r}::DOUBLE)'
+        for name, at in quantiles.items()
+        for level in LEVELS
+        for sign in ("<", "<=")
     ]
+    asked = ", ".join([f"trial % {len(counted)}", *shares])
+    rows = database.execute(f"SELECT {asked} FROM read_parquet(?) WHERE {where} GROUP BY 1", [paths]).fetchall()
+    found = {replicate: counts for replicate, *counts in rows}
+    nothing = [0] * len(shares)
+    columns = iter(zip(*(found.get(replicate, nothing) for replicate in range(len(counted))), strict=True))
+    return {
+        name: [
+            quantile_bounds_of_replicates(
+                level, next(columns), next(columns), [tally.measures[name].count for tally in counted], together
+            )
+            for level in LEVELS
+        ]
+        for name in quantiles
+    }
 
 
 def _scaled(measure: dict, factor: float) -> dict:
