@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import duckdb
 import obstore
@@ -325,16 +325,13 @@ class ObjectFolder:
 
     def open(self, name: str) -> BinaryIO:
         """The object, read by ranges."""
-        with _os_errors():
-            reader = obstore.open_reader(_store(self.bucket), self._key(name))
-        return io.BufferedReader(cast("io.RawIOBase", _Raw(reader)), CHUNK_BYTES)
+        return io.BufferedReader(_Raw(_store(self.bucket), self._key(name)), CHUNK_BYTES)
 
     def chunks(self, name: str, start: int, stop: int) -> Iterator[bytes]:
         """A part of the object, a request a megabyte."""
         while start < stop:
             end = min(start + CHUNK_BYTES, stop)
-            with _os_errors():
-                yield bytes(obstore.get_range(_store(self.bucket), self._key(name), start=start, end=end))
+            yield _read_range(_store(self.bucket), self._key(name), start, end)
             start = end
 
     def remove(self, name: str) -> None:
@@ -417,15 +414,14 @@ class _Objects(FsspecStore):
 
     def modified(self, path: str) -> datetime:
         """When the object was put."""
-        with self.noting_failure():
+        with self.noting_failure(), _os_errors():
             return super().modified(path)
 
     @contextmanager
     def noting_failure(self) -> Iterator[None]:
         """Keep what goes wrong within."""
         try:
-            with _os_errors():
-                yield
+            yield
         except OSError as error:
             self.failure = error
             raise
@@ -436,7 +432,7 @@ class _SharedFile:
 
     def __init__(self, objects: _Objects, store: S3Store, key: str) -> None:
         self._objects, self._store, self._key = objects, store, key
-        self.size = obstore.head(store, key)["size"]
+        self.size = _size(store, key)
         # By the system's number of a thread: DuckDB's threads keep no Python state from one call to the next.
         self._place: dict[int, int] = {}
 
@@ -454,9 +450,7 @@ class _SharedFile:
         if stop <= start:
             return b""
         with self._objects.noting_failure():
-            found = bytes(obstore.get_range(self._store, self._key, start=start, end=stop))
-            if len(found) != stop - start:
-                raise OSError(errno.EIO, f"object store: {self._key} was cut short")
+            found = _read_range(self._store, self._key, start, stop)
         self._place[threading.get_ident()] = stop
         return found
 
@@ -465,10 +459,11 @@ class _SharedFile:
 
 
 class _Raw(io.RawIOBase):
-    """An object's reader as a raw Python file, with errors as `OSError`."""
+    """An object as a raw Python file."""
 
-    def __init__(self, reader: object) -> None:
-        self._reader = reader
+    def __init__(self, store: S3Store, key: str) -> None:
+        self._store, self._key = store, key
+        self._size, self._place = _size(store, key), 0
 
     def readable(self) -> bool:
         return True
@@ -477,16 +472,35 @@ class _Raw(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        with _os_errors():
-            found = bytes(self._reader.read(len(buffer)))  # type: ignore[attr-defined]
+        stop = min(self._place + len(buffer), self._size)
+        if stop <= self._place:
+            return 0
+        found = _read_range(self._store, self._key, self._place, stop)
         buffer[: len(found)] = found
+        self._place = stop
         return len(found)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._reader.seek(offset, whence)  # type: ignore[attr-defined]
+        self._place = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence] + offset
+        return self._place
 
     def tell(self) -> int:
-        return self._reader.tell()  # type: ignore[attr-defined]
+        return self._place
+
+
+def _size(store: S3Store, key: str) -> int:
+    """An object's length in bytes."""
+    with _os_errors():
+        return obstore.head(store, key)["size"]
+
+
+def _read_range(store: S3Store, key: str, start: int, stop: int) -> bytes:
+    """A part of an object, whole: what is cut short on its way is an `OSError`, and no end of the file."""
+    with _os_errors():
+        found = bytes(obstore.get_range(store, key, start=start, end=stop))
+    if len(found) != stop - start:
+        raise OSError(errno.EIO, f"object store: {key} was cut short")
+    return found
 
 
 @contextmanager

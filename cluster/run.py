@@ -1,5 +1,6 @@
 """One run from plan to summary, here and now; it goes on from whatever its folder holds."""
 
+import errno
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -150,8 +151,13 @@ def play_missing(
 
 
 def conclude(plan: Plan, folder: Folder) -> dict:
-    """Write the summary of a plan's committed trials, and tidy up; returns the summary."""
+    """Write the summary of a plan whose trials are all committed, and tidy up; returns the summary.
+
+    Raises `OSError` if some of what was committed is not there to be read.
+    """
     summary = summarize(StoredRun(plan, folder))
+    if not summary["complete"]:
+        raise OSError(errno.EIO, f"not all of the committed trials in {folder.address} can be read")
     write_json(folder, SUMMARY, summary)
     folder.clear_drafts()
     return summary

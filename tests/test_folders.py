@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import obstore
 import pytest
 
 from cluster.answers.summary import summarize
 from cluster.folders import Folder, LocalFolder, ObjectFolder, _Objects, open_folder
 from cluster.run import Stopped, run
 from cluster.store import new_file, verify
-from cluster.trials import open_run
+from cluster.trials import StoredRun, open_run
 from sim.faults import InvalidInput
 from tests.object_store import BUCKET, object_store
 from tests.runs import digests, small_plan
@@ -178,3 +179,16 @@ def test_drafts_of_processes_that_are_gone_are_removed(endpoint: str, tmp_path: 
     assert len(list(tmp_path.iterdir())) == 2
     folder.clear_drafts()
     assert list(tmp_path.iterdir()) == [ours]
+
+
+def test_an_object_that_comes_short_is_not_taken_for_a_damaged_one(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its trials would count as not committed, and an answer would leave them out without a word."""
+    address = f"s3://{BUCKET}/{tmp_path.name}"
+    run(PLAN, address, engine="inline")
+    stored = open_run(address)
+    whole = obstore.get_range
+    monkeypatch.setattr(obstore, "get_range", lambda *where, **part: bytes(whole(*where, **part))[:-1])
+    with pytest.raises(OSError, match="cut short"):
+        summarize(StoredRun(stored.plan, stored.folder))
