@@ -52,6 +52,9 @@ def print_summary(console: Console, summary: dict) -> None:
         if all(key in found["measures"] for found in strategies.values()):
             table.add_row(label, *(_measure(found["measures"][key], factor, digits) for found in strategies.values()))
     console.print(table)
+    if not summary["complete"]:
+        played = ", ".join(f"{found['trials_played']:,} of {name}" for name, found in strategies.items())
+        console.print(f"Unfinished: of {summary['trials']:,} trials of each strategy these are committed: {played}.")
     console.print(f"± is half the 95 % interval of the simulation's own error. {summary['method']}.", style="dim")
 
 

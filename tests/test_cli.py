@@ -211,6 +211,7 @@ def test_verify_names_the_file(tmp_path):
     assert (found.returncode, found.stderr) == (1, "summary.json: complete is not what the trials give\n")
     victim = tmp_path / "here" / "trials" / "strategy=bluff" / "part-00000.parquet"
     os.truncate(victim, 1000)
+    assert "Unfinished" in " ".join(brink("summary", "here", cwd=tmp_path).stdout.split())
     found = brink("verify", "here", cwd=tmp_path)
     assert found.returncode == 1
     assert "strategy=bluff/part-00000.parquet: is truncated" in found.stderr

@@ -202,6 +202,8 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
     refused = asyncio.run(post({"strategies": ["talk"]}))
     assert refused.status_code == 422
     assert "another strategy" in refused.text
+    refused = asyncio.run(post({"measures": ["export_gain", "gain"]}))
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/measures/1")
     assert asyncio.run(post({"x": 1})).status_code == 422
     app.state.database.dispose()
 

@@ -153,4 +153,6 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
     body = {"measure": MEASURE, "groups": {"court": ["target_win"]}}
     assert asyncio.run(post(body)).json() == answer
     assert asyncio.run(post({"measure": "nothing"})).status_code == 422
+    refused = asyncio.run(post({"groups": {"a/b": ["nothing"]}}))
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/groups/a~1b")
     app.state.database.dispose()

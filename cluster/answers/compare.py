@@ -128,9 +128,9 @@ def read_measures(measures: Sequence[str], scenario: Scenario) -> dict[str, Expr
         raise InvalidInput((Fault("measures", len(measures), f"must be at most {MOST_MEASURES} at a time"),))
     found: dict[str, Expression] = {}
     faults: list[Fault] = []
-    for text in measures:
+    for k, text in enumerate(measures):
         try:
-            found[text] = parse_measure(text, scenario)
+            found[text] = parse_measure(text, scenario, f"measures[{k}]")
         except InvalidInput as error:
             faults += error.faults
     if faults:

@@ -134,17 +134,17 @@ def _checked_groups(
         faults.append(Fault("groups", len(groups), f"must be at most {MOST_GROUPS}"))
     for group, members in groups.items():
         if group == ALL or not group:
-            faults.append(Fault("groups", group, "must have another name"))
+            faults.append(Fault("groups", group, "must have another name", path=("groups", group)))
         if not members:
-            faults.append(Fault("groups", group, "must have parameters in it"))
+            faults.append(Fault("groups", group, "must have parameters in it", path=("groups", group)))
         for name in members:
             if name in decided:
                 by = ", ".join(decided[name])
                 message = f"is set by {by}: a decision, not something to learn; compare strategies that leave it alone"
-                faults.append(Fault("groups", name, message))
+                faults.append(Fault("groups", name, message, path=("groups", group)))
             elif name not in beliefs:
                 message = f"is no uncertain parameter of {scenario.name}; there are {', '.join(beliefs)}"
-                faults.append(Fault("groups", name, message))
+                faults.append(Fault("groups", name, message, path=("groups", group)))
     if faults:
         raise InvalidInput(tuple(faults))
     return {group: tuple(dict.fromkeys(members)) for group, members in groups.items()}
