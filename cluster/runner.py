@@ -178,7 +178,7 @@ def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, en
             state, error = jobs.FAILED, str(failed)
             if isinstance(failed, ShardFailed):
                 at = {"strategy": failed.shard.strategy, "shard": failed.shard.index}
-            if not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
+            if hindrance is None and not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
                 log.exception("unexpected failure")
                 error = f"something unexpected went wrong: {type(failed).__name__}: {failed}"
     done, stored = watch.trials_done, watch.stored
