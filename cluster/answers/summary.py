@@ -227,6 +227,9 @@ def _ask_quantiles(
         for name, values in zip(names, row, strict=True):
             found[name] = dict(zip(levels[name], map(float, values), strict=True))
     for name in numbers.keys() - found.keys():
+        if not levels[name]:
+            found[name] = {}
+            continue
         source = f'FROM read_parquet(?) WHERE {where} AND "{name}" IS NOT NULL'
         values = _select(f'"{name}"::DOUBLE', source, paths, levels[name], numbers[name], database)
         found[name] = dict(zip(levels[name], values, strict=True))
