@@ -2,10 +2,10 @@
 
 import os
 
-from api.catalogue import shipped_scenario
+from api.shipped_scenarios import shipped_scenario
 from benchmarks import designs, kernel, parquet
-from sim.scenario import scenario_from_document
-from tests.examples import every_mechanism
+from sim.scenario.scenario import scenario_from_document
+from tests.support.examples import every_mechanism
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

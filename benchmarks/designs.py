@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sim.designs import draw_points
-from sim.estimates import EVENTS, Tally, tally
-from sim.kernel import play, simulate
-from sim.scenario import Scenario
+from sim.model.kernel import play, simulate
+from sim.sampling.designs import draw_points
+from sim.scenario.scenario import Scenario
+from sim.statistics.estimates import EVENTS, Tally, tally
 
 DESIGNS = ("random", "latin_hypercube", "sobol")
 SIZES = (1024, 8192)

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 from benchmarks.plain import BATCH, play_plain
-from sim.kernel import simulate
-from sim.scenario import Scenario
+from sim.model.kernel import simulate
+from sim.scenario.scenario import Scenario
 
 ROUNDS = 5
 KERNEL_TRIALS = 131_072

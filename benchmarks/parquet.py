@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.shard import writer_options
-from cluster.tables import table_columns, table_schema, to_table
-from sim.kernel import simulate
-from sim.scenario import Scenario
+from cluster.results.trial_table import table_columns, table_schema, to_table
+from cluster.runs.shard import writer_options
+from sim.model.kernel import simulate
+from sim.scenario.scenario import Scenario
 
 TRIALS = 262_144
 ROUNDS = 3

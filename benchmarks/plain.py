@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from sim.outcomes import OUTCOMES, RULINGS, STAGES
-from sim.scenario import Scenario
+from sim.scenario.scenario import Scenario
+from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
 
 BATCH = 16_384
 
@@ -93,7 +93,7 @@ def play_plain(
     count: int,
     points: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Play `count` trials; the columns of `sim.kernel.simulate`, with its kinds and its nulls.
+    """Play `count` trials; the columns of `sim.model.kernel.simulate`, with its kinds and its nulls.
 
     `points` gives parameters that are not to be drawn, as float64 arrays of shape (count,) by name.
     """

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import altair as alt
 
-from sim.outcomes import OUTCOMES, columns
-from sim.parameters import ISSUE_PARAMETERS, PARAMETERS, Parameter
-from sim.scenario import Scenario, scenario_from_document
+from sim.scenario.columns import columns
+from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS, Parameter
+from sim.scenario.scenario import Scenario, scenario_from_document
+from sim.scenario.vocabulary import OUTCOMES
 
 HERE = Path(__file__).parent
 _COLOURS = ("#0b6e4f", "#3a9d76", "#7fc8a9", "#c5e4d4", "#b5443c", "#e3a857", "#9aa0a6")

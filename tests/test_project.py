@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.catalogue import shipped_scenario
+from api.shipped_scenarios import shipped_scenario
 from docs.generate import HERE, parameters_page
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +61,7 @@ def test_links_of_the_pages_lead_somewhere():
 
 
 def test_settings_are_described():
-    from cluster.settings import Settings
+    from cluster.service.settings import Settings
 
     page = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
     missing = [name for name in Settings.model_fields if f"BRINK_{name.upper()}" not in page]

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from cluster.answers.summary import EXACT_NUMBERS
-from cluster.query import to_sql
-from cluster.trials import StoredRun, chosen_strategies, trials_table
-from sim.estimates import NO_NUMBERS, REPLICATES, Moments, mean_of_replicates, replicates_of, trials_together
-from sim.expressions import NUMBER, TEXT, Expression, parse_condition, parse_expression, parse_measure
+from cluster.query.session import to_sql
+from cluster.query.trials import StoredRun, chosen_strategies, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.outcomes import Column, columns
-from sim.scenario import Scenario
+from sim.scenario.columns import Column, columns
+from sim.scenario.expressions import NUMBER, TEXT, Expression, parse_condition, parse_expression, parse_measure
+from sim.scenario.scenario import Scenario
+from sim.statistics.estimates import NO_NUMBERS, REPLICATES, Moments, mean_of_replicates, replicates_of, trials_together
 
 MAX_GROUPS = 10_000
 MAX_NUMBERS = 100

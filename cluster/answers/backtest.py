@@ -6,14 +6,14 @@ from math import sqrt
 import numpy as np
 
 from cluster.answers.summary import FEWEST_GIVEN
-from cluster.query import to_sql
-from cluster.trials import StoredRun, chosen_strategy, trials_table
-from sim.endings import OUTCOMES
-from sim.estimates import EVENTS, Estimate, around, moments, student
-from sim.expressions import NAMED, parse_condition
+from cluster.query.session import to_sql
+from cluster.query.trials import StoredRun, chosen_strategy, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.history import History
-from sim.scores import (
+from sim.scenario.expressions import NAMED, parse_condition
+from sim.scenario.history import History
+from sim.scenario.vocabulary import OUTCOMES
+from sim.statistics.estimates import EVENTS, Estimate, around, moments, student
+from sim.statistics.scoring_rules import (
     CLASSES,
     brier_score,
     calibration,

@@ -6,16 +6,16 @@ from itertools import combinations
 
 import numpy as np
 
-from cluster.trials import StoredRun, chosen_strategies, paired_blocks, paired_sample
-from sim import comparison
-from sim.comparison import NO_PAIRS, Lead, Pair, Regret
-from sim.distributions import Fixed
-from sim.estimates import EVENTS, MEASURES, method_note, replicates_of
-from sim.expressions import NAMED, TRUTH, Expression, parse_condition, parse_measure
+from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks, paired_sample
 from sim.faults import Fault, InvalidInput
-from sim.outcomes import OUTCOMES
-from sim.parameters import parameter
-from sim.scenario import Scenario
+from sim.scenario.distributions import Fixed
+from sim.scenario.expressions import NAMED, TRUTH, Expression, parse_condition, parse_measure
+from sim.scenario.parameters import parameter
+from sim.scenario.scenario import Scenario
+from sim.scenario.vocabulary import OUTCOMES
+from sim.statistics import paired_differences
+from sim.statistics.estimates import EVENTS, MEASURES, method_note, replicates_of
+from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 
 MEASURE = "export_gain - sender_cost"
 """What the sender gains, less what it pays: the measure of choice unless another is named."""
@@ -196,10 +196,10 @@ class _Tallies:
             for name, size in kinds.items()
         }
         self.measures = {(couple, name): [NO_PAIRS] * replicates for couple in self.couples for name in measures}
-        self.regrets = {name: [comparison.no_regret(len(strategies))] * replicates for name in choices}
+        self.regrets = {name: [paired_differences.no_regret(len(strategies))] * replicates for name in choices}
 
     def add(self, block: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Count a block of `cluster.trials.paired_blocks`."""
+        """Count a block of `cluster.query.trials.paired_blocks`."""
         trial = block[self.strategies[0]]["trial"]
         self.trials += trial.size
         for replicate in range(self.replicates):
@@ -216,11 +216,11 @@ class _Tallies:
             first, second = (part[strategy][name].astype(np.int64) for strategy in couple)
             joint[replicate] += np.bincount(first * size + second, minlength=size * size).reshape(size, size)
         for (couple, name), tallied in self.measures.items():
-            own = comparison.pair(*(part[strategy][name] for strategy in couple))
-            tallied[replicate] = comparison.merge_pairs(tallied[replicate], own)
+            own = paired_differences.pair(*(part[strategy][name] for strategy in couple))
+            tallied[replicate] = paired_differences.merge_pairs(tallied[replicate], own)
         for name, found in self.regrets.items():
             values = np.stack([part[strategy][name] for strategy in self.strategies])
-            found[replicate] = comparison.merge_regrets(found[replicate], comparison.regret(values))
+            found[replicate] = paired_differences.merge_regrets(found[replicate], paired_differences.regret(values))
 
     def pairs(self) -> list[dict]:
         """The estimates of every pair."""
@@ -233,7 +233,7 @@ class _Tallies:
                 "outcome": self._conditions(self.joint[couple, "outcome"], outcomes),
                 "events": self._conditions(self.joint[couple, "events"], events),
                 "measures": {
-                    name: comparison.pair_estimates(tallied, condition=name in self.conditions)
+                    name: paired_differences.pair_estimates(tallied, condition=name in self.conditions)
                     for (own, name), tallied in self.measures.items()
                     if own == couple
                 },
@@ -243,9 +243,9 @@ class _Tallies:
 
     def _conditions(self, joint: np.ndarray, holds: Mapping[str, np.ndarray]) -> dict[str, dict]:
         tallied: dict[str, list[Pair]] = {
-            name: [comparison.pair_of_counts(own, which) for own in joint] for name, which in holds.items()
+            name: [paired_differences.pair_of_counts(own, which) for own in joint] for name, which in holds.items()
         }
-        return {name: comparison.pair_estimates(own, condition=True) for name, own in tallied.items()}
+        return {name: paired_differences.pair_estimates(own, condition=True) for name, own in tallied.items()}
 
 
 def _regrets(
@@ -257,18 +257,18 @@ def _regrets(
 ) -> dict:
     """Every strategy's regret, with quantiles from the trials sampled."""
     values, known = _known(name, strategies, sampled)
-    total = reduce(comparison.merge_regrets, tallied)
+    total = reduce(paired_differences.merge_regrets, tallied)
     document: dict = {"trials": total.shortfall[0].count, "unknown": total.unknown, "regret": {}}
     if not known.any():
         return document
     replicate = sampled[strategies[0]]["trial"][known] % replicates
-    short = comparison.shortfalls(values[:, known])
+    short = paired_differences.shortfalls(values[:, known])
     document["regret"] = {
         strategy: {
-            **comparison.regret_estimates(tallied, k),
+            **paired_differences.regret_estimates(tallied, k),
             "quantiles": {
-                str(level): comparison.quantile_estimate(short[k], level, replicate, replicates)
-                for level in comparison.REGRET_LEVELS
+                str(level): paired_differences.quantile_estimate(short[k], level, replicate, replicates)
+                for level in paired_differences.REGRET_LEVELS
             },
         }
         for k, strategy in enumerate(strategies)
@@ -291,7 +291,7 @@ def _leads(
     replicate = sampled[strategies[0]]["trial"][known] % replicates
     found = []
     for belief in beliefs:
-        ranges = comparison.leads(sampled[strategies[0]][belief][known], values, replicate, replicates)
+        ranges = paired_differences.leads(sampled[strategies[0]][belief][known], values, replicate, replicates)
         clear = {lead.ahead[0] for lead in ranges if len(lead.ahead) == 1}
         found.append(
             {

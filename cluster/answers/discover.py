@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cluster.answers.drivers import DESIGNS, uncertain_parameters
-from cluster.trials import StoredRun, chosen_strategy, sample
-from sim import discovery
-from sim.discovery import Box
-from sim.estimates import Estimate, proportion, proportion_of_replicates, replicates_of
-from sim.expressions import parse_condition, parse_measure
+from cluster.query.trials import StoredRun, chosen_strategy, sample
 from sim.faults import Fault, InvalidInput
-from sim.parameters import parameter
+from sim.scenario.expressions import parse_condition, parse_measure
+from sim.scenario.parameters import parameter
+from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates, replicates_of
+from sim.statistics.scenario_discovery import DEPTH, LEAST_SHARE, Box, find_boxes
 
 TRIALS = 100_000
 """Half of at most so many trials find the boxes, the other half measure them."""
@@ -48,7 +47,7 @@ def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given
 
     replicates = replicates_of(scenario, plan.design)
     finding = trial % 2 == 0
-    boxes = discovery.find_boxes({name: column[finding] for name, column in drawn.items()}, happened[finding])
+    boxes = find_boxes({name: column[finding] for name, column in drawn.items()}, happened[finding])
     measured = {name: column[~finding] for name, column in drawn.items()}
     # Trials with odd numbers are in the odd replicates.
     held_out = _Held(happened[~finding], trial[~finding] % replicates // 2, max(1, replicates // 2))
@@ -80,8 +79,8 @@ def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given
             "measuring": int((~finding).sum()),
         },
         "method": (
-            f"leaves of a classification tree (CART, scikit-learn) at most {discovery.DEPTH} splits deep, each with at "
-            f"least {discovery.LEAST_SHARE:.0%} of the trials with even numbers, on which it was grown, and likelier "
+            f"leaves of a classification tree (CART, scikit-learn) at most {DEPTH} splits deep, each with at "
+            f"least {LEAST_SHARE:.0%} of the trials with even numbers, on which it was grown, and likelier "
             "there than over all; density, coverage, mass and lift on the trials with odd numbers; 95 % intervals: "
             + ("Wilson" if replicates == 1 else "Student's t over the design's replicates, Wilson for rare events")
         ),

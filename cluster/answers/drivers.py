@@ -9,13 +9,18 @@ from math import sqrt
 import numpy as np
 from scipy.stats import rankdata
 
-from cluster.query import evaluate
-from cluster.tables import table_schema, to_table
-from cluster.trials import StoredRun, chosen_strategy, sample
-from sim import sensitivity
-from sim.designs import draw_points
-from sim.distributions import Fixed
-from sim.estimates import (
+from cluster.query.session import evaluate
+from cluster.query.trials import StoredRun, chosen_strategy, sample
+from cluster.results.trial_table import table_schema, to_table
+from sim.faults import Fault, InvalidInput
+from sim.model.kernel import play
+from sim.sampling.designs import draw_points
+from sim.scenario.distributions import Fixed
+from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
+from sim.scenario.parameters import parameter
+from sim.scenario.scenario import Scenario
+from sim.statistics import sensitivity
+from sim.statistics.estimates import (
     UNKNOWN,
     Estimate,
     Moments,
@@ -28,12 +33,7 @@ from sim.estimates import (
     proportion_of_replicates,
     replicates_of,
 )
-from sim.expressions import TRUTH, Expression, parse_condition, parse_measure
-from sim.faults import Fault, InvalidInput
-from sim.kernel import play
-from sim.parameters import parameter
-from sim.scenario import Scenario
-from sim.sensitivity import Resampling
+from sim.statistics.sensitivity import Resampling
 
 MEASURE = "export_gain - sender_cost"
 TRIALS = 250_000

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from cluster.answers.drivers import MEASURE
-from cluster.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
-from sim.distributions import Fixed
-from sim.estimates import UNKNOWN, Estimate
-from sim.expressions import Expression, parse_measure
+from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
 from sim.faults import Fault, InvalidInput
-from sim.indices import MOST_LEFT_OUT, Indices, Sums, sums
-from sim.indices import indices as sobol_indices
-from sim.saltelli import PLAYS, inputs, trials_together
-from sim.scenario import Scenario
-from sim.sobol import REPLICATES
+from sim.sampling.saltelli import PLAYS, inputs, trials_together
+from sim.sampling.sobol_points import REPLICATES
+from sim.scenario.distributions import Fixed
+from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.scenario import Scenario
+from sim.statistics.estimates import UNKNOWN, Estimate
+from sim.statistics.sobol_indices import MOST_LEFT_OUT, Indices, Sums, sums
+from sim.statistics.sobol_indices import indices as sobol_indices
 
 _METHOD = {
     "first_order": (

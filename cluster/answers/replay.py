@@ -5,17 +5,17 @@ from math import isfinite
 
 import pyarrow as pa
 
-from cluster.plan import Plan, Shard
-from cluster.query import check_time
-from cluster.store import RUN, read_json
-from cluster.trials import StoredRun, chosen_strategy, shard_of, stored_row
-from sim import checks
+from cluster.query.session import check_time
+from cluster.query.trials import StoredRun, chosen_strategy, shard_of, stored_row
+from cluster.results.plan import Plan, Shard
+from cluster.results.result_folder import RUN, read_json
 from sim.faults import Fault, InvalidInput
-from sim.kernel import simulate
-from sim.outcomes import trial_row
-from sim.parameters import parameter
-from sim.story import Story, tell
-from sim.telling import ending, passages, sessions_held, week_date
+from sim.model.kernel import simulate
+from sim.model.narrative import ending, passages, sessions_held, week_date
+from sim.model.trace import Story, tell
+from sim.scenario import validation
+from sim.scenario.columns import trial_row
+from sim.scenario.parameters import parameter
 
 METHOD = (
     "the trial played alone by the run's own model: its chance is addressed by seed, purpose and number, so that it is "
@@ -31,8 +31,8 @@ def replay(run: StoredRun, *, trial: int, strategy: str | None = None) -> dict:
     """
     plan = run.plan
     told = chosen_strategy(run, strategy)
-    report = checks.Report()
-    checks.whole(report, ("trial",), trial, 0, plan.trials - 1)
+    report = validation.Report()
+    validation.whole(report, ("trial",), trial, 0, plan.trials - 1)
     report.raise_faults()
     shards = {name: shard_of(run, name, trial) for name in plan.strategies}
     if shards[told] is None:

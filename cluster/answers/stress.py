@@ -7,16 +7,16 @@ from math import sqrt
 import numpy as np
 
 from cluster.answers.drivers import uncertain_parameters
-from cluster.query import to_sql
-from cluster.trials import StoredRun, chosen_strategy, sample, trials_table
-from sim import contrast
-from sim.comparison import share_of
-from sim.estimates import EVENTS, NO_NUMBERS, Moments, merge_moments, method_note, proportion, replicates_of
-from sim.expressions import NAMED, TRUTH, Expression, parse_condition, parse_measure
+from cluster.query.session import to_sql
+from cluster.query.trials import StoredRun, chosen_strategy, sample, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.outcomes import OUTCOMES
-from sim.parameters import parameter
-from sim.scenario import Scenario
+from sim.scenario.expressions import NAMED, TRUTH, Expression, parse_condition, parse_measure
+from sim.scenario.parameters import parameter
+from sim.scenario.scenario import Scenario
+from sim.scenario.vocabulary import OUTCOMES
+from sim.statistics import regional_sensitivity
+from sim.statistics.estimates import EVENTS, NO_NUMBERS, Moments, merge_moments, method_note, proportion, replicates_of
+from sim.statistics.paired_differences import share_of
 
 SAMPLE = 20_000
 """Distributions are held against each other on at most so many trials of either side, the first."""
@@ -74,7 +74,7 @@ def stress(run: StoredRun, *, bound: str, strategy: str | None = None, given: st
     elsewhere = sample(run, chosen, values, given=_both(condition, Expression("not", TRUTH, (broken,))), most=SAMPLE)
     trial = there.pop("trial")
     read = {"broken": trial.size, "kept": elsewhere.pop("trial").size, "all": whole.pop("trial").size}
-    differing = contrast.distances(there, elsewhere)
+    differing = regional_sensitivity.distances(there, elsewhere)
     parameters = [
         _parameter(name, inside.numbers[name], outside.numbers[name], there[name], elsewhere[name], differing[name])
         for name in sorted(names, key=lambda name: -differing[name][0])
@@ -182,11 +182,12 @@ def _parameter(
         "unit": parameter(name).unit,
         "distance": distance[0],
         "p_value": distance[1],
-        "shift": contrast.difference_of_means(inside, outside, deviation),
+        "shift": regional_sensitivity.difference_of_means(inside, outside, deviation),
         "inside": _distribution(inside, there),
         "outside": _distribution(outside, elsewhere),
         "by_tenth": [
-            {"up_to": end, "inside": a, "outside": b} for end, a, b in contrast.shares_by_tenth(there, elsewhere)
+            {"up_to": end, "inside": a, "outside": b}
+            for end, a, b in regional_sensitivity.shares_by_tenth(there, elsewhere)
         ],
     }
 
@@ -204,7 +205,10 @@ def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side) -> lis
     found = []
     for name in conditions:
         there, elsewhere = (
-            [contrast.of_counts(hits, trials) for hits, trials in zip(side.events[name], side.trials, strict=True)]
+            [
+                regional_sensitivity.of_counts(hits, trials)
+                for hits, trials in zip(side.events[name], side.trials, strict=True)
+            ]
             for side in (inside, outside)
         )
         found.append(
@@ -212,7 +216,7 @@ def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side) -> lis
                 "name": name,
                 "inside": share_of(inside.events[name], inside.trials),
                 "outside": share_of(outside.events[name], outside.trials),
-                "difference": contrast.difference_of_means(there, elsewhere),
+                "difference": regional_sensitivity.difference_of_means(there, elsewhere),
             }
         )
     return sorted(found, key=lambda one: -abs(one["difference"]["estimate"]))
@@ -222,12 +226,12 @@ def _worlds(
     trial: np.ndarray, there: Mapping[str, np.ndarray], whole: Mapping[str, np.ndarray], differing: list[str]
 ) -> dict:
     """Trials to replay, with the values of the parameters that differ most."""
-    scores = {name: contrast.normal_scores(column, whole[name]) for name, column in there.items()}
+    scores = {name: regional_sensitivity.normal_scores(column, whole[name]) for name, column in there.items()}
     every = np.stack(list(scores.values()))
     some = np.stack([scores[name] for name in differing or scores])
     places = {
-        "nearest": contrast.nearest(every, np.zeros(len(every)), WORLDS),
-        "typical": contrast.nearest(some, np.median(some, axis=1), WORLDS),
+        "nearest": regional_sensitivity.nearest(every, np.zeros(len(every)), WORLDS),
+        "typical": regional_sensitivity.nearest(some, np.median(some, axis=1), WORLDS),
     }
     shown = (differing or list(there))[:5]
     return {

@@ -8,10 +8,14 @@ from functools import reduce
 import duckdb
 import numpy as np
 
-from cluster.query import open_duckdb, to_sql
-from cluster.store import SUMMARY, read_json
-from cluster.trials import StoredRun, chosen_strategies
-from sim.estimates import (
+from cluster.query.session import open_duckdb, to_sql
+from cluster.query.trials import StoredRun, chosen_strategies
+from cluster.results.result_folder import SUMMARY, read_json
+from sim.faults import Fault, InvalidInput
+from sim.scenario.expressions import NAMED, Expression, parse_condition
+from sim.scenario.scenario import Scenario
+from sim.scenario.vocabulary import OUTCOMES
+from sim.statistics.estimates import (
     EVENTS,
     MEASURES,
     NO_NUMBERS,
@@ -32,10 +36,6 @@ from sim.estimates import (
     replicates_of,
     trials_together,
 )
-from sim.expressions import NAMED, Expression, parse_condition
-from sim.faults import Fault, InvalidInput
-from sim.outcomes import OUTCOMES
-from sim.scenario import Scenario
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 EXACT_NUMBERS = 20_000_000

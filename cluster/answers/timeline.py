@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from cluster.answers.summary import FEWEST_GIVEN
-from cluster.trials import StoredRun, chosen_strategies, paired_blocks
-from sim.distributions import Fixed
-from sim.estimates import Estimate, proportion, proportion_of_replicates, replicates_of, trials_together
-from sim.expressions import Expression, parse_condition, parse_measure
+from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks
 from sim.faults import Fault, InvalidInput
-from sim.timeline import CONDITIONS, COUNTS, DURATIONS, STATES, WEEKS, count_states, state_spans
+from sim.scenario.distributions import Fixed
+from sim.scenario.expressions import Expression, parse_condition, parse_measure
+from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates, replicates_of, trials_together
+from sim.statistics.timeline import CONDITIONS, COUNTS, DURATIONS, STATES, WEEKS, count_states, state_spans
 
 
 def timeline(run: StoredRun, *, strategies: Sequence[str] = (), given: str | None = None) -> dict:
-    """The probability of each of `sim.timeline.STATES` in each week, with 95 % intervals.
+    """The probability of each of `sim.statistics.timeline.STATES` in each week, with 95 % intervals.
 
     Every committed trial that agrees with the condition is counted, a block at a time. Raises `InvalidInput` for an
     unknown strategy, and for a condition that cannot be read or leaves too few trials.

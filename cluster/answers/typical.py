@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import duckdb
 
 from cluster.answers.summary import EXACT_NUMBERS
-from cluster.query import to_sql
-from cluster.trials import StoredRun, chosen_strategy, trials_table
-from sim.expressions import NUMBER, Expression, parse_condition, parse_measure
+from cluster.query.session import to_sql
+from cluster.query.trials import StoredRun, chosen_strategy, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.outcomes import OUTCOMES
+from sim.scenario.expressions import NUMBER, Expression, parse_condition, parse_measure
+from sim.scenario.vocabulary import OUTCOMES
 
 FEATURES = (
     "agreement_week",

@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from cluster.answers.compare import MEASURE, beliefs_of, paired_strategies, too_few
-from cluster.trials import StoredRun, paired_sample
-from sim import information
-from sim.comparison import share_of
-from sim.estimates import Estimate, method_note, replicates_of
-from sim.expressions import parse_condition, parse_measure
+from cluster.query.trials import StoredRun, paired_sample
 from sim.faults import Fault, InvalidInput
-from sim.information import Choice, Worth
-from sim.parameters import parameter
-from sim.scenario import Scenario
+from sim.scenario.expressions import parse_condition, parse_measure
+from sim.scenario.parameters import parameter
+from sim.scenario.scenario import Scenario
+from sim.statistics import value_of_information
+from sim.statistics.estimates import Estimate, method_note, replicates_of
+from sim.statistics.paired_differences import share_of
+from sim.statistics.value_of_information import MOST_CELLS, Choice, Worth
 
 TRIALS = 250_000
 """Parameters are valued one by one on at most so many trials, the first."""
@@ -39,7 +39,7 @@ _METHOD = {
         "to be too high; a group's on the other ones"
     ),
     "parameters": (
-        f"regression over up to {information.MOST_CELLS} cells of equal share. A correlated parameter's value includes "
+        f"regression over up to {MOST_CELLS} cells of equal share. A correlated parameter's value includes "
         "what it says of its partners"
     ),
     "groups": (
@@ -88,20 +88,20 @@ def worth(
     trial = drawn[chosen[0]]["trial"][known]
     columns = {name: drawn[chosen[0]][name][known] for name in beliefs}
     replicates = replicates_of(scenario, plan.design)
-    choice = information.choice(values[:, known], trial, replicates)
-    fewer = information.choice(values[:, known][:, :GROUP_TRIALS], trial[:GROUP_TRIALS], replicates)
-    everything = information.value_of_everything(choice)
+    choice = value_of_information.choice(values[:, known], trial, replicates)
+    fewer = value_of_information.choice(values[:, known][:, :GROUP_TRIALS], trial[:GROUP_TRIALS], replicates)
+    everything = value_of_information.value_of_everything(choice)
 
     done, total = 0, len(beliefs) + len(together)
     on_progress(done, total)
     alone = []
     for name in beliefs:
-        found = information.worth_of_one(choice, columns[name])
+        found = value_of_information.worth_of_one(choice, columns[name])
         alone.append({"name": name, "unit": parameter(name).unit, **_document(found, everything, chosen)})
         on_progress(done := done + 1, total)
     jointly = []
     for name, members in together.items():
-        found = information.worth_of_several(fewer, [columns[member][:GROUP_TRIALS] for member in members])
+        found = value_of_information.worth_of_several(fewer, [columns[member][:GROUP_TRIALS] for member in members])
         jointly.append({"name": name, "parameters": list(members), **_document(found, everything, chosen)})
         on_progress(done := done + 1, total)
     return {

@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from api.catalogue import shipped_scenario
-from cluster.plan import make_plan
+from api.shipped_scenarios import shipped_scenario
+from cluster.results.plan import make_plan
 from tests.chaos.faults import Fault
 from tests.chaos.scenes import SCENES, Scene
 from tests.chaos.service import Service

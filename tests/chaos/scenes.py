@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from tests.chaos import faults
 from tests.chaos.faults import Fault
 from tests.chaos.service import Service, free_port
-from tests.faulty_line import BUSY, faulty_line
-from tests.object_store import BUCKET, object_store
-from tests.postgres import new_database, postgres
+from tests.support.faulty_line import BUSY, faulty_line
+from tests.support.object_store import BUCKET, object_store
+from tests.support.postgres import new_database, postgres
 
 TOKEN_MODE = {"RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray asks for a token, and takes loopback's addresses as they are."""

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from cluster import jobs
-from cluster.plan import Plan
-from cluster.run import run
-from cluster.store import MANIFEST, SUMMARY, verify
+from cluster.results.plan import Plan
+from cluster.results.result_folder import MANIFEST, SUMMARY, verify
+from cluster.runs.run import run
+from cluster.service import jobs
 from tests.chaos.service import ENDED, Service
 
 

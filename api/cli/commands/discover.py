@@ -1,0 +1,87 @@
+"""``brink discover``: the boxes of parameters in which an outcome is likely."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
+from api.cli.commands.drivers import StrategyOption
+from cluster.answers.discover import discover as find_boxes
+from cluster.query.trials import open_run
+
+
+def discover(
+    run: RunFolder,
+    outcome: Annotated[
+        str, typer.Option(metavar="CONDITION", help='The outcome to look for, such as "sanctions_standing".')
+    ],
+    strategy: StrategyOption = None,
+    given: Given = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the boxes of parameters in which an outcome is likely, and measure them on other trials."""
+    found = find_boxes(open_run(run), outcome=outcome, strategy=strategy, given=given)
+    if as_json:
+        print_json(found)
+    else:
+        print_boxes(console(), found)
+
+
+def print_boxes(out: Console, found: dict) -> None:
+    """Print the answer of `cluster.answers.discover`: a row a restriction, a section a box."""
+    trials = found["trials"]
+    title = f"Where {escape(found['outcome'])} is likely under {escape(found['strategy'])}"
+    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    out.print(
+        f"Probability over all {_percent(found['probability'])}. Found on {trials['finding']:,} trials, measured on "
+        f"{trials['measuring']:,} others, of trials {trials['first']:,} to {trials['last']:,}."
+    )
+    if found["reason"]:
+        out.print(f"No box: {found['reason']}.")
+        return
+    table = Table(header_style="bold", show_edge=False, pad_edge=False)
+    table.add_column("box")
+    table.add_column("where", overflow="fold")
+    for label in ("density", "lift", "coverage", "mass", "coverage with those above", "density with those above"):
+        table.add_column(label, justify="right")
+    for number, box in enumerate(found["boxes"], 1):
+        where = "\n".join(_range(one) for one in box["restrictions"])
+        before = box["with_those_before"]
+        table.add_row(
+            str(number),
+            escape(where),
+            _percent(box["density"]),
+            "-" if box["lift"] is None else f"{box['lift']:.2f}",
+            _percent(box["coverage"]),
+            _percent(box["mass"]),
+            _percent(before["coverage"]),
+            _percent(before["density"]),
+        )
+        table.add_section()
+    out.print(table)
+    out.print(
+        "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
+        f"its cases in the box. Mass: the share of all trials in it. {found['method']}.",
+        style="dim",
+    )
+
+
+def _range(one: dict) -> str:
+    low, high = one["above"], one["up_to"]
+    if low is None:
+        bounds = f"up to {high:.3g}"
+    elif high is None:
+        bounds = f"above {low:.3g}"
+    else:
+        bounds = f"{low:.3g} to {high:.3g}"
+    without = "" if one["density_without"] is None else f" (without it {100 * one['density_without']:.1f} %)"
+    return f"{one['name']} {bounds} {one['unit']}{without}"
+
+
+def _percent(share: dict) -> str:
+    if share["estimate"] is None:
+        return "-"
+    return f"{100 * share['estimate']:.1f} % ±{50 * (share['high'] - share['low']):.1f}"

@@ -1,0 +1,179 @@
+"""``brink drivers``: which parameters a measure depends on, how far, and how much of it is chance."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
+from cluster.answers.drivers import MEASURE
+from cluster.answers.drivers import drivers as find_drivers
+from cluster.query.trials import open_run
+
+SHOWN = 20
+"""Parameters in a table; the document has them all."""
+_BAR = 10
+_TORNADO = 40
+
+StrategyOption = Annotated[
+    str | None, typer.Option("--strategy", metavar="NAME", help="The strategy to ask about.", show_default="the first")
+]
+
+
+def drivers(
+    run: RunFolder,
+    strategy: StrategyOption = None,
+    measure: Annotated[
+        str, typer.Option(metavar="EXPRESSION", help="A number or a condition over the columns.")
+    ] = MEASURE,
+    given: Given = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which parameters drive a measure and how much is chance, with a tornado; from the stored trials."""
+    with progress("drivers") as on_progress:
+        found = find_drivers(open_run(run), strategy=strategy, measure=measure, given=given, on_progress=on_progress)
+    if as_json:
+        print_json(found)
+    else:
+        print_drivers(console(), found)
+
+
+def print_drivers(out: Console, found: dict) -> None:
+    """Print the answer of `cluster.answers.drivers`: shares of the variance, indices, and a tornado."""
+    trials = found["trials"]
+    title = f"What drives {escape(found['measure'])} under {escape(found['strategy'])}"
+    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    missing = trials["null"] + trials["infinite"]
+    out.print(
+        f"Trials {trials['first']:,} to {trials['last']:,}: {trials['known']:,} of {trials['read']:,} know the measure"
+        + (f" ({trials['null']:,} null, {trials['infinite']:,} infinite)." if missing else ".")
+    )
+    mean = found["mean"]["estimate"]
+    out.print(f"Mean {mean:.4g}, standard deviation {found['standard_deviation']:.4g}.")
+    if found["reason"]:
+        out.print(f"No index: {found['reason']}.")
+        return
+    out.print(_variance(found["variance"]))
+    _reasons(out, found["variance"])
+    out.print(_indices(found))
+    out.print(_tornado(found, mean))
+    _groups(out, found)
+    out.print(
+        f"First-order: {found['method']['first_order'].format()}. PAWN on {trials['pawn']:,} trials: "
+        f"{found['method']['pawn']}. {found['method']['correlated']}.",
+        style="dim",
+    )
+
+
+def _variance(shares: dict) -> Table:
+    table = Table(title="Where its variance comes from", title_justify="left", show_header=False, show_edge=False)
+    for label, key in (
+        ("What you do not know (all parameters)", "parameters"),
+        ("  each parameter alone, summed", "alone"),
+        ("  parameters together (interactions)", "interactions"),
+        ("Chance", "chance"),
+    ):
+        table.add_row(label, _share(shares[key]))
+    return table
+
+
+def _reasons(out: Console, shares: dict) -> None:
+    for reason in filter(None, (shares["reason"], shares["alone"].get("reason"))):
+        out.print(f"Not all is known: {escape(reason)}.", style="dim")
+
+
+def _indices(found: dict) -> Table:
+    noise = found["pawn_noise"]["maximum"]
+    table = Table(title="Which parameters", title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
+    table.add_column("")
+    table.add_column("first-order index", justify="right")
+    table.add_column("PAWN median", justify="right")
+    table.add_column(f"PAWN maximum (noise to {noise:.3f})", justify="right")
+    table.add_column("correlated with", overflow="fold")
+    for one in found["parameters"][:SHOWN]:
+        median, maximum = (_distance(one["pawn"], statistic) for statistic in ("median", "maximum"))
+        partners = ", ".join(f"{other['name']} ({other['spearman']:+.2f})" for other in one["correlated_with"])
+        table.add_row(one["name"], _share(one["first_order"]), median, maximum, partners)
+    hidden = len(found["parameters"]) - SHOWN
+    if hidden > 0:
+        table.add_row(f"and {hidden} more, with smaller indices", style="dim")
+    return table
+
+
+def _groups(out: Console, found: dict) -> None:
+    for group in found["groups"]:
+        out.print(
+            Text(f"Jointly {' and '.join(group['parameters'])}, which are correlated: ").append_text(
+                _share(group["first_order"])
+            )
+        )
+
+
+def _tornado(found: dict, mean: float) -> Table:
+    """Each parameter's bar from the mean in its lowest tenth to that in its highest, longest first."""
+    swung = [one for one in found["parameters"] if one["swing"]["estimate"] is not None]
+    swung.sort(key=lambda one: -abs(one["swing"]["estimate"]))
+    table = Table(title="Tornado", title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
+    for label in ("", "in its lowest tenth", "░ lowest, █ highest tenth", "in its highest tenth", "difference"):
+        table.add_column(label, justify="left" if label[:1] in ("", "░") else "right")
+    ends = [one[tenth]["mean"]["estimate"] for one in swung for tenth in ("lowest_tenth", "highest_tenth")]
+    low, high = min([mean, *ends]), max([mean, *ends])
+    for one in swung[:SHOWN]:
+        first, last = (one[tenth]["mean"] for tenth in ("lowest_tenth", "highest_tenth"))
+        table.add_row(
+            one["name"],
+            _plus_minus(first),
+            _bar(first["estimate"], last["estimate"], mean, low, high),
+            _plus_minus(last),
+            _plus_minus(one["swing"]),
+        )
+    return table
+
+
+def _bar(first: float, last: float, mean: float, low: float, high: float) -> Text:
+    def place(value: float) -> int:
+        return round((value - low) / (high - low) * (_TORNADO - 1)) if high > low else 0
+
+    cells = [" "] * _TORNADO
+    for value, mark in ((first, "░"), (last, "█")):
+        for k in range(min(place(value), place(mean)), max(place(value), place(mean)) + 1):
+            cells[k] = mark
+    cells[place(mean)] = "│"
+    return Text("".join(cells), style="cyan")
+
+
+def _share(share: dict) -> Text:
+    if share["estimate"] is None:
+        return Text("-")
+    half = (share["high"] - share["low"]) / 2.0
+    filled = min(_BAR, max(0, round(share["estimate"] * _BAR)))
+    text = Text(f"{100 * share['estimate']:z.1f} % ±{100 * half:4.1f} ")
+    return text.append("█" * filled + "·" * (_BAR - filled), style="cyan")
+
+
+def _distance(distances: dict | None, statistic: str) -> Text:
+    if distances is None:
+        return Text("-")
+    found = distances[statistic]
+    text = f"{found['estimate']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+    return Text(text, style="" if distances["above_noise"] else "dim")
+
+
+def _plus_minus(found: dict) -> str:
+    return f"{found['estimate']:z.4g} ±{(found['high'] - found['low']) / 2.0:.2g}"
+
+
+@contextmanager
+def progress(what: str, units: str = "parameters") -> Iterator[Callable[[int, int], None]]:
+    """A bar of the parameters, or other units, done, on a terminal's standard error; nothing in a pipe."""
+    columns = (TextColumn("{task.completed:,} of {task.total:,} " + units), BarColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=0)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,154 @@
+"""``brink replay``: one trial of a stored run, told week by week."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.commands.common import AsJson, RunFolder, console, print_json, whole_number
+from cluster.answers.replay import replay as replayed
+from cluster.query.trials import open_run
+from sim.model.narrative import week_name
+from sim.scenario.scenario import Scenario
+
+_DRAWS = 8
+"""Drawn values shown."""
+_HEIGHTS = " ▁▂▃▄▅▆▇█"
+_PICTURE = 72
+"""Characters across the picture of the positions at most."""
+
+Trial = Annotated[int, typer.Option("--trial", parser=whole_number, metavar="N", help="The trial's number, from 0.")]
+Strategy = Annotated[
+    str | None, typer.Option("--strategy", help="The strategy under which it is told.", show_default="the run's first")
+]
+
+
+def replay(run: RunFolder, trial: Trial, strategy: Strategy = None, as_json: AsJson = False) -> None:
+    """Play one trial of a stored run again and tell its story; exit status 1 if it does not end as stored."""
+    found = open_run(run)
+    document = replayed(found, trial=trial, strategy=strategy)
+    if as_json:
+        print_json(document)
+    else:
+        _print_story(console(), found.plan.scenario, document)
+    if not document["check"]["equal"]:
+        _say_differences(document["check"])
+        raise typer.Exit(1)
+
+
+def _print_story(out: Console, scenario: Scenario, told: dict) -> None:
+    out.print(f"[bold]{escape(told['title'])}[/bold]: trial {told['trial']:,} under {escape(told['strategy'])}")
+    _print_draws(out, told)
+    for passage in told["story"]:
+        first, last = passage["first_week"], passage["last_week"]
+        sessions = ", ".join(f"{kind} session" for kind in passage["sessions"]) if first == last else ""
+        name = week_name(scenario, first) if first == last else f"weeks {first} to {last}"
+        heading = Text(f"\n{name[:1].upper()}{name[1:]}", style="bold" if passage["events"] else "dim")
+        out.print(heading.append(f"  {sessions}" if sessions else "", style="dim"))
+        for sentence in passage["sentences"]:
+            out.print(Text(f"  {sentence}", style="" if passage["events"] else "dim"))
+    out.print(Text("\nHow far apart the sides stood", style="bold"))
+    for line in _picture(told):
+        out.print(line, no_wrap=True, crop=False)
+    _print_totals(out, told)
+    _print_endings(out, told)
+    if told["check"]["equal"]:
+        out.print(
+            f"The story's end equals the stored row in each of {told['check']['columns']} columns, and so do the "
+            f"endings under {len(told['check']['strategies'])} strategies.",
+            style="dim",
+        )
+
+
+def _print_draws(out: Console, told: dict) -> None:
+    """The draws that played a part and lie farthest from the middle of their ranges."""
+    played = [draw for draw in told["draws"] if draw["played_a_part"]]
+    played.sort(key=lambda draw: -abs(draw["share_below"] - 0.5))
+    if not played:
+        return
+    table = Table("What marks this world out", "", "share of its range below", show_edge=False, pad_edge=False)
+    for draw in played[:_DRAWS]:
+        value = f"{draw['value']:.3g} {'' if draw['unit'] == '1' else draw['unit']}"
+        table.add_row(draw["parameter"], value, f"{100 * draw['share_below']:3.0f} % {_place(draw['share_below'])}")
+    out.print(table)
+
+
+def _place(share: float) -> str:
+    """Where in a range a share of it lies, as a picture."""
+    at = min(int(share * 10), 9)
+    return "─" * at + "●" + "─" * (9 - at)
+
+
+def _picture(told: dict) -> list[Text]:
+    """For each issue a line of bars, the gap between the sides at the end of each week; below them the events."""
+    weeks = len(next(iter(told["positions"].values()))["sender"])
+    every = -(-weeks // _PICTURE)
+    shown = [min(week + every - 1, weeks - 1) for week in range(0, weeks, every)]
+    width = max(len(issue["title"]) for issue in told["positions"].values())
+    lines = []
+    for issue in told["positions"].values():
+        gap = [issue["sender"][week] - issue["target"][week] for week in shown]
+        bars = "".join(_HEIGHTS[max(1, round(8 * one))] if one > 1e-6 else "_" for one in gap)
+        end = f"open, {100 * gap[-1]:.0f} % apart"
+        if issue["settled"] is not None:
+            end = f"settled at {100 * issue['settled']:.0f} % of the demand"
+        line = Text(f"  {issue['title']:<{width}}  ")
+        line.append(bars, style="cyan")
+        lines.append(line.append(f"  {end}", style="dim"))
+    marks = [" "] * len(shown)
+    for event in (event for passage in told["story"] for event in passage["events"]):
+        if event["kind"] in _MARKS:
+            marks[event["week"] // every] = _MARKS[event["kind"]]
+    seen = [f"{mark} {kind.replace('_', ' ')}" for kind, mark in _MARKS.items() if mark in marks]
+    step = "a column a week" if every == 1 else f"a column every {every} weeks"
+    lines.append(Text(f"  {'':<{width}}  {''.join(marks)}  {', '.join([step, *seen])}", style="dim"))
+    return lines
+
+
+_MARKS = {
+    "announced": "!",
+    "extended": "+",
+    "backed_down": "<",
+    "imposed": "S",
+    "tired": "W",
+    "complied": "C",
+    "ruled": "R",
+    "agreed": "A",
+}
+
+
+def _print_totals(out: Console, told: dict) -> None:
+    end = told["end"]
+    totals = [
+        ("weeks of sanctions", "sanctions_weeks", "d"),
+        (f"cost to {told['sender']}, bn USD", "sender_cost", "z.2f"),
+        (f"cost to {told['target']}, bn USD", "target_cost", "z.2f"),
+        ("export gain by the horizon, bn USD", "export_gain", "z.2f"),
+        ("balance, change in bn USD a year", "balance_change", "z.2f"),
+    ]
+    shown = "; ".join(f"{escape(label)}: {end[column]:{form}}" for label, column, form in totals)
+    out.print(f"\n[bold]In all[/bold]  {shown}")
+
+
+def _print_endings(out: Console, told: dict) -> None:
+    out.print()
+    for name, found in told["strategies"].items():
+        label = f"Under {name}" if name == told["strategy"] else f"The same world under {name}"
+        out.print(Text(f"{label}: {found['ending']}."))
+
+
+def _say_differences(check: dict) -> None:
+    for found in check["differences"]:
+        where = f"{found['strategy']}: {found['column'] or 'file'}"
+        print(f"{where}: stored {found['stored']!r}, played {found['played']!r}", file=sys.stderr)
+    versions = "; ".join(
+        f"{name} {one['run']} there, {one['here']} here" for name, one in check["other_versions"].items()
+    )
+    why = (
+        f"the run was made with other versions ({versions})" if versions else "the file was altered (see brink verify)"
+    )
+    print(f"the trial as played does not end as stored: {why}", file=sys.stderr)

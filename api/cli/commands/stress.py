@@ -1,0 +1,129 @@
+"""``brink stress``: what was different in the worlds in which a bound was broken."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
+from api.cli.commands.drivers import StrategyOption
+from api.cli.rendering import EVENT_LABELS, OUTCOME_LABELS
+from cluster.answers.stress import SURE
+from cluster.answers.stress import stress as stressed
+from cluster.query.trials import open_run
+
+_SHOWN = 15
+_HEIGHTS = "▁▂▃▄▅▆▇█"
+_MORE_LABELS = {
+    "ruling_for_sender": "WTO rules for the sender",
+    "extension": "Deadline extended",
+    "defiance": "Target defies the threat",
+}
+
+
+def stress(
+    run: RunFolder,
+    bound: Annotated[
+        str, typer.Option(metavar="CONDITION", help='What holds where the bound is broken, such as "sender_cost > 5".')
+    ],
+    strategy: StrategyOption = None,
+    given: Given = None,
+    as_json: AsJson = False,
+) -> None:
+    """Reverse stress test: how the worlds in which a bound is broken differ from the others, and which to replay."""
+    found = stressed(open_run(run), bound=bound, strategy=strategy, given=given)
+    if as_json:
+        print_json(found)
+    else:
+        print_stress(console(), found, str(run))
+
+
+def print_stress(out: Console, found: dict, folder: str) -> None:
+    """Print the answer of `cluster.answers.stress`: parameters, events and outcomes inside and outside, trials."""
+    trials = found["trials"]
+    title = f"Worlds in which {escape(found['bound'])} under {escape(found['strategy'])}"
+    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    out.print(
+        f"The bound is broken in {_percent(found['probability'])} of worlds: in {trials['broken']:,} of "
+        f"{trials['asked']:,} trials."
+    )
+    out.print(_parameters(found["parameters"]))
+    rest = len(found["parameters"]) - len(_differing(found["parameters"])[:_SHOWN])
+    if rest:
+        out.print(f"{rest} parameters differ less, or no more than chance would have them (p > {SURE:g}).", style="dim")
+    out.print(_shares("On the way", found["events"], {**EVENT_LABELS, **_MORE_LABELS}))
+    out.print(_shares("How it ends", found["outcome"], OUTCOME_LABELS))
+    out.print("Read the story of a world in which it is broken, with brink replay:")
+    for kind, label in (("nearest", "of the most ordinary parameters"), ("typical", "typical of where it is broken")):
+        numbers = ", ".join(str(one["trial"]) for one in found["worlds"][kind])
+        out.print(f"  {label}: trials {numbers}")
+    first = found["worlds"]["typical"][0]["trial"]
+    out.print(f"  brink replay {escape(folder)} --strategy {escape(found['strategy'])} --trial {first}", soft_wrap=True)
+    out.print(
+        f"Shift: {found['method']['shift']}. Distance: {found['method']['distance']}. Picture: how much likelier than "
+        f"outside, from the outside's lowest tenth to its highest. {found['method']['boxes']}. "
+        f"{found['method']['errors']}.",
+        style="dim",
+    )
+
+
+def _differing(parameters: list[dict]) -> list[dict]:
+    return [one for one in parameters if one["p_value"] < SURE]
+
+
+def _parameters(parameters: list[dict]) -> Table:
+    table = Table(title="Parameters that differ", title_justify="left", header_style="bold", show_edge=False)
+    for label in ("", "broken: median (5 % to 95 %)", "kept: median (5 % to 95 %)", "unit", "shift", "distance"):
+        table.add_column(label, justify="left" if label in ("", "unit") else "right")
+    table.add_column("low to high", no_wrap=True)
+    for one in _differing(parameters)[:_SHOWN]:
+        shift = one["shift"]
+        half = (shift["high"] - shift["low"]) / 2.0
+        table.add_row(
+            one["name"],
+            _spread(one["inside"]),
+            _spread(one["outside"]),
+            one["unit"],
+            f"{shift['estimate']:+.2f} ±{half:.2f}",
+            f"{one['distance']:.2f}",
+            _picture(one["by_tenth"]),
+        )
+    return table
+
+
+def _picture(by_tenth: list[dict]) -> Text:
+    """How many times likelier each part of the outside's distribution is inside, as heights."""
+    lift = [part["inside"] / part["outside"] for part in by_tenth]
+    top = max(lift)
+    heights = (_HEIGHTS[round(one / top * (len(_HEIGHTS) - 1))] for one in lift)
+    return Text("".join(heights), style="cyan")
+
+
+def _shares(title: str, rows: list[dict], labels: dict[str, str]) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", show_edge=False)
+    for label in ("", "broken", "kept", "difference in points"):
+        table.add_column(label, justify="right" if label else "left")
+    for one in rows:
+        difference = one["difference"]
+        half = 50.0 * (difference["high"] - difference["low"])
+        clear = difference["low"] > 0.0 or difference["high"] < 0.0
+        table.add_row(
+            labels[one["name"]],
+            _percent(one["inside"]),
+            _percent(one["outside"]),
+            f"{100 * difference['estimate']:+z.1f} ±{half:.1f}",
+            style="" if clear else "dim",
+        )
+    return table
+
+
+def _spread(distribution: dict) -> str:
+    low, middle, high = (distribution["quantiles"][level] for level in ("0.05", "0.5", "0.95"))
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})"
+
+
+def _percent(share: dict) -> str:
+    return f"{100 * share['estimate']:.1f} % ±{50 * (share['high'] - share['low']):.1f}"

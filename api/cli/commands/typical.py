@@ -1,0 +1,72 @@
+"""``brink typical``: which trials of a stored run to read."""
+
+import shlex
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
+from cluster.answers.typical import typical as typical_trials
+from cluster.query.trials import open_run
+
+_SHOWN = {
+    "agreement_week": ("agreement week", 1.0, 0),
+    "market_access": ("access %", 100.0, 0),
+    "export_gain": ("export gain", 1.0, 2),
+    "sanctions_weeks": ("weeks of sanctions", 1.0, 0),
+    "sender_cost": ("sender's cost", 1.0, 2),
+    "target_cost": ("target's cost", 1.0, 2),
+}
+
+Strategy = Annotated[
+    str | None,
+    typer.Option("--strategy", help="The strategy whose trials are looked at.", show_default="the run's first"),
+]
+Measure = Annotated[
+    str | None,
+    typer.Option("--measure", metavar="EXPRESSION", help='A measure of your own, such as "export_gain - sender_cost".'),
+]
+
+
+def typical(
+    run: RunFolder, strategy: Strategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
+) -> None:
+    """Pick a typical trial of each outcome and the extreme ones, and say how to read their stories."""
+    stored = open_run(run)
+    found = typical_trials(stored, strategy=strategy, measure=measure, given=given)
+    if as_json:
+        print_json(found)
+        return
+    own = {found["measure"]: (found["measure"], 1.0, 2)} if found["measure"] not in (None, *_SHOWN) else {}
+    shown = {**_SHOWN, **own}
+    named = [] if found["strategy"] == stored.plan.strategies[0] else ["--strategy", found["strategy"]]
+    table = Table(show_edge=False, pad_edge=False, title_justify="left")
+    table.title = f"{found['scenario']} under {found['strategy']}: trials worth reading, money in bn USD"
+    table.add_column("why")
+    table.add_column("trial", justify="right")
+    for label, _, _ in shown.values():
+        table.add_column(label, justify="right")
+    for group in ("typical", "extreme"):
+        table.add_section()
+        for one in found[group]:
+            share = f", {100 * one['share']:.1f} % of trials" if group == "typical" else f" ({_words(one['outcome'])})"
+            table.add_row(
+                Text(f"{one['why']}{share}"),
+                str(one["trial"]),
+                *(_number(one["numbers"][name], factor, digits) for name, (_, factor, digits) in shown.items()),
+            )
+    out = console()
+    out.print(table)
+    command = shlex.join(["brink", "replay", str(run), *named, "--trial"])
+    out.print(Text(f"To read one's story: {command} TRIAL"), soft_wrap=True)
+    out.print(Text(f"{found['method'][:1].upper()}{found['method'][1:]}.", style="dim"))
+
+
+def _words(outcome: str) -> str:
+    return outcome.replace("_", " ")
+
+
+def _number(value: float | None, factor: float, digits: int) -> str:
+    return "-" if value is None else f"{value * factor:z.{digits}f}"

@@ -1,0 +1,139 @@
+"""``brink worth``: what it is worth to learn parameters before a strategy is chosen."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json, some_names
+from api.cli.commands.drivers import progress
+from api.cli.rendering import share_bar
+from cluster.answers.compare import MEASURE
+from cluster.answers.worth import worth as find_worth
+from cluster.query.trials import open_run
+from sim.faults import Fault, InvalidInput
+
+_SHOWN = 20
+_TAKEN = 0.005
+"""A strategy taken in a smaller share of trials is not worth a word."""
+
+
+def worth(
+    run: RunFolder,
+    measure: Annotated[
+        str, typer.Option(metavar="EXPRESSION", help="By which the strategy is chosen; more is better.")
+    ] = MEASURE,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=P1,P2", help="Parameters that would be learned together; may be repeated."),
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Choose between this strategy and others named; may be repeated.",
+            show_default="all",
+        ),
+    ] = None,
+    given: Given = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what it is worth to learn each uncertain parameter before choosing a strategy, with its error."""
+    with progress("worth") as on_progress:
+        found = find_worth(
+            open_run(run),
+            measure=measure,
+            groups=_groups(group or []),
+            strategies=strategy or (),
+            given=given,
+            on_progress=on_progress,
+        )
+    if as_json:
+        print_json(found)
+    else:
+        print_worth(console(), found)
+
+
+def _groups(texts: list[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        name, sign, members = text.partition("=")
+        if not sign or name.strip() in groups:
+            raise InvalidInput((Fault("groups", text, "must be name=parameter,parameter with a name of its own"),))
+        groups[name.strip()] = [member.strip() for member in members.split(",") if member.strip()]
+    return groups
+
+
+def print_worth(out: Console, found: dict) -> None:
+    """Print the answer of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
+    title = f"What it is worth to know, before choosing by {escape(found['measure'])}"
+    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    trials = found["trials"]
+    if trials["unknown"]:
+        out.print(
+            f"{trials['unknown']:,} of {trials['read']:,} trials do not know it under every strategy and are left out.",
+            style="dim",
+        )
+    _print_now(out, found["now"])
+    out.print(
+        f"To know the whole world in advance, chance too, would be worth {_plus_minus(found['everything'])}: "
+        "no parameter is worth more."
+    )
+    rows = [*found["groups"], *found["parameters"]]
+    table = Table(title="Worth of learning", title_justify="left", header_style="bold", show_edge=False)
+    for label in ("", "is worth", "promised", "of everything", "then you would choose"):
+        table.add_column(label, justify="right" if label in ("is worth", "promised") else "left", overflow="fold")
+    shown = [one for one in rows if _found(one)]
+    for one in shown[:_SHOWN]:
+        name = one["name"] if "parameters" not in one else f"{one['name']} ({len(one['parameters'])} parameters)"
+        share = one["share_of_everything"] or 0.0
+        table.add_row(
+            escape(name),
+            _plus_minus(one["value"]),
+            f"{one['promised']:.3g}",
+            share_bar(max(0.0, min(1.0, share))).append(f" {100 * share:.0f} %"),
+            ", ".join(f"{name} {100 * part:.0f} %" for name, part in _taken(one)),
+        )
+    if shown:
+        out.print(table)
+    if len(shown) > _SHOWN:
+        out.print(f"And {len(shown) - _SHOWN} more, worth less.", style="dim")
+    rest = [one["name"] for one in rows if one not in shown]
+    if rest:
+        out.print(f"Found to be worth nothing, since the choice would hardly ever change: {escape(some_names(rest))}.")
+    if found["set_by_strategies"]:
+        set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
+        out.print(f"Nothing to learn, since set by a strategy compared: {escape(set_by)}.", style="dim")
+    out.print(
+        f"Worth: {found['method']['value']}. Promised: {found['method']['promised']}. "
+        f"{trials['known']:,} trials, {trials['groups']:,} for groups. {found['method']['errors']}.",
+        style="dim",
+    )
+
+
+def _print_now(out: Console, now: dict) -> None:
+    best = now["best"]
+    out.print(f"Knowing nothing more, {escape(best)} is best: {_plus_minus(now['means'][best])} on average.")
+    name, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
+    doubt = " That is too close to call." if nearest["short_by"]["low"] <= 0.0 else ""
+    out.print(
+        f"Next is {escape(name)}, short of it by {_plus_minus(nearest['short_by'])}, though better in "
+        f"{100 * nearest['better_in']['estimate']:.0f} % of the worlds.{doubt}"
+    )
+
+
+def _found(one: dict) -> bool:
+    return one["value"]["low"] is not None and one["value"]["low"] > 0.0
+
+
+def _taken(one: dict) -> list[tuple[str, float]]:
+    parts = [(name, part) for name, part in one["chosen"].items() if part >= _TAKEN]
+    return sorted(parts, key=lambda part: -part[1])
+
+
+def _plus_minus(found: dict) -> str:
+    if found["low"] is None:
+        return "-"
+    return f"{found['estimate']:z.3g} ±{(found['high'] - found['low']) / 2.0:.2g}"

@@ -1,0 +1,103 @@
+"""The HTTP service: it validates, records and reads; runners compute."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI
+from prometheus_client import CollectorRegistry
+from starlette.middleware.cors import CORSMiddleware
+
+from api.http.authentication import caller
+from api.http.bodies import Bodies
+from api.http.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
+from api.http.limits import Places, Rate, Streams
+from api.http.metrics import Requests
+from api.http.metrics import router as metrics_router
+from api.http.openapi import describe
+from api.http.problems import handle_problems
+from api.http.routes import (
+    aggregate,
+    catalogue,
+    compare,
+    discover,
+    drivers,
+    health,
+    indices,
+    jobs,
+    replay,
+    results,
+    score,
+    stress,
+    timeline,
+    typical,
+    worth,
+)
+from cluster.service.jobs import open_database
+from cluster.service.settings import Settings, read_settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application, on the given settings or those of the environment."""
+    settings = settings or read_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        app.state.database = open_database(settings.jobs_database)
+        yield
+        app.state.database.dispose()
+
+    app = FastAPI(
+        title="Brink",
+        version=version("brink"),
+        description="Plays a trade dispute millions of times before it is decided.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.rate = Rate(settings.requests_per_second)
+    # With several users, one of them leaves half of the places to the others.
+    an_owners = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
+    app.state.places = Places(settings.answers, an_owners)
+    app.state.streams = Streams(settings.streams)
+    app.state.submitting = threading.Lock()
+    handle_problems(app, HEADERS)
+    for module in (
+        jobs,
+        results,
+        aggregate,
+        compare,
+        worth,
+        stress,
+        score,
+        drivers,
+        discover,
+        indices,
+        replay,
+        typical,
+        timeline,
+        catalogue,
+    ):
+        app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
+    app.include_router(health.router)
+    app.state.metrics = CollectorRegistry()
+    app.include_router(metrics_router)
+    describe(app, keys=settings.auth == "keys")
+    # The last one added is the first that a request meets.
+    app.add_middleware(Bodies)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Idempotency-Key", "If-None-Match", "If-Range", "Last-Event-ID", "Range"],
+            expose_headers=["Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "WWW-Authenticate"],
+        )
+    app.add_middleware(HostCheck, hosts=(*LOOPBACK, *settings.allowed_hosts), loopback_only=settings.auth == "none")
+    headers = HEADERS | ({"Cross-Origin-Resource-Policy": "cross-origin"} if settings.cors_origins else {})
+    app.add_middleware(AnswerHeaders, headers=headers)
+    app.add_middleware(Requests, registry=app.state.metrics)
+    return app

@@ -1,0 +1,41 @@
+"""The service's description of itself (OpenAPI 3.1), as far as FastAPI does not know it."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.http.problems import ProblemDetails
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def describe(app: FastAPI, *, keys: bool) -> None:
+    """Let an app describe itself: problems by reference, and keys only where it asks for them."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, keys)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI, keys: bool) -> dict[str, Any]:
+    found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+    nested = schema.pop("$defs")
+    found["components"]["schemas"] |= {"ProblemDetails": schema, **nested}
+    for path in found["paths"].values():
+        for method in _METHODS:
+            for answer in path.get(method, {}).get("responses", {}).values():
+                for content in answer.get("content", {}).values():
+                    # Where a route names its answer's form, that is all there is to say.
+                    if "$ref" in content.get("schema", {}):
+                        content["schema"] = {"$ref": content["schema"]["$ref"]}
+    if not keys:
+        found["components"].pop("securitySchemes", None)
+        for path in found["paths"].values():
+            for method in _METHODS:
+                path.get(method, {}).pop("security", None)
+    return found

@@ -1,0 +1,187 @@
+"""Errors as RFC 9457 problem details, each naming the field at fault."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from http import HTTPStatus
+
+import sqlalchemy as sa
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from cluster.query.session import TooMuch
+from cluster.service.logs import logger
+from sim.faults import Fault, InvalidInput
+from sim.scenario.yaml_lines import LONGEST_SHOWN, field_name
+
+log = logger("brink.serve")
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
+"""After so long it is worth while to ask a database again that did not answer."""
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of the request."""
+
+    field: str
+    pointer: str
+    detail: str
+    value: str | None = None
+
+
+class ProblemDetails(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+
+
+class Problem(Exception):
+    """Raised in a route to answer with a problem."""
+
+    def __init__(
+        self, status: int, detail: str, faults: Sequence[Fault] = (), headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.faults, self.headers = status, detail, tuple(faults), headers
+
+
+RESPONSES: dict[int | str, dict] = {
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+    }
+    for status in (400, 401, 403, 404, 406, 408, 409, 413, 416, 421, 422, 429, 503)
+}
+
+
+def problem_response(problem: Problem) -> JSONResponse:
+    """A problem as an HTTP answer."""
+    body = ProblemDetails(
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        errors=[field_error(fault) for fault in problem.faults],
+    )
+    return JSONResponse(
+        body.model_dump(exclude_none=True), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
+    )
+
+
+def field_error(fault: Fault) -> FieldError:
+    """A fault as a problem names it."""
+    pointer = _pointer(fault.path or _parts(fault.field))
+    return FieldError(
+        field=_printable(fault.field), pointer=_printable(pointer), detail=str(fault), value=_shown(fault.value)
+    )
+
+
+def invalid(error: InvalidInput, within: str = "") -> Problem:
+    """The problem of an invalid input; `within` is the field of the request in which it was found."""
+    # Where a job's run is stored is nobody's business.
+    found = [replace(f, value=None) if f.field == "run" else f for f in error.faults]
+    faults = [
+        Fault(f"{within}.{f.field}".strip("."), f.value, f.message, f.line, f.source, (within, *f.path))
+        if within
+        else f
+        for f in found
+    ]
+    return Problem(422, f"{len(faults)} fault{'s' * (len(faults) != 1)} in the request", faults)
+
+
+def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
+    """Make every error of an app a problem; the unexpected one, which passes no middleware, with these headers."""
+
+    @app.exception_handler(Problem)
+    async def _(_: Request, error: Problem) -> JSONResponse:
+        return problem_response(error)
+
+    @app.exception_handler(InvalidInput)
+    async def _(_: Request, error: InvalidInput) -> JSONResponse:
+        return problem_response(invalid(error))
+
+    @app.exception_handler(TooMuch)
+    async def _(_: Request, error: TooMuch) -> JSONResponse:
+        return problem_response(Problem(422, str(error)))
+
+    @app.exception_handler(RequestValidationError)
+    async def _(_: Request, error: RequestValidationError) -> JSONResponse:
+        faults = []
+        for found in error.errors():
+            if found["type"] == "json_invalid":
+                return problem_response(Problem(400, "the body is not valid JSON"))
+            path = _place(found["loc"], error.body)
+            value = None if not path or found["type"] == "missing" else found.get("input")
+            faults.append(Fault(field_name(path), value, found["msg"], path=path))
+        return problem_response(Problem(422, "the request does not have the form it should", faults))
+
+    @app.exception_handler(HTTPException)
+    async def _(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods(app, request))
+        return problem_response(Problem(error.status_code, str(error.detail), headers=headers))
+
+    @app.exception_handler(sa.exc.TimeoutError)
+    @app.exception_handler(sa.exc.InterfaceError)
+    @app.exception_handler(sa.exc.OperationalError)
+    async def _(_: Request, error: sa.exc.SQLAlchemyError) -> JSONResponse:
+        log.warning("the jobs database does not answer", error=str(error))
+        later = {"Retry-After": str(RETRY_SECONDS)}
+        return problem_response(Problem(503, "the jobs database does not answer; try again soon", headers=later))
+
+    @app.exception_handler(Exception)
+    async def _(_: Request, error: Exception) -> JSONResponse:
+        unexpected = Problem(500, "something unexpected went wrong; the service's log has more", headers=headers)
+        return problem_response(unexpected)
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """The methods that some route has for the request's path: each route knows its own alone."""
+    tried = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+    return [
+        method
+        for method in tried
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
+
+
+def _place(location: tuple[str | int, ...], body: object) -> tuple[str | int, ...]:
+    """Where a value stands in the request; Pydantic also names the forms it tried, such as ``dict[str,any]``."""
+    if location[:1] != ("body",):
+        return location[1:] if location[:1] in (("query",), ("path",), ("header",)) else location
+    path = []
+    for k, part in enumerate(location[1:], 2):
+        try:
+            body = body[part]  # type: ignore[index]
+        except (LookupError, TypeError):
+            # What is missing is the last part of its place; anything else that is not there is a form's name.
+            if k < len(location) or not isinstance(body, dict):
+                continue
+        path.append(part)
+    return tuple(path)
+
+
+def _parts(field: str) -> list[str]:
+    return re.sub(r"\[(\d+)\]", r".\1", field).split(".") if field else []
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    """A place in the body as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part)[:LONGEST_SHOWN].replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _printable(text: str) -> str:
+    """A text that can be sent: halves of surrogate pairs, which are no text, as their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _shown(value: object) -> str | None:
+    return None if value is None else repr(value)[:200]

@@ -1,0 +1,95 @@
+"""What there is to work with: shipped scenarios and the model's parameters."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends
+from pydantic import BaseModel
+
+from api.http.authentication import reader
+from api.http.problems import RESPONSES, FieldError, Problem, field_error
+from api.shipped_scenarios import shipped_names, shipped_scenario
+from sim.faults import InvalidInput
+from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS
+from sim.scenario.scenario import scenario_document, scenario_from_document
+
+router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
+
+
+_EXAMPLE = {
+    "schema": 1,
+    "name": "example",
+    "title": "An example",
+    "issues": {"dealers": {"weight": 1.0, "gap": 0.6, "sender_concession": 0.1, "target_concession": 0.08}},
+    "parameters": {"threat_probability": {"uniform": [0.1, 0.4]}, "follow_through": 0.5, "sanctioned_trade": 5.9},
+}
+
+
+class ScenarioEntry(BaseModel):
+    """A shipped scenario in a line."""
+
+    name: str
+    title: str
+    as_of: str | None
+    strategies: list[str]
+
+
+class Validation(BaseModel):
+    """Whether a scenario is valid, and every fault if it is not."""
+
+    valid: bool
+    errors: list[FieldError]
+
+
+class ParameterEntry(BaseModel):
+    """A parameter of the model."""
+
+    name: str
+    group: str
+    unit: str
+    domain: str
+    default: float | None
+    meaning: str
+
+
+@router.get("/scenarios", summary="List the shipped scenarios")
+def scenarios() -> list[ScenarioEntry]:
+    """The shipped scenarios; a job may name one instead of giving a scenario."""
+    return [
+        ScenarioEntry(name=known.name, title=known.title, as_of=known.as_of, strategies=list(known.strategies))
+        for known in map(shipped_scenario, shipped_names())
+    ]
+
+
+@router.get("/scenarios/{name}", summary="Read a shipped scenario")
+def scenario(name: str) -> dict[str, Any]:
+    """A shipped scenario in full, defaults filled in."""
+    try:
+        return scenario_document(shipped_scenario(name))
+    except InvalidInput as error:
+        raise Problem(404, str(error)) from None
+
+
+@router.post("/scenarios/validate", summary="Validate a scenario")
+def validate(scenario: Annotated[dict[str, Any], Body(examples=[_EXAMPLE])]) -> Validation:
+    """Every fault of a scenario, each with its field; the answer is 200 either way."""
+    try:
+        scenario_from_document(scenario)
+    except InvalidInput as error:
+        return Validation(valid=False, errors=[field_error(fault) for fault in error.faults])
+    return Validation(valid=True, errors=[])
+
+
+@router.get("/parameters", summary="List the model's parameters")
+def parameters() -> list[ParameterEntry]:
+    """Every parameter with its unit, domain and neutral default; a null default must be given."""
+    return [
+        ParameterEntry(
+            name=f"issues.<issue>.{known.name}" if known.group == "issue" else known.name,
+            group=known.group,
+            unit=known.unit,
+            domain=str(known.domain),
+            default=known.default,
+            meaning=known.meaning,
+        )
+        for known in (*ISSUE_PARAMETERS, *PARAMETERS)
+    ]

@@ -1,0 +1,95 @@
+"""What the routes share: the request's settings and database, and the job it is about."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Annotated
+
+import sqlalchemy as sa
+from fastapi import Depends, Request
+from fastapi import Path as PathParameter
+from starlette.concurrency import run_in_threadpool
+
+from api.http.authentication import Caller, Reader, Submitter
+from api.http.problems import Problem
+from cluster.query.session import time_limit
+from cluster.query.trials import StoredRun
+from cluster.service import jobs
+from cluster.service.jobs import Job
+from cluster.service.settings import Settings
+from cluster.storage.folders import Folder
+
+
+def settings(request: Request) -> Settings:
+    """The service's settings."""
+    return request.app.state.settings
+
+
+def database(request: Request) -> sa.Engine:
+    """The jobs database."""
+    return request.app.state.database
+
+
+def submitting(request: Request) -> Lock:
+    """Held while a job is submitted."""
+    return request.app.state.submitting
+
+
+SettingsOf = Annotated[Settings, Depends(settings)]
+Database = Annotated[sa.Engine, Depends(database)]
+Submitting = Annotated[Lock, Depends(submitting)]
+JobId = Annotated[str, PathParameter(description="The job's id.", max_length=64)]
+
+
+def _find(job_id: str, whose: Caller, engine: sa.Engine) -> Job:
+    """The job of that id; a 404, the same one, if there is none or it is somebody else's."""
+    found = jobs.get(engine, job_id, whose.sees) if re.fullmatch("[0-9a-f]{32}", job_id) else None
+    if found is None:
+        raise Problem(404, f"there is no job {job_id}")
+    return found
+
+
+def known_job(job_id: JobId, reader: Reader, engine: Database) -> Job:
+    """The job of the request's path, for who may read it."""
+    return _find(job_id, reader, engine)
+
+
+def changed_job(job_id: JobId, submitter: Submitter, engine: Database) -> Job:
+    """The job of the request's path, for who may stop or remove it."""
+    return _find(job_id, submitter, engine)
+
+
+KnownJob = Annotated[Job, Depends(known_job)]
+ChangedJob = Annotated[Job, Depends(changed_job)]
+
+
+def job_folder(job: Job, given: Settings) -> Folder:
+    """The folder of a job's results."""
+    return given.results.within(job.id)
+
+
+@asynccontextmanager
+async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator[StoredRun]:
+    """A job's run, with a place to work an answer out and a limit to the time it takes."""
+    given: Settings = request.app.state.settings
+    async with request.app.state.places.one(caller.owner):
+        with time_limit(given.query_seconds):
+            yield StoredRun(await run_in_threadpool(lambda: job.plan), job_folder(job, given))
+
+
+async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:
+    """The run of the path's job, to answer a question about it; how every answer gets at its run."""
+    async with answering(request, caller, job) as found:
+        yield found
+
+
+KnownRun = Annotated[StoredRun, Depends(known_run)]
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """A time as RFC 3339 has it, in UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,312 @@
+"""Jobs: submit, list, watch, cancel, delete."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator
+from math import isfinite
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from sse_starlette import EventSourceResponse, JSONServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from api.http.authentication import Reader, Submitter
+from api.http.idempotency import IdempotencyKey
+from api.http.limits import check_room
+from api.http.problems import RESPONSES, Problem, invalid
+from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
+from api.shipped_scenarios import shipped_scenario
+from cluster.results.plan import Plan, make_plan
+from cluster.runs.precision import MOST_TRIALS, check_precise
+from cluster.service import jobs
+from cluster.service.jobs import Job
+from cluster.service.retention import remove_job
+from cluster.service.settings import Settings
+from sim.faults import Fault, InvalidInput
+from sim.scenario.scenario import scenario_from_document
+
+router = APIRouter(tags=["jobs"], responses=RESPONSES)
+POLL_SECONDS = 0.5
+HEARTBEAT_SECONDS = 15
+
+
+HalfWidth = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+
+
+class JobRequest(BaseModel):
+    """A run to be made: a scenario, in full or by a shipped one's name, and how it is to be played."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"scenario": "us-japan-autos-1995", "trials": 100_000, "seed": 1, "design": "random"},
+                {"scenario": "us-japan-autos-1995", "precision": {"agreement": 0.001}, "trials": 5_000_000},
+            ]
+        },
+    )
+
+    scenario: dict[str, Any] | Annotated[str, Field(max_length=64)]
+    trials: StrictInt = Field(
+        100_000, description=f"Trials of each strategy; with `precision` the most, {MOST_TRIALS:,} unless given."
+    )
+    seed: StrictInt = Field(1, description="From 0 to 2^63 - 1.")
+    design: Literal["random", "latin_hypercube", "sobol", "saltelli"] = Field(
+        "random",
+        description="`saltelli`, for indices, takes 8 (inputs + 2) times a multiple of 16 trials, from 64 on; an "
+        "input is an uncertain parameter, or several that are correlated.",
+    )
+    precision: dict[Annotated[str, Field(max_length=64)], HalfWidth] | None = Field(
+        None,
+        min_length=1,
+        description="Play until the 95 % intervals of these probabilities and means are at most so wide to either "
+        "side under every strategy. Goes with the designs `random` and `sobol`.",
+    )
+    strategies: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[], max_length=100, description="All of the scenario's if none are named."
+    )
+    priority: StrictInt = Field(
+        0, ge=-10, le=10, description="Rank among one's own waiting jobs: the highest is played first."
+    )
+
+
+class JobProgress(BaseModel):
+    """How far a job has come."""
+
+    trials_done: int
+    trials_total: int
+
+
+class WishedPrecision(BaseModel):
+    """Half the width of a 95 % interval that was wished for and, once known, those under each strategy.
+
+    `trials_needed` is about how many trials would make it; `never_known` are strategies that leave it null.
+    """
+
+    half_width: float
+    reached: bool | None = None
+    half_widths: dict[str, float | None] = {}
+    trials_needed: int | None = None
+    never_known: list[str] = []
+
+
+class JobPrecision(BaseModel):
+    """A precision asked of a job; whether it was reached, null until known, and after how many trials it looked."""
+
+    reached: bool | None = None
+    most_trials: int
+    looks: list[int] = []
+    wished: dict[str, WishedPrecision]
+
+
+class JobView(BaseModel):
+    """A job as a client sees it."""
+
+    id: str
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    scenario: str
+    trials: int = Field(description="Of each strategy; with a precision, what it has been brought to.")
+    seed: int
+    design: str
+    strategies: list[str]
+    precision: JobPrecision | None
+    priority: int
+    progress: JobProgress
+    error: str | None = Field(description="Why the job failed.")
+    waiting: str | None = Field(description="What hinders the job, as long as it is tried again and again.")
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class JobPage(BaseModel):
+    """Some jobs, the newest first, and a token for those before them."""
+
+    jobs: list[JobView]
+    next_page_token: str | None
+
+
+def view(job: Job) -> JobView:
+    """A job as a client sees it."""
+    request = json.loads(job.request)
+    return JobView(
+        id=job.id,
+        state=job.state,
+        scenario=job.scenario,
+        trials=request["trials"],
+        seed=request["seed"],
+        design=request["design"],
+        strategies=request["strategies"],
+        precision=JobPrecision.model_validate(request["precision"]) if "precision" in request else None,
+        priority=job.priority,
+        progress=JobProgress(trials_done=job.trials_done, trials_total=job.trials_total),
+        error=job.error,
+        waiting=job.waiting,
+        created_at=rfc3339(job.created_at) or "",
+        started_at=rfc3339(job.started_at),
+        finished_at=rfc3339(job.finished_at),
+    )
+
+
+@router.post("/jobs", status_code=202, response_model=JobView, summary="Submit a job")
+def submit(
+    request: JobRequest,
+    response: Response,
+    submitter: Submitter,
+    engine: Database,
+    settings: SettingsOf,
+    submitting: Submitting,
+    key: IdempotencyKey,
+) -> JobView:
+    """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
+    # Without a precision the digest is that of services which knew none.
+    told = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude={"precision"})
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    owner = submitter.owner
+    job = jobs.by_key(engine, key, owner) if key else None
+    if job is None:
+        plan = _plan(request, settings)
+        # One at a time, so that many requests at once do not all find the last place free.
+        with submitting:
+            # The same request may have taken its place while this one waited.
+            job = jobs.by_key(engine, key, owner) if key else None
+            if job is None:
+                check_room(engine, owner, settings)
+                job = jobs.submit(
+                    engine,
+                    plan,
+                    owner=owner,
+                    priority=request.priority,
+                    key=key,
+                    request_sha256=digest,
+                    precision=request.precision,
+                )
+    if job.request_sha256 != digest:
+        fault = Fault("Idempotency-Key", key, "was used before, with another body")
+        raise Problem(422, "the idempotency key belongs to another request", [fault])
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return view(job)
+
+
+@router.get("/jobs", response_model=JobPage, summary="List jobs")
+def list_jobs(
+    reader: Reader,
+    engine: Database,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    page_token: Annotated[str | None, Query(max_length=200, pattern="^[A-Za-z0-9_=-]+$")] = None,
+) -> JobPage:
+    """Jobs from the newest on, a page at a time."""
+    found = jobs.newest(engine, limit + 1, _before(page_token), owner=reader.sees)
+    shown = found[:limit]
+    return JobPage(
+        jobs=[view(job) for job in shown],
+        next_page_token=_token(shown[-1]) if len(found) > limit else None,
+    )
+
+
+@router.get("/jobs/{job_id}", response_model=JobView, summary="Look at a job")
+def get_job(job: KnownJob) -> JobView:
+    """A job's state and progress, and what went wrong if it failed."""
+    return view(job)
+
+
+@router.post("/jobs/{job_id}/cancel", status_code=202, response_model=JobView, summary="Cancel a job")
+def cancel(job: ChangedJob, engine: Database) -> JobView:
+    """Stop a job; what is committed is kept. A job that has ended stays as it is."""
+    return view(jobs.request_cancel(engine, job.id) or job)
+
+
+@router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job")
+def delete(job: ChangedJob, engine: Database, settings: SettingsOf) -> None:
+    """Stop a job if it runs, and remove it with its results."""
+    remove_job(engine, settings.results, job)
+
+
+async def a_stream(request: Request, reader: Reader) -> AsyncIterator[None]:
+    """Room for one more event stream, until it ends."""
+    with request.app.state.streams.one(reader.owner):
+        yield
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    summary="Watch a job",
+    response_class=EventSourceResponse,
+    dependencies=[Depends(a_stream)],
+    responses={200: {"description": "Events, whose data is the job", "content": {"text/event-stream": {}}}},
+)
+async def events(
+    job: KnownJob, engine: Database, last_event_id: Annotated[str | None, Header(max_length=20)] = None
+) -> EventSourceResponse:
+    """A job's state and progress as server-sent events, until it ends.
+
+    An event's id counts the job's changes, so that a client resumes with `Last-Event-ID` where it was. A comment
+    line every 15 seconds shows that the connection lives.
+    """
+    seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
+    if seen > job.change:
+        # No id of this job's: better told twice than not at all.
+        seen = 0
+
+    async def changes() -> AsyncIterator[JSONServerSentEvent]:
+        last = seen
+        while True:
+            now = await run_in_threadpool(jobs.get, engine, job.id)
+            if now is None:
+                return
+            if now.change > last:
+                last = now.change
+                yield JSONServerSentEvent(view(now).model_dump(), event=now.state, id=str(now.change))
+            if now.ended:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    return EventSourceResponse(changes(), ping=HEARTBEAT_SECONDS)
+
+
+def _plan(request: JobRequest, settings: Settings) -> Plan:
+    try:
+        scenario = (
+            shipped_scenario(request.scenario)
+            if isinstance(request.scenario, str)
+            else scenario_from_document(request.scenario)
+        )
+    except InvalidInput as error:
+        raise invalid(error, "" if isinstance(request.scenario, str) else "scenario") from None
+    trials = request.trials
+    if request.precision and "trials" not in request.model_fields_set:
+        trials = min(MOST_TRIALS, settings.max_trials)
+    plan = make_plan(
+        scenario,
+        trials=trials,
+        seed=request.seed,
+        design=request.design,
+        strategies=tuple(request.strategies),
+    )
+    if plan.trials > settings.max_trials:
+        fault = Fault("trials", plan.trials, f"must be at most {settings.max_trials}")
+        raise Problem(422, "the job is too large for this service", [fault])
+    if request.precision:
+        check_precise(plan, request.precision)
+    return plan
+
+
+def _token(job: Job) -> str:
+    return base64.urlsafe_b64encode(json.dumps([job.created_at, job.id]).encode()).decode()
+
+
+def _before(token: str | None) -> tuple[float, str] | None:
+    if token is None:
+        return None
+    try:
+        created_at, job_id = json.loads(base64.urlsafe_b64decode(token))
+        if not (isfinite(created_at) and re.fullmatch("[0-9a-f]{32}", job_id)):
+            raise ValueError
+        return float(created_at), job_id
+    except (ValueError, TypeError, OverflowError):
+        fault = Fault("page_token", token, "must be a next_page_token that this service gave")
+        raise Problem(422, "the page token is not one of this service's", [fault]) from None

@@ -1,0 +1,65 @@
+"""``brink serve``: the web process, and a runner process beside it unless there are others."""
+
+import signal
+import threading
+
+import uvicorn
+
+from api.http.app import create_app
+from api.http.guards import is_loopback
+from cluster.service.jobs import open_database
+from cluster.service.logs import log_to_stderr, logger
+from cluster.service.settings import Settings, read_settings
+from cluster.service.supervisor import keep_runner
+from sim.faults import Fault, InvalidInput
+
+log = logger("brink.serve")
+WILDCARDS = ("0.0.0.0", "::", "")
+"""Addresses that stand for all of the machine's."""
+
+
+def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
+    """Serve until interrupted or terminated, with a runner or leaving the jobs to others.
+
+    Raises `InvalidInput` for an address that is not allowed.
+    """
+    settings = read_settings()
+    check_address(host, settings)
+    if not is_loopback(host) and host not in WILDCARDS:
+        settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, host)})
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    # What is wrong with the database is told before anything is begun.
+    open_database(settings.jobs_database).dispose()
+    log_to_stderr()
+    log.info("results have a place", results=settings.results.address)
+    ending = threading.Event()
+    # uvicorn raises the signal that ended it once more; by default that would leave no time to end the runner.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: ending.set())
+    keeper = threading.Thread(target=keep_runner, args=(ending,))
+    if with_runner:
+        keeper.start()
+    try:
+        uvicorn.run(
+            create_app(settings),
+            host=host,
+            port=port,
+            log_level="info",
+            log_config=None,
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
+    finally:
+        ending.set()
+        if with_runner:
+            keeper.join()
+
+
+def check_address(host: str, settings: Settings) -> None:
+    """Raise `InvalidInput` if the service would listen beyond this machine without asking for keys."""
+    if settings.auth == "none" and not is_loopback(host):
+        message = (
+            "must be a loopback address while the service asks for no keys; "
+            "with BRINK_AUTH=keys it may be any (brink keys create makes the keys)"
+        )
+        raise InvalidInput((Fault("host", host, message),))

@@ -1,0 +1,48 @@
+"""The shipped scenarios, and where a user's own is found."""
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from sim.faults import Fault, InvalidInput
+from sim.scenario.scenario import Scenario, read_scenario
+
+
+def shipped_names() -> list[str]:
+    """The names of the shipped scenarios."""
+    return sorted(Path(entry.name).stem for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+
+
+def shipped_text(name: str) -> str:
+    """The YAML text of a shipped scenario. Raises `InvalidInput` with the names there are."""
+    if name not in shipped_names():
+        known = ", ".join(shipped_names())
+        raise InvalidInput((Fault("scenario", name, f"is no shipped scenario; there are {known}"),))
+    return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+@cache
+def shipped_scenario(name: str) -> Scenario:
+    """A shipped scenario by its name. Raises `InvalidInput` with the names there are.
+
+    Each is read once: it takes longer than all else that a submitted job needs.
+    """
+    return read_scenario(shipped_text(name), f"{name}.yaml")
+
+
+def find_scenario(given: str) -> Scenario:
+    """A scenario by its file, or by the name of a shipped one. Raises `InvalidInput`."""
+    path = Path(given)
+    if not path.is_file() and path.suffix not in (".yaml", ".yml", ".json") and "/" not in given:
+        return shipped_scenario(given)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput((Fault("", None, "is not UTF-8 text", source=given),)) from None
+    except OSError as error:
+        raise InvalidInput((Fault("", None, f"cannot be read: {error.strerror or error}", source=given),)) from None
+    return read_scenario(text, given)
+
+
+def _folder() -> resources.abc.Traversable:
+    return resources.files("configs") / "scenarios"

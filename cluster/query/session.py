@@ -1,0 +1,152 @@
+"""Questions to trials in SQL: DuckDB in bounded memory, and expressions in its words."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from cluster.storage.folders import Folder
+from sim.scenario.expressions import TRUTH, Expression
+
+MEMORY_LIMIT = "1GB"
+SPILL_LIMIT = "20GB"
+_INTERRUPT_SECONDS = 0.1
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+class TooMuch(RuntimeError):
+    """A question takes more time or memory than it may have."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Questions asked within take at most so many seconds together, or end with `TooMuch`."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def check_time() -> None:
+    """Raise `TooMuch` if the time limit, where there is one, is over."""
+    deadline = _deadline.get()
+    if deadline is not None and time.monotonic() > deadline:
+        raise TooMuch("the question takes longer than it may: ask for less, or of fewer trials")
+
+
+@contextmanager
+def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that can read a folder's files and nothing else, and spills to disk beyond `MEMORY_LIMIT`.
+
+    With one of `threads` (all cores, unless told) it adds up in one order, to the same last bit each time.
+    Raises `TooMuch` where `SPILL_LIMIT` or the time limit is not enough.
+    """
+    check_time()
+    with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as database:
+        database.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        database.execute("SET temp_directory = ?", [scratch])
+        database.execute(f"SET max_temp_directory_size = '{SPILL_LIMIT}'")
+        database.execute("SET enable_progress_bar = false")
+        if threads is not None:
+            database.execute(f"SET threads = {threads}")
+        database.execute("SET autoinstall_known_extensions = false")
+        database.execute("SET autoload_known_extensions = false")
+        with nullcontext() if folder is None else folder.readable_by(database):
+            if folder is not None:
+                database.execute("SET allowed_directories = [?]", [folder.sql_path("")])
+            # Whatever a question says, it reaches no other file, and cannot take these limits back.
+            database.execute("SET enable_external_access = false")
+            database.execute("SET lock_configuration = true")
+            with _interrupted_in_time(database):
+                try:
+                    yield database
+                except duckdb.OutOfMemoryException:
+                    message = f"the question needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk"
+                    raise TooMuch(f"{message}: ask for less, or of fewer trials") from None
+                except duckdb.InterruptException:
+                    check_time()
+                    raise
+
+
+@contextmanager
+def _interrupted_in_time(database: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Interrupt what a DuckDB does once the time limit, if there is one, is over."""
+    deadline = _deadline.get()
+    if deadline is None:
+        yield
+        return
+    over = threading.Event()
+
+    def watch() -> None:
+        wait = deadline - time.monotonic()
+        while not over.wait(max(wait, _INTERRUPT_SECONDS)):
+            wait = deadline - time.monotonic()
+            if wait <= 0.0:
+                database.interrupt()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def evaluate(table: pa.Table, values: Mapping[str, Expression]) -> dict[str, np.ndarray]:
+    """The values of expressions over a table of trials in memory, in its order: float64 by name, NaN for null."""
+    wanted = [f"({to_sql(value)})::DOUBLE AS v{k}" for k, value in enumerate(values.values())]
+    with open_duckdb() as database:
+        database.register("played", table)
+        columns = database.execute(f"SELECT {', '.join(wanted)} FROM played").fetchnumpy()
+    return {name: np.ma.filled(columns[f"v{k}"], np.nan) for k, name in enumerate(values)}
+
+
+def to_sql(found: Expression) -> str:
+    """An expression as DuckDB's SQL. Names are quoted, texts escaped, and truth values are never null."""
+    parts = [to_sql(part) for part in found.parts]
+    if found.operation == "column":
+        return f"coalesce({_name(found)}, false)" if found.kind == TRUTH else _name(found)
+    if found.operation == "literal":
+        if isinstance(found.value, bool | float):
+            return str(found.value).lower() if isinstance(found.value, bool) else f"{found.value!r}::DOUBLE"
+        return "'" + str(found.value).replace("'", "''") + "'"
+    if found.operation in ("is null", "in", "!=", "==", "<", "<=", ">", ">="):
+        return _compared(found.operation, [_nullable(part) for part in found.parts])
+    if found.operation in ("and", "or"):
+        return f"({f' {found.operation.upper()} '.join(parts)})"
+    if found.operation == "not":
+        return f"(NOT {parts[0]})"
+    numbers = [f"({part})::DOUBLE" for part in parts]
+    if len(numbers) == 1:
+        return f"(-{numbers[0]})"
+    return f"({f' {found.operation} '.join(numbers)})"
+
+
+def _compared(operation: str, parts: list[str]) -> str:
+    if operation == "is null":
+        return f"({parts[0]} IS NULL)"
+    if operation == "in":
+        return f"coalesce({parts[0]} IN ({', '.join(parts[1:])}), false)"
+    if operation == "!=":
+        return f"(NOT coalesce({parts[0]} = {parts[1]}, false))"
+    return f"coalesce({parts[0]} {'=' if operation == '==' else operation} {parts[1]}, false)"
+
+
+def _nullable(found: Expression) -> str:
+    """What a comparison reads: null where a column is, truth values too, and where a number is undefined (0 / 0)."""
+    if found.operation == "column":
+        return _name(found)
+    # DuckDB takes NaN for the greatest number, and equal to itself.
+    return f"nullif({to_sql(found)}, 'NaN'::DOUBLE)" if found.operation in ("+", "-", "*", "/") else to_sql(found)
+
+
+def _name(column: Expression) -> str:
+    return '"' + str(column.value).replace('"', '""') + '"'

@@ -1,0 +1,254 @@
+"""The trials of a stored run: which are committed, and how they are read without loading them all."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import duckdb
+import numpy as np
+import pyarrow.parquet as pq
+
+from cluster.query.session import check_time, open_duckdb, to_sql
+from cluster.results.plan import Plan, Shard
+from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, recorded_plan, shard_path
+from cluster.storage.folders import Folder, open_folder
+from sim.faults import Fault, InvalidInput
+from sim.scenario.expressions import Expression
+from sim.statistics.estimates import Tally
+
+BLOCK = 250_000
+"""Trials read at a time."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run in its result folder, finished or not."""
+
+    plan: Plan
+    folder: Folder
+
+    @cached_property
+    def committed(self) -> dict[Shard, tuple[Tally, ...]]:
+        """The committed shards in the plan's order, each with its tallies."""
+        found = {}
+        for shard in self.plan.shards():
+            check_time()
+            tallies = committed_tallies(self.folder, self.plan, shard)
+            if tallies is not None:
+                found[shard] = tallies
+        return found
+
+    def shards(self, strategy: str) -> list[Shard]:
+        """A strategy's committed shards, in the order of their trials."""
+        return [shard for shard in self.committed if shard.strategy == strategy]
+
+    def paths(self, strategy: str) -> list[str]:
+        """The Parquet files of a strategy's committed shards, in the order of their trials."""
+        return [self.path(shard) for shard in self.shards(strategy)]
+
+    def path(self, shard: Shard) -> str:
+        """The Parquet file of a committed shard, as DuckDB is told of it."""
+        return self.folder.sql_path(shard_path(shard))
+
+
+def open_run(address: str | os.PathLike[str]) -> StoredRun:
+    """The run in a result folder. Raises `InvalidInput` if there is none, or none of its trials is committed."""
+    folder = open_folder(address)
+    held = {entry.name for entry in folder.entries()}
+    lacking = next((name for name in (SCENARIO, RUN) if name not in held), None)
+    if lacking is not None:
+        what = f"it holds no {lacking}" if held else "there is no such folder, or it is empty"
+        raise InvalidInput((Fault("run", folder.address, f"must be a run's result folder: {what}"),))
+    try:
+        found = StoredRun(recorded_plan(folder), folder)
+    except InvalidInput:
+        raise
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        message = f"must be a run's result folder: its {RUN} cannot be read ({error})"
+        raise InvalidInput((Fault("run", folder.address, message),)) from None
+    check_any(found)
+    return found
+
+
+def check_any(run: StoredRun) -> None:
+    """Raise `InvalidInput` unless some trials of the run are committed."""
+    if not run.committed:
+        raise InvalidInput((Fault("run", run.folder.address, "has no committed trials yet"),))
+
+
+def chosen_strategies(run: StoredRun, strategies: Sequence[str] = ()) -> tuple[str, ...]:
+    """The named strategies of a run in its order, all if none are named. Raises `InvalidInput`."""
+    faults = [
+        Fault("strategies", name, f"is no strategy of this run; there are {', '.join(run.plan.strategies)}")
+        for name in strategies
+        if name not in run.plan.strategies
+    ]
+    if faults:
+        raise InvalidInput(tuple(faults))
+    return tuple(name for name in run.plan.strategies if name in strategies or not strategies)
+
+
+def chosen_strategy(run: StoredRun, strategy: str | None = None) -> str:
+    """The named strategy of a run, its first one if none is named. Raises `InvalidInput`."""
+    if strategy is None:
+        return run.plan.strategies[0]
+    if strategy not in run.plan.strategies:
+        known = ", ".join(run.plan.strategies)
+        raise InvalidInput((Fault("strategy", strategy, f"is no strategy of this run; there are {known}"),))
+    return strategy
+
+
+def shard_of(run: StoredRun, strategy: str, trial: int) -> Shard | None:
+    """The committed shard that holds a trial of a strategy; None if it is not committed. Reads one footer."""
+    check_time()
+    plan = run.plan
+    index = trial // plan.shard_trials
+    first = index * plan.shard_trials
+    shard = Shard(strategy, index, first, min(plan.shard_trials, plan.trials - first))
+    return None if committed_tallies(run.folder, plan, shard) is None else shard
+
+
+def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | None:
+    """A trial's row in a committed shard as plain values by column; None if its file holds no such trial.
+
+    Reads the trial's row group alone. Raises `OSError` or `pyarrow.ArrowException` if the file is damaged.
+    """
+    with run.folder.open(shard_path(shard)) as file:
+        rows = pq.read_table(file, filters=[("trial", "==", trial)], partitioning=None).to_pylist()
+    return rows[0] if rows else None
+
+
+@contextmanager
+def trials_table(
+    run: StoredRun, strategies: Sequence[str], *, threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns."""
+    paths = [path for strategy in strategies for path in run.paths(strategy)]
+    if not paths:
+        raise InvalidInput(
+            (Fault("run", run.folder.address, f"has no committed trials of {', '.join(strategies)} yet"),)
+        )
+    with open_duckdb(run.folder, threads=threads) as database:
+        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+        database.execute(
+            f"CREATE VIEW trials AS SELECT * FROM read_parquet([{listed}], "
+            "hive_partitioning = true, hive_types = {'strategy': VARCHAR})"
+        )
+        yield database
+
+
+def sample(
+    run: StoredRun,
+    strategy: str,
+    values: Mapping[str, Expression],
+    *,
+    given: Expression | None = None,
+    most: int,
+) -> dict[str, np.ndarray]:
+    """The values of the first trials of a strategy (at most `most`) for which a condition holds.
+
+    float64 arrays by name, NaN for null, and the trials' numbers as ``trial`` (int64). The first trials are as good
+    a sample as any: trials of a `random` design are independent, and those of the other designs come in an order of
+    their own randomisation. Raises `InvalidInput` for a saltelli run, which is none.
+    """
+    return paired_sample(run, (strategy,), values, given=given, most=most)[strategy]
+
+
+def paired_sample(
+    run: StoredRun,
+    strategies: Sequence[str],
+    values: Mapping[str, Expression],
+    *,
+    shared: Mapping[str, Expression] | None = None,
+    given: Expression | None = None,
+    most: int,
+) -> dict[str, dict[str, np.ndarray]]:
+    """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
+
+    Raises `InvalidInput` for a saltelli run, whose trials share points and are no sample.
+    """
+    if run.plan.design == "saltelli":
+        message = "shares points between its trials, for indices: play a run of another design for this answer"
+        raise InvalidInput((Fault("run", run.plan.design, message),))
+    blocks = []
+    found = 0
+    for block in paired_blocks(run, strategies, values, shared=shared, given=given):
+        blocks.append(block)
+        found += len(block[strategies[0]]["trial"])
+        if found >= most:
+            break
+    if blocks:
+        return {
+            strategy: {name: np.concatenate([block[strategy][name] for block in blocks])[:most] for name in own}
+            for strategy, own in blocks[0].items()
+        }
+    nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
+    return {
+        strategy: nothing | ({name: np.empty(0) for name in shared or {}} if strategy == strategies[0] else {})
+        for strategy in strategies
+    }
+
+
+def paired_blocks(
+    run: StoredRun,
+    strategies: Sequence[str],
+    values: Mapping[str, Expression],
+    *,
+    shared: Mapping[str, Expression] | None = None,
+    given: Expression | None = None,
+) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+    """The values of the same trials under several strategies, a block at a time in the order of trials.
+
+    Each block maps a strategy to float64 arrays by name (NaN for null; a condition as 0 and 1), with the trials'
+    numbers as ``trial`` (int64). All arrays of a block have one shape and their rows belong together. With a
+    condition `given`, the trials for which it holds under each of the strategies. Trials that are not committed
+    under all the strategies are left out. What is `shared`, being the same under all of them, is read and given under
+    the first alone.
+    """
+    first, *others = strategies
+    shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in strategies}
+    with open_duckdb(run.folder) as database:
+        for index, shard in shards[first].items():
+            if not all(index in shards[strategy] for strategy in others):
+                continue
+            for start in range(shard.first, shard.first + shard.count, BLOCK):
+                check_time()
+                block = {
+                    strategy: _read(
+                        database,
+                        run.path(shards[strategy][index]),
+                        {**values, **(shared or {})} if strategy == first else values,
+                        given,
+                        start,
+                    )
+                    for strategy in strategies
+                }
+                held = np.logical_and.reduce([part.pop("given") for part in block.values()])
+                if held.any():
+                    yield {
+                        strategy: {name: column[held] for name, column in part.items()}
+                        for strategy, part in block.items()
+                    }
+
+
+def _read(
+    database: duckdb.DuckDBPyConnection,
+    path: str,
+    values: Mapping[str, Expression],
+    given: Expression | None,
+    start: int,
+) -> dict[str, np.ndarray]:
+    wanted = [f"({to_sql(value)})::DOUBLE AS v{k}" for k, value in enumerate(values.values())]
+    held = "true" if given is None else to_sql(given)
+    columns = database.execute(
+        f"SELECT {', '.join(['trial', f'{held} AS given', *wanted])} FROM read_parquet(?, hive_partitioning = false) "
+        "WHERE trial >= ? AND trial < ? ORDER BY trial",
+        [path, start, start + BLOCK],
+    ).fetchnumpy()
+    return {
+        "trial": np.asarray(columns["trial"]),
+        "given": np.asarray(columns["given"]),
+        **{name: np.ma.filled(columns[f"v{k}"], np.nan) for k, name in enumerate(values)},
+    }

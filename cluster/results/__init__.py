@@ -1,0 +1,1 @@
+"""What a run leaves: its plan, its result folder, its table of trials."""

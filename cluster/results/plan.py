@@ -1,0 +1,93 @@
+"""What is to be run: a scenario, its strategies, and how their trials are cut into shards."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sim.faults import Fault, InvalidInput
+from sim.sampling.chance import check_seed
+from sim.sampling.designs import check_design
+from sim.sampling.saltelli import check_trials
+from sim.scenario import validation
+from sim.scenario.scenario import Scenario
+
+MAX_TRIALS = 10**10
+SHARD_TRIALS = 100_000
+"""Trials in a shard, unless there would be too many shards: about half a second's work."""
+MAX_SHARDS = 99_999
+MAX_SHARD_TRIALS = 10**7
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A range of trials of one strategy; its place in the strategy is `index`."""
+
+    strategy: str
+    index: int
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run in full. What its shards hold follows from it alone."""
+
+    scenario: Scenario
+    seed: int
+    design: str
+    trials: int
+    shard_trials: int
+    strategies: tuple[str, ...]
+
+    def shards(self) -> Iterator[Shard]:
+        """All shards: the first of each strategy, then the second of each, and so on.
+
+        In this order an unfinished run can compare its strategies.
+        """
+        for index, first in enumerate(range(0, self.trials, self.shard_trials)):
+            count = min(self.shard_trials, self.trials - first)
+            for strategy in self.strategies:
+                yield Shard(strategy, index, first, count)
+
+    @property
+    def shard_count(self) -> int:
+        """The number of shards of all strategies."""
+        return -(-self.trials // self.shard_trials) * len(self.strategies)
+
+
+def make_plan(
+    scenario: Scenario,
+    *,
+    trials: int,
+    seed: int,
+    design: str = "random",
+    strategies: tuple[str, ...] = (),
+    shard_trials: int | None = None,
+) -> Plan:
+    """A checked plan; all of the scenario's strategies if none are named. Raises `InvalidInput`."""
+    report = validation.Report()
+    validation.whole(report, ("trials",), trials, 1, MAX_TRIALS)
+    if shard_trials is not None:
+        validation.whole(report, ("shard_trials",), shard_trials, 1, MAX_SHARD_TRIALS)
+    for k, strategy in enumerate(strategies):
+        if strategy not in scenario.strategies:
+            known = ", ".join(scenario.strategies)
+            report.fault(("strategies",), strategy, f"is no strategy of {scenario.name}; there are {known}")
+        elif strategy in strategies[:k]:
+            report.fault(("strategies",), strategy, "is named more than once")
+    for check in (lambda: check_seed(seed), lambda: check_design(design, 0, 0)):
+        try:
+            check()
+        except InvalidInput as error:
+            report.faults.extend(error.faults)
+    report.raise_faults()
+    check_design(design, trials, trials)
+    if design == "saltelli":
+        check_trials(scenario, trials)
+    least = -(-trials // MAX_SHARDS)
+    if shard_trials is None:
+        shard_trials = max(SHARD_TRIALS, least)
+    elif shard_trials < least:
+        fault = Fault("shard_trials", shard_trials, f"must be at least {least}, for at most {MAX_SHARDS} shards")
+        raise InvalidInput((fault,))
+    chosen = tuple(strategy for strategy in scenario.strategies if strategy in strategies or not strategies)
+    return Plan(scenario, int(seed), design, int(trials), int(shard_trials), chosen)

@@ -1,0 +1,322 @@
+"""The result folder: what is committed, how it gets there, and whether it is still what it was.
+
+A shard is committed when its file stands under its final name, and not before: it is written elsewhere first, and
+then takes that name whole or not at all. Nothing else records that a shard is done.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cluster.results.plan import Plan, Shard
+from cluster.storage.folders import CHUNK_BYTES, Entry, Folder, open_folder
+from sim.faults import InvalidInput
+from sim.scenario.scenario import scenario_from_document, scenario_hash
+from sim.statistics.estimates import Moments, Tally
+
+TRIALS = "trials"
+SCENARIO = "scenario.json"
+RUN = "run.json"
+MANIFEST = "manifest.json"
+SUMMARY = "summary.json"
+_KEY = "brink."
+_AT_ONCE = 8
+"""Files read at a time."""
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A committed file, as the manifest lists it; `path` is relative to the result folder."""
+
+    path: str
+    strategy: str
+    rows: int
+    bytes: int
+    sha256: str
+    first_trial: int
+    last_trial: int
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """What is reported of a committed shard; `seconds` is what it took to play and commit."""
+
+    shard: Shard
+    file: Committed
+    seconds: float
+
+
+def shard_path(shard: Shard) -> str:
+    """A shard's file, relative to the result folder."""
+    return f"{TRIALS}/strategy={shard.strategy}/part-{shard.index:05d}.parquet"
+
+
+def file_metadata(plan: Plan, shard: Shard) -> dict[str, str]:
+    """What a shard's file says of itself: enough to tell whether it belongs to a plan."""
+    return {
+        f"{_KEY}version": version("brink"),
+        f"{_KEY}scenario_sha256": scenario_hash(plan.scenario),
+        f"{_KEY}seed": str(plan.seed),
+        f"{_KEY}design": plan.design,
+        **({f"{_KEY}trials": str(plan.trials)} if plan.design == "latin_hypercube" else {}),
+        f"{_KEY}strategy": shard.strategy,
+        f"{_KEY}first_trial": str(shard.first),
+        f"{_KEY}rows": str(shard.count),
+    }
+
+
+@contextmanager
+def new_file(folder: Folder, name: str) -> Iterator[Path]:
+    """A path to write to, which takes its final name, `name` in the folder, once the block ends without an error."""
+    draft = folder.draft(Path(name).suffix)
+    try:
+        yield draft
+        folder.commit(draft, name)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_json(folder: Folder, name: str, document: object) -> None:
+    """Write a JSON file of the result folder, whole or not at all."""
+    with new_file(folder, name) as draft:
+        draft.write_text(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(folder: Folder, name: str) -> object:
+    """Read a JSON file of the result folder. Raises `OSError` or `ValueError`."""
+    return json.loads(folder.read(name).decode("utf-8"))
+
+
+def tally_document(tallies: tuple[Tally, ...]) -> str:
+    """Tallies as JSON, for a file's footer; the ends of no numbers are null."""
+    documents = [asdict(tally) for tally in tallies]
+    for moments in (moments for document in documents for moments in document["measures"].values()):
+        if not moments["count"]:
+            moments["least"] = moments["greatest"] = None
+    return json.dumps(documents, separators=(",", ":"), allow_nan=False)
+
+
+def tallies_from_document(text: str) -> tuple[Tally, ...]:
+    """Tallies as `tally_document` wrote them."""
+    tallies = []
+    for document in json.loads(text):
+        for moments in document["measures"].values():
+            if not moments["count"]:
+                moments |= {"least": float("inf"), "greatest": float("-inf")}
+        document["measures"] = {name: Moments(**moments) for name, moments in document["measures"].items()}
+        tallies.append(Tally(**document))
+    return tuple(tallies)
+
+
+def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, ...] | None:
+    """The tallies of a shard if its file is there and belongs to the plan, else None. Reads the footer alone."""
+    try:
+        with folder.open(shard_path(shard)) as file:
+            footer = pq.read_metadata(file)
+    except (FileNotFoundError, NotADirectoryError, pa.ArrowInvalid):
+        return None
+    except OSError as error:
+        # Arrow's own word for a footer that makes no sense has no number; the system's errors have.
+        if error.errno is not None:
+            raise
+        return None
+    found = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
+    expected = file_metadata(plan, shard)
+    if footer.num_rows != shard.count or any(found.get(key) != value for key, value in expected.items()):
+        return None
+    try:
+        return tallies_from_document(found[f"{_KEY}tallies"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def committed_shards(folder: Folder, plan: Plan, among: Iterable[Shard] | None = None) -> dict[Shard, Committed]:
+    """The plan's shards that are committed already, each with its entry for the manifest; reads the files whole.
+
+    Looks `among` the given shards, or all. A file that is no longer what an earlier manifest says of it does not count.
+    """
+    try:
+        listed = {file.path: file for file in read_manifest(folder)}
+    except (FileNotFoundError, ValueError):
+        listed = {}
+    present = {entry.name for entry in folder.entries()}
+    shards = [shard for shard in (plan.shards() if among is None else among) if shard_path(shard) in present]
+
+    def checked(shard: Shard) -> Committed | None:
+        if committed_tallies(folder, plan, shard) is None:
+            return None
+        with folder.open(shard_path(shard)) as file:
+            entry = describe(shard, file)
+        return entry if listed.get(entry.path, entry) == entry else None
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        entries = pool.map(checked, shards)
+        return {shard: entry for shard, entry in zip(shards, entries, strict=True) if entry is not None}
+
+
+def describe(shard: Shard, file: BinaryIO) -> Committed:
+    """A shard's entry for the manifest, from its file's whole content."""
+    size, digest = fingerprint(file)
+    return Committed(
+        shard_path(shard), shard.strategy, shard.count, size, digest, shard.first, shard.first + shard.count - 1
+    )
+
+
+def fingerprint(file: BinaryIO) -> tuple[int, str]:
+    """A file's size and SHA-256."""
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        digest.update(chunk)
+    return file.tell(), digest.hexdigest()
+
+
+def write_manifest(folder: Folder, files: list[Committed], *, complete: bool) -> None:
+    """Write the manifest of the given files, in order of strategy and trial, and whether they are the whole run."""
+    ordered = sorted(files, key=lambda file: (file.strategy, file.first_trial))
+    write_json(folder, MANIFEST, {"complete": complete, "files": [asdict(file) for file in ordered]})
+
+
+def read_manifest(folder: Folder) -> list[Committed]:
+    """The files that the manifest lists. Raises `OSError`, or `ValueError` if it is no manifest."""
+    document = read_json(folder, MANIFEST)
+    try:
+        return [Committed(**entry) for entry in document["files"]]  # type: ignore[index]
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"is not a manifest ({error})") from None
+
+
+def recorded_plan(folder: Folder) -> Plan:
+    """The plan of the run in a folder. Raises `OSError`, or `ValueError` if it is no run's folder."""
+    scenario = scenario_from_document(read_json(folder, SCENARIO), SCENARIO)
+    recorded = read_json(folder, RUN)
+    if not isinstance(recorded, dict):
+        raise ValueError(f"{RUN} is not a run's")
+    return Plan(
+        scenario,
+        recorded["seed"],
+        recorded["design"],
+        recorded["trials"],
+        recorded["shard_trials"],
+        tuple(recorded["strategies"]),
+    )
+
+
+def verify(address: str | os.PathLike[str]) -> list[str]:
+    """Whatever is wrong with a result folder, a line a finding; empty if every committed row is there, unaltered.
+
+    Holds the files of trials against the manifest, and the run and the scenario that the folder names against what
+    the files' footers say they were played from. The summary is for `cluster.answers.summary.verify_summary`.
+    """
+    folder = open_folder(address)
+    present = {entry.name: entry for entry in folder.entries()}
+    if not present:
+        return [f"{folder.address}: holds no files"]
+    try:
+        files = read_manifest(folder)
+    except FileNotFoundError:
+        return [f"{MANIFEST}: is missing"]
+    except (OSError, ValueError) as error:
+        return [f"{MANIFEST}: cannot be read: {error}"]
+    partial = f"{MANIFEST}: is of a part of the run, which was stopped before its end"
+    findings = [] if _says_complete(folder) else [partial]
+    wrong = {file: _verify_file(folder, file, present.get(file.path)) for file in files}
+    findings += [finding for found in wrong.values() for finding in found]
+    listed = {file.path for file in files}
+    foreign = [name for name in present if name.startswith(f"{TRIALS}/") and name not in listed]
+    findings += [f"{name}: is foreign: the manifest does not list it" for name in foreign]
+    findings += _verify_extent(folder, files)
+    return findings + _verify_origin(folder, [file for file, found in wrong.items() if not found])
+
+
+def _says_complete(folder: Folder) -> bool:
+    document = read_json(folder, MANIFEST)
+    return isinstance(document, dict) and document.get("complete") is not False
+
+
+def _verify_file(folder: Folder, file: Committed, found: Entry | None) -> list[str]:
+    if found is None:
+        return [f"{file.path}: is missing"]
+    if found.bytes < file.bytes:
+        return [f"{file.path}: is truncated: {found.bytes} of {file.bytes} bytes"]
+    try:
+        with folder.open(file.path) as content:
+            if fingerprint(content) != (file.bytes, file.sha256):
+                return [f"{file.path}: is altered: its SHA-256 is not the manifest's"]
+            content.seek(0)
+            rows = pq.read_metadata(content).num_rows
+    except OSError as error:
+        return [f"{file.path}: cannot be read: {error.strerror or error}"]
+    if rows != file.rows or file.last_trial - file.first_trial + 1 != file.rows:
+        return [f"{file.path}: has {rows} rows, where the manifest has {file.rows}"]
+    return []
+
+
+def _verify_extent(folder: Folder, files: list[Committed]) -> list[str]:
+    """Whether each strategy's files hold each of the run's trials once."""
+    try:
+        run = read_json(folder, RUN)
+        trials, strategies = int(run["trials"]), list(run["strategies"])  # type: ignore[index]
+    except FileNotFoundError:
+        return [f"{RUN}: is missing"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return [f"{RUN}: cannot be read: {error}"]
+    findings = []
+    for strategy in strategies:
+        expected = 0
+        for file in sorted((f for f in files if f.strategy == strategy), key=lambda f: f.first_trial):
+            if file.first_trial != expected:
+                kind = "lack" if file.first_trial > expected else "repeat"
+                findings.append(f"{file.path}: trials before {file.first_trial} {kind}: expected {expected}")
+            expected = max(expected, file.last_trial + 1)
+        if expected != trials:
+            findings.append(f"{TRIALS}/strategy={strategy}: holds {expected} of {trials} trials")
+    return findings
+
+
+def _verify_origin(folder: Folder, files: list[Committed]) -> list[str]:
+    """Whether the files were played from the scenario, and by the run, that the folder names."""
+    try:
+        plan, run = recorded_plan(folder), read_json(folder, RUN)
+    except FileNotFoundError:
+        return [] if SCENARIO in {entry.name for entry in folder.entries()} else [f"{SCENARIO}: is missing"]
+    except InvalidInput as error:
+        return [f"{SCENARIO}: is not a scenario: {fault}" for fault in error.faults]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return [f"{SCENARIO} or {RUN}: cannot be read: {error}"]
+    numbers = {"trials": plan.trials, "seed": plan.seed, "shard_trials": plan.shard_trials}
+    if any(type(number) is not int or number < 0 for number in numbers.values()) or not plan.shard_trials:
+        return [f"{RUN}: its {', '.join(numbers)} must be whole numbers"]
+    own = {"scenario": plan.scenario.name, "scenario_sha256": scenario_hash(plan.scenario)}
+    findings = [
+        f"{RUN}: its {name} is {run.get(name)}, where {SCENARIO} has {value}"  # type: ignore[attr-defined]
+        for name, value in own.items()
+        if run.get(name) != value  # type: ignore[attr-defined]
+    ]
+    differ: Counter[str] = Counter()
+    for file in files:
+        shard = Shard(file.strategy, file.first_trial // plan.shard_trials, file.first_trial, file.rows)
+        with folder.open(file.path) as content:
+            said = {key.decode(): value.decode() for key, value in (pq.read_metadata(content).metadata or {}).items()}
+        for key, value in file_metadata(plan, shard).items():
+            # A run may be gone on with by a later version.
+            if key != f"{_KEY}version" and said.get(key) != value:
+                where = {"scenario_sha256": SCENARIO, "seed": RUN, "design": RUN, "trials": RUN}
+                name = key.removeprefix(_KEY)
+                source = where.get(name, MANIFEST)
+                differ[f"{source}: has the {name} {value}, where the files have {said.get(key)}"] += 1
+        if shard_path(shard) != file.path or file.first_trial % plan.shard_trials:
+            differ[f"{RUN}: says {plan.shard_trials} trials in a file, and the files are cut otherwise"] += 1
+        if file.strategy not in plan.strategies:
+            differ[f"{RUN}: does not name the strategy {file.strategy}, of which there are files"] += 1
+    return findings + [f"{finding} ({count} of {len(files)})" for finding, count in differ.items()]

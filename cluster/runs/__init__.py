@@ -1,0 +1,1 @@
+"""Playing a run: shards, engines, continuation, precision, reuse."""

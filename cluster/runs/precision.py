@@ -1,0 +1,170 @@
+"""A run that goes on until its estimates are as precise as was wished."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import reduce
+
+from cluster.query.trials import StoredRun
+from cluster.results.plan import MAX_SHARDS, Plan
+from cluster.results.result_folder import RUN, SUMMARY, read_json, write_json
+from cluster.runs.engines import Stop
+from cluster.runs.reuse import take_over
+from cluster.runs.run import Progress, Stopped, begin, check_engine, conclude, play_missing, run_document
+from cluster.storage.folders import Folder, open_folder
+from sim.faults import Fault, InvalidInput
+from sim.statistics.estimates import Tally, merge_replicates
+from sim.statistics.stopping import (
+    FIRST_LOOK,
+    GROWTH,
+    check_precision,
+    first_look,
+    half_width,
+    known_in,
+    next_look,
+    trials_needed,
+)
+
+MOST_TRIALS = 10_000_000
+"""Trials of each strategy at which a precise run ends, unless the user says otherwise."""
+
+
+def run_to_precision(
+    plan: Plan,
+    address: str | os.PathLike[str],
+    wished: Mapping[str, float],
+    *,
+    engine: str = "auto",
+    ray_address: str | None = None,
+    workers: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    should_stop: Stop | None = None,
+    on_stage: Callable[[Plan], object] = lambda _: None,
+    donors: Iterable[Folder] = (),
+    still_ours: Callable[[], bool] = lambda: True,
+) -> tuple[dict, dict]:
+    """Play trials until the 95 % intervals of all strategies are as narrow as wished, `plan.trials` at most.
+
+    `wished` has half-widths by the names of `sim.statistics.stopping.precise_names`. Returns the summary, and what
+    was reached after how many trials. The folder is that of a run of this number of trials. A folder that holds fewer
+    trials of the same run is continued; `on_stage` is told each number of trials that it is brought to. Takes over, and
+    raises, as `cluster.runs.run.run` does.
+    """
+    check_precise(plan, wished)
+    check_engine(engine, ray_address, workers)
+    folder = open_folder(address)
+    stage = replace(plan, trials=_trials_held(folder, plan) or first_look(plan.design, plan.trials))
+    begin(stage, folder)
+    donors = list(donors)
+    looks = []
+    while True:
+        on_stage(stage)
+        take_over(stage, folder, donors)
+        progress = Progress(0, 0, 0, 0, 0)
+
+        def tell(found: Progress) -> None:
+            nonlocal progress
+            progress = found
+            if on_progress:
+                on_progress(found)
+
+        play_missing(
+            stage,
+            folder,
+            engine=engine,
+            ray_address=ray_address,
+            workers=workers,
+            on_progress=tell,
+            should_stop=should_stop,
+            still_ours=still_ours,
+        )
+        looks.append(stage.trials)
+        found = {name: _look(stage, folder, name, half) for name, half in wished.items()}
+        if all(one["reached"] for one in found.values()) or any(_hopeless(one, stage) for one in found.values()):
+            break
+        needed = [one["trials_needed"] for one in found.values()]
+        trials = next_look(plan.design, stage.trials, None if None in needed else max(needed), plan.trials)
+        if trials <= stage.trials:
+            break
+        if not still_ours():
+            raise Stopped(progress)
+        stage = replace(plan, trials=trials)
+        folder.remove(SUMMARY)
+        write_json(folder, RUN, run_document(stage))
+    reached = all(one["reached"] for one in found.values())
+    took = {"reached": reached, "trials": stage.trials, "most_trials": plan.trials, "looks": looks, "wished": found}
+    return conclude(stage, folder), took
+
+
+def check_precise(plan: Plan, wished: Mapping[str, float]) -> None:
+    """Raise `InvalidInput` unless a plan can be played until it is as precise as wished, `plan.trials` at most."""
+    check_precision(wished, plan.scenario, plan.design)
+    most = MAX_SHARDS * plan.shard_trials
+    if plan.trials > most:
+        message = f"must be at most {most} with a precision and {plan.shard_trials} trials in a file"
+        raise InvalidInput((Fault("trials", plan.trials, message),))
+
+
+def shortfall(took: Mapping) -> str:
+    """What was not reached and what it would take, in one line."""
+    parts = []
+    for name, found in took["wished"].items():
+        if found["reached"]:
+            continue
+        if found["never_known"]:
+            parts.append(
+                f"{name} is null in all {took['trials']} trials of {', '.join(found['never_known'])}: "
+                "leave such strategies out"
+            )
+        elif found["trials_needed"] is None:
+            parts.append(f"{name} is known in too few trials to say how many it would take")
+        else:
+            widest = max(half for half in found["half_widths"].values() if half is not None)
+            parts.append(
+                f"{name} is known to ±{widest:.4g}, not ±{found['half_width']:g}, "
+                f"which would take about {found['trials_needed']} trials"
+            )
+    return (
+        f"precision not reached with {took['trials']} trials of each strategy ({took['most_trials']} at most): "
+        f"{'; '.join(parts)}. The results are kept"
+    )
+
+
+def more_would_help(took: Mapping) -> bool:
+    """Whether more trials would make the precision that was not reached."""
+    return any(found["trials_needed"] is not None and not found["reached"] for found in took["wished"].values())
+
+
+def _look(plan: Plan, folder: Folder, name: str, wished: float) -> dict:
+    """The half-widths of an estimate under each strategy, and about how many trials would make the wished one."""
+    run = StoredRun(plan, folder)
+    halves, needed, known = {}, [], []
+    for strategy in plan.strategies:
+        counted: tuple[Tally, ...] = reduce(merge_replicates, (run.committed[shard] for shard in run.shards(strategy)))
+        halves[strategy] = half_width(counted, name, plan.scenario)
+        needed.append(trials_needed(plan.trials, halves[strategy], wished))
+        known.append(known_in(counted, name))
+    return {
+        "half_width": wished,
+        "reached": all(half is not None and half <= wished for half in halves.values()),
+        "half_widths": halves,
+        "trials_needed": None if None in needed else max(count for count in needed if count is not None),
+        "never_known": [strategy for strategy, count in zip(plan.strategies, known, strict=True) if not count],
+    }
+
+
+def _hopeless(found: dict, plan: Plan) -> bool:
+    """Whether a measure is known in none of so many trials: a strategy may leave it out for certain."""
+    return bool(found["never_known"]) and plan.trials >= GROWTH * FIRST_LOOK
+
+
+def _trials_held(folder: Folder, plan: Plan) -> int | None:
+    """The number of trials of the run in the folder, null if there is none. Raises `InvalidInput` if too many."""
+    try:
+        held = int(read_json(folder, RUN)["trials"])  # type: ignore[index]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if held > plan.trials:
+        message = f"holds a run of {held} trials already, more than the {plan.trials} at most wished for"
+        raise InvalidInput((Fault("out", folder.address, message),))
+    return held

@@ -1,0 +1,76 @@
+"""Shards taken over from earlier runs: trials are addressed, so that runs of one scenario and seed share them.
+
+A file is linked, or copied by the object store, never shared: either run may go without harm to the other.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from cluster.results.plan import Plan, Shard
+from cluster.results.result_folder import RUN, SUMMARY, Committed, read_json, read_manifest, shard_path, write_manifest
+from cluster.storage.folders import Folder
+
+_AT_ONCE = 8
+
+
+def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
+    """Take over those of a begun run's missing shards that donors' manifests list, and the summary of the same run.
+
+    Returns whether the summary is among it.
+
+    The run's manifest then lists them as the donor's did, so that the run holds each file against its SHA-256 and
+    plays anew what is other than it should be. Donors that cannot be read are passed over, and so are those played
+    by other versions of the libraries, whose last bits might differ.
+    """
+    held = {entry.name for entry in folder.entries()}
+    wanted = {shard_path(shard): shard for shard in plan.shards() if shard_path(shard) not in held}
+    taken: list[Committed] = []
+    summarized = False
+    for donor in donors:
+        if not wanted:
+            break
+        try:
+            listed = read_manifest(donor) if _versions(donor) == _versions(folder) else []
+        except (OSError, ValueError):
+            continue
+        fitting = [entry for entry in listed if entry.path in wanted and _same(entry, wanted[entry.path])]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            adopted = pool.map(lambda entry, donor=donor: _adopt(folder, donor, entry.path), fitting)
+        taken += [entry for entry, done in zip(fitting, adopted, strict=True) if done]
+        summarized = not wanted.keys() - {entry.path for entry in taken} and _summary_too(folder, donor)
+        wanted = {path: shard for path, shard in wanted.items() if path not in {entry.path for entry in taken}}
+    if taken:
+        write_manifest(folder, [*_listed(folder), *taken], complete=False)
+    return summarized
+
+
+def _summary_too(folder: Folder, donor: Folder) -> bool:
+    """Take over a donor's summary if it is of the very same run."""
+    try:
+        return read_json(donor, RUN) == read_json(folder, RUN) and _adopt(folder, donor, SUMMARY)
+    except (OSError, ValueError):
+        return False
+
+
+def _same(entry: Committed, shard: Shard) -> bool:
+    return (entry.first_trial, entry.rows) == (shard.first, shard.count)
+
+
+def _adopt(folder: Folder, donor: Folder, path: str) -> bool:
+    try:
+        return folder.adopt(donor, path)
+    except OSError:
+        # Whatever it is, playing the shard will show it, or do without.
+        return False
+
+
+def _listed(folder: Folder) -> list[Committed]:
+    try:
+        return read_manifest(folder)
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def _versions(folder: Folder) -> object:
+    recorded = read_json(folder, RUN)
+    return recorded.get("versions") if isinstance(recorded, dict) else None

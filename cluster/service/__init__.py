@@ -1,0 +1,1 @@
+"""The service behind the HTTP interface: jobs, leases, keys, runners, retention."""

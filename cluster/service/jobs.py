@@ -1,0 +1,318 @@
+"""Jobs: what was asked for, where it stands, and who works on it.
+
+The database is the truth about jobs; about results the result folder is. How runners take jobs and give them up
+is in `cluster/leases.py`.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.exc import IntegrityError
+
+from cluster.results.plan import Plan, make_plan
+from sim.scenario.scenario import scenario_document, scenario_from_document, scenario_hash
+
+QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+TRANSITIONS = {
+    QUEUED: (RUNNING, CANCELLED),
+    RUNNING: (RUNNING, QUEUED, SUCCEEDED, FAILED, CANCELLED),
+    SUCCEEDED: (),
+    FAILED: (),
+    CANCELLED: (),
+}
+"""Where a job may go from each state: from running to running when another runner takes it over, and back to queued
+when its runner gives it back, for other jobs' sake or because something hinders it."""
+
+ENDED = tuple(state for state in STATES if not TRANSITIONS[state])
+
+LOCAL = "local"
+"""Whose the jobs are of a service that asks for no keys."""
+
+_MIGRATION_LOCK = 1995
+
+metadata = sa.MetaData()
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("scenario", sa.String(64), nullable=False),
+    sa.Column("trials_done", sa.BigInteger, nullable=False),
+    sa.Column("trials_total", sa.BigInteger, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", sa.Float, nullable=False, index=True),
+    sa.Column("started_at", sa.Float),
+    sa.Column("finished_at", sa.Float),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("change", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.String(64)),
+    sa.Column("lease_expires", sa.Float),
+    sa.Column("idempotency_key", sa.String(255)),
+    sa.Column("request_sha256", sa.String(64)),
+    sa.Column("owner", sa.String(64), nullable=False, server_default="local"),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("waiting", sa.Text),
+    sa.Column("hindered_at", sa.Float),
+    sa.Column("not_before", sa.Float),
+    sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("lineage", sa.String(64), index=True),
+    sa.UniqueConstraint("owner", "idempotency_key", name="jobs_owner_key"),
+)
+owners = sa.Table(
+    "owners",
+    metadata,
+    sa.Column("owner", sa.String(64), primary_key=True),
+    sa.Column("served_at", sa.Float, nullable=False),
+)
+runners = sa.Table(
+    "runners",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("seen_at", sa.Float, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the database has it. Times are seconds since 1970; `change` counts what was told of the job.
+
+    `waiting` says what hinders it and `hindered_at` since when; no runner takes it before `not_before`. `bytes` is what
+    its results take up.
+    """
+
+    id: str
+    state: str
+    request: str
+    scenario: str
+    trials_done: int
+    trials_total: int
+    error: str | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    cancel_requested: bool
+    change: int
+    lease_owner: str | None
+    lease_expires: float | None
+    idempotency_key: str | None
+    request_sha256: str | None
+    owner: str
+    priority: int
+    waiting: str | None
+    hindered_at: float | None
+    not_before: float | None
+    bytes: int
+    lineage: str | None
+
+    @property
+    def plan(self) -> Plan:
+        """The run that the job asks for; of a precise one, with the trials that it has been brought to so far."""
+        return plan_from_request(json.loads(self.request))
+
+    @property
+    def precision(self) -> dict | None:
+        """The precision that the job asks for and, once it is known, what it took; null if it asks for none."""
+        return json.loads(self.request).get("precision")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has come to its end, one way or another."""
+        return not TRANSITIONS[self.state]
+
+
+def open_database(url: str, version: str = "head") -> sa.Engine:
+    """Connect to the jobs database and bring its tables up to date, or to an earlier version."""
+    engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("cluster") / "service" / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        # Two processes that start at once must not both migrate.
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        command.upgrade(config, version)
+    return engine
+
+
+def plan_request(plan: Plan) -> dict:
+    """A plan as plain JSON values."""
+    return {
+        "scenario": scenario_document(plan.scenario),
+        "trials": plan.trials,
+        "seed": plan.seed,
+        "design": plan.design,
+        "strategies": list(plan.strategies),
+        "shard_trials": plan.shard_trials,
+    }
+
+
+def plan_from_request(request: dict) -> Plan:
+    """The plan that `plan_request` wrote."""
+    scenario = scenario_from_document(request["scenario"])
+    return make_plan(
+        scenario,
+        trials=request["trials"],
+        seed=request["seed"],
+        design=request["design"],
+        strategies=tuple(request["strategies"]),
+        shard_trials=request["shard_trials"],
+    )
+
+
+def lineage(plan: Plan) -> str:
+    """What a plan's shards follow from, as a digest: plans of one lineage share those shards that both have."""
+    told = [scenario_hash(plan.scenario), plan.seed, plan.design, plan.shard_trials]
+    if plan.design == "latin_hypercube":
+        told.append(plan.trials)
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def submit(
+    engine: sa.Engine,
+    plan: Plan,
+    *,
+    owner: str = LOCAL,
+    priority: int = 0,
+    key: str | None = None,
+    request_sha256: str | None = None,
+    precision: Mapping[str, float] | None = None,
+) -> Job:
+    """Record a job, or return the one that the owner already has under the same idempotency key.
+
+    With a `precision`, half-widths by name, it plays until they are reached, the plan's trials at most.
+    """
+    request = plan_request(plan)
+    if precision:
+        wished = {name: {"half_width": half} for name, half in precision.items()}
+        request["precision"] = {"most_trials": plan.trials, "wished": wished}
+    row = {
+        "id": uuid.uuid4().hex,
+        "state": QUEUED,
+        "request": json.dumps(request),
+        "scenario": plan.scenario.name,
+        "trials_done": 0,
+        "trials_total": plan.trials * len(plan.strategies),
+        "created_at": time.time(),
+        "cancel_requested": False,
+        "change": 1,
+        "idempotency_key": key,
+        "request_sha256": request_sha256,
+        "owner": owner,
+        "priority": priority,
+        "lineage": lineage(plan),
+    }
+    try:
+        with engine.begin() as connection:
+            connection.execute(jobs.insert().values(row))
+    except IntegrityError:
+        earlier = by_key(engine, key, owner) if key else None
+        if earlier is None:
+            raise
+        return earlier
+    found = get(engine, str(row["id"]), owner)
+    if found is None:
+        raise LookupError(f"job {row['id']} is gone")
+    return found
+
+
+def get(engine: sa.Engine, job_id: str, owner: str | None = None) -> Job | None:
+    """A job by its id: the owner's, or anybody's if none is named."""
+    return _one(engine, _of(owner, jobs.select().where(jobs.c.id == job_id)))
+
+
+def by_key(engine: sa.Engine, key: str, owner: str | None = None) -> Job | None:
+    """The job that an owner recorded under an idempotency key, or the first of anybody's if none is named."""
+    return _one(engine, _of(owner, jobs.select().where(jobs.c.idempotency_key == key).order_by(jobs.c.created_at)))
+
+
+def newest(
+    engine: sa.Engine, limit: int, before: tuple[float, str] | None = None, *, owner: str | None = None
+) -> list[Job]:
+    """An owner's jobs, or everybody's, from the newest on, at most `limit`.
+
+    `before` is the time and id of the last one already seen.
+    """
+    query = _of(owner, jobs.select()).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(sa.tuple_(jobs.c.created_at, jobs.c.id) < sa.tuple_(*map(sa.literal, before)))
+    with engine.connect() as connection:
+        return [Job(**row._mapping) for row in connection.execute(query)]
+
+
+def request_cancel(engine: sa.Engine, job_id: str) -> Job | None:
+    """Ask for a job's end: at once if nobody works on it yet, else its runner sees it. Returns the job."""
+    now = time.time()
+    with engine.begin() as connection:
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state == QUEUED)
+            .values(state=CANCELLED, finished_at=now, cancel_requested=True, change=jobs.c.change + 1)
+        )
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state == RUNNING, sa.not_(jobs.c.cancel_requested))
+            .values(cancel_requested=True, change=jobs.c.change + 1)
+        )
+    return get(engine, job_id)
+
+
+def delete(engine: sa.Engine, job_id: str) -> bool:
+    """Forget a job; its runner, if it has one, notices and stops. Whether there was one."""
+    with engine.begin() as connection:
+        return connection.execute(jobs.delete().where(jobs.c.id == job_id)).rowcount > 0
+
+
+def runner_seen(engine: sa.Engine, runner: str) -> None:
+    """Note that a runner is alive, and forget those long silent."""
+    now = time.time()
+    with engine.begin() as connection:
+        connection.execute(runners.delete().where(sa.or_(runners.c.id == runner, runners.c.seen_at < now - 86_400)))
+        connection.execute(runners.insert().values(id=runner, seen_at=now))
+
+
+def kin(engine: sa.Engine, job: Job, limit: int = 8) -> list[Job]:
+    """Other jobs of the same owner whose trials are the job's as far as both go, those with the most first."""
+    query = (
+        jobs.select()
+        .where(jobs.c.lineage == job.lineage, jobs.c.owner == job.owner, jobs.c.id != job.id, jobs.c.trials_done > 0)
+        .order_by(jobs.c.trials_done.desc(), jobs.c.created_at)
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        return [Job(**row._mapping) for row in connection.execute(query)]
+
+
+def last_runner_sign(engine: sa.Engine) -> float | None:
+    """When any runner was last seen alive."""
+    with engine.connect() as connection:
+        return connection.execute(sa.select(sa.func.max(runners.c.seen_at))).scalar()
+
+
+def _of(owner: str | None, query: sa.Select) -> sa.Select:
+    return query if owner is None else query.where(jobs.c.owner == owner)
+
+
+def _one(engine: sa.Engine, query: sa.Select) -> Job | None:
+    with engine.connect() as connection:
+        row = connection.execute(query).first()
+    return Job(**row._mapping) if row else None
+
+
+def _prepare_sqlite(connection: object, _: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,140 @@
+"""Keys that let people and programs use the service: each has an owner, scopes, and an end.
+
+A key is ``brink_``, its public id, and a secret of 256 random bits. The database holds the secret's SHA-256 alone. A
+slow, salted password hash would add nothing: it makes guessing dear where people choose secrets from few, while 2^256
+cannot be guessed at any speed, and no two keys share a secret.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from cluster.service.jobs import metadata
+from sim.faults import Fault, InvalidInput
+
+SUBMIT, READ, ADMIN = SCOPES = ("submit", "read", "admin")
+"""Submit, cancel and delete jobs; read jobs and their results; both, of everybody's jobs."""
+USED_SECONDS = 60.0
+"""When a key was last used is recorded at most so often."""
+MAX_DAYS = 3650
+_DAY = 86_400.0
+_KEY = re.compile(r"brink_([0-9a-f]{16})_([0-9a-f]{64})")
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("secret_sha256", sa.String(64), nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("scopes", sa.String(32), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("used_at", sa.Float),
+    sa.Column("revoked_at", sa.Float),
+)
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is known of a key; its secret is not. Times are seconds since 1970."""
+
+    id: str
+    owner: str
+    scopes: tuple[str, ...]
+    created_at: float
+    expires_at: float | None
+    used_at: float | None
+    revoked_at: float | None
+
+    def state(self, now: float) -> str:
+        """Whether the key is ``valid``, ``revoked`` or ``expired``."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
+
+
+def create(engine: sa.Engine, owner: str, scopes: Iterable[str], days: int | None = None) -> tuple[Key, str]:
+    """A new key and its text, which nothing can show again. Raises `InvalidInput`."""
+    chosen = tuple(scope for scope in SCOPES if scope in set(scopes))
+    faults = [
+        Fault("scope", scope, f"must be one of {', '.join(SCOPES)}") for scope in sorted(set(scopes) - set(SCOPES))
+    ]
+    if not chosen and not faults:
+        faults.append(Fault("scope", None, f"must be given: {', '.join(SCOPES)}"))
+    if not _OWNER.fullmatch(owner):
+        message = "must be 1 to 64 letters, digits, '.', '_', '@' or '-', and begin with a letter or digit"
+        faults.append(Fault("owner", owner, message))
+    if days is not None and not 1 <= days <= MAX_DAYS:
+        faults.append(Fault("expires", days, f"must be from 1 to {MAX_DAYS} days"))
+    if faults:
+        raise InvalidInput(tuple(faults))
+    now = time.time()
+    key = Key(secrets.token_hex(8), owner, chosen, now, None if days is None else now + days * _DAY, None, None)
+    secret = secrets.token_hex(32)
+    with engine.begin() as connection:
+        connection.execute(
+            keys.insert().values(
+                id=key.id,
+                secret_sha256=_digest(secret),
+                owner=key.owner,
+                scopes=" ".join(key.scopes),
+                created_at=key.created_at,
+                expires_at=key.expires_at,
+            )
+        )
+    return key, f"brink_{key.id}_{secret}"
+
+
+def find(engine: sa.Engine, text: str) -> Key | None:
+    """The valid key of that text, whose use is recorded; None if there is none."""
+    match = _KEY.fullmatch(text)
+    if match is None:
+        return None
+    key_id, secret = match.groups()
+    with engine.connect() as connection:
+        row = connection.execute(keys.select().where(keys.c.id == key_id)).first()
+    # As much is compared whether or not there is such a key, and in a time that does not depend on where they differ.
+    held = "" if row is None else row.secret_sha256
+    if not hmac.compare_digest(held, _digest(secret)) or row is None:
+        return None
+    key, now = _key(row), time.time()
+    if key.state(now) != "valid":
+        return None
+    if key.used_at is None or now - key.used_at > USED_SECONDS:
+        with engine.begin() as connection:
+            connection.execute(keys.update().where(keys.c.id == key_id).values(used_at=now))
+    return key
+
+
+def listed(engine: sa.Engine) -> list[Key]:
+    """All keys, the oldest first."""
+    with engine.connect() as connection:
+        return [_key(row) for row in connection.execute(keys.select().order_by(keys.c.created_at, keys.c.id))]
+
+
+def revoke(engine: sa.Engine, key_id: str) -> Key:
+    """End a key at once; one that is revoked already stays as it is. Raises `InvalidInput` if there is none."""
+    with engine.begin() as connection:
+        connection.execute(
+            keys.update().where(keys.c.id == key_id, keys.c.revoked_at.is_(None)).values(revoked_at=time.time())
+        )
+        row = connection.execute(keys.select().where(keys.c.id == key_id)).first()
+    if row is None:
+        raise InvalidInput((Fault("id", key_id, "is no key's id; brink keys list shows them"),))
+    return _key(row)
+
+
+def _key(row: sa.Row) -> Key:
+    scopes = tuple(row.scopes.split())
+    return Key(row.id, row.owner, scopes, row.created_at, row.expires_at, row.used_at, row.revoked_at)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("ascii")).hexdigest()

@@ -1,0 +1,33 @@
+"""What the jobs database tells of the service as a whole, for those who watch it."""
+
+import time
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from cluster.service.counters import read_counters
+from cluster.service.jobs import QUEUED, STATES, jobs
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Jobs by state, for how long (seconds) the oldest of those that wait has waited, 0 if none does, and what the
+    runners have counted.
+    """
+
+    jobs: dict[str, int]
+    queue_age: float
+    counted: dict[str, float]
+
+
+def counts(engine: sa.Engine) -> Counts:
+    """How many jobs there are in each state, how old the queue is, and what was done."""
+    with engine.connect() as connection:
+        by_state = connection.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state))
+        found: dict[str, int] = {row[0]: row[1] for row in by_state}
+        oldest = connection.execute(sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.state == QUEUED)).scalar()
+    return Counts(
+        jobs={state: found.get(state, 0) for state in STATES},
+        queue_age=0.0 if oldest is None else max(0.0, time.time() - oldest),
+        counted=read_counters(engine),
+    )

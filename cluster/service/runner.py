@@ -1,0 +1,277 @@
+"""The process that works jobs; ``brink runner`` and ``brink serve`` keep one going.
+
+Its settings come from the environment. It takes a job under a lease, plays it, and takes the next. Beside it one
+thread renews the lease and watches for cancellation, so that neither waits for a shard; a second answers jobs that
+merely repeat earlier ones, so that they need not wait for long ones; a third removes what is to be removed. A runner
+that loses its lease stops work on the job.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from structlog.contextvars import bound_contextvars
+
+from cluster.runs.engines import EngineFailed, ShardFailed
+from cluster.runs.precision import run_to_precision, shortfall
+from cluster.runs.run import Progress, Stopped, run
+from cluster.service import jobs, leases
+from cluster.service.counters import Tally
+from cluster.service.jobs import Job
+from cluster.service.logs import log_to_stderr, logger
+from cluster.service.retention import keep_house
+from cluster.service.settings import Settings, read_settings
+from cluster.storage.folders import Folder
+from sim.faults import InvalidInput
+
+log = logger("brink.runner")
+IDLE_SECONDS = 0.5
+HOUSEKEEPING_SECONDS = 60.0
+
+
+class Watch:
+    """Keeps a job's lease while it is worked on, and knows whether work should stop."""
+
+    def __init__(self, database: sa.Engine, job: Job, runner: str, settings: Settings) -> None:
+        self._database, self._job, self._runner = database, job, runner
+        self._lease, self._slice = settings.lease_seconds, settings.slice_seconds
+        self._slice_ends: float | None = None
+        self.trials_done, self.stored = job.trials_done, job.bytes
+        self.cancelled = job.cancel_requested
+        self.lost = False
+        self.gives_way = False
+        self._tally = Tally()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def on_progress(self, progress: Progress) -> None:
+        """Take note of how far the run has come; the next renewal records it.
+
+        The time slice begins with the first shard, so that every slice gets the job further.
+        """
+        if self._slice_ends is None and progress.trials_done > self.trials_done:
+            self._slice_ends = time.monotonic() + self._slice
+        self.trials_done, self.stored = progress.trials_done, progress.bytes_stored
+        if played := progress.latest:
+            shard, seconds = played.shard, played.seconds
+            self._tally.count(trials=shard.count, shards=1, shard_seconds=seconds)
+            log.info(
+                "shard committed",
+                strategy=shard.strategy,
+                shard=shard.index,
+                trials=shard.count,
+                seconds=round(seconds, 3),
+            )
+
+    def close(self, *, lease_lost: bool) -> None:
+        """Tell the counters the rest, and whether the job was lost to this runner."""
+        if lease_lost:
+            self._tally.count(lease_losses=1)
+        self._tally.add_to(self._database)
+
+    def holds(self) -> bool:
+        """Whether the job is this runner's at this moment; a lease that could not be renewed counts as lost."""
+        try:
+            held = leases.renew(self._database, self._job.id, self._runner, self._lease, self.trials_done, self.stored)
+        except sa.exc.SQLAlchemyError:
+            return False
+        self.lost = self.lost or held is None
+        return not self.lost
+
+    def _keep(self) -> None:
+        # A thread begins without the context of the one that started it.
+        with bound_contextvars(runner=self._runner, job_id=self._job.id):
+            self._renew_until_over()
+
+    def _renew_until_over(self) -> None:
+        renewed = time.monotonic()
+        while not self._over.wait(min(1.0, self._lease / 4)):
+            try:
+                held = leases.renew(
+                    self._database, self._job.id, self._runner, self._lease, self.trials_done, self.stored
+                )
+                jobs.runner_seen(self._database, self._runner)
+                self._tally.add_to(self._database)
+                if self._slice_ends is not None and time.monotonic() > self._slice_ends:
+                    self.gives_way = leases.gives_way(self._database, self._job)
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("the database does not answer", error=str(error))
+                self.lost = self.lost or time.monotonic() - renewed > self._lease
+                continue
+            renewed = time.monotonic()
+            self.lost = self.lost or held is None
+            self.cancelled = self.cancelled or (held is not None and held.cancel_requested)
+
+
+def work(settings: Settings, ending: threading.Event) -> None:
+    """Take and play jobs until `ending` is set."""
+    database = jobs.open_database(settings.jobs_database)
+    runner = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    # A repeated job has nothing to play, unless a file turns out to be damaged.
+    inline = settings.model_copy(update={"engine": "inline", "ray_address": None})
+    beside = [
+        threading.Thread(target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, True)),
+        threading.Thread(target=_keep_house, args=(database, settings, ending)),
+    ]
+    log.info("runner is ready", runner=runner)
+    for thread in beside:
+        thread.start()
+    _work_lane(database, runner, settings, ending, False)
+    for thread in beside:
+        thread.join()
+    database.dispose()
+
+
+def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: threading.Event) -> None:
+    """Play one job to its end, or until it is cancelled, gives way, is hindered or taken away, or this runner ends."""
+    with bound_contextvars(runner=runner, job_id=job.id):
+        _work_job(database, job, runner, settings, ending)
+
+
+def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: threading.Event) -> None:
+    results = settings.results
+    folder = results.within(job.id)
+    log.info("job begins")
+    state, error, hindrance = jobs.SUCCEEDED, None, None
+    at: dict[str, str | int] = {}
+    with Watch(database, job, runner, settings) as watch:
+
+        def should_stop() -> bool:
+            return watch.cancelled or watch.lost or watch.gives_way or ending.is_set()
+
+        try:
+            how: dict[str, Any] = {
+                "engine": settings.engine,
+                "ray_address": settings.ray_address,
+                "workers": settings.workers,
+                "on_progress": watch.on_progress,
+                "should_stop": should_stop,
+                "donors": [results.within(earlier.id) for earlier in jobs.kin(database, job)],
+                "still_ours": watch.holds,
+            }
+            if job.precision is None:
+                run(job.plan, folder.address, **how)
+            else:
+                error = _play_precisely(database, job, runner, folder, how)
+                state = jobs.FAILED if error else jobs.SUCCEEDED
+        except Stopped as stopped:
+            watch.on_progress(stopped.progress)
+            state = jobs.CANCELLED if watch.cancelled else jobs.QUEUED
+        except Exception as failed:
+            hindrance = _hindrance(failed)
+            state, error = jobs.FAILED, str(failed)
+            if isinstance(failed, ShardFailed):
+                at = {"strategy": failed.shard.strategy, "shard": failed.shard.index}
+            if hindrance is None and not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
+                log.exception("unexpected failure")
+                error = f"something unexpected went wrong: {type(failed).__name__}: {failed}"
+    done, stored = watch.trials_done, watch.stored
+    if hindrance:
+        held = leases.hinder(database, job.id, runner, hindrance, settings.patience_seconds, done, stored)
+    elif state == jobs.QUEUED:
+        held = leases.give_back(database, job.id, runner, done, stored)
+    else:
+        held = leases.finish(database, job.id, runner, state, done, error, stored=stored)
+    gone = jobs.get(database, job.id) is None
+    if gone:
+        folder.remove_all()
+    lost = not held and not gone
+    became = "deleted" if gone else "lost" if lost else "hindered" if hindrance else state
+    said = hindrance or error
+    log.info("job left", became=became, **({"error": said} if said else {}), **at)
+    watch.close(lease_lost=lost)
+
+
+def main(*, end_with_parent: bool = False) -> None:
+    """Run a runner until it is told to end, or the process that started it is gone."""
+    log_to_stderr()
+    ending = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: ending.set())
+    if end_with_parent:
+        threading.Thread(target=_watch_parent, args=(os.getppid(), ending), daemon=True).start()
+    settings = read_settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    work(settings, ending)
+
+
+def _work_lane(
+    database: sa.Engine, runner: str, settings: Settings, ending: threading.Event, repeats_only: bool
+) -> None:
+    while not ending.is_set():
+        try:
+            if not repeats_only:
+                jobs.runner_seen(database, runner)
+            job = leases.claim(database, runner, settings.lease_seconds, repeats_only=repeats_only)
+            if job is not None:
+                work_job(database, job, runner, settings, ending)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            # A job that was in work becomes free once its lease has run out.
+            log.warning("the database or the store does not answer", runner=runner, error=str(error))
+            job = None
+        if job is None:
+            ending.wait(IDLE_SECONDS)
+
+
+def _play_precisely(database: sa.Engine, job: Job, runner: str, folder: Folder, how: Mapping[str, Any]) -> str | None:
+    """Play a job to the precision it asks for, and record what that took; what was not reached, if so."""
+    asked = job.precision or {}
+    plan = replace(job.plan, trials=asked["most_trials"])
+    wished = {name: found["half_width"] for name, found in asked["wished"].items()}
+    _, took = run_to_precision(
+        plan,
+        folder.address,
+        wished,
+        on_stage=lambda stage: leases.record(database, job.id, runner, trials=stage.trials),
+        **how,
+    )
+    leases.record(database, job.id, runner, precision=took)
+    return None if took["reached"] else shortfall(took)
+
+
+def _keep_house(database: sa.Engine, settings: Settings, ending: threading.Event) -> None:
+    while not ending.is_set():
+        try:
+            keep_house(database, settings.results, settings.retention_days, settings.retention_bytes)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            log.warning("nothing could be removed", error=str(error))
+        ending.wait(HOUSEKEEPING_SECONDS)
+
+
+def _hindrance(failed: BaseException) -> str | None:
+    """What went wrong, if it was a store, a disk or an engine that may yet recover, and not the job itself."""
+    causes = [failed, getattr(failed, "cause", None), failed.__cause__]
+    if isinstance(failed, EngineFailed) or any(isinstance(cause, OSError) or _of_ray(cause) for cause in causes):
+        return str(failed)
+    return None
+
+
+def _of_ray(cause: BaseException | None) -> bool:
+    """Whether Ray lost a worker, a node or an object; what a task itself raised is not Ray's."""
+    return type(cause).__module__.startswith("ray.") and type(cause).__name__ != "RayTaskError"
+
+
+def _watch_parent(parent: int, ending: threading.Event) -> None:
+    while not ending.wait(1.0):
+        if os.getppid() != parent:
+            ending.set()
+
+
+if __name__ == "__main__":
+    main(end_with_parent="--end-with-parent" in sys.argv[1:])

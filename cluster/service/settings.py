@@ -1,0 +1,97 @@
+"""Settings of the service and its runners, from the environment: every name begins with ``BRINK_``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import sqlalchemy as sa
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from cluster.storage.folders import Folder, open_folder
+from sim.faults import Fault, InvalidInput
+
+
+def _names(given: object) -> object:
+    return tuple(name for part in given.split(",") if (name := part.strip())) if isinstance(given, str) else given
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+"""Names with commas between them."""
+
+
+def _of_a_database(given: SecretStr) -> SecretStr:
+    try:
+        url = sa.make_url(given.get_secret_value())
+        dialect = url.get_dialect().name
+        # A SQLite without a file would be a database for each process, gone with it.
+        known = dialect == "postgresql" or (dialect == "sqlite" and url.database not in (None, "", ":memory:"))
+    except (sa.exc.ArgumentError, ImportError, ValueError):
+        known = False
+    if not known:
+        # What is there may be a secret, so that no more is said of it.
+        raise ValueError("must be an SQLAlchemy URL, postgresql+psycopg://user@host/name or sqlite:////path")
+    return given
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_of_a_database)]
+
+
+class Settings(BaseSettings):
+    """Where things are kept and how jobs are run; the defaults need nothing but this machine."""
+
+    model_config = SettingsConfigDict(env_prefix="BRINK_", extra="ignore")
+
+    data_dir: Path = Field(Path("brink-data"), description="Folder of the jobs' results.")
+    store_url: str | None = Field(None, description="s3://bucket/prefix for the results, instead of data_dir.")
+    database_url: DatabaseUrl | None = Field(
+        None, description="SQLAlchemy URL of the jobs database; SQLite in data_dir."
+    )
+    engine: Literal["auto", "inline", "ray"] = Field("auto", description="Engine on which jobs run.")
+    ray_address: str | None = Field(None, description="Address of a running Ray to join.")
+    workers: int | None = Field(None, ge=1, le=10_000, description="Cores that a job uses at most.")
+    lease_seconds: float = Field(15.0, gt=1.0, le=3600.0, description="A silent runner loses its job after this.")
+    slice_seconds: float = Field(60.0, gt=0.0, description="A job gives way to waiting ones after this much work.")
+    patience_seconds: float = Field(
+        3600.0, ge=0.0, description="A job that the store, the disk or Ray hinders fails after this."
+    )
+    retention_days: float | None = Field(None, gt=0.0, description="Ended jobs are deleted after this; never if unset.")
+    retention_bytes: int | None = Field(
+        None, ge=0, description="The oldest ended jobs are deleted while results take up more; never if unset."
+    )
+    max_trials: int = Field(1_000_000_000, ge=1, description="Trials of a strategy that a job may ask for.")
+    auth: Literal["none", "keys"] = Field("none", description="Who may call: anybody on loopback, or holders of keys.")
+    allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")
+    cors_origins: Names = Field((), description="Origins whose pages may call the service.")
+    requests_per_second: float = Field(50.0, gt=0.0, le=1e6, description="Requests a second of a key's owner.")
+    streams: int = Field(100, ge=1, le=100_000, description="Event streams that are open at a time, of an owner.")
+    answers: int = Field(4, ge=1, le=1000, description="Answers that are worked out at a time.")
+    query_seconds: float = Field(60.0, gt=0.0, le=86_400.0, description="Seconds that an answer may take.")
+    max_queued: int = Field(1000, ge=1, description="Jobs of a user that wait or run.")
+    max_queue: int = Field(10_000, ge=1, description="Jobs of all users that wait or run.")
+    max_stored_bytes: int = Field(1 << 40, ge=0, description="With so much stored a user can submit no more.")
+
+    @property
+    def results(self) -> Folder:
+        """The folder that holds a result folder for each job."""
+        return open_folder(self.store_url or self.data_dir.absolute() / "jobs")
+
+    @property
+    def jobs_database(self) -> str:
+        """The URL of the jobs database."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.absolute() / 'jobs.sqlite'}"
+
+
+def read_settings() -> Settings:
+    """The settings of the environment. Raises `InvalidInput` that names the variables at fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise InvalidInput(tuple(_fault(str(f["loc"][0]), f["input"], f["msg"]) for f in error.errors())) from None
+
+
+def _fault(name: str, value: object, message: str) -> Fault:
+    allowed = message.partition(", unable to")[0].removeprefix("Value error, ").replace("Input should be", "must be")
+    # What an address holds may be a secret, and is not repeated.
+    return Fault(f"BRINK_{name.upper()}", None if name.endswith("_url") else value, allowed)

@@ -1,0 +1,34 @@
+"""A runner process kept going: whatever ends it, another is started in its place.
+
+Some ends cannot be caught from within. A Ray whose head is lost may abort the process that has joined it.
+"""
+
+import subprocess
+import sys
+import threading
+
+from cluster.service.logs import logger
+
+log = logger("brink.keeper")
+RESTART_SECONDS = 2.0
+GRACE_SECONDS = 20.0
+
+
+def keep_runner(ending: threading.Event) -> None:
+    """Keep one runner process going, and end it once `ending` is set."""
+    while not ending.is_set():
+        runner = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cluster.service.runner", "--end-with-parent"], start_new_session=True
+        )
+        while runner.poll() is None and not ending.wait(0.2):
+            pass
+        if not ending.is_set():
+            log.warning("the runner ended; starting another", status=runner.returncode)
+            ending.wait(RESTART_SECONDS)
+            continue
+        runner.terminate()
+        try:
+            runner.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            runner.kill()
+            runner.wait()

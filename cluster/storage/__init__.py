@@ -1,0 +1,1 @@
+"""Bytes under names: a local folder or an object store."""

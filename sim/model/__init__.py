@@ -1,0 +1,1 @@
+"""The dispute model: the nine steps of a week, outcomes and the narrative of a trial."""

@@ -1,0 +1,235 @@
+"""The talks: reframing, concessions and agreement (steps 2, 3 and 5 of a week).
+
+A weekly chance 1 - exp(-h) with a hazard h that changes is an exponential clock, run down by h each week,
+that rings when it reaches 0 and is wound anew. So a side needs a new random number on an issue only when it
+has conceded. The clocks of a live trial are a row of a matrix: one subtraction a week runs all of them down,
+and only those that ring are looked at.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from sim.model.calendar import NEVER, waiting_weeks
+from sim.model.hazards import Shifts
+from sim.sampling.chance import exponential
+from sim.sampling.designs import Points
+from sim.scenario.scenario import Scenario
+
+CLOSED = 1e-6
+"""A gap this small is closed, and a threshold missed by this little is met."""
+SIDES = ("sender", "target")
+AT_MID_LEVEL = 1.0
+"""The authority of a mid-level session, to which those of others are relative."""
+_LIVE_SHARE = 0.75
+"""Rows of ended trials are dropped once less than this share of them is live."""
+
+
+@dataclass(frozen=True)
+class Talks:
+    """How the talks went. Weeks are int64, `NEVER` for what did not happen."""
+
+    agreement_week: np.ndarray
+    """Shape (count,)."""
+    settled_week: np.ndarray
+    """Shape (issues, count)."""
+    conceded: np.ndarray
+    """What the sender ([0]) and the target ([1]) gave up by the end, as shares of each issue's gap;
+    float64, shape (2, issues, count)."""
+    reframing_week: dict[str, np.ndarray | None]
+    """For each issue the week from which it counts as a voluntary plan, shape (count,); None if not numerical."""
+
+
+class Clocks:
+    """Exponential numbers for the concessions of a block of trials, each clock's j-th under an address of its own.
+
+    They are made when first asked for: j-th numbers for all clocks and trials at once, which costs less than
+    looking up the few that are needed. No clock may need more than `most`; untouched room costs nothing.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int, first: int, count: int, most: int) -> None:
+        self._purposes = [f"concession/{side}/{issue.name}" for side in SIDES for issue in scenario.issues]
+        self._seed, self._first, self._count = seed, first, count
+        self._numbers = np.empty((most, len(self._purposes), count), np.float32)
+        self._made = 0
+
+    def first(self) -> np.ndarray:
+        """The first number of every clock: float32, shape (count, clocks)."""
+        self._make(1)
+        return np.ascontiguousarray(self._numbers[0].T)
+
+    def number(self, clock: np.ndarray, trial: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """The j-th (from 0) numbers of the given clocks and trials: float32, shape of the arguments."""
+        self._make(int(j.max()) + 1)
+        return self._numbers.take((j.astype(np.int64) * len(self._purposes) + clock) * self._count + trial)
+
+    def _make(self, numbers: int) -> None:
+        for j in range(self._made, numbers):
+            for clock, purpose in enumerate(self._purposes):
+                self._numbers[j, clock] = exponential(self._seed, f"{purpose}/{j}", self._first, self._count)
+        self._made = max(self._made, numbers)
+
+
+def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first: int, count: int) -> Talks:
+    """Play the talks of the trials `first` to `first + count` under the multipliers of `shifts`."""
+    issues, horizon = len(scenario.issues), scenario.horizon_weeks
+    rows = 2 * issues
+    calendar = scenario.session_calendar()
+    weights = np.array([issue.weight for issue in scenario.issues])
+    threshold = np.broadcast_to(np.asarray(points["package_threshold"]), (count,)) - CLOSED
+    gaps = [np.broadcast_to(points[f"issues.{issue.name}.gap"], (count,)) for issue in scenario.issues]
+    closed = (CLOSED / np.stack(2 * gaps, axis=1)).astype(np.float32)
+    steps = [np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES]
+    step = np.repeat(np.stack(steps, axis=1), issues, axis=1)
+    reframing_week = _reframing_weeks(scenario, points, calendar, seed, first, count)
+    rate, reframed_rate = _rates(scenario, points, count)
+    reframings = [
+        (issues + k, *_by_week(week, horizon), reframed_rate[k])
+        for k, week in enumerate(reframing_week.values())
+        if week is not None
+    ]
+
+    agreement_week = np.full(count, NEVER, np.int64)
+    settled_week = np.full((count, issues), NEVER, np.int64)
+    conceded = np.zeros((count, rows))
+    wound = np.zeros((count, rows), np.int16)
+    # A gap is closed by 1/step concessions, and nobody concedes more than once a week.
+    most = min(horizon, ceil(1.0 / step.min())) + 1
+    clocks = Clocks(scenario, seed, first, count, most)
+
+    # A row of clocks for each live trial, and of the hazards that run them down at a mid-level session.
+    live = count
+    trial_at = np.arange(count)
+    row_of = np.arange(count)
+    clock = clocks.first()
+    hazard = rate.copy()
+    product = np.empty_like(hazard)
+    target_multiplier = np.ones(count, np.float32)
+    authority = _authorities(points, (count, rows))
+    issue_of = np.tile(np.arange(issues), 2)
+    across = np.repeat([issues, -issues], issues)
+
+    for week in range(1, horizon + 1):
+        # What is new as the week begins: the multipliers, and which issues are reframed.
+        changed = shifts.in_week(week)
+        if changed.start != changed.stop:
+            trial = shifts.trial[changed]
+            target_multiplier[trial] = shifts.multiplier[changed, 1]
+            place = row_of.take(trial)
+            here = np.flatnonzero(place >= 0)
+            factor = np.repeat(shifts.multiplier[changed].take(here, axis=0), issues, axis=1)
+            hazard[place.take(here)] = rate.take(trial.take(here), axis=0) * factor
+        for clock_column, trials, begin, known_rate in reframings:
+            trial = trials[begin[week] : begin[week + 1]]
+            trial = trial[(row_of[trial] >= 0) & (settled_week[trial, clock_column - issues] == NEVER)]
+            rate[trial, clock_column] = known_rate[trial]
+            hazard[row_of[trial], clock_column] = known_rate[trial] * target_multiplier[trial]
+
+        # Concessions: run the clocks down, and look at those that ring.
+        ended = np.empty(0, np.int64)
+        level = authority[calendar[week - 1]]
+        if level is not None:
+            clock -= hazard if level is AT_MID_LEVEL else np.multiply(hazard, level, out=product[: len(hazard)])
+            rings = np.flatnonzero(clock <= 0.0)
+            if rings.size:
+                row = rings // rows
+                column = rings - row * rows
+                trial = trial_at.take(row)
+                who = trial * rows + column
+                opposite = who + across.take(column)
+                # No side moves past where the other stood when the week began.
+                given = conceded.take(who) + step.take(who)
+                given = np.minimum(given, 1.0 - conceded.take(opposite))
+                conceded.reshape(-1)[who] = given
+                used = wound.take(who) + 1
+                wound.reshape(-1)[who] = used
+                clock.reshape(-1)[rings] = clocks.number(column, trial, used)
+
+                left = 1.0 - given - conceded.take(opposite)
+                closing = np.flatnonzero(left <= closed.take(who))
+                if closing.size:
+                    trial, column = trial.take(closing), column.take(closing)
+                    settled_week[trial, issue_of.take(column)] = week
+                    rate.reshape(-1)[who[closing]] = 0.0
+                    rate.reshape(-1)[opposite[closing]] = 0.0
+                    hazard.reshape(-1)[rings[closing]] = 0.0
+                    hazard.reshape(-1)[rings[closing] + across.take(column)] = 0.0
+                    # Agreement: enough weight is settled.
+                    settled = ((settled_week.take(trial, axis=0) < NEVER) * weights).sum(axis=1)
+                    ended = trial[settled >= threshold[trial]]
+        if week == 1:
+            ended = np.concatenate([ended, np.flatnonzero(threshold <= 0.0)])
+        if ended.size:
+            agreement_week[ended] = week
+            hazard[row_of.take(ended)] = 0.0
+            row_of[ended] = -1
+            live -= int(np.count_nonzero(agreement_week == week))
+            if live == 0:
+                break
+            if live < _LIVE_SHARE * trial_at.size:
+                kept = np.flatnonzero(row_of.take(trial_at) >= 0)
+                trial_at = trial_at.take(kept)
+                clock, hazard = clock.take(kept, axis=0), hazard.take(kept, axis=0)
+                authority = {
+                    kind: level.take(kept, axis=0) if isinstance(level, np.ndarray) else level
+                    for kind, level in authority.items()
+                }
+                row_of[trial_at] = np.arange(live)
+    return Talks(agreement_week, settled_week.T, conceded.reshape(count, 2, issues).transpose(1, 2, 0), reframing_week)
+
+
+def _rates(scenario: Scenario, points: Points, count: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """Each side's weekly hazard on each issue at a mid-level session, before any multiplier.
+
+    Returns float32, shape (count, 2 issues), the sender's columns first, and for each numerical issue (by its
+    place) the target's hazard once the issue is reframed, shape (count,).
+    """
+    rate = np.empty((count, 2 * len(scenario.issues)), np.float32)
+    reframed = {}
+    for k, issue in enumerate(scenario.issues):
+        for side, name in enumerate(SIDES):
+            column = side * len(scenario.issues) + k
+            rate[:, column] = -np.log1p(-np.asarray(points[f"issues.{issue.name}.{name}_concession"]))
+            if name == "target" and issue.numerical:
+                reframed[k] = rate[:, column].copy()
+                rate[:, column] *= points["quota_aversion"]
+    return rate, reframed
+
+
+def _authorities(points: Points, shape: tuple[int, int]) -> dict[str, np.ndarray | float | None]:
+    """The authority of each kind of session: None where nobody can concede, a number, or float32 of a given shape."""
+
+    def authority(value: np.ndarray | float) -> np.ndarray | float | None:
+        if isinstance(value, np.ndarray):
+            return np.repeat(np.minimum(value, 1e8).astype(np.float32), shape[1]).reshape(shape)
+        return min(value, 1e8) or None
+
+    return {
+        "none": None,
+        "technical": authority(points["technical_authority"]),
+        "mid": AT_MID_LEVEL,
+        "senior": authority(points["senior_authority"]),
+    }
+
+
+def _reframing_weeks(
+    scenario: Scenario, points: Points, calendar: tuple[str, ...], seed: int, first: int, count: int
+) -> dict[str, np.ndarray | None]:
+    """The week in which each numerical issue would be reframed if it stayed open."""
+    sessions = [week for week, kind in enumerate(calendar, start=1) if kind in ("mid", "senior")]
+    week_of = np.array([*sessions, NEVER])
+    weeks: dict[str, np.ndarray | None] = {}
+    for issue in scenario.issues:
+        weeks[issue.name] = None
+        if issue.numerical:
+            clock = exponential(seed, f"reframing/{issue.name}", first, count)
+            waited = waiting_weeks(clock, points["reframe_probability"])
+            weeks[issue.name] = week_of[np.minimum(waited - 1, len(sessions))]
+    return weeks
+
+
+def _by_week(week: np.ndarray, horizon_weeks: int) -> tuple[np.ndarray, np.ndarray]:
+    """The trials ordered by their week, and where each week's begin."""
+    order = np.argsort(week, kind="stable")
+    return order, np.searchsorted(week[order], np.arange(horizon_weeks + 2))

@@ -1,0 +1,142 @@
+"""What threat, sanctions and litigation do to each side's readiness to concede (the D, F and pressure of step 3).
+
+A side's hazard of conceding is its own rate times a multiplier that all issues share. The multiplier changes
+only in a few weeks of a trial: at the announcement, at the start of a deadline's window, at an extension, when
+sanctions come into force or go, when retaliation comes on, and when a case is lost. Those weeks are laid out
+here, each with the multipliers that hold from it on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.model.incidence import Incidence
+from sim.model.litigation import Case
+from sim.model.threat import Threat
+from sim.sampling.designs import Points
+
+LARGEST = 1e25
+"""Multipliers are cut here, where a concession has long been certain, so that no product overflows."""
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """Changes of the multipliers, ordered by week."""
+
+    trial: np.ndarray
+    """Positions in the block, from 0; shape (changes,)."""
+    multiplier: np.ndarray
+    """The sender's and the target's from then on; float32, shape (changes, 2)."""
+    begin: np.ndarray
+    """Week w's changes are those from begin[w] to begin[w + 1]."""
+
+    def in_week(self, week: int) -> slice:
+        """The changes that take effect as the given week begins."""
+        return slice(self.begin[week], self.begin[week + 1])
+
+
+def lay_out_shifts(
+    points: Points,
+    threat: Threat,
+    case: Case,
+    sanctions: Incidence,
+    retaliation: Incidence,
+    horizon_weeks: int,
+) -> Shifts:
+    """Every week in which a trial's multipliers may change, and the multipliers from then on."""
+    weeks, trials = _turning_points(points, threat, case, horizon_weeks)
+    order = np.argsort(weeks.astype(np.int16), kind="stable")
+    weeks, trials = weeks[order], trials[order]
+    both = multipliers(points, threat, case, sanctions, retaliation, weeks, trials)
+    return Shifts(
+        trials, np.stack(both, axis=1).astype(np.float32), np.searchsorted(weeks, np.arange(horizon_weeks + 2))
+    )
+
+
+def multipliers(
+    points: Points,
+    threat: Threat,
+    case: Case,
+    sanctions: Incidence,
+    retaliation: Incidence,
+    week: np.ndarray,
+    trial: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sender's and the target's multiplier in a week of a trial; float64, shape (weeks,).
+
+    `week` and `trial` (a position in the block) are arrays of one shape. See model step 3.
+    """
+
+    def at(value: np.ndarray | float) -> np.ndarray | float:
+        return value[trial] if isinstance(value, np.ndarray) and value.ndim else value
+
+    under_threat = (threat.week[trial] <= week) & (week <= threat.end_week[trial])
+    in_force = (threat.imposition_week[trial] < week) & (week <= case.withdrawal_week[trial])
+    extensions = threat.extensions_before(week, trial)
+    deadline = threat.first_deadline[trial] + extensions * threat.extension_weeks[trial]
+
+    near = under_threat & (deadline - week < at(points["deadline_window"]))
+    rush = np.where(near, at(points["deadline_multiplier"]), 1.0)
+    defied = threat.defiant[trial] & (under_threat | in_force)
+    defiance = np.where(defied, at(points["defiance_multiplier"]), 1.0)
+
+    credibility = at(points["credibility"]) * at(points["credibility_decay"]) ** extensions
+    believed = np.where(under_threat, credibility, np.where(in_force, 1.0, 0.0))
+    relief = np.where(_case_pending(threat, case, week, trial), at(points["litigation_relief"]), 0.0)
+    target_burden = points["target_pressure"] * sanctions.exporter_loss / points["target_stake"]
+
+    # The sender's cost with and without the target's retaliation.
+    sender_share = points["sender_pressure"] / points["sender_stake"]
+    alone = sender_share * np.maximum(sanctions.buyer_loss, 0.0)
+    hit_back = sender_share * np.maximum(sanctions.buyer_loss + retaliation.exporter_loss, 0.0)
+    sender_burden = np.where(case.retaliation_week[trial] < week, at(hit_back), at(alone))
+    return (
+        _cut(rush, np.where(in_force, sender_burden, 0.0)),
+        _cut(rush * defiance, at(target_burden) * believed * (1.0 - relief)),
+    )
+
+
+def _case_pending(threat: Threat, case: Case, week: np.ndarray, trial: np.ndarray) -> np.ndarray:
+    """Whether a case weighs on the talks of a week: filed, and not decided for the sender.
+
+    A case that has lapsed or been complied with has no sanctions left to relieve.
+    """
+    filed = np.where(case.filed_on_threat[trial], case.filing_week[trial], case.filing_week[trial] + 1) <= week
+    upheld = (case.ruling_week[trial] < week) & ~case.for_target[trial]
+    return filed & ~upheld
+
+
+def _cut(factor: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.minimum(factor * np.exp(np.minimum(exponent, 300.0)), LARGEST)
+
+
+def _turning_points(points: Points, threat: Threat, case: Case, horizon_weeks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weeks and trials (positions) in which a multiplier may change; some of them change nothing."""
+    weeks, trials = [], []
+
+    def turn(week: np.ndarray, trial: np.ndarray) -> None:
+        kept = (week >= 1) & (week <= horizon_weeks)
+        weeks.append(week[kept])
+        trials.append(trial[kept])
+
+    threatened = np.flatnonzero(threat.week <= horizon_weeks)
+    turn(threat.week[threatened], threatened)
+    window = np.broadcast_to(np.asarray(points["deadline_window"]), threat.week.shape).astype(np.int64)
+    waiting, deadline = threatened, threat.first_deadline[threatened]
+    passed = 0
+    while waiting.size:
+        turn(np.maximum(deadline - window[waiting] + 1, threat.week[waiting]), waiting)
+        turn(deadline + 1, waiting)
+        passed += 1
+        extended = (threat.extensions[waiting] >= passed) & (deadline < horizon_weeks)
+        waiting = waiting[extended]
+        deadline = deadline[extended] + threat.extension_weeks[waiting]
+
+    imposed = np.flatnonzero(threat.imposition_week <= horizon_weeks)
+    withdrawal = case.withdrawal_week[imposed]
+    turn(withdrawal + 1, imposed)
+    for week in (case.retaliation_week, np.where(case.for_target, horizon_weeks, case.ruling_week)):
+        before = week[imposed] < withdrawal
+        turn(week[imposed[before]] + 1, imposed[before])
+    return np.concatenate(weeks), np.concatenate(trials)

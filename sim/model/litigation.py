@@ -1,0 +1,88 @@
+"""The case before the WTO, retaliation, and the withdrawal of sanctions (steps 6, 7 and 9 of a week).
+
+Like the threat, the case runs by chances of its own which the talks do not change; it is laid out as it would
+run without an agreement.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.model.calendar import NEVER, never_after, waiting_weeks, whole_weeks
+from sim.model.threat import Threat
+from sim.sampling.chance import exponential, uniform
+from sim.sampling.designs import Points
+
+
+@dataclass(frozen=True)
+class Case:
+    """The course of each trial's case; arrays of shape (count,), weeks `NEVER` for what does not happen."""
+
+    filing_week: np.ndarray
+    filed_on_threat: np.ndarray
+    panel_week: np.ndarray
+    """The week at whose end the case goes to a panel."""
+    appeal_week: np.ndarray
+    """The week at whose end the panel's report is appealed."""
+    found_for_target: np.ndarray
+    """The direction of the panel's report, where there is one."""
+    ruling_week: np.ndarray
+    for_target: np.ndarray
+    """The final ruling's direction, where there is one."""
+    compliance_week: np.ndarray
+    """The week in which a losing sender complies."""
+    authorised_week: np.ndarray
+    """The week at whose end retaliation is authorised."""
+    retaliation_week: np.ndarray
+    """The week at whose end retaliation is switched on, authorised or not."""
+    withdrawal_week: np.ndarray
+    """The week in which sanctions are withdrawn, by fatigue or in compliance."""
+
+
+def lay_out_case(points: Points, threat: Threat, seed: int, first: int, count: int) -> Case:
+    """The course of the case, of retaliation and of the sanctions in the trials `first` to `first + count`."""
+
+    def chance(purpose: str, probability: str) -> np.ndarray:
+        return uniform(seed, f"litigation/{purpose}", first, count) < points[probability]
+
+    imposition = threat.imposition_week
+    tired = waiting_weeks(exponential(seed, "sanctions/fatigue", first, count), points["sanction_fatigue"])
+    fatigue_week = np.minimum(imposition + tired, NEVER)
+
+    on_threat = chance("file-on-threat", "file_on_threat") & (threat.week < NEVER)
+    on_sanctions = chance("file-on-sanctions", "file_on_sanctions") & ~on_threat
+    filing_week = np.where(on_threat, threat.week, never_after(imposition, on_sanctions))
+
+    # Each stage ends with step 7 of its last week. Fatigue comes before that step, and a case lapses after it:
+    # a stage that ends in the week of withdrawal still takes its step, but no panel is asked for any more.
+    consulted = filing_week + whole_weeks(points["consultation_weeks"]) - 1
+    panel_week = np.maximum(consulted, imposition + 1)
+    panel_week = never_after(panel_week, (imposition < NEVER) & (panel_week < fatigue_week))
+
+    def ends(start: np.ndarray, weeks: str, happens: np.ndarray) -> np.ndarray:
+        end = start + whole_weeks(points[weeks])
+        return never_after(end, happens & (end <= fatigue_week) & (start < NEVER))
+
+    every = np.ones(count, bool)
+    report_week = ends(panel_week, "panel_weeks", every)
+    appealed = chance("appeal", "appeal_probability")
+    ruling_week = np.where(appealed, ends(report_week, "appeal_weeks", every), report_week)
+    found_for_target = chance("panel", "target_win")
+    for_target = found_for_target ^ (appealed & chance("reversal", "reversal_probability"))
+    complies = chance("compliance", "compliance_probability")
+    compliance_week = ends(ruling_week, "compliance_weeks", for_target & complies)
+    authorised_week = ends(ruling_week, "compliance_weeks", for_target & ~complies)
+    at_once = chance("unilateral-retaliation", "unilateral_retaliation")
+    return Case(
+        filing_week=filing_week,
+        filed_on_threat=on_threat,
+        panel_week=panel_week,
+        appeal_week=never_after(report_week, appealed),
+        found_for_target=found_for_target,
+        ruling_week=ruling_week,
+        for_target=for_target,
+        compliance_week=compliance_week,
+        authorised_week=authorised_week,
+        retaliation_week=np.where(at_once, imposition, authorised_week),
+        withdrawal_week=np.minimum(fatigue_week, compliance_week),
+    )

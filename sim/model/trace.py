@@ -1,0 +1,281 @@
+"""One trial as a story: what happened in each of its weeks, and the row it ends in.
+
+Nothing is modelled here. A trial's chance is addressed, so its weeks up to any one are the same however long the
+horizon is: the state after week w is the row that the kernel reads for a horizon of w weeks, and what was conceded
+in week w is the difference of the concessions by two horizons.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sim.model.bargaining import SIDES
+from sim.model.calendar import NEVER
+from sim.model.kernel import Course, read_course, run_course
+from sim.sampling.chance import check_seed
+from sim.sampling.designs import Points, draw_points
+from sim.scenario.columns import trial_row
+from sim.scenario.distributions import Fixed
+from sim.scenario.parameters import parameter
+from sim.scenario.scenario import Issue, Scenario
+
+KINDS = {
+    "announced": "sanctions are announced: deadline_week, sanctioned_trade, tariff_rate, defiant, filed",
+    "reframed": "an issue becomes a voluntary plan: issue",
+    "conceded": "a side moves on an issue: issue, side, before and after (its position), other (the other side's)",
+    "settled": "an issue's gap is closed: issue, level, reframed",
+    "agreed": "the package is accepted: outcome, market_access, a_year, dropped (open issues with their levels)",
+    "tired": "the sender withdraws its sanctions of its own accord: sanctions_weeks, sender_cost, target_cost",
+    "panel": "the case goes to a panel",
+    "reported": "the panel's report, which is appealed: for_target",
+    "ruled": "the final ruling: for_target, after_appeal, reversed",
+    "complied": "a losing sender withdraws its sanctions: sanctions_weeks, sender_cost, target_cost",
+    "authorised": "retaliation is authorised, and on from the next week: already_on",
+    "imposed": "sanctions come into force next week: sender_loss, target_loss (a year), filed, retaliates",
+    "extended": "the deadline moves: deadline_week, credibility",
+    "backed_down": "the sender drops its threat",
+    "lapsed": "the case lapses",
+}
+"""The kinds of event, each with what it says. Positions and levels are shares of the sender's full demand, money bn
+US dollars."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a week; `details` are those of its kind in `KINDS`."""
+
+    week: int
+    kind: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Week:
+    """A played week. Week 0 stands for the start."""
+
+    week: int
+    session: str
+    events: tuple[Event, ...]
+    """In the order of the week's steps."""
+    positions: tuple[tuple[float, float], ...]
+    """The sender's and the target's on each issue at the week's end, as shares of the full demand."""
+    row: Mapping[str, Any]
+    """The trial's row, were this week the horizon; of the last week, the trial's row."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The value that an uncertain parameter took, and how much of its distribution lies below it."""
+
+    name: str
+    value: float
+    share_below: float
+    """The probability of a lower value, and half that of the same."""
+    played_a_part: bool
+    """Whether the mechanism it belongs to came into play."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """A trial under a strategy, from its start (week 0) to its agreement or the horizon."""
+
+    scenario: Scenario
+    strategy: str
+    trial: int
+    draws: tuple[Draw, ...]
+    weeks: tuple[Week, ...]
+
+    @property
+    def row(self) -> Mapping[str, Any]:
+        """The row in which the story ends."""
+        return self.weeks[-1].row
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """All events in their order."""
+        return tuple(event for week in self.weeks for event in week.events)
+
+
+def tell(
+    scenario: Scenario, strategy: str, *, seed: int, trial: int, design: str = "random", trials: int | None = None
+) -> Story:
+    """The story of one trial of a scenario under a strategy.
+
+    `trials` is the number of trials in the design, which a Latin hypercube needs. Raises `InvalidInput`.
+    """
+    check_seed(seed)
+    points = draw_points(scenario, strategy, seed=seed, first=trial, count=1, design=design, trials=trials)
+
+    def course_by(week: int) -> Course:
+        return run_course(replace(scenario, horizon_weeks=week), points, seed=seed, first=trial, count=1)
+
+    def row_by(week: int) -> dict[str, object]:
+        cut = replace(scenario, horizon_weeks=week)
+        return trial_row(scenario, read_course(cut, points, course, first=trial, count=1))
+
+    course = course_by(scenario.horizon_weeks)
+    last = min(int(course.talks.agreement_week[0]), scenario.horizon_weeks)
+    rows = [row_by(week) for week in range(last)] + [row_by(scenario.horizon_weeks)]
+    conceded = _conceded_by_week(lambda week: course_by(week).talks.conceded[:, :, 0], last)
+    gaps = np.array([_drawn(points, f"issues.{issue.name}.gap") for issue in scenario.issues])
+    positions = np.stack([1.0 - gaps * conceded[:, 0], 1.0 - gaps * (1.0 - conceded[:, 1])], axis=2)
+    calendar = ("none", *scenario.session_calendar())
+    weeks = [Week(0, "none", (), _pairs(positions[0]), rows[0])]
+    for week in range(1, last + 1):
+        moves = _talks(scenario.issues, week, rows[week - 1], rows[week], positions[week - 1], positions[week])
+        events = (*_announcement(points, course, week, rows[week]), *moves)
+        if rows[week]["agreement_week"] is None:
+            events += (*_case(course, week, rows[week]), *_deadline(points, course, week, rows[week]))
+        if rows[week]["litigation"] == "lapsed" != rows[week - 1]["litigation"]:
+            events += (Event(week, "lapsed", {}),)
+        weeks.append(Week(week, calendar[week], events, _pairs(positions[week]), rows[week]))
+    return Story(scenario, strategy, trial, _draws(scenario, strategy, points, rows[-1]), tuple(weeks))
+
+
+def _conceded_by_week(conceded_by: Callable[[int], np.ndarray], last: int) -> np.ndarray:
+    """What each side has given up by the end of each week up to `last`; float64, shape (last + 1, 2, issues).
+
+    `conceded_by` plays the trial up to a week. Nobody takes a concession back, so that between two weeks with the
+    same concessions no other need be played.
+    """
+    found = {last: conceded_by(last)}
+    found[0] = np.zeros_like(found[last])
+
+    def fill(low: int, high: int) -> None:
+        if np.array_equal(found[low], found[high]):
+            found.update(dict.fromkeys(range(low + 1, high), found[low]))
+        elif high - low > 1:
+            middle = (low + high) // 2
+            found[middle] = conceded_by(middle)
+            fill(low, middle)
+            fill(middle, high)
+
+    fill(0, last)
+    return np.stack([found[week] for week in range(last + 1)])
+
+
+def _announcement(points: Points, course: Course, week: int, row: Mapping[str, object]) -> tuple[Event, ...]:
+    if row["threat_week"] != week:
+        return ()
+    details = {
+        "deadline_week": int(course.threat.first_deadline[0]),
+        "sanctioned_trade": _drawn(points, "sanctioned_trade"),
+        "tariff_rate": _drawn(points, "tariff_rate"),
+        "defiant": row["defiant"],
+        "filed": row["filing_week"] == week,
+    }
+    return (Event(week, "announced", details),)
+
+
+def _talks(
+    issues: tuple[Issue, ...],
+    week: int,
+    before: Mapping[str, object],
+    now: Mapping[str, object],
+    stood: np.ndarray,
+    stand: np.ndarray,
+) -> list[Event]:
+    """Reframings, concessions, settlements and the agreement of a week.
+
+    `before` and `now` are the rows, `stood` and `stand` the positions (shape (issues, 2)) at its start and its end.
+    """
+    reframed = [issue.name for issue in issues if now.get(f"reframed.{issue.name}")]
+    fresh = [name for name in reframed if not before[f"reframed.{name}"]]
+    events = [Event(week, "reframed", {"issue": name}) for name in fresh]
+    for k, issue in enumerate(issues):
+        for side, name in enumerate(SIDES):
+            was, is_now, other = float(stood[k, side]), float(stand[k, side]), float(stand[k, 1 - side])
+            if was != is_now:
+                moved = {"issue": issue.name, "side": name, "before": was, "after": is_now, "other": other}
+                events.append(Event(week, "conceded", moved))
+        level = now[f"settled.{issue.name}"]
+        if level is not None and before[f"settled.{issue.name}"] is None:
+            settled = {"issue": issue.name, "level": level, "reframed": issue.name in reframed}
+            events.append(Event(week, "settled", settled))
+    if now["agreement_week"] == week:
+        dropped = {
+            issue.name: float(stand[k, 1]) for k, issue in enumerate(issues) if now[f"settled.{issue.name}"] is None
+        }
+        worth = {"market_access": now["market_access"], "a_year": now["balance_change"]}
+        events.append(Event(week, "agreed", {"outcome": now["outcome"], **worth, "dropped": dropped}))
+    return events
+
+
+def _case(course: Course, week: int, row: Mapping[str, object]) -> list[Event]:
+    """Fatigue and the case's steps in a week."""
+    case = course.case
+    comes = {
+        name: int(getattr(case, f"{name}_week")[0]) == week
+        for name in ("panel", "appeal", "ruling", "compliance", "authorised", "withdrawal")
+    }
+    withdrawn = {name: row[name] for name in ("sanctions_weeks", "sender_cost", "target_cost")}
+    found, final = bool(case.found_for_target[0]), bool(case.for_target[0])
+    events = []
+    if comes["withdrawal"] and not comes["compliance"]:
+        events.append(Event(week, "tired", withdrawn))
+    if comes["panel"]:
+        events.append(Event(week, "panel", {}))
+    if comes["appeal"]:
+        events.append(Event(week, "reported", {"for_target": found}))
+    if comes["ruling"]:
+        appealed = int(case.appeal_week[0]) < NEVER
+        ruling = {"for_target": final, "after_appeal": appealed, "reversed": appealed and found != final}
+        events.append(Event(week, "ruled", ruling))
+    if comes["compliance"]:
+        events.append(Event(week, "complied", withdrawn))
+    if comes["authorised"]:
+        events.append(Event(week, "authorised", {"already_on": int(case.retaliation_week[0]) < week}))
+    return events
+
+
+def _deadline(points: Points, course: Course, week: int, row: Mapping[str, object]) -> tuple[Event, ...]:
+    threat = course.threat
+    if week == int(threat.imposition_week[0]):
+        details = {
+            "sender_loss": float(np.ravel(course.sanctions.buyer_loss)[0]),
+            "target_loss": float(np.ravel(course.sanctions.exporter_loss)[0]),
+            "filed": row["filing_week"] == week,
+            "retaliates": int(course.case.retaliation_week[0]) == week,
+        }
+        return (Event(week, "imposed", details),)
+    if week == int(threat.retreat_week[0]):
+        return (Event(week, "backed_down", {}),)
+    extensions = int(threat.extensions_before(np.array([week + 1]))[0])
+    moved = int(threat.first_deadline[0]) + extensions * int(threat.extension_weeks[0])
+    if extensions and moved - int(threat.extension_weeks[0]) == week:
+        credibility = _drawn(points, "credibility") * _drawn(points, "credibility_decay") ** extensions
+        return (Event(week, "extended", {"deadline_week": moved, "credibility": credibility}),)
+    return ()
+
+
+def _draws(scenario: Scenario, strategy: str, points: Points, row: Mapping[str, object]) -> tuple[Draw, ...]:
+    played = {
+        "issue": True,
+        "bargaining": True,
+        "threat": row["threat_week"] is not None,
+        "sanctions": row["threat_week"] is not None,
+        "retaliation": row["retaliation_weeks"] != 0,
+        "litigation": row["filing_week"] is not None,
+        "value": row["agreement_week"] is not None,
+    }
+    uncertain = {
+        name: distribution
+        for name, distribution in scenario.parameters(strategy).items()
+        if not isinstance(distribution, Fixed)
+    }
+    draws = []
+    for name, distribution in uncertain.items():
+        value = _drawn(points, name)
+        below, up_to = distribution.cdf(np.array([np.nextafter(value, -np.inf), value]))
+        draws.append(Draw(name, value, float(below + up_to) / 2.0, played[parameter(name).group]))
+    return tuple(draws)
+
+
+def _drawn(points: Points, name: str) -> float:
+    return float(np.ravel(points[name])[0])
+
+
+def _pairs(positions: np.ndarray) -> tuple[tuple[float, float], ...]:
+    return tuple((float(sender), float(target)) for sender, target in positions)

@@ -1,0 +1,1 @@
+"""Addressed chance, and the designs that place parameter points."""

@@ -1,0 +1,75 @@
+"""Saltelli's design for Sobol indices, addressed by trial: the same points again with one input exchanged.
+
+Two independent samples A and B of the inputs are played, and for every input A with that input's values from B
+(Saltelli et al. 2010, "Variance based sensitivity analysis of model output"). An input is an uncertain parameter, or
+all those that the scenario's correlations link: the method needs inputs that are independent of each other. Every
+point is played `PLAYS` times with other chance, so that chance can be told from what the parameters do.
+
+Trial *i* belongs to replicate i mod 16, a scrambled Sobol sequence of its own. In a replicate trials go by base point,
+then by matrix (A, A with the first input from B, ..., B: the order of SALib's rows), then by play. So a trial's point
+follows from its number, the seed and the scenario, and every beginning of whole base points is a design.
+"""
+
+import numpy as np
+
+from sim.faults import Fault, InvalidInput
+from sim.sampling.sobol_points import REPLICATES
+from sim.scenario.scenario import Scenario
+
+PLAYS = 8
+FEWEST_BASE_SAMPLES = 4 * REPLICATES
+
+
+def inputs(scenario: Scenario) -> tuple[tuple[str, ...], ...]:
+    """The uncertain parameters in groups that are independent of each other: correlated ones are together."""
+    group = {name: {name} for name in scenario.uncertain}
+    for one in scenario.correlations:
+        if one.spearman:
+            joined = group[one.between[0]] | group[one.between[1]]
+            group |= dict.fromkeys(joined, joined)
+    return tuple(
+        dict.fromkeys(tuple(name for name in scenario.uncertain if name in group[each]) for each in scenario.uncertain)
+    )
+
+
+def trials_together(scenario: Scenario) -> int:
+    """The trials of one base point: all its matrices in all their plays. They are not independent of each other."""
+    return (len(inputs(scenario)) + 2) * PLAYS
+
+
+def trials_needed(scenario: Scenario, base_samples: int) -> int:
+    """The trials of a design of so many base samples. Raises `InvalidInput`."""
+    if base_samples < FEWEST_BASE_SAMPLES or base_samples % REPLICATES:
+        message = f"must be a multiple of {REPLICATES}, from {FEWEST_BASE_SAMPLES} on"
+        raise InvalidInput((Fault("base_samples", base_samples, message),))
+    return base_samples * trials_together(scenario)
+
+
+def check_trials(scenario: Scenario, trials: int) -> None:
+    """Raise `InvalidInput` unless a design of the scenario has so many trials."""
+    if not scenario.uncertain:
+        fault = Fault("design", "saltelli", f"needs uncertain parameters; {scenario.name} has none")
+        raise InvalidInput((fault,))
+    step, together = REPLICATES * trials_together(scenario), trials_together(scenario)
+    least = FEWEST_BASE_SAMPLES * together
+    if trials < least or trials % step:
+        near = max(least, trials // step * step)
+        message = (
+            f"must be {together} times the base samples in a saltelli design of {scenario.name}, and these a multiple "
+            f"of {REPLICATES} from {FEWEST_BASE_SAMPLES} on: such as {near} or {near + step}"
+        )
+        raise InvalidInput((Fault("trials", trials, message),))
+
+
+def places(scenario: Scenario, first: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Replicate, base point in it and matrix of the trials `first` to `first + count`: int64, shape (count,)."""
+    trial = np.arange(first, first + count)
+    point, matrix = np.divmod(trial // (REPLICATES * PLAYS), len(inputs(scenario)) + 2)
+    return trial % REPLICATES, point, matrix
+
+
+def from_b(scenario: Scenario, matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """For each uncertain parameter, which trials of the given matrices have its value from B: bool."""
+    groups = inputs(scenario)
+    whole = matrix == len(groups) + 1
+    return {name: whole | (matrix == k + 1) for k, group in enumerate(groups) for name in group}

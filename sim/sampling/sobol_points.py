@@ -1,0 +1,87 @@
+"""Scrambled Sobol points, addressed by trial: each dimension and each point can be had alone.
+
+The trials are dealt out in turn to `REPLICATES` sequences that are scrambled independently: trial *i* is point
+i div 16 of replicate i mod 16, so that a run of any size holds sixteen randomised replicates, whose scatter tells
+its error. Both the points and the order in which they come are scrambled by a nested uniform permutation of binary
+digits (Owen 1995; shuffled as in Burley 2020, "Practical hash-based Owen scrambling"). Every aligned run of 2^k
+points of a replicate stays a net, and two seeds share neither points nor their order.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.stats import qmc
+
+from sim.sampling.chance import purpose_key
+
+BITS = 32
+MAX_POINTS = 2**BITS
+REPLICATES = 16
+_CHUNKS = ((0, 11), (11, 11), (22, 10))
+"""An index's bits by chunks (first bit, bits), each with a table of the points of its own bits."""
+
+
+def sobol_order(seed: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Replicate (int64) and point of it (uint32) that each of the trials `first` to `first + count` takes."""
+    trials = np.arange(first, first + count)
+    replicate = trials % REPLICATES
+    return replicate, shuffled(seed, replicate, trials // REPLICATES)
+
+
+def shuffled(seed: int, replicate: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """The places in a replicate's sequence of the points that come first, second and so on: uint32."""
+    return _scrambled(point.astype(np.uint32), f"sobol/order/{seed}", replicate)
+
+
+def sobol_uniform(seed: int, purpose: str, dimension: int, replicate: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The given points of one dimension, scrambled for a seed and a purpose: float64 in (0, 1), shape (count,)."""
+    points = np.zeros(order.shape, np.uint32)
+    for (start, bits), table in zip(_CHUNKS, _tables(dimension), strict=True):
+        points ^= table.take((order >> np.uint32(start)) & np.uint32((1 << bits) - 1))
+    return (_scrambled(points, f"sobol/{purpose}/{seed}", replicate) + 0.5) * 2.0**-BITS
+
+
+@lru_cache(maxsize=512)
+def _tables(dimension: int) -> tuple[np.ndarray, ...]:
+    """For each chunk of an index's bits, the exclusive or of their direction numbers (Joe & Kuo 2008)."""
+    # SciPy has the direction numbers, but gives them no public name.
+    directions = qmc.Sobol(dimension + 1, scramble=False, bits=BITS)._sv[dimension]  # type: ignore[attr-defined]
+    tables = []
+    for start, bits in _CHUNKS:
+        table = np.zeros(1, np.uint32)
+        for direction in directions[start : start + bits].astype(np.uint32):
+            table = np.concatenate([table, table ^ direction])
+        tables.append(table)
+    return tuple(tables)
+
+
+def _scrambled(digits: np.ndarray, purpose: str, replicate: np.ndarray) -> np.ndarray:
+    """A nested uniform permutation of binary digits by hash (Laine & Karras 2011), another for each replicate.
+
+    On reversed bits each step lets a bit depend on the bits below it alone, so that in the right order each
+    digit is flipped or not by a hash of the digits before it. uint32 in, uint32 out.
+    """
+    add, multiply, flip = (key.take(replicate) for key in _keys(purpose))
+    x = _reversed_bits(digits)
+    x ^= x * np.uint32(0x3D20ADEA)
+    x += add
+    x *= multiply
+    x ^= x * np.uint32(0x05526C56)
+    x ^= x * np.uint32(0x53A22864)
+    x ^= flip
+    return _reversed_bits(x)
+
+
+@lru_cache(maxsize=4096)
+def _keys(purpose: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    keys = np.array([purpose_key(f"{purpose}/{replicate}") for replicate in range(REPLICATES)], np.uint64)
+    low, high = keys.astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32)
+    return low, (low >> np.uint32(16)) | np.uint32(1), high
+
+
+def _reversed_bits(x: np.ndarray) -> np.ndarray:
+    x = x.byteswap()
+    for shift, mask in ((4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+        half = np.uint32(mask)
+        x = ((x >> np.uint32(shift)) & half) | ((x & half) << np.uint32(shift))
+    return x

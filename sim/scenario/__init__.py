@@ -1,0 +1,1 @@
+"""The scenario: its document, parameters, distributions, and the words in which trials are described."""

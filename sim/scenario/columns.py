@@ -1,0 +1,120 @@
+"""The columns of the table of trials, with their types and units."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.scenario.parameters import parameter
+from sim.scenario.scenario import Scenario
+from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
+
+NULL = -1
+"""Stands for null in a column of weeks, categories or nullable truth values; NaN does in one of floats."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of trials.
+
+    `kind` is int64, int16, float32, bool or category. In arrays a category is an int8 index into
+    `categories`, a nullable bool an int8, and null is `NULL` (NaN in float32).
+    """
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    categories: tuple[str, ...] = ()
+    nullable: bool = False
+
+
+def columns(scenario: Scenario) -> tuple[Column, ...]:
+    """The columns of a scenario's table of trials, the same for each of its strategies, in order."""
+    return (
+        Column("trial", "int64", "1", "global number of the trial, from 0"),
+        Column("strategy", "category", "1", "strategy played", tuple(scenario.strategies)),
+        Column("outcome", "category", "1", "how the trial ended", OUTCOMES),
+        *(
+            Column(name, "int16", "week", meaning, nullable=True)
+            for name, meaning in (
+                ("agreement_week", "week of the agreement, null without one"),
+                ("threat_week", "week in which sanctions were announced, null if never"),
+                ("sanctions_week", "week of the deadline at which sanctions were imposed, null if never"),
+                ("filing_week", "week of the complaint to the WTO, null if none"),
+                ("ruling_week", "week of the final ruling, null if none"),
+            )
+        ),
+        Column("sanctions_weeks", "int16", "weeks", "weeks with sanctions in force"),
+        Column("retaliation_weeks", "int16", "weeks", "of those, weeks with retaliation on"),
+        Column("extensions", "int16", "1", "extensions of the deadline"),
+        Column("ruling", "category", "1", "final ruling, null if none", RULINGS, nullable=True),
+        Column("litigation", "category", "1", "last stage of the case", STAGES),
+        Column(
+            "defiant",
+            "bool",
+            "1",
+            "target refuses to negotiate under threat, null if never threatened",
+            nullable=True,
+        ),
+        Column(
+            "market_access",
+            "float32",
+            "share of the full demand",
+            "market access won, null without agreement",
+            nullable=True,
+        ),
+        *(
+            Column(
+                f"settled.{issue.name}",
+                "float32",
+                "share of the full demand",
+                "level at which the issue settled, null if open at the end",
+                nullable=True,
+            )
+            for issue in scenario.issues
+        ),
+        *(
+            Column(f"reframed.{issue.name}", "bool", "1", "issue was reframed as a voluntary plan")
+            for issue in scenario.issues
+            if issue.numerical
+        ),
+        Column("sender_cost", "float32", "bn USD", "sender's cost of sanctions and retaliation, discounted"),
+        Column("target_cost", "float32", "bn USD", "target's cost of sanctions and retaliation, discounted"),
+        Column(
+            "export_gain",
+            "float32",
+            "bn USD",
+            "sender's extra exports from the agreement to the horizon, discounted",
+        ),
+        Column(
+            "balance_change",
+            "float32",
+            "bn USD a year",
+            "change of the sender's bilateral balance at the horizon's rate",
+        ),
+        *(
+            Column(name, "float32", parameter(name).unit, f"drawn: {parameter(name).meaning}")
+            for name in scenario.uncertain
+        ),
+    )
+
+
+def trial_row(scenario: Scenario, table: dict[str, np.ndarray], at: int = 0) -> dict[str, object]:
+    """A row of a table of trials as plain Python values by column, None for null; all columns but the strategy.
+
+    `table` holds arrays as `sim.model.kernel.simulate` returns them.
+    """
+    return {
+        column.name: _plain(column, table[column.name][at]) for column in columns(scenario) if column.name != "strategy"
+    }
+
+
+def _plain(column: Column, value: np.generic) -> object:
+    if column.kind == "float32":
+        number = float(np.float32(value))
+        return None if np.isnan(number) else number
+    if column.nullable and value == NULL:
+        return None
+    if column.kind == "category":
+        return column.categories[int(value)]
+    return bool(value) if column.kind == "bool" else int(value)

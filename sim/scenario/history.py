@@ -1,0 +1,170 @@
+"""What happened in a real dispute, in the words of the model, so that forecasts can be scored against it.
+
+A history changes nothing in how a scenario is played. Weeks are calendar weeks from Monday to Sunday, and week 1 is the
+one in which the scenario's `as_of` lies; the model's own weeks begin on the weekday of `as_of`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sim.scenario import validation
+from sim.scenario.validation import Report
+from sim.scenario.vocabulary import OUTCOMES, RULINGS
+from sim.scenario.yaml_lines import Path, is_date
+
+MAX_EVENTS = 100
+MAX_SOURCES = 50
+MAX_TEXT = 2000
+WEEKS = ("threat_week", "agreement_week", "sanctions_week", "filing_week", "ruling_week")
+_FIELDS = ("strategy", "outcome", *WEEKS, "ruling", "sanctions_weeks", "retaliation", "events", "sources")
+_PATH: Path = ("history",)
+_PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "agreement_in_talks": (("agreement_week",), ("threat_week", "sanctions_week")),
+    "agreement_under_threat": (("threat_week", "agreement_week"), ("sanctions_week",)),
+    "agreement_under_sanctions": (("threat_week", "sanctions_week", "agreement_week"), ()),
+    "agreement_after_retreat": (("threat_week", "agreement_week"), ()),
+    "sanctions_standing": (("threat_week", "sanctions_week"), ("agreement_week",)),
+    "retreat": (("threat_week",), ("agreement_week",)),
+    "stalemate": ((), ("sanctions_week", "agreement_week")),
+}
+"""For each outcome the weeks that it needs, and those that it rules out."""
+_ORDERS = (
+    ("threat_week", "sanctions_week"),
+    ("filing_week", "ruling_week"),
+    ("threat_week", "agreement_week"),
+    ("sanctions_week", "agreement_week"),
+    ("filing_week", "agreement_week"),
+)
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened up to the scenario's horizon; a week is None if the event did not happen by then.
+
+    `strategy` is the one that describes what the sender really did, `retaliation` whether the target's was ever in
+    force. `events` tells by date what happened, after the horizon too.
+    """
+
+    strategy: str
+    outcome: str
+    threat_week: int | None
+    agreement_week: int | None
+    sanctions_week: int | None
+    filing_week: int | None
+    ruling_week: int | None
+    ruling: str | None
+    sanctions_weeks: int | None
+    retaliation: bool
+    events: Mapping[str, str]
+    sources: tuple[str, ...]
+
+
+def read_history(report: Report, given: object, horizon_weeks: int, strategies: Iterable[str]) -> History:
+    """The history that a scenario's document tells, its faults noted in the report."""
+    body = validation.mapping(report, _PATH, given, ", ".join(_FIELDS))
+    validation.known_keys(report, _PATH, body, _FIELDS)
+    strategies = list(strategies)
+    strategy = body.get("strategy", strategies[0])
+    if strategy not in strategies:
+        report.fault((*_PATH, "strategy"), strategy, f"must be one of the strategies {', '.join(strategies)}")
+    outcome = body.get("outcome")
+    if outcome not in OUTCOMES:
+        report.fault((*_PATH, "outcome"), outcome, f"must be one of {', '.join(OUTCOMES)}")
+    weeks = {name: _week(report, name, body.get(name), horizon_weeks) for name in WEEKS}
+    ruling = body.get("ruling")
+    if ruling is not None and ruling not in RULINGS:
+        report.fault((*_PATH, "ruling"), ruling, f"must be one of {', '.join(RULINGS)}, or left out")
+    in_force = body.get("sanctions_weeks")
+    if in_force is not None:
+        in_force = validation.whole(report, (*_PATH, "sanctions_weeks"), in_force, 0, horizon_weeks)
+    retaliation = body.get("retaliation", False)
+    if not isinstance(retaliation, bool):
+        report.fault((*_PATH, "retaliation"), retaliation, "must be true or false")
+    _check_consistent(report, body, outcome, in_force)
+    return History(
+        strategy=str(strategy),
+        outcome=str(outcome),
+        threat_week=weeks["threat_week"],
+        agreement_week=weeks["agreement_week"],
+        sanctions_week=weeks["sanctions_week"],
+        filing_week=weeks["filing_week"],
+        ruling_week=weeks["ruling_week"],
+        ruling=ruling if isinstance(ruling, str) else None,
+        sanctions_weeks=in_force,
+        retaliation=retaliation is True,
+        events=_events(report, body.get("events")),
+        sources=_sources(report, body.get("sources")),
+    )
+
+
+def history_document(history: History) -> dict:
+    """The history as plain JSON values, without what did not happen; `read_history` reads it back the same."""
+    document = {
+        "strategy": history.strategy,
+        "outcome": history.outcome,
+        **{name: getattr(history, name) for name in WEEKS},
+        "ruling": history.ruling,
+        "sanctions_weeks": history.sanctions_weeks,
+        "retaliation": history.retaliation,
+        "events": dict(history.events),
+        "sources": list(history.sources),
+    }
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _week(report: Report, name: str, given: object, horizon_weeks: int) -> int | None:
+    if given is None:
+        return None
+    if validation.is_number(given) and isinstance(given, int | float) and given > horizon_weeks:
+        message = f"lies after the horizon, {horizon_weeks} weeks; leave it out, and tell it in events by its date"
+        report.fault((*_PATH, name), given, message)
+        return None
+    return validation.whole(report, (*_PATH, name), given, 1, horizon_weeks)
+
+
+def _check_consistent(report: Report, body: dict, outcome: object, in_force: int | None) -> None:
+    needed, ruled_out = _PLACES.get(str(outcome), ((), ()))
+    for name in needed:
+        if body.get(name) is None:
+            report.fault((*_PATH, name), None, f"is required by the outcome {outcome}")
+    for name in ruled_out:
+        if body.get(name) is not None:
+            report.fault((*_PATH, name), body[name], f"does not go with the outcome {outcome}")
+    for first, second in _ORDERS:
+        early, late = body.get(first), body.get(second)
+        if validation.is_number(early) and validation.is_number(late) and early > late:  # type: ignore[operator]
+            report.fault((*_PATH, second), late, f"must not be before {first}, {early}")
+    for name, other in (("ruling", "ruling_week"), ("ruling_week", "ruling"), ("ruling_week", "filing_week")):
+        if body.get(name) is not None and body.get(other) is None:
+            report.fault((*_PATH, other), None, f"is required with {name}")
+    if in_force and body.get("sanctions_week") is None:
+        report.fault((*_PATH, "sanctions_week"), None, "is required with sanctions_weeks")
+    if body.get("retaliation") is True and body.get("sanctions_week") is None:
+        report.fault((*_PATH, "retaliation"), True, "goes with sanctions_week: the model knows no other")
+
+
+def _events(report: Report, given: object) -> dict[str, str]:
+    path = (*_PATH, "events")
+    body = validation.mapping(report, path, given if given is not None else {}, "texts by date")
+    if len(body) > MAX_EVENTS:
+        report.fault(path, None, f"has {len(body)} entries; at most {MAX_EVENTS} are allowed")
+    events = {}
+    for date, told in list(body.items())[:MAX_EVENTS]:
+        if not is_date(date):
+            report.fault((*path, date), None, "must be a date, YYYY-MM-DD")
+        text = validation.text(report, (*path, date), told, MAX_TEXT)
+        if text is not None:
+            events[date] = text
+    return events
+
+
+def _sources(report: Report, given: object) -> tuple[str, ...]:
+    path = (*_PATH, "sources")
+    if given is None:
+        report.fault(path, None, "is required")
+        return ()
+    entries = validation.sequence(report, path, given, "texts", MAX_SOURCES)
+    if isinstance(given, list) and not given:
+        report.fault(path, None, "must not be empty")
+    found = [validation.text(report, (*path, k), entry, MAX_TEXT) for k, entry in enumerate(entries)]
+    return tuple(text for text in found if text is not None)

@@ -1,0 +1,1 @@
+"""Estimates and their errors, and the methods behind the answers."""

@@ -1,0 +1,294 @@
+"""Strategies compared on the same trials: paired differences, who does better, regret, and who leads where.
+
+Strategies meet the same parameter values and the same chance. What they share cancels in the difference trial by
+trial, so that its error is far smaller than the two means' own errors suggest (common random numbers; Glasserman &
+Yao 1992). Everything is tallied by replicate: independent trials are one, a Sobol design has several.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from sim.statistics.estimates import (
+    FEW,
+    NO_NUMBERS,
+    Estimate,
+    Moments,
+    Z,
+    mean,
+    mean_of_replicates,
+    merge_moments,
+    moments,
+    proportion,
+    proportion_of_replicates,
+    quantile_bounds,
+    quantile_bounds_of_replicates,
+)
+from sim.statistics.sensitivity import cells
+
+REGRET_LEVELS = (0.5, 0.9, 0.95)
+LEAD_CELLS = 20
+"""Ranges of a parameter that are looked at one by one: twentieths of the trials."""
+FEWEST_IN_LEAD_CELL = 50
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A measure under two strategies in the same trials.
+
+    `difference` is of the first's value less the second's, over the trials in which both are known; `higher` and
+    `lower` count those of them in which the first's is the greater and the smaller one. The other trials are counted
+    by who knows the measure there.
+    """
+
+    difference: Moments
+    higher: int
+    lower: int
+    only_first: int
+    only_second: int
+    neither: int
+
+
+NO_PAIRS = Pair(NO_NUMBERS, 0, 0, 0, 0, 0)
+
+
+def pair(first: np.ndarray, second: np.ndarray) -> Pair:
+    """Tally a measure under two strategies, arrays of shape (trials,); what is not finite is not known."""
+    known, other = np.isfinite(first), np.isfinite(second)
+    both = known & other
+    difference = first - second if both.all() else first[both] - second[both]
+    return Pair(
+        moments(difference),
+        int(np.count_nonzero(difference > 0.0)),
+        int(np.count_nonzero(difference < 0.0)),
+        int(np.count_nonzero(known & ~other)),
+        int(np.count_nonzero(other & ~known)),
+        int(np.count_nonzero(~known & ~other)),
+    )
+
+
+def pair_of_counts(joint: np.ndarray, holds: np.ndarray) -> Pair:
+    """Tally a condition, as 0 and 1, from how often each kind of trial meets each.
+
+    `joint[i, j]` counts trials of kind i under the first strategy and of kind j under the second; `holds`, a bool a
+    kind, says of which kinds the condition holds.
+    """
+    trials = int(joint.sum())
+    if not trials:
+        return NO_PAIRS
+    higher, lower = int(joint[holds][:, ~holds].sum()), int(joint[~holds][:, holds].sum())
+    centre = (higher - lower) / trials
+    spread = Moments(trials, centre, higher + lower - trials * centre * centre, float(-(lower > 0)), float(higher > 0))
+    return Pair(spread, higher, lower, 0, 0, 0)
+
+
+def merge_pairs(a: Pair, b: Pair) -> Pair:
+    """The tally of two disjoint sets of trials together."""
+    return Pair(
+        merge_moments(a.difference, b.difference),
+        a.higher + b.higher,
+        a.lower + b.lower,
+        a.only_first + b.only_first,
+        a.only_second + b.only_second,
+        a.neither + b.neither,
+    )
+
+
+def mean_of(tallied: Sequence[Moments]) -> Estimate:
+    """A mean's estimate from one tally of independent trials, or from one of each replicate."""
+    return mean(tallied[0]) if len(tallied) == 1 else mean_of_replicates(tallied)
+
+
+def share_of(hits: Sequence[int], trials: Sequence[int]) -> Estimate:
+    """A probability's estimate from the counts of independent trials, or of each replicate."""
+    return proportion(hits[0], trials[0]) if len(hits) == 1 else proportion_of_replicates(hits, trials)
+
+
+def difference_of_conditions(tallied: Sequence[Pair]) -> Estimate:
+    """The difference of a condition's two probabilities in the same trials, its interval honest for rare ones too.
+
+    Where only few trials differ, or none, their scatter says little of the error. The interval is that of Bonett &
+    Price (2012), as if one more trial had differed either way; with replicates, where fewer than `FEW` a replicate do.
+    """
+    found = mean_of([one.difference for one in tallied])
+    trials = sum(one.difference.count for one in tallied)
+    higher, lower = sum(one.higher for one in tallied), sum(one.lower for one in tallied)
+    if not trials or (len(tallied) > 1 and higher + lower >= FEW * len(tallied)):
+        return found
+    changed = (higher + lower + 2) / (trials + 2)
+    centre = (higher - lower) / (trials + 2)
+    error = sqrt((changed - centre**2) / (trials + 2))
+    return {**found, "low": max(-1.0, centre - Z * error), "high": min(1.0, centre + Z * error)}
+
+
+def pair_estimates(tallied: Sequence[Pair], *, condition: bool = False) -> dict:
+    """The difference of two strategies' means with its paired error, and who has the higher value how often."""
+    counts = [one.difference.count for one in tallied]
+    equal = [one.difference.count - one.higher - one.lower for one in tallied]
+    return {
+        "difference": difference_of_conditions(tallied) if condition else mean_of([one.difference for one in tallied]),
+        "higher": share_of([one.higher for one in tallied], counts),
+        "lower": share_of([one.lower for one in tallied], counts),
+        "equal": share_of(equal, counts),
+        "trials": sum(counts),
+        "unknown": {
+            "first": sum(one.only_second for one in tallied),
+            "second": sum(one.only_first for one in tallied),
+            "both": sum(one.neither for one in tallied),
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Regret:
+    """What each strategy falls short of the best one in the same trial: a tally for each strategy.
+
+    `best` counts the trials in which no other does better, `alone` those in which all others do worse. `unknown`
+    counts the trials in which the measure is not known under every strategy; they are left out.
+    """
+
+    shortfall: tuple[Moments, ...]
+    best: tuple[int, ...]
+    alone: tuple[int, ...]
+    unknown: int
+
+
+def regret(values: np.ndarray) -> Regret:
+    """Tally regrets of a measure of which more is better, shape (strategies, trials)."""
+    known = np.isfinite(values).all(axis=0)
+    short = shortfalls(values[:, known])
+    best = short == 0.0
+    sole = best & (best.sum(axis=0) == 1)
+    return Regret(
+        tuple(moments(row) for row in short),
+        tuple(int(count) for count in best.sum(axis=1)),
+        tuple(int(count) for count in sole.sum(axis=1)),
+        int(np.count_nonzero(~known)),
+    )
+
+
+def shortfalls(values: np.ndarray) -> np.ndarray:
+    """What each strategy falls short of the best in the same trial, shape (strategies, trials)."""
+    return values.max(axis=0) - values
+
+
+def no_regret(strategies: int) -> Regret:
+    """The tally of no trials."""
+    return Regret((NO_NUMBERS,) * strategies, (0,) * strategies, (0,) * strategies, 0)
+
+
+def merge_regrets(a: Regret, b: Regret) -> Regret:
+    """The tally of two disjoint sets of trials together."""
+    return Regret(
+        tuple(merge_moments(one, other) for one, other in zip(a.shortfall, b.shortfall, strict=True)),
+        tuple(one + other for one, other in zip(a.best, b.best, strict=True)),
+        tuple(one + other for one, other in zip(a.alone, b.alone, strict=True)),
+        a.unknown + b.unknown,
+    )
+
+
+def regret_estimates(tallied: Sequence[Regret], strategy: int) -> dict:
+    """A strategy's mean regret, and how often it is best and alone best, each with its error."""
+    counts = [one.shortfall[strategy].count for one in tallied]
+    return {
+        "mean": mean_of([one.shortfall[strategy] for one in tallied]),
+        "best": share_of([one.best[strategy] for one in tallied], counts),
+        "best_alone": share_of([one.alone[strategy] for one in tallied], counts),
+    }
+
+
+def quantile_estimate(values: np.ndarray, level: float, replicate: np.ndarray, replicates: int) -> Estimate:
+    """A quantile (the least value whose share is at least `level`) with its 95 % interval, null where it has no end.
+
+    `replicate` numbers each value's replicate from 0.
+    """
+    ordered = np.sort(values)
+    found = _at(ordered, level)
+    if replicates == 1:
+        bounds = quantile_bounds(ordered.size, level)
+    else:
+        below, up_to = (np.bincount(replicate, which, replicates) for which in (values < found, values <= found))
+        counts = np.bincount(replicate, minlength=replicates)
+        bounds = quantile_bounds_of_replicates(level, below.tolist(), up_to.tolist(), counts.tolist())
+    low, high = (None if bound is None else _at(ordered, bound) for bound in bounds)
+    return {"estimate": found, "low": low, "high": high}
+
+
+def _at(ordered: np.ndarray, level: float) -> float:
+    return float(ordered[max(0, int(np.ceil(level * ordered.size)) - 1)])
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A range of a parameter in which the same strategies are in front.
+
+    `ahead` numbers the strategies of which none is surely worse than the best: one alone leads; of several it is too
+    close to call. `trials` lie in the range, whose ends are the least and the greatest value found there.
+    """
+
+    low: float
+    high: float
+    cells: int
+    trials: int
+    ahead: tuple[int, ...]
+    means: tuple[float, ...]
+
+
+def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: int) -> list[Lead]:
+    """Which strategy has the best mean as a function of a parameter `x`, shape (trials,), from low to high.
+
+    The trials are sorted into cells of the parameter, and in each the strategy with the best mean is held against
+    every other by their paired differences. It leads if all these intervals are above zero; they are widened so that
+    all those of the parameter hold at once with 95 % (Bonferroni). Neighbouring cells with the same strategies in
+    front are joined. `values` has shape (strategies, trials).
+    """
+    cell, count = cells(x, max(1, min(LEAD_CELLS, x.size // FEWEST_IN_LEAD_CELL)))
+    sizes = np.bincount(cell, minlength=count)
+    means = np.array([np.bincount(cell, row, count) for row in values]) / sizes
+    front = means.argmax(axis=0)
+    best = values[front[cell], np.arange(x.size)]
+    comparisons = count * (len(values) - 1)
+    in_front = np.ones((len(values), count), bool)
+    for strategy, row in enumerate(values):
+        gap, error, quantile = _cell_gaps(best - row, cell, sizes, replicate, replicates, comparisons)
+        in_front[strategy] = gap - quantile * error <= 0.0
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(low, cell, x)
+    np.maximum.at(high, cell, x)
+    found: list[Lead] = []
+    for k in range(count):
+        ahead = tuple(int(strategy) for strategy in np.flatnonzero(in_front[:, k]))
+        own = Lead(float(low[k]), float(high[k]), 1, int(sizes[k]), ahead, tuple(float(m) for m in means[:, k]))
+        if found and found[-1].ahead == ahead:
+            found[-1] = _joined(found[-1], own)
+        else:
+            found.append(own)
+    return found
+
+
+def _cell_gaps(
+    gap: np.ndarray, cell: np.ndarray, sizes: np.ndarray, replicate: np.ndarray, replicates: int, comparisons: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Mean and standard error of a paired difference in each cell, and the simultaneous interval's quantile."""
+    count = sizes.size
+    level = 1.0 - (1.0 - LEVEL) / (2.0 * max(1, comparisons))
+    centre = np.bincount(cell, gap, count) / sizes
+    if replicates > 1:
+        n = np.bincount(replicate * count + cell, minlength=replicates * count).reshape(replicates, count)
+        total = np.bincount(replicate * count + cell, gap, replicates * count).reshape(replicates, count)
+        scatter = np.square((total - n * centre) / n.mean(axis=0)).sum(axis=0)
+        return centre, np.sqrt(scatter / (replicates * (replicates - 1))), float(stdtrit(replicates - 1, level))
+    squares = np.bincount(cell, np.square(gap - centre[cell]), count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.sqrt(squares / (sizes - 1) / sizes)
+    return centre, np.where(sizes > 1, error, np.inf), float(ndtri(level))
+
+
+def _joined(a: Lead, b: Lead) -> Lead:
+    trials = a.trials + b.trials
+    means = tuple((m * a.trials + n * b.trials) / trials for m, n in zip(a.means, b.means, strict=True))
+    return Lead(a.low, b.high, a.cells + b.cells, trials, a.ahead, means)

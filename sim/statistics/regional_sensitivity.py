@@ -1,0 +1,91 @@
+"""What is different in some trials from the others: shifts and distances of distributions, and worlds to look at."""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import ks_2samp
+
+from sim.statistics.estimates import (
+    FEW,
+    UNKNOWN,
+    Estimate,
+    Moments,
+    around,
+    around_replicates,
+    merge_moments,
+    student,
+)
+from sim.statistics.sensitivity import cells
+
+TENTHS = 10
+
+
+def difference_of_means(inside: Sequence[Moments], outside: Sequence[Moments], scale: float = 1.0) -> Estimate:
+    """The mean of one set of trials less that of another, disjoint one, in units of `scale`, with its 95 % interval.
+
+    A tally of independent trials, or one of each replicate, whose own differences then tell the error if each has
+    enough trials on either side. Without spread on either side there is no error.
+    """
+    a, b = inside[0], outside[0]
+    for one, other in zip(inside[1:], outside[1:], strict=True):
+        a, b = merge_moments(a, one), merge_moments(b, other)
+    if min(a.count, b.count) < 2 or not scale > 0.0:
+        return UNKNOWN
+    step = (a.mean - b.mean) / scale
+    if len(inside) > 1 and min(one.count for one in (*inside, *outside)) >= FEW:
+        steps = [(one.mean - other.mean) / scale for one, other in zip(inside, outside, strict=True)]
+        spread = around_replicates(steps, [one.count for one in inside])
+        return around(step, float(spread["standard_error"] or 0.0), student(len(inside) - 1))
+    # Welch (1947), with the fewer degrees of freedom of the smaller set.
+    error = sqrt(sum(one.m2 / (one.count - 1) / one.count for one in (a, b))) / scale
+    return around(step, error, student(min(a.count, b.count) - 1))
+
+
+def of_counts(hits: int, trials: int) -> Moments:
+    """The moments of a condition as 0 and 1."""
+    share = hits / trials if trials else 0.0
+    return Moments(trials, share, trials * share * (1.0 - share), float(hits == trials > 0), float(hits > 0))
+
+
+def distances(inside: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+    """The Kolmogorov-Smirnov distance of every parameter's two distributions, and its p-value.
+
+    P-values hold for all parameters together (Holm 1979). They are those of independent trials from continuous
+    distributions: with more even designs, and with parameters of few values, they are rather too high.
+    """
+    found = {name: ks_2samp(column, outside[name], method="asymp") for name, column in inside.items()}
+    ordered = sorted(found, key=lambda name: found[name].pvalue)
+    adjusted: dict[str, float] = {}
+    least = 0.0
+    for rank, name in enumerate(ordered):
+        least = max(least, min(1.0, float(found[name].pvalue) * (len(ordered) - rank)))
+        adjusted[name] = least
+    return {name: (float(one.statistic), adjusted[name]) for name, one in found.items()}
+
+
+def shares_by_tenth(inside: np.ndarray, outside: np.ndarray) -> list[tuple[float, float, float]]:
+    """For each tenth of the outside's distribution its upper end, and the shares of either that lie in it.
+
+    A cell a value where there are few values.
+    """
+    cell, count = cells(outside, TENTHS)
+    ends = np.full(count, -np.inf)
+    np.maximum.at(ends, cell, outside)
+    own = np.searchsorted(ends[:-1], inside, side="left")
+    shares = (np.bincount(side, minlength=count) / side.size for side in (own, cell))
+    return [(float(end), float(a), float(b)) for end, a, b in zip(ends, *shares, strict=True)]
+
+
+def normal_scores(column: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """How far out values lie in a reference distribution: the standard normal's quantile at their rank there."""
+    ordered = np.sort(reference)
+    rank = (np.searchsorted(ordered, column, "left") + np.searchsorted(ordered, column, "right")) / 2.0
+    return ndtri(np.clip(rank / ordered.size, 0.5 / ordered.size, 1.0 - 0.5 / ordered.size))
+
+
+def nearest(scores: np.ndarray, centre: np.ndarray, most: int) -> np.ndarray:
+    """Places of the points nearest to a centre, the nearest first: `scores` of shape (parameters, points)."""
+    distance = np.square(scores - centre[:, None]).sum(axis=0)
+    return np.argsort(distance, kind="stable")[:most]

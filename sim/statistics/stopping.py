@@ -1,0 +1,116 @@
+"""How many trials a wished precision takes: the half-width of an estimate's 95 % interval as trials are added.
+
+The run looks at its estimates after a first few trials, reckons from their errors how many are needed, plays them and
+looks again (Stein 1945). Looks are few and each is aimed to be the last, since every look is a chance to stop on an
+error that is small by luck.
+"""
+
+from collections.abc import Mapping
+from math import ceil, isfinite
+
+from sim.faults import Fault, InvalidInput
+from sim.sampling.sobol_points import REPLICATES
+from sim.scenario.scenario import Scenario
+from sim.scenario.vocabulary import OUTCOMES
+from sim.statistics.estimates import EVENTS, MEASURES, Tally, event_estimates, mean_estimate, outcome_estimates
+
+DESIGNS = ("random", "sobol")
+"""Designs that can grow: a trial is the same whatever the number of trials."""
+FIRST_LOOK = 16_384
+GROWTH = 10
+"""The next look comes after at most so many times as many trials, however few the last look hopes for."""
+MARGIN = 1.02
+"""What is added to the number of trials reckoned, which is itself an estimate."""
+SHARE_OF_DEFICIT = "balance_change_share_of_deficit"
+
+
+def precise_names(scenario: Scenario) -> tuple[str, ...]:
+    """What a precision can be asked of: probabilities of outcomes and events, and means of measures."""
+    return (*OUTCOMES, *EVENTS, *MEASURES, *([SHARE_OF_DEFICIT] if scenario.deficit is not None else []))
+
+
+def check_precision(wished: Mapping[str, float], scenario: Scenario, design: str) -> None:
+    """Raise `InvalidInput` unless every wish names an estimate and a half-width, and the design can grow."""
+    names = precise_names(scenario)
+    faults = []
+    for name, half in wished.items():
+        if name not in names:
+            faults.append(_unknown(name, names))
+        elif not isfinite(half) or half <= 0.0 or (name not in MEASURES and name != SHARE_OF_DEFICIT and half >= 0.5):
+            allowed = "above 0" if name in MEASURES or name == SHARE_OF_DEFICIT else "between 0 and 0.5"
+            faults.append(Fault(f"precision.{name}", half, f"must be the half-width of an interval, {allowed}"))
+    if design not in DESIGNS:
+        message = f"goes with the designs {', '.join(DESIGNS)}: what a {design} draws depends on its number of trials"
+        faults.append(Fault("precision", design, message))
+    if faults:
+        raise InvalidInput(tuple(faults))
+
+
+def _unknown(name: str, names: tuple[str, ...]) -> Fault:
+    message = f"is no probability or measure; there are {', '.join(names)}"
+    return Fault("precision", name, message, path=("precision", name))
+
+
+def half_width(counted: tuple[Tally, ...], name: str, scenario: Scenario) -> float | None:
+    """Half the 95 % interval of an estimate; null where too few trials know it."""
+    if name in OUTCOMES:
+        found = outcome_estimates(counted)[name]
+    elif name in EVENTS:
+        found = event_estimates(counted)[name]
+    else:
+        found = mean_estimate(counted, "balance_change" if name == SHARE_OF_DEFICIT else name)
+    if found["low"] is None or found["high"] is None:
+        return None
+    scale = 1.0 if name != SHARE_OF_DEFICIT or scenario.deficit is None else scenario.deficit
+    return (found["high"] - found["low"]) / 2.0 / scale
+
+
+def known_in(counted: tuple[Tally, ...], name: str) -> int:
+    """The number of trials that know a probability or a measure."""
+    if name in OUTCOMES or name in EVENTS:
+        return sum(tally.trials for tally in counted)
+    measure = "balance_change" if name == SHARE_OF_DEFICIT else name
+    return sum(tally.measures[measure].count for tally in counted)
+
+
+def trials_needed(trials: int, half: float | None, wished: float) -> int | None:
+    """About how many trials make a half-width, as errors fall with the root of the number; null if none is known."""
+    if half is None:
+        return None
+    return trials if half <= wished else ceil(trials * (half / wished) ** 2 * MARGIN)
+
+
+def first_look(design: str, most: int) -> int:
+    """After how many trials to look first, with at most `most`."""
+    return _at_most(design, min(FIRST_LOOK, most))
+
+
+def next_look(design: str, trials: int, needed: int | None, most: int) -> int:
+    """After how many trials to look next; `trials` itself if there is no room for more.
+
+    `needed` is what the last look reckons, null if it knows nothing.
+    """
+    wanted = GROWTH * trials if needed is None else min(needed, GROWTH * trials)
+    last = _at_most(design, most)
+    if design == "sobol":
+        points = -(-wanted // REPLICATES)
+        step = _step(points)
+        wanted = -(-points // step) * step * REPLICATES
+    else:
+        wanted = -(-wanted // 1000) * 1000
+    return max(trials, min(wanted, last))
+
+
+def _at_most(design: str, trials: int) -> int:
+    """The most trials up to `trials` at which the design is balanced.
+
+    Each of the sixteen replicates of a `sobol` design then holds between four and seven whole nets of 2^k points.
+    """
+    points = trials // REPLICATES
+    if design != "sobol" or not points:
+        return trials
+    return points // _step(points) * _step(points) * REPLICATES
+
+
+def _step(points: int) -> int:
+    return 1 << max(0, points.bit_length() - 3)

@@ -1,0 +1,128 @@
+"""Where a dispute stands in each week, read from the columns of finished trials.
+
+A trial's columns record weeks, not states; but a state begins and ends with events whose weeks are recorded or follow
+from others, so that each state of each trial is a span of weeks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.model.calendar import whole_weeks
+
+BY_THEN, AT_THE_END, DURING = "by then", "at the end of the week", "during the week"
+
+
+@dataclass(frozen=True)
+class State:
+    """A state, when in a week it is looked for, and what it means."""
+
+    name: str
+    when: str
+    meaning: str
+
+
+STATES = (
+    State("agreement", BY_THEN, "an agreement was reached"),
+    State("agreement_in_talks", BY_THEN, "an agreement was reached before any threat"),
+    State("agreement_under_threat", BY_THEN, "an agreement was reached under a standing threat"),
+    State("agreement_under_sanctions", BY_THEN, "an agreement was reached under sanctions"),
+    State("agreement_after_retreat", BY_THEN, "an agreement was reached after the sender had backed down or withdrawn"),
+    State("threat", BY_THEN, "sanctions were announced"),
+    State("sanctions", BY_THEN, "sanctions were imposed"),
+    State("complaint", BY_THEN, "the target complained to the WTO"),
+    State("ruling_for_target", BY_THEN, "a final ruling found for the target"),
+    State("ruling_for_sender", BY_THEN, "a final ruling found for the sender"),
+    State("quiet", AT_THE_END, "no agreement, and no threat yet"),
+    State("threat_standing", AT_THE_END, "no agreement, and a deadline still to come"),
+    State("sanctions_standing", AT_THE_END, "no agreement, and sanctions imposed and not withdrawn"),
+    State("backed_down", AT_THE_END, "no agreement, and the threat dropped at a deadline"),
+    State("withdrawn", AT_THE_END, "no agreement, and sanctions withdrawn"),
+    State("sanctions_in_force", DURING, "sanctions in force, as sanctions_weeks counts them"),
+    State("retaliation_in_force", DURING, "retaliation in force, as retaliation_weeks counts them"),
+)
+PARTITION = (
+    "agreement_in_talks",
+    "agreement_under_threat",
+    "agreement_under_sanctions",
+    "agreement_after_retreat",
+    "quiet",
+    "threat_standing",
+    "sanctions_standing",
+    "backed_down",
+    "withdrawn",
+)
+"""States of which each trial is in exactly one at the end of every week."""
+
+WEEKS = ("agreement_week", "threat_week", "sanctions_week", "filing_week", "ruling_week")
+COUNTS = ("sanctions_weeks", "retaliation_weeks", "extensions")
+CONDITIONS = (*(state.name for state in STATES[1:5]), "retreat", "ruling_for_target")
+DURATIONS = ("deadline_weeks", "extension_weeks")
+
+Spans = dict[str, tuple[np.ndarray, np.ndarray]]
+"""By state the first week of it in each trial, and the first one no more of it; int64, the first not before the
+second where the state is never entered."""
+
+
+def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
+    """The span of weeks that each trial spends in each of `STATES`.
+
+    `trials` has float64 arrays of one shape: `WEEKS` (NaN for never), `COUNTS`, `CONDITIONS` as 0 and 1, and the
+    drawn `DURATIONS` in weeks.
+    """
+    after = horizon_weeks + 1
+    agreed, announced, imposed, filed, ruled = (
+        np.where(np.isnan(trials[name]), after, trials[name]).astype(np.int64) for name in WEEKS
+    )
+    sanctions_weeks, retaliation_weeks, extensions = (trials[name].astype(np.int64) for name in COUNTS)
+    true = {name: trials[name] > 0.0 for name in CONDITIONS}
+    for_target = true["ruling_for_target"]
+
+    # Sanctions are in force from the week after their deadline, without a gap, until the trial's end or withdrawal.
+    last_in_force = imposed + sanctions_weeks
+    retreated = true["retreat"] | true["agreement_after_retreat"]
+    withdrawn = np.where(retreated & (imposed < after), last_in_force, after)
+    # No column has the deadline at which a threat was dropped, but those that make it up are all there.
+    first_deadline = announced + whole_weeks(trials["deadline_weeks"])
+    last_deadline = first_deadline + extensions * whole_weeks(trials["extension_weeks"])
+    backed_down = np.where(retreated & (imposed == after), last_deadline, after)
+    threat_over = np.minimum(imposed, backed_down)
+
+    def never_more(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return start, np.full_like(start, after)
+
+    def before_agreement(start: np.ndarray, stop: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
+        return start, np.minimum(stop, agreed)
+
+    spans = {
+        "agreement": never_more(agreed),
+        **{state.name: never_more(np.where(true[state.name], agreed, after)) for state in STATES[1:5]},
+        "threat": never_more(announced),
+        "sanctions": never_more(imposed),
+        "complaint": never_more(filed),
+        "ruling_for_target": never_more(np.where(for_target, ruled, after)),
+        "ruling_for_sender": never_more(np.where(for_target, after, ruled)),
+        "quiet": before_agreement(np.ones_like(agreed), announced),
+        "threat_standing": before_agreement(announced, threat_over),
+        "sanctions_standing": before_agreement(imposed, withdrawn),
+        "backed_down": before_agreement(backed_down, after),
+        "withdrawn": before_agreement(withdrawn, after),
+        "sanctions_in_force": (imposed + 1, last_in_force + 1),
+        "retaliation_in_force": (last_in_force + 1 - retaliation_weeks, last_in_force + 1),
+    }
+    return {name: (start, np.maximum(start, stop)) for name, (start, stop) in spans.items()}
+
+
+def count_states(spans: Spans, replicate: np.ndarray, replicates: int, horizon_weeks: int) -> dict[str, np.ndarray]:
+    """How many trials of each replicate are in each state in each week; int64, shape (replicates, horizon_weeks)."""
+    width = horizon_weeks + 2
+    first = replicate * width
+
+    def at(week: np.ndarray) -> np.ndarray:
+        places = first + np.clip(week, 0, horizon_weeks + 1)
+        return np.bincount(places, minlength=replicates * width).reshape(replicates, width)
+
+    return {
+        name: np.cumsum(at(start) - at(stop), axis=1)[:, 1 : horizon_weeks + 1] for name, (start, stop) in spans.items()
+    }

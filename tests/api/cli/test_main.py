@@ -1,0 +1,217 @@
+"""The command line as a user types it: what is printed where, and the exit status."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cluster.service.settings import read_settings
+from sim.faults import InvalidInput
+
+BRINK = [str(Path(sys.executable).parent / "brink")]
+SMALL = ["us-japan-autos-1995", "--trials", "2000", "--seed", "5", "--engine", "inline"]
+
+
+def brink(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:
+    return subprocess.run([*BRINK, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
+
+
+def assert_refused(found: subprocess.CompletedProcess, *says: str) -> None:
+    """Exit status 2, nothing on standard output, one line a fault, no traceback."""
+    assert found.returncode == 2, found.stderr
+    assert found.stdout == ""
+    assert "Traceback" not in found.stderr
+    for one in says:
+        assert one in found.stderr
+
+
+def test_a_run_prints_its_answer_and_leaves_its_results(tmp_path):
+    found = brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert found.stderr == ""
+    for expected in ("threaten-and-follow-through", "Agreement under threat", "Results: here", "2,000 trials"):
+        assert expected in found.stdout
+    assert brink("verify", "here", cwd=tmp_path).returncode == 0
+    again = brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    assert again.returncode == 0
+    without_time = re.compile(r"in [\d.]+ s")
+    assert without_time.sub("", again.stdout) == without_time.sub("", found.stdout)
+
+
+def test_json_is_the_summary_and_nothing_else(tmp_path):
+    found = brink("run", *SMALL, "--strategy", "bluff", "--strategy", "keep-talking", "--json", cwd=tmp_path)
+    assert found.returncode == 0
+    summary = json.loads(found.stdout)
+    assert summary["trials"] == 2000
+    assert set(summary["strategies"]) == {"keep-talking", "bluff"}
+    folder = tmp_path / "runs" / "us-japan-autos-1995-2000-5"
+    assert summary == json.loads((folder / "summary.json").read_text())
+
+
+def test_a_precision_says_what_it_took(tmp_path):
+    one = ["run", *SMALL[:1], "--strategy", "bluff", "--engine", "inline", "--out", "here"]
+    found = brink(*one, "--precision", "agreement=0.01", cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "±0.01 wished" in found.stdout
+    assert "It took 16,384 trials of each strategy" in found.stdout
+    short = brink(*one, "--precision", "agreement=0.001", "--trials", "20000", "--json", cwd=tmp_path)
+    assert short.returncode == 1
+    assert re.fullmatch(
+        r"precision not reached with 20000 trials of each strategy .20000 at most.: agreement is known to ±0\.00\d+, "
+        r"not ±0\.001, which would take about \d{6} trials\. The results are kept; the same command with more --trials "
+        r"goes on from there\n",
+        short.stderr,
+    )
+    answer = json.loads(short.stdout)
+    assert answer.pop("precision")["looks"] == [16_384, 20_000]
+    assert answer == json.loads((tmp_path / "here" / "summary.json").read_text())
+
+
+def test_progress_is_shown_on_a_terminal(tmp_path):
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*BRINK, "run", *SMALL, "--out", "here"], cwd=tmp_path, stderr=theirs, stdout=subprocess.DEVNULL
+    ) as run:
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                seen += os.read(ours, 4096)
+            except OSError:
+                break
+        run.wait(60)
+    os.close(ours)
+    assert run.returncode == 0
+    assert b"12,000 of 12,000 trials" in seen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "us-japan-auto"], ["us-japan-autos-1995"]),
+        (["run", "none.yaml"], ["none.yaml", "No such file"]),
+        (["run", *SMALL[:1], "--trials", "0"], ["trials", "found 0"]),
+        (["run", *SMALL[:1], "--trials", "many"], ["--trials", "many"]),
+        (["run", *SMALL[:1], "--seed", "-1"], ["seed", "-1"]),
+        (["run", *SMALL[:1], "--seed", str(2**63)], ["seed", str(2**63 - 1)]),
+        (["run", *SMALL[:1], "--strategy", "surrender"], ["surrender", "keep-talking"]),
+        (["run", *SMALL[:1], "--engine", "dask"], ["--engine", "dask"]),
+        (["run", *SMALL[:1], "--ray-address", "127.0.0.1:1"], ["ray_address", "127.0.0.1:1"]),
+        (["run", *SMALL[:1], "--shard-trials", "0"], ["shard_trials"]),
+        (["run", *SMALL[:1], "--precision", "agreement"], ["precision", "agreement=0.001"]),
+        (["run", *SMALL[:1], "--precision", "threats=0.1"], ["precision", "agreement_week", "found 'threats'"]),
+        (["run", *SMALL[:1], "--precision", "threat=0.1", "--design", "latin_hypercube"], ["random, sobol"]),
+        (["run", *SMALL[:1], "--no-such"], ["--no-such"]),
+        (["run"], ["SCENARIO"]),
+        (["sprint"], ["sprint"]),
+        (["serve", "--host", "0.0.0.0"], ["host", "0.0.0.0", "loopback"]),
+    ],
+)
+def test_wrong_input_is_refused(tmp_path, arguments, says):
+    assert_refused(brink(*arguments, cwd=tmp_path), *says)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["runner"], ["keys", "list"]])
+def test_every_wrong_setting_is_named_by_its_variable(tmp_path, monkeypatch, command):
+    monkeypatch.setenv("BRINK_MAX_TRIALS", "many")
+    monkeypatch.setenv("BRINK_ENGINE", "dask")
+    monkeypatch.setenv("BRINK_LEASE_SECONDS", "0.5")
+    monkeypatch.setenv("BRINK_DATABASE_URL", "mysql://brink:secret@host/name")
+    found = brink(*command, cwd=tmp_path)
+    assert_refused(found)
+    assert sorted(found.stderr.splitlines()) == [
+        "BRINK_DATABASE_URL: must be an SQLAlchemy URL, postgresql+psycopg://user@host/name or sqlite:////path",
+        "BRINK_ENGINE: must be 'auto', 'inline' or 'ray' (found 'dask')",
+        "BRINK_LEASE_SECONDS: must be greater than 1 (found '0.5')",
+        "BRINK_MAX_TRIALS: must be a valid integer (found 'many')",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["secret", "nosuch://secret", "mysql://secret", "sqlite://", "sqlite:///:memory:"])
+def test_a_database_that_cannot_hold_jobs_is_refused(monkeypatch, url):
+    monkeypatch.setenv("BRINK_DATABASE_URL", url)
+    with pytest.raises(InvalidInput, match=r"^BRINK_DATABASE_URL: must be an SQLAlchemy URL[^\n]*$") as refused:
+        read_settings()
+    assert "secret" not in str(refused.value)
+
+
+def test_every_fault_of_a_file_is_named_with_its_line(tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "schema: 1\nname: a b\nhorizon_weeks: 0\nissues:\n  x: {weight: 1, gap: 2, sender_concession: 0.1, "
+        "target_concession: 0.1}\nparameters:\n  folow_through: 0.5\n"
+    )
+    for command in (["validate", "a.yaml"], ["run", "a.yaml", "--trials", "10"]):
+        found = brink(*command, cwd=tmp_path)
+        assert_refused(found, "a.yaml:2", "a.yaml:3", "a.yaml:5", "a.yaml:7", "follow_through")
+        assert len(found.stderr.splitlines()) == 4
+
+
+def test_the_folder_of_another_run_is_left_alone(tmp_path):
+    brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    before = (tmp_path / "here" / "summary.json").read_bytes()
+    assert_refused(brink("run", *SMALL, "--seed", "6", "--out", "here", cwd=tmp_path), "seed is 5, not 6")
+    assert (tmp_path / "here" / "summary.json").read_bytes() == before
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path):
+    command = [*BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", "inline"]
+    command += ["--out", "here", "--shard-trials", "20000"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("here/trials/*/*.parquet")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        output, error = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert output == ""
+    assert re.fullmatch(r"stopped with \d+ of 18000000 trials committed; the same command goes on from there\n", error)
+    assert (tmp_path / "here" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("command", ["parameters", "--help", f"run {' '.join(SMALL)} --json"])
+def test_a_reader_that_has_enough_is_no_error(tmp_path, command):
+    found = subprocess.run(
+        f"{BRINK[0]} {command} | true; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_lists(tmp_path):
+    scenarios = brink("scenarios", cwd=tmp_path)
+    assert scenarios.returncode == 0
+    assert "us-japan-autos-1995" in scenarios.stdout
+    parameters = brink("parameters", cwd=tmp_path).stdout
+    assert "credibility_decay" in parameters
+    assert "bn USD" in parameters
+    valid = brink("validate", "us-japan-autos-1995", cwd=tmp_path)
+    assert valid.returncode == 0
+    assert "valid" in valid.stdout
+
+
+def test_verify_names_the_file(tmp_path):
+    brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    summary = tmp_path / "here" / "summary.json"
+    summary.write_text(summary.read_text().replace('"complete": true', '"complete": false'))
+    found = brink("verify", "here", cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (1, "summary.json: complete is not what the trials give\n")
+    victim = tmp_path / "here" / "trials" / "strategy=bluff" / "part-00000.parquet"
+    os.truncate(victim, 1000)
+    assert "Unfinished" in " ".join(brink("summary", "here", cwd=tmp_path).stdout.split())
+    found = brink("verify", "here", cwd=tmp_path)
+    assert found.returncode == 1
+    assert "strategy=bluff/part-00000.parquet: is truncated" in found.stderr

@@ -1,0 +1,378 @@
+"""Who gets in, and to what: keys, scopes, and other people's jobs."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from api.http.app import create_app
+from api.http.guards import HEADERS
+from cluster.service import keys, leases
+from cluster.service.jobs import jobs, open_database
+from cluster.service.settings import Settings
+from sim.scenario.scenario import scenario_document
+from tests.api.http.test_jobs import BRINK, PROBLEM, Service
+from tests.support.runs import small_plan
+from tests.support.served import Served, served
+
+REQUEST = {"scenario": scenario_document(small_plan().scenario), "trials": 300, "seed": 3}
+NOBODYS = "0" * 32
+OPEN = {"/openapi.json", "/healthz", "/readyz"}
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every route of the service, the one that deletes the job last."""
+    app = create_app(Settings(data_dir="unused"))
+    found = [
+        (method, route.path)
+        for route in iter_route_contexts(app.routes)
+        for method in sorted(route.methods or ())
+        if method != "HEAD"
+    ]
+    return sorted(found, key=lambda one: (one[0] == "DELETE", one[1]))
+
+
+JOB_ROUTES = [(method, path) for method, path in routes() if "{job_id}" in path]
+
+
+def test_the_routes_are_found():
+    assert len(JOB_ROUTES) > 10
+    assert {path for _, path in routes() if not path.startswith("/v1/")} >= OPEN
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("served"), auth="keys", requests_per_second=1e6) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def ann(service) -> dict[str, str]:
+    return service.key("ann", "submit", "read")
+
+
+@pytest.fixture(scope="module")
+def bob(service) -> dict[str, str]:
+    return service.key("bob", "submit", "read")
+
+
+@pytest.fixture
+def anns_job(service, ann) -> str:
+    answer = service.ask("POST", "/v1/jobs", ann, json=REQUEST)
+    assert answer.status_code == 202, answer.text
+    service.work()
+    return answer.json()["id"]
+
+
+def filled(path: str, job_id: str) -> str:
+    """A route's path for a job."""
+    return path.replace(":path", "").format(job_id=job_id, path="summary.json", name="us-japan-autos-1995")
+
+
+def test_what_is_not_theirs_does_not_exist_by_any_route(service, ann, bob, anns_job):
+    for method, path in JOB_ROUTES:
+        body = {"json": {}} if method == "POST" else {}
+        theirs = service.ask(method, filled(path, anns_job), bob, **body)
+        none = service.ask(method, filled(path, NOBODYS), bob, **body)
+        assert (theirs.status_code, none.status_code) == (404, 404), path
+        assert theirs.text.replace(anns_job, NOBODYS) == none.text, path
+        headers = [
+            {name: value for name, value in answer.headers.items() if name != "content-length"}
+            for answer in (theirs, none)
+        ]
+        assert headers[0] == headers[1], path
+    for method, path in JOB_ROUTES:
+        body = {"json": {}} if method == "POST" else {}
+        own = service.ask(method, filled(path, anns_job), ann, **body)
+        assert own.status_code in (200, 202, 204, 422), (path, own.text)
+
+
+def test_lists_hold_ones_own_jobs(service, ann, bob, anns_job):
+    bobs = service.ask("POST", "/v1/jobs", bob, json=REQUEST).json()["id"]
+    mine = [job["id"] for job in service.ask("GET", "/v1/jobs", bob).json()["jobs"]]
+    assert bobs in mine
+    assert anns_job not in mine
+    page = service.ask("GET", "/v1/jobs", ann, params={"limit": 1}).json()
+    assert page["jobs"][0]["id"] == anns_job
+    token = page["next_page_token"]
+    if token:
+        stolen = service.ask("GET", "/v1/jobs", bob, params={"page_token": token}).json()["jobs"]
+        assert {job["id"] for job in stolen} <= set(mine)
+
+
+def test_a_token_of_ones_own_shows_nobody_elses_jobs(service, bob, anns_job):
+    for _ in range(2):
+        service.ask("POST", "/v1/jobs", bob, json=REQUEST)
+    first = service.ask("GET", "/v1/jobs", bob, params={"limit": 1}).json()
+    rest = service.ask("GET", "/v1/jobs", bob, params={"page_token": first["next_page_token"]}).json()
+    assert anns_job not in {job["id"] for job in rest["jobs"]}
+
+
+def test_an_idempotency_key_is_its_owners(service, ann, bob):
+    headers = {"Idempotency-Key": '"the same"'}
+    first = service.ask("POST", "/v1/jobs", ann, json=REQUEST, headers=headers).json()["id"]
+    other = service.ask("POST", "/v1/jobs", bob, json=REQUEST | {"seed": 4}, headers=headers)
+    assert other.status_code == 202
+    assert other.json()["id"] != first
+    assert service.ask("POST", "/v1/jobs", ann, json=REQUEST, headers=headers).json()["id"] == first
+
+
+def test_an_administrator_sees_and_stops_everybodys(service, anns_job):
+    admin = service.key("root", "admin")
+    assert anns_job in {job["id"] for job in service.ask("GET", "/v1/jobs", admin).json()["jobs"]}
+    assert service.ask("GET", f"/v1/jobs/{anns_job}/summary", admin).status_code == 200
+    assert service.ask("DELETE", f"/v1/jobs/{anns_job}", admin).status_code == 204
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer x", "Basic YTpi", "Bearer brink_0_0", "Bearer \xff"])
+def test_without_a_key_nothing_but_health_answers(service, anns_job, header):
+    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    for method, path in routes():
+        body = {"json": {}} if method == "POST" else {}
+        answer = service.client.request(method, filled(path, anns_job), headers=headers, **body)
+        if path in OPEN:
+            assert answer.status_code in (200, 503)
+            continue
+        assert (answer.status_code, answer.headers["content-type"]) == (401, PROBLEM), path
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_scope_allows_what_it_names(service, ann, anns_job):
+    reads, submits = service.key("ann", "read"), service.key("ann", "submit")
+    changing = {("POST", "/v1/jobs"), ("POST", "/v1/jobs/{job_id}/cancel"), ("DELETE", "/v1/jobs/{job_id}")}
+    for method, path in routes():
+        if path in OPEN:
+            continue
+        lacking = reads if (method, path) in changing else submits
+        answer = service.ask(method, filled(path, anns_job), lacking, json={} if method == "POST" else None)
+        assert (answer.status_code, answer.headers["content-type"]) == (403, PROBLEM), path
+        assert "insufficient_scope" in answer.headers["WWW-Authenticate"]
+    assert service.ask("GET", f"/v1/jobs/{anns_job}", reads).status_code == 200
+    assert service.ask("POST", "/v1/jobs", submits, json=REQUEST).status_code == 202
+    assert service.ask("POST", f"/v1/jobs/{anns_job}/cancel", submits).status_code == 202
+
+
+def test_a_revoked_key_lets_nobody_in(service):
+    key = service.key("carl", "read")
+    assert service.ask("GET", "/v1/jobs", key).status_code == 200
+    keys.revoke(service.database, key["Authorization"].split("_")[1])
+    assert service.ask("GET", "/v1/jobs", key).status_code == 401
+
+
+def test_the_description_names_keys_and_refusals(service):
+    document = service.client.get("/openapi.json").json()
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    for path, methods in document["paths"].items():
+        for one in methods.values():
+            if path.startswith("/v1/"):
+                assert one["security"] == [{"key": []}]
+                assert {"401", "403", "429"} <= set(one["responses"])
+
+
+def test_requests_a_second_are_limited_for_each_owner(tmp_path):
+    with served(tmp_path, auth="keys", requests_per_second=1) as service:
+        ann, again, bob = service.key("ann", "read"), service.key("ann", "read"), service.key("bob", "read")
+        statuses = [service.ask("GET", "/v1/parameters", key).status_code for key in (ann, again, ann)]
+        assert statuses == [200, 200, 429]
+        refused = service.ask("GET", "/v1/parameters", ann)
+        assert (refused.status_code, refused.headers["content-type"]) == (429, PROBLEM)
+        assert refused.headers["Retry-After"] == "1"
+        assert service.ask("GET", "/v1/parameters", bob).status_code == 200
+
+
+def test_jobs_that_wait_are_limited_for_each_owner_and_for_all(tmp_path):
+    with served(tmp_path, auth="keys", max_queued=2, max_queue=3) as service:
+        ann, bob = service.key("ann", "submit"), service.key("bob", "submit")
+        keyed = {"Idempotency-Key": "k"}
+        first = service.ask("POST", "/v1/jobs", ann, json=REQUEST, headers=keyed)
+        assert service.ask("POST", "/v1/jobs", ann, json=REQUEST).status_code == 202
+        refused = service.ask("POST", "/v1/jobs", ann, json=REQUEST)
+        assert (refused.status_code, refused.headers["content-type"]) == (429, PROBLEM)
+        assert int(refused.headers["Retry-After"]) > 0
+        assert service.ask("POST", "/v1/jobs", ann, json=REQUEST, headers=keyed).json() == first.json()
+        assert service.ask("POST", "/v1/jobs", bob, json=REQUEST).status_code == 202
+        full = service.ask("POST", "/v1/jobs", bob, json=REQUEST)
+        assert (full.status_code, full.headers["content-type"]) == (503, PROBLEM)
+        assert int(full.headers["Retry-After"]) > 0
+        service.ask("POST", f"/v1/jobs/{first.json()['id']}/cancel", ann)
+        assert service.ask("POST", "/v1/jobs", bob, json=REQUEST).status_code == 202
+
+
+def test_a_repeated_request_of_the_same_instant_takes_one_place(tmp_path):
+    with served(tmp_path, auth="keys", max_queued=1) as service:
+        ann = service.key("ann", "submit") | {"Idempotency-Key": "k"}
+        with ThreadPoolExecutor(8) as pool:
+            # All have looked for the key before the first is recorded.
+            with service.app.state.submitting:
+                asked = [pool.submit(service.ask, "POST", "/v1/jobs", ann, json=REQUEST) for _ in range(8)]
+                wait(asked, timeout=1)
+            answers = [each.result() for each in asked]
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+def test_the_highest_priority_of_an_owners_is_played_first(tmp_path):
+    with served(tmp_path) as service:
+        sent = [service.ask("POST", "/v1/jobs", json=REQUEST | {"priority": p}).json() for p in (-10, 0, 10)]
+        assert [job["priority"] for job in sent] == [-10, 0, 10]
+        taken = [leases.claim(service.database, "test", 60) for _ in sent]
+        assert [job and job.id for job in taken] == [job["id"] for job in reversed(sent)]
+        for wrong in (11, -11, 0.5, "high"):
+            refused = service.ask("POST", "/v1/jobs", json=REQUEST | {"priority": wrong})
+            assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/priority")
+
+
+def test_bytes_stored_are_limited_for_each_owner(tmp_path):
+    with served(tmp_path, auth="keys", max_stored_bytes=1000) as service:
+        ann, bob = service.key("ann", "submit", "read"), service.key("bob", "submit")
+        assert service.ask("POST", "/v1/jobs", ann, json=REQUEST).status_code == 202
+        with service.database.begin() as connection:
+            connection.execute(jobs.update().values(bytes=1000))
+        refused = service.ask("POST", "/v1/jobs", ann, json=REQUEST)
+        assert (refused.status_code, "delete" in refused.json()["detail"]) == (429, True)
+        assert service.ask("POST", "/v1/jobs", bob, json=REQUEST).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "", "127.0.0.2", "[::2]:80", "localhost@evil"]
+)
+def test_another_hosts_name_is_refused(service, host):
+    answer = service.client.get("/v1/jobs", headers={"Host": host})
+    assert (answer.status_code, answer.headers["content-type"]) == (421, PROBLEM)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000", "[::1]"])
+def test_loopbacks_names_are_ones_own(service, host):
+    assert service.client.get("/v1/jobs", headers={"Host": host}).status_code == 401
+
+
+def test_hosts_are_named_in_the_settings(tmp_path):
+    with served(tmp_path, auth="keys", allowed_hosts="brink.example, b.example") as service:
+        statuses = {
+            host: service.client.get("/v1/jobs", headers={"Host": host}).status_code
+            for host in ("brink.example", "b.example:443", "c.example")
+        }
+    assert statuses == {"brink.example": 401, "b.example:443": 401, "c.example": 421}
+
+
+def test_without_keys_only_loopback_is_answered_however_the_service_was_started(tmp_path):
+    with served(tmp_path, allowed_hosts="*") as service:
+        assert service.client.get("/v1/jobs").status_code == 200
+        remote = service.client.get("http://192.0.2.1/v1/jobs")
+        assert (remote.status_code, remote.headers["content-type"]) == (403, PROBLEM)
+
+
+def test_pages_of_other_origins_may_not_call(service, tmp_path):
+    preflight = {"Origin": "https://page.example", "Access-Control-Request-Method": "GET"}
+    refused = service.client.options("/v1/jobs", headers=preflight)
+    assert "access-control-allow-origin" not in refused.headers
+    with served(tmp_path, auth="keys", cors_origins="https://page.example") as opened:
+        allowed = opened.client.options("/v1/jobs", headers=preflight)
+        assert allowed.headers["access-control-allow-origin"] == "https://page.example"
+        other = opened.client.options("/v1/jobs", headers=preflight | {"Origin": "https://other.example"})
+        assert "access-control-allow-origin" not in other.headers
+        answer = opened.client.get("/v1/jobs", headers={"Origin": "https://page.example"})
+        assert answer.status_code == 401
+        assert answer.headers["access-control-allow-origin"] == "https://page.example"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/jobs", "/v1/nothing", "/openapi.json"])
+def test_every_answer_has_the_headers_that_keep_browsers_from_harm(service, path):
+    answer = service.client.get(path)
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+
+
+def test_an_unexpected_error_has_them_too_and_tells_nothing(tmp_path):
+    with served(tmp_path) as service:
+        with service.database.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE jobs")
+        answer = service.client.get("/v1/jobs")
+        assert answer.status_code >= 500
+        assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+        assert "table" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org"])
+def test_a_service_beyond_loopback_does_not_start_without_keys(tmp_path, host):
+    environment = {name: value for name, value in os.environ.items() if name != "BRINK_AUTH"}
+    found = subprocess.run(
+        [BRINK, "serve", "--host", host, "--port", "0"],
+        env=environment | {"BRINK_DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert found.returncode == 2
+    (line,) = found.stderr.splitlines()
+    assert "BRINK_AUTH=keys" in line
+    assert not (tmp_path / "data").exists()
+
+
+def test_nobodys_job_tells_nothing_of_the_folder(tmp_path):
+    with served(tmp_path) as service:
+        job = service.ask("POST", "/v1/jobs", json=REQUEST).json()["id"]
+        bodies: dict[str, dict] = {"drivers": {}, "discover": {"outcome": "sanctions"}, "typical": {}, "score": {}}
+        for answer, body in bodies.items():
+            early = service.ask("POST", f"/v1/jobs/{job}/{answer}", json=body)
+            assert (early.status_code, early.json()["errors"][0]["field"]) == (422, "run")
+            assert str(tmp_path) not in early.text
+
+
+def test_no_secret_is_told(tmp_path):
+    """Neither a database's password nor an object store's, nor a key right or wrong, is in a log or an error."""
+    password, access, secret = "pass-c0ffee", "access-c0ffee", "secret-c0ffee"
+    environment = os.environ | {
+        "BRINK_DATA_DIR": str(tmp_path / "data"),
+        "AWS_ACCESS_KEY_ID": access,
+        "AWS_SECRET_ACCESS_KEY": secret,
+    }
+    unreachable = f"postgresql+psycopg://brink:{password}@127.0.0.1:1/brink"
+    for settings in (
+        {"BRINK_DATABASE_URL": unreachable},
+        {"BRINK_DATABASE_URL": f"postgresql+psycopg://brink:{password}@[bad/brink"},
+        {"BRINK_STORE_URL": f"s3://{access}:{secret}@bucket/prefix"},
+        {"BRINK_MAX_TRIALS": "many", "BRINK_DATABASE_URL": unreachable},
+    ):
+        found = subprocess.run(
+            [BRINK, "serve", "--port", "0", "--no-runner"],
+            env=environment | settings,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert found.returncode != 0, settings
+        assert len(found.stderr.splitlines()) == len(settings) - (len(settings) > 1), (settings, found.stderr)
+        for word in (password, access, secret):
+            assert word not in found.stdout + found.stderr, settings
+    assert password not in repr(Settings(database_url=unreachable))
+
+
+def test_the_log_of_a_service_tells_no_key(tmp_path):
+    data = tmp_path / "data"
+    key, text = keys.create(open_database(f"sqlite:///{_made(data) / 'jobs.sqlite'}"), "ann", ["read", "submit"])
+    service = Service(data, BRINK_AUTH="keys", BRINK_ENGINE="inline")
+    try:
+        wrong = text[:-4] + "0000"
+        for sent, status in ((text, 200), (wrong, 401)):
+            answer = service.client.get("/v1/jobs", headers={"Authorization": f"Bearer {sent}"})
+            assert answer.status_code == status
+            assert sent not in answer.text
+        assert service.client.get("/v1/jobs", params={"key": text}).status_code == 401
+    finally:
+        service.stop()
+    log = (tmp_path / "service.log").read_text()
+    assert "GET /v1/jobs" in log
+    for sent in (text, wrong):
+        assert sent.split("_")[2][:20] not in log
+    held = b"".join(path.read_bytes() for path in data.glob("jobs.sqlite*"))
+    assert key.id.encode() in held
+    assert text.split("_")[2].encode() not in held
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

@@ -1,0 +1,467 @@
+"""The service as a client meets it: a real ``brink serve``, its runner, and a Ray of its own."""
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from api.http import bodies
+from api.http.app import create_app
+from cluster.answers.backtest import score
+from cluster.answers.replay import replay
+from cluster.query.trials import open_run
+from cluster.results.result_folder import verify
+from cluster.runs.run import run
+from cluster.service import jobs
+from cluster.service.settings import Settings
+from sim.scenario.scenario import scenario_document
+from tests.support.runs import digests, small_plan
+
+BRINK = str(Path(sys.executable).parent / "brink")
+PLAN = small_plan(trials=300_000, shard_trials=None)
+REQUEST = {"scenario": scenario_document(PLAN.scenario), "trials": PLAN.trials, "seed": PLAN.seed}
+PROBLEM = "application/problem+json"
+
+
+class Service:
+    """A served folder: its process, its address, and a client."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.folder = folder
+        self.settings = os.environ | {"BRINK_DATA_DIR": str(folder), "BRINK_LEASE_SECONDS": "3"} | settings
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        self.start()
+
+    def start(self) -> None:
+        self.log = (self.folder.parent / "service.log").open("ab")
+        self.process = subprocess.Popen(
+            [BRINK, "serve", "--port", str(self.port)], env=self.settings, stdout=self.log, stderr=self.log
+        )
+        self.until(lambda: self.client.get("/readyz").status_code == 200)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+        self.log.close()
+
+    @property
+    def runner(self) -> psutil.Process:
+        (found,) = (
+            child
+            for child in psutil.Process(self.process.pid).children()
+            if "cluster.service.runner" in " ".join(child.cmdline())
+        )
+        return found
+
+    def until(self, condition, seconds: float = 90.0):
+        """Wait for a condition, and return what it gave."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                if found := condition():
+                    return found
+            time.sleep(0.1)
+        raise TimeoutError
+
+    def job(self, job_id: str) -> dict:
+        return self.client.get(f"/v1/jobs/{job_id}").json()
+
+    def ended(self, job_id: str) -> dict:
+        """The job once it has ended."""
+        return self.until(lambda: (job := self.job(job_id))["state"] not in ("queued", "running") and job)
+
+    def submit(self, **request: object) -> dict:
+        answer = self.client.post("/v1/jobs", json={**REQUEST, **request})
+        assert answer.status_code == 202, answer.text
+        assert answer.headers["Location"] == f"/v1/jobs/{answer.json()['id']}"
+        return answer.json()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory) -> Iterator[Service]:
+    served = Service(tmp_path_factory.mktemp("service") / "data", BRINK_ENGINE="inline")
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    run(PLAN, folder, engine="inline")
+    return digests(folder)
+
+
+def test_a_job_runs_on_ray_from_end_to_end(tmp_path, undisturbed):
+    service = Service(tmp_path / "data", BRINK_ENGINE="ray", BRINK_WORKERS="2")
+    try:
+        job = service.submit()
+        assert job["state"] == "queued"
+        done = service.ended(job["id"])
+        assert (done["state"], done["error"]) == ("succeeded", None)
+        assert done["progress"] == {"trials_done": 600_000, "trials_total": 600_000}
+        assert digests(tmp_path / "data" / "jobs" / job["id"]) == undisturbed
+    finally:
+        service.stop()
+    assert left_over(service) == []
+
+
+def left_over(service: Service) -> list[str]:
+    """Processes that the service started and that are still there."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("BRINK_DATA_DIR") == str(service.folder):
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(service) -> dict:
+    return service.ended(service.submit(trials=5000)["id"])
+
+
+def test_the_summary_is_the_folders(service, finished):
+    summary = service.client.get(f"/v1/jobs/{finished['id']}/summary").json()
+    assert summary["trials"] == 5000
+    assert summary["complete"]
+    assert summary == json.loads((service.folder / "jobs" / finished["id"] / "summary.json").read_text())
+
+
+def test_a_trial_is_told_as_from_the_folder(service, finished):
+    base = f"/v1/jobs/{finished['id']}"
+    folder = service.folder / "jobs" / finished["id"]
+    told = service.client.post(f"{base}/replay", json={"trial": 3, "strategy": "talk"})
+    assert told.status_code == 200
+    assert told.json() == replay(open_run(folder), trial=3, strategy="talk")
+    typical = service.client.post(f"{base}/typical", json={"measure": "export_gain - sender_cost"})
+    assert typical.status_code == 200
+    for one in typical.json()["typical"]:
+        assert service.client.post(f"{base}/replay", json=one["replay"]).json()["end"]["outcome"] == one["outcome"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "body", "pointer"),
+    [
+        ("replay", {"trial": 5000}, "/trial"),
+        ("replay", {"trial": 1.5}, "/trial"),
+        ("replay", {}, "/trial"),
+        ("replay", {"trial": 1, "strategy": "bluff"}, "/strategy"),
+        ("replay", {"trial": 1, "seed": 2}, "/seed"),
+        ("typical", {"given": "no_such > 1"}, "/given"),
+        ("typical", {"measure": "outcome"}, "/measure"),
+    ],
+)
+def test_trials_that_cannot_be_told_are_refused(service, finished, answer, body, pointer):
+    refused = service.client.post(f"/v1/jobs/{finished['id']}/{answer}", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def test_files_come_whole_and_in_ranges(service, finished):
+    base = f"/v1/jobs/{finished['id']}/files"
+    listed = {file["path"]: file["bytes"] for file in service.client.get(base).json()["files"]}
+    assert {"manifest.json", "run.json", "scenario.json", "summary.json"} <= set(listed)
+    path = "trials/strategy=talk/part-00000.parquet"
+    whole = service.client.get(f"{base}/{path}")
+    assert len(whole.content) == listed[path]
+    assert pq.read_table(io.BytesIO(whole.content)).num_rows == 5000
+    part = service.client.get(f"{base}/{path}", headers={"Range": "bytes=4-11"})
+    assert (part.status_code, part.content) == (206, whole.content[4:12])
+    assert part.headers["Content-Range"] == f"bytes 4-11/{listed[path]}"
+    beyond = service.client.get(f"{base}/{path}", headers={"Range": f"bytes={listed[path] + 5}-"})
+    assert beyond.status_code == 416
+    etag = whole.headers["ETag"]
+    assert service.client.get(f"{base}/{path}", headers={"If-None-Match": etag}).status_code == 304
+    assert service.client.get(f"{base}/{path}", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../jobs.sqlite", "..%2F..%2Fjobs.sqlite", "%2Fetc%2Fpasswd", "trials", "none.json", ".work/x"],
+)
+def test_no_path_leads_out_of_the_folder(service, finished, path):
+    answer = service.client.get(f"/v1/jobs/{finished['id']}/files/{path}")
+    assert answer.status_code in (404, 405)
+    assert b"SQLite" not in answer.content
+
+
+def test_a_killed_runner_loses_nothing(service, undisturbed):
+    job = service.submit()
+    service.until(lambda: service.job(job["id"])["progress"]["trials_done"] > 0)
+    killed = service.runner
+    killed.kill()
+    done = service.ended(job["id"])
+    assert done["state"] == "succeeded"
+    assert service.runner.pid != killed.pid
+    assert digests(service.folder / "jobs" / job["id"]) == undisturbed
+    assert verify(service.folder / "jobs" / job["id"]) == []
+
+
+def test_a_restarted_service_goes_on(tmp_path, undisturbed):
+    service = Service(tmp_path / "data", BRINK_ENGINE="inline")
+    try:
+        job = service.submit()
+        service.until(lambda: service.job(job["id"])["progress"]["trials_done"] > 0)
+        service.process.send_signal(signal.SIGKILL)
+        service.process.wait()
+        service.start()
+        assert service.ended(job["id"])["state"] == "succeeded"
+        assert digests(service.folder / "jobs" / job["id"]) == undisturbed
+    finally:
+        service.stop()
+
+
+def test_a_running_job_is_answered_from_what_is_committed_and_can_be_cancelled(service):
+    job = service.submit(trials=50_000_000)
+    service.until(lambda: service.job(job["id"])["progress"]["trials_done"] > 0)
+    early = service.client.get(f"/v1/jobs/{job['id']}/summary").json()
+    assert not early["complete"]
+    assert 0 < early["strategies"]["threaten"]["trials"] < 50_000_000
+    assert service.client.post(f"/v1/jobs/{job['id']}/cancel").status_code == 202
+    done = service.ended(job["id"])
+    assert done["state"] == "cancelled"
+    assert 0 < done["progress"]["trials_done"] < done["progress"]["trials_total"]
+    assert service.client.get(f"/v1/jobs/{job['id']}/summary").json()["strategies"]["threaten"]["trials"] > 0
+    again = service.client.post(f"/v1/jobs/{job['id']}/cancel")
+    assert (again.status_code, again.json()["state"]) == (202, "cancelled")
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_deleted_job_leaves_nothing(service, running):
+    job = service.submit(trials=50_000_000 if running else 1000)
+    if running:
+        service.until(lambda: service.job(job["id"])["progress"]["trials_done"] > 0)
+    else:
+        service.ended(job["id"])
+    assert service.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert service.client.get(f"/v1/jobs/{job['id']}").status_code == 404
+    service.until(lambda: service.ended(service.submit(trials=1000)["id"]))
+    assert not (service.folder / "jobs" / job["id"]).exists()
+
+
+def events(service: Service, job_id: str, after: str | None = None) -> list[dict]:
+    headers = {"Last-Event-ID": after} if after else {}
+    found, current = [], {}
+    with service.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers, timeout=90) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            field, _, value = line.partition(":")
+            if not line and current:
+                found.append(current)
+                current = {}
+            elif field:
+                current[field] = value.strip()
+    return found
+
+
+def test_events_tell_of_progress_and_resume(service):
+    job = service.submit(trials=400_000)
+    seen = events(service, job["id"])
+    assert seen[-1]["event"] == "succeeded"
+    ids = [int(event["id"]) for event in seen]
+    assert ids == sorted(set(ids))
+    done = [json.loads(event["data"])["progress"]["trials_done"] for event in seen]
+    assert done == sorted(done)
+    assert done[-1] == 800_000
+    rest = events(service, job["id"], after=str(ids[-1] - 1))
+    assert [int(event["id"]) for event in rest] == [ids[-1]]
+    assert events(service, job["id"], after=str(ids[-1])) == []
+
+
+def test_a_repeated_request_is_one_job(service):
+    request = REQUEST | {"trials": 1000, "seed": 99}
+    headers = {"Idempotency-Key": '"a-key"'}
+    first, second = (
+        service.client.post("/v1/jobs", json=request, headers={"Idempotency-Key": key}) for key in ('"a-key"', "a-key")
+    )
+    assert first.json()["id"] == second.json()["id"]
+    other = service.client.post("/v1/jobs", json=request | {"seed": 98}, headers=headers)
+    assert other.status_code == 422
+    assert "Idempotency-Key" in other.text
+
+
+@pytest.mark.parametrize("key", ["", '""', '"open', 'a"b', '"a", "b"', '"k";x=1', "two words", '"' + "x" * 256 + '"'])
+def test_a_malformed_key_is_refused(service, key):
+    answer = service.client.post("/v1/jobs", json=REQUEST | {"trials": 1000}, headers={"Idempotency-Key": key})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM)
+    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+def test_jobs_are_listed_by_pages(service):
+    made = [service.submit(trials=1000)["id"] for _ in range(5)]
+    seen: list[str] = []
+    token: str | None = None
+    while True:
+        page = service.client.get("/v1/jobs", params={"limit": 2} | ({"page_token": token} if token else {})).json()
+        seen += [job["id"] for job in page["jobs"]]
+        token = page["next_page_token"]
+        if token is None:
+            break
+    assert seen[:5] == made[::-1]
+    assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "pointer"),
+    [
+        ("POST", "/v1/jobs", {"trials": 10}, 422, "/scenario"),
+        ("POST", "/v1/jobs", {"scenario": "none"}, 422, "/scenario"),
+        ("POST", "/v1/jobs", REQUEST | {"trials": 0}, 422, "/trials"),
+        ("POST", "/v1/jobs", REQUEST | {"trials": "many"}, 422, "/trials"),
+        ("POST", "/v1/jobs", REQUEST | {"trials": 10**10}, 422, "/trials"),
+        ("POST", "/v1/jobs", REQUEST | {"seed": 2**63}, 422, "/seed"),
+        ("POST", "/v1/jobs", REQUEST | {"design": "halton"}, 422, "/design"),
+        ("POST", "/v1/jobs", REQUEST | {"strategies": ["surrender"]}, 422, "/strategies"),
+        ("POST", "/v1/jobs", REQUEST | {"colour": "red"}, 422, "/colour"),
+        ("POST", "/v1/jobs", {"scenario": {"schema": 1, "horizon_weeks": 0}}, 422, "/scenario/horizon_weeks"),
+        ("GET", "/v1/jobs/none", None, 404, None),
+        ("GET", "/v1/jobs?page_token=x", None, 422, "/page_token"),
+        ("GET", "/v1/jobs?limit=0", None, 422, "/limit"),
+        ("DELETE", "/v1/jobs/none", None, 404, None),
+        ("GET", "/v1/scenarios/none", None, 404, None),
+        ("GET", "/v1/nothing", None, 404, None),
+        ("PUT", "/v1/jobs", {}, 405, None),
+    ],
+)
+def test_errors_are_problems_that_name_the_field(service, method, path, body, status, pointer):
+    answer = service.client.request(method, path, json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == PROBLEM
+    problem = answer.json()
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    if pointer:
+        assert pointer in [error["pointer"] for error in problem["errors"]]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff\xfe", b'{"scenario": NaN}', b""])
+def test_bodies_that_are_no_json_are_refused(service, body):
+    answer = service.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "pointer"),
+    [
+        ('"title": "T"', '"title": "T", "title": "U"', "/scenario/title"),
+        ('"title": "T"', r'"title": "\ud800"', "/scenario/title"),
+        ('"title": "T"', '"title": "\ud800"', "/scenario/title"),
+        ('"title": "T"', r'"\ud800": "T"', r"/scenario/\ud800"),
+        ('"title": "T"', '"a/b~c.d": "T"', "/scenario/a~1b~0c.d"),
+        ('"a":', r'"\ud800":', r"/scenario/issues/\ud800"),
+        ("0.5", "1e999", "/scenario/issues/a/gap"),
+        ("0.5", "9" * 400, "/scenario/issues/a/gap"),
+        ("0.5", "9" * 5000, "/scenario/issues/a/gap"),
+        ("0.5", '{"quantiles": {"0": 0.1, "0.05": "x", "1": 0.2}}', "/scenario/issues/a/gap/quantiles/0.05"),
+        ("0.5", '{"a":' * 900 + "1" + "}" * 900, "/scenario/issues/a/gap" + "/a" * 21),
+        ("0.5", "[" * 100_000 + "]" * 100_000, ""),
+        ('"title": "T"', '"parameters": []', "/scenario/parameters"),
+        ('"title": "T"', '"strategies": {"x": {"issues.b.gap": 1}}', "/scenario/strategies/x/issues.b.gap"),
+        ('"title": "T"', '"k' + "k" * 500_000 + '": 1', "/scenario/" + "k" * 80),
+    ],
+)
+def test_odd_bodies_are_faults_with_pointers(service, old, new, pointer):
+    scenario = (
+        '{"schema": 1, "name": "ok", "title": "T", "issues": '
+        '{"a": {"weight": 1, "gap": 0.5, "sender_concession": 0.1, "target_concession": 0.1}}}'
+    )
+    body = f'{{"trials": 10, "scenario": {scenario.replace(old, new)}}}'.encode("utf-8", "surrogatepass")
+    answer = service.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM), answer.text[:500]
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+    assert len(answer.content) < 3000
+
+
+@pytest.mark.parametrize("scenario", ["null", "3", "[]", r'"\ud800"'])
+def test_what_is_neither_scenario_nor_name_is_told_by_its_place(service, scenario):
+    body = f'{{"scenario": {scenario}}}'
+    answer = service.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert {error["pointer"] for error in answer.json()["errors"]} == {"/scenario"}
+
+
+def test_a_body_too_large_is_refused(service):
+    answer = service.client.post("/v1/jobs", content=b" " * (2 << 20))
+    assert (answer.status_code, answer.headers["content-type"]) == (413, PROBLEM)
+
+
+def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
+    whole = json.dumps(REQUEST).encode()
+    app = create_app(Settings(data_dir=tmp_path))
+    app.state.database = jobs.open_database(app.state.settings.jobs_database)
+
+    async def sent(last: str) -> list[dict]:
+        messages: list[dict] = [{"type": "http.request", "body": whole, "more_body": True}]
+        told: list[dict] = []
+
+        async def receive() -> dict:
+            if not messages and last == "nothing":
+                await asyncio.sleep(60)
+            return messages.pop() if messages else {"type": last}
+
+        async def send(message: dict) -> None:
+            told.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "headers": headers, "query_string": b""}
+        await app(scope | {"server": ("127.0.0.1", 80)}, receive, send)
+        return told
+
+    start, body = asyncio.run(sent("nothing"))
+    assert (start["status"], json.loads(body["body"])["status"]) == (408, 408)
+    assert (b"connection", b"close") in start["headers"]
+    assert asyncio.run(sent("http.disconnect")) == []
+    assert jobs.newest(app.state.database, 1) == []
+    app.state.database.dispose()
+
+
+def test_the_catalogue(service):
+    names = [scenario["name"] for scenario in service.client.get("/v1/scenarios").json()]
+    assert "us-japan-autos-1995" in names
+    shipped = service.client.get("/v1/scenarios/us-japan-autos-1995").json()
+    assert shipped["schema"] == 1
+    assert service.client.post("/v1/scenarios/validate", json=shipped).json() == {"valid": True, "errors": []}
+    bad = service.client.post("/v1/scenarios/validate", json=shipped | {"horizon_weeks": 0}).json()
+    assert not bad["valid"]
+    assert bad["errors"][0]["pointer"] == "/horizon_weeks"
+    parameters = {known["name"]: known for known in service.client.get("/v1/parameters").json()}
+    assert parameters["deadline_weeks"]["default"] == 6
+    assert service.client.get("/healthz").json()["status"] == "ok"
+    assert service.client.get("/openapi.json").json()["openapi"].startswith("3.1")
+
+
+def test_a_shipped_scenario_is_run_by_its_name(service):
+    job = service.submit(scenario="us-japan-autos-1995", trials=1000)
+    assert service.ended(job["id"])["state"] == "succeeded"
+    summary = service.client.get(f"/v1/jobs/{job['id']}/summary").json()
+    assert set(summary["strategies"]) >= {"bluff", "keep-talking"}
+
+
+def test_a_job_is_scored_against_its_history(service, finished):
+    job = service.ended(service.submit(scenario="us-mexico-2019", trials=2000)["id"])
+    answer = service.client.post(f"/v1/jobs/{job['id']}/score", json={})
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == score(open_run(service.folder / "jobs" / job["id"]))
+    other = service.client.post(f"/v1/jobs/{job['id']}/score", json={"strategy": "keep-talking"}).json()
+    assert other["strategy"] == "keep-talking"
+    for wrong, body, field in ((job, {"strategi": "x"}, "strategi"), (finished, {}, "history")):
+        refused = service.client.post(f"/v1/jobs/{wrong['id']}/score", json=body)
+        assert (refused.status_code, refused.headers["content-type"]) == (422, PROBLEM)
+        assert field in refused.json()["errors"][0]["field"]

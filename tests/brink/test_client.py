@@ -1,0 +1,341 @@
+"""The Python client against a real service: whole jobs, results, and lines that fail."""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from brink.client import AsyncBrink, Brink, BrinkError, Job, JobFailed
+from cluster.results.result_folder import verify
+from sim.faults import InvalidInput
+from tests.api.http.test_jobs import Service
+from tests.support.examples import document, issue
+from tests.support.faulty_line import BUSY, faulty_line
+
+SCENARIO = document(
+    {"access": issue({"uniform": [0.3, 0.9]}, 0.02, {"uniform": [0.0, 0.1]})},
+    {"threat_probability": {"uniform": [0, 1]}, "deadline_weeks": 3, "full_access": {"uniform": [5, 10]}},
+    horizon_weeks=20,
+    strategies={"threaten": {}, "talk": {"threat_probability": 0}},
+)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory) -> Iterator[Service]:
+    served = Service(tmp_path_factory.mktemp("client") / "data", BRINK_ENGINE="inline")
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def brink(service) -> Iterator[Brink]:
+    with Brink(f"http://127.0.0.1:{service.port}") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def job(brink) -> Job:
+    return brink.run(SCENARIO, trials=120_000, seed=11)
+
+
+@pytest.fixture(scope="module")
+def table(service, job) -> pd.DataFrame:
+    whole = pd.read_parquet(service.folder / "jobs" / job.id / "trials")
+    return whole.astype({"strategy": str}).sort_values(["strategy", "trial"], ignore_index=True)
+
+
+def test_a_run_is_submitted_waited_for_and_read(service, job):
+    assert (job.state, job.ended, job.progress, job.error) == ("succeeded", True, 1.0, None)
+    assert "succeeded, 100% of 240,000" in repr(job)
+    assert job.summary() == json.loads((service.folder / "jobs" / job.id / "summary.json").read_text())
+    given = job.summary(given="agreement_week is null")
+    assert "null" in given["given"]
+
+
+def test_a_scenario_may_be_a_name_a_file_or_a_document(brink, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(SCENARIO))
+    for scenario in ("us-japan-autos-1995", path, str(path), SCENARIO):
+        submitted = brink.submit(
+            scenario, trials=10, strategies=["threaten"] if scenario != "us-japan-autos-1995" else []
+        )
+        assert submitted.state == "queued"
+        assert submitted.info["trials"] == 10
+        submitted.wait()
+    path.write_text(json.dumps({**SCENARIO, "horizon_weeks": 0}))
+    with pytest.raises(InvalidInput, match="horizon_weeks"):
+        brink.submit(path)
+    with pytest.raises(BrinkError, match="horizon_weeks") as refused:
+        brink.submit({**SCENARIO, "horizon_weeks": 0})
+    assert refused.value.status == 422
+    assert refused.value.faults[0]["pointer"] == "/scenario/horizon_weeks"
+
+
+def test_a_precision_is_asked_for_instead_of_a_number_of_trials(brink):
+    asked = {"agreement": 0.02}
+    done = brink.run(SCENARIO, precision=asked, strategies=["threaten"])
+    assert done.info["precision"]["most_trials"] == 10_000_000
+    assert done.info["precision"]["wished"]["agreement"]["half_widths"]["threaten"] <= 0.02
+    assert len(done.trials(["trial"])) == done.info["trials"]
+    with pytest.raises(JobFailed, match="precision not reached with 100 trials"):
+        brink.run(SCENARIO, precision=asked, trials=100)
+
+
+def test_trials_come_as_pandas_and_arrow(job, table):
+    columns = ["strategy", "trial", "outcome", "export_gain"]
+    frame = job.trials(columns)
+    assert list(frame) == columns
+    pd.testing.assert_frame_equal(frame.astype({"strategy": str}), table[columns], check_dtype=False)
+    one = job.trials_table(["agreement_week"], strategy="talk")
+    assert one.column_names == ["agreement_week"]
+    assert one.schema.field("agreement_week").metadata[b"unit"] == b"week"
+    expected = table[table.strategy == "talk"].agreement_week.reset_index(drop=True)
+    pd.testing.assert_series_equal(one.to_pandas().agreement_week, expected, check_dtype=False)
+    assert job.trials_table(strategy="talk").num_columns == table.shape[1]
+    with pytest.raises(BrinkError, match="there is no column gains; there are strategy, trial"):
+        job.trials(["gains"])
+    with pytest.raises(BrinkError, match="no strategy bluff; there are talk, threaten"):
+        job.trials(["trial"], strategy="bluff")
+
+
+def test_an_aggregate_comes_as_pandas_and_arrow(job, table):
+    frame = job.aggregate({"gain": "export_gain"}, ["mean"], ["strategy", "outcome"])
+    means = table.astype({"export_gain": float, "outcome": str}).groupby(["strategy", "outcome"]).export_gain.mean()
+    assert frame.set_index(["strategy", "outcome"])["gain.mean"].to_dict() == pytest.approx(means.to_dict())
+    arrow = job.aggregate_table(["export_gain"])
+    assert arrow.schema.field("export_gain.mean").type == pa.float64()
+    assert arrow.schema.field("export_gain.mean").metadata == {b"unit": b"bn USD"}
+    with pytest.raises(BrinkError, match="did you mean export_gain"):
+        job.aggregate(["export_gains"])
+
+
+def test_answers_are_asked_for_by_name(job):
+    told = job.ask("replay", trial=3, strategy="talk")
+    assert told["trial"] == 3
+    with pytest.raises(BrinkError) as refused:
+        job.ask("prophecy")
+    assert refused.value.status == 404
+
+
+def test_a_download_is_a_result_folder(job, tmp_path):
+    folder = job.download(tmp_path / "copy")
+    assert verify(folder) == []
+    part = folder / "trials" / "strategy=talk" / "part-00000.parquet"
+    other = folder / "trials" / "strategy=talk" / "part-00001.parquet"
+    kept = other.stat().st_mtime_ns
+    part.write_bytes(part.read_bytes()[:-1] + b"?")
+    assert verify(folder) != []
+    job.download(folder)
+    assert verify(folder) == []
+    assert other.stat().st_mtime_ns == kept
+
+
+def test_jobs_are_found_again_listed_cancelled_and_deleted(brink, job):
+    assert brink.job(job.id).info == job.info
+    long = brink.submit(SCENARIO, trials=50_000_000)
+    assert next(iter(brink.jobs())).id == long.id
+    ids = [one.id for one in brink.jobs()]
+    assert len(ids) == len(set(ids))
+    assert job.id in ids
+    with pytest.raises(BrinkError, match="once it has ended"):
+        long.trials()
+    long.cancel()
+    long.wait()
+    assert long.state == "cancelled"
+    long.delete()
+    with pytest.raises(BrinkError) as gone:
+        brink.job(long.id)
+    assert gone.value.status == 404
+    with pytest.raises(BrinkError):
+        long.delete()
+
+
+def test_pages_are_fetched_as_needed(brink, job, monkeypatch):
+    asked = []
+    page = Brink._page
+
+    def counted(self, token):
+        asked.append(token)
+        found = yield from page(self, token)
+        return found | {"jobs": found["jobs"][:1], "next_page_token": "more" if len(asked) < 2 else None}
+
+    first = next(iter(brink.jobs())).id
+    monkeypatch.setattr(Brink, "_page", counted)
+    jobs = brink.jobs()
+    assert next(jobs).id == first
+    assert asked == [None]
+
+
+def test_the_catalogue(brink, tmp_path):
+    assert "us-japan-autos-1995" in [one["name"] for one in brink.scenarios()]
+    document = brink.scenario("us-japan-autos-1995")
+    assert brink.validate(document) == brink.validate("us-japan-autos-1995") == []
+    assert brink.validate(document | {"horizon_weeks": 0})[0]["pointer"] == "/horizon_weeks"
+    assert "deadline_weeks" in [one["name"] for one in brink.parameters()]
+    with pytest.raises(BrinkError, match="no shipped scenario"):
+        brink.scenario("secret?x=#")
+
+
+def test_a_busy_service_and_cut_lines_are_tried_again(service, job, tmp_path):
+    with faulty_line(service.port) as line, Brink(f"http://127.0.0.1:{line.port}") as brink:
+        line.faults = [BUSY, 0, BUSY]
+        far = brink.submit(SCENARIO, trials=10, seed=77)
+        assert line.faults == []
+        far.wait()
+        # Every connection for the files is cut after a part of them.
+        again = brink.job(job.id)
+        brink._http.close()
+    with faulty_line(service.port) as line, Brink(f"http://127.0.0.1:{line.port}") as brink:
+        line.faults = [100_000, BUSY, 300_000, 500_000]
+        again = Job(brink, job.info)
+        again.download(tmp_path / "copy")
+        assert line.faults == []
+        assert verify(tmp_path / "copy") == []
+
+
+def test_a_lost_answer_makes_no_second_job(service, brink):
+    before = {one.id for one in brink.jobs()}
+    with faulty_line(service.port) as line, Brink(f"http://127.0.0.1:{line.port}") as far:
+        # The request arrives, and of its answer a few bytes come back.
+        line.faults = [20]
+        submitted = far.submit(SCENARIO, trials=10, seed=78)
+        assert {one.id for one in brink.jobs()} - before == {submitted.id}
+        line.faults = [20]
+        far._http.close()
+    with faulty_line(service.port) as line, Brink(f"http://127.0.0.1:{line.port}") as far:
+        line.faults = [20]
+        Job(far, submitted.info).delete()
+    assert submitted.id not in [one.id for one in brink.jobs()]
+
+
+def test_patience_ends(service):
+    with faulty_line(service.port) as line:
+        line.faults = [BUSY.replace(b"Retry-After: 0", b"Retry-After: 9")] * 9
+        with Brink(f"http://127.0.0.1:{line.port}", patience=5.0) as brink, pytest.raises(BrinkError) as refused:
+            brink.scenarios()
+        assert refused.value.status == 503
+        assert len(line.faults) == 8, "to wait for longer than patience lasts is no use"
+    with Brink(f"http://127.0.0.1:{line.port}", patience=0.2) as brink, pytest.raises(BrinkError, match="not answer"):
+        brink.scenarios()
+    with Brink("ftp://localhost") as brink, pytest.raises(BrinkError, match="cannot be asked"):
+        brink.scenarios()
+
+
+def test_the_key_is_sent_and_never_shown(service, monkeypatch):
+    monkeypatch.setenv("BRINK_KEY", "brink_secret")
+    with Brink(f"http://127.0.0.1:{service.port}") as brink:
+        assert brink._http.headers["Authorization"] == "Bearer brink_secret"
+        assert "secret" not in repr(brink)
+
+
+def test_a_file_that_is_not_the_manifests_is_refused(service, brink, tmp_path):
+    broken = brink.run(SCENARIO, trials=1000, seed=5)
+    path = service.folder / "jobs" / broken.id / "trials" / "strategy=talk" / "part-00000.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(BrinkError, match="SHA-256 differs"):
+        broken.trials(["trial"])
+    with pytest.raises(BrinkError, match="SHA-256 differs"):
+        broken.download(tmp_path / "copy")
+    assert not any(path.name.startswith(".") for path in (tmp_path / "copy").rglob("*"))
+
+
+def test_events_go_on_when_the_service_is_killed_and_started_again(tmp_path):
+    service = Service(tmp_path / "data", BRINK_ENGINE="inline")
+    try:
+        with Brink(f"http://127.0.0.1:{service.port}") as brink:
+            job = brink.submit(SCENARIO, trials=400_000)
+            seen = []
+
+            def again() -> None:
+                service.process.send_signal(signal.SIGKILL)
+                service.process.wait()
+                time.sleep(1)
+                service.start()
+
+            killer: threading.Thread | None = None
+            for event in job.events():
+                seen.append((event["state"], event["progress"]["trials_done"]))
+                if killer is None and event["progress"]["trials_done"] > 0:
+                    killer = threading.Thread(target=again)
+                    killer.start()
+            assert killer is not None
+            killer.join()
+        assert job.state == "succeeded"
+        assert seen[-1] == ("succeeded", 800_000)
+        assert [done for _, done in seen] == sorted(done for _, done in seen)
+    finally:
+        service.stop()
+
+
+def test_the_asynchronous_client_does_the_same(service, job, table):
+    async def use() -> None:
+        async with AsyncBrink(f"http://127.0.0.1:{service.port}") as brink:
+            own = await brink.run(SCENARIO, trials=1000, seed=3)
+            assert own.state == "succeeded"
+            assert (await own.summary())["trials"] == 1000
+            other = await brink.submit(SCENARIO, trials=100_000, seed=4)
+            states = [event["state"] async for event in other.events()]
+            assert states[-1] == "succeeded"
+            ids = [one.id async for one in brink.jobs()]
+            assert ids[:2] == [other.id, own.id]
+            same = await brink.job(job.id)
+            frames = await asyncio.gather(same.trials(["export_gain"]), same.aggregate(["export_gain"], ["mean"]))
+            pd.testing.assert_frame_equal(frames[0], table[["export_gain"]], check_dtype=False)
+            assert len(frames[1]) == 2
+            with pytest.raises(BrinkError, match="no_such"):
+                await same.aggregate(["no_such"])
+            await own.delete()
+            with pytest.raises(BrinkError):
+                await brink.job(own.id)
+
+    asyncio.run(use())
+
+
+def test_a_failed_job_says_why(brink, job):
+    failed = Job(brink, job.info | {"state": "failed", "error": "shard 3 of talk: no room on the disk"})
+    with pytest.raises(JobFailed, match="no room on the disk"):
+        failed.wait()
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_terminal_shows_progress_and_an_interrupted_wait_leaves_the_job(service, brink, interrupted):
+    script = (
+        "import json, sys; from brink.client import Brink\n"
+        "with Brink(sys.argv[1]) as b: b.run(json.loads(sys.argv[2]), trials=int(sys.argv[3]))\n"
+    )
+    trials = "20000000" if interrupted else "200000"
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", script, brink.url, json.dumps(SCENARIO), trials], stderr=theirs, env=os.environ
+    ) as run:
+        os.close(theirs)
+        shown, told = b"", False
+        try:
+            while part := os.read(ours, 4096):
+                shown += part
+                if interrupted and not told and b"running" in shown:
+                    told = True
+                    run.send_signal(signal.SIGINT)
+        except OSError:
+            pass
+    os.close(ours)
+    newest = next(iter(brink.jobs()))
+    if interrupted:
+        assert f"Job {newest.id} runs on".encode() in shown
+        assert newest.state == "running"
+        newest.cancel()
+        newest.wait()
+    else:
+        assert run.returncode == 0, shown
+        assert b"trials" in shown
+        assert newest.state == "succeeded"

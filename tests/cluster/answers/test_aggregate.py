@@ -1,0 +1,377 @@
+"""Grouped statistics against pandas on the raw table; in every format, from Python, HTTP and the shell."""
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from api.cli.main import app as command_line
+from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
+from api.http.app import create_app
+from api.http.routes.aggregate import OFFERED
+from cluster.answers import aggregate as module
+from cluster.answers.aggregate import Grouping, aggregate, answer_table
+from cluster.query.trials import StoredRun, open_run
+from cluster.runs.run import begin, run
+from cluster.runs.shard import run_shard
+from cluster.service import jobs
+from cluster.service.settings import Settings
+from cluster.storage.folders import open_folder
+from sim.faults import InvalidInput
+from tests.support.runs import small_plan
+
+BRINK = str(Path(sys.executable).parent / "brink")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory) -> StoredRun:
+    folder = tmp_path_factory.mktemp("aggregate") / "run"
+    run(small_plan(), folder, engine="inline")
+    return open_run(folder)
+
+
+@pytest.fixture(scope="module")
+def table(found) -> pd.DataFrame:
+    return pd.read_parquet(found.folder.sql_path("trials")).astype({"strategy": str, "outcome": str})
+
+
+def same(one: pa.Table, other: pa.Table) -> None:
+    """Tables that agree but for the order in which threads summed."""
+    assert one.schema.equals(other.schema)
+    pd.testing.assert_frame_equal(one.to_pandas(), other.to_pandas(), rtol=1e-12)
+
+
+def quantile(numbers: pd.Series, level: float) -> float:
+    known = numbers.dropna().astype(float)
+    return float(np.quantile(known, level, method="inverted_cdf")) if len(known) else np.nan
+
+
+def test_every_statistic_is_pandas(found, table):
+    statistics = [*module.STATISTICS, "q05", "0.9"]
+    answer = aggregate(found, measures=["agreement_week"], statistics=statistics, by=["strategy", "outcome"])
+    groups = table.groupby(["strategy", "outcome"])
+    assert len(answer["rows"]) == len(groups)
+    for row in answer["rows"]:
+        rows = groups.get_group((row["strategy"], row["outcome"]))
+        weeks = rows.agreement_week.astype(float)
+        expected = {
+            "count": weeks.count(),
+            "known": weeks.notna().mean(),
+            "mean": weeks.mean(),
+            "standard_deviation": weeks.std(),
+            "standard_error": weeks.sem(),
+            "min": weeks.min(),
+            "max": weeks.max(),
+            "sum": weeks.sum() if weeks.count() else np.nan,
+            "median": quantile(weeks, 0.5),
+            "q05": quantile(weeks, 0.05),
+            "q90": quantile(weeks, 0.9),
+        }
+        assert row["trials"] == len(rows)
+        for name, value in expected.items():
+            one = row[f"agreement_week.{name}"]
+            assert (one is None and np.isnan(value)) or one == pytest.approx(value, rel=1e-9), (row, name)
+    assert [row["strategy"] for row in answer["rows"]] == sorted(
+        (row["strategy"] for row in answer["rows"]), key=found.plan.strategies.index
+    )
+    json.dumps(answer, allow_nan=False)
+
+
+def test_measures_may_be_named_expressions_and_conditions(found, table):
+    answer = aggregate(
+        found,
+        measures={"net": "export_gain - sender_cost", "soon": "agreement_week <= 12"},
+        statistics=["mean", "q95"],
+        given="threat_week is not null",
+        strategies=["threaten"],
+    )
+    (row,) = answer["rows"]
+    rows = table[(table.strategy == "threaten") & table.threat_week.notna()]
+    net = rows.export_gain.astype(float) - rows.sender_cost.astype(float)
+    assert row["trials"] == answer["trials_read"] == len(rows)
+    assert row["net.mean"] == pytest.approx(net.mean())
+    assert row["net.q95"] == pytest.approx(quantile(net, 0.95))
+    assert row["soon.mean"] == pytest.approx((rows.agreement_week <= 12).fillna(False).mean())
+
+
+def test_bins_of_equal_width_are_numpys(found, table):
+    answer = aggregate(
+        found,
+        measures=["export_gain"],
+        statistics=["mean"],
+        by=[Grouping("sender_cost", bins=7)],
+        strategies=["threaten"],
+    )
+    cost = table[table.strategy == "threaten"].sender_cost.astype(float)
+    counts, edges = np.histogram(cost, 7)
+    kept = [(low, high, count) for count, low, high in zip(counts, edges, edges[1:], strict=False) if count]
+    made = [(row["sender_cost.low"], row["sender_cost.high"], row["trials"]) for row in answer["rows"]]
+    np.testing.assert_allclose(made, kept, rtol=1e-12)
+    assert answer["rows"][0]["sender_cost.low"] == cost.min()
+    assert answer["rows"][-1]["sender_cost.high"] == cost.max()
+
+
+def test_quantile_bins_hold_equal_numbers(found):
+    name = next(iter(found.plan.scenario.uncertain))
+    answer = aggregate(
+        found, measures=[name], statistics=["min", "max"], by=[Grouping(name, "it", quantiles=8)], strategies=["talk"]
+    )
+    assert len(answer["rows"]) == 8
+    assert max(abs(row["trials"] - 625) for row in answer["rows"]) <= 2
+    for row in answer["rows"]:
+        assert row["it.low"] <= row[f"{name}.min"] <= row[f"{name}.max"] <= row["it.high"]
+
+
+def test_edges_leave_groups_for_what_lies_outside_and_for_nulls(found, table):
+    answer = aggregate(
+        found,
+        measures=["trial"],
+        statistics=["count"],
+        by=[Grouping("agreement_week", edges=(3, 5, 9))],
+    )
+    weeks = table.agreement_week.astype(float)
+    assert {(row["agreement_week.low"], row["agreement_week.high"]): row["trials"] for row in answer["rows"]} == {
+        (None, 3): (weeks < 3).sum(),
+        (3, 5): ((weeks >= 3) & (weeks < 5)).sum(),
+        (5, 9): ((weeks >= 5) & (weeks <= 9)).sum(),
+        (9, None): (weeks > 9).sum(),
+        (None, None): weeks.isna().sum(),
+    }
+
+
+def test_weeks_and_truth_values_are_groups_with_their_nulls(found, table):
+    answer = aggregate(found, measures=["export_gain"], statistics=["mean"], by=["threat_week", "defiant"])
+    expected = table.groupby(["threat_week", "defiant"], dropna=False).size()
+    assert len(answer["rows"]) == len(expected)
+    never = [row for row in answer["rows"] if row["threat_week"] is None]
+    assert [(row["defiant"], row["trials"]) for row in never] == [(None, table.threat_week.isna().sum())]
+    assert answer["rows"][-1] == never[0]
+
+
+def test_strategies_together_have_no_standard_error(found, table):
+    answer = aggregate(found, measures=["export_gain"], by=["outcome"])
+    means = table.groupby("outcome").export_gain.apply(lambda gains: gains.astype(float).mean())
+    for row in answer["rows"]:
+        assert row["export_gain.mean"] == pytest.approx(means[row["outcome"]])
+        assert row["export_gain.standard_error"] is None
+    assert "group by strategy" in answer["method"]
+
+
+def test_undefined_numbers_are_unknown(found, table):
+    answer = aggregate(
+        found, measures={"rate": "export_gain / sanctions_weeks"}, statistics=["known", "max"], strategies=["threaten"]
+    )
+    weeks = table[table.strategy == "threaten"].sanctions_weeks
+    assert answer["rows"][0]["rate.known"] == pytest.approx((weeks > 0).mean())
+    assert np.isfinite(answer["rows"][0]["rate.max"])
+    assert json.dumps(answer, allow_nan=False)
+
+
+def test_a_condition_that_nothing_meets_gives_no_groups(found):
+    nothing = {"measures": ["export_gain"], "given": "agreement_week > 5000"}
+    assert aggregate(found, **nothing)["rows"] == []
+    answer = aggregate(found, **nothing, by=[], strategies=["talk"])
+    assert answer["rows"] == [{"trials": 0} | dict.fromkeys(list(answer["rows"][0])[1:])]
+    assert aggregate(found, **nothing, by=[Grouping("sender_cost", bins=3)], strategies=["talk"])["rows"] == []
+
+
+def test_a_sobol_designs_errors_are_the_summarys(tmp_path):
+    plan = small_plan(trials=4096, shard_trials=1024, design="sobol")
+    summary = run(plan, tmp_path / "run", engine="inline")
+    answer = aggregate(open_run(tmp_path / "run"), measures=["export_gain"], statistics=["mean", "standard_error"])
+    for row in answer["rows"]:
+        known = summary["strategies"][row["strategy"]]["measures"]["export_gain"]["mean"]
+        assert row["export_gain.mean"] == pytest.approx(known["estimate"])
+        assert row["export_gain.standard_error"] == pytest.approx(known["standard_error"])
+    assert "replicates" in answer["method"]
+
+
+def test_an_unfinished_run_is_answered_from_what_is_committed(tmp_path):
+    plan, folder = small_plan(), open_folder(tmp_path / "run")
+    begin(plan, folder)
+    shard = next(iter(plan.shards()))
+    run_shard(plan, shard, folder)
+    answer = aggregate(open_run(tmp_path / "run"), measures=["export_gain"])
+    assert [(row["strategy"], row["trials"]) for row in answer["rows"]] == [(shard.strategy, shard.count)]
+    assert not answer["complete"]
+
+
+def test_many_numbers_have_quantiles_from_a_sketch_which_is_said(found, monkeypatch):
+    exact = aggregate(found, measures=["trial"], statistics=["median"])
+    monkeypatch.setattr(module, "EXACT_NUMBERS", 1000)
+    sketched = aggregate(found, measures=["trial"], statistics=["median"])
+    assert (exact["quantiles"], sketched["quantiles"]) == ("exact", "sketch")
+    assert "t-digest" in sketched["method"]
+    for one, other in zip(exact["rows"], sketched["rows"], strict=True):
+        assert one["trial.median"] == 2499
+        assert other["trial.median"] == pytest.approx(2499, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"measures": []}, "must name a measure"),
+        ({"measures": ["export_gains"]}, "did you mean export_gain"),
+        ({"measures": ["outcome"]}, "must be a number or a condition"),
+        ({"measures": {"a b": "export_gain"}}, "must be a name"),
+        ({"measures": ["export_gain", "export_gain"]}, "twice"),
+        ({"statistics": ["mode"]}, "must be one of count, known"),
+        ({"statistics": ["q00"]}, "quantile such as q05"),
+        ({"statistics": ["mean", "mean"]}, "twice"),
+        ({"statistics": []}, "must name one of"),
+        ({"measures": [f"trial + {k}" for k in range(60)], "statistics": ["min", "max"]}, "at most 100"),
+        ({"by": ["export_gain"]}, "put it into bins"),
+        ({"by": ["trial"]}, "put it into bins"),
+        ({"by": ["outcome", "outcome"]}, "two columns"),
+        ({"by": ["outcome"] * 6}, "at most 5"),
+        ({"by": [Grouping("outcome", bins=3)]}, "must be a number"),
+        ({"by": [Grouping("export_gain", bins=3, quantiles=3)]}, "not bins and quantiles"),
+        ({"by": [Grouping("export_gain", bins=0)]}, "from 1 to 1000"),
+        ({"by": [Grouping("export_gain", edges=(1, 1))]}, "greater than the one before"),
+        ({"by": [Grouping("export_gain", edges=(0, float("nan")))]}, "greater than the one before"),
+        ({"by": [Grouping("export_gain", edges=(0,))]}, "from 2 to 1001"),
+        ({"by": [Grouping("export_gain", "=x", bins=3)]}, "must be a name"),
+        ({"given": "export_gain"}, "must be a condition"),
+        ({"strategies": ["bluff"]}, "there are threaten, talk"),
+        ({"by": [Grouping(f"trial + {k}", quantiles=100) for k in range(2)]}, "makes 100 groups; at most 50"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(found, asked, says, monkeypatch):
+    monkeypatch.setattr(module, "MAX_GROUPS", 50)
+    with pytest.raises(InvalidInput, match=says):
+        aggregate(found, **{"measures": ["export_gain"]} | asked)
+
+
+def test_texts_and_names_that_a_spreadsheet_would_run_are_made_harmless():
+    table = pa.table({"-export_gain.mean": [1.5, None], "strategy": ["=HYPERLINK(A1)", 'ä "quoted", and more']})
+    text = encode(table, CSV).decode("utf-8")
+    read = pd.read_csv(io.StringIO(text))
+    assert list(read) == ["'-export_gain.mean", "strategy"]
+    assert list(read.strategy) == ["'=HYPERLINK(A1)", 'ä "quoted", and more']
+    assert np.isnan(read.iloc[1, 0])
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, JSON),
+        ("*/*", JSON),
+        ("text/csv", CSV),
+        ("text/*", CSV),
+        (f"{ARROW};q=0.5, {PARQUET}", PARQUET),
+        ("application/json;q=0, */*;q=0.1", CSV),
+        ("Text/CSV; Q=0.3", CSV),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", JSON),
+        ("text/html", None),
+        ("application/json;q=0", None),
+        ("application/json;q=x", None),
+        ("", JSON),
+    ],
+)
+def test_the_accept_header_decides(accept, chosen):
+    assert negotiate(accept, OFFERED) == chosen
+
+
+@pytest.fixture(scope="module")
+def post(found, tmp_path_factory):
+    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("service")))
+    Path(app.state.settings.results.address).mkdir(parents=True)
+    app.state.database = jobs.open_database(app.state.settings.jobs_database)
+    job = jobs.submit(app.state.database, found.plan)
+    (Path(app.state.settings.results.address) / job.id).symlink_to(found.folder.address)
+
+    async def send(body: dict, accept: str) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.post(f"/v1/jobs/{job.id}/aggregate", json=body, headers={"Accept": accept})
+
+    yield lambda body, accept=JSON: asyncio.run(send(body, accept))
+    app.state.database.dispose()
+
+
+def test_http_gives_one_answer_in_four_formats(found, post):
+    body = {
+        "measures": {"net": "export_gain - sender_cost"},
+        "by": ["strategy", "outcome", {"value": "sender_cost", "name": "cost", "edges": [0, 1, 5]}],
+    }
+    answer = aggregate(
+        found,
+        measures=body["measures"],
+        by=["strategy", "outcome", Grouping("sender_cost", "cost", edges=(0, 1, 5))],
+    )
+    expected = answer_table(answer)
+    found_json = post(body)
+    assert found_json.status_code == 200, found_json.text
+    assert {**found_json.json(), "rows": []} == {**answer, "rows": []}
+    same(answer_table(found_json.json()), expected)
+    csv, arrow, parquet = (post(body, media_type) for media_type in (CSV, ARROW, PARQUET))
+    assert csv.headers["content-type"] == "text/csv; charset=utf-8"
+    assert arrow.headers["content-type"] == ARROW
+    assert parquet.headers["content-type"] == PARQUET
+    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(csv.content)), expected.to_pandas(), check_dtype=False)
+    read = pa.ipc.open_stream(arrow.content).read_all()
+    same(read, expected)
+    assert read.schema.field("net.mean").metadata == {b"unit": b"1"}
+    assert b"exact" in read.schema.metadata[b"brink.method"]
+    same(pq.read_table(io.BytesIO(parquet.content)), expected)
+
+
+@pytest.mark.parametrize(
+    ("body", "accept", "status", "pointer"),
+    [
+        ({"measures": ["export_gain"]}, "image/png", 406, None),
+        ({}, JSON, 422, "/measures"),
+        ({"measures": ["no_such"]}, JSON, 422, "/measures/0"),
+        ({"measures": {"net": "no_such"}}, JSON, 422, "/measures/net"),
+        ({"measures": ["export_gain"], "by": [{"value": "x", "edge": [1]}]}, JSON, 422, "/by/0/edge"),
+        ({"measures": ["export_gain"], "by": [{"value": "export_gain", "edges": [2, 1]}]}, JSON, 422, "/by/0/edges"),
+        ({"measures": ["export_gain"], "by": ["x" * 3000]}, JSON, 422, "/by/0"),
+        ({"measures": ["export_gain"], "statistics": ["mode"]}, JSON, 422, "/statistics"),
+        ({"measures": ["export_gain"], "limit": 3}, JSON, 422, "/limit"),
+    ],
+)
+def test_http_says_what_is_wrong_and_where(post, body, accept, status, pointer):
+    refused = post(body, accept)
+    assert refused.status_code == status, refused.text
+    assert refused.headers["content-type"] == "application/problem+json"
+    if pointer:
+        assert pointer in [error["pointer"] for error in refused.json()["errors"]]
+    else:
+        assert all(media_type in refused.json()["detail"] for media_type in OFFERED)
+
+
+def test_the_command_line_gives_the_same(found, tmp_path, capsys):
+    folder = found.folder.address
+    options = ["--measure", "export_gain", "--statistic", "mean", "--by", "strategy", "--by", "sender_cost|edges=0,1,5"]
+    answer = aggregate(
+        found,
+        measures=["export_gain"],
+        statistics=["mean"],
+        by=["strategy", Grouping("sender_cost", edges=(0, 1, 5))],
+    )
+    shown = subprocess.run([BRINK, "aggregate", folder, *options, "--json"], capture_output=True, text=True, check=True)
+    printed = json.loads(shown.stdout)
+    assert {**printed, "rows": []} == {**answer, "rows": []}
+    same(answer_table(printed), answer_table(answer))
+
+    def command(*more: str) -> str:
+        command_line(["aggregate", folder, *options, *more], standalone_mode=False)
+        return capsys.readouterr().out
+
+    assert "export_gain.mean" in command()
+    assert "10,000 trials; " in command()
+    for name in ("a.parquet", "a.csv", "a.json", "a.arrow"):
+        assert command("--out", str(tmp_path / name)) == ""
+    same(pq.read_table(tmp_path / "a.parquet"), answer_table(answer))
+    assert json.loads((tmp_path / "a.json").read_text())["columns"] == answer["columns"]
+    for wrong, says in ((["--by", "sender_cost|bin=3"], r"must end in \|bins=N"), (["--out", "a.xlsx"], "must end in")):
+        with pytest.raises(InvalidInput, match=says):
+            command(*wrong)

@@ -1,0 +1,168 @@
+"""A stored trial told again: its end is held against the stored row, from the command line and over HTTP too."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cluster.answers.replay import replay
+from cluster.query.trials import open_run
+from cluster.results.plan import Plan, make_plan
+from cluster.runs.run import run
+from sim.faults import InvalidInput
+from tests.sim.model.test_trace import SCENARIOS
+from tests.support.runs import small_plan
+
+BRINK = str(Path(sys.executable).parent / "brink")
+TRIALS = 3000
+
+
+def plan_of(name: str, design: str) -> Plan:
+    if name == "small":
+        return small_plan(trials=TRIALS, design=design)
+    return make_plan(SCENARIOS[name], trials=TRIALS, seed=23, design=design, shard_trials=1000)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("replay") / "run"
+    run(plan_of("small", "random"), folder, engine="inline")
+    return folder
+
+
+@pytest.fixture
+def folder(small, tmp_path) -> Path:
+    return Path(shutil.copytree(small, tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("name", "design"), [("small", "latin_hypercube"), ("1995", "sobol"), ("every-mechanism", "latin_hypercube")]
+)
+def test_random_trials_end_as_they_are_stored(tmp_path, name, design):
+    plan = plan_of(name, design)
+    run(plan, tmp_path / "run", engine="inline")
+    found = open_run(tmp_path / "run")
+    tables = {s: pq.read_table(tmp_path / "run" / "trials" / f"strategy={s}") for s in plan.strategies}
+    for trial in np.random.default_rng(3).integers(0, TRIALS, 4).tolist():
+        for strategy in plan.strategies[:2]:
+            told = replay(found, trial=trial, strategy=strategy)
+            check = told["check"]
+            assert check["equal"], check
+            assert (check["strategies"], check["differences"]) == (list(plan.strategies), [])
+            stored = tables[strategy].slice(trial, 1).to_pylist()[0]
+            stored.pop("strategy", None)
+            assert told["end"] == stored
+            assert check["columns"] == len(stored)
+            for other, ended in told["strategies"].items():
+                assert ended["outcome"] == tables[other]["outcome"][trial].as_py()
+            json.dumps(told, allow_nan=False)
+
+
+def test_the_first_strategy_is_told_unless_one_is_named(small):
+    found = open_run(small)
+    assert replay(found, trial=7)["strategy"] == "threaten"
+    talk = replay(found, trial=7, strategy="talk")
+    assert talk["strategy"] == "talk"
+    assert talk["strategies"] == replay(found, trial=7)["strategies"]
+    assert not any(event["kind"] == "announced" for passage in talk["story"] for event in passage["events"])
+
+
+def test_positions_and_costs_run_through_the_story(small):
+    told = replay(open_run(small), trial=12)
+    assert told["story"][0]["first_week"] == 1
+    for before, after in zip(told["story"], told["story"][1:], strict=False):
+        assert after["first_week"] == before["last_week"] + 1
+    last = told["story"][-1]
+    assert (last["sender_cost"], last["target_cost"]) == (told["end"]["sender_cost"], told["end"]["target_cost"])
+    for issue in told["positions"].values():
+        assert len(issue["sender"]) == len(issue["target"]) == last["last_week"] + 1
+        assert issue["sender"][0] == 1.0
+
+
+def changed_file(folder: Path, trial: int, column: str, value: object) -> None:
+    """Change one value of a stored trial, and nothing else of its file."""
+    path = folder / "trials" / "strategy=threaten" / f"part-{trial // 1000:05d}.parquet"
+    table = pq.read_table(path, partitioning=None)
+    place = table.schema.get_field_index(column)
+    values = table[column].to_pylist()
+    values[trial % 1000] = value
+    changed = table.set_column(place, table.schema.field(column), pa.array(values, table.schema.field(column).type))
+    pq.write_table(changed.replace_schema_metadata(pq.read_metadata(path).metadata), path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("agreement_week", 499),
+        ("sender_cost", float("nan")),
+        ("outcome", "retreat_"),
+        ("target_win", 2.0),
+        ("trial", -5),
+    ],
+)
+def test_an_altered_file_is_noticed(folder, column, value):
+    changed_file(folder, 1234, column, value)
+    found = open_run(folder)
+    check = replay(found, trial=1234)["check"]
+    assert not check["equal"]
+    assert [(one["strategy"], one["column"]) for one in check["differences"]] == [("threaten", column)]
+    json.dumps(check, allow_nan=False)
+    assert replay(found, trial=1235)["check"]["equal"]
+    assert not replay(found, trial=1234, strategy="talk")["check"]["equal"]
+
+
+def test_a_damaged_file_is_noticed(folder):
+    path = folder / "trials" / "strategy=threaten" / "part-00000.parquet"
+    content = bytearray(path.read_bytes())
+    content[4:4000] = bytes(3996)
+    path.write_bytes(content)
+    assert not replay(open_run(folder), trial=3)["check"]["equal"]
+
+
+def test_trials_and_strategies_that_are_not_there_are_refused(small, folder):
+    found = open_run(small)
+    for trial in (-1, TRIALS, 3.5, True, "7"):
+        with pytest.raises(InvalidInput, match=rf"trial: must be a whole number from 0 to {TRIALS - 1}"):
+            replay(found, trial=trial)
+    with pytest.raises(InvalidInput, match="strategy: is no strategy of this run; there are threaten, talk"):
+        replay(found, trial=0, strategy="bluff")
+    (folder / "trials" / "strategy=threaten" / "part-00001.parquet").unlink()
+    partly = open_run(folder)
+    with pytest.raises(InvalidInput, match="trial: is not committed under threaten"):
+        replay(partly, trial=1500)
+    assert replay(partly, trial=1500, strategy="talk")["check"] | {"columns": 0} == {
+        "equal": True,
+        "strategies": ["talk"],
+        "columns": 0,
+        "differences": [],
+        "other_versions": {},
+    }
+
+
+def test_the_command_tells_the_story_and_fails_on_an_altered_file(folder):
+    told = brink("replay", folder, "--trial", "1234")
+    assert told.returncode == 0, told.stderr
+    for part in ("trial 1,234 under threaten", "How far apart the sides stood", "The same world under talk:"):
+        assert part in told.stdout
+    assert "The story's end equals the stored row in each of" in told.stdout
+    as_json = brink("replay", folder, "--trial", "1234", "--json")
+    assert json.loads(as_json.stdout) == json.loads(json.dumps(replay(open_run(folder), trial=1234)))
+
+    changed_file(folder, 1234, "export_gain", 77.0)
+    altered = brink("replay", folder, "--trial", "1234")
+    assert altered.returncode == 1
+    assert "threaten: export_gain: stored 77.0, played" in altered.stderr
+    assert "equals" not in altered.stdout
+    refused = brink("replay", folder, "--trial", "99999")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"trial: must be a whole number from 0 to {TRIALS - 1} (found 99999)\n"
+
+
+def brink(*arguments: object, **options: object) -> subprocess.CompletedProcess:
+    return subprocess.run([BRINK, *map(str, arguments)], capture_output=True, text=True, timeout=120)

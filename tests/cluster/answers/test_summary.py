@@ -1,0 +1,103 @@
+"""The summary of a run: nothing is claimed that the trials do not tell."""
+
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from cluster.answers.summary import summarize
+from cluster.query.trials import open_run
+from cluster.runs.run import run
+from sim.faults import InvalidInput
+from sim.statistics.estimates import Estimate
+from tests.support.runs import small_plan
+
+
+def estimates(summary: dict) -> list[Estimate]:
+    """All estimates of a summary, those of quantiles too."""
+    found = []
+    for strategy in summary["strategies"].values():
+        found += [*strategy["outcome"].values(), *strategy["events"].values()]
+        for measure in strategy["measures"].values():
+            found.append(measure["mean"])
+            found += [
+                {"estimate": measure["quantiles"][level], **bounds}
+                for level, bounds in measure["quantile_intervals"].items()
+            ]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("trials", "design"), [*itertools.product((1, 2, 16, 17, 400), ("random", "latin_hypercube", "sobol"))]
+)
+def test_a_few_trials_have_a_summary(tmp_path, trials, design):
+    summary = run(small_plan(trials=trials, design=design), tmp_path / "run", engine="inline")
+    assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
+    for found in estimates(summary):
+        if found["estimate"] is not None:
+            assert found["low"] is None or found["low"] <= found["estimate"]
+            assert found["high"] is None or found["high"] >= found["estimate"]
+    talk = summary["strategies"]["talk"]
+    assert talk["events"]["threat"]["estimate"] == talk["events"]["threat"]["low"] == 0
+    assert talk["events"]["threat"]["high"] > 0.95 * 3.84 / (trials + 3.84)
+    assert talk["measures"]["threat_week"]["mean"] == dict.fromkeys(("estimate", "standard_error", "low", "high"))
+    assert set(talk["measures"]["threat_week"]["quantiles"].values()) == {None}
+    if trials == 1:
+        cost = talk["measures"]["export_gain"]
+        assert (cost["mean"]["low"], cost["mean"]["high"]) == (None, None)
+        assert cost["quantile_intervals"]["0.5"] == {"low": None, "high": None}
+
+
+def test_trials_of_one_replicate_have_intervals_of_independent_trials(tmp_path):
+    """The scatter of a single replicate is none, and its error is not."""
+    plan = small_plan(trials=16 * 120, design="sobol", strategies=("threaten",))
+    run(plan, tmp_path / "run", engine="inline")
+    own = range(3, plan.trials, 16)
+    found = summarize(open_run(tmp_path / "run"), f"trial in ({', '.join(map(str, own))})")["strategies"]["threaten"]
+    assert found["trials"] == 120
+    rows = pd.read_parquet(tmp_path / "run" / "trials").query("trial in @own")
+    costs = np.sort(rows["target_cost"].to_numpy(np.float64))
+    assert found["measures"]["target_cost"]["mean"]["standard_error"] == pytest.approx(stats.sem(costs))
+    bounds = found["measures"]["target_cost"]["quantile_intervals"]["0.5"]
+    assert (bounds["low"], bounds["high"]) == (costs[48], costs[71])
+
+
+def test_quantiles_have_order_statistics_or_the_error_of_their_replicates(tmp_path):
+    summary = run(small_plan(trials=6400, design="sobol"), tmp_path / "sobol", engine="inline")
+    same = run(small_plan(trials=6400), tmp_path / "random", engine="inline")
+    for one, name in itertools.product((summary, same), ("threat_week", "target_cost")):
+        bounds = one["strategies"]["threaten"]["measures"][name]["quantile_intervals"]["0.5"]
+        assert bounds["low"] <= bounds["high"]
+    assert "Woodruff" in summary["method"]
+    assert "order statistics for quantiles; independent trials" in same["method"]
+    rows = pd.read_parquet(tmp_path / "random" / "trials")
+    costs = np.sort(rows[rows["strategy"] == "threaten"]["target_cost"].to_numpy())
+    bounds = same["strategies"]["threaten"]["measures"]["target_cost"]["quantile_intervals"]["0.5"]
+    assert (bounds["low"], bounds["high"]) == (costs[3121], costs[3278])
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_quantiles_of_more_numbers_than_can_be_held_are_the_same(tmp_path, monkeypatch, design):
+    plan = small_plan(trials=3000, design=design)
+    summary = run(plan, tmp_path / "run", engine="inline")
+    for bins in (1, 7, 65_536):
+        monkeypatch.setattr("cluster.answers.summary.EXACT_NUMBERS", 10)
+        monkeypatch.setattr("cluster.answers.summary.BINS", bins)
+        assert summarize(open_run(tmp_path / "run")) == summary
+
+
+def test_a_condition_on_a_threat_is_answered_without_the_strategy_that_never_threatens(tmp_path):
+    run(small_plan(trials=1_000, strategies=("threaten", "talk")), tmp_path / "run", engine="inline")
+    stored = open_run(tmp_path / "run")
+    condition = "threat_week <= 52"
+    with pytest.raises(InvalidInput, match="leaves 0 of 1000 trials of talk"):
+        summarize(stored, condition)
+    rows = pd.read_parquet(tmp_path / "run" / "trials" / "strategy=threaten")
+    found = summarize(stored, condition, strategies=("threaten",))["strategies"]
+    assert list(found) == ["threaten"]
+    assert found["threaten"]["trials"] == (rows["threat_week"] <= 52).sum()
+    with pytest.raises(InvalidInput, match="there are threaten, talk"):
+        summarize(stored, strategies=("wait",))

@@ -1,0 +1,182 @@
+"""The dispute over time: states read from columns against the same trials played to shorter horizons."""
+
+import asyncio
+import itertools
+import json
+from pathlib import Path
+
+import duckdb
+import httpx
+import numpy as np
+import pytest
+
+from api.charts import timeline_chart, write_chart
+from api.cli.commands.timeline import sparkline
+from api.http.app import create_app
+from cluster.answers.timeline import timeline
+from cluster.query.trials import open_run
+from cluster.runs.run import run
+from cluster.service import jobs
+from cluster.service.settings import Settings
+from sim.faults import InvalidInput
+from sim.model.kernel import simulate
+from sim.scenario.columns import NULL
+from sim.scenario.scenario import scenario_from_document
+from sim.scenario.vocabulary import OUTCOMES
+from sim.statistics.estimates import proportion, proportion_of_replicates
+from sim.statistics.timeline import CONDITIONS, COUNTS, DURATIONS, PARTITION, STATES, WEEKS, count_states, state_spans
+from tests.support.examples import changed, litigious, reluctant
+from tests.support.runs import small_plan
+
+TRIALS = 8_000
+
+
+def told(table: dict[str, np.ndarray], durations: dict[str, float]) -> dict[str, np.ndarray]:
+    """A table of trials as `state_spans` takes it."""
+    outcome, count = table["outcome"], len(table["outcome"])
+    true = {name: outcome == OUTCOMES.index(name) for name in CONDITIONS[:-1]}
+    return {
+        **{name: np.where(table[name] == NULL, np.nan, table[name]).astype(float) for name in WEEKS},
+        **{name: table[name].astype(float) for name in COUNTS},
+        **{name: held.astype(float) for name, held in true.items()},
+        "ruling_for_target": (table["ruling"] == 0).astype(float),
+        **{name: table[name] if name in table else np.full(count, durations[name]) for name in DURATIONS},
+    }
+
+
+def states_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The state in which trials that were played to a horizon stand at its end."""
+    outcome = table["outcome"]
+    threatened, imposed = table["threat_week"] != NULL, table["sanctions_week"] != NULL
+    stalemate, retreat = outcome == OUTCOMES.index("stalemate"), outcome == OUTCOMES.index("retreat")
+    return {
+        **{name: outcome == OUTCOMES.index(name) for name in PARTITION[:4]},
+        "agreement": table["agreement_week"] != NULL,
+        "threat": threatened,
+        "sanctions": imposed,
+        "complaint": table["filing_week"] != NULL,
+        "ruling_for_target": table["ruling"] == 0,
+        "ruling_for_sender": table["ruling"] == 1,
+        "quiet": stalemate & ~threatened,
+        "threat_standing": stalemate & threatened,
+        "sanctions_standing": outcome == OUTCOMES.index("sanctions_standing"),
+        "backed_down": retreat & ~imposed,
+        "withdrawn": retreat & imposed,
+    }
+
+
+@pytest.mark.parametrize("example", [litigious, reluctant])
+def test_states_are_those_of_the_same_trials_played_to_each_week(example):
+    """Chance is addressed, so a trial's weeks up to one are the same whatever the horizon: every trial, every week."""
+    given = changed(example(), horizon_weeks=30)
+    scenario = scenario_from_document(given)
+    whole = simulate(scenario, "base", seed=4, first=0, count=TRIALS)
+    durations = {name: given["parameters"][name] for name in DURATIONS if name not in whole}
+    spans = state_spans(told(whole, durations), 30)
+    assert list(spans) == [state.name for state in STATES]
+    before = {"sanctions_weeks": np.zeros(TRIALS, int), "retaliation_weeks": np.zeros(TRIALS, int)}
+    seen = set()
+    for week in range(1, 31):
+        table = simulate(
+            scenario_from_document(changed(given, horizon_weeks=week)), "base", seed=4, first=0, count=TRIALS
+        )
+        expected = states_of(table)
+        for name, column in (("sanctions_in_force", "sanctions_weeks"), ("retaliation_in_force", "retaliation_weeks")):
+            expected[name] = table[column] - before[column] == 1
+            before[column] = table[column].astype(int)
+        for name, (start, stop) in spans.items():
+            found = (start <= week) & (week < stop)
+            np.testing.assert_array_equal(found, expected[name], err_msg=f"{name} in week {week}")
+            seen |= {name} if found.any() else set()
+    assert seen >= set(spans) - {"ruling_for_target", "ruling_for_sender"}
+
+
+def test_each_trial_is_in_one_state_of_the_partition_and_the_weeks_add_up():
+    table = simulate(scenario_from_document(litigious()), "base", seed=9, first=0, count=TRIALS)
+    counted = count_states(state_spans(told(table, {}), 18), np.arange(TRIALS) % 16, 16, 18)
+    np.testing.assert_array_equal(sum(counted[name] for name in PARTITION), TRIALS // 16)
+    assert counted["sanctions_in_force"].sum() == table["sanctions_weeks"].sum()
+    assert counted["retaliation_in_force"].sum() == table["retaliation_weeks"].sum()
+
+
+@pytest.fixture(scope="module", params=["random", "sobol"])
+def stored(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("timeline") / "run"
+    run(small_plan(trials=6400, design=request.param), folder, engine="inline")
+    return open_run(folder)
+
+
+def test_the_answer_is_that_of_the_rows(stored):
+    """Against SQL on the stored rows; intervals as the summary has them."""
+    found = timeline(stored, given="threat_week <= 5 or threat_week is null")
+    json.dumps(found, allow_nan=False)
+    replicates = 16 if stored.plan.design == "sobol" else 1
+    assert found["weeks"] == list(range(1, 19))
+    for strategy, week in itertools.product(("threaten", "talk"), (1, 7, 18)):
+        for state, condition in (
+            ("agreement", f"agreement_week <= {week}"),
+            ("sanctions_in_force", f"sanctions_week < {week} AND {week} <= sanctions_week + sanctions_weeks"),
+            ("ruling_for_sender", f"ruling_week <= {week} AND ruling = 'for_sender'"),
+        ):
+            rows = duckdb.sql(
+                f"SELECT trial % {replicates} AS r, count(*) FILTER ({condition}), count(*) "
+                f"FROM read_parquet('{stored.folder.address}/trials/strategy={strategy}/*.parquet') "
+                "WHERE threat_week <= 5 OR threat_week IS NULL GROUP BY r ORDER BY r"
+            ).fetchall()
+            _, hits, trials = zip(*rows, strict=True)
+            expected = proportion(hits[0], trials[0]) if replicates == 1 else proportion_of_replicates(hits, trials)
+            course = found["strategies"][strategy]["states"][state]
+            assert {key: course[key][week - 1] for key in course} == pytest.approx(
+                {key: expected[key] for key in course}
+            )
+        assert found["strategies"][strategy]["trials"] == sum(trials)
+    assert set(found["strategies"]["talk"]["states"]["threat_standing"]["estimate"]) == {0.0}
+    assert found["states"]["agreement"] == {"when": "by then", "meaning": "an agreement was reached"}
+
+
+def test_strategies_can_be_chosen_and_bad_ones_are_refused(stored):
+    assert list(timeline(stored, strategies=["talk"])["strategies"]) == ["talk"]
+    for options, says in (
+        ({"strategies": ["surrender"]}, "threaten, talk .found 'surrender'"),
+        ({"given": "threat_weeks < 5"}, "threat_week"),
+        ({"given": "trial < 50"}, "leaves 50 trials of threaten, too few"),
+    ):
+        with pytest.raises(InvalidInput, match=says):
+            timeline(stored, **options)
+
+
+def test_the_service_gives_the_same_answer(stored, tmp_path):
+    app = create_app(Settings(data_dir=tmp_path))
+    Path(app.state.settings.results.address).mkdir(parents=True)
+    app.state.database = jobs.open_database(app.state.settings.jobs_database)
+    job = jobs.submit(app.state.database, stored.plan)
+    (Path(app.state.settings.results.address) / job.id).symlink_to(stored.folder.address)
+
+    async def post(body: dict) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            return await client.post(f"/v1/jobs/{job.id}/timeline", json=body)
+
+    answer = asyncio.run(post({"strategies": ["talk"], "given": "agreement"}))
+    assert answer.json() == timeline(stored, strategies=["talk"], given="agreement")
+    refused = asyncio.run(post({"strategies": ["surrender"]}))
+    assert refused.status_code == 422
+    assert "threaten, talk" in refused.text
+    app.state.database.dispose()
+
+
+def test_charts_are_pictures_of_every_strategy(stored, tmp_path):
+    chart = timeline_chart(timeline(stored))
+    write_chart(chart, tmp_path / "over-time.svg")
+    drawn = (tmp_path / "over-time.svg").read_text()
+    for text in ("<svg", "threaten", "talk", "threat standing"):
+        assert text in drawn
+    write_chart(chart, tmp_path / "over-time.PNG")
+    assert (tmp_path / "over-time.PNG").read_bytes().startswith(b"\x89PNG")
+    for name, says in (("over-time.jpeg", "end in .svg or .png"), ("none/over-time.svg", "folder that exists")):
+        with pytest.raises(InvalidInput, match=says):
+            write_chart(chart, tmp_path / name)
+
+
+def test_a_sparkline_goes_with_its_shares():
+    assert sparkline([0.0, 0.01, 0.5, 1.0]) == " ▁▅█"
+    assert len(sparkline([0.5] * 104)) == 40

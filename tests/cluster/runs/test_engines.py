@@ -1,0 +1,132 @@
+"""Engines decide where shards are played, and nothing else."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import ray
+
+from cluster.results.result_folder import read_manifest, verify
+from cluster.runs import engines
+from cluster.runs.engines import ShardFailed, play_on_ray, play_where_it_pays
+from cluster.runs.run import Progress, Stopped, run
+from cluster.storage.folders import open_folder
+from sim.faults import InvalidInput
+from tests.support.runs import digests, small_plan
+
+PLAN = small_plan()
+
+
+@pytest.fixture(scope="module")
+def inline(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("engines") / "run"
+    run(PLAN, folder, engine="inline")
+    return digests(folder)
+
+
+@pytest.fixture(scope="module")
+def own_ray():
+    """A Ray that stays up for the tests of this module, as a user's script may have one."""
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_ray_gives_the_same_files(own_ray, inline, tmp_path, workers):
+    run(PLAN, tmp_path / "run", engine="ray", workers=workers)
+    assert digests(tmp_path / "run") == inline
+    assert verify(tmp_path / "run") == []
+    assert ray.is_initialized()
+
+
+@pytest.mark.parametrize("shard_trials", [5000, 1700, 333])
+def test_the_cut_into_shards_does_not_show(own_ray, tmp_path, shard_trials):
+    """Rows are equal whatever the shards; each file is compared by its rows, for its bytes hold its bounds."""
+    import pandas as pd
+
+    cut = small_plan(shard_trials=shard_trials)
+    run(PLAN, tmp_path / "a", engine="inline")
+    run(cut, tmp_path / "b", engine="ray")
+    some, other = (
+        pd.read_parquet(tmp_path / name / "trials").sort_values(["strategy", "trial"], ignore_index=True)
+        for name in ("a", "b")
+    )
+    pd.testing.assert_frame_equal(some, other, check_exact=True)
+
+
+def test_shards_in_flight_are_bounded(own_ray, tmp_path):
+    """No more shards are begun than two for each worker ahead of those that are done."""
+    begun = 0
+
+    def counted():
+        nonlocal begun
+        for shard in PLAN.shards():
+            begun += 1
+            yield shard
+
+    done = 0
+    for _ in play_on_ray(PLAN, counted(), open_folder(tmp_path), lambda: False, workers=2):
+        done += 1
+        assert begun <= done + 4
+    assert done == 10
+
+
+def test_a_shard_that_fails_on_ray_is_named_and_the_others_are_kept(own_ray, inline, tmp_path):
+    """A file where a shard's folder should be makes every shard of that strategy fail."""
+    folder = tmp_path / "run"
+    run(small_plan(trials=1000), tmp_path / "other", engine="inline")
+    with pytest.raises(Stopped):
+        run(PLAN, folder, engine="inline", should_stop=lambda: True)
+    (folder / "trials").mkdir()
+    (folder / "trials" / "strategy=talk").write_text("in the way")
+    with pytest.raises(ShardFailed, match=r"strategy talk, shard \d \(trials \d+ to \d+\) failed: \w+Error"):
+        run(PLAN, folder, engine="ray")
+    kept = read_manifest(open_folder(folder))
+    assert kept
+    assert {file.strategy for file in kept} == {"threaten"}
+    (folder / "trials" / "strategy=talk").unlink()
+    run(PLAN, folder, engine="ray")
+    assert digests(folder) == inline
+
+
+def test_a_run_on_ray_stops_when_told(own_ray, inline, tmp_path):
+    stop = threading.Event()
+
+    def on_progress(progress: Progress) -> None:
+        if progress.shards_done:
+            stop.set()
+
+    with pytest.raises(Stopped):
+        run(PLAN, tmp_path / "run", engine="ray", workers=1, on_progress=on_progress, should_stop=stop.is_set)
+    assert 1 <= len(read_manifest(open_folder(tmp_path / "run"))) <= 4
+    run(PLAN, tmp_path / "run", engine="inline")
+    assert digests(tmp_path / "run") == inline
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(0.05, "inline"), (0.05, "one core"), (9.0, "ray")])
+def test_auto_takes_ray_where_it_pays(monkeypatch, tmp_path, seconds, taken):
+    """The first shard's time decides: nine seconds a shard are worth Ray's start, a twentieth is not."""
+    clock = iter((0.0, seconds))
+    played: list[str] = []
+
+    def engine(name: str):
+        def play(plan, shards, folder, should_stop, **rest):
+            played.extend(name for _ in shards)
+            return iter(())
+
+        return play
+
+    monkeypatch.setattr(engines.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(engines, "play_inline", engine("inline"))
+    monkeypatch.setattr(engines, "play_on_ray", engine("ray"))
+    cores = 1 if taken == "one core" else 4
+    list(play_where_it_pays(PLAN, list(PLAN.shards()), tmp_path, lambda: False, cores=cores, workers=None))
+    assert played == ["inline"] + ["ray" if taken == "ray" else "inline"] * 9
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "ray://127.0.0.1:1"])
+def test_a_ray_that_is_not_there_is_the_users_error(tmp_path: Path, address: str):
+    ray.shutdown()
+    with pytest.raises(InvalidInput, match="ray_address"):
+        run(PLAN, tmp_path / "run", engine="ray", ray_address=address)

@@ -1,0 +1,52 @@
+"""A cluster of three real raylets, one of which dies in the middle of a run."""
+
+import os
+import signal
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from cluster.results.result_folder import verify
+from cluster.runs.run import Progress, run
+from tests.support.runs import digests, small_plan
+
+PLAN = small_plan(trials=60_000, shard_trials=1500)
+
+
+@pytest.fixture
+def raylets():
+    """A head and two more nodes with two CPUs each, on loopback."""
+    ray.shutdown()
+    node = {"num_cpus": 2, "node_ip_address": "127.0.0.1"}
+    cluster = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+    more = [cluster.add_node(**node) for _ in range(2)]
+    cluster.wait_for_nodes()
+    yield cluster, more
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_a_raylet_dies_and_the_table_is_the_same(raylets, tmp_path):
+    cluster, (victim, _) = raylets
+    killed: list[int] = []
+
+    def on_progress(progress: Progress) -> None:
+        if not killed and progress.shards_done >= progress.shards_total // 4:
+            (raylet,) = victim.all_processes["raylet"]
+            killed.append(raylet.process.pid)
+            os.kill(raylet.process.pid, signal.SIGKILL)
+
+    run(PLAN, tmp_path / "ray", engine="ray", ray_address=cluster.address, on_progress=on_progress)
+    assert killed
+    assert victim.dead_processes()
+    run(PLAN, tmp_path / "inline", engine="inline")
+    assert digests(tmp_path / "ray") == digests(tmp_path / "inline")
+    assert verify(tmp_path / "ray") == []
+    assert sorted(path.name for path in (tmp_path / "ray").iterdir()) == [
+        "manifest.json",
+        "run.json",
+        "scenario.json",
+        "summary.json",
+        "trials",
+    ]

@@ -1,0 +1,104 @@
+"""A story in sentences, on a trial in which nothing is left to chance."""
+
+from sim.model.narrative import ending, passages, week_name
+from sim.model.trace import tell
+from tests.support.examples import CERTAIN_SANCTIONS, issue, scenario
+
+CERTAIN = scenario(
+    {"doors": issue(0.5, target_concession=0.999999999, weight=0.6), "seats": issue(0.4, weight=0.4)},
+    {
+        **CERTAIN_SANCTIONS,
+        "defiance_probability": 1.0,
+        "defiance_multiplier": 0.0,
+        "file_on_sanctions": 1.0,
+        "sanctioned_trade": 2.6,
+        "tariff_rate": 1.0,
+        "supply_elasticity": 4.0,
+        "target_step": 0.5,
+        "sanction_fatigue": 1.0,
+        "package_threshold": 0.6,
+        "full_access": 10.0,
+    },
+    as_of="1995-04-13",
+    sender="Athens",
+    target="Sparta",
+    sessions={"cycle": ["mid", "none"]},
+)
+
+
+def test_a_certain_trial_is_told_as_it_must_be():
+    story = tell(CERTAIN, "base", seed=1, trial=0)
+    told = [(p.weeks[0].week, p.weeks[-1].week, list(p.sentences)) for p in passages(story)]
+    title = "“an issue”"
+    assert told == [
+        (
+            1,
+            1,
+            [
+                "Athens announces sanctions on 2.60 bn USD a year of imports, at 100 %, unless there is an agreement "
+                "by week 2 (20 April 1995). Sparta refuses to negotiate under threat."
+            ],
+        ),
+        (
+            2,
+            2,
+            [
+                "The deadline passes and Athens imposes sanctions; from next week on they cost Athens 142 mn USD and "
+                "Sparta 260 mn USD a year by themselves. Sparta complains to the WTO."
+            ],
+        ),
+        (
+            3,
+            3,
+            [
+                "Athens tires of its course and withdraws the sanctions after one week; they have cost Athens 3 mn USD "
+                "and Sparta 5 mn USD.",
+                "The case before the WTO lapses.",
+            ],
+        ),
+        (4, 4, ["No session."]),
+        (5, 5, [f"Sparta concedes on {title} and now offers 75 % of the demand, after 50 %; Athens asks 100 %."]),
+        (6, 6, ["No session."]),
+        (
+            7,
+            7,
+            [
+                f"Sparta concedes on {title} and now offers 100 % of the demand, after 75 %; Athens asks 100 %.",
+                f"{title} is settled at 100 % of the demand.",
+                f"The sides agree. Athens gains 84 % of its demand in market access, worth 8.40 bn USD a year. {title} "
+                "stays open and is dropped at what Sparta offers, 60 %.",
+            ],
+        ),
+    ]
+    assert ending(CERTAIN, story.row) == (
+        "agreement after retreat in week 7 (25 May 1995): 84 % of the demand, 7.27 bn USD of exports gained by the "
+        "horizon; one week of sanctions cost Athens 3 mn USD and Sparta 5 mn USD"
+    )
+
+
+def test_quiet_weeks_are_summed_up_with_what_sanctions_cost():
+    standing = scenario(
+        None,
+        {**CERTAIN_SANCTIONS, "sanctioned_trade": 5.2, "tariff_rate": 1.0, "supply_elasticity": 4.0},
+        horizon_weeks=14,
+    )
+    story = tell(standing, "base", seed=1, trial=0)
+    last = passages(story)[-1]
+    assert (last.weeks[0].week, last.weeks[-1].week) == (3, 14)
+    assert last.sentences[0] == "Twelve sessions, nobody moved."
+    assert last.sentences[1].startswith("Twelve weeks of sanctions cost Sender ")
+    assert ending(standing, story.row).startswith("no agreement by week 14: sanctions standing; twelve weeks of")
+
+
+def test_better_terms_of_trade_are_no_cost():
+    gain = {"sanctioned_trade": 5.0, "tariff_rate": 0.2, "import_elasticity": 1.0, "supply_elasticity": 0.5}
+    story = tell(scenario(None, {**CERTAIN_SANCTIONS, **gain}, horizon_weeks=8), "base", seed=1, trial=0)
+    assert story.row["sender_cost"] < 0.0
+    assert "sanctions brought Sender" in ending(story.scenario, story.row)
+    assert "and cost Target" in ending(story.scenario, story.row)
+
+
+def test_weeks_have_dates_only_in_a_scenario_with_one():
+    assert week_name(CERTAIN, 1) == "week 1 (13 April 1995)"
+    assert week_name(CERTAIN, 53) == "week 53 (11 April 1996)"
+    assert week_name(scenario(), 3) == "week 3"

@@ -1,0 +1,183 @@
+"""A trial's story: it ends in the trial's row, and its events say what the row says."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from api.shipped_scenarios import shipped_scenario
+from sim.model.bargaining import CLOSED, SIDES
+from sim.model.kernel import simulate
+from sim.model.narrative import ending, passages
+from sim.model.trace import KINDS, Event, Story, tell
+from sim.scenario.columns import trial_row
+from sim.scenario.scenario import Scenario, scenario_from_document
+from tests.support.examples import every_mechanism, litigious, reluctant
+
+TRIALS = 50_000
+SEED = 17
+SCENARIOS = {
+    "litigious": scenario_from_document(litigious()),
+    "reluctant": scenario_from_document(reluctant()),
+    "every-mechanism": scenario_from_document(every_mechanism()),
+    "1995": shipped_scenario("us-japan-autos-1995"),
+}
+WORLDS = [(name, strategy) for name, scenario in SCENARIOS.items() for strategy in scenario.strategies]
+worlds = st.sampled_from(WORLDS)
+designs = st.sampled_from(["random", "latin_hypercube", "sobol"])
+trials = st.integers(0, TRIALS - 1)
+heavy = settings(max_examples=20, deadline=None)
+
+
+def told(name: str, strategy: str, trial: int, design: str = "random") -> Story:
+    return tell(SCENARIOS[name], strategy, seed=SEED, trial=trial, design=design, trials=TRIALS)
+
+
+def row_of(scenario: Scenario, strategy: str, trial: int, design: str = "random") -> dict[str, object]:
+    table = simulate(scenario, strategy, seed=SEED, first=trial, count=1, design=design, trials=TRIALS)
+    return trial_row(scenario, table)
+
+
+@given(world=worlds, trial=trials, design=designs)
+@heavy
+def test_a_story_ends_in_the_row_of_its_trial(world, trial, design):
+    assert told(*world, trial, design).row == row_of(SCENARIOS[world[0]], world[1], trial, design)
+
+
+@given(world=worlds, trial=trials, data=st.data())
+@heavy
+def test_a_week_of_a_story_is_the_trial_played_up_to_it(world, trial, data):
+    story = told(*world, trial)
+    week = data.draw(st.sampled_from(story.weeks[1:-1] or story.weeks[-1:]))
+    cut = replace(story.scenario, horizon_weeks=week.week)
+    if week is not story.weeks[-1]:
+        assert week.row == row_of(cut, world[1], trial)
+
+
+@given(world=worlds, trial=trials)
+@example(world=("litigious", "base"), trial=3)
+@settings(max_examples=50, deadline=None)
+def test_events_say_what_the_row_says(world, trial):
+    story = told(*world, trial)
+    row, scenario = story.row, story.scenario
+    assert {event.kind for event in story.events} <= set(KINDS)
+    assert story.weeks[-1].week == (row["agreement_week"] or scenario.horizon_weeks)
+    assert all(event.week == week.week for week in story.weeks for event in week.events)
+
+    announced, imposed, agreed, ruled = (only(story, kind) for kind in ("announced", "imposed", "agreed", "ruled"))
+    assert week_of(announced) == row["threat_week"]
+    assert week_of(imposed) == row["sanctions_week"]
+    assert week_of(agreed) == row["agreement_week"]
+    assert week_of(ruled) == row["ruling_week"]
+    assert (announced and announced.details["defiant"]) == row["defiant"]
+    filings = [event.week for event in (announced, imposed) if event and event.details["filed"]]
+    assert filings == [row["filing_week"]] * (row["filing_week"] is not None)
+    if ruled:
+        assert row["ruling"] == ("for_target" if ruled.details["for_target"] else "for_sender")
+        reported = only(story, "reported")
+        assert ruled.details["after_appeal"] == (reported is not None)
+        if reported:
+            turned = reported.details["for_target"] != ruled.details["for_target"]
+            assert ruled.details["reversed"] == turned
+    if agreed:
+        assert agreed.details["outcome"] == row["outcome"]
+        assert agreed.details["market_access"] == row["market_access"]
+        assert set(agreed.details["dropped"]) == {i.name for i in scenario.issues if row[f"settled.{i.name}"] is None}
+    extensions = events(story, "extended")
+    assert len(extensions) == row["extensions"]
+    deadlines = [event.details["deadline_week"] for event in (announced, *extensions) if event]
+    assert [event.week for event in extensions] == deadlines[: len(extensions)]
+    last_deadline = only(story, "imposed") or only(story, "backed_down")
+    if last_deadline:
+        assert last_deadline.week == deadlines[-1]
+
+    withdrawn = only(story, "tired") or only(story, "complied")
+    assert (only(story, "complied") is not None) == (row["litigation"] == "complied")
+    assert (only(story, "lapsed") is not None) == (row["litigation"] == "lapsed")
+    retreated = withdrawn is not None or only(story, "backed_down") is not None
+    assert retreated == (row["outcome"] in ("agreement_after_retreat", "retreat"))
+    if imposed:
+        end = withdrawn.week if withdrawn else story.weeks[-1].week
+        assert row["sanctions_weeks"] == end - imposed.week
+        on = next((e.week for e in events(story, "authorised")), None)
+        on = imposed.week if imposed.details["retaliates"] else on
+        assert row["retaliation_weeks"] == (0 if on is None else end - on)
+
+
+@given(world=worlds, trial=trials)
+@settings(max_examples=50, deadline=None)
+def test_concessions_sum_up_to_the_positions(world, trial):
+    story = told(*world, trial)
+    for k, issue in enumerate(story.scenario.issues):
+        positions = {side: story.weeks[0].positions[k][s] for s, side in enumerate(SIDES)}
+        assert positions["sender"] == 1.0
+        settled = [event for event in events(story, "settled") if event.details["issue"] == issue.name]
+        level = story.row[f"settled.{issue.name}"]
+        assert [event.details["level"] for event in settled] == [level] * (level is not None)
+        for event in events(story, "conceded"):
+            if event.details["issue"] == issue.name:
+                side = event.details["side"]
+                assert story.weeks[event.week].session != "none"
+                assert not settled or event.week <= settled[0].week
+                assert event.details["before"] == positions[side]
+                assert (event.details["after"] < positions[side]) == (side == "sender")
+                positions[side] = event.details["after"]
+        assert tuple(positions.values()) == story.weeks[-1].positions[k]
+        if level is not None:
+            assert level == pytest.approx(sum(positions.values()) / 2.0, abs=1e-6)
+            assert positions["sender"] - positions["target"] <= CLOSED + 1e-9
+        reframed = [event for event in events(story, "reframed") if event.details["issue"] == issue.name]
+        assert len(reframed) == bool(story.row.get(f"reframed.{issue.name}"))
+
+
+@given(world=worlds, trial=trials)
+@heavy
+def test_every_week_is_told_once_and_every_event_in_a_sentence(world, trial):
+    story = told(*world, trial)
+    found = passages(story)
+    assert [week for passage in found for week in passage.weeks] == list(story.weeks[1:])
+    for passage in found:
+        happened = [event for week in passage.weeks for event in week.events]
+        if happened:
+            assert len(passage.weeks) == 1
+            assert len(passage.sentences) == len(happened)
+        assert all(sentence[0] in "“" or not sentence[0].islower() for sentence in passage.sentences)
+        assert all(sentence.endswith(".") for sentence in passage.sentences)
+    assert ending(story.scenario, story.row)
+
+
+def test_every_kind_of_event_is_met():
+    missing = set(KINDS)
+    for trial in range(300):
+        missing -= {event.kind for event in told("litigious", "base", trial).events}
+        if not missing:
+            return
+    raise AssertionError(missing)
+
+
+def test_draws_are_placed_in_their_ranges():
+    story = told("1995", "keep-talking", 5)
+    draws = {draw.name: draw for draw in story.draws}
+    assert "threat_probability" not in draws
+    assert draws["tariff_rate"].share_below in (0.05, 0.55)
+    step = draws["sender_step"]
+    assert step.share_below == pytest.approx((step.value - 0.34) / 0.66)
+    assert not draws["deadline_weeks"].played_a_part
+    assert not draws["panel_weeks"].played_a_part
+    assert draws["issues.dealer-access.gap"].played_a_part
+    assert story.weeks[0].positions[1] == (1.0, 1.0 - draws["issues.dealer-access.gap"].value)
+
+
+def events(story: Story, kind: str) -> list[Event]:
+    return [event for event in story.events if event.kind == kind]
+
+
+def only(story: Story, kind: str) -> Event | None:
+    found = events(story, kind)
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def week_of(event: Event | None) -> int | None:
+    return event and event.week

@@ -1,0 +1,197 @@
+"""Sensitivity from given data: functions with known indices, SALib's own call, and intervals over seeds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from SALib.analyze import pawn as salib
+from scipy import stats
+
+from sim.statistics import sensitivity as s
+
+TRIALS = 50_000
+STANDARD_ERRORS = 4.0
+
+
+def resampled(n: int, groups: int = s.GROUPS) -> s.Resampling:
+    return s.resampling(np.arange(n) % groups, groups)
+
+
+def index(y: np.ndarray, x: np.ndarray, resamples: s.Resampling | None = None) -> dict:
+    """The first-order index of one parameter, as the answer has it."""
+    resamples = resamples or resampled(y.size)
+    return resamples.interval(*s.first_order(y, *s.cells(x, s.most_cells(y.size)), resamples))
+
+
+def assert_near(found: dict, truth: float, lost: float) -> None:
+    """Within four standard errors; a cell's width may lose the share `lost` of the index besides."""
+    error = STANDARD_ERRORS * found["standard_error"]
+    assert truth * (1 - lost) - error <= found["estimate"] <= truth + error
+    assert found["standard_error"] < 0.01
+
+
+def test_ishigami_has_its_known_indices():
+    x = np.random.default_rng(1).uniform(-np.pi, np.pi, (4, TRIALS))
+    y = np.sin(x[0]) + 7.0 * np.sin(x[1]) ** 2 + 0.1 * x[2] ** 4 * np.sin(x[0])
+    v1, v2 = 0.5 * (1 + 0.1 * np.pi**4 / 5) ** 2, 49.0 / 8
+    whole = v1 + v2 + 0.01 * np.pi**8 * (1 / 18 - 1 / 50)
+    for column, truth in zip(x, (v1 / whole, v2 / whole, 0.0, 0.0), strict=True):
+        assert_near(index(y, column), truth, lost=0.003)
+
+
+def test_sobol_g_has_its_known_indices():
+    a = np.array([0.0, 1.0, 4.5, 9.0, 99.0])
+    x = np.random.default_rng(2).random((5, TRIALS))
+    y = np.prod((np.abs(4 * x - 2) + a[:, None]) / (1 + a[:, None]), axis=0)
+    parts = 1 / 3 / (1 + a) ** 2
+    for column, part in zip(x, parts, strict=True):
+        assert_near(index(y, column), part / (np.prod(1 + parts) - 1), lost=0.003)
+
+
+def test_a_correlated_linear_model_has_its_known_indices_and_its_joint_one():
+    covariance = np.array([[1.0, 0.8, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    slopes = np.array([1.0, 0.5, 1.0])
+    rng = np.random.default_rng(3)
+    x = rng.multivariate_normal(np.zeros(3), covariance, TRIALS).T
+    y = slopes @ x + rng.normal(size=TRIALS)
+    whole = slopes @ covariance @ slopes + 1.0
+    truths = (covariance @ slopes) ** 2 / whole
+    # A hundred cells of equal share lose 0.5 % of a normal's variance, in its tails.
+    for column, truth in zip(x, truths, strict=True):
+        assert_near(index(y, column), truth, lost=0.005)
+    assert truths.sum() > 1.0, "first-order indices of correlated parameters do not add up"
+    resamples = resampled(TRIALS)
+    joint = resamples.interval(*s.first_order(y, *s.joint_cells(x[:2]), resamples))
+    assert_near(joint, (slopes[:2] @ covariance[:2, :2] @ slopes[:2]) / whole, lost=0.02)
+
+
+def test_intervals_of_first_order_indices_hold_the_truth():
+    # Power: were the coverage 80 %, fewer than 135 of 150 would hold it with probability 99.9 %.
+    held = np.zeros(2, int)
+    resamples = resampled(4000)
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        x = rng.random((2, 4000))
+        y = x[0] + rng.normal(0, np.sqrt(1 / 12), 4000)
+        for k, truth in enumerate((0.5, 0.0)):
+            found = index(y, x[k], resamples)
+            held[k] += found["low"] <= truth <= found["high"]
+    assert (held >= 135).all(), held
+
+
+def test_few_values_have_a_cell_each_and_equal_values_share_one():
+    x = np.random.default_rng(4).choice([0.5, 1.0, 7.0], 3000, p=[0.1, 0.6, 0.3])
+    cell, count = s.cells(x, 100)
+    assert count == 3
+    assert {(value, own) for value, own in zip(x, cell, strict=True)} == {(0.5, 0), (1.0, 1), (7.0, 2)}
+
+
+@given(st.lists(st.integers(0, 30), min_size=30, max_size=200), st.integers(2, 10))
+@settings(deadline=None)
+def test_cells_keep_order_and_ties(values, most):
+    x = np.array(values, float)
+    cell, count = s.cells(x, most)
+    order = np.argsort(x, kind="stable")
+    assert (np.diff(cell[order]) >= 0).all()
+    assert ((np.diff(x[order]) == 0) <= (np.diff(cell[order]) == 0)).all()
+    assert cell.min() == 0
+    assert cell.max() < count <= most
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e150))
+@settings(deadline=None, max_examples=25)
+def test_an_index_knows_neither_place_nor_scale(place, scale):
+    rng = np.random.default_rng(5)
+    x, noise = rng.random(2000), rng.random(2000)
+    y = x + noise
+    found = index((y + place) * scale, np.exp(x))
+    assert found["estimate"] == pytest.approx(index(y, x)["estimate"], rel=1e-6)
+
+
+def test_a_constant_has_no_index():
+    assert index(np.full(2000, 3.0), np.random.default_rng(6).random(2000))["estimate"] is None
+
+
+def mixed(n: int, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    rng = np.random.default_rng(seed)
+    columns = {
+        "strong": rng.random(n),
+        "few": rng.choice([1.0, 2.0, 3.0], n, p=[0.3, 0.3, 0.4]),
+        "none": rng.random(n),
+    }
+    return columns, np.round(np.maximum(2 * columns["strong"] + columns["few"] + rng.normal(size=n), 2.0), 1)
+
+
+def test_pawn_is_salibs():
+    columns, y = mixed(3000, 7)
+    found = s.pawn(columns, y, s.pawn_noise(y))
+    problem = {"num_vars": 3, "names": list(columns)}
+    direct = salib.analyze(problem, np.column_stack(list(columns.values())), y, S=10)
+    for k, name in enumerate(columns):
+        for statistic in ("median", "maximum"):
+            assert found[name][statistic]["estimate"] == direct[statistic][k]
+            own = s._median_and_maximum(s.distances(s.slices(columns[name]), s.SLICES, *s._coded(y)))
+            assert own[statistic == "maximum"] == pytest.approx(direct[statistic][k], abs=1e-12)
+    # SALib has no slice for the greatest value, here two trials in five.
+    assert (s.slices(columns["few"]) == s.SLICES).sum() == (columns["few"] == 3.0).sum()
+
+
+def test_pawn_by_value_has_every_value():
+    columns, y = mixed(3000, 8)
+    expected = [stats.ks_2samp(y[columns["few"] == value], y).statistic for value in (1.0, 2.0, 3.0)]
+    found = s.pawn_by_value(columns["few"], y)
+    assert found["maximum"]["estimate"] == pytest.approx(max(expected), abs=1e-12)
+    assert found["median"]["estimate"] == pytest.approx(np.median(expected), abs=1e-12)
+
+
+def test_intervals_of_pawn_hold_what_many_trials_give():
+    columns, y = mixed(400_000, 9)
+    truth = {
+        name: s._median_and_maximum(s.distances(s.slices(x), s.SLICES, *s._coded(y))) for name, x in columns.items()
+    }
+    truth["none"] = (0.0, 0.0)
+    held = {(name, statistic): 0 for name in columns for statistic in ("median", "maximum")}
+    for seed in range(100, 140):
+        columns, y = mixed(2000, seed)
+        found = s.pawn(columns, y, s.pawn_noise(y))
+        for name, statistic in held:
+            one = found[name][statistic]
+            held[name, statistic] += one["low"] <= truth[name][statistic == "maximum"] <= one["high"]
+    # Power: were the coverage 75 %, 35 of 40 would be reached four times in a hundred.
+    assert min(held.values()) >= 35, held
+
+
+def test_noise_is_what_parameters_without_influence_stay_below():
+    # With a level of 95 %, fewer than 50 of 60 come with probability 0.03 %.
+    rng = np.random.default_rng(10)
+    y = rng.normal(size=2000)
+    noise = s.pawn_noise(y)
+    found = [s._median_and_maximum(s.distances(s.slices(rng.random(2000)), s.SLICES, *s._coded(y))) for _ in range(60)]
+    assert sum(median <= noise[0] for median, _ in found) >= 50
+    assert sum(maximum <= noise[1] for _, maximum in found) >= 50
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_two_playings_tell_the_parameters_share(share):
+    rng = np.random.default_rng(11)
+    shared, chance = rng.normal(size=TRIALS), rng.normal(size=(2, TRIALS))
+    y, again = 5 + np.sqrt(share) * shared + np.sqrt(1 - share) * chance
+    resamples = resampled(TRIALS)
+    found = resamples.interval(*s.paired_share(y, again, resamples))
+    assert abs(found["estimate"] - share) <= STANDARD_ERRORS * found["standard_error"] + 1e-12
+    assert found["standard_error"] < 0.006
+
+
+def test_tenths_of_few_values_do_not_overlap():
+    assert s.tenths(np.arange(1.0, 101.0)) == (10.0, 90.0)
+    assert s.tenths(np.repeat([0.5, 1.0], [5, 95])) == (0.5, 1.0)
+    assert s.tenths(np.full(10, 2.0)) is None
+
+
+def test_a_difference_of_proportions_has_newcombes_interval():
+    # Newcombe (1998), Statistics in Medicine 17, table II: 56/70 - 48/80, method 10.
+    from sim.statistics.estimates import proportion
+
+    found = s.difference(proportion(56, 70), proportion(48, 80))
+    assert found["estimate"] == pytest.approx(0.2)
+    assert (found["low"], found["high"]) == pytest.approx((0.0524, 0.3339), abs=5e-5)

@@ -1,0 +1,91 @@
+"""What it is worth to know: against closed forms, and nothing found where there is nothing."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from sim.sampling.sobol_points import REPLICATES
+from sim.statistics.value_of_information import FOLDS, choice, value_of_everything, worth_of_one, worth_of_several
+
+TRIALS = 40_000
+
+
+def linear(seed: int, offset: float = 0.3, slopes: tuple[float, ...] = (1.0, 0.6), noise: float = 3.0):
+    """Two strategies: one worth what both share, the other that and an offset, slopes times normals, and noise."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((len(slopes) + 1, TRIALS))
+    world = 5.0 * rng.standard_normal(TRIALS)
+    gain = offset + np.asarray(slopes) @ x[:-1] + noise * rng.standard_normal(TRIALS)
+    return choice(np.stack([world, world + gain]), np.arange(TRIALS), 1), x
+
+
+def expected(offset: float, spread: float) -> float:
+    """E max(0, z) - max(0, E z) for a normal z: the closed form of the linear Gaussian case with two strategies."""
+    z = offset / spread
+    return offset * norm.cdf(z) + spread * norm.pdf(z) - max(0.0, offset)
+
+
+@pytest.mark.parametrize("offset", [0.3, -0.5])
+def test_one_parameter_is_worth_its_closed_form(offset):
+    for seed in range(3):
+        given, x = linear(seed, offset)
+        assert given.best == (1 if offset > 0 else 0)
+        for k, slope in enumerate((1.0, 0.6)):
+            found, truth = worth_of_one(given, x[k]), expected(offset, slope)
+            assert truth > 5 * found.value["standard_error"], "the test can tell the truth from nothing"
+            assert abs(found.value["estimate"] - truth) < 4 * found.value["standard_error"]
+            # What the regression promises has about the same error.
+            assert abs(found.promised - truth) < 4 * found.value["standard_error"]
+            assert found.chosen[1] == pytest.approx(norm.cdf(offset / slope), abs=0.06)
+
+
+def test_several_parameters_are_worth_their_closed_form():
+    given, x = linear(5)
+    found, truth = worth_of_several(given, [x[0], x[1]]), expected(0.3, np.hypot(1.0, 0.6))
+    # Trees of few leaves miss a little of the plane's edges.
+    assert truth - 0.03 - 4 * found.value["standard_error"] < found.value["estimate"]
+    assert found.value["estimate"] < truth + 4 * found.value["standard_error"]
+    assert found.value["estimate"] > worth_of_one(given, x[0]).value["estimate"]
+    everything = value_of_everything(given)
+    whole = expected(0.3, np.sqrt(1.0 + 0.36 + 9.0))
+    assert abs(everything["estimate"] - whole) < 4 * everything["standard_error"]
+    assert everything["low"] > found.value["high"]
+
+
+def test_what_says_nothing_is_worth_nothing_however_noisy():
+    values, promised = [], []
+    for seed in range(20):
+        given, x = linear(seed, offset=0.0, slopes=(0.0,), noise=3.0)
+        found = worth_of_one(given, x[-1])
+        values.append(found.value["estimate"])
+        promised.append(found.promised)
+    error = 3.0 / np.sqrt(TRIALS)
+    # With equal strategies the one that looks best is a little overrated, by 0.4 errors on average.
+    assert abs(np.mean(values)) < error * (0.4 + 4 / np.sqrt(20))
+    assert np.mean(promised) > 2 * error, "the greatest of noisy means promises what is not there"
+
+
+def test_a_clear_choice_leaves_nothing_to_learn():
+    given, x = linear(7, offset=9.0, slopes=(0.3,), noise=0.5)
+    found = worth_of_one(given, x[0])
+    assert found.value["estimate"] == found.promised == 0.0
+    assert found.chosen == (0.0, 1.0)
+    assert value_of_everything(given)["estimate"] == 0.0
+
+
+def test_a_parameter_of_few_values_is_valued_by_value():
+    rng = np.random.default_rng(8)
+    x = rng.choice([1.0, 2.0, 4.0], TRIALS, p=[0.5, 0.3, 0.2])
+    gain = np.where(x == 4.0, 3.0, -1.0) + rng.standard_normal(TRIALS)
+    found = worth_of_one(choice(np.stack([np.zeros(TRIALS), gain]), np.arange(TRIALS), 1), x)
+    assert abs(found.value["estimate"] - 0.2 * 3.0) < 4 * found.value["standard_error"]
+    assert found.chosen[1] == pytest.approx((x == 4.0).mean())
+
+
+def test_replicates_of_a_sobol_design_lie_in_one_fold_each():
+    assert REPLICATES % FOLDS == 0
+    given, x = linear(9)
+    by_replicate = choice(given.gains, given.trial, REPLICATES)
+    found = worth_of_one(by_replicate, x[0]).value
+    assert abs(found["estimate"] - expected(0.3, 1.0)) < 4 * found["standard_error"]
+    assert found["estimate"] == pytest.approx(worth_of_one(given, x[0]).value["estimate"])
