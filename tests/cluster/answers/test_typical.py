@@ -11,7 +11,7 @@ from cluster.answers.typical import ABSENCE, EXTREMES, FEATURES, typical
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.run import run
 from sim.faults import InvalidInput
-from tests.cluster.answers.test_replay import brink
+from tests.support.command_line import brink
 from tests.support.runs import small_plan
 
 
