@@ -6,7 +6,8 @@ and a number of weeks lies between 0 and the horizon.
 """
 
 from sim.scenario.scenario import Scenario
-from sim.statistics.estimates import ANY_NUMBER, MEASURES, Range
+from sim.scenario.vocabulary import MEASURES
+from sim.statistics.estimates import ANY_NUMBER, Range
 
 NOTHING: Range = (0.0, 0.0)
 

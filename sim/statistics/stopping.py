@@ -11,8 +11,8 @@ from math import ceil, isfinite
 from sim.faults import Fault, InvalidInput
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import OUTCOMES
-from sim.statistics.estimates import EVENTS, MEASURES, Tally, event_estimates, mean_estimate, outcome_estimates
+from sim.scenario.vocabulary import EVENTS, MEASURES, OUTCOMES, SHARE_OF_DEFICIT
+from sim.statistics.estimates import Tally, event_estimates, mean_estimate, outcome_estimates
 from sim.statistics.measure_ranges import measure_ranges
 
 DESIGNS = ("random", "sobol")
@@ -22,7 +22,6 @@ GROWTH = 10
 """The next look comes after at most so many times as many trials, whatever the last look computed."""
 MARGIN = 1.02
 """The factor by which the number of trials computed is increased, since it is itself an estimate."""
-SHARE_OF_DEFICIT = "balance_change_share_of_deficit"
 
 
 def precise_names(scenario: Scenario) -> tuple[str, ...]:

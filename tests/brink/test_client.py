@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import pandas as pd
@@ -18,9 +17,9 @@ import pytest
 from brink.client import AsyncBrink, Brink, BrinkError, Job, JobFailed
 from cluster.results.result_folder import verify
 from sim.faults import InvalidInput
-from tests.api.http.test_jobs import Service
 from tests.support.examples import document, issue
 from tests.support.faulty_line import BUSY, faulty_line
+from tests.support.service_process import ServiceProcess
 
 SCENARIO = document(
     {"access": issue({"uniform": [0.3, 0.9]}, 0.02, {"uniform": [0.0, 0.1]})},
@@ -31,8 +30,8 @@ SCENARIO = document(
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory) -> Iterator[Service]:
-    served = Service(tmp_path_factory.mktemp("client") / "data", BRINK_ENGINE="inline")
+def service(tmp_path_factory) -> Iterator[ServiceProcess]:
+    served = ServiceProcess(tmp_path_factory.mktemp("client") / "data", BRINK_ENGINE="inline")
     yield served
     served.stop()
 
@@ -250,16 +249,14 @@ def test_a_file_that_is_not_the_manifests_is_refused(service, brink, tmp_path):
 
 
 def test_events_go_on_when_the_service_is_killed_and_started_again(tmp_path):
-    service = Service(tmp_path / "data", BRINK_ENGINE="inline")
+    service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:
         with Brink(f"http://127.0.0.1:{service.port}") as brink:
             job = brink.submit(SCENARIO, trials=400_000)
             seen = []
 
             def again() -> None:
-                service.process.send_signal(signal.SIGKILL)
-                service.process.wait()
-                time.sleep(1)
+                service.kill()
                 service.start()
 
             killer: threading.Thread | None = None

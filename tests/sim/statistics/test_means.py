@@ -7,9 +7,9 @@ import pytest
 
 from sim.model.kernel import simulate
 from sim.scenario.scenario import scenario_from_document
+from sim.scenario.vocabulary import MEASURES
 from sim.statistics.estimates import (
     ANY_NUMBER,
-    MEASURES,
     NO_NUMBERS,
     NO_TRIALS,
     is_skewed,
