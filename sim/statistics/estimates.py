@@ -240,8 +240,9 @@ def is_skewed(numbers: Moments) -> bool:
     if numbers.count < 2 or numbers.least == numbers.greatest:
         return False
     error = np.sqrt(numbers.m2 / (numbers.count - 1) / numbers.count)
-    above, below = numbers.greatest - numbers.mean, numbers.mean - numbers.least
-    return bool(_is_skewed(above, below, error, numbers.count) or _is_skewed(below, above, error, numbers.count))
+    above, below = np.array([numbers.greatest - numbers.mean]), np.array([numbers.mean - numbers.least])
+    count = np.array([numbers.count])
+    return bool((_is_skewed(above, below, error, count) | _is_skewed(below, above, error, count)).item())
 
 
 def _is_skewed(far: np.ndarray, near: np.ndarray, error: np.ndarray, count: np.ndarray) -> np.ndarray:
