@@ -10,6 +10,7 @@ from cluster.results.result_folder import verify
 from cluster.runs.precision import run_to_precision
 from cluster.runs.run import Progress, Stopped, run
 from sim.faults import InvalidInput
+from sim.sampling.designs import RANDOM, SOBOL
 from sim.statistics.estimates import proportion, proportion_of_replicates
 from sim.statistics.stopping import FIRST_LOOK, GROWTH, first_look, next_look, trials_needed
 from tests.support.runs import small_plan
@@ -149,7 +150,7 @@ def test_intervals_at_the_end_of_precise_runs_hold_the_truth(replicates, needed,
     """
     rng, probability, runs = np.random.default_rng(5), 0.3, 2500
     wished = 1.96 * np.sqrt(probability * (1 - probability) / needed)
-    design = "random" if replicates == 1 else "sobol"
+    design = RANDOM if replicates == 1 else SOBOL
     held = 0
     for _ in range(runs):
         trials = first_look(design, 10**8)
