@@ -6,7 +6,8 @@ from sim.model.kernel import play, simulate
 from sim.sampling.chance import Chance
 from sim.sampling.designs import SAMPLES, design, draw_points
 from sim.scenario.scenario import Scenario
-from sim.statistics.estimates import EVENTS, Tally, tally
+from sim.scenario.vocabulary import EVENTS
+from sim.statistics.estimates import Tally, tally
 
 SIZES = (1024, 8192)
 SEEDS = 150
