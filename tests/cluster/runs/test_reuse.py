@@ -11,7 +11,7 @@ from cluster.runs import run as run_module
 from cluster.runs import shard as shard_module
 from cluster.runs.run import run
 from cluster.service import jobs
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.model.kernel import simulate
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import digests, small_plan
