@@ -31,6 +31,7 @@ class FieldError(BaseModel):
     pointer: str
     detail: str
     value: str | None = None
+    line: int | None = None
 
 
 class ProblemDetails(BaseModel):
@@ -79,7 +80,11 @@ def field_error(fault: Fault) -> FieldError:
     """A fault as a problem names it."""
     pointer = _pointer(fault.path or _parts(fault.field))
     return FieldError(
-        field=_printable(fault.field), pointer=_printable(pointer), detail=str(fault), value=_shown(fault.value)
+        field=_printable(fault.field),
+        pointer=_printable(pointer),
+        detail=str(fault),
+        value=_shown(fault.value),
+        line=fault.line,
     )
 
 

@@ -9,10 +9,10 @@ from cluster.answers.summary import FEWEST_GIVEN
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import NAMED, parse_condition
+from sim.scenario.expressions import parse_condition
 from sim.scenario.history import History
-from sim.scenario.vocabulary import OUTCOMES
-from sim.statistics.estimates import EVENTS, Estimate, around, moments, student
+from sim.scenario.vocabulary import EVENTS, NAMED, OUTCOMES
+from sim.statistics.estimates import Estimate, around, moments, student
 from sim.statistics.scoring_rules import (
     CLASSES,
     brier_score,

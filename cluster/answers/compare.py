@@ -9,12 +9,12 @@ import numpy as np
 from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks, paired_sample
 from sim.faults import Fault, InvalidInput
 from sim.scenario.distributions import Fixed
-from sim.scenario.expressions import NAMED, TRUTH, Expression, parse_condition, parse_measure
+from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import OUTCOMES
+from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.statistics import paired_differences
-from sim.statistics.estimates import EVENTS, MEASURES, method_note, replicates_of
+from sim.statistics.estimates import method_note, replicates_of
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 
 MEASURE = "export_gain - sender_cost"

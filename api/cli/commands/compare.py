@@ -11,9 +11,10 @@ from rich.text import Text
 
 from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json, some_names
 from api.cli.commands.drivers import progress
-from api.cli.rendering import EVENT_LABELS, MEASURE_LABELS, OUTCOME_LABELS
+from api.cli.rendering import labels, measure_scale
 from cluster.answers.compare import compare as compare_strategies
 from cluster.query.trials import open_run
+from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 _BAR = 40
 
@@ -82,12 +83,12 @@ def _differences(pairs: list[dict], reference: str, others: list[str]) -> Table:
     table.add_column("")
     for other in others:
         table.add_column(other, justify="right", overflow="fold")
-    for kind, labels in (("outcome", OUTCOME_LABELS), ("events", EVENT_LABELS)):
-        for key, label in labels.items():
+    for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS)):
+        for key, label in labels(terms).items():
             table.add_row(label, *(_less(against[other][kind][key], 100.0, 1) for other in others))
         table.add_section()
     for key in next(iter(against.values()))["measures"]:
-        label, factor, digits = MEASURE_LABELS.get(key, (key, 1.0, 2))
+        label, factor, digits = measure_scale(key)
         table.add_row(label, *(_less(against[other]["measures"][key], factor, digits) for other in others))
     return table
 

@@ -19,7 +19,7 @@ from api.http.routes.common import known_run
 from cluster.query.session import QueryLimit, open_duckdb, time_limit
 from cluster.service.settings import Settings
 from cluster.storage.local import LocalFolder
-from tests.api.http.test_authentication import REQUEST
+from tests.support.requests import SMALL_JOB
 from tests.support.served import served
 
 ENDLESS = "SELECT sum(hash(a + b)) FROM range(10000000) x(a), range(10000000) y(b)"
@@ -86,7 +86,7 @@ def test_event_streams_are_limited_for_each_owner_until_they_end(tmp_path):
         ann, bob = (service.key(owner, "read", "submit") for owner in ("ann", "bob"))
         jobs = {}
         for key in (ann, bob):
-            jobs[key["Authorization"]] = service.ask("POST", "/v1/jobs", key, json=REQUEST).json()["id"]
+            jobs[key["Authorization"]] = service.ask("POST", "/v1/jobs", key, json=SMALL_JOB).json()["id"]
 
         def watched(key: dict[str, str]) -> httpx.Response:
             return service.ask("GET", f"/v1/jobs/{jobs[key['Authorization']]}/events", key)
@@ -184,7 +184,7 @@ def test_an_answer_is_limited_however_quick(tmp_path, monkeypatch, limit):
     """None is given in no time, and none while all places are taken."""
     monkeypatch.setattr(limits, "PLACE_SECONDS", 0.05)
     with served(tmp_path, **limit) as service:
-        job = service.ask("POST", "/v1/jobs", json=REQUEST | {"scenario": "us-mexico-2019"}).json()["id"]
+        job = service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"scenario": "us-mexico-2019"}).json()["id"]
         service.work()
         if "answers" in limit:
             service.client.portal.call(service.app.state.places._all.acquire)

@@ -3,8 +3,6 @@
 import asyncio
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -27,9 +25,8 @@ from cluster.service import jobs
 from cluster.service.settings import Settings
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
+from tests.support.command_line import brink
 from tests.support.runs import small_plan
-
-BRINK = str(Path(sys.executable).parent / "brink")
 
 
 @pytest.fixture(scope="module")
@@ -357,7 +354,7 @@ def test_the_command_line_gives_the_same(found, tmp_path, capsys):
         statistics=["mean"],
         by=["strategy", Grouping("sender_cost", edges=(0, 1, 5))],
     )
-    shown = subprocess.run([BRINK, "aggregate", folder, *options, "--json"], capture_output=True, text=True, check=True)
+    shown = brink("aggregate", folder, *options, "--json", status=0)
     printed = json.loads(shown.stdout)
     assert {**printed, "rows": []} == {**answer, "rows": []}
     same(answer_table(printed), answer_table(answer))

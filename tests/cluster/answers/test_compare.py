@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -21,9 +19,9 @@ from cluster.service import jobs
 from cluster.service.settings import Settings
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
+from tests.support.command_line import brink
 from tests.support.examples import changed, litigious
 
-BRINK = str(Path(sys.executable).parent / "brink")
 STRATEGIES = {"threaten": {}, "talk": {"threat_probability": 0}, "mild": {"tariff_rate": {"uniform": [0.1, 0.3]}}}
 SCENARIO = scenario_from_document(changed(litigious(), strategies=STRATEGIES))
 NET = "export_gain - sender_cost"
@@ -185,9 +183,7 @@ def test_what_cannot_be_compared_is_refused(found, tmp_path):
 
 
 def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_path):
-    printed = subprocess.run(
-        [BRINK, "compare", found.folder.address, "--json"], capture_output=True, text=True, timeout=120, check=True
-    )
+    printed = brink("compare", found.folder.address, "--json", status=0)
     assert json.loads(printed.stdout) == answer
     app = create_app(Settings(data_dir=tmp_path))
     Path(app.state.settings.results.address).mkdir(parents=True)
@@ -210,18 +206,11 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
 
 
 def test_the_table_says_what_matters(found):
-    printed = subprocess.run(
-        [BRINK, "compare", found.folder.address, "--measure", "-target_cost", "--measure", "-agreement_week"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
+    printed = brink(
+        "compare", found.folder.address, "--measure", "-target_cost", "--measure", "-agreement_week", status=0
     )
     for one in ("Against threaten", "Regret", "Does better than", "over the whole range of", "tariff_rate (mild)"):
         assert one in printed.stdout
     assert printed.stderr == ""
-    refused = subprocess.run(
-        [BRINK, "compare", found.folder.address, "--strategy", "bluff"], capture_output=True, text=True, timeout=120
-    )
-    assert refused.returncode == 2
+    refused = brink("compare", found.folder.address, "--strategy", "bluff", status=2)
     assert refused.stderr.count("\n") == 1

@@ -1,8 +1,6 @@
 """Sobol indices: functions whose indices are known, SALib on the same rows, stored runs, the command line and HTTP."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +20,11 @@ from sim.sampling.saltelli import PLAYS, inputs, trials_needed
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario, scenario_from_document
 from sim.statistics.sobol_indices import Indices, indices, sums
+from tests.support.command_line import brink
 from tests.support.examples import document, issue
 from tests.support.runs import digests
 from tests.support.served import served
 
-BRINK = str(Path(sys.executable).parent / "brink")
 UNIT = {"uniform": [0, 1]}
 SIGMAS = 4.5
 """Standard errors that an estimate may be off, of Student's t with 15 degrees of freedom: 1 in 2,400 is."""
@@ -346,12 +344,6 @@ def test_what_is_refused_says_why(found, tmp_path):
     unfinished = make_plan(SCENARIO, trials=2 * TRIALS, seed=3, design="saltelli", shard_trials=10_000)
     with pytest.raises(InvalidInput, match="not finished"):
         answer(StoredRun(unfinished, found.folder))
-
-
-def brink(*arguments: object, status: int = 0) -> subprocess.CompletedProcess:
-    done = subprocess.run([BRINK, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == status, done.stderr
-    return done
 
 
 def test_the_command_line_plays_and_asks_again(found, tmp_path):

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.answers.typical import ABSENCE, EXTREMES, FEATURES, typical
+from cluster.answers.typical import ABSENCE, EXTREMES, typical
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.run import run
 from sim.faults import InvalidInput
-from tests.cluster.answers.test_replay import brink
+from sim.scenario.vocabulary import MEASURES
+from tests.support.command_line import brink
 from tests.support.runs import small_plan
 
 
@@ -24,9 +25,9 @@ def stored(tmp_path_factory) -> tuple[StoredRun, pd.DataFrame]:
 
 
 def distances(rows: pd.DataFrame) -> pd.Series:
-    """How far each row lies from the rows' medians, as the answer says it is reckoned."""
+    """How far each row lies from the rows' medians, as the answer's method describes."""
     total = pd.Series(0.0, rows.index)
-    for name in FEATURES:
+    for name in MEASURES:
         value = rows[name].astype("float64")
         if 2 * value.count() < len(value):
             total += np.where(value.isna(), 0.0, ABSENCE**2)

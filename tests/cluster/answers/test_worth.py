@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -20,9 +18,9 @@ from cluster.service import jobs
 from cluster.service.settings import Settings
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
+from tests.support.command_line import brink
 from tests.support.examples import document, issue
 
-BRINK = str(Path(sys.executable).parent / "brink")
 SCENARIO = scenario_from_document(
     document(
         {"access": issue(0.5, 0.02, 0.05)},
@@ -128,17 +126,14 @@ def test_few_rows_are_read_whatever_the_run_holds(found, monkeypatch):
 
 
 def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_path):
-    command = [BRINK, "worth", found.folder.address, "--measure", MEASURE, "--group", "court=target_win"]
-    printed = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120, check=True)
+    command = ["worth", found.folder.address, "--measure", MEASURE, "--group", "court=target_win"]
+    printed = brink(*command, "--json", status=0)
     assert json.loads(printed.stdout) == answer
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    shown = brink(*command, status=0)
     for one in ("Knowing nothing more, act is best", "full_access", "worth nothing", "threat_probability (act, wait)"):
         assert one in shown.stdout
     assert shown.stderr == ""
-    refused = subprocess.run(
-        [BRINK, "worth", found.folder.address, "--group", "court"], capture_output=True, text=True, timeout=120
-    )
-    assert refused.returncode == 2
+    refused = brink("worth", found.folder.address, "--group", "court", status=2)
     assert refused.stderr.startswith("groups: must be name=parameter,parameter")
     app = create_app(Settings(data_dir=tmp_path))
     Path(app.state.settings.results.address).mkdir(parents=True)

@@ -6,23 +6,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from api.shipped_scenarios import shipped_scenario
 from sim.model.bargaining import CLOSED, SIDES
 from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages
 from sim.model.trace import KINDS, Event, Story, tell
 from sim.scenario.columns import trial_row
-from sim.scenario.scenario import Scenario, scenario_from_document
-from tests.support.examples import every_mechanism, litigious, reluctant
+from sim.scenario.scenario import Scenario
+from tests.support.examples import full_scenarios
 
 TRIALS = 50_000
 SEED = 17
-SCENARIOS = {
-    "litigious": scenario_from_document(litigious()),
-    "reluctant": scenario_from_document(reluctant()),
-    "every-mechanism": scenario_from_document(every_mechanism()),
-    "1995": shipped_scenario("us-japan-autos-1995"),
-}
+SCENARIOS = full_scenarios()
 WORLDS = [(name, strategy) for name, scenario in SCENARIOS.items() for strategy in scenario.strategies]
 worlds = st.sampled_from(WORLDS)
 designs = st.sampled_from(["random", "latin_hypercube", "sobol"])
