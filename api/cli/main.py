@@ -132,8 +132,8 @@ def _print_answer(plan: Plan, answer: dict, took: dict, seconds: float, folder: 
     if took:
         print_precision(shown, took)
     shown.print(
-        f"{answer['trials']:,} trials of each of {len(plan.strategies)} strategies, seed {plan.seed}, {plan.design} "
-        f"design, in {seconds:.1f} s. Results: {folder}"
+        f"{answer['trials']:,} trials of each of {len(plan.strategies)} strategies, seed {plan.seed}, "
+        f"{plan.design.name} design, in {seconds:.1f} s. Results: {folder}"
     )
 
 

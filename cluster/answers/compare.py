@@ -14,7 +14,7 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.statistics import paired_differences
-from sim.statistics.estimates import method_note, replicates_of
+from sim.statistics.estimates import method_note
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 
 MEASURE = "export_gain - sender_cost"
@@ -76,7 +76,7 @@ def compare(
     condition = parse_condition(given, scenario) if given is not None else None
     choices = read_measures(measures or (MEASURE,), scenario)
     described = choices if measures else {**{name: parse_measure(name, scenario) for name in MEASURES}, **choices}
-    replicates = replicates_of(scenario, plan.design)
+    replicates = plan.design.replicates(scenario)
 
     tallied = _Tallies(chosen, described, tuple(choices), replicates)
     values = {"outcome": _code(OUTCOMES, scenario), "events": _bits(EVENTS, scenario), **described}
@@ -93,7 +93,7 @@ def compare(
         "strategies": list(chosen),
         "given": given,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "trials": {"compared": tallied.trials, "sampled": sampled[chosen[0]]["trial"].size},
         "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
         "pairs": tallied.pairs(),

@@ -31,8 +31,6 @@ from sim.statistics.estimates import (
     outcome_estimates,
     quantile_bounds,
     quantile_bounds_of_replicates,
-    replicates_of,
-    trials_together,
 )
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
@@ -60,7 +58,7 @@ def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[
         "scenario": plan.scenario.name,
         "trials": plan.trials,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "complete": all(found["trials_played"] == plan.trials for found in summaries.values()),
         "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
         "strategies": summaries,
@@ -99,7 +97,7 @@ def _summarize_strategy(
     run: StoredRun, strategy: str, condition: Expression | None, database: duckdb.DuckDBPyConnection
 ) -> dict:
     plan, paths = run.plan, run.files(strategy)
-    replicates, together = (how(plan.scenario, plan.design) for how in (replicates_of, trials_together))
+    replicates, together = plan.design.replicates(plan.scenario), plan.design.trials_together(plan.scenario)
     committed = (run.committed[shard] for shard in run.shards(strategy))
     counted = reduce(merge_replicates, committed, (NO_TRIALS,) * replicates)
     played = sum(tally.trials for tally in counted)

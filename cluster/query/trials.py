@@ -167,9 +167,9 @@ def paired_sample(
 
     Raises `InvalidInput` for a saltelli run, whose trials share points and are no sample.
     """
-    if run.plan.design == "saltelli":
+    if not run.plan.design.is_sample:
         message = "shares points between its trials, for indices: play a run of another design for this answer"
-        raise InvalidInput((Fault("run", run.plan.design, message),))
+        raise InvalidInput((Fault("run", run.plan.design.name, message),))
     blocks = []
     found = 0
     for block in paired_blocks(run, strategies, values, shared=shared, given=given):

@@ -181,7 +181,7 @@ def run_document(plan: Plan) -> dict:
         "scenario_sha256": scenario_hash(plan.scenario),
         "trials": plan.trials,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "strategies": list(plan.strategies),
         "shard_trials": plan.shard_trials,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
