@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster.results.plan import Plan, Shard
-from cluster.storage.folders import CHUNK_BYTES, Entry, Folder, open_folder
+from cluster.storage.address import open_folder
+from cluster.storage.base import CHUNK_BYTES, Entry, Folder
 from sim.faults import InvalidInput
 from sim.sampling.designs import design
 from sim.scenario.scenario import scenario_from_document, scenario_hash

@@ -199,7 +199,7 @@ def found(tmp_path_factory) -> StoredRun:
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return whole[whole.strategy == "threaten"].sort_values("trial", ignore_index=True)
 
 
@@ -223,7 +223,7 @@ def test_a_stored_run_is_a_saltelli_design(table):
 
 def test_rows_do_not_depend_on_shards_nor_on_the_number_of_trials_nor_on_what_was_lost(found, table, tmp_path):
     other = stored(tmp_path / "other", shard_trials=7777, strategies=("threaten",))
-    again = pd.read_parquet(other.folder.sql_path("trials")).sort_values("trial", ignore_index=True)
+    again = pd.read_parquet(f"{other.folder.address}/trials").sort_values("trial", ignore_index=True)
     pd.testing.assert_frame_equal(table.drop(columns="strategy"), again.drop(columns="strategy"), check_exact=True)
     assert answer(other, measure="export_gain") == answer(found, measure="export_gain")
     before = digests(tmp_path / "other")
@@ -233,7 +233,7 @@ def test_rows_do_not_depend_on_shards_nor_on_the_number_of_trials_nor_on_what_wa
     run(other.plan, tmp_path / "other", engine="inline")
     assert digests(tmp_path / "other") == before
     half = stored(tmp_path / "half", trials=TRIALS // 2, strategies=("threaten",))
-    fewer = pd.read_parquet(half.folder.sql_path("trials")).sort_values("trial", ignore_index=True)
+    fewer = pd.read_parquet(f"{half.folder.address}/trials").sort_values("trial", ignore_index=True)
     pd.testing.assert_frame_equal(
         table[: TRIALS // 2].drop(columns="strategy"), fewer.drop(columns="strategy"), check_exact=True
     )

@@ -18,7 +18,7 @@ from cluster.answers.summary import verify_summary
 from cluster.query.trials import open_run
 from cluster.results.result_folder import new_file, read_manifest, verify
 from cluster.runs.run import run
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import scenario_hash

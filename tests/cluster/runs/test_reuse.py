@@ -11,7 +11,7 @@ from cluster.runs import run as run_module
 from cluster.runs import shard as shard_module
 from cluster.runs.run import run
 from cluster.service import jobs
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.sampling.design import Design

@@ -14,7 +14,7 @@ from cluster.results.result_folder import committed_shards, read_manifest, recor
 from cluster.runs import shard as shard_module
 from cluster.runs.engines import ShardFailed
 from cluster.runs.run import Progress, Stopped, adopt_shard_size, run
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
