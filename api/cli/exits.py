@@ -34,7 +34,7 @@ def _known(error: BaseException) -> str | None:
         ("cluster.runs.run", "Stopped"),
         ("cluster.runs.engines", "ShardFailed"),
         ("cluster.runs.engines", "EngineFailed"),
-        ("cluster.query.session", "TooMuch"),
+        ("cluster.query.session", "QueryLimit"),
     ):
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
             return str(error)
