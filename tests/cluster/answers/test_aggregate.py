@@ -3,8 +3,6 @@
 import asyncio
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -14,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from api.cli.main import app as command_line
+from api.cli.program import build
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
 from api.http.app import create_app
 from api.http.routes.aggregate import OFFERED
@@ -25,11 +23,10 @@ from cluster.runs.run import begin, run
 from cluster.runs.shard import run_shard
 from cluster.service import jobs
 from cluster.service.settings import Settings
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
+from tests.support.command_line import brink
 from tests.support.runs import small_plan
-
-BRINK = str(Path(sys.executable).parent / "brink")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +38,7 @@ def found(tmp_path_factory) -> StoredRun:
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    return pd.read_parquet(found.folder.sql_path("trials")).astype({"strategy": str, "outcome": str})
+    return pd.read_parquet(f"{found.folder.address}/trials").astype({"strategy": str, "outcome": str})
 
 
 def same(one: pa.Table, other: pa.Table) -> None:
@@ -357,13 +354,13 @@ def test_the_command_line_gives_the_same(found, tmp_path, capsys):
         statistics=["mean"],
         by=["strategy", Grouping("sender_cost", edges=(0, 1, 5))],
     )
-    shown = subprocess.run([BRINK, "aggregate", folder, *options, "--json"], capture_output=True, text=True, check=True)
+    shown = brink("aggregate", folder, *options, "--json", status=0)
     printed = json.loads(shown.stdout)
     assert {**printed, "rows": []} == {**answer, "rows": []}
     same(answer_table(printed), answer_table(answer))
 
     def command(*more: str) -> str:
-        command_line(["aggregate", folder, *options, *more], standalone_mode=False)
+        build().main(["aggregate", folder, *options, *more], standalone_mode=False)
         return capsys.readouterr().out
 
     assert "export_gain.mean" in command()

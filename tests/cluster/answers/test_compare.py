@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -21,9 +19,9 @@ from cluster.service import jobs
 from cluster.service.settings import Settings
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
+from tests.support.command_line import brink
 from tests.support.examples import changed, litigious
 
-BRINK = str(Path(sys.executable).parent / "brink")
 STRATEGIES = {"threaten": {}, "talk": {"threat_probability": 0}, "mild": {"tariff_rate": {"uniform": [0.1, 0.3]}}}
 SCENARIO = scenario_from_document(changed(litigious(), strategies=STRATEGIES))
 NET = "export_gain - sender_cost"
@@ -43,7 +41,7 @@ def found(tmp_path_factory) -> StoredRun:
 @pytest.fixture(scope="module")
 def wide(found) -> dict[str, pd.DataFrame]:
     """The raw table, a frame a strategy, by trial."""
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
 
 
@@ -160,7 +158,7 @@ def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     design = stored(tmp_path / "run", design="sobol")
     document = compare(design, strategies=["threaten", "talk"])
     assert "randomised replicates" in document["method"]["errors"]
-    whole = pd.read_parquet(design.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{design.folder.address}/trials")
     parts = {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
     difference = parts["threaten"].export_gain.astype(float) - parts["talk"].export_gain
     means = difference.groupby(difference.index % 16).mean()
@@ -185,9 +183,7 @@ def test_what_cannot_be_compared_is_refused(found, tmp_path):
 
 
 def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_path):
-    printed = subprocess.run(
-        [BRINK, "compare", found.folder.address, "--json"], capture_output=True, text=True, timeout=120, check=True
-    )
+    printed = brink("compare", found.folder.address, "--json", status=0)
     assert json.loads(printed.stdout) == answer
     app = create_app(Settings(data_dir=tmp_path))
     Path(app.state.settings.results.address).mkdir(parents=True)
@@ -210,18 +206,11 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
 
 
 def test_the_table_says_what_matters(found):
-    printed = subprocess.run(
-        [BRINK, "compare", found.folder.address, "--measure", "-target_cost", "--measure", "-agreement_week"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
+    printed = brink(
+        "compare", found.folder.address, "--measure", "-target_cost", "--measure", "-agreement_week", status=0
     )
     for one in ("Against threaten", "Regret", "Does better than", "over the whole range of", "tariff_rate (mild)"):
         assert one in printed.stdout
     assert printed.stderr == ""
-    refused = subprocess.run(
-        [BRINK, "compare", found.folder.address, "--strategy", "bluff"], capture_output=True, text=True, timeout=120
-    )
-    assert refused.returncode == 2
+    refused = brink("compare", found.folder.address, "--strategy", "bluff", status=2)
     assert refused.stderr.count("\n") == 1

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -20,9 +18,9 @@ from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
 from sim.faults import InvalidInput
+from tests.support.command_line import brink
 from tests.support.runs import small_plan
 
-BRINK = str(Path(sys.executable).parent / "brink")
 PLAN = small_plan(trials=8000)
 BOUND = "target_cost > 0.02 and retaliation_weeks > 0"
 
@@ -36,7 +34,7 @@ def found(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return whole[whole.strategy == "threaten"].set_index("trial").sort_index()
 
 
@@ -143,15 +141,14 @@ def test_what_cannot_be_asked_is_refused(found):
 
 
 def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_path):
-    command = [BRINK, "stress", found.folder.address, "--bound", BOUND]
-    printed = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120, check=True)
+    command = ["stress", found.folder.address, "--bound", BOUND]
+    printed = brink(*command, "--json", status=0)
     assert json.loads(printed.stdout) == answer
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    shown = brink(*command, status=0)
     for one in ("The bound is broken in", "Parameters that differ", "Target retaliates", "brink replay", "discover"):
         assert one in shown.stdout
     assert shown.stderr == ""
-    refused = subprocess.run([*command, "--strategy", "bluff"], capture_output=True, text=True, timeout=120)
-    assert refused.returncode == 2
+    refused = brink(*command, "--strategy", "bluff", status=2)
     assert refused.stderr.count("\n") == 1
     app = create_app(Settings(data_dir=tmp_path))
     Path(app.state.settings.results.address).mkdir(parents=True)

@@ -12,7 +12,7 @@ from cluster.query.trials import StoredRun, open_run
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.vocabulary import MEASURES
-from tests.cluster.answers.test_replay import brink
+from tests.support.command_line import brink
 from tests.support.runs import small_plan
 
 
