@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.faults import InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.columns import columns
