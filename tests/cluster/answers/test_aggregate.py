@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from api.cli.main import app as command_line
+from api.cli.program import build
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
 from api.http.app import create_app
 from api.http.routes.aggregate import OFFERED
@@ -23,7 +23,7 @@ from cluster.runs.run import begin, run
 from cluster.runs.shard import run_shard
 from cluster.service import jobs
 from cluster.service.settings import Settings
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from tests.support.command_line import brink
 from tests.support.runs import small_plan
@@ -38,7 +38,7 @@ def found(tmp_path_factory) -> StoredRun:
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    return pd.read_parquet(found.folder.sql_path("trials")).astype({"strategy": str, "outcome": str})
+    return pd.read_parquet(f"{found.folder.address}/trials").astype({"strategy": str, "outcome": str})
 
 
 def same(one: pa.Table, other: pa.Table) -> None:
@@ -360,7 +360,7 @@ def test_the_command_line_gives_the_same(found, tmp_path, capsys):
     same(answer_table(printed), answer_table(answer))
 
     def command(*more: str) -> str:
-        command_line(["aggregate", folder, *options, *more], standalone_mode=False)
+        build().main(["aggregate", folder, *options, *more], standalone_mode=False)
         return capsys.readouterr().out
 
     assert "export_gain.mean" in command()
