@@ -1,6 +1,7 @@
 """The command line, ``brink``."""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,7 @@ from cluster.query.trials import open_run
 from cluster.results.plan import Plan, make_plan
 from cluster.results.result_folder import verify as verify_folder
 from cluster.runs.engines import EngineFailed, ShardFailed
+from cluster.runs.options import RunOptions
 from cluster.runs.precision import MOST_TRIALS, more_would_help, run_to_precision, shortfall
 from cluster.runs.run import Stopped, adopt_shard_size, run
 from sim.faults import InvalidInput
@@ -104,16 +106,8 @@ def run_command(
         plan = adopt_shard_size(plan, folder)
     started = time.monotonic()
     with progress_bar(plan) as on_progress:
-        answer, took = (
-            run_to_precision(
-                plan, folder, wished, engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress
-            )
-            if wished
-            else (
-                run(plan, folder, engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress),
-                {},
-            )
-        )
+        options = RunOptions(engine=engine, ray_address=ray_address, workers=workers, on_progress=on_progress)
+        answer, took = run_to_precision(plan, folder, wished, options) if wished else (run(plan, folder, options), {})
     seconds = time.monotonic() - started
     if as_json:
         print_json({**answer, "precision": took} if took else answer)
@@ -213,6 +207,7 @@ for answer in (
 
 def main() -> None:
     """Run the command line; every way out has its exit status: 0 done, 2 wrong input, 1 anything else."""
+    signal.signal(signal.SIGTERM, _stop)
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
@@ -241,6 +236,11 @@ def main() -> None:
     except Exception as error:
         status = _say(f"something unexpected went wrong: {type(error).__name__}: {error}", 1)
     sys.exit(status or 0)
+
+
+def _stop(*_: object) -> None:
+    """End as at Ctrl-C: what is committed is kept, and drafts are removed."""
+    raise KeyboardInterrupt
 
 
 def _reader_left() -> int:

@@ -14,6 +14,7 @@ from cluster.answers.backtest import backtest as score_together
 from cluster.answers.backtest import score
 from cluster.query.trials import open_run
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import adopt_shard_size, run
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario
@@ -47,7 +48,7 @@ def backtest(
         folder = out / f"{scenario.name}-{trials}-{seed}"
         plan = adopt_shard_size(plan, folder)
         with progress_bar(plan) as on_progress:
-            run(plan, folder, engine=engine, on_progress=on_progress)
+            run(plan, folder, RunOptions(engine=engine, on_progress=on_progress))
         scores.append(score(open_run(folder), history=scenario.history))
     found = score_together(scores)
     if as_json:

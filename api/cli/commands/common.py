@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from cluster.results.plan import Plan
-from cluster.runs.run import Progress as RunProgress
+from cluster.runs.options import Progress as RunProgress
 
 PIPE_WIDTH = 220
 """Characters a line where nobody's terminal sets a limit."""

@@ -14,6 +14,7 @@ from cluster.answers.drivers import MEASURE
 from cluster.answers.indices import indices as find_indices
 from cluster.query.trials import open_run
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import adopt_shard_size
 from cluster.runs.run import run as play
 from sim.faults import Fault, InvalidInput
@@ -64,7 +65,7 @@ def indices(
 ) -> None:
     """Say how much of a measure each uncertain parameter decides, alone and together with others, chance set aside.
 
-    Plays a run of its own, N x (inputs + 2) x 8 trials; the same command goes on where an earlier one was stopped.
+    Plays a run of its own, N x (inputs + 2) x 8 trials; the same command continues one that was stopped.
     """
     if Path(run).is_dir():
         _refuse(base_samples=base_samples, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers)
@@ -80,14 +81,10 @@ def indices(
         folder = out or Path("runs") / f"{scenario.name}-indices-{first}-{samples}-{seed}"
         plan = adopt_shard_size(plan, folder)
         with progress_bar(plan) as on_progress:
-            play(
-                plan,
-                folder,
-                engine=engine or "auto",
-                ray_address=ray_address,
-                workers=workers,
-                on_progress=on_progress,
+            options = RunOptions(
+                engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress
             )
+            play(plan, folder, options)
         stored = open_run(folder)
     found = find_indices(stored, strategy=strategy, measure=measure)
     if as_json:
