@@ -290,7 +290,9 @@ def _least_gap(
     least, greatest = np.full(count, gap.min()), np.full(count, gap.max())
     low = np.full(count, -np.inf)
     several = sizes > 1
-    low[several], _ = mean_bounds(*(each[several] for each in (sizes, centre, squares, least, greatest)), tail=tail)
+    low[several], _ = mean_bounds(
+        sizes[several], centre[several], squares[several], least[several], greatest[several], tail
+    )
     if replicates == 1:
         return low
     n = np.bincount(replicate * count + cell, minlength=replicates * count).reshape(replicates, count)
