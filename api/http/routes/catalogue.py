@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.http.authentication import reader
-from api.http.problems import RESPONSES, FieldError, Problem, field_error
+from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
 from api.shipped_scenarios import shipped_names, shipped_scenario
 from sim.faults import InvalidInput
 from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS
@@ -34,10 +34,10 @@ class ScenarioEntry(BaseModel):
 
 
 class Validation(BaseModel):
-    """Whether a scenario is valid, and every fault if it is not."""
+    """Whether a scenario is valid, and its faults if it is not."""
 
     valid: bool
-    errors: list[FieldError]
+    errors: list[FieldError] = Field(description=f"At most {MAX_FAULTS} of them.")
 
 
 class ParameterEntry(BaseModel):
@@ -71,11 +71,11 @@ def scenario(name: str) -> dict[str, Any]:
 
 @router.post("/scenarios/validate", summary="Validate a scenario")
 def validate(scenario: Annotated[dict[str, Any], Body(examples=[_EXAMPLE])]) -> Validation:
-    """Every fault of a scenario, each with its field; the answer is 200 either way."""
+    """The faults of a scenario, each with its field; the status is 200 for a valid scenario and for an invalid one."""
     try:
         scenario_from_document(scenario)
     except InvalidInput as error:
-        return Validation(valid=False, errors=[field_error(fault) for fault in error.faults])
+        return Validation(valid=False, errors=field_errors(error.faults))
     return Validation(valid=True, errors=[])
 
 
