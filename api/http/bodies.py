@@ -24,6 +24,9 @@ MAX_BODY_NODES = MAX_NODES + 1000
 """Keys and values: a scenario of the greatest size, within a request."""
 BODY_CHECKS = 2
 """Bodies that are checked at a time, each in a thread of its own; further ones wait."""
+YAML = "application/yaml"
+YAML_PATHS = ("/v1/scenarios/validate",)
+"""Paths whose routes read YAML too, within the bounds of its reader."""
 MAX_DIGITS = 300
 """Digits of a whole number."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -54,9 +57,13 @@ class BodyCheck:
         try:
             body = await _whole_body(receive)
             if body:
-                _check_content_type(Headers(scope=scope).get("content-type"))
-                # Threads of their own, so that hostile bodies keep neither the event loop nor a route waiting.
-                await anyio.to_thread.run_sync(check_json, body, limiter=self._checks)
+                kind = Headers(scope=scope).get("content-type")
+                if _JSON.match(kind or ""):
+                    # Threads of their own, so that hostile bodies keep neither the event loop nor a route waiting.
+                    await anyio.to_thread.run_sync(check_json, body, limiter=self._checks)
+                elif not (is_yaml(kind) and scope["path"] in YAML_PATHS):
+                    fault = Fault("Content-Type", kind, "must be application/json")
+                    raise Problem(415, "the header Content-Type must say that the body is JSON", [fault])
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
             return
@@ -74,10 +81,9 @@ class BodyCheck:
         await self.app(scope, whole, send)
 
 
-def _check_content_type(given: str | None) -> None:
-    if not _JSON.match(given or ""):
-        fault = Fault("Content-Type", given, "must be application/json")
-        raise Problem(415, "the header Content-Type must say that the body is JSON", [fault])
+def is_yaml(content_type: str | None) -> bool:
+    """Whether a header ``Content-Type`` declares a body as YAML."""
+    return (content_type or "").partition(";")[0].strip().lower() == YAML
 
 
 async def _whole_body(receive: Receive) -> bytes | None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from cluster.query.session import TooMuch
+from cluster.query.session import QueryLimit
 from cluster.service.logs import logger
 from sim.faults import Fault, InvalidInput
 from sim.scenario.yaml_lines import LONGEST_SHOWN, field_name
@@ -40,6 +40,7 @@ class FieldError(BaseModel):
     pointer: str
     detail: str
     value: str | None = None
+    line: int | None = None
 
 
 class ProblemDetails(BaseModel):
@@ -94,7 +95,11 @@ def field_errors(faults: Sequence[Fault]) -> list[FieldError]:
 def _field_error(fault: Fault) -> FieldError:
     pointer = _pointer(fault.path or _parts(fault.field))
     return FieldError(
-        field=_printable(fault.field), pointer=_printable(pointer), detail=str(fault), value=_shown(fault.value)
+        field=_printable(fault.field),
+        pointer=_printable(pointer),
+        detail=str(fault),
+        value=_shown(fault.value),
+        line=fault.line,
     )
 
 
@@ -129,8 +134,8 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     async def _(_: Request, error: InvalidInput) -> JSONResponse:
         return problem_response(invalid(error))
 
-    @app.exception_handler(TooMuch)
-    async def _(_: Request, error: TooMuch) -> JSONResponse:
+    @app.exception_handler(QueryLimit)
+    async def _(_: Request, error: QueryLimit) -> JSONResponse:
         return problem_response(Problem(422, str(error)))
 
     @app.exception_handler(RequestValidationError)

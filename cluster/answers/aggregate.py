@@ -17,7 +17,7 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column, columns
 from sim.scenario.expressions import NUMBER, TEXT, Expression, parse_condition, parse_expression, parse_measure
 from sim.scenario.scenario import Scenario
-from sim.statistics.estimates import NO_NUMBERS, REPLICATES, Moments, mean_of_replicates, replicates_of, trials_together
+from sim.statistics.estimates import NO_NUMBERS, Moments, mean_of_replicates
 
 MAX_GROUPS = 10_000
 MAX_NUMBERS = 100
@@ -129,8 +129,8 @@ def aggregate(
             f"FROM (SELECT {', '.join(['trial', *read])} FROM trials WHERE {where})"
         )
         _check_groups(asked, database)
-        replicates = replicates_of(plan.scenario, plan.design)
-        together = trials_together(plan.scenario, plan.design)
+        replicates = plan.design.replicates(plan.scenario)
+        together = plan.design.trials_together(plan.scenario)
         counts, numbers, exact = _numbers(asked, list(wanted), levels, replicates, together, pooled, database)
     headings = [
         *(heading for key in asked for heading in key.columns()),
@@ -147,7 +147,7 @@ def aggregate(
         "scenario": plan.scenario.name,
         "trials": plan.trials,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "complete": all(len(run.shards(strategy)) * len(plan.strategies) == plan.shard_count for strategy in chosen),
         "strategies": list(chosen),
         "given": None if condition is None else str(condition),
@@ -426,7 +426,7 @@ def _method(exact: bool, replicates: int, pooled: bool) -> str:
         if exact
         else f"quantiles of more than {EXACT_NUMBERS} trials from a t-digest sketch"
     )
-    errors = "s/sqrt(n)" if replicates == 1 else f"from the design's {REPLICATES} replicates"
+    errors = "s/sqrt(n)" if replicates == 1 else f"from the design's {replicates} replicates"
     if pooled:
         errors = "null, since strategies that share their chance are not told apart: group by strategy"
     return f"statistics of the known values; standard errors of the mean {errors}; {quantiles}"

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.answers.drivers import DESIGNS, uncertain_parameters
+from cluster.answers.drivers import uncertain_parameters
 from cluster.query.trials import StoredRun, chosen_strategy, sample
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_condition, parse_measure
 from sim.scenario.parameters import parameter
-from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates, replicates_of
+from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates
 from sim.statistics.scenario_discovery import DEPTH, LEAST_SHARE, Box, find_boxes
 
 TRIALS = 100_000
@@ -30,9 +31,11 @@ def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given
     wanted = parse_condition(outcome, scenario, "outcome")
     condition = parse_condition(given, scenario) if given is not None else None
     chosen = chosen_strategy(run, strategy)
-    if plan.design not in DESIGNS:
-        allowed = ", ".join(DESIGNS)
-        raise InvalidInput((Fault("run", plan.design, f"must be a run of one of the designs {allowed} to discover"),))
+    if not plan.design.is_sample:
+        allowed = ", ".join(SAMPLES)
+        raise InvalidInput(
+            (Fault("run", plan.design.name, f"must be a run of one of the designs {allowed} to discover"),)
+        )
     names = uncertain_parameters(scenario, chosen)
     values = {"outcome": wanted, **{name: parse_measure(name, scenario) for name in names}}
     drawn = sample(run, chosen, values, given=condition, most=TRIALS)
@@ -45,7 +48,7 @@ def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given
         )
         raise InvalidInput((Fault("outcome", outcome, message),))
 
-    replicates = replicates_of(scenario, plan.design)
+    replicates = plan.design.replicates(scenario)
     finding = trial % 2 == 0
     boxes = find_boxes({name: column[finding] for name, column in drawn.items()}, happened[finding])
     measured = {name: column[~finding] for name, column in drawn.items()}
@@ -69,7 +72,7 @@ def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given
         "outcome": outcome,
         "given": given,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "trials": {
             "committed": sum(shard.count for shard in run.shards(chosen)),
             "read": trial.size,

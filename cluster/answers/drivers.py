@@ -14,7 +14,8 @@ from cluster.query.trials import StoredRun, chosen_strategy, sample
 from cluster.results.trial_table import table_schema, to_table
 from sim.faults import Fault, InvalidInput
 from sim.model.kernel import play
-from sim.sampling.designs import draw_points
+from sim.sampling.chance import Chance
+from sim.sampling.designs import SAMPLES, draw_points
 from sim.scenario.distributions import Fixed
 from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
 from sim.scenario.parameters import parameter
@@ -31,7 +32,6 @@ from sim.statistics.estimates import (
     moments,
     proportion,
     proportion_of_replicates,
-    replicates_of,
 )
 from sim.statistics.sensitivity import Resampling
 
@@ -49,7 +49,6 @@ NOTABLE = 0.05
 """A rank correlation worth a word."""
 LEFT_OUT = 0.01
 """A share of trials in none of PAWN's slices worth a word: the greatest value of a parameter of few values."""
-DESIGNS = ("random", "latin_hypercube", "sobol")
 _PLAYED_AT_A_TIME = 2**14
 
 OnProgress = Callable[[int, int], None]
@@ -138,9 +137,11 @@ def drivers(
     value = parse_measure(measure, scenario)
     condition = parse_condition(given, scenario) if given is not None else None
     chosen = chosen_strategy(run, strategy)
-    if plan.design not in DESIGNS:
-        allowed = ", ".join(DESIGNS)
-        raise InvalidInput((Fault("run", plan.design, f"must be a run of one of the designs {allowed} for drivers"),))
+    if not plan.design.is_sample:
+        allowed = ", ".join(SAMPLES)
+        raise InvalidInput(
+            (Fault("run", plan.design.name, f"must be a run of one of the designs {allowed} for drivers"),)
+        )
     names = uncertain_parameters(scenario, chosen)
     found = _read(run, chosen, value, condition)
     if found.known.sum() < FEWEST:
@@ -171,7 +172,7 @@ def drivers(
         "measure": measure,
         "given": given,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "trials": {
             "committed": sum(shard.count for shard in run.shards(chosen)),
             "read": found.trial.size,
@@ -210,7 +211,7 @@ def uncertain_parameters(scenario: Scenario, strategy: str) -> tuple[str, ...]:
 
 def _read(run: StoredRun, strategy: str, value: Expression, condition: Expression | None) -> _Known:
     drawn = sample(run, strategy, {"measure": value}, given=condition, most=TRIALS)
-    replicates = replicates_of(run.plan.scenario, run.plan.design)
+    replicates = run.plan.design.replicates(run.plan.scenario)
     groups = replicates if replicates > 1 else sensitivity.GROUPS
     known = np.isfinite(drawn["measure"])
     resamples = sensitivity.resampling(drawn["trial"] % groups, groups)
@@ -408,10 +409,8 @@ def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) ->
     played = [np.empty(0)]
     for first in range(0, count, _PLAYED_AT_A_TIME):
         size = min(_PLAYED_AT_A_TIME, count - first)
-        points = draw_points(
-            plan.scenario, strategy, seed=plan.seed, first=first, count=size, design=plan.design, trials=plan.trials
-        )
-        arrays = play(plan.scenario, points, seed=(plan.seed + 1) % 2**63, first=first, count=size)
+        points = draw_points(plan.scenario, strategy, Chance(plan.seed, first, size), plan.design)
+        arrays = play(plan.scenario, points, Chance((plan.seed + 1) % 2**63, first, size))
         # Parameters as they are stored, so that a measure reads the same values in both playings.
         table = to_table(plan.scenario, schema, arrays)
         played.append(evaluate(table, {"measure": value})["measure"])

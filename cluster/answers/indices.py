@@ -7,6 +7,7 @@ import numpy as np
 from cluster.answers.drivers import MEASURE
 from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SALTELLI
 from sim.sampling.saltelli import PLAYS, inputs, trials_together
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.distributions import Fixed
@@ -51,9 +52,9 @@ def indices(
     run of another design or one that is not finished, and for a measure that cannot be read or is never known.
     """
     plan, scenario = run.plan, run.plan.scenario
-    if plan.design != "saltelli":
+    if plan.design != SALTELLI:
         message = "must be a run of the saltelli design for indices, such as brink indices SCENARIO makes"
-        raise InvalidInput((Fault("run", plan.design, message),))
+        raise InvalidInput((Fault("run", plan.design.name, message),))
     value = parse_measure(measure, scenario)
     chosen = chosen_strategy(run, strategy)
     groups, fixed = _inputs_under(scenario, chosen)
@@ -91,7 +92,7 @@ def indices(
         "strategy": chosen,
         "measure": measure,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "base_samples": base_samples,
         "plays": PLAYS,
         "trials": {name: counts[name] for name in ("read", "known", "null", "infinite")},

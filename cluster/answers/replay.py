@@ -13,6 +13,7 @@ from sim.faults import Fault, InvalidInput
 from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages, sessions_held, week_date
 from sim.model.trace import Story, tell
+from sim.sampling.chance import Chance
 from sim.scenario import validation
 from sim.scenario.columns import trial_row
 from sim.scenario.parameters import parameter
@@ -37,7 +38,7 @@ def replay(run: StoredRun, *, trial: int, strategy: str | None = None) -> dict:
     shards = {name: shard_of(run, name, trial) for name in plan.strategies}
     if shards[told] is None:
         raise InvalidInput((Fault("trial", trial, f"is not committed under {told}, or its file is not this run's"),))
-    story = tell(plan.scenario, told, seed=plan.seed, trial=trial, design=plan.design, trials=plan.trials)
+    story = tell(plan.scenario, told, Chance(plan.seed, trial, 1), plan.design)
     rows = {name: dict(story.row) if name == told else _played(plan, name, trial) for name in plan.strategies}
     return {
         **_head(plan, story),
@@ -66,9 +67,7 @@ def replay(run: StoredRun, *, trial: int, strategy: str | None = None) -> dict:
 
 def _played(plan: Plan, strategy: str, trial: int) -> dict[str, object]:
     check_time()
-    table = simulate(
-        plan.scenario, strategy, seed=plan.seed, first=trial, count=1, design=plan.design, trials=plan.trials
-    )
+    table = simulate(plan.scenario, strategy, Chance(plan.seed, trial, 1), plan.design)
     return trial_row(plan.scenario, table)
 
 
@@ -84,7 +83,7 @@ def _head(plan: Plan, story: Story) -> dict:
         "strategy": story.strategy,
         "trial": story.trial,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "draws": [
             {
                 "parameter": draw.name,

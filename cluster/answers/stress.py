@@ -15,7 +15,7 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, NAMED, OUTCOMES
 from sim.statistics import regional_sensitivity
-from sim.statistics.estimates import NO_NUMBERS, Moments, merge_moments, method_note, proportion, replicates_of
+from sim.statistics.estimates import NO_NUMBERS, Moments, merge_moments, method_note, proportion
 from sim.statistics.paired_differences import share_of
 
 SAMPLE = 20_000
@@ -57,7 +57,7 @@ def stress(run: StoredRun, *, bound: str, strategy: str | None = None, given: st
     condition = parse_condition(given, scenario) if given is not None else None
     chosen = chosen_strategy(run, strategy)
     names = uncertain_parameters(scenario, chosen)
-    replicates = replicates_of(scenario, plan.design)
+    replicates = plan.design.replicates(scenario)
     sides = _count(run, chosen, broken, condition, names, replicates)
     inside, outside = sides[True], sides[False]
     hits, trials = sum(inside.trials), sum(inside.trials) + sum(outside.trials)
@@ -81,7 +81,7 @@ def stress(run: StoredRun, *, bound: str, strategy: str | None = None, given: st
         "bound": bound,
         "given": given,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "trials": {"committed": sum(shard.count for shard in run.shards(chosen)), "asked": trials, "broken": hits},
         "sampled": read,
         "method": {**_METHOD, "errors": method_note(scenario, plan.design)},

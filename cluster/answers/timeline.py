@@ -9,7 +9,7 @@ from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks
 from sim.faults import Fault, InvalidInput
 from sim.scenario.distributions import Fixed
 from sim.scenario.expressions import Expression, parse_condition, parse_measure
-from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates, replicates_of, trials_together
+from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates
 from sim.statistics.timeline import CONDITIONS, COUNTS, DURATIONS, STATES, WEEKS, count_states, state_spans
 
 
@@ -22,11 +22,11 @@ def timeline(run: StoredRun, *, strategies: Sequence[str] = (), given: str | Non
     plan = run.plan
     chosen = chosen_strategies(run, strategies)
     condition = parse_condition(given, plan.scenario) if given is not None else None
-    replicates = replicates_of(plan.scenario, plan.design)
+    replicates = plan.design.replicates(plan.scenario)
     return {
         "scenario": plan.scenario.name,
         "as_of": plan.scenario.as_of,
-        "design": plan.design,
+        "design": plan.design.name,
         "given": None if condition is None else str(condition),
         "weeks": list(range(1, plan.scenario.horizon_weeks + 1)),
         "states": {state.name: {"when": state.when, "meaning": state.meaning} for state in STATES},
@@ -66,7 +66,7 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, repli
     return {
         "trials": total,
         "states": {
-            name: _course(count, trials, trials_together(scenario, run.plan.design)) for name, count in counts.items()
+            name: _course(count, trials, run.plan.design.trials_together(scenario)) for name, count in counts.items()
         },
     }
 

@@ -11,7 +11,7 @@ from sim.scenario.expressions import parse_condition, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.statistics import value_of_information
-from sim.statistics.estimates import Estimate, method_note, replicates_of
+from sim.statistics.estimates import Estimate, method_note
 from sim.statistics.paired_differences import share_of
 from sim.statistics.value_of_information import MOST_CELLS, Choice, Worth
 
@@ -87,7 +87,7 @@ def worth(
         raise too_few(int(known.sum()), given, chosen, FEWEST)
     trial = drawn[chosen[0]]["trial"][known]
     columns = {name: drawn[chosen[0]][name][known] for name in beliefs}
-    replicates = replicates_of(scenario, plan.design)
+    replicates = plan.design.replicates(scenario)
     choice = value_of_information.choice(values[:, known], trial, replicates)
     fewer = value_of_information.choice(values[:, known][:, :GROUP_TRIALS], trial[:GROUP_TRIALS], replicates)
     everything = value_of_information.value_of_everything(choice)
@@ -110,7 +110,7 @@ def worth(
         "measure": measure,
         "given": given,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "trials": {
             "read": known.size,
             "known": trial.size,

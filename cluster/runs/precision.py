@@ -11,7 +11,8 @@ from cluster.results.result_folder import RUN, SUMMARY, read_json, write_json
 from cluster.runs.engines import Stop
 from cluster.runs.reuse import take_over
 from cluster.runs.run import Progress, Stopped, begin, check_engine, conclude, play_missing, run_document
-from cluster.storage.folders import Folder, open_folder
+from cluster.storage.address import open_folder
+from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.statistics.estimates import Tally, merge_replicates
 from sim.statistics.stopping import (
@@ -117,7 +118,9 @@ def shortfall(took: Mapping) -> str:
                 "leave such strategies out"
             )
         elif found["trials_needed"] is None:
-            parts.append(f"{name} is known in too few trials to say how many it would take")
+            parts.append(
+                f"{name} is known in too few trials, or was the same in all of them, so that its error is not known"
+            )
         else:
             widest = max(half for half in found["half_widths"].values() if half is not None)
             parts.append(
@@ -141,7 +144,7 @@ def _look(plan: Plan, folder: Folder, name: str, wished: float) -> dict:
     halves, needed, known = {}, [], []
     for strategy in plan.strategies:
         counted: tuple[Tally, ...] = reduce(merge_replicates, (run.committed[shard] for shard in run.shards(strategy)))
-        halves[strategy] = half_width(counted, name, plan.scenario)
+        halves[strategy] = half_width(counted, name, plan.scenario, strategy)
         needed.append(trials_needed(plan.trials, halves[strategy], wished))
         known.append(known_in(counted, name))
     return {

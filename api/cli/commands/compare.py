@@ -98,6 +98,8 @@ def _less(found: dict, factor: float, digits: int) -> Text:
     difference = found["difference"]
     if difference["standard_error"] is None:
         return Text("-")
+    if difference["low"] is None:
+        return Text(f"{-factor * difference['estimate']:+z.{max(digits, 1)}f} ±?", style="dim")
     half = factor * (difference["high"] - difference["low"]) / 2.0
     clear = difference["low"] > 0.0 or difference["high"] < 0.0
     digits = max(digits, 1)
@@ -128,9 +130,12 @@ def _regret(regret: dict) -> Table:
     for strategy, one in regret.items():
         table.add_row(
             strategy,
-            f"{one['mean']['estimate']:z.3g} ±{_half(one['mean']):.2g}",
+            f"{one['mean']['estimate']:z.3g} ±{_half(one['mean'])}",
             *(f"{quantile['estimate']:z.3g}" for quantile in one["quantiles"].values()),
-            *(f"{100 * one[key]['estimate']:.1f} % ±{100 * _half(one[key]):.1f}" for key in ("best", "best_alone")),
+            *(
+                f"{100 * one[key]['estimate']:.1f} % ±{50 * (one[key]['high'] - one[key]['low']):.1f}"
+                for key in ("best", "best_alone")
+            ),
         )
     return table
 
@@ -191,5 +196,6 @@ def _letters(count: int) -> list[str]:
     return [ascii_uppercase[k] if count <= len(ascii_uppercase) else f"{k + 1}" for k in range(count)]
 
 
-def _half(estimate: dict) -> float:
-    return (estimate["high"] - estimate["low"]) / 2.0 if estimate["low"] is not None else float("nan")
+def _half(estimate: dict) -> str:
+    """Half the interval, "?" where the estimate has none since all trials agree."""
+    return "?" if estimate["low"] is None else f"{(estimate['high'] - estimate['low']) / 2.0:.2g}"

@@ -167,6 +167,8 @@ def _distance(distances: dict | None, statistic: str) -> Text:
 
 
 def _plus_minus(found: dict) -> str:
+    if found["low"] is None:
+        return "-" if found["estimate"] is None else f"{found['estimate']:z.4g} ±?"
     return f"{found['estimate']:z.4g} ±{(found['high'] - found['low']) / 2.0:.2g}"
 
 

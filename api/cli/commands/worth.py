@@ -117,7 +117,7 @@ def _print_now(out: Console, now: dict) -> None:
     best = now["best"]
     out.print(f"Knowing nothing more, {escape(best)} is best: {_plus_minus(now['means'][best])} on average.")
     name, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
-    doubt = " That is too close to call." if nearest["short_by"]["low"] <= 0.0 else ""
+    doubt = " That is too close to call." if (nearest["short_by"]["low"] or 0.0) <= 0.0 else ""
     out.print(
         f"Next is {escape(name)}, short of it by {_plus_minus(nearest['short_by'])}, though better in "
         f"{100 * nearest['better_in']['estimate']:.0f} % of the worlds.{doubt}"
@@ -135,5 +135,5 @@ def _taken(one: dict) -> list[tuple[str, float]]:
 
 def _plus_minus(found: dict) -> str:
     if found["low"] is None:
-        return "-"
+        return "-" if found["estimate"] is None else f"{found['estimate']:z.3g} ±?"
     return f"{found['estimate']:z.3g} ±{(found['high'] - found['low']) / 2.0:.2g}"

@@ -1,20 +1,22 @@
 """What there is to work with: shipped scenarios and the model's parameters."""
 
+import json
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
+from api.formats import JSON
 from api.http.authentication import reader
+from api.http.bodies import YAML, is_yaml
 from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
 from api.shipped_scenarios import shipped_names, shipped_scenario
-from sim.faults import InvalidInput
+from sim.faults import Fault, InvalidInput
 from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS
-from sim.scenario.scenario import scenario_document, scenario_from_document
+from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
-
-
 _EXAMPLE = {
     "schema": 1,
     "name": "example",
@@ -38,6 +40,15 @@ class Validation(BaseModel):
 
     valid: bool
     errors: list[FieldError] = Field(description=f"At most {MAX_FAULTS} of them.")
+    scenario: dict[str, Any] | None = Field(None, description="The scenario in full, defaults filled in, if valid.")
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A scenario as it was sent."""
+
+    body: bytes
+    media_type: str
 
 
 class ParameterEntry(BaseModel):
@@ -69,14 +80,46 @@ def scenario(name: str) -> dict[str, Any]:
         raise Problem(404, str(error)) from None
 
 
-@router.post("/scenarios/validate", summary="Validate a scenario")
-def validate(scenario: Annotated[dict[str, Any], Body(examples=[_EXAMPLE])]) -> Validation:
-    """The faults of a scenario, each with its field; the status is 200 for a valid scenario and for an invalid one."""
+async def _document(request: Request) -> _Sent:
+    """The body as it was sent, and whether it is JSON or YAML; `BodyCheck` has refused what is neither."""
+    body = await request.body()
+    if not body:
+        raise Problem(422, "the body is empty, and must be a scenario", (Fault("", None, "must be given"),))
+    return _Sent(body, YAML if is_yaml(request.headers.get("content-type")) else JSON)
+
+
+@router.post(
+    "/scenarios/validate",
+    summary="Validate a scenario",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {"schema": {"type": "object", "additionalProperties": True, "examples": [_EXAMPLE]}},
+                YAML: {"schema": {"type": "string"}},
+            },
+        }
+    },
+)
+def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
+    """The faults of a scenario, each with its field, and the line for YAML. The status is 200 in both cases."""
     try:
-        scenario_from_document(scenario)
+        scenario = _scenario(sent)
     except InvalidInput as error:
         return Validation(valid=False, errors=field_errors(error.faults))
-    return Validation(valid=True, errors=[])
+    return Validation(valid=True, errors=[], scenario=scenario_document(scenario))
+
+
+def _scenario(sent: _Sent) -> Scenario:
+    if sent.media_type == YAML:
+        try:
+            return read_scenario(sent.body.decode(), "")
+        except UnicodeDecodeError:
+            raise Problem(400, "the body is not UTF-8 text") from None
+    document = json.loads(sent.body)
+    if not isinstance(document, dict):
+        raise Problem(422, "the request does not have the form it should", (Fault("", None, "must be an object"),))
+    return scenario_from_document(document)
 
 
 @router.get("/parameters", summary="List the model's parameters")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from cluster.runs.engines import check_reachable
 from cluster.service.jobs import last_runner_sign
 from cluster.service.settings import Settings
+from cluster.storage.health import why_not_writable
 from sim.faults import InvalidInput
 
 router = APIRouter(tags=["health"])
@@ -61,9 +62,9 @@ def check_ready(engine: sa.Engine, settings: Settings) -> Health:
             missing.append("no runner is alive")
     except sa.exc.SQLAlchemyError:
         missing.append("the jobs database does not answer")
-    hindrance = settings.results.hindrance()
-    if hindrance:
-        missing.append(f"the results folder takes nothing: {hindrance}")
+    cause = why_not_writable(settings.results)
+    if cause:
+        missing.append(f"the results folder takes nothing: {cause}")
     if settings.ray_address is not None:
         try:
             check_reachable(settings.ray_address, RAY_SECONDS)

@@ -23,7 +23,7 @@ from cluster.runs.run import begin, run
 from cluster.runs.shard import run_shard
 from cluster.service import jobs
 from cluster.service.settings import Settings
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from tests.support.command_line import brink
 from tests.support.runs import small_plan
@@ -38,7 +38,7 @@ def found(tmp_path_factory) -> StoredRun:
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    return pd.read_parquet(found.folder.sql_path("trials")).astype({"strategy": str, "outcome": str})
+    return pd.read_parquet(f"{found.folder.address}/trials").astype({"strategy": str, "outcome": str})
 
 
 def same(one: pa.Table, other: pa.Table) -> None:

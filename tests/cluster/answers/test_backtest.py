@@ -32,7 +32,7 @@ def played(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trials(played):
-    found = pd.read_parquet(played.folder.sql_path("trials"))
+    found = pd.read_parquet(f"{played.folder.address}/trials")
     return found[found.strategy == "threaten"]
 
 

@@ -41,7 +41,7 @@ def found(tmp_path_factory) -> StoredRun:
 @pytest.fixture(scope="module")
 def wide(found) -> dict[str, pd.DataFrame]:
     """The raw table, a frame a strategy, by trial."""
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
 
 
@@ -158,7 +158,7 @@ def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     design = stored(tmp_path / "run", design="sobol")
     document = compare(design, strategies=["threaten", "talk"])
     assert "randomised replicates" in document["method"]["errors"]
-    whole = pd.read_parquet(design.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{design.folder.address}/trials")
     parts = {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
     difference = parts["threaten"].export_gain.astype(float) - parts["talk"].export_gain
     means = difference.groupby(difference.index % 16).mean()

@@ -76,7 +76,7 @@ def test_a_known_value_comes_out_of_a_stored_run(answer):
 
 
 def test_the_choice_as_it_stands_is_that_of_the_raw_table(answer, found):
-    table = pd.read_parquet(found.folder.sql_path("trials"))
+    table = pd.read_parquet(f"{found.folder.address}/trials")
     mean = table[table.strategy == "act"].full_access.astype(float).mean() - 5
     assert answer["now"]["best"] == "act"
     assert answer["now"]["means"]["act"]["estimate"] == pytest.approx(mean)
@@ -97,7 +97,7 @@ def test_a_condition_and_a_sobol_design(found, tmp_path):
 
 def test_unknown_values_are_counted_and_left_out(found):
     partly = worth(found, measure="agreement_week * threat_probability")
-    table = pd.read_parquet(found.folder.sql_path("trials"))
+    table = pd.read_parquet(f"{found.folder.address}/trials")
     known = table.groupby("trial").agreement_week.count() == 2
     assert partly["trials"]["known"] == known.sum()
     assert partly["trials"]["unknown"] == (~known).sum()

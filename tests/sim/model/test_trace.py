@@ -10,6 +10,8 @@ from sim.model.bargaining import CLOSED, SIDES
 from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages
 from sim.model.trace import KINDS, Event, Story, tell
+from sim.sampling.chance import Chance
+from sim.sampling.designs import design as design_of
 from sim.scenario.columns import trial_row
 from sim.scenario.scenario import Scenario
 from tests.support.examples import full_scenarios
@@ -25,11 +27,11 @@ heavy = settings(max_examples=20, deadline=None)
 
 
 def told(name: str, strategy: str, trial: int, design: str = "random") -> Story:
-    return tell(SCENARIOS[name], strategy, seed=SEED, trial=trial, design=design, trials=TRIALS)
+    return tell(SCENARIOS[name], strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
 
 
 def row_of(scenario: Scenario, strategy: str, trial: int, design: str = "random") -> dict[str, object]:
-    table = simulate(scenario, strategy, seed=SEED, first=trial, count=1, design=design, trials=TRIALS)
+    table = simulate(scenario, strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
     return trial_row(scenario, table)
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.history import history_document
 from sim.scenario.scenario import read_scenario, scenario_document, scenario_from_document, scenario_hash
 from tests.support.examples import HISTORY, changed, litigious
@@ -50,7 +51,7 @@ def test_a_history_changes_no_trial_and_no_hash():
     with_history, without = scenario_from_document(told()), scenario_from_document(litigious())
     assert with_history != without
     assert scenario_hash(with_history) == scenario_hash(without)
-    tables = [simulate(one, "base", seed=3, first=0, count=500) for one in (with_history, without)]
+    tables = [simulate(one, "base", Chance(3, 0, 500)) for one in (with_history, without)]
     assert all(np.array_equal(tables[0][name], tables[1][name], equal_nan=True) for name in tables[0])
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.distributions import Fixed, Pert
 from sim.scenario.parameters import PARAMETERS, parameter
 from sim.scenario.scenario import read_scenario, scenario_document, scenario_from_document, scenario_hash
@@ -259,7 +260,7 @@ def test_the_greatest_and_the_least_numbers_play_to_finite_columns():
     extremes |= {"threat_probability": 0.5, "follow_through": 0.5, "deadline_weeks": 1, "retaliation_share": 1}
     extremes |= {"unilateral_retaliation": 0.5, "panel_weeks": 1e12, "file_on_sanctions": 0.5}
     extremes |= {"consultation_weeks": {"loguniform": [1, 1e12]}, "deadline_window": 1e12}
-    played = simulate(scenario_from_document(given | {"parameters": extremes}), "base", seed=1, first=0, count=2000)
+    played = simulate(scenario_from_document(given | {"parameters": extremes}), "base", Chance(1, 0, 2000))
     assert (played["sanctions_weeks"] > 0).any()
     for name in ("sender_cost", "target_cost", "export_gain", "balance_change"):
         assert np.isfinite(played[name]).all(), name
