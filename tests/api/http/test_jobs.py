@@ -368,7 +368,8 @@ def test_the_catalogue(service):
     assert "us-japan-autos-1995" in names
     shipped = service.client.get("/v1/scenarios/us-japan-autos-1995").json()
     assert shipped["schema"] == 1
-    assert service.client.post("/v1/scenarios/validate", json=shipped).json() == {"valid": True, "errors": []}
+    good = service.client.post("/v1/scenarios/validate", json=shipped).json()
+    assert good == {"valid": True, "errors": [], "scenario": shipped}
     bad = service.client.post("/v1/scenarios/validate", json=shipped | {"horizon_weeks": 0}).json()
     assert not bad["valid"]
     assert bad["errors"][0]["pointer"] == "/horizon_weeks"
