@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
+from api.catalogue import parameter_entries, scenario_entries
 from api.formats import JSON
 from api.http.authentication import reader
 from api.http.bodies import YAML, is_yaml
 from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
-from api.shipped_scenarios import shipped_names, shipped_scenario
+from api.shipped_scenarios import shipped_scenario
+from cluster.reference.rates import rates_document
 from sim.faults import Fault, InvalidInput
-from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
@@ -65,10 +67,7 @@ class ParameterEntry(BaseModel):
 @router.get("/scenarios", summary="List the shipped scenarios")
 def scenarios() -> list[ScenarioEntry]:
     """The shipped scenarios; a job may name one instead of giving a scenario."""
-    return [
-        ScenarioEntry(name=known.name, title=known.title, as_of=known.as_of, strategies=list(known.strategies))
-        for known in map(shipped_scenario, shipped_names())
-    ]
+    return [ScenarioEntry(**entry) for entry in scenario_entries()]
 
 
 @router.get("/scenarios/{name}", summary="Read a shipped scenario")
@@ -125,14 +124,14 @@ def _scenario(sent: _Sent) -> Scenario:
 @router.get("/parameters", summary="List the model's parameters")
 def parameters() -> list[ParameterEntry]:
     """Every parameter with its unit, domain and neutral default; a null default must be given."""
-    return [
-        ParameterEntry(
-            name=f"issues.<issue>.{known.name}" if known.group == "issue" else known.name,
-            group=known.group,
-            unit=known.unit,
-            domain=str(known.domain),
-            default=known.default,
-            meaning=known.meaning,
-        )
-        for known in (*ISSUE_PARAMETERS, *PARAMETERS)
-    ]
+    return [ParameterEntry(**entry) for entry in parameter_entries()]
+
+
+@router.get("/rates", summary="Read the base rates of past threats")
+def rates(
+    known_on: Annotated[
+        date | None, Query(description="Only threats that had ended in the years before this day.")
+    ] = None,
+) -> dict[str, Any]:
+    """How comparable threats of the past ended, by class, with their intervals and sources."""
+    return rates_document(known_on)
