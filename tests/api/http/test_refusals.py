@@ -276,7 +276,7 @@ def test_the_shape_of_any_json_is_that_of_its_value(value, indent, plain):
 def test_levels_are_limited_at_the_place_where_they_are_too_many(path, value):
     document: object = value
     for part in reversed(path):
-        document = {"other": [1], part: document} if isinstance(part, str) else [[2]] * part + [document]
+        document = {"other": 1, part: document} if isinstance(part, str) else [2] * part + [document]
     text = json.dumps(document).encode()
     if levels(document) <= MAX_BODY_DEPTH:
         check_shape(text)
