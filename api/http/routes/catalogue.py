@@ -38,10 +38,11 @@ class ScenarioEntry(BaseModel):
 
 
 class Validation(BaseModel):
-    """Whether a scenario is valid, and its faults if it is not."""
+    """Whether a scenario is valid, its faults if it is not, and what is probably a mistake if it is."""
 
     valid: bool
     errors: list[FieldError] = Field(description=f"At most {MAX_FAULTS} of them.")
+    warnings: list[FieldError] = Field([], description="Values that are allowed but are probably mistakes.")
     scenario: dict[str, Any] | None = Field(None, description="The scenario in full, defaults filled in, if valid.")
 
 
@@ -58,6 +59,7 @@ class ParameterEntry(BaseModel):
 
     name: str
     group: str
+    decided_by: str = Field(description="Whose the value is: sender, target, both sides, court or nature.")
     unit: str
     domain: str
     default: float | None
@@ -106,7 +108,12 @@ def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
         scenario = _scenario(sent)
     except InvalidInput as error:
         return Validation(valid=False, errors=field_errors(error.faults))
-    return Validation(valid=True, errors=[], scenario=scenario_document(scenario))
+    return Validation(
+        valid=True,
+        errors=[],
+        warnings=field_errors(scenario.warnings),
+        scenario=scenario_document(scenario),
+    )
 
 
 def _scenario(sent: _Sent) -> Scenario:
