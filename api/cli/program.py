@@ -48,13 +48,33 @@ class Command(TyperCommand):
     """A command whose faults name the options that were typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the arguments. Raises a usage error for a second name where other commands take several."""
+        """Read the arguments.
+
+        Raises a usage error for one that is not UTF-8, and for a second name where other commands take several.
+        """
+        for text in args:
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise typer.BadParameter(f"must be UTF-8 text (found {text!r})", ctx, param_hint="arguments")
         if not ctx.resilient_parsing:
             _, _, order = self.make_parser(ctx).parse_args(list(args))
             for given in cast(list[Any], order):
                 if given.name in _REPEATABLE and not given.multiple and order.count(given) > 1:
                     raise typer.BadParameter("may be given only once for this command", ctx, given)
         return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The options, then the arguments by the names they have in the help."""
+        return ["[OPTIONS]", *(str(one.metavar) for one in self.params if one.param_type_name == "argument")]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """List the arguments by these names and the options."""
+        for title in ("Arguments", "Options"):
+            listed: list[Any] = [one for one in self.get_params(ctx) if f"{one.param_type_name}s" == title.lower()]
+            records = [one.get_help_record(ctx) for one in listed]
+            names = [one.metavar for one in listed] if title == "Arguments" else [name for name, _ in records]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([(name, text) for name, (_, text) in zip(names, records, strict=True)])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Raises `InvalidInput` whose faults name options instead of fields."""
