@@ -16,7 +16,7 @@ from starlette.routing import Match
 from cluster.query.session import QueryLimit
 from cluster.service.logs import logger
 from sim.faults import Fault, InvalidInput
-from sim.scenario.yaml_lines import LONGEST_SHOWN, field_name
+from sim.scenario.places import LONGEST_SHOWN, field_name
 
 log = logger("brink.serve")
 MEDIA_TYPE = "application/problem+json"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from api.cli.options import AsJson, Engine, RayAddress, ScenarioArgument, Seed, Strategies, Workers, whole_number
-from api.cli.output import console, print_json, run_progress
+from api.cli.output import console, print_json, print_warnings, run_progress
 
 if TYPE_CHECKING:
     from cluster.results.plan import Plan
@@ -72,6 +72,7 @@ def run(
     folder = out or Path("runs") / f"{chosen.name}-{'precise' if wanted else trials}-{seed}"
     if shard_trials is None:
         plan = adopt_shard_size(plan, folder)
+    print_warnings(chosen)
     started = time.monotonic()
     taken: dict = {}
     with run_progress(plan) as on_progress:

@@ -202,3 +202,21 @@ def test_verify_names_the_file(tmp_path):
     found = brink("verify", "here", cwd=tmp_path)
     assert found.returncode == 1
     assert "strategy=bluff/part-00000.parquet: is truncated" in found.stderr
+
+
+def test_probable_mistakes_are_printed_once_apart_from_faults_and_stay_with_the_summary(tmp_path):
+    issue = "{weight: 1, gap: 0.5, sender_concession: 0.01, target_concession: 0.01}"
+    text = f"schema: 1\nname: high\nissues:\n  a: {issue}\nparameters: {{tariff_rate: 25}}\n"
+    (tmp_path / "high.yaml").write_text(text)
+    valid = brink("validate", "high.yaml", cwd=tmp_path)
+    assert valid.returncode == 0
+    assert valid.stdout.startswith("high: valid.")
+    warning = "warning: high.yaml:5:parameters.tariff_rate: reaches 25, which is 2,500 %; a tariff of 25 % is 0.25\n"
+    assert valid.stderr == warning
+    document = json.loads(brink("validate", "high.yaml", "--json", cwd=tmp_path).stdout)
+    assert (document["valid"], document["errors"]) == (True, [])
+    assert [(one["field"], one["line"]) for one in document["warnings"]] == [("parameters.tariff_rate", 5)]
+    found = brink("run", "high.yaml", "--trials", "200", "--engine", "inline", "--out", "here", "--json", cwd=tmp_path)
+    assert found.stderr == warning
+    assert [one["field"] for one in json.loads(found.stdout)["warnings"]] == ["parameters.tariff_rate"]
+    assert brink("verify", "here", cwd=tmp_path).returncode == 0

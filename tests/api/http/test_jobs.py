@@ -368,12 +368,17 @@ def test_the_catalogue(service):
     assert "us-japan-autos-1995" in names
     shipped = service.client.get("/v1/scenarios/us-japan-autos-1995").json()
     assert shipped["schema"] == 1
-    assert service.client.post("/v1/scenarios/validate", json=shipped).json() == {"valid": True, "errors": []}
+    valid = service.client.post("/v1/scenarios/validate", json=shipped).json()
+    assert valid == {"valid": True, "errors": [], "warnings": [], "scenario": shipped}
+    high = shipped | {"parameters": shipped["parameters"] | {"tariff_rate": 25}}
+    warned = service.client.post("/v1/scenarios/validate", json=high).json()
+    assert (warned["valid"], [one["pointer"] for one in warned["warnings"]]) == (True, ["/parameters/tariff_rate"])
     bad = service.client.post("/v1/scenarios/validate", json=shipped | {"horizon_weeks": 0}).json()
     assert not bad["valid"]
     assert bad["errors"][0]["pointer"] == "/horizon_weeks"
     parameters = {known["name"]: known for known in service.client.get("/v1/parameters").json()}
     assert parameters["deadline_weeks"]["default"] == 6
+    assert parameters["target_win"]["decided_by"] == "court"
     assert service.client.get("/healthz").json()["status"] == "ok"
     assert service.client.get("/openapi.json").json()["openapi"].startswith("3.1")
 
