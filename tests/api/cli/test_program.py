@@ -155,12 +155,16 @@ def test_lists_as_json_are_the_documents_of_the_tables():
         {"name": one.name, "title": one.title, "as_of": one.as_of, "strategies": list(one.strategies)} for one in known
     ]
     parameters = json.loads(brink("parameters", "--json", status=0).stdout)
-    assert {"name", "group", "unit", "domain", "default", "meaning"} == set(parameters[0])
+    assert {"name", "group", "decided_by", "unit", "domain", "default", "meaning"} == set(parameters[0])
     assert "target_win" in {one["name"] for one in parameters}
 
 
 def test_validation_as_json_lists_every_fault(tmp_path):
-    assert json.loads(brink("validate", "us-mexico-2019", "--json", status=0).stdout) == {"valid": True, "errors": []}
+    assert json.loads(brink("validate", "us-mexico-2019", "--json", status=0).stdout) == {
+        "valid": True,
+        "errors": [],
+        "warnings": [],
+    }
     (tmp_path / "a.yaml").write_text("schema: 1\nname: a b\nhorizon_weeks: 0\n")
     found = brink("validate", tmp_path / "a.yaml", "--json", status=2)
     document = json.loads(found.stdout)
