@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from cluster.results.plan import Plan
-    from cluster.runs.run import Progress as RunProgress
+    from cluster.runs.options import Progress as RunProgress
     from sim.scenario.scenario import Scenario
 
 PIPE_WIDTH = 220

@@ -16,6 +16,7 @@ from cluster.answers.backtest import score
 from cluster.answers.replay import replay
 from cluster.query.trials import open_run
 from cluster.results.result_folder import verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
@@ -35,7 +36,7 @@ def service(tmp_path_factory) -> Iterator[ServiceProcess]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return digests(folder)
 
 
