@@ -34,15 +34,16 @@ def backtest(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play real disputes as they stood before they were decided, and score the forecasts.
+    """Run the scenarios of past disputes and score their forecasts.
 
-    The same command goes on where an earlier one was stopped.
+    Each is run as it stood before it was decided. The same command continues a run that was stopped.
     """
     from api.shipped_scenarios import find_scenario
     from cluster.answers.backtest import backtest as score_together
     from cluster.answers.backtest import score
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
+    from cluster.runs.options import RunOptions
     from cluster.runs.run import adopt_shard_size, run
 
     trials, seed, out = (
@@ -62,10 +63,7 @@ def backtest(
             run(
                 plan,
                 folder,
-                engine=engine or "auto",
-                ray_address=ray_address,
-                workers=workers,
-                on_progress=on_progress,
+                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
             )
         scores.append(score(open_run(folder), history=one.history))
     found = score_together(scores)

@@ -46,15 +46,17 @@ def indices(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how much of a measure each uncertain parameter decides, alone and together with others, chance set aside.
+    """Estimate first-order and total-order Sobol indices.
 
-    Plays a run of its own, N x (inputs + 2) x 8 trials; the same command goes on where an earlier one was stopped.
+    Runs N x (inputs + 2) x 8 trials of its own, so that chance can be set aside. The same command continues a run
+    that was stopped.
     """
     from api.shipped_scenarios import find_scenario
     from cluster.answers.drivers import MEASURE
     from cluster.answers.indices import indices as find_indices
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
+    from cluster.runs.options import RunOptions
     from cluster.runs.run import adopt_shard_size
     from cluster.runs.run import run as play
     from sim.sampling.saltelli import trials_needed
@@ -78,10 +80,7 @@ def indices(
             play(
                 plan,
                 folder,
-                engine=engine or "auto",
-                ray_address=ray_address,
-                workers=workers,
-                on_progress=on_progress,
+                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
             )
         stored = open_run(folder)
     found = find_indices(stored, strategy=strategy, measure=measure)

@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -57,6 +57,7 @@ def run(
     from api.cli.precision import half_widths
     from api.shipped_scenarios import find_scenario
     from cluster.results.plan import make_plan
+    from cluster.runs.options import RunOptions
     from cluster.runs.precision import MOST_TRIALS, more_would_help, run_to_precision, shortfall
     from cluster.runs.run import adopt_shard_size
     from cluster.runs.run import run as run_plan
@@ -76,16 +77,11 @@ def run(
     started = time.monotonic()
     taken: dict = {}
     with run_progress(plan) as on_progress:
-        how: dict[str, Any] = {
-            "engine": engine or "auto",
-            "ray_address": ray_address,
-            "workers": workers,
-            "on_progress": on_progress,
-        }
+        options = RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress)
         if wanted:
-            answer, taken = run_to_precision(plan, folder, wanted, **how)
+            answer, taken = run_to_precision(plan, folder, wanted, options)
         else:
-            answer = run_plan(plan, folder, **how)
+            answer = run_plan(plan, folder, options)
     seconds = time.monotonic() - started
     if as_json:
         print_json({**answer, "precision": taken} if taken else answer)

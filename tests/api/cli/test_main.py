@@ -151,16 +151,21 @@ def test_the_folder_of_another_run_is_left_alone(tmp_path):
     assert (tmp_path / "here" / "summary.json").read_bytes() == before
 
 
-def test_an_interrupt_says_how_to_go_on(tmp_path):
-    command = [BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", "inline"]
-    command += ["--out", "here", "--shard-trials", "20000"]
+@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_committed_and_says_how_to_continue(tmp_path, engine, end):
+    command = [BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", engine]
+    command += ["--out", "here", "--shard-trials", "20000", "--workers", "1"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         wait_until(lambda: list(tmp_path.glob("here/trials/*/*.parquet")))
-        run.send_signal(signal.SIGINT)
+        run.send_signal(end)
         output, error = run.communicate(timeout=HANG_SECONDS)
     assert run.returncode == 1
     assert output == ""
-    assert re.fullmatch(r"stopped with \d+ of 18000000 trials committed; the same command goes on from there\n", error)
+    assert not list(tmp_path.glob("here/.work/*"))
+    assert re.fullmatch(
+        r"stopped with \d+ of 18000000 trials committed; the same command continues from there\n", error
+    )
     assert (tmp_path / "here" / "manifest.json").exists()
 
 

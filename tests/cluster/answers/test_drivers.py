@@ -17,6 +17,7 @@ from cluster.answers.discover import discover
 from cluster.answers.drivers import drivers
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
@@ -46,7 +47,7 @@ SCENARIO = scenario_from_document(
 
 def stored(folder: Path, **options: object) -> StoredRun:
     plan = make_plan(SCENARIO, **{"trials": 40_000, "seed": 3, "shard_trials": 10_000} | options)
-    run(plan, folder, engine="inline")
+    run(plan, folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
