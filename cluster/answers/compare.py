@@ -13,6 +13,7 @@ from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_m
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
+from sim.scenario.warnings import assumption_method
 from sim.statistics import paired_differences
 from sim.statistics.estimates import ANY_NUMBER, Range, method_note
 from sim.statistics.measure_ranges import difference_range, measure_ranges
@@ -96,7 +97,7 @@ def compare(
         "seed": plan.seed,
         "design": plan.design.name,
         "trials": {"compared": tallied.trials, "sampled": sampled[chosen[0]]["trial"].size},
-        "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
+        "method": {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)},
         "pairs": tallied.pairs({strategy: measure_ranges(scenario, strategy) for strategy in chosen}),
         "choices": [
             {

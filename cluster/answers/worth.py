@@ -10,6 +10,7 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import parse_condition, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
+from sim.scenario.warnings import assumption_method
 from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate, method_note
 from sim.statistics.paired_differences import share_of
@@ -117,7 +118,7 @@ def worth(
             "unknown": int((~known).sum()),
             "groups": fewer.trial.size,
         },
-        "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
+        "method": {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)},
         "now": _now(choice, values[:, known], chosen),
         "everything": everything,
         "parameters": sorted(alone, key=lambda one: -one["value"]["estimate"]),
