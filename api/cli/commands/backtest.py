@@ -11,7 +11,7 @@ from api.cli.commands.common import AsJson, console, print_json, progress_bar, w
 from api.cli.rendering import share_bar
 from api.shipped_scenarios import find_scenario, shipped_names, shipped_scenario
 from cluster.answers.backtest import backtest as score_together
-from cluster.answers.backtest import score
+from cluster.answers.backtest import scored_dispute
 from cluster.query.trials import open_run
 from cluster.results.plan import make_plan
 from cluster.runs.run import adopt_shard_size, run
@@ -48,7 +48,7 @@ def backtest(
         plan = adopt_shard_size(plan, folder)
         with progress_bar(plan) as on_progress:
             run(plan, folder, engine=engine, on_progress=on_progress)
-        scores.append(score(open_run(folder), history=scenario.history))
+        scores.append(scored_dispute(open_run(folder), scenario.history))
     found = score_together(scores)
     if as_json:
         print_json(found)
@@ -57,7 +57,10 @@ def backtest(
     _print_disputes(shown, found)
     _print_means(shown, found)
     _print_calibration(shown, found)
-    shown.print(f"Less is better, but for the probability given to the week. {found['method']}.", style="dim")
+    shown.print(
+        f"Less is better, but for the probability given to the week. {found['method']['disputes']}.", style="dim"
+    )
+    shown.print(f"Scores: {found['method']['scores']}.", style="dim")
     shown.print(f"{trials:,} trials of each dispute, seed {seed}. Results: {out}")
 
 
@@ -68,7 +71,7 @@ def _shipped() -> list[Scenario]:
 
 def _check(chosen: list[Scenario]) -> None:
     faults = [
-        Fault("history", None, "is missing: the file does not tell what happened", source=one.name)
+        Fault("history", None, "is missing: the file does not say what happened", source=one.name)
         for one in chosen
         if one.history is None
     ]
@@ -156,4 +159,4 @@ def _print_calibration(out: Console, found: dict) -> None:
     certain = found["calibration"]["certain"]
     table.add_row("0 or 100 %", str(certain["forecasts"]), "", f"{certain['wrong']} otherwise", "", "")
     out.print(table)
-    out.print(f"Calibration: {found['calibration']['method']}.", style="dim")
+    out.print(f"Calibration: {found['method']['calibration']}.", style="dim")

@@ -7,10 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
+from api.cli.answering import answer
+from api.cli.commands.common import AsJson, Given, RunFolder
 from api.cli.commands.drivers import StrategyOption
-from cluster.answers.discover import discover as find_boxes
-from cluster.query.trials import open_run
 
 
 def discover(
@@ -23,18 +22,16 @@ def discover(
     as_json: AsJson = False,
 ) -> None:
     """Find the boxes of parameters in which an outcome is likely, and measure them on other trials."""
-    found = find_boxes(open_run(run), outcome=outcome, strategy=strategy, given=given)
-    if as_json:
-        print_json(found)
-    else:
-        print_boxes(console(), found)
+    request = {"outcome": outcome, "strategy": strategy, "given": given}
+    answer(run, "discover", request, as_json=as_json, render=print_boxes)
 
 
-def print_boxes(out: Console, found: dict) -> None:
-    """Print the answer of `cluster.answers.discover`: a row a restriction, a section a box."""
+def print_boxes(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.discover`: a row a restriction, a section a box."""
+    found = document["result"]
     trials = found["trials"]
-    title = f"Where {escape(found['outcome'])} is likely under {escape(found['strategy'])}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    title = f"Where {escape(found['outcome'])} is likely under {escape(document['strategies'][0])}"
+    out.print(f"[bold]{title}[/bold]" + (f", given {escape(document['given'])}" if document["given"] else ""))
     out.print(
         f"Probability over all {_percent(found['probability'])}. Found on {trials['finding']:,} trials, measured on "
         f"{trials['measuring']:,} others, of trials {trials['first']:,} to {trials['last']:,}."
@@ -62,9 +59,10 @@ def print_boxes(out: Console, found: dict) -> None:
         )
         table.add_section()
     out.print(table)
+    notes = document["method"]
     out.print(
         "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
-        f"its cases in the box. Mass: the share of all trials in it. {found['method']}.",
+        f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}; {notes['errors']}.",
         style="dim",
     )
 

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from api.cli.commands.common import AsJson, console, print_json, progress_bar, whole_number
+from api.cli.answering import answer
+from api.cli.commands.common import AsJson, console, progress_bar, whole_number
 from api.shipped_scenarios import find_scenario
-from cluster.answers.drivers import MEASURE
-from cluster.answers.indices import indices as find_indices
+from cluster.answers.entry import NET_GAIN
 from cluster.query.trials import open_run
 from cluster.results.plan import make_plan
 from cluster.runs.run import adopt_shard_size
@@ -34,7 +34,7 @@ def indices(
     ],
     measure: Annotated[
         str, typer.Option(metavar="EXPRESSION", help="A number or a condition over the columns.")
-    ] = MEASURE,
+    ] = NET_GAIN,
     strategy: Annotated[
         str | None, typer.Option(metavar="NAME", help="The strategy to ask about.", show_default="the first")
     ] = None,
@@ -89,12 +89,9 @@ def indices(
                 on_progress=on_progress,
             )
         stored = open_run(folder)
-    found = find_indices(stored, strategy=strategy, measure=measure)
-    if as_json:
-        print_json(found)
-        return
-    print_indices(console(), found)
-    console().print(f"Results: {stored.folder.address}. brink indices asks that folder about another measure.")
+    answer(stored, "indices", {"strategy": strategy, "measure": measure}, as_json=as_json, render=print_indices)
+    if not as_json:
+        console().print(f"Results: {stored.folder.address}. brink indices asks that folder about another measure.")
 
 
 def _refuse(**given: object) -> None:
@@ -107,10 +104,11 @@ def _refuse(**given: object) -> None:
         raise InvalidInput(tuple(faults))
 
 
-def print_indices(out: Console, found: dict) -> None:
-    """Print the answer of `cluster.answers.indices`: where the variance comes from, and each input's indices."""
+def print_indices(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.indices`: where the variance comes from, and each input's indices."""
+    found, method = document["result"], document["method"]
     trials, variance = found["trials"], found["variance"]
-    title = f"What decides {escape(found['measure'])} under {escape(found['strategy'])}"
+    title = f"What decides {escape(found['measure'])} under {escape(document['strategies'][0])}"
     out.print(f"[bold]{title}[/bold]")
     missing = trials["null"] + trials["infinite"]
     out.print(
@@ -152,8 +150,8 @@ def print_indices(out: Console, found: dict) -> None:
     if refused:
         out.print(f"{len(refused)} inputs have no index: for the first, {escape(refused[0])}.", style="dim")
     out.print(
-        f"First order: {escape(found['method']['first_order'])}. Total order: {found['method']['total_order']}. "
-        f"{found['method']['inputs'].capitalize()}. {found['method']['intervals']}.",
+        f"First order: {escape(method['first_order'])}. Total order: {method['total_order']}. "
+        f"{method['inputs'].capitalize()}. {method['intervals']}.",
         style="dim",
     )
 

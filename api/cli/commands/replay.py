@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.commands.common import AsJson, RunFolder, console, print_json, whole_number
-from cluster.answers.replay import replay as replayed
+from api.cli.answering import answer
+from api.cli.commands.common import AsJson, RunFolder, whole_number
 from cluster.query.trials import open_run
 from sim.model.narrative import week_name
 from sim.scenario.scenario import Scenario
@@ -30,13 +30,14 @@ Strategy = Annotated[
 def replay(run: RunFolder, trial: Trial, strategy: Strategy = None, as_json: AsJson = False) -> None:
     """Play one trial of a stored run again and tell its story; exit status 1 if it does not end as stored."""
     found = open_run(run)
-    document = replayed(found, trial=trial, strategy=strategy)
-    if as_json:
-        print_json(document)
-    else:
-        _print_story(console(), found.plan.scenario, document)
-    if not document["check"]["equal"]:
-        _say_differences(document["check"])
+
+    def render(console: Console, document: dict) -> None:
+        _print_story(console, found.plan.scenario, document["result"])
+
+    document = answer(found, "replay", {"trial": trial, "strategy": strategy}, as_json=as_json, render=render)
+    check = document["result"]["check"]
+    if not check["equal"]:
+        _say_differences(check)
         raise typer.Exit(1)
 
 

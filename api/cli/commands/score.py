@@ -3,15 +3,15 @@
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
+from api.cli.answering import answer
+from api.cli.commands.common import AsJson, Given, RunFolder
 from api.cli.rendering import share_bar
 from cluster.answers.backtest import MODEL
-from cluster.answers.backtest import score as score_run
-from cluster.query.trials import open_run
 
 
 def score(
@@ -23,12 +23,13 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score a stored run's forecast against what really happened."""
-    found = score_run(open_run(run), strategy=strategy, given=given)
-    if as_json:
-        print_json(found)
-        return
-    out = console()
-    out.print(f"[bold]{escape(found['title'])}[/bold], as of {found['as_of']}, under {found['strategy']}")
+    answer(run, "score", {"strategy": strategy, "given": given}, as_json=as_json, render=print_score)
+
+
+def print_score(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.score`: forecasts and what happened, then the scores."""
+    found = document["result"]
+    out.print(f"[bold]{escape(found['title'])}[/bold], as of {found['as_of']}, under {document['strategies'][0]}")
     table = Table("", "forecast", "", "happened", show_edge=False, pad_edge=False)
     for part in ("class", "outcome"):
         for name, p in found[part]["forecast"].items():
@@ -49,7 +50,7 @@ def score(
         f"Agreement: {real}; {100 * week['probability']:.1f} % were given to it (±{week['within_weeks']} weeks), "
         f"CRPS {week['crps']:.1f} weeks."
     )
-    out.print(f"Less is better; {found['method']}.", style="dim")
+    out.print(f"Less is better; {document['method']['scores']}.", style="dim")
 
 
 def _mark(happened: bool) -> Text:

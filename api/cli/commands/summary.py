@@ -3,12 +3,12 @@
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
+from api.cli.answering import answer
+from api.cli.commands.common import AsJson, Given, RunFolder
 from api.cli.rendering import print_summary
-from cluster.answers.summary import summarize
-from cluster.query.trials import open_run
 
 
 def summary(
@@ -21,14 +21,14 @@ def summary(
     as_json: AsJson = False,
 ) -> None:
     """Print a stored run's summary, of all its trials or of those that agree with what has happened so far."""
-    found = summarize(open_run(run), given, strategies=strategy or ())
-    if as_json:
-        print_json(found)
-        return
-    out = console()
-    if given is not None:
+    answer(run, "summary", {"given": given, "strategies": strategy}, as_json=as_json, render=print_given)
+
+
+def print_given(out: Console, found: dict) -> None:
+    """Print a summary, and how many trials its condition left."""
+    if "given" in found:
         left = ", ".join(
             f"{one['trials']:,} of {one['trials_played']:,} of {name}" for name, one in found["strategies"].items()
         )
-        out.print(f"Given {escape(given)}: {left} trials agree with it.")
+        out.print(f"Given {escape(found['given'])}: {left} trials agree with it.")
     print_summary(out, found)

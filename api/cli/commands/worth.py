@@ -7,24 +7,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json, some_names
-from api.cli.commands.drivers import progress
+from api.cli.answering import answer
+from api.cli.commands.common import AsJson, Given, RunFolder, some_names
 from api.cli.rendering import share_bar
-from cluster.answers.compare import MEASURE
-from cluster.answers.worth import worth as find_worth
-from cluster.query.trials import open_run
+from cluster.answers.entry import NET_GAIN
 from sim.faults import Fault, InvalidInput
 
 _SHOWN = 20
 _TAKEN = 0.005
-"""A strategy taken in a smaller share of trials is not worth a word."""
+"""A strategy taken in a smaller share of trials is not shown."""
 
 
 def worth(
     run: RunFolder,
     measure: Annotated[
         str, typer.Option(metavar="EXPRESSION", help="By which the strategy is chosen; more is better.")
-    ] = MEASURE,
+    ] = NET_GAIN,
     group: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=P1,P2", help="Parameters that would be learned together; may be repeated."),
@@ -41,19 +39,8 @@ def worth(
     as_json: AsJson = False,
 ) -> None:
     """Say what it is worth to learn each uncertain parameter before choosing a strategy, with its error."""
-    with progress("worth") as on_progress:
-        found = find_worth(
-            open_run(run),
-            measure=measure,
-            groups=_groups(group or []),
-            strategies=strategy or (),
-            given=given,
-            on_progress=on_progress,
-        )
-    if as_json:
-        print_json(found)
-    else:
-        print_worth(console(), found)
+    request = {"measure": measure, "groups": _groups(group or []), "strategies": strategy, "given": given}
+    answer(run, "worth", request, as_json=as_json, render=print_worth)
 
 
 def _groups(texts: list[str]) -> dict[str, list[str]]:
@@ -66,10 +53,11 @@ def _groups(texts: list[str]) -> dict[str, list[str]]:
     return groups
 
 
-def print_worth(out: Console, found: dict) -> None:
-    """Print the answer of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
+def print_worth(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
+    found, method = document["result"], document["method"]
     title = f"What it is worth to know, before choosing by {escape(found['measure'])}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    out.print(f"[bold]{title}[/bold]" + (f", given {escape(document['given'])}" if document["given"] else ""))
     trials = found["trials"]
     if trials["unknown"]:
         out.print(
@@ -107,8 +95,8 @@ def print_worth(out: Console, found: dict) -> None:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
         out.print(f"Nothing to learn, since set by a strategy compared: {escape(set_by)}.", style="dim")
     out.print(
-        f"Worth: {found['method']['value']}. Promised: {found['method']['promised']}. "
-        f"{trials['known']:,} trials, {trials['groups']:,} for groups. {found['method']['errors']}.",
+        f"Worth: {method['value']}. Promised: {method['promised']}. "
+        f"{trials['known']:,} trials, {trials['groups']:,} for groups. {method['errors']}.",
         style="dim",
     )
 

@@ -20,8 +20,6 @@ import pytest
 
 from api.http import bodies
 from api.http.app import create_app
-from cluster.answers.backtest import score
-from cluster.answers.replay import replay
 from cluster.query.trials import open_run
 from cluster.results.result_folder import verify
 from cluster.runs.run import run
