@@ -6,17 +6,12 @@ from pathlib import Path
 import altair as alt
 
 from sim.faults import Fault, InvalidInput
+from sim.statistics.timeline import STATES
 
 FORMATS = (".svg", ".png")
 _STATES = ("agreement", "threat_standing", "sanctions_standing", "withdrawn", "backed_down")
 _COLOURS = ("#0b6e4f", "#e3a857", "#b5443c", "#8a6bb0", "#9aa0a6")
-_LABELS = {
-    "agreement": "agreement reached",
-    "threat_standing": "threat standing",
-    "sanctions_standing": "sanctions standing",
-    "withdrawn": "sanctions withdrawn",
-    "backed_down": "sender backed down",
-}
+_LABELS = {state.name: state.label for state in STATES}
 
 
 def check_chart_file(path: Path) -> None:

@@ -5,7 +5,8 @@ import numpy as np
 from sim.model.kernel import play, simulate
 from sim.sampling.designs import draw_points
 from sim.scenario.scenario import Scenario
-from sim.statistics.estimates import EVENTS, Tally, tally
+from sim.scenario.vocabulary import EVENTS
+from sim.statistics.estimates import Tally, tally
 
 DESIGNS = ("random", "latin_hypercube", "sobol")
 SIZES = (1024, 8192)

@@ -12,19 +12,11 @@ import altair as alt
 from sim.scenario.columns import columns
 from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS, Parameter
 from sim.scenario.scenario import Scenario, scenario_from_document
-from sim.scenario.vocabulary import OUTCOMES
+from sim.scenario.vocabulary import OUTCOME_TERMS
 
 HERE = Path(__file__).parent
 _COLOURS = ("#0b6e4f", "#3a9d76", "#7fc8a9", "#c5e4d4", "#b5443c", "#e3a857", "#9aa0a6")
-_LABELS = (
-    "agreement in talks",
-    "agreement under threat",
-    "agreement under sanctions",
-    "agreement after a retreat",
-    "no agreement, sanctions stand",
-    "no agreement after a retreat",
-    "stalemate",
-)
+_LABELS = [term.label for term in OUTCOME_TERMS]
 
 
 def parameters_page(example: Scenario) -> str:
@@ -32,7 +24,8 @@ def parameters_page(example: Scenario) -> str:
     lines = [
         "# Parameters and columns",
         "",
-        "Made by `make docs` from `sim/parameters.py` and `sim/outcomes.py`; `brink parameters` prints the first part.",
+        "Made by `make docs` from `sim/scenario/parameters.py` and `sim/scenario/columns.py`; "
+        "`brink parameters` prints the first part.",
         "",
         "## Parameters",
         "",
@@ -63,9 +56,9 @@ def outcomes_chart(summary: dict) -> alt.HConcatChart:
     """How a run's strategies end, and what each brings: stacked bars, and means with the middle 90 % of trials."""
     strategies = list(summary["strategies"])
     shares = [
-        {"strategy": strategy, "outcome": label, "order": k, "share": found["outcome"][name]["estimate"]}
+        {"strategy": strategy, "outcome": term.label, "order": k, "share": found["outcome"][term.name]["estimate"]}
         for strategy, found in summary["strategies"].items()
-        for k, (name, label) in enumerate(zip(OUTCOMES, _LABELS, strict=True))
+        for k, term in enumerate(OUTCOME_TERMS)
     ]
     gains = [
         {

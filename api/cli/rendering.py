@@ -1,37 +1,43 @@
 """A summary as a table for people: outcomes and measures down, strategies across."""
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS, SHARE_OF_DEFICIT, TERMS, Term
+
 _BAR = 10
-OUTCOME_LABELS = {
-    "agreement_in_talks": "Agreement in talks, no threat",
-    "agreement_under_threat": "Agreement under threat",
-    "agreement_under_sanctions": "Agreement under sanctions",
-    "agreement_after_retreat": "Agreement after a retreat",
-    "sanctions_standing": "No agreement, sanctions standing",
-    "retreat": "No agreement after a retreat",
-    "stalemate": "No agreement, stalemate",
-}
-EVENT_LABELS = {
-    "agreement": "Any agreement",
-    "threat": "Sanctions announced",
-    "sanctions": "Sanctions imposed",
-    "complaint": "WTO complaint filed",
-    "ruling_for_target": "WTO rules for the target",
-    "retaliation": "Target retaliates",
-}
-MEASURE_LABELS = {
-    "agreement_week": ("Week of agreement, if any", 1.0, 0),
-    "market_access": ("Market access won, % of the demand, if agreed", 100.0, 0),
-    "sanctions_weeks": ("Weeks of sanctions", 1.0, 0),
-    "export_gain": ("Sender's export gain, bn USD", 1.0, 2),
-    "sender_cost": ("Sender's cost of sanctions, bn USD", 1.0, 2),
-    "target_cost": ("Target's cost of sanctions, bn USD", 1.0, 2),
-    "balance_change": ("Sender's balance, change in bn USD a year", 1.0, 2),
-    "balance_change_share_of_deficit": ("  the same in % of the sector's deficit", 100.0, 1),
-}
+_SHOWN_MEASURES = (
+    "agreement_week",
+    "market_access",
+    "sanctions_weeks",
+    "export_gain",
+    "sender_cost",
+    "target_cost",
+    "balance_change",
+    SHARE_OF_DEFICIT,
+)
+"""Measures in the table; --json has all."""
+_SCALES = {"week": (1.0, 0, ""), "weeks": (1.0, 0, ""), "1": (1.0, 1, "")}
+"""How a unit is shown: the factor, the decimals and the words after the label."""
+
+
+def labels(terms: Iterable[Term]) -> dict[str, str]:
+    """The labels of some terms by their names."""
+    return {term.name: term.label for term in terms}
+
+
+def measure_scale(name: str) -> tuple[str, float, int]:
+    """How a measure is shown: its label with its unit, and the factor and the decimals of its numbers."""
+    if name not in TERMS:
+        return name, 1.0, 2
+    term = TERMS[name]
+    if term.unit.startswith("share"):
+        return f"{term.label}, %{term.unit.removeprefix('share')}", 100.0, 0 if term.unit != "share" else 1
+    factor, digits, suffix = _SCALES.get(term.unit, (1.0, 2, f", {term.unit}"))
+    return f"{term.label}{suffix}", factor, digits
 
 
 def print_summary(console: Console, summary: dict) -> None:
@@ -42,13 +48,14 @@ def print_summary(console: Console, summary: dict) -> None:
     for strategy in strategies:
         table.add_column(strategy, justify="right", overflow="fold")
     _section(table, "How it ends", len(strategies))
-    for key, label in OUTCOME_LABELS.items():
+    for key, label in labels(OUTCOME_TERMS).items():
         table.add_row(label, *(_share(found["outcome"][key]) for found in strategies.values()))
     _section(table, "What happens on the way", len(strategies))
-    for key, label in EVENT_LABELS.items():
+    for key, label in labels(EVENT_TERMS).items():
         table.add_row(label, *(_share(found["events"][key]) for found in strategies.values()))
     _section(table, "How much: mean (5 % to 95 % of trials)", len(strategies))
-    for key, (label, factor, digits) in MEASURE_LABELS.items():
+    for key in _SHOWN_MEASURES:
+        label, factor, digits = measure_scale(key)
         if all(key in found["measures"] for found in strategies.values()):
             table.add_row(label, *(_measure(found["measures"][key], factor, digits) for found in strategies.values()))
     console.print(table)

@@ -24,12 +24,12 @@ from cluster.answers.entry import (
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
 from cluster.query.trials import StoredRun, paired_blocks, paired_sample
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import NAMED, TRUTH, Expression, parse_measure
+from sim.scenario.expressions import TRUTH, Expression, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import OUTCOMES
+from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.statistics import paired_differences
-from sim.statistics.estimates import EVENTS, MEASURES, method_note, replicates_of
+from sim.statistics.estimates import method_note, replicates_of
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 
 SAMPLE = 250_000

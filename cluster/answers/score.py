@@ -10,10 +10,9 @@ from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import NAMED, parse_condition
+from sim.scenario.expressions import parse_condition
 from sim.scenario.history import History
-from sim.scenario.vocabulary import OUTCOMES
-from sim.statistics.estimates import EVENTS
+from sim.scenario.vocabulary import EVENTS, NAMED, OUTCOMES
 from sim.statistics.scoring_rules import (
     CLASSES,
     brier_score,

@@ -23,12 +23,12 @@ from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, sample, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import NAMED, TRUTH, Expression, parse_condition, parse_measure
+from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import OUTCOMES
+from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, NAMED, OUTCOMES
 from sim.statistics import regional_sensitivity
-from sim.statistics.estimates import EVENTS, NO_NUMBERS, Moments, merge_moments, method_note, proportion, replicates_of
+from sim.statistics.estimates import NO_NUMBERS, Moments, merge_moments, method_note, proportion, replicates_of
 from sim.statistics.paired_differences import share_of
 
 SAMPLE = 20_000
@@ -39,11 +39,7 @@ WORLDS = 3
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 SURE = 0.05
 
-ON_THE_WAY = {
-    **{name: NAMED[name] for name in EVENTS},
-    "extension": "extensions > 0",
-    "defiance": "defiant",
-}
+ON_THE_WAY = {term.name: term.expression for term in (*EVENT_TERMS, *DETAIL_TERMS)}
 """What may happen on the way, as conditions."""
 
 _METHOD = {

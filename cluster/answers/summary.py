@@ -22,12 +22,10 @@ from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
 from cluster.results.result_folder import SUMMARY, read_json
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import NAMED, Expression, parse_condition
+from sim.scenario.expressions import Expression, parse_condition
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import OUTCOMES
+from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES, SHARE_OF_DEFICIT
 from sim.statistics.estimates import (
-    EVENTS,
-    MEASURES,
     NO_NUMBERS,
     NO_TRIALS,
     Bounds,
@@ -185,7 +183,7 @@ def _summarize_strategy(
             "quantiles_exact": True,
         }
     if plan.scenario.deficit is not None:
-        measures["balance_change_share_of_deficit"] = _scaled(measures["balance_change"], 1.0 / plan.scenario.deficit)
+        measures[SHARE_OF_DEFICIT] = _scaled(measures["balance_change"], 1.0 / plan.scenario.deficit)
     return {
         "trials": total.trials,
         "trials_played": played,

@@ -12,24 +12,8 @@ from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, trials_table
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import NUMBER, Expression, parse_measure
-from sim.scenario.vocabulary import OUTCOMES
+from sim.scenario.vocabulary import MEASURE_TERMS, OUTCOMES
 
-FEATURES = (
-    "agreement_week",
-    "threat_week",
-    "sanctions_week",
-    "filing_week",
-    "ruling_week",
-    "sanctions_weeks",
-    "retaliation_weeks",
-    "extensions",
-    "market_access",
-    "sender_cost",
-    "target_cost",
-    "export_gain",
-    "balance_change",
-)
-"""The columns in which a typical trial lies near its outcome's medians."""
 ABSENCE = 2.0
 """A date that most trials of the outcome have and one lacks, or the reverse, counts as so many standard deviations."""
 
@@ -109,7 +93,7 @@ def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) ->
     chosen = chosen_strategy(run, request.strategy)
     condition = condition_of(run, request.given)
     own = {} if measure is None else {measure: parse_measure(measure, scenario)}
-    features = {name: parse_measure(name, scenario) for name in FEATURES} | own
+    features = {term.name: parse_measure(term.expression, scenario) for term in MEASURE_TERMS} | own
     where = "true" if condition is None else to_sql(condition)
     extremes = list(EXTREMES)
     for name in own:

@@ -28,41 +28,51 @@ class Column:
     nullable: bool = False
 
 
+_COURSE = (
+    Column("outcome", "category", "1", "how the trial ended", OUTCOMES),
+    Column("agreement_week", "int16", "week", "week of the agreement, null without one", nullable=True),
+    Column("threat_week", "int16", "week", "week in which sanctions were announced, null if never", nullable=True),
+    Column(
+        "sanctions_week",
+        "int16",
+        "week",
+        "week of the deadline at which sanctions were imposed, null if never",
+        nullable=True,
+    ),
+    Column("filing_week", "int16", "week", "week of the complaint to the WTO, null if none", nullable=True),
+    Column("ruling_week", "int16", "week", "week of the final ruling, null if none", nullable=True),
+    Column("sanctions_weeks", "int16", "weeks", "weeks with sanctions in force"),
+    Column("retaliation_weeks", "int16", "weeks", "of those, weeks with retaliation on"),
+    Column("extensions", "int16", "1", "extensions of the deadline"),
+    Column("ruling", "category", "1", "final ruling, null if none", RULINGS, nullable=True),
+    Column("litigation", "category", "1", "last stage of the case", STAGES),
+    Column("defiant", "bool", "1", "target refuses to negotiate under threat, null if never threatened", nullable=True),
+    Column(
+        "market_access",
+        "float32",
+        "share of the full demand",
+        "market access won, null without agreement",
+        nullable=True,
+    ),
+)
+_MONEY = (
+    Column("sender_cost", "float32", "bn USD", "sender's cost of sanctions and retaliation, discounted"),
+    Column("target_cost", "float32", "bn USD", "target's cost of sanctions and retaliation, discounted"),
+    Column("export_gain", "float32", "bn USD", "sender's extra exports from the agreement to the horizon, discounted"),
+    Column(
+        "balance_change", "float32", "bn USD a year", "change of the sender's bilateral balance at the horizon's rate"
+    ),
+)
+COMMON_COLUMNS = {column.name: column for column in (*_COURSE, *_MONEY)}
+"""The columns that tables of all scenarios share, by name, apart from the trial's number and the strategy."""
+
+
 def columns(scenario: Scenario) -> tuple[Column, ...]:
     """The columns of a scenario's table of trials, the same for each of its strategies, in order."""
     return (
         Column("trial", "int64", "1", "global number of the trial, from 0"),
         Column("strategy", "category", "1", "strategy played", tuple(scenario.strategies)),
-        Column("outcome", "category", "1", "how the trial ended", OUTCOMES),
-        *(
-            Column(name, "int16", "week", meaning, nullable=True)
-            for name, meaning in (
-                ("agreement_week", "week of the agreement, null without one"),
-                ("threat_week", "week in which sanctions were announced, null if never"),
-                ("sanctions_week", "week of the deadline at which sanctions were imposed, null if never"),
-                ("filing_week", "week of the complaint to the WTO, null if none"),
-                ("ruling_week", "week of the final ruling, null if none"),
-            )
-        ),
-        Column("sanctions_weeks", "int16", "weeks", "weeks with sanctions in force"),
-        Column("retaliation_weeks", "int16", "weeks", "of those, weeks with retaliation on"),
-        Column("extensions", "int16", "1", "extensions of the deadline"),
-        Column("ruling", "category", "1", "final ruling, null if none", RULINGS, nullable=True),
-        Column("litigation", "category", "1", "last stage of the case", STAGES),
-        Column(
-            "defiant",
-            "bool",
-            "1",
-            "target refuses to negotiate under threat, null if never threatened",
-            nullable=True,
-        ),
-        Column(
-            "market_access",
-            "float32",
-            "share of the full demand",
-            "market access won, null without agreement",
-            nullable=True,
-        ),
+        *_COURSE,
         *(
             Column(
                 f"settled.{issue.name}",
@@ -78,20 +88,7 @@ def columns(scenario: Scenario) -> tuple[Column, ...]:
             for issue in scenario.issues
             if issue.numerical
         ),
-        Column("sender_cost", "float32", "bn USD", "sender's cost of sanctions and retaliation, discounted"),
-        Column("target_cost", "float32", "bn USD", "target's cost of sanctions and retaliation, discounted"),
-        Column(
-            "export_gain",
-            "float32",
-            "bn USD",
-            "sender's extra exports from the agreement to the horizon, discounted",
-        ),
-        Column(
-            "balance_change",
-            "float32",
-            "bn USD a year",
-            "change of the sender's bilateral balance at the horizon's rate",
-        ),
+        *_MONEY,
         *(
             Column(name, "float32", parameter(name).unit, f"drawn: {parameter(name).meaning}")
             for name in scenario.uncertain

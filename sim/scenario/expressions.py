@@ -3,7 +3,7 @@ such as ``export_gain - sender_cost``.
 
 An expression is parsed into a tree and nothing of it is ever run as code. The precedence is the usual one: ``not``
 before ``and`` before ``or``. A comparison with null, or with what is undefined such as 0 / 0, is false, and ``!=`` is
-the opposite of ``==``. A number held against a float32 column is rounded as the column is: 0.3 equals a stored 0.3.
+the opposite of ``==``. A number compared with a float32 column is rounded as the column is: 0.3 equals a stored 0.3.
 """
 
 import re
@@ -17,24 +17,12 @@ import numpy as np
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column, columns
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import OUTCOMES
+from sim.scenario.vocabulary import NAMED
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 40
 MAX_OPERATIONS = 200
 """Additions, subtractions, multiplications and divisions of an expression."""
-
-NAMED = {
-    "agreement": "agreement_week is not null",
-    "threat": "threat_week is not null",
-    "sanctions": "sanctions_week is not null",
-    "complaint": "filing_week is not null",
-    "ruling_for_target": "ruling == 'for_target'",
-    "ruling_for_sender": "ruling == 'for_sender'",
-    "retaliation": "retaliation_weeks > 0",
-    **{outcome: f"outcome == '{outcome}'" for outcome in OUTCOMES},
-}
-"""Events and outcomes by their names, as conditions."""
 
 NUMBER, TEXT, TRUTH = "number", "text", "truth"
 COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
@@ -97,7 +85,11 @@ def parse_measure(text: str, scenario: Scenario, field: str = "measure") -> Expr
 
 def parse_expression(text: str, scenario: Scenario, field: str) -> Expression:
     """Parse an expression of any kind over a scenario's columns. Raises `InvalidInput` that names `field`."""
-    known = {column.name: column for column in columns(scenario) if column.name != "strategy"}
+    return parse_over({column.name: column for column in columns(scenario) if column.name != "strategy"}, text, field)
+
+
+def parse_over(known: Mapping[str, Column], text: str, field: str) -> Expression:
+    """Parse an expression of any kind over the given columns. Raises `InvalidInput` that names `field`."""
 
     def refuse(message: str) -> InvalidInput:
         return InvalidInput((Fault(field, text if len(text) < 200 else f"{text[:200]}...", message),))
@@ -237,7 +229,7 @@ class _Reader:
         return Expression(sign, TRUTH, (self._as_stored(left, right), self._as_stored(right, left)))
 
     def _as_stored(self, found: Expression, column: Expression) -> Expression:
-        """A number as it would stand in the column that it is held against."""
+        """A number as it would be stored in the column that it is compared with."""
         if column.operation != "column" or self.known[str(column.value)].kind != "float32":
             return found
         if found.operation == "-" and len(found.parts) == 1:
@@ -287,7 +279,7 @@ class _Reader:
         if kind == "number":
             value = float(token)
             if not isfinite(value):
-                raise self.refuse(f"has {token[:20]}, which is no number that can be reckoned with")
+                raise self.refuse(f"has {token[:20]}, which is too large for a floating-point number")
             return Expression("literal", NUMBER, value=value)
         if kind == "text":
             return Expression("literal", TEXT, value=token[1:-1])

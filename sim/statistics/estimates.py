@@ -10,7 +10,7 @@ error (Owen 1997). So do those of a Saltelli design.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cache, reduce
 from math import inf, sqrt
 
 import numpy as np
@@ -19,9 +19,11 @@ from scipy.stats import binom
 
 from sim.sampling import saltelli
 from sim.sampling.sobol_points import REPLICATES
-from sim.scenario.columns import NULL
+from sim.scenario.columns import COMMON_COLUMNS
+from sim.scenario.evaluation import evaluate
+from sim.scenario.expressions import Expression, parse_over
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import OUTCOMES, RULINGS
+from sim.scenario.vocabulary import EVENTS, MEASURES, OUTCOMES, TERMS
 
 Z = 1.959963984540054
 """The 97.5 % point of the standard normal: intervals are of 95 %."""
@@ -32,25 +34,6 @@ FEW = 10
 Estimate = dict[str, float | None]
 """``estimate``, ``standard_error``, ``low`` and ``high`` (of the 95 % interval); null for what is not known."""
 UNKNOWN: Estimate = {"estimate": None, "standard_error": None, "low": None, "high": None}
-
-MEASURES = (
-    "agreement_week",
-    "threat_week",
-    "sanctions_week",
-    "filing_week",
-    "ruling_week",
-    "sanctions_weeks",
-    "retaliation_weeks",
-    "extensions",
-    "market_access",
-    "sender_cost",
-    "target_cost",
-    "export_gain",
-    "balance_change",
-)
-"""Columns summed up by mean and quantiles, over the trials in which they are not null."""
-
-EVENTS = ("agreement", "threat", "sanctions", "complaint", "ruling_for_target", "ruling_for_sender", "retaliation")
 
 
 @dataclass(frozen=True)
@@ -81,25 +64,25 @@ NO_TRIALS = Tally(0, dict.fromkeys(OUTCOMES, 0), dict.fromkeys(EVENTS, 0), dict.
 def tally(table: dict[str, np.ndarray]) -> Tally:
     """Tally the columns of some trials, arrays as `sim.model.kernel.simulate` returns them."""
     outcomes = np.bincount(table["outcome"], minlength=len(OUTCOMES))
-    happened = {
-        "agreement": table["agreement_week"] != NULL,
-        "threat": table["threat_week"] != NULL,
-        "sanctions": table["sanctions_week"] != NULL,
-        "complaint": table["filing_week"] != NULL,
-        "ruling_for_target": table["ruling"] == RULINGS.index("for_target"),
-        "ruling_for_sender": table["ruling"] == RULINGS.index("for_sender"),
-        "retaliation": table["retaliation_weeks"] > 0,
-    }
     return Tally(
         trials=len(table["outcome"]),
         outcomes={name: int(count) for name, count in zip(OUTCOMES, outcomes, strict=True)},
-        events={name: int(np.count_nonzero(happened[name])) for name in EVENTS},
-        measures={name: moments(_not_null(table[name])) for name in MEASURES},
+        events={name: int(np.count_nonzero(_evaluated(name, table))) for name in EVENTS},
+        measures={name: moments(_not_null(_evaluated(name, table))) for name in MEASURES},
     )
 
 
+def _evaluated(name: str, table: dict[str, np.ndarray]) -> np.ndarray:
+    return evaluate(_parsed(name), table, COMMON_COLUMNS)
+
+
+@cache
+def _parsed(name: str) -> Expression:
+    return parse_over(COMMON_COLUMNS, TERMS[name].expression, name)
+
+
 def moments(numbers: np.ndarray) -> Moments:
-    """The moments of some numbers, reckoned in float64."""
+    """The moments of some numbers, computed in float64."""
     if not numbers.size:
         return NO_NUMBERS
     numbers = numbers.astype(np.float64)
@@ -276,7 +259,7 @@ def trials_together(scenario: Scenario, design: str) -> int:
 
 
 def method_note(scenario: Scenario, design: str) -> str:
-    """How the errors were reckoned, and what they are worth under a design."""
+    """How the errors were computed, and what they mean under a design."""
     if replicates_of(scenario, design) > 1:
         together = trials_together(scenario, design)
         each = f", {together} of which (one base point's) count as one" if together > 1 else ""
@@ -292,7 +275,7 @@ def method_note(scenario: Scenario, design: str) -> str:
 
 
 def _not_null(column: np.ndarray) -> np.ndarray:
-    return column[~np.isnan(column)] if column.dtype.kind == "f" else column[column != NULL]
+    return column[~np.isnan(column)]
 
 
 def merge_moments(a: Moments, b: Moments) -> Moments:

@@ -11,8 +11,8 @@ from math import ceil, isfinite
 from sim.faults import Fault, InvalidInput
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import OUTCOMES
-from sim.statistics.estimates import EVENTS, MEASURES, Tally, event_estimates, mean_estimate, outcome_estimates
+from sim.scenario.vocabulary import EVENTS, MEASURES, OUTCOMES, SHARE_OF_DEFICIT
+from sim.statistics.estimates import Tally, event_estimates, mean_estimate, outcome_estimates
 
 DESIGNS = ("random", "sobol")
 """Designs that can grow: a trial is the same whatever the number of trials."""
@@ -21,7 +21,6 @@ GROWTH = 10
 """The next look comes after at most so many times as many trials, however few the last look hopes for."""
 MARGIN = 1.02
 """What is added to the number of trials reckoned, which is itself an estimate."""
-SHARE_OF_DEFICIT = "balance_change_share_of_deficit"
 
 
 def precise_names(scenario: Scenario) -> tuple[str, ...]:

@@ -16,31 +16,45 @@ BY_THEN, AT_THE_END, DURING = "by then", "at the end of the week", "during the w
 
 @dataclass(frozen=True)
 class State:
-    """A state, when in a week it is looked for, and what it means."""
+    """A state, its label for charts, when in a week it is looked for, and what it means."""
 
     name: str
+    label: str
     when: str
     meaning: str
 
 
 STATES = (
-    State("agreement", BY_THEN, "an agreement was reached"),
-    State("agreement_in_talks", BY_THEN, "an agreement was reached before any threat"),
-    State("agreement_under_threat", BY_THEN, "an agreement was reached under a standing threat"),
-    State("agreement_under_sanctions", BY_THEN, "an agreement was reached under sanctions"),
-    State("agreement_after_retreat", BY_THEN, "an agreement was reached after the sender had backed down or withdrawn"),
-    State("threat", BY_THEN, "sanctions were announced"),
-    State("sanctions", BY_THEN, "sanctions were imposed"),
-    State("complaint", BY_THEN, "the target complained to the WTO"),
-    State("ruling_for_target", BY_THEN, "a final ruling found for the target"),
-    State("ruling_for_sender", BY_THEN, "a final ruling found for the sender"),
-    State("quiet", AT_THE_END, "no agreement, and no threat yet"),
-    State("threat_standing", AT_THE_END, "no agreement, and a deadline still to come"),
-    State("sanctions_standing", AT_THE_END, "no agreement, and sanctions imposed and not withdrawn"),
-    State("backed_down", AT_THE_END, "no agreement, and the threat dropped at a deadline"),
-    State("withdrawn", AT_THE_END, "no agreement, and sanctions withdrawn"),
-    State("sanctions_in_force", DURING, "sanctions in force, as sanctions_weeks counts them"),
-    State("retaliation_in_force", DURING, "retaliation in force, as retaliation_weeks counts them"),
+    State("agreement", "agreement reached", BY_THEN, "an agreement was reached"),
+    State("agreement_in_talks", "agreement in talks", BY_THEN, "an agreement was reached before any threat"),
+    State(
+        "agreement_under_threat", "agreement under threat", BY_THEN, "an agreement was reached under a standing threat"
+    ),
+    State(
+        "agreement_under_sanctions", "agreement under sanctions", BY_THEN, "an agreement was reached under sanctions"
+    ),
+    State(
+        "agreement_after_retreat",
+        "agreement after a retreat",
+        BY_THEN,
+        "an agreement was reached after the sender had backed down or withdrawn",
+    ),
+    State("threat", "sanctions announced", BY_THEN, "sanctions were announced"),
+    State("sanctions", "sanctions imposed", BY_THEN, "sanctions were imposed"),
+    State("complaint", "complaint filed", BY_THEN, "the target complained to the WTO"),
+    State("ruling_for_target", "ruling for the target", BY_THEN, "a final ruling found for the target"),
+    State("ruling_for_sender", "ruling for the sender", BY_THEN, "a final ruling found for the sender"),
+    State("quiet", "no threat yet", AT_THE_END, "no agreement, and no threat yet"),
+    State("threat_standing", "threat standing", AT_THE_END, "no agreement, and a deadline still to come"),
+    State(
+        "sanctions_standing", "sanctions standing", AT_THE_END, "no agreement, and sanctions imposed and not withdrawn"
+    ),
+    State("backed_down", "sender backed down", AT_THE_END, "no agreement, and the threat dropped at a deadline"),
+    State("withdrawn", "sanctions withdrawn", AT_THE_END, "no agreement, and sanctions withdrawn"),
+    State("sanctions_in_force", "sanctions in force", DURING, "sanctions in force, as sanctions_weeks counts them"),
+    State(
+        "retaliation_in_force", "retaliation in force", DURING, "retaliation in force, as retaliation_weeks counts them"
+    ),
 )
 PARTITION = (
     "agreement_in_talks",

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from api.cli.answering import answer
 from api.cli.commands.common import AsJson, Given, RunFolder, some_names
-from api.cli.rendering import EVENT_LABELS, MEASURE_LABELS, OUTCOME_LABELS
+from api.cli.rendering import labels, measure_scale
+from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 _BAR = 40
 
@@ -74,12 +75,12 @@ def _differences(pairs: list[dict], reference: str, others: list[str]) -> Table:
     table.add_column("")
     for other in others:
         table.add_column(other, justify="right", overflow="fold")
-    for kind, labels in (("outcome", OUTCOME_LABELS), ("events", EVENT_LABELS)):
-        for key, label in labels.items():
+    for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS)):
+        for key, label in labels(terms).items():
             table.add_row(label, *(_less(against[other][kind][key], 100.0, 1) for other in others))
         table.add_section()
     for key in next(iter(against.values()))["measures"]:
-        label, factor, digits = MEASURE_LABELS.get(key, (key, 1.0, 2))
+        label, factor, digits = measure_scale(key)
         table.add_row(label, *(_less(against[other]["measures"][key], factor, digits) for other in others))
     return table
 

@@ -11,16 +11,12 @@ from rich.text import Text
 from api.cli.answering import answer
 from api.cli.commands.common import AsJson, Given, RunFolder
 from api.cli.commands.drivers import StrategyOption
-from api.cli.rendering import EVENT_LABELS, OUTCOME_LABELS
+from api.cli.rendering import labels
 from cluster.answers.stress import SURE
+from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, OUTCOME_TERMS
 
 _SHOWN = 15
 _HEIGHTS = "▁▂▃▄▅▆▇█"
-_MORE_LABELS = {
-    "ruling_for_sender": "WTO rules for the sender",
-    "extension": "Deadline extended",
-    "defiance": "Target defies the threat",
-}
 
 
 def stress(
@@ -51,8 +47,8 @@ def print_stress(out: Console, document: dict, folder: str) -> None:
     rest = len(found["parameters"]) - len(_differing(found["parameters"])[:_SHOWN])
     if rest:
         out.print(f"{rest} parameters differ less, or no more than chance would have them (p > {SURE:g}).", style="dim")
-    out.print(_shares("On the way", found["events"], {**EVENT_LABELS, **_MORE_LABELS}))
-    out.print(_shares("How it ends", found["outcome"], OUTCOME_LABELS))
+    out.print(_shares("On the way", found["events"], labels((*EVENT_TERMS, *DETAIL_TERMS))))
+    out.print(_shares("How it ends", found["outcome"], labels(OUTCOME_TERMS)))
     out.print("Read the story of a world in which it is broken, with brink replay:")
     for kind, label in (("nearest", "of the most ordinary parameters"), ("typical", "typical of where it is broken")):
         numbers = ", ".join(str(one["trial"]) for one in found["worlds"][kind])

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.answers.typical import ABSENCE, EXTREMES, FEATURES
+from cluster.answers.typical import ABSENCE, EXTREMES
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.run import run
 from sim.faults import InvalidInput
+from sim.scenario.vocabulary import MEASURES
 from tests.cluster.answers.test_replay import brink
 from tests.support.answers import document_of, result_of
 from tests.support.runs import small_plan
@@ -28,9 +29,9 @@ def stored(tmp_path_factory) -> tuple[StoredRun, pd.DataFrame]:
 
 
 def distances(rows: pd.DataFrame) -> pd.Series:
-    """How far each row lies from the rows' medians, as the answer says it is reckoned."""
+    """How far each row lies from the rows' medians, as the answer's method describes."""
     total = pd.Series(0.0, rows.index)
-    for name in FEATURES:
+    for name in MEASURES:
         value = rows[name].astype("float64")
         if 2 * value.count() < len(value):
             total += np.where(value.isna(), 0.0, ABSENCE**2)

@@ -9,8 +9,8 @@ from scipy import stats
 
 from sim.model.kernel import simulate
 from sim.scenario.scenario import scenario_from_document
+from sim.scenario.vocabulary import MEASURES
 from sim.statistics.estimates import (
-    MEASURES,
     NO_NUMBERS,
     NO_TRIALS,
     Moments,

@@ -1,0 +1,258 @@
+"""Base rates from a table of episodes: counts, rates, durations, and the scores of the rates themselves."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+import numpy as np
+
+from cluster.reference.episodes import COMMITMENTS, OPEN, Episode, EpisodeTable
+from sim.statistics import base_rates
+from sim.statistics.base_rates import ENDINGS, Episodes, Forecasts
+from sim.statistics.estimates import Estimate
+
+AGREED_BY_WEEKS = (12, 26, 52, 104)
+ERAS = (
+    ("before September 1985", date(1, 1, 1), date(1985, 8, 31)),
+    ("September 1985 to April 1995", date(1985, 9, 1), date(1995, 4, 30)),
+    ("after April 1995", date(1995, 5, 1), date(9999, 12, 31)),
+)
+"""September 1985: the United States began to open trade cases of its own; 1995: the WTO and its dispute settlement."""
+_METHOD = {
+    "rates": "shares of the ended episodes, with Wilson's 95 % interval",
+    "pooled": (
+        "the class's counts with a Dirichlet prior at the overall rates, whose weight (in episodes) is estimated from "
+        "all cells of specificity and commitment together; posterior mean and 95 % interval"
+    ),
+    "durations": (
+        "quartiles by Kaplan and Meier; an episode in which the event had not happened counts as watched to its end. "
+        "Threat to settlement and threat to imposition each take the other endings as the end of watching"
+    ),
+    "agreed_by": (
+        "probability of a settlement by that week, other endings being possible too (Aalen and Johansen); an "
+        "imposition counts as another ending, whatever was agreed later"
+    ),
+    "scores": (
+        "Brier score (0 to 2) and log score of forecasts from the rates of specificity and commitment, pooled, and "
+        "from the overall rates; the difference is class less overall, so below 0 the classes help; its 95 % interval "
+        "is clustered by target and year of the threat. Of episodes whose specificity and commitment are known"
+    ),
+    "reliability": "forecasts of the leave-one-target-out test in bands, with the share that happened (Wilson's 95 %)",
+}
+
+
+def calibrate(table: EpisodeTable) -> dict:
+    """Counts, rates, durations and scores of a table's episodes, as plain values.
+
+    Raises nothing: what too few episodes can say is null.
+    """
+    ended = [one for one in table.episodes if one.outcome != OPEN]
+    weight = _weight(ended)
+    overall = _counts(ended)
+    open_episodes = len(table.episodes) - len(ended)
+    return {
+        "table": {
+            "kind": table.kind,
+            "rows": table.rows,
+            "episodes": len(table.episodes),
+            "ended": len(ended),
+            "left_out": {**table.left_out, "still open": open_episodes},
+        },
+        "method": _METHOD,
+        "prior_weight": weight,
+        "classes": [
+            {"class": name, **_class(members, overall, weight, table.watched_until)}
+            for name, members in _classes(table.episodes)
+        ],
+        "counts_by_year": counts_by_year(ended),
+        "scores": _scores(ended),
+        "reliability": _reliability(ended),
+    }
+
+
+def _classes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
+    """The classes with any episode, by their names: all, by specificity, commitment, both together, and era."""
+    tests: list[tuple[str, Callable[[Episode], bool]]] = [("all", lambda one: True)]
+    for specific, word in ((True, "specific demand"), (False, "unspecific demand")):
+        tests.append((word, lambda one, specific=specific: one.specific is specific))  # type: ignore[misc]
+    for level in COMMITMENTS:
+        tests.append((f"{level} commitment", lambda one, level=level: one.commitment == level))  # type: ignore[misc]
+    for specific, word in ((True, "specific"), (False, "unspecific")):
+        for level in COMMITMENTS:
+            tests.append(
+                (
+                    f"{word} demand, {level} commitment",
+                    lambda one, specific=specific, level=level: one.specific is specific and one.commitment == level,  # type: ignore[misc]
+                )
+            )
+    for name, first, last in ERAS:
+        tests.append(
+            (name, lambda one, first=first, last=last: one.began is not None and first <= one.began <= last)  # type: ignore[misc]
+        )
+    found = [(name, [one for one in episodes if test(one)]) for name, test in tests]
+    return [(name, members) for name, members in found if members]
+
+
+def _class(members: Sequence[Episode], overall: Sequence[int], weight: float, watched_until: date | None) -> dict:
+    ended = [one for one in members if one.outcome != OPEN]
+    counts = _counts(ended)
+    return {
+        "episodes": len(members),
+        "open": len(members) - len(ended),
+        "counts": dict(zip(ENDINGS, counts, strict=True)),
+        "rates": base_rates.rates(counts),
+        "pooled": base_rates.pooled_estimates(counts, overall, weight),
+        "durations_days": _durations(members, watched_until),
+        "agreed_by": _agreed_by(members, watched_until),
+    }
+
+
+def counts_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
+    """How many episodes of each cell had ended by the end of each year, in the order of `ENDINGS`, by cell and year.
+
+    The cells are those of specificity and commitment, and all episodes together. An episode whose year of ending is
+    not known is counted in the last year alone.
+    """
+    years = [one.year_ended for one in ended if one.year_ended is not None]
+    if not years:
+        return {}
+    found: dict[str, dict[str, list[int]]] = {}
+    for name, members in _classes(ended):
+        if name == "all" or "demand, " in name:
+            found[name] = {
+                str(year): _counts([one for one in members if (one.year_ended or max(years)) <= year])
+                for year in range(min(years), max(years) + 1)
+            }
+    return found
+
+
+def _counts(ended: Sequence[Episode]) -> list[int]:
+    return [sum(one.outcome == name for one in ended) for name in ENDINGS]
+
+
+def _weight(ended: Sequence[Episode]) -> float:
+    known = _known(ended)
+    cells = _cells(known)
+    if len(known) < base_rates.FEWEST:
+        return float(base_rates.WEIGHTS[-1])
+    place = cells * len(ENDINGS) + _endings(known)
+    counts = np.bincount(place, minlength=2 * len(COMMITMENTS) * len(ENDINGS)).reshape(-1, len(ENDINGS))
+    return base_rates.prior_weight(counts[counts.any(axis=1)])
+
+
+def _known(ended: Sequence[Episode]) -> list[Episode]:
+    return [one for one in ended if one.specific is not None and one.commitment is not None]
+
+
+def _cells(known: Sequence[Episode]) -> np.ndarray:
+    return np.array([3 * bool(one.specific) + COMMITMENTS.index(one.commitment or "") for one in known], np.int64)
+
+
+def _endings(ended: Sequence[Episode]) -> np.ndarray:
+    return np.array([ENDINGS.index(one.outcome) for one in ended], np.int64)
+
+
+def _end(one: Episode) -> date | None:
+    """The day on which a threat came to its end: that of the imposition, or of the settlement or the end."""
+    return one.imposed_on if one.outcome == "imposed" else one.ended_on
+
+
+def _watched(one: Episode, until: date | None) -> float | None:
+    """Days from the threat to its end, or to the last day on which it was watched; None where that is not known."""
+    last = until if one.outcome == OPEN else _end(one)
+    if one.began is None or last is None or last < one.began:
+        return None
+    return float((last - one.began).days)
+
+
+def _durations(members: Sequence[Episode], until: date | None) -> dict[str, dict]:
+    watched = [(one.outcome, _watched(one, until)) for one in members]
+    days = np.array([found for _, found in watched if found is not None])
+    outcome = np.array([name for name, found in watched if found is not None])
+    imposed = [
+        (float(((one.ended_on or until or one.imposed_on) - one.imposed_on).days), one.ended_on is not None)
+        for one in members
+        if one.outcome == "imposed" and one.imposed_on is not None
+    ]
+    imposed = [(length, over) for length, over in imposed if length >= 0.0]
+    return {
+        "threat_to_settlement": _duration(days, outcome == "settled"),
+        "threat_to_imposition": _duration(days, outcome == "imposed"),
+        "imposition_to_end": _duration(
+            np.array([length for length, _ in imposed]), np.array([over for _, over in imposed], dtype=bool)
+        ),
+    }
+
+
+def _duration(days: np.ndarray, observed: np.ndarray) -> dict:
+    found = base_rates.durations(days, observed)
+    return {"episodes": found.episodes, "events": found.events, "quartiles": found.quartiles}
+
+
+def _agreed_by(members: Sequence[Episode], until: date | None) -> dict[str, float | None]:
+    watched = [(one.outcome, found) for one in members if (found := _watched(one, until)) is not None]
+    if not watched:
+        return {str(week): None for week in AGREED_BY_WEEKS}
+    cause = np.array([0 if name == OPEN else 1 + ENDINGS.index(name) for name, _ in watched])
+    days = np.array([found for _, found in watched])
+    shares = base_rates.incidence_by_day(days, cause, [7.0 * week for week in AGREED_BY_WEEKS], 1)
+    return {str(week): share for week, share in zip(AGREED_BY_WEEKS, shares, strict=True)}
+
+
+def _arrays(ended: Sequence[Episode]) -> Episodes:
+    known = _known(ended)
+
+    def ordinal(day: date | None) -> float:
+        return float("nan") if day is None else float(day.toordinal())
+
+    return Episodes(
+        cell=_cells(known),
+        ending=_endings(known),
+        target=np.unique([one.target for one in known], return_inverse=True)[1] if known else np.empty(0, np.int64),
+        began=np.array([ordinal(one.began) for one in known]),
+        ended=np.array([ordinal(_end(one)) for one in known]),
+    )
+
+
+_TESTS = {
+    "leave_one_out": base_rates.all_but_itself,
+    "leave_one_target_out": base_rates.all_but_same_target,
+    "rolling_origin": base_rates.ended_before,
+}
+
+
+def _scores(ended: Sequence[Episode]) -> dict[str, dict | None]:
+    episodes = _arrays(ended)
+    return {name: _score(episodes, test(episodes)) if episodes.cell.size else None for name, test in _TESTS.items()}
+
+
+def _score(episodes: Episodes, known: np.ndarray) -> dict | None:
+    found: Forecasts = base_rates.forecasts(episodes, known)
+    if not found.scored.size:
+        return None
+    ending, target = episodes.ending[found.scored], episodes.target[found.scored]
+    year = np.array([date.fromordinal(int(day)).year if day == day else 0 for day in episodes.began[found.scored]])
+    document: dict = {"episodes": int(found.scored.size)}
+    for name, score in (("brier", base_rates.brier_scores), ("log", base_rates.log_scores)):
+        by_class, overall = score(found.by_class, ending), score(found.overall, ending)
+        difference: Estimate = base_rates.clustered_mean(by_class - overall, target, year)
+        document[name] = {
+            "by_class": float(by_class.mean()),
+            "overall": float(overall.mean()),
+            "difference": difference,
+        }
+    return document
+
+
+def _reliability(ended: Sequence[Episode]) -> dict[str, list[dict]]:
+    episodes = _arrays(ended)
+    if not episodes.cell.size:
+        return {}
+    found = base_rates.forecasts(episodes, base_rates.all_but_same_target(episodes))
+    ending = episodes.ending[found.scored]
+    return {
+        name: [
+            {"low": b.low, "high": b.high, "episodes": b.count, "forecast": b.forecast, "happened": b.happened}
+            for b in base_rates.reliability(found.by_class[:, k], ending == k)
+        ]
+        for k, name in enumerate(ENDINGS)
+    }

@@ -1,0 +1,168 @@
+"""The shipped counts of past threats, and the rates of a class as they were known on a day."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import yaml
+
+from sim.faults import Fault, InvalidInput
+from sim.statistics import base_rates
+from sim.statistics.base_rates import ENDINGS
+from sim.statistics.estimates import Estimate, proportion
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class ReferenceClass:
+    """A class of past threats: how many had ended in each of `ENDINGS` by the end of each year (cumulative).
+
+    `agreed_by_week` is the probability of a settlement by a week from the threat, over the class's whole record.
+    """
+
+    name: str
+    title: str
+    open: int
+    counts: Mapping[int, tuple[int, int, int]]
+    agreed_by_week: Mapping[int, float]
+
+    def before(self, day: date | None) -> tuple[int, int, int]:
+        """The counts known on a day: of the threats that had ended in the years before it; all without a day."""
+        years = [year for year in self.counts if day is None or year < day.year]
+        return self.counts[max(years)] if years else (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A count of something out of so many, with what it is and where it was counted."""
+
+    name: str
+    title: str
+    count: int
+    of: int
+    source: str
+
+    def estimate(self) -> Estimate:
+        """The share with Wilson's 95 % interval."""
+        return proportion(self.count, self.of)
+
+
+@dataclass(frozen=True)
+class Record:
+    """Counts, in the order of `ENDINGS`, of a group of threats that is no class of its own."""
+
+    name: str
+    title: str
+    counts: tuple[int, int, int]
+    source: str
+
+
+@dataclass(frozen=True)
+class BaseRates:
+    """The shipped counts."""
+
+    source: str
+    classes: Mapping[str, ReferenceClass]
+    records: Mapping[str, Record]
+    wto: Mapping[str, Share]
+
+
+@cache
+def shipped_rates() -> BaseRates:
+    """The counts of ``configs/base_rates.yaml``."""
+    document = yaml.safe_load((resources.files("configs") / "base_rates.yaml").read_text(encoding="utf-8"))
+    return BaseRates(
+        source=document["source"],
+        classes={
+            name: ReferenceClass(
+                name,
+                one["title"],
+                one["open"],
+                {int(year): tuple(counts) for year, counts in one["counts"].items()},
+                {int(week): float(share) for week, share in one["agreed_by_week"].items()},
+            )
+            for name, one in document["classes"].items()
+        },
+        records={
+            name: Record(name, one["title"], tuple(one["counts"]), " ".join(one["source"].split()))
+            for name, one in document["records"].items()
+        },
+        wto={
+            name: Share(name, one["title"], one["count"], one["of"], one["source"])
+            for name, one in document["wto"].items()
+        },
+    )
+
+
+def reference_class(name: str) -> ReferenceClass:
+    """The class of that name. Raises `InvalidInput` with the names there are."""
+    found = shipped_rates().classes.get(name)
+    if found is None:
+        known = ", ".join(shipped_rates().classes)
+        raise InvalidInput((Fault("reference", name, f"is no reference class; there are {known}"),))
+    return found
+
+
+def prior_weight(day: date | None) -> float:
+    """The weight of the overall rates in each class's rates, in episodes, from the counts known on a day."""
+    cells = [one.before(day) for name, one in shipped_rates().classes.items() if name != ALL]
+    counts = np.array([one for one in cells if sum(one)], np.int64).reshape(-1, len(ENDINGS))
+    return base_rates.prior_weight(counts) if len(counts) > 1 else float(base_rates.WEIGHTS[-1])
+
+
+def class_rates(name: str, day: date | None = None) -> dict:
+    """A class's counts and rates as known on a day (today without one), as plain values.
+
+    ``rates`` are the class's own shares with Wilson's intervals, ``pooled`` the posterior rates (see
+    `sim.statistics.base_rates.pooled_estimates`). Raises `InvalidInput` for an unknown class.
+    """
+    found = reference_class(name)
+    counts, overall = found.before(day), shipped_rates().classes[ALL].before(day)
+    weight = prior_weight(day)
+    return {
+        "class": name,
+        "title": found.title,
+        "known_on": None if day is None else day.isoformat(),
+        "counts": dict(zip(ENDINGS, counts, strict=True)),
+        "episodes": sum(counts),
+        "open": found.open,
+        "rates": base_rates.rates(counts),
+        "pooled": base_rates.pooled_estimates(counts, overall, weight),
+        "prior_weight": weight,
+        "agreed_by_week": {str(week): share for week, share in found.agreed_by_week.items()} if day is None else {},
+    }
+
+
+def rates_document(day: date | None = None) -> dict:
+    """Every class's rates as known on a day, the other records and the WTO's shares, as plain values."""
+    shipped = shipped_rates()
+    return {
+        "source": shipped.source,
+        "known_on": None if day is None else day.isoformat(),
+        "classes": [class_rates(name, day) for name in shipped.classes],
+        "records": [
+            {
+                "record": one.name,
+                "title": one.title,
+                "counts": dict(zip(ENDINGS, one.counts, strict=True)),
+                "rates": base_rates.rates(one.counts),
+                "source": one.source,
+            }
+            for one in shipped.records.values()
+        ],
+        "wto": [
+            {
+                "share": one.name,
+                "title": one.title,
+                "count": one.count,
+                "of": one.of,
+                "estimate": one.estimate(),
+                "source": one.source,
+            }
+            for one in shipped.wto.values()
+        ],
+    }

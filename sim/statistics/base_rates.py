@@ -1,0 +1,281 @@
+"""Base rates: how often comparable threats ended in each way, with partial pooling between classes and their scores.
+
+A class is a group of episodes (for example specific demands under strong commitment). Its own counts are few, so its
+rates are pulled towards the overall rates: the posterior of a Dirichlet prior whose mean is the overall rate and whose
+weight, in episodes, is estimated from all classes together (empirical Bayes; Efron & Morris 1975, "Data analysis using
+Stein's estimator and its generalizations", JASA 70; for counts Minka 2000, "Estimating a Dirichlet distribution").
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import betainccinv, betaincinv, gammaln, stdtrit
+
+from sim.statistics.estimates import UNKNOWN, Estimate, around, proportion
+
+ENDINGS = ("settled", "imposed", "dropped")
+"""How a threat ended: the target conceded or an agreement was made; the sanctions were imposed; neither."""
+WEIGHTS = np.geomspace(0.5, 512.0, 81)
+"""Prior weights, in episodes, among which the likeliest is chosen."""
+BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0 + 1e-12))
+"""Bands of forecast probability in a reliability diagram."""
+
+
+def rates(counts: Sequence[int]) -> dict[str, Estimate]:
+    """The share of each of `ENDINGS` with Wilson's 95 % interval; `counts` are in their order."""
+    total = sum(counts)
+    return {name: proportion(count, total) for name, count in zip(ENDINGS, counts, strict=True)}
+
+
+def prior_weight(counts: np.ndarray) -> float:
+    """The weight, in episodes, of the overall rates in each class's rates; of `WEIGHTS` the likeliest.
+
+    `counts` is whole numbers, shape (classes, endings). Maximises the Dirichlet-multinomial likelihood of the classes
+    with the overall rates as the prior's mean. Classes that differ no more than chance allows give the greatest.
+    """
+    overall = (counts.sum(axis=0) + 0.5) / (counts.sum() + 0.5 * counts.shape[1])
+    sizes = counts.sum(axis=1)
+    likelihood = [
+        float(
+            (gammaln(weight) - gammaln(weight + sizes)).sum()
+            + (gammaln(weight * overall + counts) - gammaln(weight * overall)).sum()
+        )
+        for weight in WEIGHTS
+    ]
+    return float(WEIGHTS[int(np.argmax(likelihood))])
+
+
+def pooled_rates(counts: Sequence[int], overall: Sequence[int], weight: float) -> np.ndarray:
+    """A class's rates pulled towards the overall rates, shape (endings,).
+
+    `overall` counts all episodes, those of the class among them; `weight` is that of the prior, in episodes.
+    """
+    prior = _mean(overall)
+    return (np.asarray(counts) + weight * prior) / (sum(counts) + weight)
+
+
+def pooled_estimates(counts: Sequence[int], overall: Sequence[int], weight: float) -> dict[str, Estimate]:
+    """A class's rates pulled towards the overall rates: posterior mean, standard deviation and 95 % interval.
+
+    Each rate's posterior is a beta distribution. Its width does not contain the error of the overall rates.
+    """
+    alpha = np.asarray(counts) + weight * _mean(overall)
+    total = float(alpha.sum())
+    found: dict[str, Estimate] = {}
+    for name, a in zip(ENDINGS, alpha.tolist(), strict=True):
+        mean = a / total
+        found[name] = {
+            "estimate": mean,
+            "standard_error": float(np.sqrt(mean * (1.0 - mean) / (total + 1.0))),
+            "low": float(betaincinv(a, total - a, 0.025)),
+            "high": float(betainccinv(a, total - a, 0.025)),
+        }
+    return found
+
+
+def _mean(overall: Sequence[int]) -> np.ndarray:
+    return (np.asarray(overall) + 0.5) / (sum(overall) + 0.5 * len(overall))
+
+
+def brier_scores(forecast: np.ndarray, ending: np.ndarray) -> np.ndarray:
+    """The Brier score of each forecast, from 0 to 2, shape (episodes,).
+
+    `forecast` has shape (episodes, endings), `ending` the place of what happened, shape (episodes,).
+    """
+    happened = np.eye(forecast.shape[1])[ending]
+    return np.square(forecast - happened).sum(axis=1)
+
+
+def log_scores(forecast: np.ndarray, ending: np.ndarray) -> np.ndarray:
+    """Minus the natural logarithm of the probability given to what happened, shape (episodes,)."""
+    return -np.log(forecast[np.arange(ending.size), ending])
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Ended episodes as arrays of shape (episodes,): the class, the ending's place in `ENDINGS`, target and dates.
+
+    `began` and `ended` are days as float64, NaN where unknown; `cell` numbers the class from 0.
+    """
+
+    cell: np.ndarray
+    ending: np.ndarray
+    target: np.ndarray
+    began: np.ndarray
+    ended: np.ndarray
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """What two forecasts gave each ending, shape (scored episodes, endings), and which episodes were scored."""
+
+    scored: np.ndarray
+    by_class: np.ndarray
+    overall: np.ndarray
+
+
+def forecasts(episodes: Episodes, known: np.ndarray) -> Forecasts:
+    """Forecast each episode from those that are `known` for it: by its class's pooled rates, and by overall rates.
+
+    `known` is bool, shape (episodes, episodes): whether the column's episode may be used for the row's forecast. An
+    episode is scored if at least `FEWEST` others are known for it. The prior's weight is estimated anew each time
+    from what is known, so that nothing of the scored episode enters its forecast.
+    """
+    cells, endings = int(episodes.cell.max()) + 1, len(ENDINGS)
+    place = episodes.cell * endings + episodes.ending
+    scored = np.flatnonzero(known.sum(axis=1) >= FEWEST)
+    by_class, overall = np.empty((scored.size, endings)), np.empty((scored.size, endings))
+    for row, episode in enumerate(scored):
+        counts = np.bincount(place[known[episode]], minlength=cells * endings).reshape(cells, endings)
+        total = counts.sum(axis=0)
+        overall[row] = _mean(total)
+        by_class[row] = pooled_rates(counts[episodes.cell[episode]], total, prior_weight(counts[counts.any(axis=1)]))
+    return Forecasts(scored, by_class, overall)
+
+
+FEWEST = 20
+"""An episode is forecast from at least so many others."""
+
+
+def all_but_same_target(episodes: Episodes) -> np.ndarray:
+    """For leave-one-target-out: an episode is forecast from those of all other targets. Bool, shape (n, n)."""
+    return episodes.target[:, None] != episodes.target[None, :]
+
+
+def all_but_itself(episodes: Episodes) -> np.ndarray:
+    """For leave-one-out: an episode is forecast from all others. Bool, shape (n, n)."""
+    return ~np.eye(episodes.target.size, dtype=bool)
+
+
+def ended_before(episodes: Episodes) -> np.ndarray:
+    """For a rolling origin: an episode is forecast from those that had ended before it began. Bool, shape (n, n).
+
+    Episodes whose dates are not known are neither forecast nor used.
+    """
+    with np.errstate(invalid="ignore"):
+        return episodes.ended[None, :] < episodes.began[:, None]
+
+
+def clustered_mean(values: np.ndarray, *groups: np.ndarray) -> Estimate:
+    """A mean with an interval that knows that values of one group go together, in each of up to two groupings.
+
+    Variance by Cameron, Gelbach & Miller (2011), "Robust inference with multiway clustering", JBES 29: that of the one
+    grouping plus that of the other less that of both together; each with the correction G / (G - 1) for G groups.
+    Where it is not positive, the largest of the parts stands in. The interval has Student's quantile with the degrees
+    of freedom of the grouping with fewest groups.
+    """
+    if values.size < 2:
+        return UNKNOWN if not values.size else {**UNKNOWN, "estimate": float(values.mean())}
+    centred = (values - values.mean()) / values.size
+    labels = [np.unique(group, return_inverse=True)[1] for group in groups] or [np.arange(values.size)]
+    parts = [_cluster_variance(centred, label) for label in labels]
+    variance = sum(parts)
+    if len(labels) == 2:
+        both = labels[0] * (int(labels[1].max()) + 1) + labels[1]
+        variance -= _cluster_variance(centred, np.unique(both, return_inverse=True)[1])
+    if variance <= 0.0:
+        variance = max(parts)
+    freedom = min(int(label.max()) + 1 for label in labels) - 1
+    if freedom < 1:
+        return {**UNKNOWN, "estimate": float(values.mean())}
+    return around(float(values.mean()), float(np.sqrt(variance)), float(stdtrit(freedom, 0.975)))
+
+
+def _cluster_variance(centred: np.ndarray, label: np.ndarray) -> float:
+    sums = np.bincount(label, centred)
+    groups = sums.size
+    return float(np.square(sums).sum() * groups / max(1, groups - 1))
+
+
+@dataclass(frozen=True)
+class Band:
+    """A band of a reliability diagram: forecasts between `low` and `high`, their mean, and how often it happened."""
+
+    low: float
+    high: float
+    count: int
+    forecast: float
+    happened: Estimate
+
+
+def reliability(forecast: np.ndarray, happened: np.ndarray) -> tuple[Band, ...]:
+    """Bands of forecast probability with the observed share and Wilson's 95 % interval; empty bands are left out.
+
+    `forecast` is probabilities, shape (episodes,), `happened` bool. (Murphy & Winkler 1977, "Reliability of subjective
+    probability forecasts of precipitation and temperature", Applied Statistics 26.)
+    """
+    found = []
+    for low, high in BANDS:
+        inside = (forecast >= low) & (forecast < high)
+        count = int(inside.sum())
+        if count:
+            share = proportion(int(happened[inside].sum()), count)
+            found.append(Band(low, min(high, 1.0), count, float(forecast[inside].mean()), share))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Quartiles of a duration in days (null beyond what was observed), each with a 95 % interval where one is known."""
+
+    episodes: int
+    events: int
+    quartiles: dict[str, Estimate]
+
+
+def durations(days: np.ndarray, observed: np.ndarray) -> Durations:
+    """Quartiles of durations of which some are censored, by Kaplan & Meier (1958), JASA 53, as SciPy computes it.
+
+    `days` is float64, `observed` bool: whether the event happened then, or the episode was only watched so long. An
+    interval inverts the log-log 95 % band of the survival function (Brookmeyer & Crowley 1982, Biometrics 38).
+    """
+    from scipy.stats import CensoredData, ecdf
+
+    nothing = {"0.25": UNKNOWN, "0.5": UNKNOWN, "0.75": UNKNOWN}
+    if not observed.any():
+        return Durations(days.size, 0, nothing)
+    survival = ecdf(CensoredData(uncensored=days[observed], right=days[~observed])).sf
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        # SciPy warns that the band is undefined where nobody or everybody is left.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        band: Any = survival.confidence_interval(0.95, method="log-log")
+    quartiles = {}
+    for level in (0.25, 0.5, 0.75):
+        quartiles[str(level)] = {
+            "estimate": _first_below(survival.quantiles, survival.probabilities, 1.0 - level),
+            "standard_error": None,
+            "low": _first_below(survival.quantiles, band.low.probabilities, 1.0 - level),
+            "high": _first_below(survival.quantiles, band.high.probabilities, 1.0 - level),
+        }
+    return Durations(days.size, int(observed.sum()), quartiles)
+
+
+def _first_below(days: np.ndarray, survival: np.ndarray, level: float) -> float | None:
+    """The first day at which a survival function is at most a level; null if it stays above."""
+    below = np.flatnonzero(np.nan_to_num(survival, nan=1.0) <= level + 1e-12)
+    return float(days[below[0]]) if below.size else None
+
+
+def incidence_by_day(days: np.ndarray, cause: np.ndarray, at: Sequence[float], which: int) -> list[float]:
+    """The probability that an event of one cause has happened by some days, where other causes compete with it.
+
+    `cause` is 0 where an episode was only watched so long, else 1, 2, ...; `which` is the cause asked about. Aalen &
+    Johansen (1978), "An empirical transition matrix for non-homogeneous Markov chains", Scandinavian J. Statistics 5.
+    """
+    order = np.argsort(days, kind="stable")
+    days, cause = days[order], cause[order]
+    survival, incidence, found = 1.0, 0.0, []
+    place = 0
+    for limit in at:
+        while place < days.size and days[place] <= limit:
+            day = days[place]
+            at_risk = days.size - place
+            same = cause[place:][days[place:] == day]
+            incidence += survival * float((same == which).sum()) / at_risk
+            survival *= 1.0 - float((same > 0).sum()) / at_risk
+            place += same.size
+        found.append(incidence)
+    return found

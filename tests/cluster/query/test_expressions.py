@@ -1,0 +1,81 @@
+"""Expressions over arrays and the same ones in SQL give the same values, for any expression."""
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cluster.query.session import evaluate as evaluate_in_sql
+from cluster.results.trial_table import table_schema, to_table
+from sim.model.kernel import simulate
+from sim.scenario.columns import columns
+from sim.scenario.evaluation import evaluate
+from sim.scenario.expressions import TEXT, parse_expression
+from sim.scenario.scenario import scenario_from_document
+from sim.scenario.vocabulary import TERMS
+from tests.support.examples import every_mechanism
+
+SCENARIO = scenario_from_document(every_mechanism())
+ARRAYS = simulate(SCENARIO, next(iter(SCENARIO.strategies)), seed=5, first=0, count=400)
+TABLE = to_table(SCENARIO, table_schema(SCENARIO, {}), ARRAYS)
+KNOWN = {column.name: column for column in columns(SCENARIO)}
+
+_numbers = st.one_of(
+    st.sampled_from([name for name, column in KNOWN.items() if column.kind in ("int64", "int16", "float32")]),
+    st.sampled_from(["0", "1", "0.3", "12", "0.5", "1e-3"]),
+)
+_truths = st.sampled_from(["defiant", "agreement", "retaliation", "ruling_for_target", "stalemate", "true", "false"])
+_compared = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
+
+
+def _arithmetic(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.builds("({} {} {})".format, inner, st.sampled_from("+-*/"), inner), st.builds("(-{})".format, inner)
+    )
+
+
+_sums = st.recursive(_numbers, _arithmetic, max_leaves=5)
+_conditions = st.recursive(
+    st.one_of(
+        _truths,
+        st.builds("({} {} {})".format, _sums, _compared, _sums),
+        st.builds("({} is null)".format, st.one_of(_sums, _truths, st.just("ruling"))),
+        st.builds("({} in ({}, {}))".format, _sums, _sums, _sums),
+        st.builds("({} between {} and {})".format, _sums, _sums, _sums),
+        st.builds("({} {} {})".format, _truths, st.sampled_from(["==", "!="]), _truths),
+        st.sampled_from(
+            [
+                "(ruling == 'for_target')",
+                "(ruling != 'for_target')",
+                "(ruling == ruling)",
+                "(ruling not in ('for_sender'))",
+                "(litigation in ('none', 'panel'))",
+                "(outcome != litigation)",
+            ]
+        ),
+    ),
+    lambda inner: st.one_of(
+        st.builds("({} and {})".format, inner, inner),
+        st.builds("({} or {})".format, inner, inner),
+        st.builds("(not {})".format, inner),
+    ),
+    max_leaves=5,
+)
+
+
+def _check(texts: list[str]) -> None:
+    found = {text: parse_expression(text, SCENARIO, "given") for text in texts}
+    theirs = evaluate_in_sql(TABLE, found)
+    for text, one in found.items():
+        assert one.kind != TEXT
+        ours = evaluate(one, ARRAYS, KNOWN).astype(np.float64)
+        np.testing.assert_allclose(ours, theirs[text], rtol=1e-12, atol=0.0, equal_nan=True, err_msg=text)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.one_of(_conditions, st.builds("{} + 2 * {}".format, _sums, _conditions)), min_size=1, max_size=10))
+def test_arrays_and_sql_give_the_same_values(texts):
+    _check(texts)
+
+
+def test_every_term_has_the_same_value_in_both():
+    _check([term.expression for term in TERMS.values()])
