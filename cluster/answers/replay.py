@@ -51,7 +51,7 @@ class Passage(Result):
     first_week: int
     last_week: int
     date: str | None
-    sessions: list[str]
+    sessions: Annotated[dict[str, int], Field(description="Sessions held, by kind.")]
     sentences: list[str]
     events: list[dict[str, Any]]
     sender_cost: float
