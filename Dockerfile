@@ -10,6 +10,7 @@ COPY sim sim
 COPY cluster cluster
 COPY api api
 COPY configs configs
+COPY brink brink
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/brink/bin/pip install --constraint constraints.txt . \
     && /opt/brink/bin/pip uninstall --yes pip setuptools

@@ -3,12 +3,12 @@
 import numpy as np
 
 from sim.model.kernel import play, simulate
-from sim.sampling.designs import draw_points
+from sim.sampling.chance import Chance
+from sim.sampling.designs import SAMPLES, design, draw_points
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS
 from sim.statistics.estimates import Tally, tally
 
-DESIGNS = ("random", "latin_hypercube", "sobol")
 SIZES = (1024, 8192)
 SEEDS = 150
 WORLDS = 40_000
@@ -26,10 +26,10 @@ def report(scenario: Scenario) -> list[str]:
     lines = [f"{'':16} {'trials':>7} {'random':>10} {'one of latin_hypercube':>24} {'one of sobol':>20} {'at most':>8}"]
     bounds = {name: _at_most(scenario, name) for name in MEASURES}
     for size in SIZES:
-        found = {design: _estimates(scenario, design, size) for design in DESIGNS}
+        found = {name: _estimates(scenario, name, size) for name in SAMPLES}
         for name in MEASURES:
-            variance = {design: float(np.var(found[design][name], ddof=1)) for design in DESIGNS}
-            worth = [_worth(variance["random"], variance[design]) for design in DESIGNS[1:]]
+            variance = {one: float(np.var(found[one][name], ddof=1)) for one in SAMPLES}
+            worth = [_worth(variance["random"], variance[one]) for one in SAMPLES[1:]]
             lines.append(
                 f"{name:16} {size:>7,} {np.sqrt(variance['random']):>10.5f} {worth[0]:>24} {worth[1]:>20} "
                 f"{bounds[name]:>8.2f}"
@@ -37,11 +37,10 @@ def report(scenario: Scenario) -> list[str]:
     return lines
 
 
-def _estimates(scenario: Scenario, design: str, size: int) -> dict[str, np.ndarray]:
+def _estimates(scenario: Scenario, name: str, size: int) -> dict[str, np.ndarray]:
     """The estimates of every measure by each seed."""
     found = [
-        _values(tally(simulate(scenario, STRATEGY, seed=seed, first=0, count=size, design=design, trials=size)))
-        for seed in range(SEEDS)
+        _values(tally(simulate(scenario, STRATEGY, Chance(seed, 0, size), design(name, size)))) for seed in range(SEEDS)
     ]
     return {name: np.array([one[name] for one in found]) for name in MEASURES}
 
@@ -65,8 +64,8 @@ def _at_most(scenario: Scenario, name: str) -> float:
     Two trials of one world, each with chance of its own, differ by chance alone: half their mean squared difference is
     its variance.
     """
-    points = draw_points(scenario, STRATEGY, seed=1, first=0, count=WORLDS, design="random", trials=None)
-    pair = [_column(play(scenario, points, seed=1, first=first, count=WORLDS), name) for first in (0, WORLDS)]
+    points = draw_points(scenario, STRATEGY, Chance(1, 0, WORLDS))
+    pair = [_column(play(scenario, points, Chance(1, first, WORLDS)), name) for first in (0, WORLDS)]
     # A mean over the trials that know a measure varies as if the others had its mean.
     one, other = (np.where(np.isnan(column), np.nanmean(pair), column) for column in pair)
     return float(np.var([one, other]) / np.mean(np.square(one - other) / 2))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.plain import BATCH, play_plain
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.scenario import Scenario
 
 ROUNDS = 5
@@ -18,7 +19,7 @@ def report(name: str, scenario: Scenario) -> str:
     strategy = next(iter(scenario.strategies))
 
     def kernel() -> None:
-        simulate(scenario, strategy, seed=1, first=0, count=KERNEL_TRIALS)
+        simulate(scenario, strategy, Chance(1, 0, KERNEL_TRIALS))
 
     def plain() -> None:
         play_plain(scenario, strategy, 1, PLAIN_TRIALS)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from cluster.results.trial_table import table_columns, table_schema, to_table
 from cluster.runs.shard import writer_options
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.scenario import Scenario
 
 TRIALS = 262_144
@@ -21,7 +22,7 @@ def report(scenario: Scenario) -> list[str]:
     """Lines on the writing of some trials of a scenario under each choice of encodings."""
     strategy = next(iter(scenario.strategies))
     started = time.perf_counter()
-    arrays = simulate(scenario, strategy, seed=1, first=0, count=TRIALS)
+    arrays = simulate(scenario, strategy, Chance(1, 0, TRIALS))
     playing = time.perf_counter() - started
     schema = table_schema(scenario, {})
     table = to_table(scenario, schema, arrays)

@@ -31,7 +31,7 @@ from api.cli.commands.worth import worth
 from api.cli.rendering import print_summary
 from api.shipped_scenarios import find_scenario, shipped_names, shipped_scenario
 from cluster.answers.summary import verify_summary
-from cluster.query.session import TooMuch
+from cluster.query.session import QueryLimit
 from cluster.query.trials import open_run
 from cluster.results.plan import Plan, make_plan
 from cluster.results.result_folder import verify as verify_folder
@@ -132,8 +132,8 @@ def _print_answer(plan: Plan, answer: dict, took: dict, seconds: float, folder: 
     if took:
         print_precision(shown, took)
     shown.print(
-        f"{answer['trials']:,} trials of each of {len(plan.strategies)} strategies, seed {plan.seed}, {plan.design} "
-        f"design, in {seconds:.1f} s. Results: {folder}"
+        f"{answer['trials']:,} trials of each of {len(plan.strategies)} strategies, seed {plan.seed}, "
+        f"{plan.design.name} design, in {seconds:.1f} s. Results: {folder}"
     )
 
 
@@ -222,7 +222,7 @@ def main() -> None:
         status = _say(f"{_usage_fault(error)} (brink --help lists what there is)", 2)
     except typer.Abort:
         status = _say("stopped", 1)
-    except (Stopped, ShardFailed, EngineFailed, TooMuch) as error:
+    except (Stopped, ShardFailed, EngineFailed, QueryLimit) as error:
         status = _say(str(error), 1)
     except BrokenPipeError:
         status = _reader_left()

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from cluster.query.session import TooMuch
+from cluster.query.session import QueryLimit
 from cluster.query.trials import NoTrialsYet
 from cluster.service.logs import logger
 from sim.faults import Fault, InvalidInput
@@ -32,6 +32,7 @@ class FieldError(BaseModel):
     pointer: str
     detail: str
     value: str | None = None
+    line: int | None = None
 
 
 class ProblemDetails(BaseModel):
@@ -80,7 +81,11 @@ def field_error(fault: Fault) -> FieldError:
     """A fault as a problem names it."""
     pointer = _pointer(fault.path or _parts(fault.field))
     return FieldError(
-        field=_printable(fault.field), pointer=_printable(pointer), detail=str(fault), value=_shown(fault.value)
+        field=_printable(fault.field),
+        pointer=_printable(pointer),
+        detail=str(fault),
+        value=_shown(fault.value),
+        line=fault.line,
     )
 
 
@@ -112,8 +117,8 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     async def _(_: Request, error: InvalidInput) -> JSONResponse:
         return problem_response(invalid(error))
 
-    @app.exception_handler(TooMuch)
-    async def _(_: Request, error: TooMuch) -> JSONResponse:
+    @app.exception_handler(QueryLimit)
+    async def _(_: Request, error: QueryLimit) -> JSONResponse:
         return problem_response(Problem(422, str(error)))
 
     @app.exception_handler(RequestValidationError)

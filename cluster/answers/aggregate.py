@@ -21,7 +21,7 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column, columns
 from sim.scenario.expressions import NUMBER, TEXT, Expression, parse_expression, parse_measure
 from sim.scenario.scenario import Scenario
-from sim.statistics.estimates import NO_NUMBERS, REPLICATES, Moments, mean_of_replicates, replicates_of, trials_together
+from sim.statistics.estimates import NO_NUMBERS, Moments, mean_of_replicates
 
 MAX_GROUPS = 10_000
 MAX_NUMBERS = 100
@@ -170,8 +170,8 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
             f"FROM (SELECT {', '.join(['trial', *read])} FROM trials WHERE {where})"
         )
         _check_groups(asked, database)
-        replicates = replicates_of(plan.scenario, plan.design)
-        together = trials_together(plan.scenario, plan.design)
+        replicates = plan.design.replicates(plan.scenario)
+        together = plan.design.trials_together(plan.scenario)
         counts, numbers, exact = _numbers(asked, list(wanted), levels, replicates, together, pooled, database)
     headings = [
         *(heading for key in asked for heading in key.columns()),
@@ -467,7 +467,7 @@ def _method(exact: bool, replicates: int, pooled: bool) -> dict[str, str]:
         if exact
         else f"of more than {EXACT_NUMBERS} trials, from a t-digest sketch"
     )
-    errors = "s/sqrt(n)" if replicates == 1 else f"from the design's {REPLICATES} replicates"
+    errors = "s/sqrt(n)" if replicates == 1 else f"from the design's {replicates} replicates"
     if pooled:
         errors = "null, since strategies that share their chance are not told apart: group by strategy"
     return {

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from cluster.answers.entry import (
     NET_GAIN,
-    SAMPLES,
     Answer,
     Computed,
     Estimate,
@@ -24,12 +23,13 @@ from cluster.answers.entry import (
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
 from cluster.query.trials import StoredRun, paired_blocks, paired_sample
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.statistics import paired_differences
-from sim.statistics.estimates import method_note, replicates_of
+from sim.statistics.estimates import method_note
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 
 SAMPLE = 250_000
@@ -175,7 +175,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     described = (
         choices if request.measures else {**{name: parse_measure(name, scenario) for name in MEASURES}, **choices}
     )
-    replicates = replicates_of(scenario, plan.design)
+    replicates = plan.design.replicates(scenario)
 
     tallied = _Tallies(chosen, described, tuple(choices), replicates)
     values = {"outcome": _code(OUTCOMES, scenario), "events": _bits(EVENTS, scenario), **described}

@@ -7,7 +7,6 @@ import numpy as np
 from pydantic import Field
 
 from cluster.answers.entry import (
-    SAMPLES,
     Answer,
     Computed,
     GivenRequest,
@@ -20,9 +19,10 @@ from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.trials import StoredRun, chosen_strategy, sample
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_condition, parse_measure
 from sim.scenario.parameters import parameter
-from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates, replicates_of
+from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates
 from sim.statistics.scenario_discovery import DEPTH, LEAST_SHARE, Box, find_boxes
 
 TRIALS = 100_000
@@ -108,7 +108,7 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
         )
         raise InvalidInput((Fault("outcome", request.outcome, message),))
 
-    replicates = replicates_of(scenario, plan.design)
+    replicates = plan.design.replicates(scenario)
     finding = trial % 2 == 0
     boxes = find_boxes({name: column[finding] for name, column in drawn.items()}, happened[finding])
     measured = {name: column[~finding] for name, column in drawn.items()}

@@ -13,7 +13,6 @@ from scipy.stats import rankdata
 
 from cluster.answers.entry import (
     NET_GAIN,
-    SAMPLES,
     Answer,
     Computed,
     GivenRequest,
@@ -29,7 +28,8 @@ from cluster.query.trials import StoredRun, chosen_strategy, sample
 from cluster.results.trial_table import table_schema, to_table
 from sim.faults import Fault, InvalidInput
 from sim.model.kernel import play
-from sim.sampling.designs import draw_points
+from sim.sampling.chance import Chance
+from sim.sampling.designs import SAMPLES, draw_points
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
@@ -45,7 +45,6 @@ from sim.statistics.estimates import (
     moments,
     proportion,
     proportion_of_replicates,
-    replicates_of,
 )
 from sim.statistics.sensitivity import Resampling
 
@@ -321,7 +320,7 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
 
 def _read(run: StoredRun, strategy: str, value: Expression, condition: Expression | None) -> _Known:
     drawn = sample(run, strategy, {"measure": value}, given=condition, most=TRIALS)
-    replicates = replicates_of(run.plan.scenario, run.plan.design)
+    replicates = run.plan.design.replicates(run.plan.scenario)
     groups = replicates if replicates > 1 else sensitivity.GROUPS
     known = np.isfinite(drawn["measure"])
     resamples = sensitivity.resampling(drawn["trial"] % groups, groups)
@@ -519,10 +518,8 @@ def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) ->
     played = [np.empty(0)]
     for first in range(0, count, _PLAYED_AT_A_TIME):
         size = min(_PLAYED_AT_A_TIME, count - first)
-        points = draw_points(
-            plan.scenario, strategy, seed=plan.seed, first=first, count=size, design=plan.design, trials=plan.trials
-        )
-        arrays = play(plan.scenario, points, seed=(plan.seed + 1) % 2**63, first=first, count=size)
+        points = draw_points(plan.scenario, strategy, Chance(plan.seed, first, size), plan.design)
+        arrays = play(plan.scenario, points, Chance((plan.seed + 1) % 2**63, first, size))
         # Parameters as they are stored, so that a measure reads the same values in both playings.
         table = to_table(plan.scenario, schema, arrays)
         played.append(evaluate(table, {"measure": value})["measure"])

@@ -9,14 +9,13 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from cluster.query.trials import StoredRun
+from sim.sampling.designs import DESIGNS
 
 LONGEST_TEXT = 2000
 LONGEST_NAME = 64
 MOST_STRATEGIES = 100
 NET_GAIN = "export_gain - sender_cost"
 """The sender's gain less its cost: the measure that is meant if none is named."""
-SAMPLES = ("random", "latin_hypercube", "sobol")
-"""The designs whose trials are a sample; those of a saltelli run share points."""
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 StrategyName = Annotated[str, Field(max_length=LONGEST_NAME)]
@@ -147,7 +146,7 @@ class Answer:
     result: type[Result]
     compute: Callable[[StoredRun, Any, OnProgress], Computed]
     examples: tuple[Mapping[str, object], ...]
-    designs: tuple[str, ...] = (*SAMPLES, "saltelli")
+    designs: tuple[str, ...] = tuple(DESIGNS)
     bare: bool = False
     table: Callable[[dict[str, Any]], pa.Table] | None = None
 

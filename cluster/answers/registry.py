@@ -73,7 +73,7 @@ def ask(
         run=RunFacts(
             trials=plan.trials,
             seed=plan.seed,
-            design=plan.design,
+            design=plan.design.name,
             complete=len(shards) * len(plan.strategies) == plan.shard_count * len(found.strategies),
         ),
         strategies=list(found.strategies),
@@ -144,7 +144,7 @@ def _field(location: Sequence[str | int]) -> str:
 
 
 def _check_design(answer: Answer, run: StoredRun) -> None:
-    if run.plan.design not in answer.designs:
+    if run.plan.design.name not in answer.designs:
         one = len(answer.designs) == 1
         allowed = f"the {answer.designs[0]} design" if one else f"one of the designs {', '.join(answer.designs)}"
-        raise InvalidInput((Fault("run", run.plan.design, f"must be a run of {allowed} for {answer.name}"),))
+        raise InvalidInput((Fault("run", run.plan.design.name, f"must be a run of {allowed} for {answer.name}"),))

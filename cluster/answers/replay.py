@@ -16,6 +16,7 @@ from sim.faults import Fault, InvalidInput
 from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages, sessions_held, week_date
 from sim.model.trace import Story, tell
+from sim.sampling.chance import Chance
 from sim.scenario import validation
 from sim.scenario.columns import trial_row
 from sim.scenario.parameters import parameter
@@ -125,7 +126,7 @@ def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> C
     shards = {name: shard_of(run, name, trial) for name in plan.strategies}
     if shards[told] is None:
         raise InvalidInput((Fault("trial", trial, f"is not committed under {told}, or its file is not this run's"),))
-    story = tell(plan.scenario, told, seed=plan.seed, trial=trial, design=plan.design, trials=plan.trials)
+    story = tell(plan.scenario, told, Chance(plan.seed, trial, 1), plan.design)
     rows = {name: dict(story.row) if name == told else _played(plan, name, trial) for name in plan.strategies}
     check = _check(run, trial, rows, shards)
     result = {
@@ -155,9 +156,7 @@ def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> C
 
 def _played(plan: Plan, strategy: str, trial: int) -> dict[str, object]:
     check_time()
-    table = simulate(
-        plan.scenario, strategy, seed=plan.seed, first=trial, count=1, design=plan.design, trials=plan.trials
-    )
+    table = simulate(plan.scenario, strategy, Chance(plan.seed, trial, 1), plan.design)
     return trial_row(plan.scenario, table)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import Field
 
 from cluster.answers.entry import (
-    SAMPLES,
     Answer,
     Computed,
     Estimate,
@@ -23,12 +22,13 @@ from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, sample, trials_table
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, NAMED, OUTCOMES
 from sim.statistics import regional_sensitivity
-from sim.statistics.estimates import NO_NUMBERS, Moments, merge_moments, method_note, proportion, replicates_of
+from sim.statistics.estimates import NO_NUMBERS, Moments, merge_moments, method_note, proportion
 from sim.statistics.paired_differences import share_of
 
 SAMPLE = 20_000
@@ -156,7 +156,7 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     condition = condition_of(run, request.given)
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
-    replicates = replicates_of(scenario, plan.design)
+    replicates = plan.design.replicates(scenario)
     sides = _count(run, chosen, broken, condition, names, replicates)
     inside, outside = sides[True], sides[False]
     hits, trials = sum(inside.trials), sum(inside.trials) + sum(outside.trials)

@@ -40,8 +40,6 @@ from sim.statistics.estimates import (
     outcome_estimates,
     quantile_bounds,
     quantile_bounds_of_replicates,
-    replicates_of,
-    trials_together,
 )
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
@@ -116,7 +114,7 @@ def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[
         "scenario": plan.scenario.name,
         "trials": plan.trials,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "complete": all(found["trials_played"] == plan.trials for found in summaries.values()),
         "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
         "strategies": summaries,
@@ -154,8 +152,8 @@ def _differing(stored: object, computed: object, path: tuple[str, ...]) -> Itera
 def _summarize_strategy(
     run: StoredRun, strategy: str, condition: Expression | None, database: duckdb.DuckDBPyConnection
 ) -> dict:
-    plan, paths = run.plan, run.paths(strategy)
-    replicates, together = (how(plan.scenario, plan.design) for how in (replicates_of, trials_together))
+    plan, paths = run.plan, run.files(strategy)
+    replicates, together = plan.design.replicates(plan.scenario), plan.design.trials_together(plan.scenario)
     committed = (run.committed[shard] for shard in run.shards(strategy))
     counted = reduce(merge_replicates, committed, (NO_TRIALS,) * replicates)
     played = sum(tally.trials for tally in counted)
@@ -208,7 +206,7 @@ def _tally(
             f"low := min({number}), high := max({number}))"
         )
     rows = database.execute(
-        f"SELECT trial % {replicates}, count(*), {', '.join(sums)} FROM read_parquet(?) WHERE {where} GROUP BY 1",
+        f"SELECT trial % {replicates}, count(*), {', '.join(sums)} FROM committed(?) WHERE {where} GROUP BY 1",
         [paths],
     ).fetchall()
     tallies = [NO_TRIALS] * replicates
@@ -279,14 +277,14 @@ def _ask_quantiles(
     found: dict[str, dict[float, float]] = {}
     for names in _held_together(numbers):
         asked = ", ".join(f'quantile_disc("{name}", {list(levels[name])}::DOUBLE[])' for name in names)
-        row = database.execute(f"SELECT {asked} FROM read_parquet(?) WHERE {where}", [paths]).fetchone() or ()
+        row = database.execute(f"SELECT {asked} FROM committed(?) WHERE {where}", [paths]).fetchone() or ()
         for name, values in zip(names, row, strict=True):
             found[name] = dict(zip(levels[name], map(float, values), strict=True))
     for name in numbers.keys() - found.keys():
         if not levels[name]:
             found[name] = {}
             continue
-        source = f'FROM read_parquet(?) WHERE {where} AND "{name}" IS NOT NULL'
+        source = f'FROM committed(?) WHERE {where} AND "{name}" IS NOT NULL'
         values = _select(f'"{name}"::DOUBLE', source, paths, levels[name], numbers[name], database)
         found[name] = dict(zip(levels[name], values, strict=True))
     return found
@@ -353,7 +351,7 @@ def _bounds_of_replicates(
         for sign in ("<", "<=")
     ]
     asked = ", ".join([f"trial % {len(counted)}", *shares])
-    rows = database.execute(f"SELECT {asked} FROM read_parquet(?) WHERE {where} GROUP BY 1", [paths]).fetchall()
+    rows = database.execute(f"SELECT {asked} FROM committed(?) WHERE {where} GROUP BY 1", [paths]).fetchall()
     found = {replicate: counts for replicate, *counts in rows}
     nothing = [0] * len(shares)
     columns = iter(zip(*(found.get(replicate, nothing) for replicate in range(len(counted))), strict=True))

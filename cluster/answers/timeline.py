@@ -7,7 +7,7 @@ from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks
 from sim.scenario.distributions import Fixed
 from sim.scenario.expressions import Expression, parse_measure
-from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates, replicates_of, trials_together
+from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates
 from sim.statistics.timeline import CONDITIONS, COUNTS, DURATIONS, STATES, WEEKS, count_states, state_spans
 
 
@@ -55,7 +55,7 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     plan = run.plan
     chosen = chosen_strategies(run, request.strategies)
     condition = condition_of(run, request.given)
-    replicates = replicates_of(plan.scenario, plan.design)
+    replicates = plan.design.replicates(plan.scenario)
     courses = {}
     on_progress(0, len(chosen))
     for strategy in chosen:
@@ -102,7 +102,7 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, repli
     return {
         "trials": total,
         "states": {
-            name: _course(count, trials, trials_together(scenario, run.plan.design)) for name, count in counts.items()
+            name: _course(count, trials, run.plan.design.trials_together(scenario)) for name, count in counts.items()
         },
     }
 

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from cluster.answers.entry import (
     NET_GAIN,
-    SAMPLES,
     Answer,
     Computed,
     GivenRequest,
@@ -21,11 +20,12 @@ from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
 from cluster.query.trials import StoredRun, paired_sample
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.statistics import value_of_information
-from sim.statistics.estimates import Estimate, method_note, replicates_of
+from sim.statistics.estimates import Estimate, method_note
 from sim.statistics.paired_differences import share_of
 from sim.statistics.value_of_information import MOST_CELLS, Choice, Worth
 
@@ -157,7 +157,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
         raise too_few_paired(int(known.sum()), request.given, chosen, FEWEST)
     trial = drawn[chosen[0]]["trial"][known]
     columns = {name: drawn[chosen[0]][name][known] for name in beliefs}
-    replicates = replicates_of(scenario, plan.design)
+    replicates = plan.design.replicates(scenario)
     choice = value_of_information.choice(values[:, known], trial, replicates)
     fewer = value_of_information.choice(values[:, known][:, :GROUP_TRIALS], trial[:GROUP_TRIALS], replicates)
     everything = value_of_information.value_of_everything(choice)

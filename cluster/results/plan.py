@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sim.faults import Fault, InvalidInput
 from sim.sampling.chance import check_seed
-from sim.sampling.designs import check_design
-from sim.sampling.saltelli import check_trials
+from sim.sampling.design import Design
+from sim.sampling.designs import design as design_of
 from sim.scenario import validation
 from sim.scenario.scenario import Scenario
 
@@ -33,10 +33,14 @@ class Plan:
 
     scenario: Scenario
     seed: int
-    design: str
+    design: Design
     trials: int
     shard_trials: int
     strategies: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.design.size not in (None, self.trials):
+            raise ValueError(f"a {self.design.name} design of {self.design.size} trials, not of {self.trials}")
 
     def shards(self) -> Iterator[Shard]:
         """All shards: the first of each strategy, then the second of each, and so on.
@@ -74,15 +78,14 @@ def make_plan(
             report.fault(("strategies",), strategy, f"is no strategy of {scenario.name}; there are {known}")
         elif strategy in strategies[:k]:
             report.fault(("strategies",), strategy, "is named more than once")
-    for check in (lambda: check_seed(seed), lambda: check_design(design, 0, 0)):
+    for check in (lambda: check_seed(seed), lambda: design_of(design)):
         try:
             check()
         except InvalidInput as error:
             report.faults.extend(error.faults)
     report.raise_faults()
-    check_design(design, trials, trials)
-    if design == "saltelli":
-        check_trials(scenario, trials)
+    points = design_of(design, trials)
+    points.check(scenario, trials)
     least = -(-trials // MAX_SHARDS)
     if shard_trials is None:
         shard_trials = max(SHARD_TRIALS, least)
@@ -90,4 +93,4 @@ def make_plan(
         fault = Fault("shard_trials", shard_trials, f"must be at least {least}, for at most {MAX_SHARDS} shards")
         raise InvalidInput((fault,))
     chosen = tuple(strategy for strategy in scenario.strategies if strategy in strategies or not strategies)
-    return Plan(scenario, int(seed), design, int(trials), int(shard_trials), chosen)
+    return Plan(scenario, int(seed), points, int(trials), int(shard_trials), chosen)

@@ -20,8 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster.results.plan import Plan, Shard
-from cluster.storage.folders import CHUNK_BYTES, Entry, Folder, open_folder
+from cluster.storage.address import open_folder
+from cluster.storage.base import CHUNK_BYTES, Entry, Folder
 from sim.faults import InvalidInput
+from sim.sampling.designs import design
 from sim.scenario.scenario import scenario_from_document, scenario_hash
 from sim.statistics.estimates import Moments, Tally
 
@@ -68,8 +70,8 @@ def file_metadata(plan: Plan, shard: Shard) -> dict[str, str]:
         f"{_KEY}version": version("brink"),
         f"{_KEY}scenario_sha256": scenario_hash(plan.scenario),
         f"{_KEY}seed": str(plan.seed),
-        f"{_KEY}design": plan.design,
-        **({f"{_KEY}trials": str(plan.trials)} if plan.design == "latin_hypercube" else {}),
+        f"{_KEY}design": plan.design.name,
+        **({} if plan.design.size is None else {f"{_KEY}trials": str(plan.design.size)}),
         f"{_KEY}strategy": shard.strategy,
         f"{_KEY}first_trial": str(shard.first),
         f"{_KEY}rows": str(shard.count),
@@ -205,7 +207,7 @@ def recorded_plan(folder: Folder) -> Plan:
     return Plan(
         scenario,
         recorded["seed"],
-        recorded["design"],
+        design(recorded["design"], recorded["trials"]),
         recorded["trials"],
         recorded["shard_trials"],
         tuple(recorded["strategies"]),

@@ -14,7 +14,7 @@ from typing import Any
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
 from cluster.runs.shard import run_shard
-from cluster.storage.folders import Folder
+from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 
 ENGINES = ("auto", "inline", "ray")

@@ -11,7 +11,8 @@ from cluster.results.result_folder import RUN, SUMMARY, read_json, write_json
 from cluster.runs.engines import Stop
 from cluster.runs.reuse import take_over
 from cluster.runs.run import Progress, Stopped, begin, check_engine, conclude, play_missing, run_document
-from cluster.storage.folders import Folder, open_folder
+from cluster.storage.address import open_folder
+from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.statistics.estimates import Tally, merge_replicates
 from sim.statistics.stopping import (

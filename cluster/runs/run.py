@@ -25,7 +25,8 @@ from cluster.results.result_folder import (
 )
 from cluster.runs.engines import ENGINES, Stop, check_reachable, play_inline, play_on_ray, play_where_it_pays
 from cluster.runs.reuse import take_over
-from cluster.storage.folders import Folder, open_folder
+from cluster.storage.address import open_folder
+from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_document, scenario_hash
 
@@ -99,7 +100,7 @@ def run(
         still_ours=still_ours,
     )
     if summarized and not played:
-        folder.clear_drafts()
+        folder.remove_drafts()
         return cast("dict", read_json(folder, SUMMARY))
     return conclude(plan, folder)
 
@@ -159,7 +160,7 @@ def conclude(plan: Plan, folder: Folder) -> dict:
     if not summary["complete"]:
         raise OSError(errno.EIO, f"not all of the committed trials in {folder.address} can be read")
     write_json(folder, SUMMARY, summary)
-    folder.clear_drafts()
+    folder.remove_drafts()
     return summary
 
 
@@ -180,7 +181,7 @@ def run_document(plan: Plan) -> dict:
         "scenario_sha256": scenario_hash(plan.scenario),
         "trials": plan.trials,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "strategies": list(plan.strategies),
         "shard_trials": plan.shard_trials,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},

@@ -153,7 +153,7 @@ def plan_request(plan: Plan) -> dict:
         "scenario": scenario_document(plan.scenario),
         "trials": plan.trials,
         "seed": plan.seed,
-        "design": plan.design,
+        "design": plan.design.name,
         "strategies": list(plan.strategies),
         "shard_trials": plan.shard_trials,
     }
@@ -174,9 +174,9 @@ def plan_from_request(request: dict) -> Plan:
 
 def lineage(plan: Plan) -> str:
     """What a plan's shards follow from, as a digest: plans of one lineage share those shards that both have."""
-    told = [scenario_hash(plan.scenario), plan.seed, plan.design, plan.shard_trials]
-    if plan.design == "latin_hypercube":
-        told.append(plan.trials)
+    told = [scenario_hash(plan.scenario), plan.seed, plan.design.name, plan.shard_trials]
+    if plan.design.size is not None:
+        told.append(plan.design.size)
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

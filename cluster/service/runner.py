@@ -29,7 +29,7 @@ from cluster.service.jobs import Job
 from cluster.service.logs import log_to_stderr, logger
 from cluster.service.retention import keep_house
 from cluster.service.settings import Settings, read_settings
-from cluster.storage.folders import Folder
+from cluster.storage.base import Folder
 from sim.faults import InvalidInput
 
 log = logger("brink.runner")

@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.model.calendar import NEVER, waiting_weeks
 from sim.model.hazards import Shifts
-from sim.sampling.chance import exponential
+from sim.sampling.chance import Chance
 from sim.sampling.designs import Points
 from sim.scenario.scenario import Scenario
 
@@ -48,10 +48,10 @@ class Clocks:
     looking up the few that are needed. No clock may need more than `most`; untouched room costs nothing.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, first: int, count: int, most: int) -> None:
+    def __init__(self, scenario: Scenario, chance: Chance, most: int) -> None:
         self._purposes = [f"concession/{side}/{issue.name}" for side in SIDES for issue in scenario.issues]
-        self._seed, self._first, self._count = seed, first, count
-        self._numbers = np.empty((most, len(self._purposes), count), np.float32)
+        self._chance = chance
+        self._numbers = np.empty((most, len(self._purposes), chance.count), np.float32)
         self._made = 0
 
     def first(self) -> np.ndarray:
@@ -62,18 +62,18 @@ class Clocks:
     def number(self, clock: np.ndarray, trial: np.ndarray, j: np.ndarray) -> np.ndarray:
         """The j-th (from 0) numbers of the given clocks and trials: float32, shape of the arguments."""
         self._make(int(j.max()) + 1)
-        return self._numbers.take((j.astype(np.int64) * len(self._purposes) + clock) * self._count + trial)
+        return self._numbers.take((j.astype(np.int64) * len(self._purposes) + clock) * self._chance.count + trial)
 
     def _make(self, numbers: int) -> None:
         for j in range(self._made, numbers):
             for clock, purpose in enumerate(self._purposes):
-                self._numbers[j, clock] = exponential(self._seed, f"{purpose}/{j}", self._first, self._count)
+                self._numbers[j, clock] = self._chance.exponential(f"{purpose}/{j}")
         self._made = max(self._made, numbers)
 
 
-def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first: int, count: int) -> Talks:
-    """Play the talks of the trials `first` to `first + count` under the multipliers of `shifts`."""
-    issues, horizon = len(scenario.issues), scenario.horizon_weeks
+def bargain(scenario: Scenario, points: Points, shifts: Shifts, chance: Chance) -> Talks:
+    """Play the talks of the trials of `chance` under the multipliers of `shifts`."""
+    issues, horizon, count = len(scenario.issues), scenario.horizon_weeks, chance.count
     rows = 2 * issues
     calendar = scenario.session_calendar()
     weights = np.array([issue.weight for issue in scenario.issues])
@@ -82,7 +82,7 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first
     closed = (CLOSED / np.stack(2 * gaps, axis=1)).astype(np.float32)
     steps = [np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES]
     step = np.repeat(np.stack(steps, axis=1), issues, axis=1)
-    reframing_week = _reframing_weeks(scenario, points, calendar, seed, first, count)
+    reframing_week = _reframing_weeks(scenario, points, calendar, chance)
     rate, reframed_rate = _rates(scenario, points, count)
     reframings = [
         (issues + k, *_by_week(week, horizon), reframed_rate[k])
@@ -96,7 +96,7 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, seed: int, first
     wound = np.zeros((count, rows), np.int16)
     # A gap is closed by 1/step concessions, and nobody concedes more than once a week.
     most = min(horizon, ceil(1.0 / step.min())) + 1
-    clocks = Clocks(scenario, seed, first, count, most)
+    clocks = Clocks(scenario, chance, most)
 
     # A row of clocks for each live trial, and of the hazards that run them down at a mid-level session.
     live = count
@@ -214,7 +214,7 @@ def _authorities(points: Points, shape: tuple[int, int]) -> dict[str, np.ndarray
 
 
 def _reframing_weeks(
-    scenario: Scenario, points: Points, calendar: tuple[str, ...], seed: int, first: int, count: int
+    scenario: Scenario, points: Points, calendar: tuple[str, ...], chance: Chance
 ) -> dict[str, np.ndarray | None]:
     """The week in which each numerical issue would be reframed if it stayed open."""
     sessions = [week for week, kind in enumerate(calendar, start=1) if kind in ("mid", "senior")]
@@ -223,8 +223,7 @@ def _reframing_weeks(
     for issue in scenario.issues:
         weeks[issue.name] = None
         if issue.numerical:
-            clock = exponential(seed, f"reframing/{issue.name}", first, count)
-            waited = waiting_weeks(clock, points["reframe_probability"])
+            waited = waiting_weeks(chance.exponential(f"reframing/{issue.name}"), points["reframe_probability"])
             weeks[issue.name] = week_of[np.minimum(waited - 1, len(sessions))]
     return weeks
 

@@ -28,8 +28,9 @@ from sim.model.incidence import Incidence, incidence
 from sim.model.litigation import Case, lay_out_case
 from sim.model.outcomes import read_trials
 from sim.model.threat import Threat, lay_out_threat
-from sim.sampling.chance import check_seed
-from sim.sampling.designs import Points, draw_points
+from sim.sampling.chance import Chance
+from sim.sampling.design import Design
+from sim.sampling.designs import RANDOM, Points, draw_points
 from sim.scenario.columns import columns
 from sim.scenario.scenario import Scenario
 
@@ -37,38 +38,25 @@ CLOCKS_AT_A_TIME = 2**17
 """Concession clocks run at a time, trials x issues x sides: what they need stays in a core's cache."""
 
 
-def simulate(
-    scenario: Scenario,
-    strategy: str,
-    *,
-    seed: int,
-    first: int,
-    count: int,
-    design: str = "random",
-    trials: int | None = None,
-) -> dict[str, np.ndarray]:
-    """Play the trials `first` to `first + count` of a scenario under a strategy.
+def simulate(scenario: Scenario, strategy: str, chance: Chance, design: Design = RANDOM) -> dict[str, np.ndarray]:
+    """Play the trials of `chance` of a scenario under a strategy.
 
     Returns an array of shape (count,) for each column of `sim.scenario.columns.columns` but the strategy. A trial's
-    row depends on the scenario, the strategy, the seed, the design and its number alone (in a Latin hypercube
-    on `trials`, the number of trials in the design, too). Raises `InvalidInput`.
+    row depends on the scenario, the strategy, the seed, the design and its number alone. Raises `InvalidInput`.
     """
-    check_seed(seed)
     table = {
         column.name: np.empty(
-            count,
+            chance.count,
             "int8" if column.kind == "category" or (column.nullable and column.kind == "bool") else column.kind,
         )
         for column in columns(scenario)
         if column.name != "strategy"
     }
     block_size = CLOCKS_AT_A_TIME // (2 * len(scenario.issues))
-    for start in range(0, count, block_size):
-        size = min(block_size, count - start)
-        points = draw_points(
-            scenario, strategy, seed=seed, first=first + start, count=size, design=design, trials=trials
-        )
-        block = play(scenario, points, seed=seed, first=first + start, count=size)
+    for start in range(0, chance.count, block_size):
+        size = min(block_size, chance.count - start)
+        part = chance.part(start, size)
+        block = play(scenario, draw_points(scenario, strategy, part, design), part)
         for name, column in table.items():
             column[start : start + size] = block[name]
     return table
@@ -85,10 +73,10 @@ class Course:
     retaliation: Incidence
 
 
-def run_course(scenario: Scenario, points: Points, *, seed: int, first: int, count: int) -> Course:
+def run_course(scenario: Scenario, points: Points, chance: Chance) -> Course:
     """Play a block of trials at given parameter points."""
-    threat = lay_out_threat(points, seed, first, count)
-    case = lay_out_case(points, threat, seed, first, count)
+    threat = lay_out_threat(points, chance)
+    case = lay_out_case(points, threat, chance)
     sanctions = incidence(
         points["sanctioned_trade"],
         points["tariff_rate"],
@@ -102,20 +90,20 @@ def run_course(scenario: Scenario, points: Points, *, seed: int, first: int, cou
         points["retaliation_supply_elasticity"],
     )
     shifts = lay_out_shifts(points, threat, case, sanctions, retaliation, scenario.horizon_weeks)
-    talks = bargain(scenario, points, shifts, seed, first, count)
+    talks = bargain(scenario, points, shifts, chance)
     return Course(threat, case, talks, sanctions, retaliation)
 
 
-def read_course(scenario: Scenario, points: Points, course: Course, *, first: int, count: int) -> dict[str, np.ndarray]:
+def read_course(scenario: Scenario, points: Points, course: Course, chance: Chance) -> dict[str, np.ndarray]:
     """A block of played trials up to the scenario's horizon, or to their agreement; the columns of `simulate`."""
     return {
-        "trial": np.arange(first, first + count),
+        "trial": np.arange(chance.first, chance.first + chance.count),
         **read_trials(scenario, points, course.threat, course.case, course.talks, course.sanctions, course.retaliation),
-        **{name: np.broadcast_to(points[name], (count,)) for name in scenario.uncertain},
+        **{name: np.broadcast_to(points[name], (chance.count,)) for name in scenario.uncertain},
     }
 
 
-def play(scenario: Scenario, points: Points, *, seed: int, first: int, count: int) -> dict[str, np.ndarray]:
+def play(scenario: Scenario, points: Points, chance: Chance) -> dict[str, np.ndarray]:
     """Play a block of trials at given parameter points; the columns of `simulate`."""
-    course = run_course(scenario, points, seed=seed, first=first, count=count)
-    return read_course(scenario, points, course, first=first, count=count)
+    course = run_course(scenario, points, chance)
+    return read_course(scenario, points, course, chance)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.model.calendar import NEVER, never_after, waiting_weeks, whole_weeks
 from sim.model.threat import Threat
-from sim.sampling.chance import exponential, uniform
+from sim.sampling.chance import Chance
 from sim.sampling.designs import Points
 
 
@@ -39,18 +39,18 @@ class Case:
     """The week in which sanctions are withdrawn, by fatigue or in compliance."""
 
 
-def lay_out_case(points: Points, threat: Threat, seed: int, first: int, count: int) -> Case:
-    """The course of the case, of retaliation and of the sanctions in the trials `first` to `first + count`."""
+def lay_out_case(points: Points, threat: Threat, chance: Chance) -> Case:
+    """The course of the case, of retaliation and of the sanctions in the trials of `chance`."""
 
-    def chance(purpose: str, probability: str) -> np.ndarray:
-        return uniform(seed, f"litigation/{purpose}", first, count) < points[probability]
+    def happens(purpose: str, probability: str) -> np.ndarray:
+        return chance.uniform(f"litigation/{purpose}") < points[probability]
 
     imposition = threat.imposition_week
-    tired = waiting_weeks(exponential(seed, "sanctions/fatigue", first, count), points["sanction_fatigue"])
+    tired = waiting_weeks(chance.exponential("sanctions/fatigue"), points["sanction_fatigue"])
     fatigue_week = np.minimum(imposition + tired, NEVER)
 
-    on_threat = chance("file-on-threat", "file_on_threat") & (threat.week < NEVER)
-    on_sanctions = chance("file-on-sanctions", "file_on_sanctions") & ~on_threat
+    on_threat = happens("file-on-threat", "file_on_threat") & (threat.week < NEVER)
+    on_sanctions = happens("file-on-sanctions", "file_on_sanctions") & ~on_threat
     filing_week = np.where(on_threat, threat.week, never_after(imposition, on_sanctions))
 
     # Each stage ends with step 7 of its last week. Fatigue comes before that step, and a case lapses after it:
@@ -63,16 +63,16 @@ def lay_out_case(points: Points, threat: Threat, seed: int, first: int, count: i
         end = start + whole_weeks(points[weeks])
         return never_after(end, happens & (end <= fatigue_week) & (start < NEVER))
 
-    every = np.ones(count, bool)
+    every = np.ones(chance.count, bool)
     report_week = ends(panel_week, "panel_weeks", every)
-    appealed = chance("appeal", "appeal_probability")
+    appealed = happens("appeal", "appeal_probability")
     ruling_week = np.where(appealed, ends(report_week, "appeal_weeks", every), report_week)
-    found_for_target = chance("panel", "target_win")
-    for_target = found_for_target ^ (appealed & chance("reversal", "reversal_probability"))
-    complies = chance("compliance", "compliance_probability")
+    found_for_target = happens("panel", "target_win")
+    for_target = found_for_target ^ (appealed & happens("reversal", "reversal_probability"))
+    complies = happens("compliance", "compliance_probability")
     compliance_week = ends(ruling_week, "compliance_weeks", for_target & complies)
     authorised_week = ends(ruling_week, "compliance_weeks", for_target & ~complies)
-    at_once = chance("unilateral-retaliation", "unilateral_retaliation")
+    at_once = happens("unilateral-retaliation", "unilateral_retaliation")
     return Case(
         filing_week=filing_week,
         filed_on_threat=on_threat,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.model.calendar import NEVER, never_after, waiting_weeks, whole_weeks
-from sim.sampling.chance import exponential, uniform
+from sim.sampling.chance import Chance
 from sim.sampling.designs import Points
 
 
@@ -38,17 +38,10 @@ class Threat:
         return np.clip(granted, 0, self.extensions[trial])
 
 
-def lay_out_threat(points: Points, seed: int, first: int, count: int) -> Threat:
-    """The course of the threat in the trials `first` to `first + count`."""
-
-    def chance(purpose: str) -> np.ndarray:
-        return uniform(seed, f"threat/{purpose}", first, count)
-
-    def clock(purpose: str) -> np.ndarray:
-        return exponential(seed, f"threat/{purpose}", first, count)
-
+def lay_out_threat(points: Points, chance: Chance) -> Threat:
+    """The course of the threat in the trials of `chance`."""
     earliest = whole_weeks(points["threat_earliest_week"])
-    week = earliest - 1 + waiting_weeks(clock("announcement"), points["threat_probability"])
+    week = earliest - 1 + waiting_weeks(chance.exponential("threat/announcement"), points["threat_probability"])
     week = np.minimum(week, NEVER)
     first_deadline = np.minimum(week + whole_weeks(points["deadline_weeks"]), NEVER)
 
@@ -57,10 +50,10 @@ def lay_out_threat(points: Points, seed: int, first: int, count: int) -> Threat:
     follow_through = np.asarray(points["follow_through"], np.float64)
     extended = (1.0 - follow_through) * points["extension_probability"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        extensions = np.floor(clock("extensions") / np.abs(np.log(extended)))
-        carried_out = chance("follow-through") < follow_through / (1.0 - extended)
+        extensions = np.floor(chance.exponential("threat/extensions") / np.abs(np.log(extended)))
+        carried_out = chance.uniform("threat/follow-through") < follow_through / (1.0 - extended)
     extensions = np.minimum(extensions, NEVER).astype(np.int64)
-    extension_weeks = np.broadcast_to(whole_weeks(points["extension_weeks"]), (count,))
+    extension_weeks = np.broadcast_to(whole_weeks(points["extension_weeks"]), (chance.count,))
     end_week = np.minimum(first_deadline + extensions * extension_weeks, NEVER)
     return Threat(
         week=week,
@@ -70,5 +63,5 @@ def lay_out_threat(points: Points, seed: int, first: int, count: int) -> Threat:
         end_week=end_week,
         imposition_week=never_after(end_week, carried_out),
         retreat_week=never_after(end_week, ~carried_out),
-        defiant=chance("defiance") < points["defiance_probability"],
+        defiant=chance.uniform("threat/defiance") < points["defiance_probability"],
     )

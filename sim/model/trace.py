@@ -14,8 +14,9 @@ import numpy as np
 from sim.model.bargaining import SIDES
 from sim.model.calendar import NEVER
 from sim.model.kernel import Course, read_course, run_course
-from sim.sampling.chance import check_seed
-from sim.sampling.designs import Points, draw_points
+from sim.sampling.chance import Chance
+from sim.sampling.design import Design
+from sim.sampling.designs import RANDOM, Points, draw_points
 from sim.scenario.columns import trial_row
 from sim.scenario.distributions import Fixed
 from sim.scenario.parameters import parameter
@@ -98,22 +99,17 @@ class Story:
         return tuple(event for week in self.weeks for event in week.events)
 
 
-def tell(
-    scenario: Scenario, strategy: str, *, seed: int, trial: int, design: str = "random", trials: int | None = None
-) -> Story:
-    """The story of one trial of a scenario under a strategy.
-
-    `trials` is the number of trials in the design, which a Latin hypercube needs. Raises `InvalidInput`.
-    """
-    check_seed(seed)
-    points = draw_points(scenario, strategy, seed=seed, first=trial, count=1, design=design, trials=trials)
+def tell(scenario: Scenario, strategy: str, chance: Chance, design: Design = RANDOM) -> Story:
+    """The story of one trial of a scenario under a strategy: the first of `chance`. Raises `InvalidInput`."""
+    chance = chance.part(0, 1)
+    points = draw_points(scenario, strategy, chance, design)
 
     def course_by(week: int) -> Course:
-        return run_course(replace(scenario, horizon_weeks=week), points, seed=seed, first=trial, count=1)
+        return run_course(replace(scenario, horizon_weeks=week), points, chance)
 
     def row_by(week: int) -> dict[str, object]:
         cut = replace(scenario, horizon_weeks=week)
-        return trial_row(scenario, read_course(cut, points, course, first=trial, count=1))
+        return trial_row(scenario, read_course(cut, points, course, chance))
 
     course = course_by(scenario.horizon_weeks)
     last = min(int(course.talks.agreement_week[0]), scenario.horizon_weeks)
@@ -131,7 +127,7 @@ def tell(
         if rows[week]["litigation"] == "lapsed" != rows[week - 1]["litigation"]:
             events += (Event(week, "lapsed", {}),)
         weeks.append(Week(week, calendar[week], events, _pairs(positions[week]), rows[week]))
-    return Story(scenario, strategy, trial, _draws(scenario, strategy, points, rows[-1]), tuple(weeks))
+    return Story(scenario, strategy, chance.first, _draws(scenario, strategy, points, rows[-1]), tuple(weeks))
 
 
 def _conceded_by_week(conceded_by: Callable[[int], np.ndarray], last: int) -> np.ndarray:

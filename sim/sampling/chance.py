@@ -1,13 +1,14 @@
-"""Addressed random numbers: a word of chance has an address, and reading it consumes nothing.
+"""Addressed random numbers: each has an address, and reading it consumes nothing.
 
 The generator is Philox-4x64-10 (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as
 1, 2, 3"), a keyed bijection of a counter, in numpy's implementation. Its 128-bit key holds the seed and a
 hash of the *purpose*, which is a plain string such as ``"threat/announcement"``; the counter is the trial.
-Two seeds, or two purposes, are two keys and so share no stream; a trial is a position in each of them, so
-that the same word comes out whoever asks for it, in whatever company.
+Two seeds, or two purposes, are two keys and so share no stream. A trial is a position in each stream: its
+number is the same whichever other trials are drawn with it.
 """
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +18,45 @@ from sim.faults import Fault, InvalidInput
 MAX_SEED = 2**63 - 1
 LANES = 8
 """32-bit words in one Philox block of 4 x 64 bits."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The random numbers of the trials `first` to `first + count` under a seed, one a trial for each purpose.
+
+    Raises `InvalidInput` for a seed that is no whole number from 0 to 2^63 - 1.
+    """
+
+    seed: int
+    first: int
+    count: int
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
+    def part(self, start: int, count: int) -> "Chance":
+        """The chance of `count` of these trials, from position `start` on."""
+        return Chance(self.seed, self.first + start, count)
+
+    def words(self, purpose: str) -> np.ndarray:
+        """A 32-bit word for each trial: uint32, shape (count,).
+
+        Trial *i* reads lane *i* mod 8 of block *i* div 8.
+        """
+        start = self.first // LANES
+        stop = -(-(self.first + self.count) // LANES)
+        lanes = _blocks(self.seed, purpose, start, stop - start).reshape(-1)
+        return lanes[self.first - start * LANES : self.first - start * LANES + self.count]
+
+    def uniform(self, purpose: str) -> np.ndarray:
+        """A uniform number in (0, 1) for each trial: float64, shape (count,)."""
+        return open_uniform(self.words(purpose))
+
+    def exponential(self, purpose: str) -> np.ndarray:
+        """A standard exponential number for each trial: float64, shape (count,), > 0."""
+        result = self.uniform(purpose)
+        np.log(result, out=result)
+        return np.negative(result, out=result)
 
 
 def check_seed(seed: object) -> int:
@@ -42,32 +82,9 @@ def _blocks(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
     return raw.astype("<u8", copy=False).view("<u4").reshape(count, LANES)
 
 
-def words(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
-    """One 32-bit word for each trial from `first` on: uint32, shape (count,).
-
-    Trial *i* reads lane *i* mod 8 of block *i* div 8.
-    """
-    start = first // LANES
-    stop = -(-(first + count) // LANES)
-    lanes = _blocks(seed, purpose, start, stop - start).reshape(-1)
-    return lanes[first - start * LANES : first - start * LANES + count]
-
-
 def open_uniform(bits: np.ndarray) -> np.ndarray:
     """32-bit words as float64 in the open interval (0, 1): the middles of 2^32 equal cells."""
     result = bits.astype(np.float64)
     result += 0.5
     result *= 2.0**-32
     return result
-
-
-def uniform(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
-    """A uniform number in (0, 1) for each trial from `first` on: float64, shape (count,)."""
-    return open_uniform(words(seed, purpose, first, count))
-
-
-def exponential(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
-    """A standard exponential number for each trial from `first` on: float64, shape (count,), > 0."""
-    result = uniform(seed, purpose, first, count)
-    np.log(result, out=result)
-    return np.negative(result, out=result)

@@ -10,14 +10,58 @@ then by matrix (A, A with the first input from B, ..., B: the order of SALib's r
 follows from its number, the seed and the scenario, and every beginning of whole base points is a design.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from sim.faults import Fault, InvalidInput
-from sim.sampling.sobol_points import REPLICATES
+from sim.sampling.chance import Chance
+from sim.sampling.design import Design, Uniforms
+from sim.sampling.sobol_points import REPLICATES, shuffled, sobol_uniform
 from sim.scenario.scenario import Scenario
 
 PLAYS = 8
 FEWEST_BASE_SAMPLES = 4 * REPLICATES
+
+
+@dataclass(frozen=True)
+class Saltelli(Design):
+    """Pairs of scrambled Sobol points, with one input exchanged at a time."""
+
+    name = "saltelli"
+    grows = False
+    is_sample = False
+
+    def check(self, scenario: Scenario, trials: int) -> None:
+        """See `Design.check`."""
+        check_trials(scenario, trials)
+
+    def replicates(self, scenario: Scenario) -> int:
+        """See `Design.replicates`."""
+        return REPLICATES if scenario.uncertain else 1
+
+    def trials_together(self, scenario: Scenario) -> int:
+        """See `Design.trials_together`."""
+        return trials_together(scenario)
+
+    def uniforms(self, scenario: Scenario, chance: Chance) -> Uniforms:
+        """See `Design.uniforms`: from A, or from B where the parameter is exchanged."""
+        replicate, point, matrix = places(scenario, chance.first, chance.count)
+        least, most = int(point[0]), int(point[-1])
+        # Many trials share a base point: each point is scrambled once.
+        every_replicate, every_point = np.tile(np.arange(REPLICATES), most - least + 1), np.arange(least, most + 1)
+        order = shuffled(chance.seed, every_replicate, np.repeat(every_point, REPLICATES))
+        row = (point - least) * REPLICATES + replicate
+        exchanged = from_b(scenario, matrix)
+
+        def uniforms(parameter: str) -> np.ndarray:
+            dimension, purpose = scenario.uncertain.index(parameter), f"parameter/{parameter}"
+            of_b = len(scenario.uncertain) + dimension
+            a = sobol_uniform(chance.seed, purpose, dimension, every_replicate, order)
+            b = sobol_uniform(chance.seed, f"{purpose}/b", of_b, every_replicate, order)
+            return np.where(exchanged[parameter], b[row], a[row])
+
+        return uniforms
 
 
 def inputs(scenario: Scenario) -> tuple[tuple[str, ...], ...]:

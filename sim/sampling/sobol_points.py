@@ -7,12 +7,16 @@ digits (Owen 1995; shuffled as in Burley 2020, "Practical hash-based Owen scramb
 points of a replicate stays a net, and two seeds share neither points nor their order.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from scipy.stats import qmc
 
-from sim.sampling.chance import purpose_key
+from sim.sampling.chance import Chance, purpose_key
+from sim.sampling.design import Design, Uniforms, too_many
+from sim.scenario.distributions import Fixed
+from sim.scenario.scenario import Scenario
 
 BITS = 32
 MAX_POINTS = 2**BITS
@@ -21,11 +25,43 @@ _CHUNKS = ((0, 11), (11, 11), (22, 10))
 """An index's bits by chunks (first bit, bits), each with a table of the points of its own bits."""
 
 
-def sobol_order(seed: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Replicate (int64) and point of it (uint32) that each of the trials `first` to `first + count` takes."""
-    trials = np.arange(first, first + count)
-    replicate = trials % REPLICATES
-    return replicate, shuffled(seed, replicate, trials // REPLICATES)
+@dataclass(frozen=True)
+class Sobol(Design):
+    """Scrambled Sobol points in `REPLICATES` replicates."""
+
+    name = "sobol"
+    grows = True
+    is_sample = True
+
+    def check_holds(self, stop: int) -> None:
+        """See `Design.check_holds`."""
+        if stop > MAX_POINTS:
+            raise too_many(self, stop, MAX_POINTS)
+
+    def replicates(self, scenario: Scenario) -> int:
+        """See `Design.replicates`."""
+        return REPLICATES if scenario.uncertain else 1
+
+    def uniforms(self, scenario: Scenario, chance: Chance) -> Uniforms:
+        """See `Design.uniforms`."""
+        trials = np.arange(chance.first, chance.first + chance.count)
+        replicate = trials % REPLICATES
+        order = shuffled(chance.seed, replicate, trials // REPLICATES)
+        return lambda parameter: sobol_uniform(
+            chance.seed, f"parameter/{parameter}", _dimension(scenario, parameter), replicate, order
+        )
+
+
+def _dimension(scenario: Scenario, name: str) -> int:
+    """A parameter's dimension in the Sobol sequence.
+
+    The base's uncertain parameters come first; one that only a strategy makes uncertain has its place behind
+    them by its place in the catalogue, whatever the other strategies are.
+    """
+    uncertain = [other for other, given in scenario.base.items() if not isinstance(given, Fixed)]
+    if name in uncertain:
+        return uncertain.index(name)
+    return len(uncertain) + list(scenario.base).index(name)
 
 
 def shuffled(seed: int, replicate: np.ndarray, point: np.ndarray) -> np.ndarray:

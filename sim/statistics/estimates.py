@@ -17,8 +17,8 @@ import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import binom
 
-from sim.sampling import saltelli
-from sim.sampling.sobol_points import REPLICATES
+from sim.sampling.design import Design
+from sim.sampling.designs import RANDOM
 from sim.scenario.columns import COMMON_COLUMNS
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression, parse_over
@@ -153,7 +153,7 @@ def proportion_of_replicates(successes: Sequence[int], trials: Sequence[int], to
     """A probability's estimate from replicates, with their standard error and Student's 95 % interval.
 
     Of rare events (or rare failures) replicates tell too little: there it is Wilson's interval, which is wide enough.
-    Where so many trials go `together` (see `trials_together`) they count as one.
+    Where so many trials go `together` (see `sim.sampling.design.Design.trials_together`) they count as one.
     """
     hits, total = sum(successes), sum(trials)
     if min(hits, total - hits) < FEW * len(trials) * together or not all(trials):
@@ -248,30 +248,21 @@ def _probability(counted: tuple[Tally, ...], successes: list[int], together: int
     return proportion_of_replicates(successes, [tally.trials for tally in counted], together)
 
 
-def replicates_of(scenario: Scenario, design: str) -> int:
-    """How many replicates the trials of a design fall into, each with a tally; 1 where trials are independent."""
-    return REPLICATES if design in ("sobol", "saltelli") and scenario.uncertain else 1
-
-
-def trials_together(scenario: Scenario, design: str) -> int:
-    """How many trials of a replicate go together, so that they tell hardly more than one: a Saltelli base point's."""
-    return saltelli.trials_together(scenario) if design == "saltelli" else 1
-
-
-def method_note(scenario: Scenario, design: str) -> str:
+def method_note(scenario: Scenario, design: Design) -> str:
     """How the errors were computed, and what they mean under a design."""
-    if replicates_of(scenario, design) > 1:
-        together = trials_together(scenario, design)
+    replicates = design.replicates(scenario)
+    if replicates > 1:
+        together = design.trials_together(scenario)
         each = f", {together} of which (one base point's) count as one" if together > 1 else ""
         return (
-            f"95 % intervals: Student's t over {REPLICATES} randomised replicates of the {design} design, Woodruff's "
-            "for quantiles; as for independent trials (Wilson, Student, order statistics) where a replicate has fewer "
-            f"than {FEW} numbers, or trials on either side of an event or a quantile{each}"
+            f"95 % intervals: Student's t over {replicates} randomised replicates of the {design.name} design, "
+            "Woodruff's for quantiles; as for independent trials (Wilson, Student, order statistics) where a replicate "
+            f"has fewer than {FEW} numbers, or trials on either side of an event or a quantile{each}"
         )
     intervals = "95 % intervals: Wilson for probabilities, Student for means, order statistics for quantiles"
-    if design == "random" or not scenario.uncertain:
+    if design == RANDOM or not scenario.uncertain:
         return f"{intervals}; independent trials"
-    return f"{intervals}; as if trials were independent, which is wider than need be for a {design} design"
+    return f"{intervals}; as if trials were independent, which is wider than need be for a {design.name} design"
 
 
 def _not_null(column: np.ndarray) -> np.ndarray:

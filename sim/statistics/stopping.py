@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from math import ceil, isfinite
 
 from sim.faults import Fault, InvalidInput
+from sim.sampling.design import Design
+from sim.sampling.designs import GROWING, SOBOL
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, OUTCOMES, SHARE_OF_DEFICIT
 from sim.statistics.estimates import Tally, event_estimates, mean_estimate, outcome_estimates
 
-DESIGNS = ("random", "sobol")
-"""Designs that can grow: a trial is the same whatever the number of trials."""
 FIRST_LOOK = 16_384
 GROWTH = 10
 """The next look comes after at most so many times as many trials, however few the last look hopes for."""
@@ -28,7 +28,7 @@ def precise_names(scenario: Scenario) -> tuple[str, ...]:
     return (*OUTCOMES, *EVENTS, *MEASURES, *([SHARE_OF_DEFICIT] if scenario.deficit is not None else []))
 
 
-def check_precision(wished: Mapping[str, float], scenario: Scenario, design: str) -> None:
+def check_precision(wished: Mapping[str, float], scenario: Scenario, design: Design) -> None:
     """Raise `InvalidInput` unless every wish names an estimate and a half-width, and the design can grow."""
     names = precise_names(scenario)
     faults = []
@@ -38,9 +38,10 @@ def check_precision(wished: Mapping[str, float], scenario: Scenario, design: str
         elif not isfinite(half) or half <= 0.0 or (name not in MEASURES and name != SHARE_OF_DEFICIT and half >= 0.5):
             allowed = "above 0" if name in MEASURES or name == SHARE_OF_DEFICIT else "between 0 and 0.5"
             faults.append(Fault(f"precision.{name}", half, f"must be the half-width of an interval, {allowed}"))
-    if design not in DESIGNS:
-        message = f"goes with the designs {', '.join(DESIGNS)}: what a {design} draws depends on its number of trials"
-        faults.append(Fault("precision", design, message))
+    if not design.grows:
+        growing = ", ".join(GROWING)
+        message = f"goes with the designs {growing}: what a {design.name} draws depends on its number of trials"
+        faults.append(Fault("precision", design.name, message))
     if faults:
         raise InvalidInput(tuple(faults))
 
@@ -79,19 +80,19 @@ def trials_needed(trials: int, half: float | None, wished: float) -> int | None:
     return trials if half <= wished else ceil(trials * (half / wished) ** 2 * MARGIN)
 
 
-def first_look(design: str, most: int) -> int:
+def first_look(design: Design, most: int) -> int:
     """After how many trials to look first, with at most `most`."""
     return _at_most(design, min(FIRST_LOOK, most))
 
 
-def next_look(design: str, trials: int, needed: int | None, most: int) -> int:
+def next_look(design: Design, trials: int, needed: int | None, most: int) -> int:
     """After how many trials to look next; `trials` itself if there is no room for more.
 
     `needed` is what the last look reckons, null if it knows nothing.
     """
     wanted = GROWTH * trials if needed is None else min(needed, GROWTH * trials)
     last = _at_most(design, most)
-    if design == "sobol":
+    if design == SOBOL:
         points = -(-wanted // REPLICATES)
         step = _step(points)
         wanted = -(-points // step) * step * REPLICATES
@@ -100,13 +101,13 @@ def next_look(design: str, trials: int, needed: int | None, most: int) -> int:
     return max(trials, min(wanted, last))
 
 
-def _at_most(design: str, trials: int) -> int:
+def _at_most(design: Design, trials: int) -> int:
     """The most trials up to `trials` at which the design is balanced.
 
     Each of the sixteen replicates of a `sobol` design then holds between four and seven whole nets of 2^k points.
     """
     points = trials // REPLICATES
-    if design != "sobol" or not points:
+    if design != SOBOL or not points:
         return trials
     return points // _step(points) * _step(points) * REPLICATES
 

@@ -11,6 +11,8 @@ from scipy.optimize import brentq
 from api.shipped_scenarios import shipped_names, shipped_scenario, shipped_text
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
+from sim.sampling.designs import SOBOL
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import OUTCOMES
 from tests.support.examples import issue, scenario
@@ -112,7 +114,7 @@ def test_ranges_follow_the_rule_from_the_record(name):
 
 
 def base_rates(scenario: Scenario, strategy: str) -> dict[str, float]:
-    table = simulate(scenario, strategy, seed=4, first=0, count=TRIALS)
+    table = simulate(scenario, strategy, Chance(4, 0, TRIALS))
     threatened = table["threat_week"] > 0
     outcome = np.array(OUTCOMES)[table["outcome"]][threatened]
     return {
@@ -149,10 +151,7 @@ def test_the_autos_scenario_is_the_reference_case():
 @pytest.mark.parametrize("name", shipped_names())
 def test_strategies_differ_as_they_should(name):
     scenario = shipped_scenario(name)
-    tables = {
-        strategy: simulate(scenario, strategy, seed=4, first=0, count=4000, design="sobol")
-        for strategy in scenario.strategies
-    }
+    tables = {strategy: simulate(scenario, strategy, Chance(4, 0, 4000), SOBOL) for strategy in scenario.strategies}
     for strategy, table in tables.items():
         if "talk" in strategy:
             assert not np.any(table["threat_week"] > 0)
@@ -178,6 +177,6 @@ def test_the_rules_reference_dispute_ends_nearly_as_the_record_does(name):
         horizon_weeks=6,
         sessions={"first": ["mid"] * 4, "cycle": ["senior"]},
     )
-    table = simulate(reference, "base", seed=4, first=0, count=20_000)
+    table = simulate(reference, "base", Chance(4, 0, 20_000))
     short_by = (settled + 1) / (settled + imposed + 2) - np.mean(table["agreement_week"] > 0)
     assert 0.0 < short_by < 0.07  # the standard error is 0.0035

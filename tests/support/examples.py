@@ -2,6 +2,7 @@
 
 import copy
 
+from api.shipped_scenarios import shipped_scenario
 from sim.scenario.scenario import Scenario, scenario_from_document
 
 
@@ -215,3 +216,29 @@ def reluctant() -> dict:
         given["sender_concession"] = {"uniform": [0.0, 0.3]}
         given["target_concession"] = {"uniform": [0.05, 0.4]}
     return full
+
+
+HISTORY = {
+    "outcome": "agreement_under_sanctions",
+    "threat_week": 2,
+    "sanctions_week": 5,
+    "filing_week": 5,
+    "ruling_week": 12,
+    "ruling": "for_target",
+    "agreement_week": 15,
+    "sanctions_weeks": 10,
+    "retaliation": True,
+    "events": {"1995-05-16": "A list."},
+    "sources": ["A newspaper."],
+}
+"""A history for `litigious`: what happened in a dispute, with every field that a history can have but its strategy."""
+
+
+def full_scenarios() -> dict[str, Scenario]:
+    """Scenarios with every mechanism at work, and the shipped one of 1995, by short names."""
+    return {
+        "litigious": scenario_from_document(litigious()),
+        "reluctant": scenario_from_document(reluctant()),
+        "every-mechanism": scenario_from_document(every_mechanism()),
+        "1995": shipped_scenario("us-japan-autos-1995"),
+    }

@@ -1,20 +1,23 @@
 """What there is to work with: shipped scenarios and the model's parameters."""
 
+import json
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
 
+from api.formats import JSON
 from api.http.authentication import reader
+from api.http.bodies import check_json
 from api.http.problems import RESPONSES, FieldError, Problem, field_error
 from api.shipped_scenarios import shipped_names, shipped_scenario
-from sim.faults import InvalidInput
+from sim.faults import Fault, InvalidInput
 from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS
-from sim.scenario.scenario import scenario_document, scenario_from_document
+from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
-
-
+YAML = "application/yaml"
 _EXAMPLE = {
     "schema": 1,
     "name": "example",
@@ -38,6 +41,15 @@ class Validation(BaseModel):
 
     valid: bool
     errors: list[FieldError]
+    scenario: dict[str, Any] | None = Field(None, description="The scenario in full, defaults filled in, if valid.")
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A scenario as it was sent."""
+
+    body: bytes
+    media_type: str
 
 
 class ParameterEntry(BaseModel):
@@ -69,14 +81,48 @@ def scenario(name: str) -> dict[str, Any]:
         raise Problem(404, str(error)) from None
 
 
-@router.post("/scenarios/validate", summary="Validate a scenario")
-def validate(scenario: Annotated[dict[str, Any], Body(examples=[_EXAMPLE])]) -> Validation:
-    """Every fault of a scenario, each with its field; the answer is 200 either way."""
+async def _document(request: Request) -> _Sent:
+    """The body as it was sent, and its media type. Raises a 415 `Problem` for any but JSON and YAML."""
+    media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if media_type not in (JSON, YAML):
+        raise Problem(415, f"the content type must be {JSON} or {YAML} (found {media_type!r})")
+    return _Sent(await request.body(), media_type)
+
+
+@router.post(
+    "/scenarios/validate",
+    summary="Validate a scenario",
+    responses={415: RESPONSES[400] | {"description": "Unsupported Media Type"}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {"schema": {"type": "object", "additionalProperties": True, "examples": [_EXAMPLE]}},
+                YAML: {"schema": {"type": "string"}},
+            },
+        }
+    },
+)
+def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
+    """Every fault of a scenario, each with its field, and the line for YAML; the answer is 200 either way."""
     try:
-        scenario_from_document(scenario)
+        scenario = _scenario(sent)
     except InvalidInput as error:
         return Validation(valid=False, errors=[field_error(fault) for fault in error.faults])
-    return Validation(valid=True, errors=[])
+    return Validation(valid=True, errors=[], scenario=scenario_document(scenario))
+
+
+def _scenario(sent: _Sent) -> Scenario:
+    if sent.media_type == YAML:
+        try:
+            return read_scenario(sent.body.decode(), "")
+        except UnicodeDecodeError:
+            raise Problem(400, "the body is not UTF-8 text") from None
+    check_json(sent.body)
+    document = json.loads(sent.body)
+    if not isinstance(document, dict):
+        raise Problem(422, "the request does not have the form it should", (Fault("", None, "must be an object"),))
+    return scenario_from_document(document)
 
 
 @router.get("/parameters", summary="List the model's parameters")

@@ -10,8 +10,7 @@ import pytest
 from sim.faults import InvalidInput
 from sim.scenario.expressions import MAX_OPERATIONS
 from sim.scenario.scenario import read_scenario
-from tests.api.http.test_authentication import NOBODYS, REQUEST
-from tests.api.http.test_jobs import PROBLEM
+from tests.support.requests import PROBLEM, SMALL_JOB, UNKNOWN_JOB
 from tests.support.served import Served, served
 
 JSON = {"Content-Type": "application/json"}
@@ -56,7 +55,7 @@ def service(tmp_path_factory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def job(service) -> str:
-    found = service.ask("POST", "/v1/jobs", json=REQUEST).json()["id"]
+    found = service.ask("POST", "/v1/jobs", json=SMALL_JOB).json()["id"]
     service.work()
     return found
 
@@ -118,7 +117,7 @@ def test_in_a_path_or_a_query(service, job, text):
 
 @pytest.mark.parametrize("text", HOSTILE, ids=NAMES)
 def test_in_a_scenario(service, text):
-    scenario = REQUEST["scenario"]
+    scenario = SMALL_JOB["scenario"]
     for part in (
         text,
         {text: text},
@@ -131,14 +130,14 @@ def test_in_a_scenario(service, text):
     ):
         if isinstance(part, dict):
             harmless(post(service, "/v1/scenarios/validate", part), 200, 422)
-        answer = post(service, "/v1/jobs", REQUEST | {"scenario": part})
+        answer = post(service, "/v1/jobs", SMALL_JOB | {"scenario": part})
         harmless(answer, 202, 422)
         if answer.status_code == 202:
             one = answer.json()["id"]
             service.work()
             assert service.ask("GET", f"/v1/jobs/{one}").json()["state"] == "succeeded"
             assert service.ask("DELETE", f"/v1/jobs/{one}").status_code == 204
-    for body in (REQUEST | {"strategies": [text]}, REQUEST | {"design": text}, REQUEST | {text: 1}):
+    for body in (SMALL_JOB | {"strategies": [text]}, SMALL_JOB | {"design": text}, SMALL_JOB | {text: 1}):
         harmless(post(service, "/v1/jobs", body), 422)
 
 
@@ -154,7 +153,7 @@ def test_in_a_header(service, job, text):
         ("Authorization", f"/v1/jobs/{job}"),
     ):
         harmless(service.ask("GET", path, headers={name: value}), 200, 304, 416, 422)
-    submitted = service.ask("POST", "/v1/jobs", json=REQUEST, headers={"Idempotency-Key": value})
+    submitted = service.ask("POST", "/v1/jobs", json=SMALL_JOB, headers={"Idempotency-Key": value})
     harmless(submitted, 202, 400, 422)
     harmless(service.ask("GET", "/v1/jobs", headers={"Host": value}), 421)
 
@@ -163,7 +162,7 @@ def test_in_a_header(service, job, text):
     "scenario", ["/etc/passwd", "configs/scenarios/us-mexico-2019.yaml", "s3://bucket/key", "./x.yaml"]
 )
 def test_a_scenario_is_given_or_named_and_no_file_is_opened(service, tmp_path, scenario):
-    refused = service.ask("POST", "/v1/jobs", json=REQUEST | {"scenario": scenario})
+    refused = service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"scenario": scenario})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/scenario")
     assert "is no shipped scenario" in refused.text
 
@@ -188,7 +187,7 @@ def test_an_expression_is_bounded(service, job):
     assert post(service, f"/v1/jobs/{job}/typical", {"measure": longest + "+1"}).status_code == 422
 
 
-@pytest.mark.parametrize("job_id", ["\x00", "0" * 31 + "\x00", NOBODYS[:-1] + "'", "ä" * 32])
+@pytest.mark.parametrize("job_id", ["\x00", "0" * 31 + "\x00", UNKNOWN_JOB[:-1] + "'", "ä" * 32])
 def test_an_odd_id_is_no_job_on_any_database(database_url, tmp_path, job_id):
     with served(tmp_path, database_url=database_url) as service:
         quoted = quote(job_id.encode())

@@ -6,34 +6,19 @@ import pty
 import re
 import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 
 from cluster.service.settings import read_settings
 from sim.faults import InvalidInput
+from tests.support.command_line import BRINK, assert_refused, brink, brink_process
+from tests.support.waiting import HANG_SECONDS, wait_until
 
-BRINK = [str(Path(sys.executable).parent / "brink")]
 SMALL = ["us-japan-autos-1995", "--trials", "2000", "--seed", "5", "--engine", "inline"]
 
 
-def brink(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run([*BRINK, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
-
-
-def assert_refused(found: subprocess.CompletedProcess, *says: str) -> None:
-    """Exit status 2, nothing on standard output, one line a fault, no traceback."""
-    assert found.returncode == 2, found.stderr
-    assert found.stdout == ""
-    assert "Traceback" not in found.stderr
-    for one in says:
-        assert one in found.stderr
-
-
 def test_a_run_prints_its_answer_and_leaves_its_results(tmp_path):
-    found = brink("run", *SMALL, "--out", "here", cwd=tmp_path)
+    found = brink_process("run", *SMALL, "--out", "here", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert found.stderr == ""
     for expected in ("threaten-and-follow-through", "Agreement under threat", "Results: here", "2,000 trials"):
@@ -77,7 +62,7 @@ def test_a_precision_says_what_it_took(tmp_path):
 def test_progress_is_shown_on_a_terminal(tmp_path):
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*BRINK, "run", *SMALL, "--out", "here"], cwd=tmp_path, stderr=theirs, stdout=subprocess.DEVNULL
+        [BRINK, "run", *SMALL, "--out", "here"], cwd=tmp_path, stderr=theirs, stdout=subprocess.DEVNULL
     ) as run:
         os.close(theirs)
         seen = b""
@@ -86,7 +71,7 @@ def test_progress_is_shown_on_a_terminal(tmp_path):
                 seen += os.read(ours, 4096)
             except OSError:
                 break
-        run.wait(60)
+        run.wait(HANG_SECONDS)
     os.close(ours)
     assert run.returncode == 0
     assert b"12,000 of 12,000 trials" in seen
@@ -117,6 +102,10 @@ def test_progress_is_shown_on_a_terminal(tmp_path):
 def test_wrong_input_is_refused(tmp_path, arguments, says):
     assert_refused(brink(*arguments, cwd=tmp_path), *says)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_ends_with_the_status_of_wrong_input(tmp_path):
+    assert_refused(brink_process("run", "none.yaml", cwd=tmp_path), "none.yaml", "No such file")
 
 
 @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["runner"], ["keys", "list"]])
@@ -163,14 +152,12 @@ def test_the_folder_of_another_run_is_left_alone(tmp_path):
 
 
 def test_an_interrupt_says_how_to_go_on(tmp_path):
-    command = [*BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", "inline"]
+    command = [BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", "inline"]
     command += ["--out", "here", "--shard-trials", "20000"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("here/trials/*/*.parquet")) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: list(tmp_path.glob("here/trials/*/*.parquet")))
         run.send_signal(signal.SIGINT)
-        output, error = run.communicate(timeout=60)
+        output, error = run.communicate(timeout=HANG_SECONDS)
     assert run.returncode == 1
     assert output == ""
     assert re.fullmatch(r"stopped with \d+ of 18000000 trials committed; the same command goes on from there\n", error)
@@ -180,13 +167,13 @@ def test_an_interrupt_says_how_to_go_on(tmp_path):
 @pytest.mark.parametrize("command", ["parameters", "--help", f"run {' '.join(SMALL)} --json"])
 def test_a_reader_that_has_enough_is_no_error(tmp_path, command):
     found = subprocess.run(
-        f"{BRINK[0]} {command} | true; exit ${{PIPESTATUS[0]}}",
+        f"{BRINK} {command} | true; exit ${{PIPESTATUS[0]}}",
         shell=True,
         executable="/bin/bash",
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
     assert (found.returncode, found.stderr) == (0, "")
 

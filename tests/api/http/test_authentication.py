@@ -1,7 +1,5 @@
 """Who gets in, and to what: keys, scopes, and other people's jobs."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -14,13 +12,11 @@ from api.http.guards import HEADERS
 from cluster.service import keys, leases
 from cluster.service.jobs import jobs, open_database
 from cluster.service.settings import Settings
-from sim.scenario.scenario import scenario_document
-from tests.api.http.test_jobs import BRINK, PROBLEM, Service
-from tests.support.runs import small_plan
+from tests.support.command_line import brink
+from tests.support.requests import PROBLEM, SMALL_JOB, UNKNOWN_JOB
 from tests.support.served import Served, served
+from tests.support.service_process import ServiceProcess
 
-REQUEST = {"scenario": scenario_document(small_plan().scenario), "trials": 300, "seed": 3}
-NOBODYS = "0" * 32
 OPEN = {"/openapi.json", "/healthz", "/readyz"}
 
 
@@ -62,7 +58,7 @@ def bob(service) -> dict[str, str]:
 
 @pytest.fixture
 def anns_job(service, ann) -> str:
-    answer = service.ask("POST", "/v1/jobs", ann, json=REQUEST)
+    answer = service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB)
     assert answer.status_code == 202, answer.text
     service.work()
     return answer.json()["id"]
@@ -77,9 +73,9 @@ def test_what_is_not_theirs_does_not_exist_by_any_route(service, ann, bob, anns_
     for method, path in JOB_ROUTES:
         body = {"json": {}} if method == "POST" else {}
         theirs = service.ask(method, filled(path, anns_job), bob, **body)
-        none = service.ask(method, filled(path, NOBODYS), bob, **body)
+        none = service.ask(method, filled(path, UNKNOWN_JOB), bob, **body)
         assert (theirs.status_code, none.status_code) == (404, 404), path
-        assert theirs.text.replace(anns_job, NOBODYS) == none.text, path
+        assert theirs.text.replace(anns_job, UNKNOWN_JOB) == none.text, path
         headers = [
             {name: value for name, value in answer.headers.items() if name != "content-length"}
             for answer in (theirs, none)
@@ -92,7 +88,7 @@ def test_what_is_not_theirs_does_not_exist_by_any_route(service, ann, bob, anns_
 
 
 def test_lists_hold_ones_own_jobs(service, ann, bob, anns_job):
-    bobs = service.ask("POST", "/v1/jobs", bob, json=REQUEST).json()["id"]
+    bobs = service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB).json()["id"]
     mine = [job["id"] for job in service.ask("GET", "/v1/jobs", bob).json()["jobs"]]
     assert bobs in mine
     assert anns_job not in mine
@@ -106,7 +102,7 @@ def test_lists_hold_ones_own_jobs(service, ann, bob, anns_job):
 
 def test_a_token_of_ones_own_shows_nobody_elses_jobs(service, bob, anns_job):
     for _ in range(2):
-        service.ask("POST", "/v1/jobs", bob, json=REQUEST)
+        service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB)
     first = service.ask("GET", "/v1/jobs", bob, params={"limit": 1}).json()
     rest = service.ask("GET", "/v1/jobs", bob, params={"page_token": first["next_page_token"]}).json()
     assert anns_job not in {job["id"] for job in rest["jobs"]}
@@ -114,11 +110,11 @@ def test_a_token_of_ones_own_shows_nobody_elses_jobs(service, bob, anns_job):
 
 def test_an_idempotency_key_is_its_owners(service, ann, bob):
     headers = {"Idempotency-Key": '"the same"'}
-    first = service.ask("POST", "/v1/jobs", ann, json=REQUEST, headers=headers).json()["id"]
-    other = service.ask("POST", "/v1/jobs", bob, json=REQUEST | {"seed": 4}, headers=headers)
+    first = service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB, headers=headers).json()["id"]
+    other = service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB | {"seed": 4}, headers=headers)
     assert other.status_code == 202
     assert other.json()["id"] != first
-    assert service.ask("POST", "/v1/jobs", ann, json=REQUEST, headers=headers).json()["id"] == first
+    assert service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB, headers=headers).json()["id"] == first
 
 
 def test_an_administrator_sees_and_stops_everybodys(service, anns_job):
@@ -152,7 +148,7 @@ def test_a_scope_allows_what_it_names(service, ann, anns_job):
         assert (answer.status_code, answer.headers["content-type"]) == (403, PROBLEM), path
         assert "insufficient_scope" in answer.headers["WWW-Authenticate"]
     assert service.ask("GET", f"/v1/jobs/{anns_job}", reads).status_code == 200
-    assert service.ask("POST", "/v1/jobs", submits, json=REQUEST).status_code == 202
+    assert service.ask("POST", "/v1/jobs", submits, json=SMALL_JOB).status_code == 202
     assert service.ask("POST", f"/v1/jobs/{anns_job}/cancel", submits).status_code == 202
 
 
@@ -188,18 +184,18 @@ def test_jobs_that_wait_are_limited_for_each_owner_and_for_all(tmp_path):
     with served(tmp_path, auth="keys", max_queued=2, max_queue=3) as service:
         ann, bob = service.key("ann", "submit"), service.key("bob", "submit")
         keyed = {"Idempotency-Key": "k"}
-        first = service.ask("POST", "/v1/jobs", ann, json=REQUEST, headers=keyed)
-        assert service.ask("POST", "/v1/jobs", ann, json=REQUEST).status_code == 202
-        refused = service.ask("POST", "/v1/jobs", ann, json=REQUEST)
+        first = service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB, headers=keyed)
+        assert service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB).status_code == 202
+        refused = service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB)
         assert (refused.status_code, refused.headers["content-type"]) == (429, PROBLEM)
         assert int(refused.headers["Retry-After"]) > 0
-        assert service.ask("POST", "/v1/jobs", ann, json=REQUEST, headers=keyed).json() == first.json()
-        assert service.ask("POST", "/v1/jobs", bob, json=REQUEST).status_code == 202
-        full = service.ask("POST", "/v1/jobs", bob, json=REQUEST)
+        assert service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB, headers=keyed).json() == first.json()
+        assert service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB).status_code == 202
+        full = service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB)
         assert (full.status_code, full.headers["content-type"]) == (503, PROBLEM)
         assert int(full.headers["Retry-After"]) > 0
         service.ask("POST", f"/v1/jobs/{first.json()['id']}/cancel", ann)
-        assert service.ask("POST", "/v1/jobs", bob, json=REQUEST).status_code == 202
+        assert service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB).status_code == 202
 
 
 def test_a_repeated_request_of_the_same_instant_takes_one_place(tmp_path):
@@ -208,7 +204,7 @@ def test_a_repeated_request_of_the_same_instant_takes_one_place(tmp_path):
         with ThreadPoolExecutor(8) as pool:
             # All have looked for the key before the first is recorded.
             with service.app.state.submitting:
-                asked = [pool.submit(service.ask, "POST", "/v1/jobs", ann, json=REQUEST) for _ in range(8)]
+                asked = [pool.submit(service.ask, "POST", "/v1/jobs", ann, json=SMALL_JOB) for _ in range(8)]
                 wait(asked, timeout=1)
             answers = [each.result() for each in asked]
         assert {answer.status_code for answer in answers} == {202}
@@ -217,24 +213,24 @@ def test_a_repeated_request_of_the_same_instant_takes_one_place(tmp_path):
 
 def test_the_highest_priority_of_an_owners_is_played_first(tmp_path):
     with served(tmp_path) as service:
-        sent = [service.ask("POST", "/v1/jobs", json=REQUEST | {"priority": p}).json() for p in (-10, 0, 10)]
+        sent = [service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"priority": p}).json() for p in (-10, 0, 10)]
         assert [job["priority"] for job in sent] == [-10, 0, 10]
         taken = [leases.claim(service.database, "test", 60) for _ in sent]
         assert [job and job.id for job in taken] == [job["id"] for job in reversed(sent)]
         for wrong in (11, -11, 0.5, "high"):
-            refused = service.ask("POST", "/v1/jobs", json=REQUEST | {"priority": wrong})
+            refused = service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"priority": wrong})
             assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/priority")
 
 
 def test_bytes_stored_are_limited_for_each_owner(tmp_path):
     with served(tmp_path, auth="keys", max_stored_bytes=1000) as service:
         ann, bob = service.key("ann", "submit", "read"), service.key("bob", "submit")
-        assert service.ask("POST", "/v1/jobs", ann, json=REQUEST).status_code == 202
+        assert service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB).status_code == 202
         with service.database.begin() as connection:
             connection.execute(jobs.update().values(bytes=1000))
-        refused = service.ask("POST", "/v1/jobs", ann, json=REQUEST)
+        refused = service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB)
         assert (refused.status_code, "delete" in refused.json()["detail"]) == (429, True)
-        assert service.ask("POST", "/v1/jobs", bob, json=REQUEST).status_code == 202
+        assert service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -298,15 +294,8 @@ def test_an_unexpected_error_has_them_too_and_tells_nothing(tmp_path):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org"])
 def test_a_service_beyond_loopback_does_not_start_without_keys(tmp_path, host):
-    environment = {name: value for name, value in os.environ.items() if name != "BRINK_AUTH"}
-    found = subprocess.run(
-        [BRINK, "serve", "--host", host, "--port", "0"],
-        env=environment | {"BRINK_DATA_DIR": str(tmp_path / "data")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert found.returncode == 2
+    settings = {"BRINK_DATA_DIR": str(tmp_path / "data"), "BRINK_AUTH": "none"}
+    found = brink("serve", "--host", host, "--port", "0", environment=settings, status=2)
     (line,) = found.stderr.splitlines()
     assert "BRINK_AUTH=keys" in line
     assert not (tmp_path / "data").exists()
@@ -314,7 +303,7 @@ def test_a_service_beyond_loopback_does_not_start_without_keys(tmp_path, host):
 
 def test_nobodys_job_tells_nothing_of_the_folder(tmp_path):
     with served(tmp_path) as service:
-        job = service.ask("POST", "/v1/jobs", json=REQUEST).json()["id"]
+        job = service.ask("POST", "/v1/jobs", json=SMALL_JOB).json()["id"]
         bodies: dict[str, dict] = {"drivers": {}, "discover": {"outcome": "sanctions"}, "typical": {}, "score": {}}
         for answer, body in bodies.items():
             early = service.ask("POST", f"/v1/jobs/{job}/{answer}", json=body)
@@ -325,7 +314,7 @@ def test_nobodys_job_tells_nothing_of_the_folder(tmp_path):
 def test_no_secret_is_told(tmp_path):
     """Neither a database's password nor an object store's, nor a key right or wrong, is in a log or an error."""
     password, access, secret = "pass-c0ffee", "access-c0ffee", "secret-c0ffee"
-    environment = os.environ | {
+    environment = {
         "BRINK_DATA_DIR": str(tmp_path / "data"),
         "AWS_ACCESS_KEY_ID": access,
         "AWS_SECRET_ACCESS_KEY": secret,
@@ -337,13 +326,7 @@ def test_no_secret_is_told(tmp_path):
         {"BRINK_STORE_URL": f"s3://{access}:{secret}@bucket/prefix"},
         {"BRINK_MAX_TRIALS": "many", "BRINK_DATABASE_URL": unreachable},
     ):
-        found = subprocess.run(
-            [BRINK, "serve", "--port", "0", "--no-runner"],
-            env=environment | settings,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
+        found = brink("serve", "--port", "0", "--no-runner", environment=environment | settings)
         assert found.returncode != 0, settings
         assert len(found.stderr.splitlines()) == len(settings) - (len(settings) > 1), (settings, found.stderr)
         for word in (password, access, secret):
@@ -354,7 +337,7 @@ def test_no_secret_is_told(tmp_path):
 def test_the_log_of_a_service_tells_no_key(tmp_path):
     data = tmp_path / "data"
     key, text = keys.create(open_database(f"sqlite:///{_made(data) / 'jobs.sqlite'}"), "ann", ["read", "submit"])
-    service = Service(data, BRINK_AUTH="keys", BRINK_ENGINE="inline")
+    service = ServiceProcess(data, BRINK_AUTH="keys", BRINK_ENGINE="inline")
     try:
         wrong = text[:-4] + "0000"
         for sent, status in ((text, 200), (wrong, 401)):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.http.test_authentication import REQUEST
+from tests.support.requests import SMALL_JOB
 from tests.support.served import served
 
 
@@ -10,7 +10,7 @@ from tests.support.served import served
 def file(tmp_path_factory):
     """Asks for a file of a finished job with the given headers."""
     with served(tmp_path_factory.mktemp("files")) as service:
-        job = service.ask("POST", "/v1/jobs", json=REQUEST).json()["id"]
+        job = service.ask("POST", "/v1/jobs", json=SMALL_JOB).json()["id"]
         service.work()
         path = f"/v1/jobs/{job}/files/run.json"
         yield lambda method="GET", **headers: service.ask(

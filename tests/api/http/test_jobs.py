@@ -4,16 +4,8 @@ import asyncio
 import contextlib
 import io
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -25,76 +17,16 @@ from cluster.results.result_folder import verify
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
-from sim.scenario.scenario import scenario_document
 from tests.support.answers import document_of
-from tests.support.runs import digests, small_plan
-
-BRINK = str(Path(sys.executable).parent / "brink")
-PLAN = small_plan(trials=300_000, shard_trials=None)
-REQUEST = {"scenario": scenario_document(PLAN.scenario), "trials": PLAN.trials, "seed": PLAN.seed}
-PROBLEM = "application/problem+json"
-
-
-class Service:
-    """A served folder: its process, its address, and a client."""
-
-    def __init__(self, folder: Path, **settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.folder = folder
-        self.settings = os.environ | {"BRINK_DATA_DIR": str(folder), "BRINK_LEASE_SECONDS": "3"} | settings
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
-        self.start()
-
-    def start(self) -> None:
-        self.log = (self.folder.parent / "service.log").open("ab")
-        self.process = subprocess.Popen(
-            [BRINK, "serve", "--port", str(self.port)], env=self.settings, stdout=self.log, stderr=self.log
-        )
-        self.until(lambda: self.client.get("/readyz").status_code == 200)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(60)
-        self.log.close()
-
-    @property
-    def runner(self) -> psutil.Process:
-        (found,) = (
-            child
-            for child in psutil.Process(self.process.pid).children()
-            if "cluster.service.runner" in " ".join(child.cmdline())
-        )
-        return found
-
-    def until(self, condition, seconds: float = 90.0):
-        """Wait for a condition, and return what it gave."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            with contextlib.suppress(httpx.TransportError):
-                if found := condition():
-                    return found
-            time.sleep(0.1)
-        raise TimeoutError
-
-    def job(self, job_id: str) -> dict:
-        return self.client.get(f"/v1/jobs/{job_id}").json()
-
-    def ended(self, job_id: str) -> dict:
-        """The job once it has ended."""
-        return self.until(lambda: (job := self.job(job_id))["state"] not in ("queued", "running") and job)
-
-    def submit(self, **request: object) -> dict:
-        answer = self.client.post("/v1/jobs", json={**REQUEST, **request})
-        assert answer.status_code == 202, answer.text
-        assert answer.headers["Location"] == f"/v1/jobs/{answer.json()['id']}"
-        return answer.json()
+from tests.support.requests import PROBLEM
+from tests.support.runs import digests
+from tests.support.service_process import JOB, PLAN, ServiceProcess
+from tests.support.waiting import HANG_SECONDS
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory) -> Iterator[Service]:
-    served = Service(tmp_path_factory.mktemp("service") / "data", BRINK_ENGINE="inline")
+def service(tmp_path_factory) -> Iterator[ServiceProcess]:
+    served = ServiceProcess(tmp_path_factory.mktemp("service") / "data", BRINK_ENGINE="inline")
     yield served
     served.stop()
 
@@ -107,7 +39,7 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
 
 
 def test_a_job_runs_on_ray_from_end_to_end(tmp_path, undisturbed):
-    service = Service(tmp_path / "data", BRINK_ENGINE="ray", BRINK_WORKERS="2")
+    service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="ray", BRINK_WORKERS="2")
     try:
         job = service.submit()
         assert job["state"] == "queued"
@@ -120,7 +52,7 @@ def test_a_job_runs_on_ray_from_end_to_end(tmp_path, undisturbed):
     assert left_over(service) == []
 
 
-def left_over(service: Service) -> list[str]:
+def left_over(service: ServiceProcess) -> list[str]:
     """Processes that the service started and that are still there."""
     found = []
     for process in psutil.process_iter():
@@ -202,7 +134,7 @@ def test_no_path_leads_out_of_the_folder(service, finished, path):
 
 def test_a_killed_runner_loses_nothing(service, undisturbed):
     job = service.submit()
-    service.until(lambda: service.job(job["id"])["progress"]["trials_done"] > 0)
+    service.begun(job["id"])
     killed = service.runner
     killed.kill()
     done = service.ended(job["id"])
@@ -213,12 +145,11 @@ def test_a_killed_runner_loses_nothing(service, undisturbed):
 
 
 def test_a_restarted_service_goes_on(tmp_path, undisturbed):
-    service = Service(tmp_path / "data", BRINK_ENGINE="inline")
+    service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:
         job = service.submit()
-        service.until(lambda: service.job(job["id"])["progress"]["trials_done"] > 0)
-        service.process.send_signal(signal.SIGKILL)
-        service.process.wait()
+        service.begun(job["id"])
+        service.kill()
         service.start()
         assert service.ended(job["id"])["state"] == "succeeded"
         assert digests(service.folder / "jobs" / job["id"]) == undisturbed
@@ -228,7 +159,7 @@ def test_a_restarted_service_goes_on(tmp_path, undisturbed):
 
 def test_a_running_job_is_answered_from_what_is_committed_and_can_be_cancelled(service):
     job = service.submit(trials=50_000_000)
-    service.until(lambda: service.job(job["id"])["progress"]["trials_done"] > 0)
+    service.begun(job["id"])
     early = service.client.get(f"/v1/jobs/{job['id']}/summary").json()
     assert not early["complete"]
     assert 0 < early["strategies"]["threaten"]["trials"] < 50_000_000
@@ -245,7 +176,7 @@ def test_a_running_job_is_answered_from_what_is_committed_and_can_be_cancelled(s
 def test_a_deleted_job_leaves_nothing(service, running):
     job = service.submit(trials=50_000_000 if running else 1000)
     if running:
-        service.until(lambda: service.job(job["id"])["progress"]["trials_done"] > 0)
+        service.begun(job["id"])
     else:
         service.ended(job["id"])
     assert service.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
@@ -254,10 +185,10 @@ def test_a_deleted_job_leaves_nothing(service, running):
     assert not (service.folder / "jobs" / job["id"]).exists()
 
 
-def events(service: Service, job_id: str, after: str | None = None) -> list[dict]:
+def events(service: ServiceProcess, job_id: str, after: str | None = None) -> list[dict]:
     headers = {"Last-Event-ID": after} if after else {}
     found, current = [], {}
-    with service.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers, timeout=90) as answer:
+    with service.client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers, timeout=HANG_SECONDS) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         for line in answer.iter_lines():
             field, _, value = line.partition(":")
@@ -284,7 +215,7 @@ def test_events_tell_of_progress_and_resume(service):
 
 
 def test_a_repeated_request_is_one_job(service):
-    request = REQUEST | {"trials": 1000, "seed": 99}
+    request = JOB | {"trials": 1000, "seed": 99}
     headers = {"Idempotency-Key": '"a-key"'}
     first, second = (
         service.client.post("/v1/jobs", json=request, headers={"Idempotency-Key": key}) for key in ('"a-key"', "a-key")
@@ -297,7 +228,7 @@ def test_a_repeated_request_is_one_job(service):
 
 @pytest.mark.parametrize("key", ["", '""', '"open', 'a"b', '"a", "b"', '"k";x=1', "two words", '"' + "x" * 256 + '"'])
 def test_a_malformed_key_is_refused(service, key):
-    answer = service.client.post("/v1/jobs", json=REQUEST | {"trials": 1000}, headers={"Idempotency-Key": key})
+    answer = service.client.post("/v1/jobs", json=JOB | {"trials": 1000}, headers={"Idempotency-Key": key})
     assert (answer.status_code, answer.headers["content-type"]) == (400, PROBLEM)
     assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
 
@@ -321,13 +252,13 @@ def test_jobs_are_listed_by_pages(service):
     [
         ("POST", "/v1/jobs", {"trials": 10}, 422, "/scenario"),
         ("POST", "/v1/jobs", {"scenario": "none"}, 422, "/scenario"),
-        ("POST", "/v1/jobs", REQUEST | {"trials": 0}, 422, "/trials"),
-        ("POST", "/v1/jobs", REQUEST | {"trials": "many"}, 422, "/trials"),
-        ("POST", "/v1/jobs", REQUEST | {"trials": 10**10}, 422, "/trials"),
-        ("POST", "/v1/jobs", REQUEST | {"seed": 2**63}, 422, "/seed"),
-        ("POST", "/v1/jobs", REQUEST | {"design": "halton"}, 422, "/design"),
-        ("POST", "/v1/jobs", REQUEST | {"strategies": ["surrender"]}, 422, "/strategies"),
-        ("POST", "/v1/jobs", REQUEST | {"colour": "red"}, 422, "/colour"),
+        ("POST", "/v1/jobs", JOB | {"trials": 0}, 422, "/trials"),
+        ("POST", "/v1/jobs", JOB | {"trials": "many"}, 422, "/trials"),
+        ("POST", "/v1/jobs", JOB | {"trials": 10**10}, 422, "/trials"),
+        ("POST", "/v1/jobs", JOB | {"seed": 2**63}, 422, "/seed"),
+        ("POST", "/v1/jobs", JOB | {"design": "halton"}, 422, "/design"),
+        ("POST", "/v1/jobs", JOB | {"strategies": ["surrender"]}, 422, "/strategies"),
+        ("POST", "/v1/jobs", JOB | {"colour": "red"}, 422, "/colour"),
         ("POST", "/v1/jobs", {"scenario": {"schema": 1, "horizon_weeks": 0}}, 422, "/scenario/horizon_weeks"),
         ("GET", "/v1/jobs/none", None, 404, None),
         ("GET", "/v1/jobs?page_token=x", None, 422, "/page_token"),
@@ -403,7 +334,7 @@ def test_a_body_too_large_is_refused(service):
 
 def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
-    whole = json.dumps(REQUEST).encode()
+    whole = json.dumps(JOB).encode()
     app = create_app(Settings(data_dir=tmp_path))
     app.state.database = jobs.open_database(app.state.settings.jobs_database)
 

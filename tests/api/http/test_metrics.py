@@ -3,11 +3,11 @@
 import asyncio
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from api.http.app import create_app
 from cluster.service import jobs, keys
 from cluster.service.settings import Settings
+from tests.support.prometheus import samples
 from tests.support.runs import small_plan
 
 
@@ -17,14 +17,6 @@ def asked(app, *paths: str, headers: dict[str, str] | None = None) -> list[httpx
             return [await client.get(path, headers=headers) for path in paths]
 
     return asyncio.run(ask())
-
-
-def samples(text: str) -> dict[tuple, float]:
-    return {
-        (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 def test_jobs_and_requests_are_counted(tmp_path):

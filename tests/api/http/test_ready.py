@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from cluster.service.jobs import runner_seen
-from tests.api.http.test_authentication import REQUEST
+from tests.support.requests import SMALL_JOB
 from tests.support.served import served
 
 
@@ -51,7 +51,7 @@ def test_a_database_that_does_not_answer_is_told(tmp_path, url, auth):
             ("POST", "/v1/jobs"),
             ("GET", "/metrics"),
         ):
-            answer = service.ask(method, path, key, json=REQUEST if path == "/v1/jobs" and method == "POST" else None)
+            answer = service.ask(method, path, key, json=SMALL_JOB if path == "/v1/jobs" and method == "POST" else None)
             assert answer.status_code == 503, (method, path)
             assert answer.headers["content-type"] == "application/problem+json"
             assert int(answer.headers["Retry-After"]) > 0

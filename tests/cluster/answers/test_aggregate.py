@@ -2,10 +2,7 @@
 
 import io
 import json
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,12 +18,12 @@ from cluster.answers.aggregate import answer_table
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.run import begin, run
 from cluster.runs.shard import run_shard
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from tests.support.answers import document_of, result_of, served_run
+from tests.support.command_line import brink
 from tests.support.runs import small_plan
 
-BRINK = str(Path(sys.executable).parent / "brink")
 aggregate = partial(result_of, "aggregate")
 
 
@@ -43,7 +40,7 @@ def found(tmp_path_factory) -> StoredRun:
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    return pd.read_parquet(found.folder.sql_path("trials")).astype({"strategy": str, "outcome": str})
+    return pd.read_parquet(f"{found.folder.address}/trials").astype({"strategy": str, "outcome": str})
 
 
 def same(one: pa.Table, other: pa.Table) -> None:
@@ -364,7 +361,7 @@ def test_the_command_line_gives_the_same(found, tmp_path, capsys):
         statistics=["mean"],
         by=["strategy", grouping("sender_cost", edges=(0, 1, 5))],
     )
-    shown = subprocess.run([BRINK, "aggregate", folder, *options, "--json"], capture_output=True, text=True, check=True)
+    shown = brink("aggregate", folder, *options, "--json", status=0)
     printed = json.loads(shown.stdout)
     assert without_rows(printed) == without_rows(answer)
     same(answer_table(printed), answer_table(answer))

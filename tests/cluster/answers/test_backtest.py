@@ -16,10 +16,9 @@ from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
 from sim.statistics.scoring_rules import class_of
-from tests.api.cli.test_main import assert_refused, brink
-from tests.sim.scenario.test_history import TOLD
 from tests.support.answers import document_of, result_of
-from tests.support.examples import changed, litigious
+from tests.support.command_line import assert_refused, brink
+from tests.support.examples import HISTORY, changed, litigious
 
 score = partial(result_of, "score")
 TRIALS = 3000
@@ -28,7 +27,7 @@ TRIALS = 3000
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
     scenario = scenario_from_document(
-        changed(litigious(), strategies={"threaten": {}, "talk": {"threat_probability": 0}}, history=TOLD)
+        changed(litigious(), strategies={"threaten": {}, "talk": {"threat_probability": 0}}, history=HISTORY)
     )
     folder = tmp_path_factory.mktemp("played") / "run"
     run(make_plan(scenario, trials=TRIALS, seed=5, shard_trials=1000), folder, engine="inline")
@@ -37,7 +36,7 @@ def played(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trials(played):
-    found = pd.read_parquet(played.folder.sql_path("trials"))
+    found = pd.read_parquet(f"{played.folder.address}/trials")
     return found[found.strategy == "threaten"]
 
 
@@ -50,9 +49,9 @@ def test_a_score_agrees_with_the_raw_table(played, trials):
     for name, p in forecast.items():
         assert p == pytest.approx((outcomes.get(name, 0) + 0.5) / (TRIALS + 3.5))
     assert found["outcome"]["brier"] == pytest.approx(
-        sum((p - (name == TOLD["outcome"])) ** 2 for name, p in forecast.items())
+        sum((p - (name == HISTORY["outcome"])) ** 2 for name, p in forecast.items())
     )
-    assert found["outcome"]["log"] == pytest.approx(-log(forecast[TOLD["outcome"]]))
+    assert found["outcome"]["log"] == pytest.approx(-log(forecast[HISTORY["outcome"]]))
     classes = [
         class_of(outcome, imposed)
         for outcome, imposed in zip(trials.outcome.astype(str), trials.sanctions_week.notna(), strict=True)
@@ -69,7 +68,7 @@ def test_a_score_agrees_with_the_raw_table(played, trials):
     week = trials.agreement_week.astype(float)
     assert found["agreement_week"]["probability"] == pytest.approx(week.between(13, 17).mean())
     censored = week.fillna(19).to_numpy()
-    distance = np.abs(censored - TOLD["agreement_week"]).mean()
+    distance = np.abs(censored - HISTORY["agreement_week"]).mean()
     spread = np.abs(censored[:, None] - censored[None, :]).mean() / 2
     assert found["agreement_week"]["crps"] == pytest.approx(distance - spread)
 

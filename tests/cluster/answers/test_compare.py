@@ -1,8 +1,6 @@
 """Strategies of a stored run compared: against pandas on the raw table; refusals; from HTTP and the shell."""
 
 import json
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
 from tests.support.answers import document_of, result_of, served_run
+from tests.support.command_line import brink
 from tests.support.examples import changed, litigious
 
 compare = partial(result_of, "compare")
-BRINK = str(Path(sys.executable).parent / "brink")
 STRATEGIES = {"threaten": {}, "talk": {"threat_probability": 0}, "mild": {"tariff_rate": {"uniform": [0.1, 0.3]}}}
 SCENARIO = scenario_from_document(changed(litigious(), strategies=STRATEGIES))
 NET = "export_gain - sender_cost"
@@ -40,7 +38,7 @@ def found(tmp_path_factory) -> StoredRun:
 @pytest.fixture(scope="module")
 def wide(found) -> dict[str, pd.DataFrame]:
     """The raw table, a frame a strategy, by trial."""
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
 
 
@@ -155,10 +153,10 @@ def test_a_condition_holds_under_every_strategy(found, wide):
 
 def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     design = stored(tmp_path / "run", design="sobol")
-    whole = document_of("compare", design, strategies=["threaten", "talk"])
-    document = whole["result"]
-    assert "randomised replicates" in whole["method"]["errors"]
-    whole = pd.read_parquet(design.folder.sql_path("trials"))
+    answered = document_of("compare", design, strategies=["threaten", "talk"])
+    document = answered["result"]
+    assert "randomised replicates" in answered["method"]["errors"]
+    whole = pd.read_parquet(f"{design.folder.address}/trials")
     parts = {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
     difference = parts["threaten"].export_gain.astype(float) - parts["talk"].export_gain
     means = difference.groupby(difference.index % 16).mean()
@@ -183,9 +181,7 @@ def test_what_cannot_be_compared_is_refused(found, tmp_path):
 
 
 def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_path):
-    printed = subprocess.run(
-        [BRINK, "compare", found.folder.address, "--json"], capture_output=True, text=True, timeout=120, check=True
-    )
+    printed = brink("compare", found.folder.address, "--json", status=0)
     whole = json.loads(printed.stdout)
     assert whole["result"] == answer
     client, job = served_run(found, tmp_path)
@@ -199,18 +195,11 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
 
 
 def test_the_table_says_what_matters(found):
-    printed = subprocess.run(
-        [BRINK, "compare", found.folder.address, "--measure", "-target_cost", "--measure", "-agreement_week"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
+    printed = brink(
+        "compare", found.folder.address, "--measure", "-target_cost", "--measure", "-agreement_week", status=0
     )
     for one in ("Against threaten", "Regret", "Does better than", "over the whole range of", "tariff_rate (mild)"):
         assert one in printed.stdout
     assert printed.stderr == ""
-    refused = subprocess.run(
-        [BRINK, "compare", found.folder.address, "--strategy", "bluff"], capture_output=True, text=True, timeout=120
-    )
-    assert refused.returncode == 2
+    refused = brink("compare", found.folder.address, "--strategy", "bluff", status=2)
     assert refused.stderr.count("\n") == 1

@@ -1,8 +1,6 @@
 """Sobol indices: functions whose indices are known, SALib on the same rows, stored runs, the command line and HTTP."""
 
 import json
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,18 +13,20 @@ from cluster.query.trials import StoredRun, open_run, sample
 from cluster.results.plan import make_plan
 from cluster.runs.run import run
 from sim.faults import InvalidInput
+from sim.sampling.chance import Chance
+from sim.sampling.designs import design as design_of
 from sim.sampling.designs import draw_points
 from sim.sampling.saltelli import PLAYS, inputs, trials_needed
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario, scenario_from_document
 from sim.statistics.sobol_indices import Indices, indices, sums
 from tests.support.answers import document_of, result_of
+from tests.support.command_line import brink
 from tests.support.examples import document, issue
 from tests.support.runs import digests
 from tests.support.served import served
 
 answer, discover, drivers = (partial(result_of, name) for name in ("indices", "discover", "drivers"))
-BRINK = str(Path(sys.executable).parent / "brink")
 UNIT = {"uniform": [0, 1]}
 SIGMAS = 4.5
 """Standard errors that an estimate may be off, of Student's t with 15 degrees of freedom: 1 in 2,400 is."""
@@ -35,7 +35,7 @@ SIGMAS = 4.5
 def played(scenario: Scenario, function, base_samples: int, noise: float = 0.0) -> np.ndarray:
     """A function of the parameters at a design's trials, with chance of a standard deviation of `noise` in each."""
     count = trials_needed(scenario, base_samples)
-    points = draw_points(scenario, "base", seed=5, first=0, count=count, design="saltelli", trials=count)
+    points = draw_points(scenario, "base", Chance(5, 0, count), design_of("saltelli", count))
     y = function(*(points[name] for name in scenario.uncertain))
     y = y + noise * np.random.default_rng(8).normal(size=count)
     return y.reshape(-1, len(inputs(scenario)) + 2, PLAYS, REPLICATES)
@@ -158,7 +158,7 @@ def test_intervals_hold_the_truth():
     missed = 0
     for seed in range(100):
         count = trials_needed(PLAIN, 256)
-        points = draw_points(PLAIN, "base", seed=seed, first=0, count=count, design="saltelli", trials=count)
+        points = draw_points(PLAIN, "base", Chance(seed, 0, count), design_of("saltelli", count))
         x = [points[name] for name in PLAIN.uncertain]
         y = (x[0] + 2.0 * x[1] + rng.normal(size=count)).reshape(-1, 5, PLAYS, REPLICATES)
         for one, true in zip(indices(sums(y, 1.5)).total, (0.2, 0.8, 0.0), strict=True):
@@ -199,7 +199,7 @@ def found(tmp_path_factory) -> StoredRun:
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return whole[whole.strategy == "threaten"].sort_values("trial", ignore_index=True)
 
 
@@ -223,7 +223,7 @@ def test_a_stored_run_is_a_saltelli_design(table):
 
 def test_rows_do_not_depend_on_shards_nor_on_the_number_of_trials_nor_on_what_was_lost(found, table, tmp_path):
     other = stored(tmp_path / "other", shard_trials=7777, strategies=("threaten",))
-    again = pd.read_parquet(other.folder.sql_path("trials")).sort_values("trial", ignore_index=True)
+    again = pd.read_parquet(f"{other.folder.address}/trials").sort_values("trial", ignore_index=True)
     pd.testing.assert_frame_equal(table.drop(columns="strategy"), again.drop(columns="strategy"), check_exact=True)
     assert answer(other, measure="export_gain") == answer(found, measure="export_gain")
     before = digests(tmp_path / "other")
@@ -233,7 +233,7 @@ def test_rows_do_not_depend_on_shards_nor_on_the_number_of_trials_nor_on_what_wa
     run(other.plan, tmp_path / "other", engine="inline")
     assert digests(tmp_path / "other") == before
     half = stored(tmp_path / "half", trials=TRIALS // 2, strategies=("threaten",))
-    fewer = pd.read_parquet(half.folder.sql_path("trials")).sort_values("trial", ignore_index=True)
+    fewer = pd.read_parquet(f"{half.folder.address}/trials").sort_values("trial", ignore_index=True)
     pd.testing.assert_frame_equal(
         table[: TRIALS // 2].drop(columns="strategy"), fewer.drop(columns="strategy"), check_exact=True
     )
@@ -346,12 +346,6 @@ def test_what_is_refused_says_why(found, tmp_path):
     unfinished = make_plan(SCENARIO, trials=2 * TRIALS, seed=3, design="saltelli", shard_trials=10_000)
     with pytest.raises(InvalidInput, match="not finished"):
         answer(StoredRun(unfinished, found.folder))
-
-
-def brink(*arguments: object, status: int = 0) -> subprocess.CompletedProcess:
-    done = subprocess.run([BRINK, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == status, done.stderr
-    return done
 
 
 def test_the_command_line_plays_and_asks_again(found, tmp_path):

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -16,19 +14,19 @@ from cluster.query.trials import open_run
 from cluster.results.plan import Plan, make_plan
 from cluster.runs.run import run
 from sim.faults import InvalidInput
-from tests.sim.model.test_trace import SCENARIOS
 from tests.support.answers import result_of
+from tests.support.command_line import brink
+from tests.support.examples import full_scenarios
 from tests.support.runs import small_plan
 
 replay = partial(result_of, "replay")
-BRINK = str(Path(sys.executable).parent / "brink")
 TRIALS = 3000
 
 
 def plan_of(name: str, design: str) -> Plan:
     if name == "small":
         return small_plan(trials=TRIALS, design=design)
-    return make_plan(SCENARIOS[name], trials=TRIALS, seed=23, design=design, shard_trials=1000)
+    return make_plan(full_scenarios()[name], trials=TRIALS, seed=23, design=design, shard_trials=1000)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +166,3 @@ def test_the_command_tells_the_story_and_fails_on_an_altered_file(folder):
     refused = brink("replay", folder, "--trial", "99999")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == f"trial: must be a whole number from 0 to {TRIALS - 1} (found 99999)\n"
-
-
-def brink(*arguments: object, **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run([BRINK, *map(str, arguments)], capture_output=True, text=True, timeout=120)

@@ -1,10 +1,7 @@
 """A reverse stress test of a stored run: against pandas on the raw table; refusals; from HTTP and the shell."""
 
 import json
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,10 +13,10 @@ from cluster.query.trials import open_run
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from tests.support.answers import document_of, result_of, served_run
+from tests.support.command_line import brink
 from tests.support.runs import small_plan
 
 stress = partial(result_of, "stress")
-BRINK = str(Path(sys.executable).parent / "brink")
 PLAN = small_plan(trials=8000)
 BOUND = "target_cost > 0.02 and retaliation_weeks > 0"
 
@@ -33,7 +30,7 @@ def found(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return whole[whole.strategy == "threaten"].set_index("trial").sort_index()
 
 
@@ -141,16 +138,15 @@ def test_what_cannot_be_asked_is_refused(found):
 
 
 def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_path):
-    command = [BRINK, "stress", found.folder.address, "--bound", BOUND]
-    printed = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120, check=True)
+    command = ["stress", found.folder.address, "--bound", BOUND]
+    printed = brink(*command, "--json", status=0)
     whole = json.loads(printed.stdout)
     assert whole["result"] == answer
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    shown = brink(*command, status=0)
     for one in ("The bound is broken in", "Parameters that differ", "Target retaliates", "brink replay", "discover"):
         assert one in shown.stdout
     assert shown.stderr == ""
-    refused = subprocess.run([*command, "--strategy", "bluff"], capture_output=True, text=True, timeout=120)
-    assert refused.returncode == 2
+    refused = brink(*command, "--strategy", "bluff", status=2)
     assert refused.stderr.count("\n") == 1
     client, job = served_run(found, tmp_path)
     with client:

@@ -13,6 +13,7 @@ from cluster.query.trials import open_run
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.columns import NULL
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import OUTCOMES
@@ -65,16 +66,15 @@ def test_states_are_those_of_the_same_trials_played_to_each_week(example):
     """Chance is addressed, so a trial's weeks up to one are the same whatever the horizon: every trial, every week."""
     given = changed(example(), horizon_weeks=30)
     scenario = scenario_from_document(given)
-    whole = simulate(scenario, "base", seed=4, first=0, count=TRIALS)
+    whole = simulate(scenario, "base", Chance(4, 0, TRIALS))
     durations = {name: given["parameters"][name] for name in DURATIONS if name not in whole}
     spans = state_spans(told(whole, durations), 30)
     assert list(spans) == [state.name for state in STATES]
     before = {"sanctions_weeks": np.zeros(TRIALS, int), "retaliation_weeks": np.zeros(TRIALS, int)}
     seen = set()
     for week in range(1, 31):
-        table = simulate(
-            scenario_from_document(changed(given, horizon_weeks=week)), "base", seed=4, first=0, count=TRIALS
-        )
+        cut = scenario_from_document(changed(given, horizon_weeks=week))
+        table = simulate(cut, "base", Chance(4, 0, TRIALS))
         expected = states_of(table)
         for name, column in (("sanctions_in_force", "sanctions_weeks"), ("retaliation_in_force", "retaliation_weeks")):
             expected[name] = table[column] - before[column] == 1
@@ -87,7 +87,7 @@ def test_states_are_those_of_the_same_trials_played_to_each_week(example):
 
 
 def test_each_trial_is_in_one_state_of_the_partition_and_the_weeks_add_up():
-    table = simulate(scenario_from_document(litigious()), "base", seed=9, first=0, count=TRIALS)
+    table = simulate(scenario_from_document(litigious()), "base", Chance(9, 0, TRIALS))
     counted = count_states(state_spans(told(table, {}), 18), np.arange(TRIALS) % 16, 16, 18)
     np.testing.assert_array_equal(sum(counted[name] for name in PARTITION), TRIALS // 16)
     assert counted["sanctions_in_force"].sum() == table["sanctions_weeks"].sum()
@@ -104,7 +104,7 @@ def stored(request, tmp_path_factory):
 def test_the_answer_is_that_of_the_rows(stored):
     """Against SQL on the stored rows; intervals as the summary has them."""
     found = timeline(stored, given="threat_week <= 5 or threat_week is null")
-    replicates = 16 if stored.plan.design == "sobol" else 1
+    replicates = 16 if stored.plan.design.name == "sobol" else 1
     assert found["weeks"] == list(range(1, 19))
     for strategy, week in itertools.product(("threaten", "talk"), (1, 7, 18)):
         for state, condition in (

@@ -13,8 +13,8 @@ from cluster.query.trials import StoredRun, open_run
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.vocabulary import MEASURES
-from tests.cluster.answers.test_replay import brink
 from tests.support.answers import document_of, result_of
+from tests.support.command_line import brink
 from tests.support.runs import small_plan
 
 typical = partial(result_of, "typical")

@@ -1,8 +1,6 @@
 """What it is worth to know, from a stored run with a closed form; refusals; from HTTP and the shell."""
 
 import json
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
 from tests.support.answers import document_of, result_of, served_run
+from tests.support.command_line import brink
 from tests.support.examples import document, issue
 
 worth = partial(result_of, "worth")
-BRINK = str(Path(sys.executable).parent / "brink")
 SCENARIO = scenario_from_document(
     document(
         {"access": issue(0.5, 0.02, 0.05)},
@@ -76,7 +74,7 @@ def test_a_known_value_comes_out_of_a_stored_run(answer):
 
 
 def test_the_choice_as_it_stands_is_that_of_the_raw_table(answer, found):
-    table = pd.read_parquet(found.folder.sql_path("trials"))
+    table = pd.read_parquet(f"{found.folder.address}/trials")
     mean = table[table.strategy == "act"].full_access.astype(float).mean() - 5
     assert answer["now"]["best"] == "act"
     assert answer["now"]["means"]["act"]["estimate"] == pytest.approx(mean)
@@ -98,7 +96,7 @@ def test_a_condition_and_a_sobol_design(found, tmp_path):
 
 def test_unknown_values_are_counted_and_left_out(found):
     partly = worth(found, measure="agreement_week * threat_probability")
-    table = pd.read_parquet(found.folder.sql_path("trials"))
+    table = pd.read_parquet(f"{found.folder.address}/trials")
     known = table.groupby("trial").agreement_week.count() == 2
     assert partly["trials"]["known"] == known.sum()
     assert partly["trials"]["unknown"] == (~known).sum()
@@ -127,18 +125,15 @@ def test_few_rows_are_read_whatever_the_run_holds(found, monkeypatch):
 
 
 def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_path):
-    command = [BRINK, "worth", found.folder.address, "--measure", MEASURE, "--group", "court=target_win"]
-    printed = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120, check=True)
+    command = ["worth", found.folder.address, "--measure", MEASURE, "--group", "court=target_win"]
+    printed = brink(*command, "--json", status=0)
     whole = json.loads(printed.stdout)
     assert whole["result"] == answer
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    shown = brink(*command, status=0)
     for one in ("Knowing nothing more, act is best", "full_access", "worth nothing", "threat_probability (act, wait)"):
         assert one in shown.stdout
     assert shown.stderr == ""
-    refused = subprocess.run(
-        [BRINK, "worth", found.folder.address, "--group", "court"], capture_output=True, text=True, timeout=120
-    )
-    assert refused.returncode == 2
+    refused = brink("worth", found.folder.address, "--group", "court", status=2)
     assert refused.stderr.startswith("groups: must be name=parameter,parameter")
     client, job = served_run(found, tmp_path)
     with client:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from cluster.query.session import evaluate as evaluate_in_sql
 from cluster.results.trial_table import table_schema, to_table
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.columns import columns
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import TEXT, parse_expression
@@ -15,7 +16,7 @@ from sim.scenario.vocabulary import TERMS
 from tests.support.examples import every_mechanism
 
 SCENARIO = scenario_from_document(every_mechanism())
-ARRAYS = simulate(SCENARIO, next(iter(SCENARIO.strategies)), seed=5, first=0, count=400)
+ARRAYS = simulate(SCENARIO, next(iter(SCENARIO.strategies)), Chance(5, 0, 400))
 TABLE = to_table(SCENARIO, table_schema(SCENARIO, {}), ARRAYS)
 KNOWN = {column.name: column for column in columns(SCENARIO)}
 

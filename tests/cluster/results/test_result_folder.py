@@ -18,8 +18,9 @@ from cluster.answers.summary import verify_summary
 from cluster.query.trials import open_run
 from cluster.results.result_folder import new_file, read_manifest, verify
 from cluster.runs.run import run
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.scenario import scenario_hash
 from sim.scenario.vocabulary import OUTCOMES
 from tests.support.runs import small_plan
@@ -61,9 +62,7 @@ def test_the_folder_holds_what_the_contract_says(done):
 
 
 def test_pandas_polars_duckdb_and_arrow_read_the_same(done):
-    expected = {
-        strategy: simulate(PLAN.scenario, strategy, seed=11, first=0, count=5000) for strategy in PLAN.strategies
-    }
+    expected = {strategy: simulate(PLAN.scenario, strategy, Chance(11, 0, 5000)) for strategy in PLAN.strategies}
     pandas = pd.read_parquet(done / "trials")
     polars = pl.read_parquet(done / "trials", hive_partitioning=True).to_pandas()
     duck = duckdb.sql(f"SELECT * FROM read_parquet('{done}/trials/*/*.parquet', hive_partitioning = true)").df()

@@ -10,7 +10,7 @@ from cluster.results.result_folder import read_manifest, verify
 from cluster.runs import engines
 from cluster.runs.engines import ShardFailed, play_on_ray, play_where_it_pays
 from cluster.runs.run import Progress, Stopped, run
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from tests.support.runs import digests, small_plan
 

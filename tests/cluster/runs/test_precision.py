@@ -10,6 +10,7 @@ from cluster.results.result_folder import verify
 from cluster.runs.precision import run_to_precision
 from cluster.runs.run import Progress, Stopped, run
 from sim.faults import InvalidInput
+from sim.sampling.designs import RANDOM, SOBOL
 from sim.statistics.estimates import proportion, proportion_of_replicates
 from sim.statistics.stopping import FIRST_LOOK, GROWTH, first_look, next_look, trials_needed
 from tests.support.runs import small_plan
@@ -127,16 +128,16 @@ def test_wishes_that_cannot_be_are_refused(tmp_path, wished, design, says):
 def test_sobol_runs_stop_at_whole_nets_alone():
     for trials in (16, 1000, FIRST_LOOK, 99_999, 10**6):
         for needed in (trials + 1, trials + 5000, 3 * trials, 10**9, None):
-            found = next_look("sobol", trials, needed, 10**9)
+            found = next_look(SOBOL, trials, needed, 10**9)
             assert found > trials
             assert found <= max(1.25 * min(needed or 10**10, GROWTH * trials), trials + 20_000)
             points, rest = divmod(found, 16)
             assert rest == 0
             net = points & -points
             assert points // net < 8
-    assert first_look("sobol", 1000) == 16 * 56
-    assert next_look("sobol", 1024, 10**6, 1100) == 1024
-    assert next_look("random", 1024, 10**6, 1100) == 1100
+    assert first_look(SOBOL, 1000) == 16 * 56
+    assert next_look(SOBOL, 1024, 10**6, 1100) == 1024
+    assert next_look(RANDOM, 1024, 10**6, 1100) == 1100
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_intervals_at_the_end_of_precise_runs_hold_the_truth(replicates, needed,
     """
     rng, probability, runs = np.random.default_rng(5), 0.3, 2500
     wished = 1.96 * np.sqrt(probability * (1 - probability) / needed)
-    design = "random" if replicates == 1 else "sobol"
+    design = RANDOM if replicates == 1 else SOBOL
     held = 0
     for _ in range(runs):
         trials = first_look(design, 10**8)

@@ -11,8 +11,11 @@ from cluster.runs import run as run_module
 from cluster.runs import shard as shard_module
 from cluster.runs.run import run
 from cluster.service import jobs
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
+from sim.sampling.design import Design
+from sim.scenario.scenario import Scenario
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import digests, small_plan
 from tests.support.working import Working
@@ -25,9 +28,9 @@ def played(monkeypatch) -> list[tuple[str, int]]:
     """The strategy and first trial of all that is played from here on."""
     found: list[tuple[str, int]] = []
 
-    def counted(scenario: object, strategy: str, *, first: int, **rest: object) -> object:
-        found.append((strategy, first))
-        return simulate(scenario, strategy, first=first, **rest)  # type: ignore[arg-type]
+    def counted(scenario: Scenario, strategy: str, chance: Chance, design: Design) -> object:
+        found.append((strategy, chance.first))
+        return simulate(scenario, strategy, chance, design)
 
     monkeypatch.setattr(shard_module, "simulate", counted)
     return found
@@ -89,7 +92,7 @@ def test_a_latin_hypercube_is_taken_over_whole_or_not_at_all(service, played):
     plan = small_plan(trials=2000, design="latin_hypercube")
     service.job(plan)
     played.clear()
-    service.job(replace(plan, trials=3000))
+    service.job(small_plan(trials=3000, design="latin_hypercube"))
     assert len(played) == 6
     played.clear()
     service.job(plan)

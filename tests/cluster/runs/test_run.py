@@ -14,9 +14,12 @@ from cluster.results.result_folder import committed_shards, read_manifest, recor
 from cluster.runs import shard as shard_module
 from cluster.runs.engines import ShardFailed
 from cluster.runs.run import Progress, Stopped, adopt_shard_size, run
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
+from sim.sampling.design import Design
+from sim.scenario.scenario import Scenario
 from tests.support.runs import digests, small_plan
 
 PLAN = small_plan()
@@ -67,10 +70,10 @@ def test_an_interrupt_keeps_what_is_committed(tmp_path, undisturbed):
 
 
 def test_a_failing_shard_is_named_and_the_others_are_kept(tmp_path, undisturbed, monkeypatch):
-    def failing(scenario: object, strategy: str, *, first: int, **rest: object) -> dict[str, np.ndarray]:
-        if (strategy, first) == ("talk", 3000):
+    def failing(scenario: Scenario, strategy: str, chance: Chance, design: Design) -> dict[str, np.ndarray]:
+        if (strategy, chance.first) == ("talk", 3000):
             raise FloatingPointError("trial 3141 is impossible")
-        return simulate(scenario, strategy, first=first, **rest)  # type: ignore[arg-type]
+        return simulate(scenario, strategy, chance, design)
 
     monkeypatch.setattr(shard_module, "simulate", failing)
     with pytest.raises(ShardFailed) as caught:

@@ -1,10 +1,10 @@
 """Keys: shown once, kept as a digest, and worth nothing once revoked or expired."""
 
-import os
 import re
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from cluster.service import keys
 from cluster.service.jobs import open_database
 from sim.faults import InvalidInput
-from tests.api.http.test_jobs import BRINK
+from tests.support.command_line import brink
 
 
 @pytest.fixture
@@ -105,25 +105,24 @@ def test_a_key_that_makes_no_sense_is_refused(tmp_path, owner, scopes, days, fie
     assert keys.listed(database) == []
 
 
-def brink(folder, *arguments: str) -> subprocess.CompletedProcess:
-    environment = os.environ | {"BRINK_DATA_DIR": str(folder)}
-    return subprocess.run([BRINK, "keys", *arguments], env=environment, capture_output=True, text=True, timeout=60)
+def brink_keys(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return brink("keys", *arguments, environment={"BRINK_DATA_DIR": str(folder)})
 
 
 def test_keys_from_the_command_line(tmp_path):
-    made = brink(tmp_path, "create", "--owner", "ann", "--scope", "submit", "--scope", "read", "--expires", "30")
+    made = brink_keys(tmp_path, "create", "--owner", "ann", "--scope", "submit", "--scope", "read", "--expires", "30")
     text = made.stdout.strip()
     assert made.returncode == 0
     assert re.fullmatch("brink_[0-9a-f]{16}_[0-9a-f]{64}", text)
     assert text not in made.stderr
     key_id, secret = text.split("_")[1:]
-    shown = brink(tmp_path, "list").stdout
+    shown = brink_keys(tmp_path, "list").stdout
     assert key_id in shown
     assert "submit read" in shown
     assert "valid" in shown
     assert secret not in shown
-    assert brink(tmp_path, "revoke", key_id).returncode == 0
-    assert "revoked" in brink(tmp_path, "list").stdout
-    wrong = brink(tmp_path, "revoke", "none")
+    assert brink_keys(tmp_path, "revoke", key_id).returncode == 0
+    assert "revoked" in brink_keys(tmp_path, "list").stdout
+    wrong = brink_keys(tmp_path, "revoke", "none")
     assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
-    assert brink(tmp_path, "create", "--owner", "a b", "--scope", "all").returncode == 2
+    assert brink_keys(tmp_path, "create", "--owner", "a b", "--scope", "all").returncode == 2

@@ -3,8 +3,6 @@
 import contextlib
 import os
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -12,9 +10,10 @@ import psutil
 from cluster.results.result_folder import verify
 from cluster.runs.run import run
 from cluster.service import jobs
+from tests.support.command_line import BRINK
 from tests.support.runs import digests, small_plan
+from tests.support.waiting import HANG_SECONDS, wait_until
 
-BRINK = str(Path(sys.executable).parent / "brink")
 LONG = small_plan(trials=150_000, shard_trials=5_000)
 SHORT = small_plan(trials=2_000)
 
@@ -36,18 +35,13 @@ class Runners:
         for process in self.processes:
             process.terminate()
         for process in self.processes:
-            process.wait(60)
+            process.wait(HANG_SECONDS)
         self.log.close()
         self.database.dispose()
 
-    def until(self, job_id: str, condition, seconds: float = 120.0) -> jobs.Job:
-        """The job once it is as wanted."""
-        deadline = time.monotonic() + seconds
-        while not condition(job := jobs.get(self.database, job_id)):
-            if time.monotonic() > deadline:
-                raise TimeoutError(job)
-            time.sleep(0.05)
-        return job
+    def until(self, job_id: str, condition) -> jobs.Job:
+        """The job once the condition holds of it."""
+        return wait_until(lambda: (job := jobs.get(self.database, job_id)) and condition(job) and job)
 
 
 def holder(keeper: subprocess.Popen) -> psutil.Process | None:

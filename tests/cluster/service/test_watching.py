@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from cluster.service import jobs, leases
 from cluster.service.counters import COUNTERS, LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS, Tally, read_counters
 from cluster.service.runner import work_job
-from tests.api.http.test_jobs import Service
-from tests.api.http.test_metrics import samples
+from tests.support.prometheus import samples
 from tests.support.runs import small_plan
 from tests.support.served import served
+from tests.support.service_process import ServiceProcess
 from tests.support.working import Working
 
 
@@ -76,13 +76,11 @@ def test_a_lost_lease_is_counted_and_a_deleted_job_is_none(tmp_path, loses, loss
 
 
 def test_events_go_on_after_a_restart_and_the_log_names_job_and_shard(tmp_path):
-    service = Service(tmp_path / "data", BRINK_ENGINE="inline")
+    service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:
         job = service.submit(trials=600_000)["id"]
         told = [*_events(service, job, most=3)]
-        service.process.kill()
-        service.process.wait()
-        service.log.close()
+        service.kill()
         service.start()
         rest = _events(service, job, after=told[-1]["id"])
         again = _events(service, job)
@@ -108,7 +106,7 @@ def test_events_go_on_after_a_restart_and_the_log_names_job_and_shard(tmp_path):
     assert ("POST /v1/jobs", 202) in requests
 
 
-def _events(service: Service, job: str, after: str | None = None, most: int = 1_000) -> list[dict[str, str]]:
+def _events(service: ServiceProcess, job: str, after: str | None = None, most: int = 1_000) -> list[dict[str, str]]:
     """The events of a job's stream, at most so many."""
     found: list[dict[str, str]] = []
     headers = {"Last-Event-ID": after} if after else {}

@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.plain import play_plain
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
+from sim.sampling.designs import design as design_of
 from sim.sampling.designs import draw_points
 from sim.scenario.columns import NULL
 from sim.scenario.scenario import scenario_from_document
@@ -47,8 +49,8 @@ def features(table: dict[str, np.ndarray], inputs: list[str]) -> dict[str, np.nd
 @pytest.mark.parametrize("build", [every_mechanism, litigious, reluctant])
 def test_every_column_given_the_parameters(build):
     example = scenario_from_document(build())
-    points = draw_points(example, "base", seed=SEED, first=0, count=TRIALS, design="random", trials=TRIALS)
-    ours = simulate(example, "base", seed=SEED, first=0, count=TRIALS)
+    points = draw_points(example, "base", Chance(SEED, 0, TRIALS), design_of("random", TRIALS))
+    ours = simulate(example, "base", Chance(SEED, 0, TRIALS))
     drawn = {name: values for name, values in points.items() if np.ndim(values)}
     theirs = play_plain(example, "base", SEED, TRIALS, points=drawn)
     assert set(theirs) | set(drawn) == set(ours)
@@ -75,7 +77,7 @@ def test_every_branch_was_reached():
     """The comparison above is one of every outcome, ruling and stage of litigation."""
     reached: dict[str, set[int]] = {name: set() for name in CATEGORIES}
     for build in (every_mechanism, litigious, reluctant):
-        table = simulate(scenario_from_document(build()), "base", seed=SEED, first=0, count=TRIALS)
+        table = simulate(scenario_from_document(build()), "base", Chance(SEED, 0, TRIALS))
         for name, seen in reached.items():
             seen |= set(np.unique(table[name]).tolist())
     assert all(reached[name] - {NULL} == set(range(len(CATEGORIES[name]))) for name in CATEGORIES)

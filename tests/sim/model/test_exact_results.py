@@ -13,6 +13,8 @@ from scipy import integrate, optimize, stats
 
 from sim.model.incidence import incidence
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
+from sim.sampling.designs import design as design_of
 from sim.scenario.columns import NULL
 from sim.scenario.scenario import Scenario, scenario_from_document
 from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
@@ -31,7 +33,7 @@ HALF_A_PERCENT = 1.005
 
 
 def played(example: Scenario, trials: int, seed: int, strategy: str = "base") -> dict[str, np.ndarray]:
-    return simulate(example, strategy, seed=seed, first=0, count=trials)
+    return simulate(example, strategy, Chance(seed, 0, trials))
 
 
 def waiting(chances: list[float]) -> Cells:
@@ -706,9 +708,7 @@ def test_a_strategy_that_overrides_nothing_is_the_base(design: str) -> None:
     trials = 20_000
 
     def rows(given: dict, strategy: str) -> dict[str, np.ndarray]:
-        return simulate(
-            scenario_from_document(given), strategy, seed=22, first=0, count=trials, design=design, trials=trials
-        )
+        return simulate(scenario_from_document(given), strategy, Chance(22, 0, trials), design_of(design, trials))
 
     base = rows(full, "base")
     same_rows(base, rows(full, "same"))

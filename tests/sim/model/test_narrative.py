@@ -2,6 +2,7 @@
 
 from sim.model.narrative import ending, passages, week_name
 from sim.model.trace import tell
+from sim.sampling.chance import Chance
 from tests.support.examples import CERTAIN_SANCTIONS, issue, scenario
 
 CERTAIN = scenario(
@@ -27,7 +28,7 @@ CERTAIN = scenario(
 
 
 def test_a_certain_trial_is_told_as_it_must_be():
-    story = tell(CERTAIN, "base", seed=1, trial=0)
+    story = tell(CERTAIN, "base", Chance(1, 0, 1))
     told = [(p.weeks[0].week, p.weeks[-1].week, list(p.sentences)) for p in passages(story)]
     title = "“an issue”"
     assert told == [
@@ -82,7 +83,7 @@ def test_quiet_weeks_are_summed_up_with_what_sanctions_cost():
         {**CERTAIN_SANCTIONS, "sanctioned_trade": 5.2, "tariff_rate": 1.0, "supply_elasticity": 4.0},
         horizon_weeks=14,
     )
-    story = tell(standing, "base", seed=1, trial=0)
+    story = tell(standing, "base", Chance(1, 0, 1))
     last = passages(story)[-1]
     assert (last.weeks[0].week, last.weeks[-1].week) == (3, 14)
     assert last.sentences[0] == "Twelve sessions, nobody moved."
@@ -92,7 +93,7 @@ def test_quiet_weeks_are_summed_up_with_what_sanctions_cost():
 
 def test_better_terms_of_trade_are_no_cost():
     gain = {"sanctioned_trade": 5.0, "tariff_rate": 0.2, "import_elasticity": 1.0, "supply_elasticity": 0.5}
-    story = tell(scenario(None, {**CERTAIN_SANCTIONS, **gain}, horizon_weeks=8), "base", seed=1, trial=0)
+    story = tell(scenario(None, {**CERTAIN_SANCTIONS, **gain}, horizon_weeks=8), "base", Chance(1, 0, 1))
     assert story.row["sender_cost"] < 0.0
     assert "sanctions brought Sender" in ending(story.scenario, story.row)
     assert "and cost Target" in ending(story.scenario, story.row)

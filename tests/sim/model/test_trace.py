@@ -6,23 +6,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from api.shipped_scenarios import shipped_scenario
 from sim.model.bargaining import CLOSED, SIDES
 from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages
 from sim.model.trace import KINDS, Event, Story, tell
+from sim.sampling.chance import Chance
+from sim.sampling.designs import design as design_of
 from sim.scenario.columns import trial_row
-from sim.scenario.scenario import Scenario, scenario_from_document
-from tests.support.examples import every_mechanism, litigious, reluctant
+from sim.scenario.scenario import Scenario
+from tests.support.examples import full_scenarios
 
 TRIALS = 50_000
 SEED = 17
-SCENARIOS = {
-    "litigious": scenario_from_document(litigious()),
-    "reluctant": scenario_from_document(reluctant()),
-    "every-mechanism": scenario_from_document(every_mechanism()),
-    "1995": shipped_scenario("us-japan-autos-1995"),
-}
+SCENARIOS = full_scenarios()
 WORLDS = [(name, strategy) for name, scenario in SCENARIOS.items() for strategy in scenario.strategies]
 worlds = st.sampled_from(WORLDS)
 designs = st.sampled_from(["random", "latin_hypercube", "sobol"])
@@ -31,11 +27,11 @@ heavy = settings(max_examples=20, deadline=None)
 
 
 def told(name: str, strategy: str, trial: int, design: str = "random") -> Story:
-    return tell(SCENARIOS[name], strategy, seed=SEED, trial=trial, design=design, trials=TRIALS)
+    return tell(SCENARIOS[name], strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
 
 
 def row_of(scenario: Scenario, strategy: str, trial: int, design: str = "random") -> dict[str, object]:
-    table = simulate(scenario, strategy, seed=SEED, first=trial, count=1, design=design, trials=TRIALS)
+    table = simulate(scenario, strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
     return trial_row(scenario, table)
 
 

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
+from sim.sampling.designs import design as design_of
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import changed, every_mechanism, litigious, reluctant
 
@@ -21,9 +23,7 @@ FULL = changed(
 
 
 def rows(document: dict, strategy: str, first: int, count: int, design: str = "random") -> dict[str, np.ndarray]:
-    return simulate(
-        scenario_from_document(document), strategy, seed=9, first=first, count=count, design=design, trials=TRIALS
-    )
+    return simulate(scenario_from_document(document), strategy, Chance(9, first, count), design_of(design, TRIALS))
 
 
 def assert_equal_rows(some: dict[str, np.ndarray], whole: dict[str, np.ndarray], first: int = 0) -> None:
@@ -53,7 +53,7 @@ WHOLE = rows(litigious(), "base", 0, TRIALS)
 def test_rows_do_not_depend_on_how_many_there_are(design):
     def some(trials: int) -> dict[str, np.ndarray]:
         given_scenario = scenario_from_document(every_mechanism())
-        return simulate(given_scenario, "base", seed=9, first=500, count=20, design=design, trials=trials)
+        return simulate(given_scenario, "base", Chance(9, 500, 20), design_of(design, trials))
 
     assert_equal_rows(some(520), some(10**6))
 

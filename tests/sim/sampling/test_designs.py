@@ -6,8 +6,10 @@ from scipy import stats
 from scipy.stats import qmc
 
 from sim.faults import InvalidInput
-from sim.sampling.chance import _blocks, check_seed, purpose_key, uniform, words
-from sim.sampling.designs import DESIGNS, _permuted, draw_points
+from sim.sampling.chance import Chance, _blocks, check_seed, purpose_key
+from sim.sampling.designs import DESIGNS, draw_points
+from sim.sampling.designs import design as design_of
+from sim.sampling.latin_hypercube import permuted
 from sim.sampling.saltelli import PLAYS
 from sim.sampling.sobol_points import REPLICATES, _reversed_bits, _scrambled, sobol_uniform
 from sim.scenario.scenario import Scenario, scenario_from_document
@@ -17,9 +19,16 @@ TRIALS = 40_000
 TWO = {"target_win": {"uniform": [0, 1]}, "credibility": {"beta": {"alpha": 2, "beta": 5}}}
 
 
-def points(given: Scenario, design: str, strategy: str = "base", **where: int) -> dict:
-    where = {"seed": 7, "first": 0, "count": TRIALS, "trials": TRIALS} | where
-    return draw_points(given, strategy, design=design, **where)
+def points(
+    given: Scenario,
+    name: str,
+    strategy: str = "base",
+    seed: int = 7,
+    first: int = 0,
+    count: int = TRIALS,
+    trials: int | None = TRIALS,
+) -> dict:
+    return draw_points(given, strategy, Chance(seed, first, count), design_of(name, trials))
 
 
 def test_the_generator_gives_the_published_words(monkeypatch):
@@ -41,10 +50,10 @@ def test_the_generator_gives_the_published_words(monkeypatch):
 
 
 def test_a_word_is_addressed_by_its_trial():
-    whole = words(3, "a", 0, 1000)
+    whole = Chance(3, 0, 1000).words("a")
     for first in (0, 1, 7, 8, 9, 500):
-        np.testing.assert_array_equal(words(3, "a", first, 100), whole[first : first + 100])
-    assert words(3, "a", 10**18, 3).size == 3
+        np.testing.assert_array_equal(Chance(3, first, 100).words("a"), whole[first : first + 100])
+    assert Chance(3, 10**18, 3).words("a").size == 3
 
 
 def test_purposes_have_keys_of_their_own():
@@ -94,8 +103,8 @@ def test_a_latin_hypercube_has_one_trial_in_each_stratum():
 
 def test_the_permutation_is_one_and_pairs_nothing():
     n = 20_000
-    a = _permuted(np.arange(n, dtype=np.uint64), n, 1, "a")
-    b = _permuted(np.arange(n, dtype=np.uint64), n, 1, "b")
+    a = permuted(np.arange(n, dtype=np.uint64), n, 1, "a")
+    b = permuted(np.arange(n, dtype=np.uint64), n, 1, "b")
     assert np.array_equal(np.sort(a), np.arange(n))
     for x, y in ((a, np.arange(n)), (a, b), (a[:-1], a[1:])):
         assert abs(stats.spearmanr(x, y).statistic) < 5 / np.sqrt(n)
@@ -190,7 +199,7 @@ def test_a_strategy_moves_no_parameter_but_its_own(design):
 
 
 def test_uniform_numbers_are_never_0_or_1():
-    u = uniform(0, "x", 0, 100_000)
+    u = Chance(0, 0, 100_000).uniform("x")
     assert u.min() > 0
     assert u.max() < 1
 

@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 from sim.model.kernel import simulate
-from sim.sampling.chance import uniform, words
+from sim.sampling.chance import Chance
+from sim.sampling.designs import design as design_of
 from sim.sampling.designs import draw_points
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import document, every_mechanism, issue
@@ -30,7 +31,7 @@ N = 20_000
 
 
 def grid() -> dict[tuple[int, str], np.ndarray]:
-    return {(seed, purpose): uniform(seed, purpose, 0, N) for seed in SEEDS for purpose in PURPOSES}
+    return {(seed, purpose): Chance(seed, 0, N).uniform(purpose) for seed in SEEDS for purpose in PURPOSES}
 
 
 def test_streams_do_not_correlate_at_any_small_lag():
@@ -53,7 +54,7 @@ def test_streams_do_not_correlate_at_any_small_lag():
 def test_streams_share_no_numbers():
     """64-bit pairs of words, over all streams and trials: by chance one pair in two hundred such grids repeats."""
     pairs = np.concatenate(
-        [words(seed, purpose, 0, N).reshape(-1, 2).copy().view("<u8") for seed in SEEDS for purpose in PURPOSES]
+        [Chance(seed, 0, N).words(purpose).reshape(-1, 2).copy().view("<u8") for seed in SEEDS for purpose in PURPOSES]
     )
     # 910,000 numbers of 64 bits: the chance of any repeat is 2e-8.
     assert len(np.unique(pairs)) == len(pairs)
@@ -61,7 +62,7 @@ def test_streams_share_no_numbers():
 
 def test_far_trials_do_not_repeat_near_ones():
     starts = (0, 2**16, 2**31, 2**32, 2**35, 2**40)
-    pairs = np.concatenate([words(5, "a", start, N).reshape(-1, 2).copy().view("<u8") for start in starts])
+    pairs = np.concatenate([Chance(5, start, N).words("a").reshape(-1, 2).copy().view("<u8") for start in starts])
     assert len(np.unique(pairs)) == len(pairs)
 
 
@@ -78,9 +79,7 @@ def test_parameters_under_neighbouring_seeds_are_independent(design):
     drawn = {
         (seed, name): values
         for seed in SEEDS
-        for name, values in draw_points(
-            example, "base", seed=seed, first=0, count=4096, design=design, trials=4096
-        ).items()
+        for name, values in draw_points(example, "base", Chance(seed, 0, 4096), design_of(design, 4096)).items()
         if np.ndim(values)
     }
     assert len(drawn) == 3 * len(SEEDS)
@@ -94,7 +93,7 @@ def test_outcomes_under_neighbouring_seeds_are_independent():
     """Two seeds agree on a trial's outcome as often as chance has it."""
     example = scenario_from_document(every_mechanism())
     count = 20_000
-    outcomes = [simulate(example, "base", seed=seed, first=0, count=count)["outcome"] for seed in SEEDS[:6]]
+    outcomes = [simulate(example, "base", Chance(seed, 0, count))["outcome"] for seed in SEEDS[:6]]
     for one, other in itertools.combinations(outcomes, 2):
         table = np.zeros((7, 7))
         np.add.at(table, (one, other), 1)
@@ -104,8 +103,8 @@ def test_outcomes_under_neighbouring_seeds_are_independent():
 
 def test_seed_zero_is_a_seed():
     example = scenario_from_document(document(issues={"access": issue({"uniform": [0.2, 1]}, 0.1, 0.1)}))
-    first, again = (simulate(example, "base", seed=0, first=0, count=500) for _ in range(2))
+    first, again = (simulate(example, "base", Chance(0, 0, 500)) for _ in range(2))
     for name, values in first.items():
         assert values.tobytes() == again[name].tobytes()
-    one = simulate(example, "base", seed=1, first=0, count=500)
+    one = simulate(example, "base", Chance(1, 0, 500))
     assert not np.any(first["issues.access.gap"] == one["issues.access.gap"])

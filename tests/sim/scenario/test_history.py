@@ -6,24 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.history import history_document
 from sim.scenario.scenario import read_scenario, scenario_document, scenario_from_document, scenario_hash
-from tests.sim.scenario.test_scenario import _json, assert_read_or_refused, faults_of
-from tests.support.examples import changed, litigious
+from tests.support.examples import HISTORY, changed, litigious
+from tests.support.scenario_faults import assert_read_or_refused, faults_of, json_values
 
-TOLD = {
-    "outcome": "agreement_under_sanctions",
-    "threat_week": 2,
-    "sanctions_week": 5,
-    "filing_week": 5,
-    "ruling_week": 12,
-    "ruling": "for_target",
-    "agreement_week": 15,
-    "sanctions_weeks": 10,
-    "retaliation": True,
-    "events": {"1995-05-16": "A list."},
-    "sources": ["A newspaper."],
-}
 TEXT = """\
 schema: 1
 name: example
@@ -44,7 +32,7 @@ history:
 
 
 def told(**fields: object) -> dict:
-    return changed(litigious(), history={**TOLD, **fields})
+    return changed(litigious(), history={**HISTORY, **fields})
 
 
 def test_a_history_is_read_and_survives_its_document():
@@ -56,14 +44,14 @@ def test_a_history_is_read_and_survives_its_document():
     assert scenario_from_document(scenario_document(found)) == found
     full = scenario_from_document(told())
     assert full.history is not None
-    assert history_document(full.history) == {**TOLD, "strategy": "base"}
+    assert history_document(full.history) == {**HISTORY, "strategy": "base"}
 
 
 def test_a_history_changes_no_trial_and_no_hash():
     with_history, without = scenario_from_document(told()), scenario_from_document(litigious())
     assert with_history != without
     assert scenario_hash(with_history) == scenario_hash(without)
-    tables = [simulate(one, "base", seed=3, first=0, count=500) for one in (with_history, without)]
+    tables = [simulate(one, "base", Chance(3, 0, 500)) for one in (with_history, without)]
     assert all(np.array_equal(tables[0][name], tables[1][name], equal_nan=True) for name in tables[0])
 
 
@@ -108,7 +96,7 @@ def test_every_outcome_can_be_told(outcome, weeks):
     assert scenario_from_document(changed(litigious(), history=short)).history is not None
 
 
-@given(field=st.sampled_from([*TOLD, "strategy", "other"]), value=_json)
+@given(field=st.sampled_from([*HISTORY, "strategy", "other"]), value=json_values)
 @settings(max_examples=200, deadline=None)
 def test_no_value_of_any_field_breaks_the_reader(field, value):
     assert_read_or_refused(told(**{field: value}))

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.faults import InvalidInput
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.distributions import Fixed, Pert
 from sim.scenario.parameters import PARAMETERS, parameter
 from sim.scenario.scenario import read_scenario, scenario_document, scenario_from_document, scenario_hash
 from tests.support.examples import changed, document, every_mechanism, issue
+from tests.support.scenario_faults import assert_read_or_refused, faults_of, json_values
 
 TEXT = """\
 schema: 1
@@ -28,20 +29,6 @@ strategies:
   first:
   second: {issues.dealers.gap: 0.25, threat_probability: 0.5}
 """
-
-
-def faults_of(text_or_document: object) -> list[str]:
-    def read() -> None:
-        if isinstance(text_or_document, str):
-            read_scenario(text_or_document, "a.yaml")
-        else:
-            scenario_from_document(text_or_document)
-
-    with pytest.raises(InvalidInput) as caught:
-        read()
-    shown = str(caught.value).splitlines()
-    assert len(shown) == len(caught.value.faults)
-    return shown
 
 
 def test_a_file_is_read_with_its_defaults():
@@ -234,32 +221,15 @@ def test_a_window_is_a_whole_number_of_weeks():
     )
 
 
-_json = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
-    max_leaves=8,
+@given(
+    field=st.sampled_from([*sorted(document()), "correlations", "strategies", "sources", "sessions"]), value=json_values
 )
-
-
-def assert_read_or_refused(given_document: dict) -> None:
-    """Either a scenario comes out or faults, each of one line; nothing else is raised."""
-    try:
-        scenario_from_document(given_document)
-    except InvalidInput as error:
-        found = error.faults
-    else:
-        return
-    assert found
-    assert all("\n" not in str(fault) for fault in found)
-
-
-@given(field=st.sampled_from([*sorted(document()), "correlations", "strategies", "sources", "sessions"]), value=_json)
 @settings(max_examples=300, deadline=None)
 def test_no_value_of_any_field_breaks_the_reader(field, value):
     assert_read_or_refused(document() | {field: value})
 
 
-@given(field=st.sampled_from(sorted(issue())), value=_json)
+@given(field=st.sampled_from(sorted(issue())), value=json_values)
 @settings(max_examples=200, deadline=None)
 def test_no_value_of_an_issues_field_breaks_the_reader(field, value):
     assert_read_or_refused(document(issues={"access": issue() | {field: value}}))
@@ -290,7 +260,7 @@ def test_the_greatest_and_the_least_numbers_play_to_finite_columns():
     extremes |= {"threat_probability": 0.5, "follow_through": 0.5, "deadline_weeks": 1, "retaliation_share": 1}
     extremes |= {"unilateral_retaliation": 0.5, "panel_weeks": 1e12, "file_on_sanctions": 0.5}
     extremes |= {"consultation_weeks": {"loguniform": [1, 1e12]}, "deadline_window": 1e12}
-    played = simulate(scenario_from_document(given | {"parameters": extremes}), "base", seed=1, first=0, count=2000)
+    played = simulate(scenario_from_document(given | {"parameters": extremes}), "base", Chance(1, 0, 2000))
     assert (played["sanctions_weeks"] > 0).any()
     for name in ("sender_cost", "target_cost", "export_gain", "balance_change"):
         assert np.isfinite(played[name]).all(), name

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
+from sim.sampling.designs import SOBOL
+from sim.sampling.designs import design as design_of
 from sim.scenario.columns import NULL
 from sim.statistics.estimates import (
     Estimate,
@@ -19,7 +22,6 @@ from sim.statistics.estimates import (
     mean_estimate,
     quantile_bounds,
     quantile_bounds_of_replicates,
-    replicates_of,
     tally_replicates,
 )
 from tests.support.examples import issue, scenario
@@ -76,9 +78,9 @@ def quantile(values: np.ndarray, replicate: np.ndarray, replicates: int, level: 
 def coverage(design: str) -> dict[str, float]:
     """The share of runs, each of a seed of its own, whose intervals hold the truth."""
     held = dict.fromkeys(TRUTH, 0)
-    replicates = replicates_of(EXAMPLE, design)
+    replicates = design_of(design).replicates(EXAMPLE)
     for seed in range(RUNS):
-        table = simulate(EXAMPLE, "base", seed=seed, first=0, count=TRIALS, design=design, trials=TRIALS)
+        table = simulate(EXAMPLE, "base", Chance(seed, 0, TRIALS), design_of(design, TRIALS))
         counted = tally_replicates(table, replicates)
         agreed = table["agreement_week"] != NULL
         replicate = table["trial"] % replicates
@@ -120,7 +122,7 @@ def test_the_formula_of_independent_trials_is_wrong_for_sobol_points():
     )
     errors = []
     for seed in range(100):
-        table = simulate(given, "base", seed=seed, first=0, count=TRIALS, design="sobol")
+        table = simulate(given, "base", Chance(seed, 0, TRIALS), SOBOL)
         right, wrong = (mean_estimate(tally_replicates(table, count), "balance_change") for count in (16, 1))
         errors.append((abs(right["estimate"] - (C + D) / 2), right["standard_error"], wrong["standard_error"]))
     real, right, wrong = np.sqrt(np.mean(np.square(errors), axis=0))

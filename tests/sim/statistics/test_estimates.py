@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import MEASURES
 from sim.statistics.estimates import (
@@ -28,7 +29,7 @@ from sim.statistics.estimates import (
 )
 from tests.support.examples import litigious
 
-TABLE = simulate(scenario_from_document(litigious()), "base", seed=3, first=0, count=10_000)
+TABLE = simulate(scenario_from_document(litigious()), "base", Chance(3, 0, 10_000))
 
 
 def cut(bounds: list[int]) -> list[dict[str, np.ndarray]]:
@@ -108,10 +109,10 @@ def test_replicates_that_know_nothing_leave_the_formulas_of_independent_numbers(
 def test_intervals_hold_the_truth_as_often_as_they_say():
     """Of 2,000 intervals 95 % should hold it; 5 standard errors are 2.4 points."""
     example = scenario_from_document(litigious())
-    truth = simulate(example, "base", seed=77, first=10**9, count=1_000_000)
+    truth = simulate(example, "base", Chance(77, 10**9, 1_000_000))
     probability = np.mean(truth["agreement_week"] > 0)
     cost = truth["target_cost"].mean(dtype=float)
-    table = simulate(example, "base", seed=78, first=0, count=2000 * 200)
+    table = simulate(example, "base", Chance(78, 0, 2000 * 200))
     held = np.zeros(2)
     for start in range(0, 2000 * 200, 200):
         agreed = int(np.count_nonzero(table["agreement_week"][start : start + 200] > 0))

@@ -1,0 +1,200 @@
+"""A job of the service: its state, waiting for it, and its results and answers."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import httpx
+
+from brink.answer import Answer
+from brink.answers import Answers
+from brink.connection import Connection
+from brink.errors import BrinkError, JobFailed
+from brink.events import ENDED, EventReader
+from brink.flows import Awaiting, Blocking, Flow, Operation, Request, segment
+from brink.progress import job_bar
+from brink.results import Results
+
+T = TypeVar("T")
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+
+
+class BlockingConnection(Connection, Blocking):
+    """The connection of a `Job`."""
+
+    _http: httpx.Client
+
+
+class AwaitingConnection(Connection, Awaiting):
+    """The connection of an `AsyncJob`."""
+
+    _http: httpx.AsyncClient
+
+
+class AnyJob(Answers, Results):
+    """A job as it was when it was last looked at; `info` is the service's document about it."""
+
+    def __init__(self, client: Connection, info: dict[str, Any]) -> None:
+        self._client = client
+        self.info = info
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return str(self.info["id"])
+
+    @property
+    def state(self) -> str:
+        """``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``."""
+        return str(self.info["state"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has succeeded, failed or been cancelled."""
+        return self.state in ENDED
+
+    @property
+    def error(self) -> str | None:
+        """Why the job failed, None if it did not."""
+        found: str | None = self.info["error"]
+        return found
+
+    @property
+    def progress(self) -> float:
+        """The share of the job's trials that are done, from 0 to 1."""
+        found = self.info["progress"]
+        return float(found["trials_done"] / found["trials_total"])
+
+    def __repr__(self) -> str:
+        total = self.info["progress"]["trials_total"]
+        return (
+            f"<{type(self).__name__} {self.id} {self.info['scenario']}: {self.state}, {self.progress:.0%} of {total:,}>"
+        )
+
+    @property
+    def _path(self) -> str:
+        return f"/v1/jobs/{segment(self.id)}"
+
+    def _look(self) -> Flow[None]:
+        self.info = yield from self._client._object("GET", self._path)
+
+    def _ask(self, answer: str, request: Mapping[str, Any]) -> Flow[Answer]:
+        body = {name: value for name, value in request.items() if value is not None}
+        found = yield from self._client._object("POST", f"{self._path}/{segment(answer)}", body=body)
+        return Answer(answer, found)
+
+    @Operation
+    def refresh(self) -> Flow[None]:
+        """Fetch the job's state again."""
+        yield from self._look()
+
+    @Operation
+    def wait(self, *, progress: bool = True) -> Flow[None]:
+        """Wait until the job has ended. Raises `JobFailed`.
+
+        A terminal or notebook shows a progress bar, a log a line now and then. Interrupting the wait (Ctrl-C) leaves
+        the job running; `cancel` stops it.
+        """
+        pause = _SHORTEST_PAUSE
+        try:
+            with job_bar(lambda: self.info, progress) as update:
+                while not self.ended:
+                    yield pause
+                    pause = min(1.5 * pause, _LONGEST_PAUSE)
+                    yield from self._look()
+                    update()
+        except KeyboardInterrupt:
+            print(f"Job {self.id} continues to run: .job({self.id!r}) returns it.", file=sys.stderr)
+            raise
+        if self.state == "failed":
+            raise JobFailed(self.error or "the job failed")
+
+    @Operation
+    def cancel(self) -> Flow[None]:
+        """Stop the job; results that are committed are kept and can be read. A job that has ended stays as it is."""
+        self.info = yield from self._client._object("POST", f"{self._path}/cancel")
+
+    @Operation
+    def delete(self) -> Flow[None]:
+        """Stop the job if it runs, and remove it with its results."""
+        try:
+            yield from self._client._send(Request("DELETE", self._path))
+        except BrinkError as error:
+            # An earlier attempt may have removed it, with an answer that was lost.
+            if error.status != 404 or not error.repeated:
+                raise
+
+    @Operation
+    def summary(self, given: str | None = None, strategy: str | Sequence[str] | None = None) -> Flow[Answer]:
+        """The summary, in the form of ``summary.json``; while the job runs, of what is committed so far.
+
+        Over the trials for which the condition `given` holds, and under one strategy or several; all by default.
+        """
+        params = {"given": given, "strategy": strategy}
+        chosen = {name: value for name, value in params.items() if value is not None}
+        return Answer("summary", (yield from self._client._object("GET", f"{self._path}/summary", params=chosen)))
+
+    @Operation
+    def ask(self, answer: str, /, **request: Any) -> Flow[Answer]:
+        """One of the service's answers by its name: ``job.ask("drivers", measure="export_gain")``.
+
+        For answers that this version of the client has no method for. The service's OpenAPI document lists all of them
+        below ``/v1/jobs/{job_id}/``.
+        """
+        return (yield from self._ask(answer, request))
+
+
+class Job(AnyJob, Blocking):
+    """A job of a `Brink`."""
+
+    _client: BlockingConnection
+
+    def _drive(self, flow: Flow[T]) -> T:
+        return self._client._drive(flow)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The job's document each time its state or progress changes, until it ends; a broken connection is resumed."""
+        reader = EventReader(self._client, self._path)
+        while not reader.ended:
+            try:
+                with self._client._http.stream(**reader.request()) as response:
+                    if not response.is_success:
+                        response.read()
+                    reader.begin(response)
+                    for line in response.iter_lines():
+                        if reader.read(line):
+                            self.info = reader.info
+                            yield self.info
+            except httpx.TransportError as error:
+                reader.broken(error)
+            if not reader.ended:
+                time.sleep(reader.pause())
+
+
+class AsyncJob(AnyJob, Awaiting):
+    """A job of an `AsyncBrink`: as `Job`, with ``await``."""
+
+    _client: AwaitingConnection
+
+    async def _drive(self, flow: Flow[T]) -> T:
+        return await self._client._drive(flow)
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """The job's document each time its state or progress changes, until it ends; a broken connection is resumed."""
+        reader = EventReader(self._client, self._path)
+        while not reader.ended:
+            try:
+                async with self._client._http.stream(**reader.request()) as response:
+                    if not response.is_success:
+                        await response.aread()
+                    reader.begin(response)
+                    async for line in response.aiter_lines():
+                        if reader.read(line):
+                            self.info = reader.info
+                            yield self.info
+            except httpx.TransportError as error:
+                reader.broken(error)
+            if not reader.ended:
+                await asyncio.sleep(reader.pause())

@@ -1,0 +1,212 @@
+"""A job's results: grouped statistics, trials as tables, and the whole result folder."""
+
+import hashlib
+import io
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from brink.connection import Connection
+from brink.errors import BrinkError
+from brink.events import ENDED
+from brink.flows import Flow, Operation, Request, segment
+from brink.progress import bytes_bar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ARROW = "application/vnd.apache.arrow.stream"
+Measures = Sequence[str] | Mapping[str, str]
+Groups = Sequence[str | Mapping[str, Any]]
+
+
+class Results:
+    """The methods of a job that fetch its results."""
+
+    _client: Connection
+
+    @property
+    def _path(self) -> str:
+        raise NotImplementedError
+
+    @Operation
+    def aggregate(
+        self,
+        measures: Measures,
+        statistics: Sequence[str] | None = None,
+        by: Groups | None = None,
+        given: str | None = None,
+        strategies: Sequence[str] = (),
+    ) -> Flow["pd.DataFrame"]:
+        """Statistics of measures over groups of trials, one row per group.
+
+        For instance ``job.aggregate(["export_gain"], ["mean", "q95"], ["strategy", {"value": "full_access", "bins":
+        5}])``. The defaults are the service's: mean, standard error and some quantiles, by strategy.
+        """
+        table = yield from aggregated(self._client, self._path, measures, statistics, by, given, strategies)
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
+
+    @Operation
+    def aggregate_table(
+        self,
+        measures: Measures,
+        statistics: Sequence[str] | None = None,
+        by: Groups | None = None,
+        given: str | None = None,
+        strategies: Sequence[str] = (),
+    ) -> Flow[pa.Table]:
+        """The same as an Arrow table, with units in the columns' metadata."""
+        return (yield from aggregated(self._client, self._path, measures, statistics, by, given, strategies))
+
+    @Operation
+    def trials(
+        self, columns: Sequence[str] | None = None, *, strategy: str | None = None, progress: bool = True
+    ) -> Flow["pd.DataFrame"]:
+        """The trials, one row each, ordered by strategy and trial: all columns or some, all strategies or one.
+
+        Each file is fetched, checked against the manifest, and removed once its columns are read. The job must have
+        ended.
+        """
+        table = yield from trial_table(self._client, self._path, columns, strategy, progress)
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
+
+    @Operation
+    def trials_table(
+        self, columns: Sequence[str] | None = None, *, strategy: str | None = None, progress: bool = True
+    ) -> Flow[pa.Table]:
+        """The same as an Arrow table, with units and descriptions in the columns' metadata."""
+        return (yield from trial_table(self._client, self._path, columns, strategy, progress))
+
+    @Operation
+    def download(self, folder: str | os.PathLike[str], *, progress: bool = True) -> Flow[Path]:
+        """Copy the result folder; each file of trials is checked against the manifest, and correct copies are kept.
+
+        The folder is then as ``brink run`` leaves it, and every ``brink`` command reads it. The job must have ended.
+        """
+        return (yield from downloaded(self._client, self._path, Path(folder), progress))
+
+
+def aggregated(
+    connection: Connection,
+    job: str,
+    measures: Measures,
+    statistics: Sequence[str] | None,
+    by: Groups | None,
+    given: str | None,
+    strategies: Sequence[str],
+) -> Flow[pa.Table]:
+    """The answer ``aggregate`` of the job at a path, as an Arrow table."""
+    request = {
+        "measures": dict(measures) if isinstance(measures, Mapping) else measures,
+        "statistics": statistics,
+        "by": by,
+        "given": given,
+        "strategies": strategies,
+    }
+    body = {name: value for name, value in request.items() if value is not None}
+    response = yield from connection._send(Request("POST", f"{job}/aggregate", body=body, headers={"Accept": ARROW}))
+    return pa.ipc.open_stream(io.BytesIO(response.content)).read_all()
+
+
+def trial_table(
+    connection: Connection, job: str, columns: Sequence[str] | None, strategy: str | None, progress: bool
+) -> Flow[pa.Table]:
+    """The trials of the job at a path. Raises `BrinkError` for a column or strategy that it does not have."""
+    listed = yield from _manifest(connection, job)
+    strategies = sorted({file["strategy"] for file in listed})
+    if strategy is not None and strategy not in strategies:
+        raise BrinkError(f"the job has no strategy {strategy}; there are {', '.join(strategies)}")
+    wanted = [file for file in listed if strategy in (None, file["strategy"])]
+    read = None if columns is None else [name for name in columns if name != "strategy"]
+    kind = pa.dictionary(pa.int16(), pa.string())
+    tables = []
+    with tempfile.TemporaryDirectory() as scratch, bytes_bar(wanted, progress) as advance:
+        for file in wanted:
+            path = Path(scratch, "part.parquet")
+            yield from _fetch(connection, job, file["path"], path, file["sha256"], advance)
+            names = pq.read_schema(path).names
+            missing = set(read or ()) - set(names)
+            if missing:
+                there = ", ".join(["strategy", *names])
+                raise BrinkError(f"there is no column {', '.join(sorted(missing))}; there are {there}")
+            table = pq.read_table(path, columns=read, partitioning=None).replace_schema_metadata(None)
+            codes = pa.repeat(pa.scalar(strategies.index(file["strategy"]), pa.int16()), file["rows"])
+            played = pa.DictionaryArray.from_arrays(codes, pa.array(strategies))
+            tables.append(table.append_column(pa.field("strategy", kind), played))
+    return pa.concat_tables(tables).select(list(columns or tables[0].column_names))
+
+
+def downloaded(connection: Connection, job: str, target: Path, progress: bool) -> Flow[Path]:
+    """Copy the result folder of the job at a path to `target`."""
+    listed = {file["path"]: file["sha256"] for file in (yield from _manifest(connection, job))}
+    files = (yield from connection._object("GET", f"{job}/files"))["files"]
+    with bytes_bar(files, progress) as advance:
+        for file in files:
+            path = target / _inside(file["path"])
+            digest = listed.get(file["path"])
+            if digest is not None and path.is_file() and _sha256(path) == digest:
+                advance(file["bytes"])
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+            try:
+                yield from _fetch(connection, job, file["path"], draft, digest, advance)
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
+    return target
+
+
+def _manifest(connection: Connection, job: str) -> Flow[list[dict[str, Any]]]:
+    info = yield from connection._object("GET", job)
+    if info["state"] not in ENDED:
+        raise BrinkError(f"job {info['id']} is {info['state']}: its trials can be fetched once it has ended")
+    manifest = yield from connection._object("GET", f"{job}/files/manifest.json")
+    files: list[dict[str, Any]] = manifest["files"]
+    return files
+
+
+def _fetch(
+    connection: Connection, job: str, name: str, path: Path, digest: str | None, advance: Callable[[int], None]
+) -> Flow[None]:
+    """Fetch a file, after a broken connection from where it was. Raises `BrinkError` if its SHA-256 differs."""
+    headers = {"Accept-Encoding": "identity"}
+    latest: httpx.Response | None = None
+    with path.open("wb") as file:
+
+        def write(response: httpx.Response, chunk: bytes) -> None:
+            nonlocal latest
+            if response is not latest and response.status_code == 200:
+                file.seek(0)
+                file.truncate()
+            latest = response
+            file.write(chunk)
+            advance(len(chunk))
+            headers["Range"], headers["If-Range"] = f"bytes={file.tell()}-", response.headers.get("ETag", "")
+
+        address = "/".join(segment(part) for part in name.split("/"))
+        yield from connection._send(Request("GET", f"{job}/files/{address}", headers=headers, sink=write))
+    if digest is not None and _sha256(path) != digest:
+        raise BrinkError(f"{name} is not the file of the manifest: its SHA-256 differs")
+
+
+def _inside(name: str) -> PurePosixPath:
+    """A file's relative path. Raises `BrinkError` for one that would leave the folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise BrinkError(f"the service names a file outside the result folder: {name}")
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
