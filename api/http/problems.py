@@ -17,7 +17,7 @@ from cluster.query.session import QueryLimit
 from cluster.query.trials import NoTrialsYet
 from cluster.service.logs import logger
 from sim.faults import Fault, InvalidInput
-from sim.scenario.yaml_lines import LONGEST_SHOWN, field_name
+from sim.scenario.places import LONGEST_SHOWN, field_name
 
 log = logger("brink.serve")
 MEDIA_TYPE = "application/problem+json"

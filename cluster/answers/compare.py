@@ -29,7 +29,8 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.statistics import paired_differences
-from sim.statistics.estimates import method_note
+from sim.statistics.estimates import ANY_NUMBER, Range, method_note
+from sim.statistics.measure_ranges import difference_range, measure_ranges
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 
 SAMPLE = 250_000
@@ -189,7 +190,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     sampled = paired_sample(run, chosen, choices, shared=shared, given=condition, most=SAMPLE)
     result = {
         "trials": {"compared": tallied.trials, "sampled": sampled[chosen[0]]["trial"].size},
-        "pairs": tallied.pairs(),
+        "pairs": tallied.pairs({strategy: measure_ranges(scenario, strategy) for strategy in chosen}),
         "choices": [
             {
                 "measure": name,
@@ -271,8 +272,8 @@ class _Tallies:
             values = np.stack([part[strategy][name] for strategy in self.strategies])
             found[replicate] = paired_differences.merge_regrets(found[replicate], paired_differences.regret(values))
 
-    def pairs(self) -> list[dict]:
-        """The estimates of every pair."""
+    def pairs(self, ranges: Mapping[str, Mapping[str, Range]]) -> list[dict]:
+        """The estimates of every pair; `ranges` holds each strategy's `sim.statistics.measure_ranges`."""
         outcomes = {name: np.arange(len(OUTCOMES)) == k for k, name in enumerate(OUTCOMES)}
         events = {name: np.arange(2 ** len(EVENTS)) >> k & 1 == 1 for k, name in enumerate(EVENTS)}
         return [
@@ -282,7 +283,11 @@ class _Tallies:
                 "outcome": self._conditions(self.joint[couple, "outcome"], outcomes),
                 "events": self._conditions(self.joint[couple, "events"], events),
                 "measures": {
-                    name: paired_differences.pair_estimates(tallied, condition=name in self.conditions)
+                    name: paired_differences.pair_estimates(
+                        tallied,
+                        condition=name in self.conditions,
+                        within=difference_range(*(ranges[strategy].get(name, ANY_NUMBER) for strategy in couple)),
+                    )
                     for (own, name), tallied in self.measures.items()
                     if own == couple
                 },
@@ -381,4 +386,5 @@ ANSWER = Answer(
     compute=compare,
     examples=({"measures": [NET_GAIN]}, {}),
     designs=SAMPLES,
+    steps="trials",
 )

@@ -547,4 +547,5 @@ ANSWER = Answer(
     compute=drivers,
     examples=({"measure": "export_gain"},),
     designs=SAMPLES,
+    steps="parameters",
 )

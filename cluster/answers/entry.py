@@ -137,7 +137,7 @@ class Answer:
     `compute` takes a run, a `request` and a function that is called with progress. `examples` are requests that work
     for a run of one of the `designs`. `bare` marks the summary, whose document has no envelope since
     ``summary.json``'s form is fixed. `table` makes an Arrow table of a document, for answers that can be fetched as
-    CSV, Arrow or Parquet too.
+    CSV, Arrow or Parquet too. `steps` is what its progress counts, such as parameters; None for an answer without.
     """
 
     name: str
@@ -149,6 +149,7 @@ class Answer:
     designs: tuple[str, ...] = tuple(DESIGNS)
     bare: bool = False
     table: Callable[[dict[str, Any]], pa.Table] | None = None
+    steps: str | None = None
 
     @cached_property
     def document(self) -> type[Document]:

@@ -289,4 +289,5 @@ ANSWER = Answer(
     compute=indices,
     examples=({"measure": "export_gain"},),
     designs=("saltelli",),
+    steps="base points",
 )

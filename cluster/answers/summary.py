@@ -41,6 +41,7 @@ from sim.statistics.estimates import (
     quantile_bounds,
     quantile_bounds_of_replicates,
 )
+from sim.statistics.measure_ranges import measure_ranges
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 BINS = 65_536
@@ -169,11 +170,12 @@ def _summarize_strategy(
             )
             raise InvalidInput((Fault("given", str(condition), message),))
     total = reduce(merge, counted, NO_TRIALS)
+    ranges = measure_ranges(plan.scenario, strategy)
     measures: dict[str, dict] = {}
     for name, quantiles in _quantiles(paths, where, counted, together, database).items():
         measures[name] = {
             "count": total.measures[name].count,
-            "mean": mean_estimate(counted, name, together),
+            "mean": mean_estimate(counted, name, together, ranges[name]),
             "quantiles": {level: found["estimate"] for level, found in quantiles.items()},
             "quantile_intervals": {
                 level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()

@@ -126,4 +126,5 @@ ANSWER = Answer(
     result=Timeline,
     compute=timeline,
     examples=({"given": "filing_week is null"}, {}),
+    steps="strategies",
 )

@@ -250,4 +250,5 @@ ANSWER = Answer(
     compute=worth,
     examples=({"measure": NET_GAIN},),
     designs=SAMPLES,
+    steps="parameters and groups",
 )

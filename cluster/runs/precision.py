@@ -118,7 +118,9 @@ def shortfall(took: Mapping) -> str:
                 "leave such strategies out"
             )
         elif found["trials_needed"] is None:
-            parts.append(f"{name} is known in too few trials to say how many it would take")
+            parts.append(
+                f"{name} is known in too few trials, or was the same in all of them, so that its error is not known"
+            )
         else:
             widest = max(half for half in found["half_widths"].values() if half is not None)
             parts.append(
@@ -142,7 +144,7 @@ def _look(plan: Plan, folder: Folder, name: str, wished: float) -> dict:
     halves, needed, known = {}, [], []
     for strategy in plan.strategies:
         counted: tuple[Tally, ...] = reduce(merge_replicates, (run.committed[shard] for shard in run.shards(strategy)))
-        halves[strategy] = half_width(counted, name, plan.scenario)
+        halves[strategy] = half_width(counted, name, plan.scenario, strategy)
         needed.append(trials_needed(plan.trials, halves[strategy], wished))
         known.append(known_in(counted, name))
     return {

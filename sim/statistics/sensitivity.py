@@ -208,6 +208,8 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
         return UNKNOWN
     p, q = ({key: float(value or 0.0) for key, value in one.items()} for one in (a, b))
     centre = p["estimate"] - q["estimate"]
+    if None in (*a.values(), *b.values()):
+        return {**UNKNOWN, "estimate": centre}
     return {
         "estimate": centre,
         "standard_error": sqrt(p["standard_error"] ** 2 + q["standard_error"] ** 2),

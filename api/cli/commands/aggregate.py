@@ -8,10 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.answering import answer
-from api.cli.commands.common import AsJson, Given, RunFolder, print_json
-from api.formats import JSON, SUFFIXES, encode
-from cluster.answers.aggregate import STRATEGY, USUAL, answer_table
+from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.output import print_json
 from sim.faults import Fault, InvalidInput
 
 
@@ -19,41 +17,45 @@ def aggregate(
     run: RunFolder,
     measure: Annotated[
         list[str],
-        typer.Option(
-            metavar="EXPRESSION", help='What to compute statistics of, such as "export_gain - sender_cost"; repeatable.'
-        ),
+        typer.Option(metavar="EXPRESSION", help='Of what, such as "export_gain - sender_cost"; may be repeated.'),
     ],
     statistic: Annotated[
         list[str] | None,
-        typer.Option(help="count, known, mean, ..., q05; repeatable.", show_default=", ".join(USUAL)),
+        typer.Option(
+            metavar="NAME",
+            help="count, known, mean, ..., q05; may be repeated.",
+            show_default="mean, standard_error, q05, median, q95",
+        ),
     ] = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
             metavar="EXPRESSION[|WAY=...]",
-            help="What to group by; repeatable. A number goes into bins: "
+            help="What to group by; may be repeated. A number goes into bins: "
             '"full_access|bins=10", "full_access|quantiles=4" or "full_access|edges=0,5,10".',
-            show_default=STRATEGY,
+            show_default="strategy",
         ),
     ] = None,
-    strategy: Annotated[
-        list[str] | None, typer.Option(help="Of this strategy alone; repeatable.", show_default="all")
-    ] = None,
+    strategy: Strategies = None,
     given: Given = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help=f"Write a file instead: {', '.join(SUFFIXES)}.")
+        Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow or .parquet.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print statistics of measures over groups of trials."""
+    from api.cli.answering import answer
+    from api.formats import JSON, SUFFIXES, encode
+    from cluster.answers.aggregate import answer_table
+
     if out is not None and out.suffix not in SUFFIXES:
         raise InvalidInput((Fault("out", str(out), f"must end in one of {', '.join(SUFFIXES)}"),))
     groups = [_grouping(one, f"by[{k}]") for k, one in enumerate(by)] if by else None
     request = {"measures": measure, "statistics": statistic, "by": groups, "given": given, "strategies": strategy}
 
-    def render(console: Console, document: dict) -> None:
+    def render(shown: Console, document: dict) -> None:
         if out is None:
-            _print_table(console, document)
+            _print_table(shown, document)
         elif SUFFIXES[out.suffix] == JSON:
             with out.open("w", encoding="utf-8") as file:
                 print_json(document, file)

@@ -4,12 +4,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from api.cli.answering import answer
-from api.cli.commands.common import AsJson, Given, RunFolder
-from api.cli.commands.drivers import StrategyOption
+from api.cli.options import AsJson, Given, OneStrategy, RunFolder
+from api.cli.output import heading
 
 
 def discover(
@@ -17,21 +15,23 @@ def discover(
     outcome: Annotated[
         str, typer.Option(metavar="CONDITION", help='The outcome to look for, such as "sanctions_standing".')
     ],
-    strategy: StrategyOption = None,
+    strategy: OneStrategy = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the boxes of parameters in which an outcome is likely, and measure them on other trials."""
+    from api.cli.answering import answer
+
     request = {"outcome": outcome, "strategy": strategy, "given": given}
     answer(run, "discover", request, as_json=as_json, render=print_boxes)
 
 
 def print_boxes(out: Console, document: dict) -> None:
     """Print a document of `cluster.answers.discover`: a row a restriction, a section a box."""
-    found = document["result"]
+    found, notes = document["result"], document["method"]
     trials = found["trials"]
-    title = f"Where {escape(found['outcome'])} is likely under {escape(document['strategies'][0])}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(document['given'])}" if document["given"] else ""))
+    title = f"Where {found['outcome']} is likely under {document['strategies'][0]}"
+    out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     out.print(
         f"Probability over all {_percent(found['probability'])}. Found on {trials['finding']:,} trials, measured on "
         f"{trials['measuring']:,} others, of trials {trials['first']:,} to {trials['last']:,}."
@@ -49,7 +49,7 @@ def print_boxes(out: Console, document: dict) -> None:
         before = box["with_those_before"]
         table.add_row(
             str(number),
-            escape(where),
+            where,
             _percent(box["density"]),
             "-" if box["lift"] is None else f"{box['lift']:.2f}",
             _percent(box["coverage"]),
@@ -59,7 +59,6 @@ def print_boxes(out: Console, document: dict) -> None:
         )
         table.add_section()
     out.print(table)
-    notes = document["method"]
     out.print(
         "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
         f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}; {notes['errors']}.",

@@ -2,36 +2,29 @@
 
 from typing import Annotated
 
-import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.answering import answer
-from api.cli.commands.common import AsJson, Given, RunFolder
-from cluster.answers.entry import NET_GAIN
+from api.cli.options import AsJson, Given, OneStrategy, RunFolder, measure_option
+from api.cli.output import heading
 
 SHOWN = 20
 """Parameters in a table; the document has them all."""
 _BAR = 10
 _TORNADO = 40
 
-StrategyOption = Annotated[
-    str | None, typer.Option("--strategy", metavar="NAME", help="The strategy to ask about.", show_default="the first")
-]
-
 
 def drivers(
     run: RunFolder,
-    strategy: StrategyOption = None,
-    measure: Annotated[
-        str, typer.Option(metavar="EXPRESSION", help="A number or a condition over the columns.")
-    ] = NET_GAIN,
+    strategy: OneStrategy = None,
+    measure: Annotated[str | None, measure_option()] = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which parameters drive a measure and how much is chance, with a tornado; from the stored trials."""
+    from api.cli.answering import answer
+
     request = {"strategy": strategy, "measure": measure, "given": given}
     answer(run, "drivers", request, as_json=as_json, render=print_drivers)
 
@@ -40,8 +33,8 @@ def print_drivers(out: Console, document: dict) -> None:
     """Print a document of `cluster.answers.drivers`: shares of the variance, indices, and a tornado."""
     found, method = document["result"], document["method"]
     trials = found["trials"]
-    title = f"What drives {escape(found['measure'])} under {escape(document['strategies'][0])}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(document['given'])}" if document["given"] else ""))
+    title = f"What drives {found['measure']} under {document['strategies'][0]}"
+    out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     missing = trials["null"] + trials["infinite"]
     out.print(
         f"Trials {trials['first']:,} to {trials['last']:,}: {trials['known']:,} of {trials['read']:,} know the measure"
@@ -78,7 +71,7 @@ def _variance(shares: dict) -> Table:
 
 def _reasons(out: Console, shares: dict) -> None:
     for reason in filter(None, (shares["reason"], shares["alone"].get("reason"))):
-        out.print(f"Not all is known: {escape(reason)}.", style="dim")
+        out.print(f"Not all is known: {reason}.", style="dim")
 
 
 def _indices(found: dict) -> Table:
@@ -159,4 +152,6 @@ def _distance(distances: dict | None, statistic: str) -> Text:
 
 
 def _plus_minus(found: dict) -> str:
+    if found["low"] is None:
+        return "-" if found["estimate"] is None else f"{found['estimate']:z.4g} ±?"
     return f"{found['estimate']:z.4g} ±{(found['high'] - found['low']) / 2.0:.2g}"

@@ -4,32 +4,33 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.answering import answer
-from api.cli.commands.common import AsJson, Given, RunFolder
+from api.cli.options import AsJson, Given, RunFolder
+from api.cli.output import heading
 from api.cli.rendering import share_bar
-from cluster.answers.backtest import MODEL
 
 
 def score(
     run: RunFolder,
     strategy: Annotated[
-        str | None, typer.Option(help="Score this strategy's forecast.", show_default="the one the history names")
+        str | None,
+        typer.Option(metavar="NAME", help="The strategy to score.", show_default="the one in the history"),
     ] = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a stored run's forecast against what really happened."""
+    from api.cli.answering import answer
+
     answer(run, "score", {"strategy": strategy, "given": given}, as_json=as_json, render=print_score)
 
 
 def print_score(out: Console, document: dict) -> None:
     """Print a document of `cluster.answers.score`: forecasts and what happened, then the scores."""
     found = document["result"]
-    out.print(f"[bold]{escape(found['title'])}[/bold], as of {found['as_of']}, under {document['strategies'][0]}")
+    out.print(heading(found["title"], f", as of {found['as_of']}, under {document['strategies'][0]}"))
     table = Table("", "forecast", "", "happened", show_edge=False, pad_edge=False)
     for part in ("class", "outcome"):
         for name, p in found[part]["forecast"].items():
@@ -41,7 +42,7 @@ def print_score(out: Console, document: dict) -> None:
     out.print(table)
     scores = Table("", "Brier", "log", show_edge=False, pad_edge=False)
     for part in ("class", "outcome"):
-        for forecaster, one in ((MODEL, found[part]), *found[part]["naive"].items()):
+        for forecaster, one in (("model", found[part]), *found[part]["naive"].items()):
             scores.add_row(f"{part}: {forecaster}", f"{one['brier']:.3f}", f"{one['log']:.3f}")
     out.print(scores)
     week = found["agreement_week"]

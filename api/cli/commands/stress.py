@@ -4,18 +4,17 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.answering import answer
-from api.cli.commands.common import AsJson, Given, RunFolder
-from api.cli.commands.drivers import StrategyOption
+from api.cli.options import AsJson, Given, OneStrategy, RunFolder
+from api.cli.output import heading
 from api.cli.rendering import labels
-from cluster.answers.stress import SURE
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, OUTCOME_TERMS
 
 _SHOWN = 15
+_LEVEL = 0.05
+"""Parameters with a larger p-value are not shown."""
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
@@ -24,11 +23,13 @@ def stress(
     bound: Annotated[
         str, typer.Option(metavar="CONDITION", help='What holds where the bound is broken, such as "sender_cost > 5".')
     ],
-    strategy: StrategyOption = None,
+    strategy: OneStrategy = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Reverse stress test: how the worlds in which a bound is broken differ from the others, and which to replay."""
+    from api.cli.answering import answer
+
     request = {"bound": bound, "strategy": strategy, "given": given}
     answer(run, "stress", request, as_json=as_json, render=lambda out, found: print_stress(out, found, str(run)))
 
@@ -37,8 +38,8 @@ def print_stress(out: Console, document: dict, folder: str) -> None:
     """Print a document of `cluster.answers.stress`: parameters, events and outcomes inside and outside, trials."""
     found, method, strategy = document["result"], document["method"], document["strategies"][0]
     trials = found["trials"]
-    title = f"Worlds in which {escape(found['bound'])} under {escape(strategy)}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(document['given'])}" if document["given"] else ""))
+    title = f"Worlds in which {found['bound']} under {strategy}"
+    out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     out.print(
         f"The bound is broken in {_percent(found['probability'])} of worlds: in {trials['broken']:,} of "
         f"{trials['asked']:,} trials."
@@ -46,7 +47,7 @@ def print_stress(out: Console, document: dict, folder: str) -> None:
     out.print(_parameters(found["parameters"]))
     rest = len(found["parameters"]) - len(_differing(found["parameters"])[:_SHOWN])
     if rest:
-        out.print(f"{rest} parameters differ less, or no more than chance would have them (p > {SURE:g}).", style="dim")
+        out.print(f"{rest} parameters differ less, or by no more than chance explains (p > {_LEVEL:g}).", style="dim")
     out.print(_shares("On the way", found["events"], labels((*EVENT_TERMS, *DETAIL_TERMS))))
     out.print(_shares("How it ends", found["outcome"], labels(OUTCOME_TERMS)))
     out.print("Read the story of a world in which it is broken, with brink replay:")
@@ -54,7 +55,7 @@ def print_stress(out: Console, document: dict, folder: str) -> None:
         numbers = ", ".join(str(one["trial"]) for one in found["worlds"][kind])
         out.print(f"  {label}: trials {numbers}")
     first = found["worlds"]["typical"][0]["trial"]
-    out.print(f"  brink replay {escape(folder)} --strategy {escape(strategy)} --trial {first}", soft_wrap=True)
+    out.print(f"  brink replay {folder} --strategy {strategy} --trial {first}", soft_wrap=True)
     out.print(
         f"Shift: {method['shift']}. Distance: {method['distance']}. Picture: how much likelier than outside, from the "
         f"outside's lowest decile to its highest. {method['boxes']}. {method['errors']}.",
@@ -63,7 +64,7 @@ def print_stress(out: Console, document: dict, folder: str) -> None:
 
 
 def _differing(parameters: list[dict]) -> list[dict]:
-    return [one for one in parameters if one["p_value"] < SURE]
+    return [one for one in parameters if one["p_value"] < _LEVEL]
 
 
 def _parameters(parameters: list[dict]) -> Table:

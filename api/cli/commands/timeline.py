@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from api.cli.answering import answer
-from api.cli.commands.common import AsJson, Given, RunFolder
+from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.output import console, heading
 
 _COURSE = 40
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -29,10 +28,7 @@ _LABELS = {
 
 def timeline(
     run: RunFolder,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Show this strategy; may be repeated.", show_default="all"),
-    ] = None,
+    strategy: Strategies = None,
     given: Given = None,
     chart: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw it too, as .svg or .png.", show_default=False)
@@ -40,6 +36,8 @@ def timeline(
     as_json: AsJson = False,
 ) -> None:
     """Say how likely each state of the dispute is in each week: agreement, threat, sanctions, retreat."""
+    from api.cli.answering import answer
+
     if chart is not None:
         from api.charts import check_chart_file, timeline_chart, write_chart
 
@@ -48,7 +46,7 @@ def timeline(
     if chart is not None:
         write_chart(timeline_chart(document), chart)
         if not as_json:
-            print(f"Chart: {chart}")
+            console().print(f"Chart: {chart}")
 
 
 def print_timeline(out: Console, document: dict) -> None:
@@ -56,12 +54,12 @@ def print_timeline(out: Console, document: dict) -> None:
     found = document["result"]
     horizon = len(found["weeks"])
     shown = [*[week for week in _SHOWN if week < horizon][-9:], horizon]
-    given = f", given {escape(document['given'])}" if document["given"] else ""
-    out.print(f"[bold]{escape(document['scenario'])}: probability of each state by week, %{given}[/bold]")
+    given = f", given {document['given']}" if document["given"] else ""
+    out.print(heading(f"{document['scenario']}: probability of each state by week, %{given}"))
     widest = 0.0
     for strategy, one in found["strategies"].items():
         table = Table(header_style="bold", show_edge=False, pad_edge=False)
-        table.add_column(escape(strategy), min_width=max(map(len, _LABELS.values())))
+        table.add_column(strategy, min_width=max(map(len, _LABELS.values())))
         table.add_column(f"weeks 1 to {horizon}", no_wrap=True)
         for week in shown:
             table.add_column(str(week), justify="right")

@@ -1,16 +1,12 @@
 """``brink typical``: which trials of a stored run to read."""
 
 import shlex
-from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.answering import answer
-from api.cli.commands.common import AsJson, Given, RunFolder
-from cluster.query.trials import open_run
+from api.cli.options import AsJson, Given, Measure, OneStrategy, RunFolder
 
 _SHOWN = {
     "agreement_week": ("agreement week", 1.0, 0),
@@ -21,20 +17,14 @@ _SHOWN = {
     "target_cost": ("target's cost", 1.0, 2),
 }
 
-Strategy = Annotated[
-    str | None,
-    typer.Option("--strategy", help="The strategy whose trials are looked at.", show_default="the run's first"),
-]
-Measure = Annotated[
-    str | None,
-    typer.Option("--measure", metavar="EXPRESSION", help='A measure of your own, such as "export_gain - sender_cost".'),
-]
-
 
 def typical(
-    run: RunFolder, strategy: Strategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
+    run: RunFolder, strategy: OneStrategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
 ) -> None:
     """Pick a typical trial of each outcome and the extreme ones, and say how to read their stories."""
+    from api.cli.answering import answer
+    from cluster.query.trials import open_run
+
     stored = open_run(run)
 
     def render(out: Console, document: dict) -> None:

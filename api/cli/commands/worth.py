@@ -4,13 +4,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from api.cli.answering import answer
-from api.cli.commands.common import AsJson, Given, RunFolder, some_names
+from api.cli.options import AsJson, Given, RunFolder, Strategies, measure_option
+from api.cli.output import heading, some_names
 from api.cli.rendering import share_bar
-from cluster.answers.entry import NET_GAIN
 from sim.faults import Fault, InvalidInput
 
 _SHOWN = 20
@@ -20,25 +18,18 @@ _TAKEN = 0.005
 
 def worth(
     run: RunFolder,
-    measure: Annotated[
-        str, typer.Option(metavar="EXPRESSION", help="By which the strategy is chosen; more is better.")
-    ] = NET_GAIN,
+    measure: Annotated[str | None, measure_option("The number to choose a strategy by, more being better")] = None,
     group: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=P1,P2", help="Parameters that would be learned together; may be repeated."),
     ] = None,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Choose between this strategy and others named; may be repeated.",
-            show_default="all",
-        ),
-    ] = None,
+    strategy: Strategies = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what it is worth to learn each uncertain parameter before choosing a strategy, with its error."""
+    from api.cli.answering import answer
+
     request = {"measure": measure, "groups": _groups(group or []), "strategies": strategy, "given": given}
     answer(run, "worth", request, as_json=as_json, render=print_worth)
 
@@ -56,8 +47,8 @@ def _groups(texts: list[str]) -> dict[str, list[str]]:
 def print_worth(out: Console, document: dict) -> None:
     """Print a document of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
     found, method = document["result"], document["method"]
-    title = f"What it is worth to know, before choosing by {escape(found['measure'])}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(document['given'])}" if document["given"] else ""))
+    title = f"What it is worth to know, before choosing by {found['measure']}"
+    out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     trials = found["trials"]
     if trials["unknown"]:
         out.print(
@@ -78,7 +69,7 @@ def print_worth(out: Console, document: dict) -> None:
         name = one["name"] if "parameters" not in one else f"{one['name']} ({len(one['parameters'])} parameters)"
         share = one["share_of_everything"] or 0.0
         table.add_row(
-            escape(name),
+            name,
             _plus_minus(one["value"]),
             f"{one['promised']:.3g}",
             share_bar(max(0.0, min(1.0, share))).append(f" {100 * share:.0f} %"),
@@ -90,10 +81,10 @@ def print_worth(out: Console, document: dict) -> None:
         out.print(f"And {len(shown) - _SHOWN} more, worth less.", style="dim")
     rest = [one["name"] for one in rows if one not in shown]
     if rest:
-        out.print(f"Found to be worth nothing, since the choice would hardly ever change: {escape(some_names(rest))}.")
+        out.print(f"Found to be worth nothing, since the choice would hardly ever change: {some_names(rest)}.")
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
-        out.print(f"Nothing to learn, since set by a strategy compared: {escape(set_by)}.", style="dim")
+        out.print(f"Nothing to learn, since set by a strategy compared: {set_by}.", style="dim")
     out.print(
         f"Worth: {method['value']}. Promised: {method['promised']}. "
         f"{trials['known']:,} trials, {trials['groups']:,} for groups. {method['errors']}.",
@@ -103,11 +94,11 @@ def print_worth(out: Console, document: dict) -> None:
 
 def _print_now(out: Console, now: dict) -> None:
     best = now["best"]
-    out.print(f"Knowing nothing more, {escape(best)} is best: {_plus_minus(now['means'][best])} on average.")
+    out.print(f"Knowing nothing more, {best} is best: {_plus_minus(now['means'][best])} on average.")
     name, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
-    doubt = " That is too close to call." if nearest["short_by"]["low"] <= 0.0 else ""
+    doubt = " That is too close to call." if (nearest["short_by"]["low"] or 0.0) <= 0.0 else ""
     out.print(
-        f"Next is {escape(name)}, short of it by {_plus_minus(nearest['short_by'])}, though better in "
+        f"Next is {name}, short of it by {_plus_minus(nearest['short_by'])}, though better in "
         f"{100 * nearest['better_in']['estimate']:.0f} % of the worlds.{doubt}"
     )
 
@@ -123,5 +114,5 @@ def _taken(one: dict) -> list[tuple[str, float]]:
 
 def _plus_minus(found: dict) -> str:
     if found["low"] is None:
-        return "-"
+        return "-" if found["estimate"] is None else f"{found['estimate']:z.3g} ±?"
     return f"{found['estimate']:z.3g} ±{(found['high'] - found['low']) / 2.0:.2g}"

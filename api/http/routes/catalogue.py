@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
+from api.catalogue import parameter_entries, scenario_entries
 from api.formats import JSON
 from api.http.authentication import reader
 from api.http.bodies import check_json
 from api.http.problems import RESPONSES, FieldError, Problem, field_error
-from api.shipped_scenarios import shipped_names, shipped_scenario
+from api.shipped_scenarios import shipped_scenario
 from sim.faults import Fault, InvalidInput
-from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
@@ -66,10 +66,7 @@ class ParameterEntry(BaseModel):
 @router.get("/scenarios", summary="List the shipped scenarios")
 def scenarios() -> list[ScenarioEntry]:
     """The shipped scenarios; a job may name one instead of giving a scenario."""
-    return [
-        ScenarioEntry(name=known.name, title=known.title, as_of=known.as_of, strategies=list(known.strategies))
-        for known in map(shipped_scenario, shipped_names())
-    ]
+    return [ScenarioEntry(**entry) for entry in scenario_entries()]
 
 
 @router.get("/scenarios/{name}", summary="Read a shipped scenario")
@@ -128,14 +125,4 @@ def _scenario(sent: _Sent) -> Scenario:
 @router.get("/parameters", summary="List the model's parameters")
 def parameters() -> list[ParameterEntry]:
     """Every parameter with its unit, domain and neutral default; a null default must be given."""
-    return [
-        ParameterEntry(
-            name=f"issues.<issue>.{known.name}" if known.group == "issue" else known.name,
-            group=known.group,
-            unit=known.unit,
-            domain=str(known.domain),
-            default=known.default,
-            meaning=known.meaning,
-        )
-        for known in (*ISSUE_PARAMETERS, *PARAMETERS)
-    ]
+    return [ParameterEntry(**entry) for entry in parameter_entries()]

@@ -44,14 +44,14 @@ def test_a_precision_says_what_it_took(tmp_path):
     one = ["run", *SMALL[:1], "--strategy", "bluff", "--engine", "inline", "--out", "here"]
     found = brink(*one, "--precision", "agreement=0.01", cwd=tmp_path)
     assert (found.returncode, found.stderr) == (0, "")
-    assert "±0.01 wished" in found.stdout
+    assert "±0.01 requested" in found.stdout
     assert "It took 16,384 trials of each strategy" in found.stdout
     short = brink(*one, "--precision", "agreement=0.001", "--trials", "20000", "--json", cwd=tmp_path)
     assert short.returncode == 1
     assert re.fullmatch(
         r"precision not reached with 20000 trials of each strategy .20000 at most.: agreement is known to ±0\.00\d+, "
         r"not ±0\.001, which would take about \d{6} trials\. The results are kept; the same command with more --trials "
-        r"goes on from there\n",
+        r"continues from there\n",
         short.stderr,
     )
     answer = json.loads(short.stdout)
@@ -82,21 +82,21 @@ def test_progress_is_shown_on_a_terminal(tmp_path):
     [
         (["run", "us-japan-auto"], ["us-japan-autos-1995"]),
         (["run", "none.yaml"], ["none.yaml", "No such file"]),
-        (["run", *SMALL[:1], "--trials", "0"], ["trials", "found 0"]),
+        (["run", *SMALL[:1], "--trials", "0"], ["--trials", "found 0"]),
         (["run", *SMALL[:1], "--trials", "many"], ["--trials", "many"]),
-        (["run", *SMALL[:1], "--seed", "-1"], ["seed", "-1"]),
-        (["run", *SMALL[:1], "--seed", str(2**63)], ["seed", str(2**63 - 1)]),
+        (["run", *SMALL[:1], "--seed", "-1"], ["--seed", "-1"]),
+        (["run", *SMALL[:1], "--seed", str(2**63)], ["--seed", str(2**63 - 1)]),
         (["run", *SMALL[:1], "--strategy", "surrender"], ["surrender", "keep-talking"]),
         (["run", *SMALL[:1], "--engine", "dask"], ["--engine", "dask"]),
-        (["run", *SMALL[:1], "--ray-address", "127.0.0.1:1"], ["ray_address", "127.0.0.1:1"]),
-        (["run", *SMALL[:1], "--shard-trials", "0"], ["shard_trials"]),
-        (["run", *SMALL[:1], "--precision", "agreement"], ["precision", "agreement=0.001"]),
-        (["run", *SMALL[:1], "--precision", "threats=0.1"], ["precision", "agreement_week", "found 'threats'"]),
+        (["run", *SMALL[:1], "--ray-address", "127.0.0.1:1"], ["--ray-address", "127.0.0.1:1"]),
+        (["run", *SMALL[:1], "--shard-trials", "0"], ["--shard-trials"]),
+        (["run", *SMALL[:1], "--precision", "agreement"], ["--precision", "agreement=0.001"]),
+        (["run", *SMALL[:1], "--precision", "threats=0.1"], ["--precision", "agreement_week", "found 'threats'"]),
         (["run", *SMALL[:1], "--precision", "threat=0.1", "--design", "latin_hypercube"], ["random, sobol"]),
         (["run", *SMALL[:1], "--no-such"], ["--no-such"]),
         (["run"], ["SCENARIO"]),
         (["sprint"], ["sprint"]),
-        (["serve", "--host", "0.0.0.0"], ["host", "0.0.0.0", "loopback"]),
+        (["serve", "--host", "0.0.0.0"], ["--host", "0.0.0.0", "loopback"]),
     ],
 )
 def test_wrong_input_is_refused(tmp_path, arguments, says):

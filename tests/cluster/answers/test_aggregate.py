@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from api.cli.main import app as command_line
+from api.cli.program import build
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
 from api.http.routes.answers import OFFERED
 from cluster.answers import aggregate as module
@@ -367,7 +367,7 @@ def test_the_command_line_gives_the_same(found, tmp_path, capsys):
     same(answer_table(printed), answer_table(answer))
 
     def command(*more: str) -> str:
-        command_line(["aggregate", folder, *options, *more], standalone_mode=False)
+        build().main(["aggregate", folder, *options, *more], standalone_mode=False)
         return capsys.readouterr().out
 
     assert "export_gain.mean" in command()

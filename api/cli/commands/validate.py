@@ -1,0 +1,29 @@
+"""``brink validate``: every fault of a scenario."""
+
+from api.cli.options import AsJson, ScenarioArgument
+from api.cli.output import print_json
+from sim.faults import Fault, InvalidInput
+
+
+def validate(scenario: ScenarioArgument, as_json: AsJson = False) -> None:
+    """Check a scenario and list every fault with its line and field."""
+    from api.shipped_scenarios import find_scenario
+
+    try:
+        found = find_scenario(scenario)
+    except InvalidInput as error:
+        if as_json:
+            print_json({"valid": False, "errors": [_fault(fault) for fault in error.faults]})
+        raise
+    if as_json:
+        print_json({"valid": True, "errors": []})
+        return
+    print(
+        f"{found.name}: valid. {len(found.issues)} issues, {len(found.uncertain)} uncertain parameters, "
+        f"{found.horizon_weeks} weeks, strategies {', '.join(found.strategies)}"
+    )
+
+
+def _fault(fault: Fault) -> dict:
+    found = fault.value if isinstance(fault.value, str | int | float | bool | None) else repr(fault.value)
+    return {"field": fault.field, "line": fault.line, "message": fault.message, "found": found}
