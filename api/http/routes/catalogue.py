@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from api.catalogue import parameter_entries, scenario_entries
@@ -13,6 +14,7 @@ from api.http.authentication import reader
 from api.http.bodies import check_json
 from api.http.problems import RESPONSES, FieldError, Problem, field_error
 from api.shipped_scenarios import shipped_scenario
+from cluster.reference.rates import rates_document
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 
@@ -126,3 +128,13 @@ def _scenario(sent: _Sent) -> Scenario:
 def parameters() -> list[ParameterEntry]:
     """Every parameter with its unit, domain and neutral default; a null default must be given."""
     return [ParameterEntry(**entry) for entry in parameter_entries()]
+
+
+@router.get("/rates", summary="Read the base rates of past threats")
+def rates(
+    known_on: Annotated[
+        date | None, Query(description="Only threats that had ended in the years before this day.")
+    ] = None,
+) -> dict[str, Any]:
+    """How comparable threats of the past ended, by class, with their intervals and sources."""
+    return rates_document(known_on)
