@@ -358,6 +358,11 @@ def _parameters(
         part: dict = {"name": name, "unit": parameter(name).unit, "reason": constant}
         if name not in varying:
             part |= {"reason": "has one value in the trials read", "first_order": UNKNOWN, "pawn": None}
+            yield name, part | _outer_deciles(found, drawn[name]), np.full(1, np.nan), None
+            continue
+        index, part["first_order"] = _first_order(found, varying[name])
+        part["pawn"] = _pawn(first[name], y, distances[name], maximum) if name in distances else None
+        yield name, part | _outer_deciles(found, varying[name]), index, rankdata(first[name])
 
 
 def _first_order(found: _Known, column: np.ndarray) -> tuple[np.ndarray, dict]:
@@ -386,6 +391,8 @@ def _pawn(column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], nois
         document["by_value"] = sensitivity.pawn_by_value(column, y)
     return document
 
+
+def _outer_deciles(found: _Known, column: np.ndarray) -> dict:
     x = column[found.known]
     bounds = sensitivity.outer_deciles(x)
     if bounds is None:
