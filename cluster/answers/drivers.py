@@ -9,6 +9,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
+from scipy.stats import rankdata
 
 from cluster.answers.entry import (
     NET_GAIN,

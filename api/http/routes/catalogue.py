@@ -39,10 +39,11 @@ class ScenarioEntry(BaseModel):
 
 
 class Validation(BaseModel):
-    """Whether a scenario is valid, and every fault if it is not."""
+    """Whether a scenario is valid, every fault if it is not, and what is probably a mistake if it is."""
 
     valid: bool
     errors: list[FieldError]
+    warnings: list[FieldError] = Field([], description="Values that are allowed but are probably mistakes.")
     scenario: dict[str, Any] | None = Field(None, description="The scenario in full, defaults filled in, if valid.")
 
 
@@ -59,6 +60,7 @@ class ParameterEntry(BaseModel):
 
     name: str
     group: str
+    decided_by: str = Field(description="Whose the value is: sender, target, both sides, court or nature.")
     unit: str
     domain: str
     default: float | None
@@ -108,7 +110,12 @@ def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
         scenario = _scenario(sent)
     except InvalidInput as error:
         return Validation(valid=False, errors=[field_error(fault) for fault in error.faults])
-    return Validation(valid=True, errors=[], scenario=scenario_document(scenario))
+    return Validation(
+        valid=True,
+        errors=[],
+        warnings=[field_error(warning) for warning in scenario.warnings],
+        scenario=scenario_document(scenario),
+    )
 
 
 def _scenario(sent: _Sent) -> Scenario:

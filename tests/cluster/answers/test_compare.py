@@ -11,6 +11,7 @@ import pytest
 from cluster.query import trials
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
@@ -26,7 +27,7 @@ NET = "export_gain - sender_cost"
 
 def stored(folder: Path, **options: object) -> StoredRun:
     plan = make_plan(SCENARIO, **{"trials": 6000, "seed": 7, "shard_trials": 1500} | options)
-    run(plan, folder, engine="inline")
+    run(plan, folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 

@@ -12,6 +12,7 @@ from SALib.analyze import pawn as salib
 from cluster.answers import drivers as module
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
@@ -41,7 +42,7 @@ SCENARIO = scenario_from_document(
 
 def stored(folder: Path, **options: object) -> StoredRun:
     plan = make_plan(SCENARIO, **{"trials": 40_000, "seed": 3, "shard_trials": 10_000} | options)
-    run(plan, folder, engine="inline")
+    run(plan, folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.result_folder import verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from tests.support.answers import document_of
 from tests.support.runs import small_plan
@@ -83,7 +84,7 @@ def assert_same(found: object, expected: object) -> None:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("plain") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return folder
 
 

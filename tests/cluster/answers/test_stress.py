@@ -10,6 +10,7 @@ from scipy.stats import ks_2samp
 
 from cluster.answers import stress as module
 from cluster.query.trials import open_run
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from tests.support.answers import document_of, result_of, served_run
@@ -24,7 +25,7 @@ BOUND = "target_cost > 0.02 and retaliation_weeks > 0"
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stress") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
@@ -110,7 +111,7 @@ def test_a_condition_and_another_strategy(found, table):
 
 def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     plan = small_plan(trials=8000, design="sobol")
-    run(plan, tmp_path / "run", engine="inline")
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
     answered = document_of("stress", open_run(tmp_path / "run"), bound="sanctions")
     document = answered["result"]
     whole = pd.read_parquet(tmp_path / "run" / "trials")

@@ -10,6 +10,7 @@ import pytest
 from api.charts import timeline_chart, write_chart
 from api.cli.commands.timeline import sparkline
 from cluster.query.trials import open_run
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate
@@ -97,7 +98,7 @@ def test_each_trial_is_in_one_state_of_the_partition_and_the_weeks_add_up():
 @pytest.fixture(scope="module", params=["random", "sobol"])
 def stored(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("timeline") / "run"
-    run(small_plan(trials=6400, design=request.param), folder, engine="inline")
+    run(small_plan(trials=6400, design=request.param), folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
