@@ -361,7 +361,7 @@ def test_the_command_line_plays_and_asks_again(found, tmp_path):
     shown = brink("indices", out, "--measure", "agreement_week").stdout
     for says in ("null", "Chance", "total order of whether it is known", "credibility with follow_through"):
         assert says in shown
-    assert "base_samples" in brink("indices", out, "--base-samples", 64, status=2).stderr
+    assert "--base-samples" in brink("indices", out, "--base-samples", 64, status=2).stderr
     assert "multiple of 16" in brink("indices", file, "--base-samples", 100, status=2).stderr
     assert "nothing" in brink("indices", file, "--measure", "nothing", status=2).stderr
 

@@ -135,7 +135,7 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
         assert one in shown.stdout
     assert shown.stderr == ""
     refused = brink("worth", found.folder.address, "--group", "court", status=2)
-    assert refused.stderr.startswith("groups: must be name=parameter,parameter")
+    assert refused.stderr.startswith("--group: must be name=parameter,parameter")
     client, job = served_run(found, tmp_path)
     with client:
         body = {"measure": MEASURE, "groups": {"court": ["target_win"]}}
