@@ -21,7 +21,7 @@ def score(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a stored run's forecast against what really happened."""
+    """Score the forecast of a stored run against what happened."""
     from api.cli.answering import answer
 
     answer(run, "score", {"strategy": strategy, "given": given}, as_json=as_json, render=print_score)

@@ -35,7 +35,10 @@ def timeline(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how likely each state of the dispute is in each week: agreement, threat, sanctions, retreat."""
+    """Show how likely each state of the dispute is in each week.
+
+    The states are agreement, threat, sanctions and retreat.
+    """
     from api.cli.answering import answer
 
     if chart is not None:

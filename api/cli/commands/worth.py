@@ -27,7 +27,11 @@ def worth(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what it is worth to learn each uncertain parameter before choosing a strategy, with its error."""
+    """Estimate the value of learning each parameter before a strategy is chosen.
+
+    The value is the gain to expect from choosing a strategy by what was learned (expected value of partial perfect
+    information), with its error.
+    """
     from api.cli.answering import answer
 
     request = {"measure": measure, "groups": _groups(group or []), "strategies": strategy, "given": given}
