@@ -15,11 +15,12 @@ def scenario_entries() -> list[dict[str, Any]]:
 
 
 def parameter_entries() -> list[dict[str, Any]]:
-    """The parameters with their units, domains and neutral defaults; a default of None must be given."""
+    """The parameters: who decides each, its unit, domain and neutral default. A default of None must be given."""
     return [
         {
             "name": f"issues.<issue>.{one.name}" if one.group == "issue" else one.name,
             "group": one.group,
+            "decided_by": one.decided_by,
             "unit": one.unit,
             "domain": str(one.domain),
             "default": one.default,

@@ -1,5 +1,6 @@
 """The entry point of ``brink``."""
 
+import signal
 import sys
 
 from api.cli.exits import message_and_status
@@ -10,6 +11,7 @@ from api.cli.streams import discard_output, prepare, say
 def main() -> None:
     """Run the command line and exit: 0 done, 2 the user's input is wrong, 1 anything else."""
     prepare()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = build().main(prog_name="brink", standalone_mode=False)
         sys.stdout.flush()
@@ -23,3 +25,8 @@ def main() -> None:
         say(message)
     discard_output()
     sys.exit(status or 0)
+
+
+def _interrupt(*_: object) -> None:
+    """End as at Ctrl-C: what is committed is kept, and drafts are removed."""
+    raise KeyboardInterrupt

@@ -10,9 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from api.cli.streams import say
+
 if TYPE_CHECKING:
     from cluster.results.plan import Plan
-    from cluster.runs.run import Progress as RunProgress
+    from cluster.runs.options import Progress as RunProgress
+    from sim.scenario.scenario import Scenario
 
 PIPE_WIDTH = 220
 """Characters a line where nobody's terminal sets a limit."""
@@ -31,6 +34,12 @@ def print_json(document: object, file: TextIO | None = None) -> None:
     encoding = getattr(file or sys.stdout, "encoding", None) or "utf-8"
     ascii_only = encoding.lower().replace("_", "-") not in ("utf-8", "utf8")
     print(json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False), file=file)
+
+
+def print_warnings(scenario: "Scenario") -> None:
+    """Print the warnings of a scenario on standard error, a line each."""
+    for warning in scenario.warnings:
+        say(f"warning: {warning}")
 
 
 def some_names(names: list[str]) -> str:

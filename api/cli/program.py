@@ -31,6 +31,8 @@ COMMANDS = {
     "replay": "Replay one trial of a stored run week by week.",
     "score": "Score the forecast of a stored run against what happened.",
     "backtest": "Run the scenarios of past disputes and score their forecasts.",
+    "rates": "Show how comparable threats of the past ended, by class.",
+    "calibrate": "Count base rates in a table of past threats.",
     "serve": "Start the HTTP service, with a process that runs its jobs.",
     "runner": "Start a process that runs the jobs of the service.",
     "keys": "Create, list and revoke the keys of the service.",

@@ -15,6 +15,7 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES, SHARE_OF_DEFICIT
+from sim.scenario.warnings import scenario_warnings, warning_documents
 from sim.statistics.estimates import (
     NO_NUMBERS,
     NO_TRIALS,
@@ -64,6 +65,9 @@ def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[
         "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
         "strategies": summaries,
     }
+    warnings = warning_documents(scenario_warnings(plan.scenario))
+    if warnings:
+        summary["warnings"] = warnings
     return summary if condition is None else {"given": str(condition), **summary}
 
 

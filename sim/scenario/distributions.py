@@ -6,6 +6,7 @@ float64 of the same shape. `support` gives the least and the greatest value, and
 SciPy is imported where its functions are called, because its import takes longer than reading a scenario.
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, inf, log
@@ -455,3 +456,12 @@ class Mixture:
 
 def _ends(low: float, high: float, least: float) -> dict[str, float]:
     return ({"low": low} if low > least else {}) | ({"high": high} if high < inf else {})
+
+
+def has_atoms(distribution: Distribution) -> bool:
+    """Whether a single value of the distribution has a probability of its own."""
+    if isinstance(distribution, Quantiles):
+        return any(a == b for a, b in itertools.pairwise(distribution.values))
+    if isinstance(distribution, Mixture):
+        return any(has_atoms(one) for one in distribution.of)
+    return isinstance(distribution, Fixed | Discrete)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from sim.scenario.sessions import MAX_HORIZON_WEEKS, read_sessions
 from sim.scenario.sources import read_sources
 from sim.scenario.strategies import read_strategies
 from sim.scenario.validation import MAX_TITLE, Report
+from sim.scenario.warnings import scenario_warnings
 from sim.scenario.yaml_lines import is_date, read_yaml
 
 SCHEMA = 1
@@ -141,7 +142,7 @@ def scenario_from_document(
     if given.get("history") is not None:
         history = read_history(report, given["history"], horizon, strategies)
     report.raise_faults()
-    return Scenario(
+    scenario = Scenario(
         name=name or "",
         title=texts["title"] or "",
         as_of=as_of if isinstance(as_of, str) else None,
@@ -158,8 +159,10 @@ def scenario_from_document(
         strategies=strategies,
         sources=sources,
         history=history,
-        warnings=report.sorted_warnings(),
     )
+    for warning in scenario_warnings(scenario):
+        report.warning(warning.path, warning.value, warning.message)
+    return replace(scenario, warnings=report.sorted_warnings())
 
 
 def scenario_document(scenario: Scenario) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def backtest(
     from cluster.answers.backtest import score
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
+    from cluster.runs.options import RunOptions
     from cluster.runs.run import adopt_shard_size, run
 
     trials, seed, out = (
@@ -62,10 +63,7 @@ def backtest(
             run(
                 plan,
                 folder,
-                engine=engine or "auto",
-                ray_address=ray_address,
-                workers=workers,
-                on_progress=on_progress,
+                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
             )
         scores.append(score(open_run(folder), history=one.history))
     found = score_together(scores)

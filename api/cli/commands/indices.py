@@ -55,6 +55,7 @@ def indices(
     from cluster.answers.indices import indices as find_indices
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
+    from cluster.runs.options import RunOptions
     from cluster.runs.run import adopt_shard_size
     from cluster.runs.run import run as play
     from sim.sampling.saltelli import trials_needed
@@ -78,10 +79,7 @@ def indices(
             play(
                 plan,
                 folder,
-                engine=engine or "auto",
-                ray_address=ray_address,
-                workers=workers,
-                on_progress=on_progress,
+                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
             )
         stored = open_run(folder)
     found = find_indices(stored, strategy=strategy, measure=measure)

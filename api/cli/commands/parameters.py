@@ -5,7 +5,7 @@ from api.cli.output import console, print_json
 
 
 def parameters(as_json: AsJson = False) -> None:
-    """List the parameters with their units, domains and neutral defaults."""
+    """List the parameters with who decides them, their units, domains and neutral defaults."""
     from rich.table import Table
 
     from api.catalogue import parameter_entries
@@ -14,8 +14,10 @@ def parameters(as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("group", "parameter", "unit", "domain", "default", "meaning", show_edge=False, pad_edge=False)
+    table = Table(
+        "group", "parameter", "decided by", "unit", "domain", "default", "meaning", show_edge=False, pad_edge=False
+    )
     for one in found:
         default = "required" if one["default"] is None else f"{one['default']:g}"
-        table.add_row(one["group"], one["name"], one["unit"], one["domain"], default, one["meaning"])
+        table.add_row(one["group"], one["name"], one["decided_by"], one["unit"], one["domain"], default, one["meaning"])
     console().print(table)

@@ -3,12 +3,12 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from api.cli.options import AsJson, Engine, RayAddress, ScenarioArgument, Seed, Strategies, Workers, whole_number
-from api.cli.output import console, print_json, run_progress
+from api.cli.output import console, print_json, print_warnings, run_progress
 
 if TYPE_CHECKING:
     from cluster.results.plan import Plan
@@ -57,6 +57,7 @@ def run(
     from api.cli.precision import half_widths
     from api.shipped_scenarios import find_scenario
     from cluster.results.plan import make_plan
+    from cluster.runs.options import RunOptions
     from cluster.runs.precision import MOST_TRIALS, more_would_help, run_to_precision, shortfall
     from cluster.runs.run import adopt_shard_size
     from cluster.runs.run import run as run_plan
@@ -72,19 +73,15 @@ def run(
     folder = out or Path("runs") / f"{chosen.name}-{'precise' if wanted else trials}-{seed}"
     if shard_trials is None:
         plan = adopt_shard_size(plan, folder)
+    print_warnings(chosen)
     started = time.monotonic()
     taken: dict = {}
     with run_progress(plan) as on_progress:
-        how: dict[str, Any] = {
-            "engine": engine or "auto",
-            "ray_address": ray_address,
-            "workers": workers,
-            "on_progress": on_progress,
-        }
+        options = RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress)
         if wanted:
-            answer, taken = run_to_precision(plan, folder, wanted, **how)
+            answer, taken = run_to_precision(plan, folder, wanted, options)
         else:
-            answer = run_plan(plan, folder, **how)
+            answer = run_plan(plan, folder, options)
     seconds = time.monotonic() - started
     if as_json:
         print_json({**answer, "precision": taken} if taken else answer)

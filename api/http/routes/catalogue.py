@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from api.catalogue import parameter_entries, scenario_entries
@@ -13,6 +14,7 @@ from api.http.authentication import reader
 from api.http.bodies import check_json
 from api.http.problems import RESPONSES, FieldError, Problem, field_error
 from api.shipped_scenarios import shipped_scenario
+from cluster.reference.rates import rates_document
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 
@@ -37,10 +39,11 @@ class ScenarioEntry(BaseModel):
 
 
 class Validation(BaseModel):
-    """Whether a scenario is valid, and every fault if it is not."""
+    """Whether a scenario is valid, every fault if it is not, and what is probably a mistake if it is."""
 
     valid: bool
     errors: list[FieldError]
+    warnings: list[FieldError] = Field([], description="Values that are allowed but are probably mistakes.")
     scenario: dict[str, Any] | None = Field(None, description="The scenario in full, defaults filled in, if valid.")
 
 
@@ -57,6 +60,7 @@ class ParameterEntry(BaseModel):
 
     name: str
     group: str
+    decided_by: str = Field(description="Whose the value is: sender, target, both sides, court or nature.")
     unit: str
     domain: str
     default: float | None
@@ -106,7 +110,12 @@ def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
         scenario = _scenario(sent)
     except InvalidInput as error:
         return Validation(valid=False, errors=[field_error(fault) for fault in error.faults])
-    return Validation(valid=True, errors=[], scenario=scenario_document(scenario))
+    return Validation(
+        valid=True,
+        errors=[],
+        warnings=[field_error(warning) for warning in scenario.warnings],
+        scenario=scenario_document(scenario),
+    )
 
 
 def _scenario(sent: _Sent) -> Scenario:
@@ -126,3 +135,13 @@ def _scenario(sent: _Sent) -> Scenario:
 def parameters() -> list[ParameterEntry]:
     """Every parameter with its unit, domain and neutral default; a null default must be given."""
     return [ParameterEntry(**entry) for entry in parameter_entries()]
+
+
+@router.get("/rates", summary="Read the base rates of past threats")
+def rates(
+    known_on: Annotated[
+        date | None, Query(description="Only threats that had ended in the years before this day.")
+    ] = None,
+) -> dict[str, Any]:
+    """How comparable threats of the past ended, by class, with their intervals and sources."""
+    return rates_document(known_on)

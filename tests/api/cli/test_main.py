@@ -151,16 +151,21 @@ def test_the_folder_of_another_run_is_left_alone(tmp_path):
     assert (tmp_path / "here" / "summary.json").read_bytes() == before
 
 
-def test_an_interrupt_says_how_to_go_on(tmp_path):
-    command = [BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", "inline"]
-    command += ["--out", "here", "--shard-trials", "20000"]
+@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_committed_and_says_how_to_continue(tmp_path, engine, end):
+    command = [BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", engine]
+    command += ["--out", "here", "--shard-trials", "20000", "--workers", "1"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         wait_until(lambda: list(tmp_path.glob("here/trials/*/*.parquet")))
-        run.send_signal(signal.SIGINT)
+        run.send_signal(end)
         output, error = run.communicate(timeout=HANG_SECONDS)
     assert run.returncode == 1
     assert output == ""
-    assert re.fullmatch(r"stopped with \d+ of 18000000 trials committed; the same command goes on from there\n", error)
+    assert not list(tmp_path.glob("here/.work/*"))
+    assert re.fullmatch(
+        r"stopped with \d+ of 18000000 trials committed; the same command continues from there\n", error
+    )
     assert (tmp_path / "here" / "manifest.json").exists()
 
 
@@ -202,3 +207,21 @@ def test_verify_names_the_file(tmp_path):
     found = brink("verify", "here", cwd=tmp_path)
     assert found.returncode == 1
     assert "strategy=bluff/part-00000.parquet: is truncated" in found.stderr
+
+
+def test_probable_mistakes_are_printed_once_apart_from_faults_and_stay_with_the_summary(tmp_path):
+    issue = "{weight: 1, gap: 0.5, sender_concession: 0.01, target_concession: 0.01}"
+    text = f"schema: 1\nname: high\nissues:\n  a: {issue}\nparameters: {{tariff_rate: 25}}\n"
+    (tmp_path / "high.yaml").write_text(text)
+    valid = brink("validate", "high.yaml", cwd=tmp_path)
+    assert valid.returncode == 0
+    assert valid.stdout.startswith("high: valid.")
+    warning = "warning: high.yaml:5:parameters.tariff_rate: reaches 25, which is 2,500 %; a tariff of 25 % is 0.25\n"
+    assert valid.stderr == warning
+    document = json.loads(brink("validate", "high.yaml", "--json", cwd=tmp_path).stdout)
+    assert (document["valid"], document["errors"]) == (True, [])
+    assert [(one["field"], one["line"]) for one in document["warnings"]] == [("parameters.tariff_rate", 5)]
+    found = brink("run", "high.yaml", "--trials", "200", "--engine", "inline", "--out", "here", "--json", cwd=tmp_path)
+    assert found.stderr == warning
+    assert [one["field"] for one in json.loads(found.stdout)["warnings"]] == ["parameters.tariff_rate"]
+    assert brink("verify", "here", cwd=tmp_path).returncode == 0

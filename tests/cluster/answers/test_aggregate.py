@@ -19,6 +19,7 @@ from api.http.routes.aggregate import OFFERED
 from cluster.answers import aggregate as module
 from cluster.answers.aggregate import Grouping, aggregate, answer_table
 from cluster.query.trials import StoredRun, open_run
+from cluster.runs.options import RunOptions
 from cluster.runs.run import begin, run
 from cluster.runs.shard import run_shard
 from cluster.service import jobs
@@ -32,7 +33,7 @@ from tests.support.runs import small_plan
 @pytest.fixture(scope="module")
 def found(tmp_path_factory) -> StoredRun:
     folder = tmp_path_factory.mktemp("aggregate") / "run"
-    run(small_plan(), folder, engine="inline")
+    run(small_plan(), folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
@@ -183,7 +184,7 @@ def test_a_condition_that_nothing_meets_gives_no_groups(found):
 
 def test_a_sobol_designs_errors_are_the_summarys(tmp_path):
     plan = small_plan(trials=4096, shard_trials=1024, design="sobol")
-    summary = run(plan, tmp_path / "run", engine="inline")
+    summary = run(plan, tmp_path / "run", RunOptions(engine="inline"))
     answer = aggregate(open_run(tmp_path / "run"), measures=["export_gain"], statistics=["mean", "standard_error"])
     for row in answer["rows"]:
         known = summary["strategies"][row["strategy"]]["measures"]["export_gain"]["mean"]

@@ -24,6 +24,7 @@ from cluster.answers.typical import typical
 from cluster.answers.worth import worth
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.result_folder import verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from tests.support.runs import small_plan
 
@@ -92,7 +93,7 @@ def assert_same(found: object, expected: object) -> None:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("plain") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return folder
 
 

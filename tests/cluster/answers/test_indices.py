@@ -13,6 +13,7 @@ from cluster.answers.drivers import drivers
 from cluster.answers.indices import indices as answer
 from cluster.query.trials import StoredRun, open_run, sample
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.sampling.chance import Chance
@@ -188,7 +189,7 @@ TRIALS = trials_needed(SCENARIO, 512)
 
 def stored(folder: Path, **options: object) -> StoredRun:
     plan = make_plan(SCENARIO, **{"trials": TRIALS, "seed": 3, "design": "saltelli", "shard_trials": 10_000} | options)
-    run(plan, folder, engine="inline")
+    run(plan, folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
@@ -230,7 +231,7 @@ def test_rows_do_not_depend_on_shards_nor_on_the_number_of_trials_nor_on_what_wa
     (tmp_path / "other" / sorted(before)[2]).unlink()
     with pytest.raises(InvalidInput, match="not finished"):
         answer(open_run(tmp_path / "other"))
-    run(other.plan, tmp_path / "other", engine="inline")
+    run(other.plan, tmp_path / "other", RunOptions(engine="inline"))
     assert digests(tmp_path / "other") == before
     half = stored(tmp_path / "half", trials=TRIALS // 2, strategies=("threaten",))
     fewer = pd.read_parquet(f"{half.folder.address}/trials").sort_values("trial", ignore_index=True)

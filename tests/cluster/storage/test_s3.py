@@ -14,6 +14,7 @@ import pytest
 from cluster.answers.summary import summarize
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.result_folder import verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import Stopped, run
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
@@ -54,9 +55,9 @@ def test_an_address_names_a_bucket_and_a_prefix():
 def test_a_run_in_an_object_store_is_the_run_of_a_local_folder(endpoint: str, tmp_path: Path):
     address = f"s3://{BUCKET}/{tmp_path.name}/run"
     with pytest.raises(Stopped):
-        run(PLAN, address, engine="inline", should_stop=iter([False] * 3 + [True] * 9).__next__)
-    summary = run(PLAN, address, engine="ray", workers=1)
-    assert run(PLAN, tmp_path / "run", engine="inline") == summary
+        run(PLAN, address, RunOptions(engine="inline", should_stop=iter([False] * 3 + [True] * 9).__next__))
+    summary = run(PLAN, address, RunOptions(engine="ray", workers=1))
+    assert run(PLAN, tmp_path / "run", RunOptions(engine="inline")) == summary
     stored = open_folder(address)
     there = {
         entry.name: hashlib.sha256(stored.read(entry.name)).hexdigest()
@@ -91,7 +92,7 @@ def test_an_object_store_that_does_not_answer_is_reported(monkeypatch: pytest.Mo
 
 
 def test_an_object_store_that_fails_during_a_query_is_an_os_error(endpoint: str, tmp_path: Path):
-    run(PLAN, f"s3://{BUCKET}/{tmp_path.name}", engine="inline")
+    run(PLAN, f"s3://{BUCKET}/{tmp_path.name}", RunOptions(engine="inline"))
     stored = open_run(f"s3://{BUCKET}/{tmp_path.name}")
     assert stored.committed
     stored.folder.remove_all()
@@ -117,7 +118,7 @@ def test_an_object_that_is_cut_short_is_not_taken_for_a_damaged_one(
 ):
     """Its trials would count as not committed, and an answer would leave them out without a word."""
     address = f"s3://{BUCKET}/{tmp_path.name}"
-    run(PLAN, address, engine="inline")
+    run(PLAN, address, RunOptions(engine="inline"))
     stored = open_run(address)
     whole = obstore.get_range
     monkeypatch.setattr(obstore, "get_range", lambda *where, **part: bytes(whole(*where, **part))[:-1])

@@ -16,6 +16,7 @@ import pytest
 from cluster.answers.summary import summarize
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import read_manifest, verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.storage import s3
@@ -30,7 +31,7 @@ PLAN = small_plan(trials=4000, strategies=("talk",))
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return digests(folder)
 
 

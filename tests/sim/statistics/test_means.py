@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import MEASURES
 from sim.statistics.estimates import (
@@ -113,7 +114,7 @@ def test_what_a_strategy_cannot_cause_has_a_range_of_one_value():
 
 @pytest.mark.parametrize("strategy", ["threaten", "talk", "bluff"])
 def test_all_trials_lie_in_the_ranges(strategy):
-    table = simulate(EXAMPLE, strategy, seed=1, first=0, count=4000)
+    table = simulate(EXAMPLE, strategy, Chance(1, 0, 4000))
     for name, (low, high) in measure_ranges(EXAMPLE, strategy).items():
         found = tally(table).measures[name]
         assert low <= found.least, name
