@@ -45,7 +45,7 @@ def aggregate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print statistics of measures over groups of trials."""
+    """Print grouped statistics over the trials of a stored run."""
     from api.formats import JSON, SUFFIXES, encode
     from cluster.answers.aggregate import STRATEGY, USUAL, answer_table
     from cluster.answers.aggregate import aggregate as compute

@@ -34,9 +34,9 @@ def backtest(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play real disputes as they stood before they were decided, and score the forecasts.
+    """Run the scenarios of past disputes and score their forecasts.
 
-    The same command goes on where an earlier one was stopped.
+    Each is run as it stood before it was decided. The same command continues a run that was stopped.
     """
     from api.shipped_scenarios import find_scenario
     from cluster.answers.backtest import backtest as score_together

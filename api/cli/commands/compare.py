@@ -30,7 +30,10 @@ def compare(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare strategies on the same trials: differences, regret, and which leads as a function of what you believe."""
+    """Compare strategies on the same trials: differences, regret, and which one leads where.
+
+    Differences are taken trial by trial, since all strategies have the same parameters and the same chance.
+    """
     from cluster.answers.compare import compare as compare_strategies
     from cluster.query.trials import open_run
 

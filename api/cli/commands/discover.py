@@ -19,7 +19,10 @@ def discover(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the boxes of parameters in which an outcome is likely, and measure them on other trials."""
+    """Find the ranges of parameters in which an outcome is likely.
+
+    The ranges are found on half of the trials and measured on the others.
+    """
     from cluster.answers.discover import discover as find_boxes
     from cluster.query.trials import open_run
 

@@ -22,7 +22,10 @@ def drivers(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which parameters drive a measure and how much is chance, with a tornado; from the stored trials."""
+    """Show which parameters drive a measure, and how much of it is chance.
+
+    Prints indices from the stored trials, and a tornado chart.
+    """
     from cluster.answers.drivers import MEASURE
     from cluster.answers.drivers import drivers as find_drivers
     from cluster.query.trials import open_run

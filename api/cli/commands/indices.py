@@ -46,9 +46,10 @@ def indices(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how much of a measure each uncertain parameter decides, alone and together with others, chance set aside.
+    """Estimate first-order and total-order Sobol indices.
 
-    Plays a run of its own, N x (inputs + 2) x 8 trials; the same command goes on where an earlier one was stopped.
+    Runs N x (inputs + 2) x 8 trials of its own, so that chance can be set aside. The same command continues a run
+    that was stopped.
     """
     from api.shipped_scenarios import find_scenario
     from cluster.answers.drivers import MEASURE

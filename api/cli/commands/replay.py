@@ -24,7 +24,10 @@ Trial = Annotated[int, typer.Option("--trial", parser=whole_number, metavar="N",
 
 
 def replay(run: RunFolder, trial: Trial, strategy: OneStrategy = None, as_json: AsJson = False) -> None:
-    """Play one trial of a stored run again and tell its story; exit status 1 if it does not end as stored."""
+    """Replay one trial of a stored run week by week.
+
+    The exit status is 1 if the replayed trial does not equal the stored one.
+    """
     from cluster.answers.replay import replay as replayed
     from cluster.query.trials import open_run
 

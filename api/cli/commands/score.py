@@ -20,7 +20,7 @@ def score(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a stored run's forecast against what really happened."""
+    """Score the forecast of a stored run against what happened."""
     from cluster.answers.backtest import MODEL
     from cluster.answers.backtest import score as score_run
     from cluster.query.trials import open_run

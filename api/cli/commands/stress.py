@@ -27,7 +27,10 @@ def stress(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Reverse stress test: how the worlds in which a bound is broken differ from the others, and which to replay."""
+    """Show how the trials in which a bound is broken differ from the others.
+
+    Lists the parameters and events that differ, and trials to replay.
+    """
     from cluster.answers.stress import stress as stressed
     from cluster.query.trials import open_run
 

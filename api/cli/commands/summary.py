@@ -11,7 +11,7 @@ def summary(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a stored run's summary, of all its trials or of those that agree with what has happened so far."""
+    """Print the summary of a stored run, for all its trials or under a condition."""
     from cluster.answers.summary import summarize
     from cluster.query.trials import open_run
 

@@ -35,7 +35,10 @@ def timeline(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how likely each state of the dispute is in each week: agreement, threat, sanctions, retreat."""
+    """Show how likely each state of the dispute is in each week.
+
+    The states are agreement, threat, sanctions and retreat.
+    """
     from cluster.answers.timeline import timeline as find_timeline
     from cluster.query.trials import open_run
 

@@ -21,7 +21,7 @@ _SHOWN = {
 def typical(
     run: RunFolder, strategy: OneStrategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
 ) -> None:
-    """Pick a typical trial of each outcome and the extreme ones, and say how to read their stories."""
+    """List a typical trial of each outcome, and the extreme trials."""
     from cluster.answers.typical import typical as typical_trials
     from cluster.query.trials import open_run
 

@@ -27,7 +27,11 @@ def worth(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what it is worth to learn each uncertain parameter before choosing a strategy, with its error."""
+    """Estimate the value of learning each parameter before a strategy is chosen.
+
+    The value is the gain to expect from choosing a strategy by what was learned (expected value of partial perfect
+    information), with its error.
+    """
     from cluster.answers.compare import MEASURE
     from cluster.answers.worth import worth as find_worth
     from cluster.query.trials import open_run
