@@ -6,6 +6,7 @@ one in which the scenario's `as_of` lies; the model's own weeks begin on the wee
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sim.scenario import validation
 from sim.scenario.places import Path
@@ -98,7 +99,7 @@ def read_history(report: Report, given: object, horizon_weeks: int, strategies: 
     )
 
 
-def history_document(history: History) -> dict:
+def history_document(history: History) -> dict[str, Any]:
     """The history as plain JSON values, without what did not happen; `read_history` reads it back the same."""
     document = {
         "strategy": history.strategy,
@@ -123,7 +124,7 @@ def _week(report: Report, name: str, given: object, horizon_weeks: int) -> int |
     return validation.whole(report, (*_PATH, name), given, 1, horizon_weeks)
 
 
-def _check_consistent(report: Report, body: dict, outcome: object, in_force: int | None) -> None:
+def _check_consistent(report: Report, body: dict[str, Any], outcome: object, in_force: int | None) -> None:
     needed, ruled_out = _PLACES.get(str(outcome), ((), ()))
     for name in needed:
         if body.get(name) is None:
