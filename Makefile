@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install postgres demo test check bench scale chaos docs clean
+.PHONY: install postgres demo test test-slow check bench scale chaos docs clean
 
 install: .venv/installed
 
@@ -19,8 +19,11 @@ postgres:  ## for the tests of the jobs database
 demo: install  ## the 1995 scenario, on the embedded defaults
 	$(BIN)/brink run us-japan-autos-1995 --trials 200000 --seed 1995 --out runs/demo
 
-test: install postgres
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: install postgres  ## all tests but the slow ones: 6 minutes on two cores
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-slow: install  ## the tests that take long by their nature
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m slow
 
 check: install
 	$(BIN)/ruff check .
