@@ -114,9 +114,9 @@ def worth_of_one(given: Choice, x: np.ndarray) -> Worth:
     expected = np.zeros((len(strategies), FOLDS, count))
     for fold in everything:
         # How smooth it is, is chosen without the trials on which the choice of strategies is valued.
-        smoothness = sum(errors[fold, k] for k in everything if k != fold).argmin(axis=0)
+        smoothness = np.sum([errors[fold, k] for k in everything if k != fold], axis=0).argmin(axis=0)
         expected[:, fold] = without[fold][smoothness, strategies]
-    whole = fitted(everything)[sum(errors[k, k] for k in everything).argmin(axis=0), strategies]
+    whole = fitted(everything)[np.sum([errors[k, k] for k in everything], axis=0).argmin(axis=0), strategies]
     promised = float((whole.max(axis=0) * size.sum(axis=0)).sum() / x.size)
     return _worth(given, _chosen(expected, given.best)[given.fold, cell], promised)
 
@@ -180,8 +180,8 @@ def _forms(basis: np.ndarray, given: Choice) -> np.ndarray:
     strategies = np.arange(len(given.gains))
     for fold in range(FOLDS):
         others = [k for k in range(FOLDS) if k != fold]
-        errors = sum(squares(fitted([k for k in others if k != inner]), inner) for inner in others)
-        forms = fitted(others)[np.asarray(errors).argmin(axis=0), :, strategies]
+        errors = np.sum([squares(fitted([k for k in others if k != inner]), inner) for inner in others], axis=0)
+        forms = fitted(others)[errors.argmin(axis=0), :, strategies]
         found[:, given.fold == fold] = forms @ parts[fold][0]
     return found
 
