@@ -17,23 +17,7 @@ from api.http.metrics import Requests
 from api.http.metrics import router as metrics_router
 from api.http.openapi import describe
 from api.http.problems import handle_problems
-from api.http.routes import (
-    aggregate,
-    catalogue,
-    compare,
-    discover,
-    drivers,
-    health,
-    indices,
-    jobs,
-    replay,
-    results,
-    score,
-    stress,
-    timeline,
-    typical,
-    worth,
-)
+from api.http.routes import answers, catalogue, health, jobs, results
 from cluster.service.jobs import open_database
 from cluster.service.settings import Settings, read_settings
 
@@ -67,22 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (
-        jobs,
-        results,
-        aggregate,
-        compare,
-        worth,
-        stress,
-        score,
-        drivers,
-        discover,
-        indices,
-        replay,
-        typical,
-        timeline,
-        catalogue,
-    ):
+    for module in (jobs, results, answers, catalogue):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
     app.state.metrics = CollectorRegistry()

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from api.http.problems import ProblemDetails
+from api.http.routes.answers import request_schemas
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -38,7 +39,7 @@ def _document(app: FastAPI, keys: bool) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
     nested = schema.pop("$defs")
-    found["components"]["schemas"] |= {"ProblemDetails": schema, **nested}
+    found["components"]["schemas"] |= {"ProblemDetails": schema, **nested, **request_schemas()}
     for path in found["paths"].values():
         for method in _METHODS:
             for answer in path.get(method, {}).get("responses", {}).values():

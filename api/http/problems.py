@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from cluster.query.session import QueryLimit
+from cluster.query.trials import NoTrialsYet
 from cluster.service.logs import logger
 from sim.faults import Fault, InvalidInput
 from sim.scenario.places import LONGEST_SHOWN, field_name
@@ -70,7 +71,7 @@ RESPONSES: dict[int | str, dict] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
     }
-    for status in (400, 401, 403, 404, 406, 408, 409, 413, 416, 421, 422, 429, 503)
+    for status in (400, 401, 403, 404, 406, 408, 409, 413, 415, 416, 421, 422, 429, 503)
 }
 
 
@@ -129,6 +130,10 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     @app.exception_handler(Problem)
     async def _(_: Request, error: Problem) -> JSONResponse:
         return problem_response(error)
+
+    @app.exception_handler(NoTrialsYet)
+    async def _(_: Request, error: NoTrialsYet) -> JSONResponse:
+        return problem_response(Problem(409, "the job has no committed trials yet", invalid(error).faults))
 
     @app.exception_handler(InvalidInput)
     async def _(_: Request, error: InvalidInput) -> JSONResponse:
