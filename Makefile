@@ -19,8 +19,9 @@ postgres:  ## for the tests of the jobs database
 demo: install  ## the 1995 scenario, on the embedded defaults
 	$(BIN)/brink run us-japan-autos-1995 --trials 200000 --seed 1995 --out runs/demo
 
-test: install postgres
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: install postgres  ## the last line says how much of the code the tests run
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=
+	@echo "coverage: $$($(BIN)/coverage report --format=total) % of the lines"
 
 check: install
 	$(BIN)/ruff check .

@@ -11,6 +11,16 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from cluster.answers import shared
+from cluster.answers.entry import (
+    Answer,
+    Computed,
+    Estimate,
+    GivenRequest,
+    OnProgress,
+    Result,
+    StrategiesRequest,
+)
 from cluster.answers.recount import RecountedTrials
 from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
@@ -24,7 +34,6 @@ from sim.scenario.warnings import scenario_warnings, warning_documents
 from sim.statistics.estimates import (
     NO_NUMBERS,
     NO_TRIALS,
-    Estimate,
     Moments,
     Tally,
     event_estimates,
@@ -40,18 +49,65 @@ from sim.statistics.estimates import (
 from sim.statistics.measure_ranges import measure_ranges
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
-EXACT_NUMBERS = 20_000_000
-"""Beyond so many numbers a quantile is not reckoned with all of them in memory."""
 BINS = 65_536
-FEWEST_GIVEN = 100
-"""A condition must leave at least so many trials of each strategy for an answer."""
+
+
+class SummaryRequest(StrategiesRequest, GivenRequest):
+    """Under which strategies and condition."""
+
+
+class QuantileInterval(Result):
+    """A quantile's 95 % interval; null where it has no bound."""
+
+    low: float | None
+    high: float | None
+
+
+class MeasureSummary(Result):
+    """A measure over the trials that know it."""
+
+    count: int
+    mean: Estimate
+    quantiles: dict[str, float | None]
+    quantile_intervals: dict[str, QuantileInterval]
+    quantiles_exact: bool
+
+
+class StrategySummary(Result):
+    """What became of a strategy's trials."""
+
+    trials: int
+    trials_played: int
+    outcome: dict[str, Estimate]
+    events: dict[str, Estimate]
+    measures: dict[str, MeasureSummary]
+
+
+class Summary(Result):
+    """The summary of a run, in the form of ``summary.json``."""
+
+    given: str | None = None
+    scenario: str
+    trials: int
+    seed: int
+    design: str
+    complete: bool
+    method: str
+    strategies: dict[str, StrategySummary]
+
+
+def summary(run: StoredRun, request: SummaryRequest, on_progress: OnProgress) -> Computed:
+    """The summary as `summarize` makes it."""
+    found = Summary.model_validate(summarize(run, request.given, strategies=request.strategies))
+    used = sum(one.trials for one in found.strategies.values())
+    return Computed(found, tuple(found.strategies), used, {"errors": found.method})
 
 
 def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[str] = ()) -> dict:
     """The summary of a run from the shards committed so far, as ``summary.json`` has it.
 
     Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a
-    column at a time. With `given`, a condition over the columns, all is reckoned over the trials for which it
+    column at a time. With `given`, a condition over the columns, all is computed over the trials for which it
     holds; with `strategies`, under these alone. Raises `InvalidInput` for a strategy that was not played, and for a
     condition that cannot be read or leaves too few trials.
     """
@@ -138,10 +194,10 @@ def _summarize_strategy(
         where = to_sql(condition)
         counted = _tally(paths, where, replicates, plan.scenario, database)
         left = sum(tally.trials for tally in counted)
-        if left < FEWEST_GIVEN:
+        if left < shared.FEWEST_GIVEN:
             message = (
                 f"leaves {left} of {played} trials of {strategy}, too few for an answer; "
-                f"at least {FEWEST_GIVEN} are needed: play more trials, ask for less, or leave the strategy out"
+                f"at least {shared.FEWEST_GIVEN} are needed: play more trials, ask for less, or leave the strategy out"
             )
             raise InvalidInput((Fault("given", str(condition), message),))
     return _strategy_document(plan, strategy, counted, played, _BySql(paths, where, database))
@@ -257,7 +313,9 @@ class _BySql:
         }
 
 
-def _quantiles(trials: _Trials, counted: tuple[Tally, ...], together: int) -> dict[str, dict[str, Estimate]]:
+def _quantiles(
+    trials: _Trials, counted: tuple[Tally, ...], together: int
+) -> dict[str, dict[str, dict[str, float | None]]]:
     """Quantiles of each measure over its numbers that are not null, with their 95 % intervals."""
     numbers = {
         name: reduce(merge_moments, (tally.measures[name] for tally in counted), NO_NUMBERS) for name in MEASURES
@@ -282,7 +340,9 @@ def _quantiles(trials: _Trials, counted: tuple[Tally, ...], together: int) -> di
         for name, pairs in bounds.items()
     }
     asked = trials.quantiles(wanted, numbers)
-    nothing: dict[str, Estimate] = {str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS}
+    nothing: dict[str, dict[str, float | None]] = {
+        str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS
+    }
     quantiles = dict.fromkeys(MEASURES, nothing)
     for name, pairs in bounds.items():
         values: dict[float | None, float | None] = dict([(None, None), *at[name].items(), *asked[name].items()])
@@ -321,15 +381,15 @@ def _ask_quantiles(
 
 
 def _held_together(numbers: Mapping[str, Moments]) -> list[list[str]]:
-    """Measures in groups of at most `EXACT_NUMBERS` numbers; without those that have more by themselves."""
+    """Measures in groups of at most `shared.EXACT_NUMBERS` numbers; without those that have more by themselves."""
     groups: list[list[str]] = []
     room = 0
     for name, found in numbers.items():
-        if found.count > EXACT_NUMBERS:
+        if found.count > shared.EXACT_NUMBERS:
             continue
         if found.count > room:
             groups.append([])
-            room = EXACT_NUMBERS
+            room = shared.EXACT_NUMBERS
         groups[-1].append(name)
         room -= found.count
     return groups
@@ -375,3 +435,14 @@ def _scaled(measure: dict, factor: float) -> dict:
         "quantiles": scale(measure["quantiles"]),
         "quantile_intervals": {level: scale(found) for level, found in measure["quantile_intervals"].items()},
     }
+
+
+ANSWER = Answer(
+    name="summary",
+    sentence="Outcomes, events and measures of each strategy, with their Monte Carlo error.",
+    request=SummaryRequest,
+    result=Summary,
+    compute=summary,
+    examples=({"given": "agreement_week is null"}, {}),
+    bare=True,
+)

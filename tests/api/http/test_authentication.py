@@ -42,7 +42,9 @@ def test_the_routes_are_found():
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("served"), auth="keys", requests_per_second=1e6) as found:
+    with served(
+        tmp_path_factory.mktemp("served"), auth="keys", requests_per_second=1e6, wrong_keys_per_minute=1e6
+    ) as found:
         yield found
 
 

@@ -28,7 +28,7 @@ ACCEPTED = ("threaten", "1a", "a-1", "12-30", "1995-04", "10-30-00a", "e5", "t",
 
 
 def document(*names: str) -> dict:
-    return changed(litigious(), strategies=dict.fromkeys(names, {}))
+    return changed(litigious(), strategies={name: {} for name in names})
 
 
 def read_by_every_reader(trials: Path) -> dict[str, pd.DataFrame]:
