@@ -24,6 +24,7 @@ from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
+from sim.scenario.warnings import assumption_method
 from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate, method_note
 from sim.statistics.paired_differences import share_of
@@ -188,7 +189,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
         "groups": jointly,
         "set_by_strategies": decided,
     }
-    method = {**_METHOD, "errors": method_note(scenario, plan.design)}
+    method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
     return Computed(ValueOfInformation.model_validate(result), chosen, trial.size * len(chosen), method)
 
 
