@@ -19,8 +19,9 @@ from sim.sampling.design import Design
 from sim.sampling.designs import RANDOM, Points, draw_points
 from sim.scenario.columns import trial_row
 from sim.scenario.distributions import Fixed
+from sim.scenario.issues import Issue
 from sim.scenario.parameters import parameter
-from sim.scenario.scenario import Issue, Scenario
+from sim.scenario.scenario import Scenario
 
 KINDS = {
     "announced": "sanctions are announced: deadline_week, sanctioned_trade, tariff_rate, defiant, filed",
