@@ -4,10 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import pandas as pd
-import polars as pl
-import pyarrow.dataset as ds
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -109,28 +105,3 @@ def test_any_name_gives_the_numbers_of_a_plain_folder(plain, expected, tmp_path:
     finally:
         moved.rename(plain)
     assert_same(found, expected["aggregate"])
-
-
-def read_by_every_reader(trials: Path) -> dict[str, pd.DataFrame]:
-    """The run's table by pandas, Polars, Arrow and DuckDB, as a user reads it."""
-    with duckdb.connect() as database:
-        return {
-            "pandas": pd.read_parquet(trials),
-            "polars": pl.scan_parquet(trials, hive_partitioning=True, glob=False).collect().to_pandas(),
-            "arrow": ds.dataset(trials, partitioning="hive").to_table().to_pandas(),
-            "duckdb": database.read_parquet(f"{trials}/*/*.parquet", hive_partitioning=True).df(),
-        }
-
-
-def test_four_readers_read_the_same_table(plain):
-    tables = {
-        reader: table.astype({"strategy": str, "outcome": str}).sort_values(["strategy", "trial"], ignore_index=True)
-        for reader, table in read_by_every_reader(plain / "trials").items()
-    }
-    for table in tables.values():
-        assert set(table) == set(tables["pandas"])
-        for name in table:
-            nulls = table[name].isna()
-            assert nulls.equals(tables["pandas"][name].isna())
-            assert table[name][~nulls].tolist() == tables["pandas"][name][~nulls].tolist()
-    assert len(tables["pandas"]) == PLAN.trials * len(PLAN.strategies)
