@@ -44,6 +44,12 @@ def print_warnings(scenario: "Scenario") -> None:
         say(f"warning: {warning}")
 
 
+def print_assumptions(out: "Console", found: dict) -> None:
+    """Print what the strategies that an answer compares assume of others than the sender, if anything."""
+    if "assumptions" in found["method"]:
+        out.print(f"Assumptions: {found['method']['assumptions']}.")
+
+
 def some_names(names: list[str]) -> str:
     """Names in a line, the first few of many."""
     if len(names) <= MOST_NAMES:

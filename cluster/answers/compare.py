@@ -28,6 +28,7 @@ from sim.scenario.expressions import TRUTH, Expression, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
+from sim.scenario.warnings import assumption_method
 from sim.statistics import paired_differences
 from sim.statistics.estimates import ANY_NUMBER, Range, method_note
 from sim.statistics.measure_ranges import difference_range, measure_ranges
@@ -201,7 +202,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
         ],
         "set_by_strategies": decided,
     }
-    method = {**_METHOD, "errors": method_note(scenario, plan.design)}
+    method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
     return Computed(Comparison.model_validate(result), chosen, tallied.trials * len(chosen), method)
 
 

@@ -5,14 +5,14 @@ atoms (values with a probability of their own, as a discrete distribution has) e
 the same r gives a weaker correlation: there r is solved for numerically ("normal to anything"; Cario & Nelson 1997,
 Modeling and generating random vectors with arbitrary marginal distributions and correlation matrix). Not every rank
 correlation can be reached between such parameters.
+
+SciPy is imported where it is needed, as in `sim.scenario.distributions`.
 """
 
 from functools import lru_cache
 from math import pi, sin
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
 
 from sim.scenario.distributions import Discrete, Distribution, Fixed, Mixture, Quantiles
 
@@ -46,6 +46,8 @@ def normal_correlation(first: Distribution, second: Distribution, spearman: floa
     """
     if not (atoms(first) or atoms(second)) or not spearman:
         return 2.0 * sin(pi * spearman / 6.0)
+    from scipy.optimize import brentq
+
     between = _Ranks(first), _Ranks(second)
     if spearman >= _spearman(*between, NEARLY_ONE):
         return 1.0
@@ -85,6 +87,8 @@ class _Ranks:
 
 def _spearman(first: _Ranks, second: _Ranks, r: float) -> float:
     """Spearman's correlation of two parameters whose normals have the correlation r."""
+    from scipy.special import ndtr, ndtri
+
     if not first.scale * second.scale > 0.0:
         return 0.0
     edges = np.unique(np.concatenate([np.linspace(0.0, 1.0, GRID + 1), first.edges, second.edges, 1.0 - second.edges]))

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies
-from api.cli.output import heading, some_names
+from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
@@ -57,6 +57,7 @@ def print_comparison(out: Console, document: dict) -> None:
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
         out.print(f"Not a belief here, since set by a strategy compared: {set_by}.", style="dim")
+    print_assumptions(out, document)
     out.print(f"{document['method']['errors']}. --json has every pair.", style="dim")
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies, measure_option
-from api.cli.output import heading, some_names
+from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import share_bar
 from sim.faults import Fault, InvalidInput
 
@@ -89,6 +89,7 @@ def print_worth(out: Console, document: dict) -> None:
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
         out.print(f"Nothing to learn, since set by a strategy compared: {set_by}.", style="dim")
+    print_assumptions(out, document)
     out.print(
         f"Worth: {method['value']}. Promised: {method['promised']}. "
         f"{trials['known']:,} trials, {trials['groups']:,} for groups. {method['errors']}.",

@@ -334,7 +334,6 @@ def test_a_body_too_large_is_refused(service):
 
 
 def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
-    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
     whole = json.dumps(JOB).encode()
     app = create_app(Settings(data_dir=tmp_path))
     app.state.database = jobs.open_database(app.state.settings.jobs_database)
@@ -345,7 +344,7 @@ def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
 
         async def receive() -> dict:
             if not messages and last == "nothing":
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
             return messages.pop() if messages else {"type": last}
 
         async def send(message: dict) -> None:
@@ -356,7 +355,9 @@ def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
         await app(scope | {"server": ("127.0.0.1", 80)}, receive, send)
         return told
 
-    start, body = asyncio.run(sent("nothing"))
+    with monkeypatch.context() as impatient:
+        impatient.setattr(bodies, "BODY_SECONDS", 0.1)
+        start, body = asyncio.run(sent("nothing"))
     assert (start["status"], json.loads(body["body"])["status"]) == (408, 408)
     assert (b"connection", b"close") in start["headers"]
     assert asyncio.run(sent("http.disconnect")) == []

@@ -4,10 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import pandas as pd
-import polars as pl
-import pyarrow.dataset as ds
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -16,7 +12,7 @@ from cluster.query.trials import StoredRun, open_run
 from cluster.results.result_folder import verify
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from tests.support.answers import document_of
+from tests.support.answers import assert_same, document_of
 from tests.support.runs import small_plan
 
 PLAN = small_plan(trials=3000, shard_trials=1000)
@@ -61,24 +57,6 @@ def all_answers(found: StoredRun) -> dict[str, Any]:
         "timeline": document_of("timeline", found),
         "typical": document_of("typical", found),
     }
-
-
-def assert_same(found: object, expected: object) -> None:
-    """Two documents are the same up to the last bits of sums, which depend on the order of DuckDB's threads."""
-    if isinstance(expected, dict):
-        assert isinstance(found, dict)
-        assert found.keys() == expected.keys()
-        for name, value in expected.items():
-            assert_same(found[name], value)
-    elif isinstance(expected, list | tuple):
-        assert isinstance(found, list | tuple)
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            assert_same(one, other)
-    elif isinstance(expected, float):
-        assert found == pytest.approx(expected, rel=1e-9, nan_ok=True)
-    else:
-        assert found == expected
 
 
 @pytest.fixture(scope="module")
@@ -127,28 +105,3 @@ def test_any_name_gives_the_numbers_of_a_plain_folder(plain, expected, tmp_path:
     finally:
         moved.rename(plain)
     assert_same(found, expected["aggregate"])
-
-
-def read_by_every_reader(trials: Path) -> dict[str, pd.DataFrame]:
-    """The run's table by pandas, Polars, Arrow and DuckDB, as a user reads it."""
-    with duckdb.connect() as database:
-        return {
-            "pandas": pd.read_parquet(trials),
-            "polars": pl.scan_parquet(trials, hive_partitioning=True, glob=False).collect().to_pandas(),
-            "arrow": ds.dataset(trials, partitioning="hive").to_table().to_pandas(),
-            "duckdb": database.read_parquet(f"{trials}/*/*.parquet", hive_partitioning=True).df(),
-        }
-
-
-def test_four_readers_read_the_same_table(plain):
-    tables = {
-        reader: table.astype({"strategy": str, "outcome": str}).sort_values(["strategy", "trial"], ignore_index=True)
-        for reader, table in read_by_every_reader(plain / "trials").items()
-    }
-    for table in tables.values():
-        assert set(table) == set(tables["pandas"])
-        for name in table:
-            nulls = table[name].isna()
-            assert nulls.equals(tables["pandas"][name].isna())
-            assert table[name][~nulls].tolist() == tables["pandas"][name][~nulls].tolist()
-    assert len(tables["pandas"]) == PLAN.trials * len(PLAN.strategies)
