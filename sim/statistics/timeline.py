@@ -69,9 +69,17 @@ PARTITION = (
 )
 """States of which each trial is in exactly one at the end of every week."""
 
-WEEKS = ("agreement_week", "threat_week", "sanctions_week", "filing_week", "ruling_week")
+WEEKS = (
+    "agreement_week",
+    "threat_week",
+    "sanctions_week",
+    "filing_week",
+    "ruling_week",
+    "lapse_week",
+    "breach_week",
+)
 COUNTS = ("sanctions_weeks", "retaliation_weeks", "extensions")
-CONDITIONS = (*(state.name for state in STATES[1:5]), "retreat", "ruling_for_target")
+CONDITIONS = (*(state.name for state in STATES[1:5]), "retreat", "ruling_for_target", "partial_deal")
 DURATIONS = ("deadline_weeks", "extension_weeks")
 
 Spans = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -86,7 +94,7 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
     drawn `DURATIONS` in weeks.
     """
     after = horizon_weeks + 1
-    agreed, announced, imposed, filed, ruled = (
+    agreed, announced, imposed, filed, ruled, lapsed, breached = (
         np.where(np.isnan(trials[name]), after, trials[name]).astype(np.int64) for name in WEEKS
     )
     sanctions_weeks, retaliation_weeks, extensions = (trials[name].astype(np.int64) for name in COUNTS)
@@ -117,11 +125,14 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
         "complaint": never_more(filed),
         "ruling_for_target": never_more(np.where(for_target, ruled, after)),
         "ruling_for_sender": never_more(np.where(for_target, after, ruled)),
-        "quiet": before_agreement(np.ones_like(agreed), announced),
+        "partial_deal": never_more(np.where(true["partial_deal"], agreed, after)),
+        "breached": never_more(breached),
+        "quiet": before_agreement(np.ones_like(agreed), np.minimum(announced, imposed)),
         "threat_standing": before_agreement(announced, threat_over),
         "sanctions_standing": before_agreement(imposed, withdrawn),
         "backed_down": before_agreement(backed_down, after),
         "withdrawn": before_agreement(withdrawn, after),
+        "lapsed": before_agreement(lapsed, after),
         "sanctions_in_force": (imposed + 1, last_in_force + 1),
         "retaliation_in_force": (last_in_force + 1 - retaliation_weeks, last_in_force + 1),
     }
