@@ -1,16 +1,19 @@
 """The shipped scenarios, and where a user's own is found."""
 
 from functools import cache
-from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import configs
 from sim.faults import Fault, InvalidInput
-from sim.scenario.scenario import Scenario, read_scenario
+
+if TYPE_CHECKING:
+    from sim.scenario.scenario import Scenario
 
 
 def shipped_names() -> list[str]:
     """The names of the shipped scenarios."""
-    return sorted(Path(entry.name).stem for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+    return sorted(file.stem for file in _folder().glob("*.yaml"))
 
 
 def shipped_text(name: str) -> str:
@@ -22,16 +25,20 @@ def shipped_text(name: str) -> str:
 
 
 @cache
-def shipped_scenario(name: str) -> Scenario:
+def shipped_scenario(name: str) -> "Scenario":
     """A shipped scenario by its name. Raises `InvalidInput` with the names there are.
 
     Each is read once: it takes longer than all else that a submitted job needs.
     """
+    from sim.scenario.scenario import read_scenario
+
     return read_scenario(shipped_text(name), f"{name}.yaml")
 
 
-def find_scenario(given: str) -> Scenario:
+def find_scenario(given: str) -> "Scenario":
     """A scenario by its file, or by the name of a shipped one. Raises `InvalidInput`."""
+    from sim.scenario.scenario import read_scenario
+
     path = Path(given)
     if not path.is_file() and path.suffix not in (".yaml", ".yml", ".json") and "/" not in given:
         return shipped_scenario(given)
@@ -44,5 +51,5 @@ def find_scenario(given: str) -> Scenario:
     return read_scenario(text, given)
 
 
-def _folder() -> resources.abc.Traversable:
-    return resources.files("configs") / "scenarios"
+def _folder() -> Path:
+    return Path(configs.__path__[0]) / "scenarios"

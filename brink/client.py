@@ -1,9 +1,10 @@
 """The clients: `Brink` for scripts and notebooks, `AsyncBrink` the same with ``await``."""
 
 import asyncio
+import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import httpx
@@ -11,6 +12,7 @@ import httpx
 from brink.connection import DEFAULT_URL, PATIENCE_SECONDS, Connection
 from brink.flows import Flow, Operation, Request, segment
 from brink.jobs import AsyncJob, AwaitingConnection, BlockingConnection, Job
+from brink.local import LocalService, start_service, stop_service
 from brink.proxies import proxy_errors
 from brink.scenarios import Scenario, as_requested, validated
 
@@ -19,6 +21,8 @@ T = TypeVar("T")
 
 class _Service(Connection):
     """What a service offers: its catalogue, and jobs."""
+
+    _own: LocalService | None = None
 
     @Operation
     def scenarios(self) -> Flow[list[dict[str, Any]]]:
@@ -80,6 +84,21 @@ class Brink(_Service, BlockingConnection):
                 transport=httpx.HTTPTransport(proxy=self._proxy.url if self._proxy else None), **self._settings
             )
 
+    @classmethod
+    def local(
+        cls, folder: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE_SECONDS, **settings: object
+    ) -> "Brink":
+        """Start a service on a free port of this machine, ended by `close`, and when this process ends.
+
+        ``with Brink.local() as b: ...``. Its data are in `folder`, or in a temporary folder that is removed with it.
+        `settings` are the service's, for instance ``engine="inline"``; none are taken from the environment. Raises
+        `BrinkError` if it does not start. The package ``brink`` must be installed, not only the client.
+        """
+        service = start_service(folder, settings)
+        client = cls(service.url, "", patience=patience)
+        client._own = service
+        return client
+
     def __enter__(self) -> "Brink":
         return self
 
@@ -87,8 +106,10 @@ class Brink(_Service, BlockingConnection):
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and end a service that `local` started."""
         self._http.close()
+        if self._own is not None:
+            stop_service(self._own)
 
     def submit(
         self,
@@ -169,6 +190,13 @@ class AsyncBrink(_Service, AwaitingConnection):
                 transport=httpx.AsyncHTTPTransport(proxy=self._proxy.url if self._proxy else None), **self._settings
             )
 
+    @classmethod
+    def local(
+        cls, folder: str | os.PathLike[str] | None = None, *, patience: float = PATIENCE_SECONDS, **settings: object
+    ) -> "StartingBrink":
+        """Start a service; see `Brink.local`. ``async with AsyncBrink.local() as b``, or ``b = await ...local()``."""
+        return StartingBrink(lambda: start_service(folder, settings), patience)
+
     async def __aenter__(self) -> "AsyncBrink":
         return self
 
@@ -176,8 +204,10 @@ class AsyncBrink(_Service, AwaitingConnection):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and end a service that `local` started."""
         await self._http.aclose()
+        if self._own is not None:
+            await asyncio.to_thread(stop_service, self._own)
 
     async def submit(
         self,
@@ -241,3 +271,28 @@ class AsyncBrink(_Service, AwaitingConnection):
             else:
                 await response.aread()
         return response
+
+
+class StartingBrink:
+    """An `AsyncBrink` whose service starts when it is awaited or entered."""
+
+    def __init__(self, start: Callable[[], LocalService], patience: float) -> None:
+        self._start, self._patience = start, patience
+        self._client: AsyncBrink | None = None
+
+    async def _begin(self) -> AsyncBrink:
+        service = await asyncio.to_thread(self._start)
+        client = AsyncBrink(service.url, "", patience=self._patience)
+        client._own = service
+        return client
+
+    def __await__(self) -> Generator[Any, None, AsyncBrink]:
+        return self._begin().__await__()
+
+    async def __aenter__(self) -> AsyncBrink:
+        self._client = await self._begin()
+        return self._client
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.close()

@@ -33,7 +33,7 @@ class Connection:
             self._proxy = proxy_for(self.url)
         except httpx.InvalidURL as error:
             raise BrinkError(f"{self.url} is not a valid address: {error}") from None
-        key = key or os.environ.get(KEY_VARIABLE)
+        key = os.environ.get(KEY_VARIABLE) if key is None else key
         self._settings: dict[str, Any] = {
             "base_url": self.url,
             "timeout": _TIMEOUT,

@@ -11,6 +11,7 @@ import httpx
 from brink.answer import Answer
 from brink.answers import Answers
 from brink.connection import Connection
+from brink.display import job_html
 from brink.errors import BrinkError, JobFailed
 from brink.events import ENDED, EventReader
 from brink.flows import Awaiting, Blocking, Flow, Operation, Request, segment
@@ -72,6 +73,10 @@ class AnyJob(Answers, Results):
         return (
             f"<{type(self).__name__} {self.id} {self.info['scenario']}: {self.state}, {self.progress:.0%} of {total:,}>"
         )
+
+    def _repr_html_(self) -> str:
+        """A table and a chart, for a notebook."""
+        return job_html(self.info)
 
     @property
     def _path(self) -> str:

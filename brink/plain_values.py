@@ -61,7 +61,8 @@ def _mapping(value: Mapping[Any, Any], path: tuple[str | int, ...]) -> dict[str,
 
 def _number(value: object) -> int | float | None:
     """A number as int or float; None for what is none."""
-    if isinstance(value, bool):
+    # numpy counts a span of time among the integers, whatever its unit.
+    if isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "m":
         return None
     if isinstance(value, Integral):
         return int(value)

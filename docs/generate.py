@@ -29,11 +29,12 @@ def parameters_page(example: Scenario) -> str:
         "",
         "## Parameters",
         "",
-        "Each is a number or a distribution. A duration is drawn as a real number and rounded to whole weeks, at "
-        "least 1.",
+        "Each is a number or a distribution. A strategy may set any; what is not the sender's own decision is then an "
+        "assumption, and `brink validate` warns of what the sender has no part in. A duration is drawn as a real "
+        "number and rounded to whole weeks, at least 1.",
         "",
-        "| group | parameter | unit | domain | default | meaning |",
-        "|---|---|---|---|---|---|",
+        "| group | parameter | decided by | unit | domain | default | meaning |",
+        "|---|---|---|---|---|---|---|",
         *(_parameter_row(known) for known in (*ISSUE_PARAMETERS, *PARAMETERS)),
         "",
         "## Columns of a trial",
@@ -95,7 +96,8 @@ def outcomes_chart(summary: dict) -> alt.HConcatChart:
 def _parameter_row(known: Parameter) -> str:
     name = f"issues.<issue>.{known.name}" if known.group == "issue" else known.name
     default = "required" if known.default is None else f"{known.default:g}"
-    return f"| {known.group} | `{name}` | {known.unit} | {known.domain} | {default} | {known.meaning} |"
+    cells = (known.group, f"`{name}`", known.decided_by, known.unit, str(known.domain), default, known.meaning)
+    return f"| {' | '.join(cells)} |"
 
 
 def _values(categories: tuple[str, ...]) -> str:

@@ -12,25 +12,84 @@ from api.shipped_scenarios import shipped_scenario
 from docs.generate import HERE, parameters_page
 
 ROOT = Path(__file__).parent.parent
-FORBIDDEN = {"sim": {"cluster", "api", "ray", "fastapi", "pyarrow", "duckdb"}, "cluster": {"api", "fastapi"}}
+ORDER = {
+    "sim": ("faults", "scenario", "sampling", "model", "statistics"),
+    "cluster": ("reference", "storage", "results", "query", "answers", "runs", "service"),
+}
+"""The sub-packages of a package: each imports those before it alone."""
+LAYERS = ("sim", "cluster", "api")
+FOREIGN = {"sim": {"ray", "fastapi", "pyarrow", "duckdb"}, "cluster": {"fastapi"}}
+"""Libraries that a package does without."""
 
 
 def imports(path: Path) -> set[str]:
+    """The modules that a file imports, wherever in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
+            assert not node.level, f"{path} imports relatively"
+            known = [(ROOT / node.module.replace(".", "/") / alias.name).with_suffix(".py") for alias in node.names]
+            found |= {
+                f"{node.module}.{alias.name}" if file.exists() else node.module
+                for alias, file in zip(node.names, known, strict=True)
+            }
     return found
 
 
-@pytest.mark.parametrize("layer", FORBIDDEN)
+def part(module: str) -> str:
+    """The package and sub-package of a module: ``cluster.runs`` of ``cluster.runs.run``."""
+    return ".".join(module.split(".")[:2])
+
+
+def edges() -> dict[str, set[str]]:
+    """The modules that each module of the project imports from the project."""
+    found = {}
+    for package in (*LAYERS, "brink"):
+        for path in (ROOT / package).rglob("*.py"):
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found[module] = {name for name in imports(path) if name.split(".")[0] in (*LAYERS, "brink")}
+    return found
+
+
+@pytest.mark.parametrize("layer", LAYERS)
 def test_no_import_goes_against_the_layers(layer):
+    above = set(LAYERS[LAYERS.index(layer) + 1 :])
+    forbidden = above | FOREIGN.get(layer, set())
     against = {
-        path.relative_to(ROOT).as_posix(): imports(path) & FORBIDDEN[layer] for path in (ROOT / layer).rglob("*.py")
+        path.relative_to(ROOT).as_posix(): {name.split(".")[0] for name in imports(path)} & forbidden
+        for path in (ROOT / layer).rglob("*.py")
     }
     assert {path: names for path, names in against.items() if names} == {}
+
+
+def test_no_import_goes_against_the_order_of_sub_packages():
+    against = set()
+    for module, imported in edges().items():
+        package, _, _ = module.partition(".")
+        own = [f"{package}.{name}" for name in ORDER.get(package, ())]
+        for name in imported:
+            if part(module) in own and part(name) in own and own.index(part(name)) > own.index(part(module)):
+                against.add(f"{module} -> {name}")
+    assert against == set()
+
+
+def test_every_sub_package_has_its_place_in_the_order():
+    for package, names in ORDER.items():
+        found = {
+            path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+        }
+        assert found - {"__init__"} == set(names)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    pending, finished = dict(edges()), set()
+    while pending:
+        ready = {name for name, needed in pending.items() if needed & pending.keys() <= {name}}
+        assert ready, f"a circle among {sorted(pending)}"
+        finished |= ready
+        pending = {name: needed for name, needed in pending.items() if name not in ready}
 
 
 def test_constraints_hold_names_and_versions_only():

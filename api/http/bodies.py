@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import Problem, problem_response
 from sim.faults import Fault
-from sim.scenario.yaml_lines import MAX_DEPTH, Path, field_name
+from sim.scenario.places import MAX_DEPTH, Path, field_name
 
 MAX_BODY_BYTES = 1 << 20
 BODY_SECONDS = 30.0

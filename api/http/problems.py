@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from cluster.query.session import TooMuch
+from cluster.query.session import QueryLimit
 from cluster.service.logs import logger
 from sim.faults import Fault, InvalidInput
-from sim.scenario.yaml_lines import LONGEST_SHOWN, field_name
+from sim.scenario.places import LONGEST_SHOWN, field_name
 
 log = logger("brink.serve")
 MEDIA_TYPE = "application/problem+json"
@@ -112,8 +112,8 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     async def _(_: Request, error: InvalidInput) -> JSONResponse:
         return problem_response(invalid(error))
 
-    @app.exception_handler(TooMuch)
-    async def _(_: Request, error: TooMuch) -> JSONResponse:
+    @app.exception_handler(QueryLimit)
+    async def _(_: Request, error: QueryLimit) -> JSONResponse:
         return problem_response(Problem(422, str(error)))
 
     @app.exception_handler(RequestValidationError)

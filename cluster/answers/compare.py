@@ -14,7 +14,8 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.statistics import paired_differences
-from sim.statistics.estimates import method_note
+from sim.statistics.estimates import ANY_NUMBER, Range, method_note
+from sim.statistics.measure_ranges import difference_range, measure_ranges
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 
 MEASURE = "export_gain - sender_cost"
@@ -96,7 +97,7 @@ def compare(
         "design": plan.design.name,
         "trials": {"compared": tallied.trials, "sampled": sampled[chosen[0]]["trial"].size},
         "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
-        "pairs": tallied.pairs(),
+        "pairs": tallied.pairs({strategy: measure_ranges(scenario, strategy) for strategy in chosen}),
         "choices": [
             {
                 "measure": name,
@@ -222,8 +223,8 @@ class _Tallies:
             values = np.stack([part[strategy][name] for strategy in self.strategies])
             found[replicate] = paired_differences.merge_regrets(found[replicate], paired_differences.regret(values))
 
-    def pairs(self) -> list[dict]:
-        """The estimates of every pair."""
+    def pairs(self, ranges: Mapping[str, Mapping[str, Range]]) -> list[dict]:
+        """The estimates of every pair; `ranges` holds each strategy's `sim.statistics.measure_ranges`."""
         outcomes = {name: np.arange(len(OUTCOMES)) == k for k, name in enumerate(OUTCOMES)}
         events = {name: np.arange(2 ** len(EVENTS)) >> k & 1 == 1 for k, name in enumerate(EVENTS)}
         return [
@@ -233,7 +234,11 @@ class _Tallies:
                 "outcome": self._conditions(self.joint[couple, "outcome"], outcomes),
                 "events": self._conditions(self.joint[couple, "events"], events),
                 "measures": {
-                    name: paired_differences.pair_estimates(tallied, condition=name in self.conditions)
+                    name: paired_differences.pair_estimates(
+                        tallied,
+                        condition=name in self.conditions,
+                        within=difference_range(*(ranges[strategy].get(name, ANY_NUMBER) for strategy in couple)),
+                    )
                     for (own, name), tallied in self.measures.items()
                     if own == couple
                 },

@@ -33,7 +33,7 @@ from sim.statistics.estimates import (
     proportion,
     proportion_of_replicates,
 )
-from sim.statistics.sensitivity import Resampling
+from sim.statistics.sensitivity import Jackknife
 
 MEASURE = "export_gain - sender_cost"
 TRIALS = 250_000
@@ -56,15 +56,16 @@ OnProgress = Callable[[int, int], None]
 
 _METHOD = {
     "first_order": (
-        "share of the measure's variance that the parameter's cells explain, up to 100 cells of equal share (a cell "
-        "a value where there are few), the cells' own noise taken off (epsilon squared), so that it may be a little "
-        "below 0; 95 % intervals: Student's t around a bootstrap of {groups} groups of trials"
+        "share of the measure's variance that a straight line in each of up to 100 cells of the parameter explains "
+        "(cells of equal share, the outermost halved outwards; a cell a value where there are few), what the lines "
+        "explain by chance subtracted, so that it may be a little below 0; 95 % intervals: Student's t around a "
+        "delete-one jackknife of {groups} groups of trials"
     ),
     "pawn": (
-        "SALib's pawn.analyze on the first trials, 10 slices of equal share; 95 % intervals span the percentile "
-        "bootstrap's and the basic one's, less its bias once more; noise is what 95 of 100 parameters without any "
-        "influence stay below, and what is not above it has an interval down to 0; by_value takes each value for a "
-        "slice where SALib leaves the greatest of few values out"
+        "the index of SALib's pawn.analyze on the first trials, 10 slices of equal share; 95 % intervals span those of "
+        "the percentile and of the basic bootstrap, the lower end less its bias once more; noise is what 95 of 100 "
+        "parameters without influence stay below, and what is not above it has an interval down to 0; by_value takes "
+        "each value as a slice where SALib leaves out the greatest of few values"
     ),
     "tenths": "mean in the trials in which the parameter is in its lowest and its highest tenth; 95 % intervals: {how}",
     "variance": (
@@ -93,7 +94,7 @@ class _Known:
     known: np.ndarray
     yes_or_no: bool
     replicates: int
-    resamples: Resampling
+    groups: Jackknife
 
     @property
     def y(self) -> np.ndarray:
@@ -151,7 +152,7 @@ def drivers(
     constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
     noise = (None, None) if constant else sensitivity.pawn_noise(y[:PAWN_TRIALS])
     parts: dict[str, dict] = {}
-    alone: dict[str, tuple[float, np.ndarray]] = {}
+    alone: dict[str, np.ndarray] = {}
     ranks: dict[str, np.ndarray] = {}
     on_progress(0, len(names))
     for start in range(0, len(names), COLUMNS_AT_A_TIME):
@@ -183,16 +184,14 @@ def drivers(
             "infinite": int(np.isinf(found.measure).sum()),
             "pawn": min(known, PAWN_TRIALS),
         },
-        "method": {
-            name: text.format(groups=found.resamples.weights.shape[1], how=how) for name, text in _METHOD.items()
-        },
+        "method": {name: text.format(groups=found.groups.groups, how=how) for name, text in _METHOD.items()},
         "mean": found.mean_where(np.ones(known, bool)),
         "standard_deviation": float(y.std()),
         "reason": constant,
         "variance": _variance(run, chosen, value, condition, found, alone, groups, constant),
         "pawn_noise": {"slices": sensitivity.SLICES, "median": noise[0], "maximum": noise[1]},
         "groups": [
-            {"parameters": list(group), "first_order": found.resamples.interval(*index)}
+            {"parameters": list(group), "first_order": found.groups.interval(index)}
             for group, index in (groups or {}).items()
             if len(group) > 1 and index is not None
         ],
@@ -214,8 +213,8 @@ def _read(run: StoredRun, strategy: str, value: Expression, condition: Expressio
     replicates = run.plan.design.replicates(run.plan.scenario)
     groups = replicates if replicates > 1 else sensitivity.GROUPS
     known = np.isfinite(drawn["measure"])
-    resamples = sensitivity.resampling(drawn["trial"] % groups, groups)
-    return _Known(drawn["trial"], drawn["measure"], known, value.kind == TRUTH, replicates, resamples)
+    jackknife = Jackknife(drawn["trial"] % groups, groups)
+    return _Known(drawn["trial"], drawn["measure"], known, value.kind == TRUTH, replicates, jackknife)
 
 
 def _too_few(found: _Known, measure: str, given: str | None, strategy: str) -> InvalidInput:
@@ -234,8 +233,8 @@ def _parameters(
     found: _Known,
     noise: tuple[float | None, float | None],
     constant: str | None,
-) -> Iterator[tuple[str, dict, tuple[float, np.ndarray], np.ndarray | None]]:
-    """Each parameter's part of the document, its first-order index resampled, and its first trials' ranks."""
+) -> Iterator[tuple[str, dict, np.ndarray, np.ndarray | None]]:
+    """Each parameter's part of the document, its first-order index by jackknife, and its first trials' ranks."""
     values = {name: parse_measure(name, run.plan.scenario) for name in names}
     drawn = sample(run, strategy, values, given=condition, most=found.trial.size)
     varying = {name: drawn[name] for name in names if np.ptp(drawn[name][found.known][:PAWN_TRIALS]) > 0.0}
@@ -249,25 +248,25 @@ def _parameters(
         part: dict = {"name": name, "unit": parameter(name).unit, "reason": constant}
         if name not in varying:
             part |= {"reason": "has one value in the trials read", "first_order": UNKNOWN, "pawn": None}
-            yield name, part | _tenths(found, drawn[name]), (np.nan, np.empty(0)), None
+            yield name, part | _outer_deciles(found, drawn[name]), np.full(1, np.nan), None
             continue
         index, part["first_order"] = _first_order(found, varying[name])
         part["pawn"] = _pawn(first[name], y, distances[name], maximum) if name in distances else None
-        yield name, part | _tenths(found, varying[name]), index, rankdata(first[name])
+        yield name, part | _outer_deciles(found, varying[name]), index, rankdata(first[name])
 
 
-def _first_order(found: _Known, column: np.ndarray) -> tuple[tuple[float, np.ndarray], dict]:
+def _first_order(found: _Known, column: np.ndarray) -> tuple[np.ndarray, dict]:
     known = found.known
-    cell, count = sensitivity.cells(column[known], sensitivity.most_cells(int(known.sum())))
-    resamples = found.resamples.of(known)
-    index = sensitivity.first_order(found.y, cell, count, resamples)
-    document: dict = {**resamples.interval(*index), "cells": count}
+    pieces = sensitivity.pieces([column[known]])
+    groups = found.groups.of(known)
+    index = sensitivity.first_order(found.y, pieces, groups)
+    document: dict = {**groups.interval(index), "cells": pieces.count}
     if not known.all():
-        cell, count = sensitivity.cells(column, sensitivity.most_cells(known.size))
+        pieces = sensitivity.pieces([column])
         for name, value in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
-            document[name] = _number(sensitivity.first_order(found.filled(value), cell, count, found.resamples)[0])
-        missing = sensitivity.first_order((~known).astype(np.float64), cell, count, found.resamples)
-        document["missing"] = found.resamples.interval(*missing)
+            document[name] = _number(sensitivity.first_order(found.filled(value), pieces, found.groups)[0])
+        missing = sensitivity.first_order((~known).astype(np.float64), pieces, found.groups)
+        document["missing"] = found.groups.interval(missing)
     return index, document
 
 
@@ -283,9 +282,9 @@ def _pawn(column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], nois
     return document
 
 
-def _tenths(found: _Known, column: np.ndarray) -> dict:
+def _outer_deciles(found: _Known, column: np.ndarray) -> dict:
     x = column[found.known]
-    bounds = sensitivity.tenths(x)
+    bounds = sensitivity.outer_deciles(x)
     if bounds is None:
         return {"lowest_tenth": None, "highest_tenth": None, "swing": UNKNOWN}
     low, high = x <= bounds[0], x >= bounds[1]
@@ -315,7 +314,7 @@ def _partners(scenario: Scenario, ranks: Mapping[str, np.ndarray]) -> dict[str, 
 
 def _groups(
     run: StoredRun, strategy: str, names: list[str], condition: Expression | None, found: _Known
-) -> dict[tuple[str, ...], tuple[float, np.ndarray] | None] | None:
+) -> dict[tuple[str, ...], np.ndarray | None] | None:
     """The parameters in groups that are independent of each other, with joint indices of those of several.
 
     None where a condition makes parameters dependent that were not; no index for groups of more than `MOST_JOINT`.
@@ -327,14 +326,14 @@ def _groups(
         if one.spearman and all(name in groups for name in one.between):
             joined = groups[one.between[0]] | groups[one.between[1]]
             groups |= dict.fromkeys(joined, joined)
-    indices: dict[tuple[str, ...], tuple[float, np.ndarray] | None] = {}
+    indices: dict[tuple[str, ...], np.ndarray | None] = {}
     for group in dict.fromkeys(tuple(name for name in names if name in groups[member]) for member in names):
         indices[group] = None
         if 1 < len(group) <= MOST_JOINT:
             values = {name: parse_measure(name, run.plan.scenario) for name in group}
             drawn = sample(run, strategy, values, most=found.trial.size)
-            cell, count = sensitivity.joint_cells([drawn[name][found.known] for name in group])
-            indices[group] = sensitivity.first_order(found.y, cell, count, found.resamples.of(found.known))
+            pieces = sensitivity.pieces([drawn[name][found.known] for name in group])
+            indices[group] = sensitivity.first_order(found.y, pieces, found.groups.of(found.known))
     return indices
 
 
@@ -344,8 +343,8 @@ def _variance(
     value: Expression,
     condition: Expression | None,
     found: _Known,
-    alone: Mapping[str, tuple[float, np.ndarray]],
-    groups: Mapping[tuple[str, ...], tuple[float, np.ndarray] | None] | None,
+    alone: Mapping[str, np.ndarray],
+    groups: Mapping[tuple[str, ...], np.ndarray | None] | None,
     constant: str | None,
 ) -> dict:
     """Shares of the measure's variance: the parameters', chance's, and what the parameters do alone and together."""
@@ -360,12 +359,11 @@ def _variance(
     if groups is None:
         first: Estimate = UNKNOWN
         reason_of_sum = "the condition makes parameters depend on each other: their indices do not add up"
-    elif None in own.values():
+    elif any(index is None for index in own.values()):
         first, reason_of_sum = UNKNOWN, f"more than {MOST_JOINT} parameters are correlated with each other"
     else:
-        indices = [index for index in own.values() if index is not None]
-        summed = reduce(lambda a, b: (a[0] + b[0], a[1] + b[1]), indices)
-        first, reason_of_sum = found.resamples.interval(*summed), constant or ""
+        summed = reduce(np.add, [index for index in own.values() if index is not None])
+        first, reason_of_sum = found.groups.interval(summed), constant or ""
     return {
         **document,
         "reason": reason,
@@ -386,18 +384,18 @@ def _split(run: StoredRun, strategy: str, value: Expression, condition: Expressi
     both = np.isfinite(pair[0]) & np.isfinite(pair[1])
     if both.sum() < FEWEST:
         return f"{int(both.sum())} trials know the measure under both chances; at least {FEWEST} are needed"
-    groups = found.resamples.of(chosen).of(both)
-    share, resampled = sensitivity.paired_share(pair[0][both], pair[1][both], groups)
+    groups = found.groups.of(chosen).of(both)
+    share = sensitivity.paired_share(pair[0][both], pair[1][both], groups)
     document: dict = {
-        "parameters": groups.interval(share, resampled),
-        "chance": groups.interval(1.0 - share, 1.0 - resampled),
+        "parameters": groups.interval(share),
+        "chance": groups.interval(1.0 - share),
         "pairs": int(both.sum()),
     }
     if not both.all():
         for name, filler in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
             filled = [np.where(np.isfinite(one), one, filler) for one in pair]
             document["parameters"][name] = _number(
-                sensitivity.paired_share(filled[0], filled[1], found.resamples.of(chosen))[0]
+                sensitivity.paired_share(filled[0], filled[1], found.groups.of(chosen))[0]
             )
     return document
 

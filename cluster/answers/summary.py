@@ -15,6 +15,7 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES, SHARE_OF_DEFICIT
+from sim.scenario.warnings import scenario_warnings, warning_documents
 from sim.statistics.estimates import (
     NO_NUMBERS,
     NO_TRIALS,
@@ -32,6 +33,7 @@ from sim.statistics.estimates import (
     quantile_bounds,
     quantile_bounds_of_replicates,
 )
+from sim.statistics.measure_ranges import measure_ranges
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 EXACT_NUMBERS = 20_000_000
@@ -63,6 +65,9 @@ def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[
         "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
         "strategies": summaries,
     }
+    warnings = warning_documents(scenario_warnings(plan.scenario))
+    if warnings:
+        summary["warnings"] = warnings
     return summary if condition is None else {"given": str(condition), **summary}
 
 
@@ -96,7 +101,7 @@ def _differing(stored: object, reckoned: object, path: tuple[str, ...]) -> Itera
 def _summarize_strategy(
     run: StoredRun, strategy: str, condition: Expression | None, database: duckdb.DuckDBPyConnection
 ) -> dict:
-    plan, paths = run.plan, run.paths(strategy)
+    plan, paths = run.plan, run.files(strategy)
     replicates, together = plan.design.replicates(plan.scenario), plan.design.trials_together(plan.scenario)
     committed = (run.committed[shard] for shard in run.shards(strategy))
     counted = reduce(merge_replicates, committed, (NO_TRIALS,) * replicates)
@@ -113,11 +118,12 @@ def _summarize_strategy(
             )
             raise InvalidInput((Fault("given", str(condition), message),))
     total = reduce(merge, counted, NO_TRIALS)
+    ranges = measure_ranges(plan.scenario, strategy)
     measures: dict[str, dict] = {}
     for name, quantiles in _quantiles(paths, where, counted, together, database).items():
         measures[name] = {
             "count": total.measures[name].count,
-            "mean": mean_estimate(counted, name, together),
+            "mean": mean_estimate(counted, name, together, ranges[name]),
             "quantiles": {level: found["estimate"] for level, found in quantiles.items()},
             "quantile_intervals": {
                 level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()
@@ -150,7 +156,7 @@ def _tally(
             f"low := min({number}), high := max({number}))"
         )
     rows = database.execute(
-        f"SELECT trial % {replicates}, count(*), {', '.join(sums)} FROM read_parquet(?) WHERE {where} GROUP BY 1",
+        f"SELECT trial % {replicates}, count(*), {', '.join(sums)} FROM committed(?) WHERE {where} GROUP BY 1",
         [paths],
     ).fetchall()
     tallies = [NO_TRIALS] * replicates
@@ -219,14 +225,14 @@ def _ask_quantiles(
     found: dict[str, dict[float, float]] = {}
     for names in _held_together(numbers):
         asked = ", ".join(f'quantile_disc("{name}", {list(levels[name])}::DOUBLE[])' for name in names)
-        row = database.execute(f"SELECT {asked} FROM read_parquet(?) WHERE {where}", [paths]).fetchone() or ()
+        row = database.execute(f"SELECT {asked} FROM committed(?) WHERE {where}", [paths]).fetchone() or ()
         for name, values in zip(names, row, strict=True):
             found[name] = dict(zip(levels[name], map(float, values), strict=True))
     for name in numbers.keys() - found.keys():
         if not levels[name]:
             found[name] = {}
             continue
-        source = f'FROM read_parquet(?) WHERE {where} AND "{name}" IS NOT NULL'
+        source = f'FROM committed(?) WHERE {where} AND "{name}" IS NOT NULL'
         values = _select(f'"{name}"::DOUBLE', source, paths, levels[name], numbers[name], database)
         found[name] = dict(zip(levels[name], values, strict=True))
     return found
@@ -293,7 +299,7 @@ def _bounds_of_replicates(
         for sign in ("<", "<=")
     ]
     asked = ", ".join([f"trial % {len(counted)}", *shares])
-    rows = database.execute(f"SELECT {asked} FROM read_parquet(?) WHERE {where} GROUP BY 1", [paths]).fetchall()
+    rows = database.execute(f"SELECT {asked} FROM committed(?) WHERE {where} GROUP BY 1", [paths]).fetchall()
     found = {replicate: counts for replicate, *counts in rows}
     nothing = [0] * len(shares)
     columns = iter(zip(*(found.get(replicate, nothing) for replicate in range(len(counted))), strict=True))

@@ -11,7 +11,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from cluster.storage.folders import Folder
+from cluster.query.parquet_files import readable
+from cluster.storage.base import Folder
 from sim.scenario.expressions import TRUTH, Expression
 
 MEMORY_LIMIT = "1GB"
@@ -20,13 +21,13 @@ _INTERRUPT_SECONDS = 0.1
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
-class TooMuch(RuntimeError):
+class QueryLimit(RuntimeError):
     """A question takes more time or memory than it may have."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Questions asked within take at most so many seconds together, or end with `TooMuch`."""
+    """Questions asked within take at most so many seconds together, or end with `QueryLimit`."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -35,18 +36,19 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def check_time() -> None:
-    """Raise `TooMuch` if the time limit, where there is one, is over."""
+    """Raise `QueryLimit` if the time limit, where there is one, is over."""
     deadline = _deadline.get()
     if deadline is not None and time.monotonic() > deadline:
-        raise TooMuch("the question takes longer than it may: ask for less, or of fewer trials")
+        raise QueryLimit("the question takes longer than it may: ask for less, or of fewer trials")
 
 
 @contextmanager
 def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB that can read a folder's files and nothing else, and spills to disk beyond `MEMORY_LIMIT`.
 
-    With one of `threads` (all cores, unless told) it adds up in one order, to the same last bit each time.
-    Raises `TooMuch` where `SPILL_LIMIT` or the time limit is not enough.
+    Queries read Parquet files of the folder by ``FROM committed(?)`` with a list of their names. With `threads` = 1
+    (the default is all cores) it adds up in one order, to the same last bit each time. Raises `QueryLimit` where
+    `SPILL_LIMIT` or the time limit is not enough.
     """
     check_time()
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as database:
@@ -58,10 +60,8 @@ def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> 
             database.execute(f"SET threads = {threads}")
         database.execute("SET autoinstall_known_extensions = false")
         database.execute("SET autoload_known_extensions = false")
-        with nullcontext() if folder is None else folder.readable_by(database):
-            if folder is not None:
-                database.execute("SET allowed_directories = [?]", [folder.sql_path("")])
-            # Whatever a question says, it reaches no other file, and cannot take these limits back.
+        with nullcontext() if folder is None else readable(folder, database, scratch):
+            # Whatever a query says, it reaches no other file, and cannot lift these limits.
             database.execute("SET enable_external_access = false")
             database.execute("SET lock_configuration = true")
             with _interrupted_in_time(database):
@@ -69,7 +69,7 @@ def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> 
                     yield database
                 except duckdb.OutOfMemoryException:
                     message = f"the question needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk"
-                    raise TooMuch(f"{message}: ask for less, or of fewer trials") from None
+                    raise QueryLimit(f"{message}: ask for less, or of fewer trials") from None
                 except duckdb.InterruptException:
                     check_time()
                     raise
@@ -117,7 +117,7 @@ def to_sql(found: Expression) -> str:
     if found.operation == "literal":
         if isinstance(found.value, bool | float):
             return str(found.value).lower() if isinstance(found.value, bool) else f"{found.value!r}::DOUBLE"
-        return "'" + str(found.value).replace("'", "''") + "'"
+        return sql_text(str(found.value))
     if found.operation in ("is null", "in", "!=", "==", "<", "<=", ">", ">="):
         return _compared(found.operation, [_nullable(part) for part in found.parts])
     if found.operation in ("and", "or"):
@@ -128,6 +128,11 @@ def to_sql(found: Expression) -> str:
     if len(numbers) == 1:
         return f"(-{numbers[0]})"
     return f"({f' {found.operation} '.join(numbers)})"
+
+
+def sql_text(value: str) -> str:
+    """A text as a literal of DuckDB's SQL."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _compared(operation: str, parts: list[str]) -> str:

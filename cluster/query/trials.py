@@ -10,10 +10,11 @@ import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 
-from cluster.query.session import check_time, open_duckdb, to_sql
+from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, recorded_plan, shard_path
-from cluster.storage.folders import Folder, open_folder
+from cluster.storage.address import open_folder
+from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression
 from sim.statistics.estimates import Tally
@@ -44,13 +45,9 @@ class StoredRun:
         """A strategy's committed shards, in the order of their trials."""
         return [shard for shard in self.committed if shard.strategy == strategy]
 
-    def paths(self, strategy: str) -> list[str]:
-        """The Parquet files of a strategy's committed shards, in the order of their trials."""
-        return [self.path(shard) for shard in self.shards(strategy)]
-
-    def path(self, shard: Shard) -> str:
-        """The Parquet file of a committed shard, as DuckDB is told of it."""
-        return self.folder.sql_path(shard_path(shard))
+    def files(self, strategy: str) -> list[str]:
+        """The names of the Parquet files of a strategy's committed shards, in the order of their trials."""
+        return [shard_path(shard) for shard in self.shards(strategy)]
 
 
 def open_run(address: str | os.PathLike[str]) -> StoredRun:
@@ -125,17 +122,18 @@ def trials_table(
     run: StoredRun, strategies: Sequence[str], *, threads: int | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns."""
-    paths = [path for strategy in strategies for path in run.paths(strategy)]
-    if not paths:
+    files = {strategy: run.files(strategy) for strategy in strategies}
+    if not any(files.values()):
         raise InvalidInput(
             (Fault("run", run.folder.address, f"has no committed trials of {', '.join(strategies)} yet"),)
         )
     with open_duckdb(run.folder, threads=threads) as database:
-        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        database.execute(
-            f"CREATE VIEW trials AS SELECT * FROM read_parquet([{listed}], "
-            "hive_partitioning = true, hive_types = {'strategy': VARCHAR})"
-        )
+        parts = [
+            f"SELECT *, {sql_text(strategy)} AS strategy FROM committed([{', '.join(map(sql_text, names))}])"
+            for strategy, names in files.items()
+            if names
+        ]
+        database.execute(f"CREATE VIEW trials AS {' UNION ALL BY NAME '.join(parts)}")
         yield database
 
 
@@ -218,7 +216,7 @@ def paired_blocks(
                 block = {
                     strategy: _read(
                         database,
-                        run.path(shards[strategy][index]),
+                        shard_path(shards[strategy][index]),
                         {**values, **(shared or {})} if strategy == first else values,
                         given,
                         start,
@@ -235,7 +233,7 @@ def paired_blocks(
 
 def _read(
     database: duckdb.DuckDBPyConnection,
-    path: str,
+    file: str,
     values: Mapping[str, Expression],
     given: Expression | None,
     start: int,
@@ -243,9 +241,9 @@ def _read(
     wanted = [f"({to_sql(value)})::DOUBLE AS v{k}" for k, value in enumerate(values.values())]
     held = "true" if given is None else to_sql(given)
     columns = database.execute(
-        f"SELECT {', '.join(['trial', f'{held} AS given', *wanted])} FROM read_parquet(?, hive_partitioning = false) "
+        f"SELECT {', '.join(['trial', f'{held} AS given', *wanted])} FROM committed(?) "
         "WHERE trial >= ? AND trial < ? ORDER BY trial",
-        [path, start, start + BLOCK],
+        [[file], start, start + BLOCK],
     ).fetchnumpy()
     return {
         "trial": np.asarray(columns["trial"]),

@@ -1,6 +1,6 @@
 """What is to be run: a scenario, its strategies, and how their trials are cut into shards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sim.faults import Fault, InvalidInput
@@ -56,6 +56,29 @@ class Plan:
     def shard_count(self) -> int:
         """The number of shards of all strategies."""
         return -(-self.trials // self.shard_trials) * len(self.strategies)
+
+
+def plan_document(plan: Plan) -> dict:
+    """A plan without its scenario as plain JSON values, as ``run.json`` and the jobs database keep it."""
+    return {
+        "trials": plan.trials,
+        "seed": plan.seed,
+        "design": plan.design.name,
+        "strategies": list(plan.strategies),
+        "shard_trials": plan.shard_trials,
+    }
+
+
+def plan_from_document(scenario: Scenario, document: Mapping) -> Plan:
+    """The plan that `plan_document` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `InvalidInput`."""
+    return Plan(
+        scenario,
+        document["seed"],
+        design_of(document["design"], document["trials"]),
+        document["trials"],
+        document["shard_trials"],
+        tuple(document["strategies"]),
+    )
 
 
 def make_plan(

@@ -19,10 +19,10 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.results.plan import Plan, Shard
-from cluster.storage.folders import CHUNK_BYTES, Entry, Folder, open_folder
+from cluster.results.plan import Plan, Shard, plan_from_document
+from cluster.storage.address import open_folder
+from cluster.storage.base import CHUNK_BYTES, Entry, Folder
 from sim.faults import InvalidInput
-from sim.sampling.designs import design
 from sim.scenario.scenario import scenario_from_document, scenario_hash
 from sim.statistics.estimates import Moments, Tally
 
@@ -203,14 +203,7 @@ def recorded_plan(folder: Folder) -> Plan:
     recorded = read_json(folder, RUN)
     if not isinstance(recorded, dict):
         raise ValueError(f"{RUN} is not a run's")
-    return Plan(
-        scenario,
-        recorded["seed"],
-        design(recorded["design"], recorded["trials"]),
-        recorded["trials"],
-        recorded["shard_trials"],
-        tuple(recorded["strategies"]),
-    )
+    return plan_from_document(scenario, recorded)
 
 
 def verify(address: str | os.PathLike[str]) -> list[str]:

@@ -6,15 +6,20 @@ else: the content of a shard does not depend on it.
 
 import logging
 import os
+import signal
 import socket
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
+from cluster.runs.options import RunOptions, Stop
 from cluster.runs.shard import run_shard
-from cluster.storage.folders import Folder
+from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 
 ENGINES = ("auto", "inline", "ray")
@@ -22,9 +27,10 @@ RAY_START_SECONDS = 8.0
 """What a Ray of one's own costs before its first task runs."""
 REACH_SECONDS = 5.0
 LOST_WORKER_RETRIES = 5
+MOST_WORKERS = 10_000
 CANCEL_SECONDS = 3.0
 """So long a task that is to stop may take to clear up after itself before its worker is killed."""
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Unless this is 0 when Ray is imported, Ray takes a loopback address for one of the machine's others."""
 _IN_FLIGHT = 2
@@ -48,7 +54,37 @@ class EngineFailed(RuntimeError):
     """The engine itself could not be started or was lost."""
 
 
-Stop = Callable[[], bool]
+def check_engine(options: RunOptions) -> None:
+    """Raise `InvalidInput` unless there is such an engine and it can be reached."""
+    if options.engine not in ENGINES:
+        raise InvalidInput((Fault("engine", options.engine, f"must be one of {', '.join(ENGINES)}"),))
+    if options.workers is not None and not 1 <= options.workers <= MOST_WORKERS:
+        message = f"must be a whole number from 1 to {MOST_WORKERS}"
+        raise InvalidInput((Fault("workers", options.workers, message),))
+    if options.ray_address is not None and options.engine == "inline":
+        message = "needs the engine ray or auto, not inline"
+        raise InvalidInput((Fault("ray_address", options.ray_address, message),))
+    if options.ray_address is not None:
+        check_reachable(options.ray_address)
+
+
+def play(plan: Plan, shards: list[Shard], folder: Folder, options: RunOptions) -> Iterator[ShardResult]:
+    """Play shards by the chosen engine. Yields each committed shard; raises `ShardFailed` or `EngineFailed`."""
+    if not shards:
+        return iter(())
+    address, workers, should_stop = options.ray_address, options.workers, options.should_stop
+    if options.engine == "ray" or (options.engine == "auto" and address is not None):
+        return play_on_ray(plan, iter(shards), folder, should_stop, address=address, workers=workers)
+    if options.engine == "auto":
+        return play_where_it_pays(plan, shards, folder, should_stop, cores=usable_cores(), workers=workers)
+    return play_inline(plan, iter(shards), folder, should_stop)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: where the system does not say, as on macOS, those of the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def play_inline(plan: Plan, shards: Iterator[Shard], folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
@@ -84,12 +120,13 @@ def play_on_ray(
     import ray
 
     joined = ray.is_initialized()
+    running: dict = {}
     if not joined:
-        _connect(address, workers)
+        with _own_signal_handlers(), tempfile.TemporaryDirectory(prefix="brink-ray-") as nowhere:
+            _connect(address, workers, nowhere)
     try:
         task = ray.remote(run_shard).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES, retry_exceptions=[OSError])
         shared = ray.put(plan)
-        running: dict = {}
         failure: ShardFailed | None = None
         more = True
         stopping: float | None = None
@@ -121,6 +158,12 @@ def play_on_ray(
                 _cancel(running, force=True)
         if failure:
             raise failure
+    except KeyboardInterrupt:
+        # Tasks remove their drafts when they are cancelled; workers that are killed cannot.
+        _cancel(running, force=False)
+        if running:
+            ray.wait(list(running), num_returns=len(running), timeout=CANCEL_SECONDS)
+        raise
     except ConnectionError as error:
         raise EngineFailed(f"Ray was lost: {_first_line(error)}") from error
     finally:
@@ -157,10 +200,29 @@ def play_where_it_pays(
         yield from play_inline(plan, iter(rest), folder, should_stop)
 
 
-def _connect(address: str | None, workers: int | None) -> None:
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Keep this process's handler of SIGTERM: Ray puts its own in its place, which exits without clearing up."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and handler is not None:
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _connect(address: str | None, workers: int | None, nowhere: str) -> None:
+    """Start or join Ray. `nowhere` is an empty folder that its workers have as their working directory.
+
+    Otherwise Ray puts this process's working directory first on its workers' paths for modules, where a module of
+    the user's may have the name of one of Brink's.
+    """
     import ray
 
-    environment: dict[str, Any] = {"env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}}
+    environment: dict[str, Any] = {
+        "env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        "working_dir": nowhere,
+    }
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     # That Ray's local ports ask for a token is as it should be, and no news to a user.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
@@ -184,18 +246,26 @@ def _connect(address: str | None, workers: int | None) -> None:
 
 def check_reachable(address: str, seconds: float = REACH_SECONDS) -> None:
     """Raise `InvalidInput` if nothing listens at an address that names a host and a port; Ray would try for minutes."""
-    host, port = _host_and_port(address)
-    if not host:
-        return
     try:
-        socket.create_connection((host, int(port)), timeout=seconds).close()
+        host, port = _host_and_port(address)
+        if host:
+            socket.create_connection((host, port), timeout=seconds).close()
     except (OSError, ValueError, OverflowError) as error:
         raise _no_ray(address, error) from error
 
 
-def _host_and_port(address: str) -> tuple[str, str]:
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    return host, port
+def _host_and_port(address: str) -> tuple[str, int]:
+    """The host (an IPv6 address without its brackets) and port of ``host:port``; an empty host for a name as ``auto``.
+
+    Raises `ValueError` for a port that is no number.
+    """
+    place = address.rpartition("://")[2]
+    if ":" not in place:
+        return "", 0
+    host, _, port = place.rpartition(":")
+    if host.startswith("[") != host.endswith("]") or (":" in host and not host.startswith("[")):
+        raise ValueError("an IPv6 address is written in brackets, [::1]:6379")
+    return host.strip("[]"), int(port)
 
 
 def _no_ray(address: str, error: Exception) -> InvalidInput:

@@ -1,17 +1,19 @@
-"""A run that goes on until its estimates are as precise as was wished."""
+"""A run that continues until its estimates are as precise as requested."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
 
 from cluster.query.trials import StoredRun
 from cluster.results.plan import MAX_SHARDS, Plan
 from cluster.results.result_folder import RUN, SUMMARY, read_json, write_json
-from cluster.runs.engines import Stop
+from cluster.runs.engines import check_engine
+from cluster.runs.options import Progress, RunOptions
 from cluster.runs.reuse import take_over
-from cluster.runs.run import Progress, Stopped, begin, check_engine, conclude, play_missing, run_document
-from cluster.storage.folders import Folder, open_folder
+from cluster.runs.run import Stopped, begin, conclude, play_missing, run_document
+from cluster.storage.address import open_folder
+from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.statistics.estimates import Tally, merge_replicates
 from sim.statistics.stopping import (
@@ -32,61 +34,44 @@ MOST_TRIALS = 10_000_000
 def run_to_precision(
     plan: Plan,
     address: str | os.PathLike[str],
-    wished: Mapping[str, float],
+    requested: Mapping[str, float],
+    options: RunOptions,
     *,
-    engine: str = "auto",
-    ray_address: str | None = None,
-    workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    should_stop: Stop | None = None,
     on_stage: Callable[[Plan], object] = lambda _: None,
-    donors: Iterable[Folder] = (),
-    still_ours: Callable[[], bool] = lambda: True,
 ) -> tuple[dict, dict]:
-    """Play trials until the 95 % intervals of all strategies are as narrow as wished, `plan.trials` at most.
+    """Play trials until the 95 % intervals of all strategies are as narrow as requested, `plan.trials` at most.
 
-    `wished` has half-widths by the names of `sim.statistics.stopping.precise_names`. Returns the summary, and what
+    `requested` has half-widths by the names of `sim.statistics.stopping.precise_names`. Returns the summary, and what
     was reached after how many trials. The folder is that of a run of this number of trials. A folder that holds fewer
-    trials of the same run is continued; `on_stage` is told each number of trials that it is brought to. Takes over, and
+    trials of the same run is continued; `on_stage` is called with each plan that it is brought to. Reuses files, and
     raises, as `cluster.runs.run.run` does.
     """
-    check_precise(plan, wished)
-    check_engine(engine, ray_address, workers)
+    check_precise(plan, requested)
+    check_engine(options)
     folder = open_folder(address)
     stage = replace(plan, trials=_trials_held(folder, plan) or first_look(plan.design, plan.trials))
     begin(stage, folder)
-    donors = list(donors)
     looks = []
     while True:
         on_stage(stage)
-        take_over(stage, folder, donors)
+        take_over(stage, folder, options.donors)
         progress = Progress(0, 0, 0, 0, 0)
 
-        def tell(found: Progress) -> None:
+        def note(found: Progress) -> None:
             nonlocal progress
             progress = found
-            if on_progress:
-                on_progress(found)
+            options.on_progress(found)
 
-        play_missing(
-            stage,
-            folder,
-            engine=engine,
-            ray_address=ray_address,
-            workers=workers,
-            on_progress=tell,
-            should_stop=should_stop,
-            still_ours=still_ours,
-        )
+        play_missing(stage, folder, replace(options, on_progress=note))
         looks.append(stage.trials)
-        found = {name: _look(stage, folder, name, half) for name, half in wished.items()}
+        found = {name: _look(stage, folder, name, half) for name, half in requested.items()}
         if all(one["reached"] for one in found.values()) or any(_hopeless(one, stage) for one in found.values()):
             break
         needed = [one["trials_needed"] for one in found.values()]
         trials = next_look(plan.design, stage.trials, None if None in needed else max(needed), plan.trials)
         if trials <= stage.trials:
             break
-        if not still_ours():
+        if not options.owns_folder():
             raise Stopped(progress)
         stage = replace(plan, trials=trials)
         folder.remove(SUMMARY)
@@ -96,9 +81,9 @@ def run_to_precision(
     return conclude(stage, folder), took
 
 
-def check_precise(plan: Plan, wished: Mapping[str, float]) -> None:
-    """Raise `InvalidInput` unless a plan can be played until it is as precise as wished, `plan.trials` at most."""
-    check_precision(wished, plan.scenario, plan.design)
+def check_precise(plan: Plan, requested: Mapping[str, float]) -> None:
+    """Raise `InvalidInput` unless a plan can be played until it is as precise as requested, `plan.trials` at most."""
+    check_precision(requested, plan.scenario, plan.design)
     most = MAX_SHARDS * plan.shard_trials
     if plan.trials > most:
         message = f"must be at most {most} with a precision and {plan.shard_trials} trials in a file"
@@ -117,7 +102,9 @@ def shortfall(took: Mapping) -> str:
                 "leave such strategies out"
             )
         elif found["trials_needed"] is None:
-            parts.append(f"{name} is known in too few trials to say how many it would take")
+            parts.append(
+                f"{name} is known in too few trials, or was the same in all of them, so that its error is not known"
+            )
         else:
             widest = max(half for half in found["half_widths"].values() if half is not None)
             parts.append(
@@ -135,18 +122,18 @@ def more_would_help(took: Mapping) -> bool:
     return any(found["trials_needed"] is not None and not found["reached"] for found in took["wished"].values())
 
 
-def _look(plan: Plan, folder: Folder, name: str, wished: float) -> dict:
-    """The half-widths of an estimate under each strategy, and about how many trials would make the wished one."""
+def _look(plan: Plan, folder: Folder, name: str, requested: float) -> dict:
+    """The half-widths of an estimate under each strategy, and about how many trials would reach the requested one."""
     run = StoredRun(plan, folder)
     halves, needed, known = {}, [], []
     for strategy in plan.strategies:
         counted: tuple[Tally, ...] = reduce(merge_replicates, (run.committed[shard] for shard in run.shards(strategy)))
-        halves[strategy] = half_width(counted, name, plan.scenario)
-        needed.append(trials_needed(plan.trials, halves[strategy], wished))
+        halves[strategy] = half_width(counted, name, plan.scenario, strategy)
+        needed.append(trials_needed(plan.trials, halves[strategy], requested))
         known.append(known_in(counted, name))
     return {
-        "half_width": wished,
-        "reached": all(half is not None and half <= wished for half in halves.values()),
+        "half_width": requested,
+        "reached": all(half is not None and half <= requested for half in halves.values()),
         "half_widths": halves,
         "trials_needed": None if None in needed else max(count for count in needed if count is not None),
         "never_known": [strategy for strategy, count in zip(plan.strategies, known, strict=True) if not count],
@@ -165,6 +152,6 @@ def _trials_held(folder: Folder, plan: Plan) -> int | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     if held > plan.trials:
-        message = f"holds a run of {held} trials already, more than the {plan.trials} at most wished for"
+        message = f"holds a run of {held} trials already, more than the {plan.trials} at most that were requested"
         raise InvalidInput((Fault("out", folder.address, message),))
     return held

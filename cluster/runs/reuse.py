@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import RUN, SUMMARY, Committed, read_json, read_manifest, shard_path, write_manifest
-from cluster.storage.folders import Folder
+from cluster.storage.base import Folder
 
 _AT_ONCE = 8
 
@@ -58,7 +58,7 @@ def _same(entry: Committed, shard: Shard) -> bool:
 
 def _adopt(folder: Folder, donor: Folder, path: str) -> bool:
     try:
-        return folder.adopt(donor, path)
+        return folder.copy_from(donor, path)
     except OSError:
         # Whatever it is, playing the shard will show it, or do without.
         return False

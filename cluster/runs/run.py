@@ -1,143 +1,88 @@
-"""One run from plan to summary, here and now; it goes on from whatever its folder holds."""
+"""One run from plan to summary; it continues from whatever its folder holds."""
 
 import errno
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from typing import cast
 
 from cluster.answers.summary import summarize
 from cluster.query.trials import StoredRun
-from cluster.results.plan import Plan, Shard
+from cluster.results.plan import Plan, Shard, plan_document
 from cluster.results.result_folder import (
     RUN,
     SCENARIO,
     SUMMARY,
     Committed,
-    ShardResult,
     committed_shards,
     read_json,
     write_json,
     write_manifest,
 )
-from cluster.runs.engines import ENGINES, Stop, check_reachable, play_inline, play_on_ray, play_where_it_pays
+from cluster.runs.engines import check_engine, play
+from cluster.runs.options import Progress, RunOptions
 from cluster.runs.reuse import take_over
-from cluster.storage.folders import Folder, open_folder
+from cluster.storage.address import open_folder
+from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_document, scenario_hash
 
 _LIBRARIES = ("brink", "numpy", "scipy", "pyarrow", "ray")
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a run has come; `latest` is the shard just committed, None while there is none to tell of."""
-
-    trials_done: int
-    trials_total: int
-    shards_done: int
-    shards_total: int
-    bytes_stored: int
-    latest: ShardResult | None = None
-
-    def after(self, result: ShardResult) -> "Progress":
-        """The progress once one more shard is committed."""
-        return replace(
-            self,
-            trials_done=self.trials_done + result.shard.count,
-            shards_done=self.shards_done + 1,
-            bytes_stored=self.bytes_stored + result.file.bytes,
-            latest=result,
-        )
-
-
 class Stopped(Exception):
-    """A run was stopped before its end; what was committed is kept, and the same run goes on from there."""
+    """A run was stopped before its end; what was committed is kept, and the same run continues from there."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__(
             f"stopped with {progress.trials_done} of {progress.trials_total} trials committed; "
-            "the same command goes on from there"
+            "the same command continues from there"
         )
         self.progress = progress
 
 
-def run(
-    plan: Plan,
-    address: str | os.PathLike[str],
-    *,
-    engine: str = "auto",
-    ray_address: str | None = None,
-    workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    should_stop: Stop | None = None,
-    donors: Iterable[Folder] = (),
-    still_ours: Callable[[], bool] = lambda: True,
-) -> dict:
+def run(plan: Plan, address: str | os.PathLike[str], options: RunOptions) -> dict:
     """Play every shard of a plan that the folder at `address` does not hold yet, and return the summary.
 
-    Shards that the folders of `donors` hold are taken over instead of played. Raises `InvalidInput` if the folder
-    holds something else, `ShardFailed` if a shard fails, and `Stopped` once `should_stop` says so or the run is
-    interrupted. Whatever happens, what is committed is kept and, if the folder is `still_ours`, listed in the
-    manifest.
+    Shards that the folders of `options.donors` hold are copied instead of played. Raises `InvalidInput` if the folder
+    holds something else, `ShardFailed` if a shard fails, and `Stopped` if the run is interrupted or
+    `options.should_stop` says so. Whatever happens, what is committed is kept and listed in the manifest.
     """
-    check_engine(engine, ray_address, workers)
+    check_engine(options)
     folder = open_folder(address)
     begin(plan, folder)
-    summarized = take_over(plan, folder, donors)
-    played = play_missing(
-        plan,
-        folder,
-        engine=engine,
-        ray_address=ray_address,
-        workers=workers,
-        on_progress=on_progress,
-        should_stop=should_stop,
-        still_ours=still_ours,
-    )
+    summarized = take_over(plan, folder, options.donors)
+    played = play_missing(plan, folder, options)
     if summarized and not played:
-        folder.clear_drafts()
+        folder.remove_drafts()
         return cast("dict", read_json(folder, SUMMARY))
     return conclude(plan, folder)
 
 
-def play_missing(
-    plan: Plan,
-    folder: Folder,
-    *,
-    engine: str = "auto",
-    ray_address: str | None = None,
-    workers: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    should_stop: Stop | None = None,
-    still_ours: Callable[[], bool] = lambda: True,
-) -> int:
+def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
     """Play every shard of a plan that its folder does not hold yet, and list them all in the manifest.
 
     Returns how many were played.
     """
-    should_stop = should_stop or (lambda: False)
-
     done: dict[Shard, Committed] = committed_shards(folder, plan)
     missing = [shard for shard in plan.shards() if shard not in done]
 
     def list_committed() -> None:
-        """Write the manifest, also of shards that were committed but not reported any more."""
-        if still_ours():
+        """Write the manifest, with the shards that were committed but not reported any more."""
+        if options.owns_folder():
             done.update(committed_shards(folder, plan, [shard for shard in missing if shard not in done]))
             write_manifest(folder, list(done.values()), complete=len(done) == plan.shard_count)
 
     progress = _progress(plan, done)
-    tell = on_progress or (lambda _: None)
-    tell(progress)
+    options.on_progress(progress)
     try:
-        for result in _play(plan, missing, folder, should_stop, engine, ray_address, workers):
+        for result in play(plan, missing, folder, options):
             done[result.shard] = result.file
             progress = progress.after(result)
-            tell(progress)
+            options.on_progress(progress)
     except BaseException as error:
         with suppress(OSError):
             list_committed()
@@ -159,7 +104,7 @@ def conclude(plan: Plan, folder: Folder) -> dict:
     if not summary["complete"]:
         raise OSError(errno.EIO, f"not all of the committed trials in {folder.address} can be read")
     write_json(folder, SUMMARY, summary)
-    folder.clear_drafts()
+    folder.remove_drafts()
     return summary
 
 
@@ -178,11 +123,7 @@ def run_document(plan: Plan) -> dict:
     return {
         "scenario": plan.scenario.name,
         "scenario_sha256": scenario_hash(plan.scenario),
-        "trials": plan.trials,
-        "seed": plan.seed,
-        "design": plan.design.name,
-        "strategies": list(plan.strategies),
-        "shard_trials": plan.shard_trials,
+        **plan_document(plan),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
     }
 
@@ -227,34 +168,3 @@ def _check_same(plan: Plan, folder: Folder) -> None:
     ]
     if faults:
         raise InvalidInput(tuple(faults))
-
-
-def check_engine(engine: str, ray_address: str | None, workers: int | None) -> None:
-    """Raise `InvalidInput` unless there is such an engine and it can be had."""
-    if engine not in ENGINES:
-        raise InvalidInput((Fault("engine", engine, f"must be one of {', '.join(ENGINES)}"),))
-    if workers is not None and not 1 <= workers <= 10_000:
-        raise InvalidInput((Fault("workers", workers, "must be a whole number from 1 to 10000"),))
-    if ray_address is not None and engine == "inline":
-        raise InvalidInput((Fault("ray_address", ray_address, "goes with the engine ray, not inline"),))
-    if ray_address is not None:
-        check_reachable(ray_address)
-
-
-def _play(
-    plan: Plan,
-    missing: list[Shard],
-    folder: Folder,
-    should_stop: Stop,
-    engine: str,
-    ray_address: str | None,
-    workers: int | None,
-) -> Iterator[ShardResult]:
-    if not missing:
-        return iter(())
-    if engine == "ray" or (engine == "auto" and ray_address is not None):
-        return play_on_ray(plan, iter(missing), folder, should_stop, address=ray_address, workers=workers)
-    if engine == "auto":
-        cores = len(os.sched_getaffinity(0))
-        return play_where_it_pays(plan, missing, folder, should_stop, cores=cores, workers=workers)
-    return play_inline(plan, iter(missing), folder, should_stop)

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult, describe, file_metadata, new_file, shard_path, tally_document
 from cluster.results.trial_table import table_columns, table_schema, to_table
-from cluster.storage.folders import Folder
+from cluster.storage.base import Folder
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import Scenario

@@ -17,7 +17,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import IntegrityError
 
-from cluster.results.plan import Plan, make_plan
+from cluster.results.plan import Plan, plan_document, plan_from_document
 from sim.scenario.scenario import scenario_document, scenario_from_document, scenario_hash
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATES = ("queued", "running", "succeeded", "failed", "cancelled")
@@ -116,7 +116,8 @@ class Job:
     @property
     def plan(self) -> Plan:
         """The run that the job asks for; of a precise one, with the trials that it has been brought to so far."""
-        return plan_from_request(json.loads(self.request))
+        request = json.loads(self.request)
+        return plan_from_document(scenario_from_document(request["scenario"]), request)
 
     @property
     def precision(self) -> dict | None:
@@ -147,31 +148,6 @@ def open_database(url: str, version: str = "head") -> sa.Engine:
     return engine
 
 
-def plan_request(plan: Plan) -> dict:
-    """A plan as plain JSON values."""
-    return {
-        "scenario": scenario_document(plan.scenario),
-        "trials": plan.trials,
-        "seed": plan.seed,
-        "design": plan.design.name,
-        "strategies": list(plan.strategies),
-        "shard_trials": plan.shard_trials,
-    }
-
-
-def plan_from_request(request: dict) -> Plan:
-    """The plan that `plan_request` wrote."""
-    scenario = scenario_from_document(request["scenario"])
-    return make_plan(
-        scenario,
-        trials=request["trials"],
-        seed=request["seed"],
-        design=request["design"],
-        strategies=tuple(request["strategies"]),
-        shard_trials=request["shard_trials"],
-    )
-
-
 def lineage(plan: Plan) -> str:
     """What a plan's shards follow from, as a digest: plans of one lineage share those shards that both have."""
     told = [scenario_hash(plan.scenario), plan.seed, plan.design.name, plan.shard_trials]
@@ -194,7 +170,7 @@ def submit(
 
     With a `precision`, half-widths by name, it plays until they are reached, the plan's trials at most.
     """
-    request = plan_request(plan)
+    request = {"scenario": scenario_document(plan.scenario), **plan_document(plan)}
     if precision:
         wished = {name: {"half_width": half} for name, half in precision.items()}
         request["precision"] = {"most_trials": plan.trials, "wished": wished}
@@ -283,8 +259,8 @@ def runner_seen(engine: sa.Engine, runner: str) -> None:
         connection.execute(runners.insert().values(id=runner, seen_at=now))
 
 
-def kin(engine: sa.Engine, job: Job, limit: int = 8) -> list[Job]:
-    """Other jobs of the same owner whose trials are the job's as far as both go, those with the most first."""
+def related(engine: sa.Engine, job: Job, limit: int = 8) -> list[Job]:
+    """Other jobs of the same owner that share trials with this one, those with the most trials first."""
     query = (
         jobs.select()
         .where(jobs.c.lineage == job.lineage, jobs.c.owner == job.owner, jobs.c.id != job.id, jobs.c.trials_done > 0)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from cluster.service import jobs
 from cluster.service.jobs import ENDED, Job
 from cluster.service.logs import logger
-from cluster.storage.folders import Folder
+from cluster.storage.base import Folder
 
 log = logger("brink.retention")
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -32,7 +32,7 @@ def sweep(engine: sa.Engine, results: Folder) -> list[str]:
     A job is recorded before its folder is made, and folders are listed before jobs are looked up: a folder without
     a job is one that is deleted.
     """
-    found = [name for name in results.folders() if _JOB_ID.fullmatch(name)]
+    found = [name for name in results.subfolders() if _JOB_ID.fullmatch(name)]
     with engine.connect() as connection:
         known = set(connection.execute(sa.select(jobs.jobs.c.id)).scalars())
     gone = [job_id for job_id in found if job_id not in known]

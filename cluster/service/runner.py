@@ -13,23 +13,22 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
 from structlog.contextvars import bound_contextvars
 
 from cluster.runs.engines import EngineFailed, ShardFailed
+from cluster.runs.options import Progress, RunOptions
 from cluster.runs.precision import run_to_precision, shortfall
-from cluster.runs.run import Progress, Stopped, run
+from cluster.runs.run import Stopped, run
 from cluster.service import jobs, leases
 from cluster.service.counters import Tally
 from cluster.service.jobs import Job
 from cluster.service.logs import log_to_stderr, logger
 from cluster.service.retention import keep_house
 from cluster.service.settings import Settings, read_settings
-from cluster.storage.folders import Folder
+from cluster.storage.base import Folder
 from sim.faults import InvalidInput
 
 log = logger("brink.runner")
@@ -156,19 +155,19 @@ def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, en
             return watch.cancelled or watch.lost or watch.gives_way or ending.is_set()
 
         try:
-            how: dict[str, Any] = {
-                "engine": settings.engine,
-                "ray_address": settings.ray_address,
-                "workers": settings.workers,
-                "on_progress": watch.on_progress,
-                "should_stop": should_stop,
-                "donors": [results.within(earlier.id) for earlier in jobs.kin(database, job)],
-                "still_ours": watch.holds,
-            }
+            options = RunOptions(
+                engine=settings.engine,
+                ray_address=settings.ray_address,
+                workers=settings.workers,
+                on_progress=watch.on_progress,
+                should_stop=should_stop,
+                donors=tuple(results.within(earlier.id) for earlier in jobs.related(database, job)),
+                owns_folder=watch.holds,
+            )
             if job.precision is None:
-                run(job.plan, folder.address, **how)
+                run(job.plan, folder.address, options)
             else:
-                error = _play_precisely(database, job, runner, folder, how)
+                error = _play_precisely(database, job, runner, folder, options)
                 state = jobs.FAILED if error else jobs.SUCCEEDED
         except Stopped as stopped:
             watch.on_progress(stopped.progress)
@@ -229,17 +228,17 @@ def _work_lane(
             ending.wait(IDLE_SECONDS)
 
 
-def _play_precisely(database: sa.Engine, job: Job, runner: str, folder: Folder, how: Mapping[str, Any]) -> str | None:
+def _play_precisely(database: sa.Engine, job: Job, runner: str, folder: Folder, options: RunOptions) -> str | None:
     """Play a job to the precision it asks for, and record what that took; what was not reached, if so."""
     asked = job.precision or {}
     plan = replace(job.plan, trials=asked["most_trials"])
-    wished = {name: found["half_width"] for name, found in asked["wished"].items()}
+    requested = {name: found["half_width"] for name, found in asked["wished"].items()}
     _, took = run_to_precision(
         plan,
         folder.address,
-        wished,
+        requested,
+        options,
         on_stage=lambda stage: leases.record(database, job.id, runner, trials=stage.trials),
-        **how,
     )
     leases.record(database, job.id, runner, precision=took)
     return None if took["reached"] else shortfall(took)

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from cluster.storage.folders import Folder, open_folder
+from cluster.storage.address import open_folder
+from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 
 

@@ -4,11 +4,18 @@ For a Gaussian copula Spearman's rho and the correlation r of the underlying nor
 r = 2 sin(pi rho/6) (Pearson 1907), whatever the distributions of the parameters.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from sim.scenario import validation
+from sim.scenario.distributions import Distribution, Fixed
+from sim.scenario.places import Path
+from sim.scenario.validation import Report
+
+MAX_CORRELATIONS = 500
 TOLERANCE = 1e-10
 
 
@@ -26,7 +33,7 @@ def correlation_factor(
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """The correlated parameters in the given order, and the lower triangular factor that joins their normals.
 
-    If z are independent standard normals, `factor @ z` has the correlations asked for. float64, shape (n, n).
+    If z are independent standard normals, `factor @ z` has the given correlations. float64, shape (n, n).
     """
     names, spearman = correlation_matrix(correlations, order)
     if not names:
@@ -59,3 +66,48 @@ def normal_correlation(spearman: np.ndarray) -> np.ndarray:
 def is_correlation_matrix(matrix: np.ndarray) -> bool:
     """Whether a symmetric matrix with a unit diagonal is positive semidefinite."""
     return bool(np.linalg.eigvalsh(matrix).min() >= -TOLERANCE)
+
+
+def read_correlations(
+    report: Report,
+    given: object,
+    base: Mapping[str, Distribution],
+    strategies: Mapping[str, Mapping[str, Distribution]],
+) -> tuple[Correlation, ...]:
+    """The rank correlations, checked for parameters that can correlate and for holding together."""
+    entries = validation.sequence(
+        report, ("correlations",), [] if given is None else given, "correlations", MAX_CORRELATIONS
+    )
+    found: list[Correlation] = []
+    before = len(report.faults)
+    for k, value in enumerate(entries):
+        path: Path = ("correlations", k)
+        body = validation.mapping(report, path, value, "between and spearman")
+        validation.known_keys(report, path, body, ("between", "spearman"))
+        pair = body.get("between")
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
+            report.fault((*path, "between"), pair, "must be a list of two parameters")
+            continue
+        rho = validation.number(report, (*path, "spearman"), body.get("spearman"))
+        if rho is not None and abs(rho) > 1.0:
+            report.fault((*path, "spearman"), rho, "must lie in [-1, 1]")
+        known = True
+        for one in pair:
+            if one not in base:
+                validation.known_keys(report, (*path, "between"), {one: None}, base)
+                known = False
+            elif all(isinstance(world.get(one, base[one]), Fixed) for world in (base, *strategies.values())):
+                report.fault((*path, "between"), one, "is fixed in every strategy; only uncertain parameters correlate")
+        if pair[0] == pair[1]:
+            report.fault((*path, "between"), pair[0], "must be two different parameters")
+        elif any(set(pair) == set(other.between) for other in found):
+            report.fault((*path, "between"), list(pair), "is given more than once")
+        elif known and rho is not None:
+            found.append(Correlation((pair[0], pair[1]), rho))
+    if len(report.faults) == before and found:
+        names, spearman = correlation_matrix(tuple(found), tuple(base))
+        if not (is_correlation_matrix(spearman) and is_correlation_matrix(normal_correlation(spearman))):
+            report.fault(
+                ("correlations",), None, f"cannot all hold at once between {', '.join(names)}: no correlation matrix"
+            )
+    return tuple(found)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from math import inf, isfinite
+from math import erfc, inf, isfinite, sqrt
 
 import numpy as np
 
@@ -23,9 +23,9 @@ from sim.scenario.distributions import (
     lognormal_from_percentiles,
     normal_from_percentiles,
 )
-from sim.scenario.parameters import Parameter
+from sim.scenario.parameters import PARAMETERS, Parameter
+from sim.scenario.places import Path
 from sim.scenario.validation import Report
-from sim.scenario.yaml_lines import Path
 
 GREATEST = 1e12
 """Beyond it numbers mean nothing, and products of them leave what a float32 column holds."""
@@ -36,6 +36,23 @@ _FARTHEST = (2.0**-53, 1.0 - 2.0**-53)
 MAX_POINTS = 1000
 MAX_COMPONENTS = 50
 WEIGHT_TOLERANCE = 1e-6
+UNREADABLE = Uniform(0.0, 1.0)
+"""Stands in for a distribution with a fault, so that reading can continue."""
+
+
+def read_parameters(report: Report, given: object) -> dict[str, Distribution]:
+    """The distributions of the parameters that are not an issue's, defaults filled in, in the catalogue's order."""
+    body = validation.mapping(report, ("parameters",), {} if given is None else given, "parameters by name")
+    validation.known_keys(report, ("parameters",), body, [known.name for known in PARAMETERS])
+    base: dict[str, Distribution] = {}
+    for known in PARAMETERS:
+        default = Fixed(0.0 if known.default is None else known.default)
+        if known.name in body:
+            found = read_distribution(report, ("parameters", known.name), body[known.name], known)
+            base[known.name] = found or UNREADABLE
+        else:
+            base[known.name] = default
+    return base
 
 
 def read_distribution(report: Report, path: Path, given: object, parameter: Parameter) -> Distribution | None:
@@ -55,8 +72,10 @@ def read_distribution(report: Report, path: Path, given: object, parameter: Para
             hint = "; truncate it with low and high" if not (isfinite(support.low) and isfinite(support.high)) else ""
             report.fault(path, given, f"{allowed}, but this reaches {reach}{hint}")
             return None
-    low, high = found.quantile(np.array(_FARTHEST))
     least = LEAST if domain.low == 0.0 and domain.open_low and domain.high > 1.0 else 0.0
+    low, high = _reach(found)
+    if not (least <= low and high <= GREATEST):
+        low, high = found.quantile(np.array(_FARTHEST))
     if not (low >= least and high <= GREATEST):
         limit = f"at most {GREATEST:g}" if low >= least else f"at least {least:g}"
         report.fault(path, given, f"{parameter.name} must be {limit}, but this reaches from {low:g} to {high:g}")
@@ -65,6 +84,16 @@ def read_distribution(report: Report, path: Path, given: object, parameter: Para
         report.fault(path, given, f"{allowed} and be a whole number, or discrete with whole values")
         return None
     return found
+
+
+def _reach(found: Distribution) -> tuple[float, float]:
+    """An interval that holds every draw, at no cost; it may be wider than need be."""
+    if isinstance(found, Normal | LogNormal):
+        return found.reach
+    if isinstance(found, Mixture):
+        ends = [_reach(one) for one in found.of]
+        return min(low for low, _ in ends), max(high for _, high in ends)
+    return found.support.low, found.support.high
 
 
 def _is_whole(distribution: Distribution) -> bool:
@@ -208,7 +237,9 @@ def _lognormal(report: Report, path: Path, body: object) -> Distribution | None:
 
 def _with_mass(report: Report, path: Path, body: object, found: Distribution, normal: Normal) -> Distribution | None:
     """Refuse a truncation that leaves next to nothing of the distribution."""
-    if normal._tails[1] > 1e-12:
+    a, b = ((end - normal.mean) / normal.sd for end in (normal.low, normal.high))
+    # Near the middle the complementary error function is exact enough, and needs no SciPy.
+    if (erfc(a / sqrt(2.0)) - erfc(b / sqrt(2.0))) / 2.0 > 1e-6 or normal._tails[1] > 1e-12:
         return found
     report.fault(path, body, "leaves less than 1e-12 of the distribution between low and high")
     return None
@@ -229,7 +260,7 @@ def _beta(report: Report, path: Path, body: object) -> Distribution | None:
 
 
 def _weights(report: Report, path: Path, given: object, count: int) -> tuple[float, ...] | None:
-    """As many weights >= 0 as there are things to weigh, summing to 1."""
+    """As many weights >= 0 as there are things to weigh; relative, so scaled to sum to 1 unless they do."""
     entries = validation.sequence(report, path, given, "weights", MAX_POINTS)
     if len(entries) != count:
         report.fault(path, given, f"must be a list of {count} weights")
@@ -238,10 +269,14 @@ def _weights(report: Report, path: Path, given: object, count: int) -> tuple[flo
     weights = [value for value in values if value is not None]
     if len(weights) < count:
         return None
-    if min(weights) < 0.0 or abs(sum(weights) - 1.0) > WEIGHT_TOLERANCE:
-        report.fault(path, given, f"must be >= 0 and sum to 1; they sum to {sum(weights):g}")
+    total = sum(weights)
+    if min(weights) < 0.0 or not LEAST <= total <= GREATEST:
+        allowed = f"must be >= 0 and sum to a number from {LEAST:g} to {GREATEST:g}; they sum to {total:g}"
+        report.fault(path, given, f"{allowed}; only their ratios matter")
         return None
-    return tuple(weights)
+    if abs(total - 1.0) <= WEIGHT_TOLERANCE:
+        return tuple(weights)
+    return tuple(weight / total for weight in weights)
 
 
 def _two_lists(report: Report, path: Path, body: object, first: str, most: int) -> tuple[list, object] | None:

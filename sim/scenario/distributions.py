@@ -1,16 +1,18 @@
 """Probability distributions of uncertain parameters, each by its distribution function and its inverse.
 
 All are frozen and hashable. `quantile` takes float64 numbers in (0, 1) and `cdf` any numbers; both return
-float64 of the same shape. `support` tells the least and the greatest value, and whether each is an atom.
+float64 of the same shape. `support` gives the least and the greatest value, and whether each is an atom.
+
+SciPy is imported where its functions are called, because its import takes longer than reading a scenario.
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, inf, log
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from scipy import special
 
 
 class Support(NamedTuple):
@@ -20,6 +22,11 @@ class Support(NamedTuple):
     high: float
     low_is_atom: bool = False
     high_is_atom: bool = False
+
+
+FARTHEST_Z = 12.0
+"""No draw of a normal distribution, truncated or not, lies more than so many standard deviations from its mean, unless
+the truncation itself does: draws have levels from 2^-53 on, and a truncation leaves 1e-12 of the distribution."""
 
 
 class Distribution(Protocol):
@@ -169,10 +176,14 @@ class Beta:
 
     def quantile(self, u: np.ndarray) -> np.ndarray:
         """The inverse of the incomplete beta function, stretched."""
+        from scipy import special
+
         return self.low + (self.high - self.low) * special.betaincinv(self.alpha, self.beta, u)
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """The incomplete beta function."""
+        from scipy import special
+
         z = np.clip((np.asarray(x) - self.low) / (self.high - self.low), 0.0, 1.0)
         return special.betainc(self.alpha, self.beta, z)
 
@@ -215,7 +226,8 @@ class Pert:
         return {"pert": [self.low, self.mode, self.high]}
 
 
-Z95 = float(special.ndtri(0.95))
+Z95 = 1.6448536269514722
+"""The 95 % point of the standard normal."""
 
 
 @dataclass(frozen=True)
@@ -232,12 +244,20 @@ class Normal:
         """From `low` to `high`."""
         return Support(self.low, self.high)
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """An interval that holds every draw."""
+        far = FARTHEST_Z * self.sd
+        return max(self.low, self.mean - far), min(self.high, self.mean + far)
+
     @cached_property
     def _tails(self) -> tuple[float, float, float]:
-        """P(Z < low), P(low < Z < high), and 1 or -1 for the side of the mean the reckoning is done on.
+        """P(Z < low), P(low < Z < high), and 1 or -1 for the side of the mean on which it is computed.
 
         Far out on the right the distribution function is 1 to the last bit, so that side is mirrored.
         """
+        from scipy import special
+
         a, b = (self.low - self.mean) / self.sd, (self.high - self.mean) / self.sd
         side = -1.0 if a + b > 0.0 else 1.0
         if side < 0.0:
@@ -247,6 +267,8 @@ class Normal:
 
     def quantile(self, u: np.ndarray) -> np.ndarray:
         """The inverse of the (truncated) normal distribution function."""
+        from scipy import special
+
         below, between, side = self._tails
         u = np.asarray(u)
         z = special.ndtri(below + between * (u if side > 0.0 else 1.0 - u))
@@ -254,6 +276,8 @@ class Normal:
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """The (truncated) normal distribution function."""
+        from scipy import special
+
         below, between, side = self._tails
         z = side * (np.clip(x, self.low, self.high) - self.mean) / self.sd
         inside = np.clip((special.ndtr(z) - below) / between, 0.0, 1.0)
@@ -282,6 +306,12 @@ class LogNormal:
     def _normal(self) -> Normal:
         low = log(self.low) if self.low > 0.0 else -inf
         return Normal(log(self.median), self.sigma, low, log(self.high) if self.high < inf else inf)
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """An interval that holds every draw."""
+        low, high = self._normal.reach
+        return max(self.low, exp(min(low, 700.0))), min(self.high, exp(min(high, 700.0)))
 
     def quantile(self, u: np.ndarray) -> np.ndarray:
         """The exponential of the normal's."""
@@ -426,3 +456,12 @@ class Mixture:
 
 def _ends(low: float, high: float, least: float) -> dict[str, float]:
     return ({"low": low} if low > least else {}) | ({"high": high} if high < inf else {})
+
+
+def has_atoms(distribution: Distribution) -> bool:
+    """Whether a single value of the distribution has a probability of its own."""
+    if isinstance(distribution, Quantiles):
+        return any(a == b for a, b in itertools.pairwise(distribution.values))
+    if isinstance(distribution, Mixture):
+        return any(has_atoms(one) for one in distribution.of)
+    return isinstance(distribution, Fixed | Discrete)

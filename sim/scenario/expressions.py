@@ -6,8 +6,9 @@ before ``and`` before ``or``. A comparison with null, or with what is undefined 
 the opposite of ``==``. A number compared with a float32 column is rounded as the column is: 0.3 equals a stored 0.3.
 """
 
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import isfinite
@@ -16,6 +17,7 @@ import numpy as np
 
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column, columns
+from sim.scenario.distributions import Distribution, has_atoms
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import NAMED
 
@@ -68,10 +70,18 @@ class Expression:
 
 
 def parse_condition(text: str, scenario: Scenario, field: str = "given") -> Expression:
-    """Parse a condition over a scenario's columns. Raises `InvalidInput` that names `field`."""
+    """Parse a condition over a scenario's columns. Raises `InvalidInput` that names `field`.
+
+    Refused is also equality of a continuous parameter with a number, which holds in no trial.
+    """
     found = parse_expression(text, scenario, field)
     if found.kind != TRUTH:
         raise InvalidInput((Fault(field, text, "must be a condition, such as agreement_week > 6"),))
+    for name, value in _equalities(found):
+        if name in scenario.uncertain:
+            worlds = _distributions(scenario, name)
+            if not any(has_atoms(distribution) for distribution in worlds):
+                raise InvalidInput((Fault(field, text, _range_instead(name, value, worlds)),))
     return found
 
 
@@ -102,6 +112,35 @@ def parse_over(known: Mapping[str, Column], text: str, field: str) -> Expression
     found = reader.disjunction(0)
     reader.expect_end()
     return found
+
+
+NEARBY = 0.05
+"""How much of a parameter's distribution a suggested range has on either side of a value."""
+
+
+def _equalities(found: Expression) -> Iterator[tuple[str, float]]:
+    """The columns that a condition compares with a number by ==, != or in, and the number."""
+    if found.operation in ("==", "!=", "in"):
+        for one, other in itertools.permutations(found.parts, 2):
+            if one.operation == "column" and other.operation == "literal" and isinstance(other.value, float):
+                yield str(one.value), other.value
+    for part in found.parts:
+        yield from _equalities(part)
+
+
+def _distributions(scenario: Scenario, name: str) -> list[Distribution]:
+    return [scenario.base[name], *(world[name] for world in scenario.strategies.values() if name in world)]
+
+
+def _range_instead(name: str, value: float, worlds: list[Distribution]) -> str:
+    """What to ask instead of equality with a continuous parameter."""
+    drawn = worlds[0]
+    level = min(max(float(drawn.cdf(np.array([value]))[0]), NEARBY), 1.0 - NEARBY)
+    low, high = drawn.quantile(np.clip(np.array([level - NEARBY, level + NEARBY]), 2.0**-20, 1.0 - 2.0**-20))
+    return (
+        f"compares {name}, which is drawn from a continuous distribution, with a single number; ask for a range, such "
+        f"as {name} between {low:.3g} and {high:.3g}, which about {200 * NEARBY:.0f} % of trials have"
+    )
 
 
 def _tokens(text: str, known: Mapping[str, Column], refuse: Callable[[str], InvalidInput]) -> list[tuple[str, str]]:

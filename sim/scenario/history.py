@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sim.scenario import validation
+from sim.scenario.places import Path
 from sim.scenario.validation import Report
 from sim.scenario.vocabulary import OUTCOMES, RULINGS
-from sim.scenario.yaml_lines import Path, is_date
+from sim.scenario.yaml_lines import is_date
 
 MAX_EVENTS = 100
 MAX_SOURCES = 50

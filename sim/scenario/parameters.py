@@ -1,4 +1,4 @@
-"""The catalogue of parameters: names, units, domains, neutral defaults and meanings, all said here once."""
+"""The catalogue of parameters: names, who decides them, units, domains, neutral defaults and meanings, defined once."""
 
 from dataclasses import dataclass
 from math import inf
@@ -38,12 +38,16 @@ POSITIVE = Domain(0.0, inf, open_low=True, open_high=True)
 class Parameter:
     """One parameter of the model. `default` is None where a scenario must give a value.
 
+    `decided_by` says whose the value is: the sender's own choice, the target's, both sides' together, the court's, or
+    nature's (markets, costs, how things are). A strategy that sets anything but the sender's own is an assumption.
+
     `kind` is "real", "rounded" (a duration or a number, drawn as a real number and rounded to the nearest whole one,
     halves to even, at least 1) or "whole" (whole numbers only).
     """
 
     name: str
     group: str
+    decided_by: str
     unit: str
     domain: Domain
     default: float | None
@@ -54,20 +58,22 @@ class Parameter:
     dimensions, so that older ones keep theirs."""
 
 
+SENDER, TARGET, BOTH, COURT, NATURE = "sender", "target", "both sides", "court", "nature"
 PER_WEEK = "probability a week"
 PROB = "probability"
 MULTIPLIER = "multiplier on hazard"
 BN_A_YEAR = "bn USD a year"
 
 
-def _weeks(name: str, group: str, default: float, meaning: str) -> Parameter:
-    return Parameter(name, group, "weeks", NON_NEGATIVE, default, meaning, "rounded")
+def _weeks(name: str, group: str, decided_by: str, default: float, meaning: str) -> Parameter:
+    return Parameter(name, group, decided_by, "weeks", NON_NEGATIVE, default, meaning, "rounded")
 
 
 ISSUE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "gap",
         "issue",
+        BOTH,
         "share",
         POSITIVE_SHARE,
         None,
@@ -76,6 +82,7 @@ ISSUE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "sender_concession",
         "issue",
+        SENDER,
         PER_WEEK,
         CHANCE_BELOW_ONE,
         None,
@@ -84,6 +91,7 @@ ISSUE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "target_concession",
         "issue",
+        TARGET,
         PER_WEEK,
         CHANCE_BELOW_ONE,
         None,
@@ -95,6 +103,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "sender_step",
         "bargaining",
+        SENDER,
         "share of the gap",
         POSITIVE_SHARE,
         1.0,
@@ -103,6 +112,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "target_step",
         "bargaining",
+        TARGET,
         "share of the gap",
         POSITIVE_SHARE,
         1.0,
@@ -111,6 +121,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "package_threshold",
         "bargaining",
+        BOTH,
         "share",
         SHARE,
         1.0,
@@ -119,6 +130,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "senior_authority",
         "bargaining",
+        BOTH,
         MULTIPLIER,
         NON_NEGATIVE,
         1.0,
@@ -127,6 +139,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "technical_authority",
         "bargaining",
+        BOTH,
         MULTIPLIER,
         NON_NEGATIVE,
         1.0,
@@ -135,6 +148,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "quota_aversion",
         "bargaining",
+        TARGET,
         MULTIPLIER,
         NON_NEGATIVE,
         1.0,
@@ -143,6 +157,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "reframe_probability",
         "bargaining",
+        BOTH,
         PER_WEEK,
         PROBABILITY,
         0.0,
@@ -151,6 +166,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "sender_readiness",
         "bargaining",
+        SENDER,
         MULTIPLIER,
         NON_NEGATIVE,
         1.0,
@@ -160,6 +176,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "target_readiness",
         "bargaining",
+        TARGET,
         MULTIPLIER,
         NON_NEGATIVE,
         1.0,
@@ -169,6 +186,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "lapse_probability",
         "bargaining",
+        BOTH,
         PER_WEEK,
         PROBABILITY,
         0.0,
@@ -178,6 +196,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "voluntary_value",
         "bargaining",
+        NATURE,
         "share",
         SHARE,
         1.0,
@@ -186,6 +205,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "threat_earliest_week",
         "threat",
+        SENDER,
         "week",
         NON_NEGATIVE,
         1.0,
@@ -195,6 +215,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "threat_probability",
         "threat",
+        SENDER,
         PER_WEEK,
         PROBABILITY,
         0.0,
@@ -203,6 +224,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "patience",
         "threat",
+        SENDER,
         "share",
         SHARE,
         0.0,
@@ -212,6 +234,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "restraint",
         "threat",
+        SENDER,
         "share",
         SHARE,
         0.0,
@@ -221,42 +244,54 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "partial_deal_probability",
         "threat",
+        BOTH,
         PROB,
         PROBABILITY,
         0.0,
         "that the sides sign at a deadline what is settled, if all were settled; in proportion to the weight that is",
         added=1,
     ),
-    _weeks("deadline_weeks", "threat", 6.0, "from announcement to deadline"),
+    _weeks("deadline_weeks", "threat", SENDER, 6.0, "from announcement to deadline"),
     Parameter(
         "deadline_window",
         "threat",
+        BOTH,
         "weeks",
         NON_NEGATIVE,
         0.0,
         "how long before the deadline the deadline effect works",
         "whole",
     ),
-    Parameter("deadline_multiplier", "threat", MULTIPLIER, NON_NEGATIVE, 1.0, "the deadline effect, on both sides"),
     Parameter(
-        "credibility", "threat", "share", SHARE, 0.0, "how much of the threatened cost the target takes for real"
+        "deadline_multiplier", "threat", BOTH, MULTIPLIER, NON_NEGATIVE, 1.0, "the deadline effect, on both sides"
     ),
-    Parameter("follow_through", "threat", PROB, PROBABILITY, 0.0, "that sanctions are imposed at a deadline"),
+    Parameter(
+        "credibility", "threat", BOTH, "share", SHARE, 0.0, "how much of the threatened cost the target takes for real"
+    ),
+    Parameter("follow_through", "threat", SENDER, PROB, PROBABILITY, 0.0, "that sanctions are imposed at a deadline"),
     Parameter(
         "extension_probability",
         "threat",
+        SENDER,
         PROB,
         PROBABILITY,
         0.0,
         "that the deadline is extended if sanctions are not imposed; otherwise the sender backs down",
     ),
-    _weeks("extension_weeks", "threat", 4.0, "length of an extension"),
+    _weeks("extension_weeks", "threat", SENDER, 4.0, "length of an extension"),
     Parameter(
-        "credibility_decay", "threat", "share", SHARE, 1.0, "credibility is multiplied by this at each extension"
+        "credibility_decay",
+        "threat",
+        TARGET,
+        "share",
+        SHARE,
+        1.0,
+        "credibility is multiplied by this at each extension",
     ),
     Parameter(
         "defiance_probability",
         "threat",
+        TARGET,
         PROB,
         PROBABILITY,
         0.0,
@@ -265,16 +300,22 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "defiance_multiplier",
         "threat",
+        TARGET,
         MULTIPLIER,
         NON_NEGATIVE,
         1.0,
         "on a defiant target's hazard while a threat or sanctions stand",
     ),
-    Parameter("sanctioned_trade", "sanctions", BN_A_YEAR, NON_NEGATIVE, 0.0, "imports covered by the sanctions"),
-    Parameter("tariff_rate", "sanctions", "ad valorem, 1 = 100 %", NON_NEGATIVE, 0.0, "extra tariff of the sanctions"),
+    Parameter(
+        "sanctioned_trade", "sanctions", SENDER, BN_A_YEAR, NON_NEGATIVE, 0.0, "imports covered by the sanctions"
+    ),
+    Parameter(
+        "tariff_rate", "sanctions", SENDER, "ad valorem, 1 = 100 %", NON_NEGATIVE, 0.0, "extra tariff of the sanctions"
+    ),
     Parameter(
         "sanctions_at_start",
         "sanctions",
+        NATURE,
         PROB,
         PROBABILITY,
         0.0,
@@ -284,6 +325,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "tranches",
         "sanctions",
+        SENDER,
         "number",
         NON_NEGATIVE,
         1.0,
@@ -294,6 +336,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "tranche_weeks",
         "sanctions",
+        SENDER,
         "weeks",
         NON_NEGATIVE,
         13.0,
@@ -304,6 +347,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "residual_sanctions",
         "sanctions",
+        BOTH,
         "share",
         SHARE,
         0.0,
@@ -313,6 +357,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "import_elasticity",
         "sanctions",
+        NATURE,
         "elasticity",
         POSITIVE,
         1.0,
@@ -321,6 +366,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "supply_elasticity",
         "sanctions",
+        NATURE,
         "elasticity",
         POSITIVE,
         1.0,
@@ -329,6 +375,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "sanction_fatigue",
         "sanctions",
+        SENDER,
         PER_WEEK,
         PROBABILITY,
         0.0,
@@ -337,6 +384,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "target_pressure",
         "sanctions",
+        TARGET,
         "sensitivity",
         NON_NEGATIVE,
         0.0,
@@ -345,16 +393,22 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "sender_pressure",
         "sanctions",
+        SENDER,
         "sensitivity",
         NON_NEGATIVE,
         0.0,
         "sensitivity of the sender's hazard to its own annual cost relative to its stake",
     ),
-    Parameter("target_stake", "sanctions", BN_A_YEAR, POSITIVE, 1.0, "what conceding everything would cost the target"),
-    Parameter("sender_stake", "sanctions", BN_A_YEAR, POSITIVE, 1.0, "what conceding everything would cost the sender"),
+    Parameter(
+        "target_stake", "sanctions", NATURE, BN_A_YEAR, POSITIVE, 1.0, "what conceding everything would cost the target"
+    ),
+    Parameter(
+        "sender_stake", "sanctions", NATURE, BN_A_YEAR, POSITIVE, 1.0, "what conceding everything would cost the sender"
+    ),
     Parameter(
         "retaliation_share",
         "retaliation",
+        TARGET,
         "share",
         SHARE,
         0.0,
@@ -363,6 +417,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "retaliation_tariff",
         "retaliation",
+        TARGET,
         "ad valorem, 1 = 100 %",
         NON_NEGATIVE,
         0.0,
@@ -371,6 +426,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "retaliation_import_elasticity",
         "retaliation",
+        NATURE,
         "elasticity",
         POSITIVE,
         1.0,
@@ -379,6 +435,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "retaliation_supply_elasticity",
         "retaliation",
+        NATURE,
         "elasticity",
         POSITIVE,
         1.0,
@@ -387,6 +444,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "unilateral_retaliation",
         "retaliation",
+        TARGET,
         PROB,
         PROBABILITY,
         0.0,
@@ -395,6 +453,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "file_on_threat",
         "litigation",
+        TARGET,
         PROB,
         PROBABILITY,
         0.0,
@@ -403,21 +462,25 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "file_on_sanctions",
         "litigation",
+        TARGET,
         PROB,
         PROBABILITY,
         0.0,
         "that it complains when sanctions are imposed, if it has not yet",
     ),
-    _weeks("consultation_weeks", "litigation", 9.0, "length of the consultations"),
-    _weeks("panel_weeks", "litigation", 39.0, "length of the panel's work"),
-    _weeks("appeal_weeks", "litigation", 13.0, "length of an appeal"),
-    _weeks("compliance_weeks", "litigation", 65.0, "length of the period to comply"),
-    Parameter("target_win", "litigation", PROB, PROBABILITY, 0.5, "that the panel finds for the target"),
-    Parameter("appeal_probability", "litigation", PROB, PROBABILITY, 0.0, "that the report is appealed"),
-    Parameter("reversal_probability", "litigation", PROB, PROBABILITY, 0.0, "that an appeal turns the finding round"),
+    _weeks("consultation_weeks", "litigation", COURT, 9.0, "length of the consultations"),
+    _weeks("panel_weeks", "litigation", COURT, 39.0, "length of the panel's work"),
+    _weeks("appeal_weeks", "litigation", COURT, 13.0, "length of an appeal"),
+    _weeks("compliance_weeks", "litigation", COURT, 65.0, "length of the period to comply"),
+    Parameter("target_win", "litigation", COURT, PROB, PROBABILITY, 0.5, "that the panel finds for the target"),
+    Parameter("appeal_probability", "litigation", BOTH, PROB, PROBABILITY, 0.0, "that the report is appealed"),
+    Parameter(
+        "reversal_probability", "litigation", COURT, PROB, PROBABILITY, 0.0, "that an appeal turns the finding round"
+    ),
     Parameter(
         "void_probability",
         "litigation",
+        COURT,
         PROB,
         PROBABILITY,
         0.0,
@@ -427,6 +490,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "compliance_probability",
         "litigation",
+        SENDER,
         PROB,
         PROBABILITY,
         0.0,
@@ -435,6 +499,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "litigation_relief",
         "litigation",
+        TARGET,
         "share",
         SHARE,
         0.0,
@@ -443,6 +508,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "full_access",
         "value",
+        NATURE,
         BN_A_YEAR,
         NON_NEGATIVE,
         0.0,
@@ -451,6 +517,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "breach_probability",
         "value",
+        TARGET,
         PER_WEEK,
         PROBABILITY,
         0.0,
@@ -460,6 +527,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "breach_retention",
         "value",
+        TARGET,
         "share",
         SHARE,
         0.0,

@@ -3,32 +3,27 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from sim.faults import Fault
 from sim.scenario import validation
-from sim.scenario.correlations import Correlation, correlation_matrix, is_correlation_matrix, normal_correlation
-from sim.scenario.distribution_documents import read_distribution
-from sim.scenario.distributions import Distribution, Fixed, Uniform
+from sim.scenario.correlations import Correlation, read_correlations
+from sim.scenario.distribution_documents import read_parameters
+from sim.scenario.distributions import Distribution, Fixed
 from sim.scenario.history import History, history_document, read_history
-from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS, parameter
-from sim.scenario.validation import Report
-from sim.scenario.yaml_lines import Lines, Path, is_date, read_yaml
+from sim.scenario.issues import Issue, issue_parameter, read_issues
+from sim.scenario.json_lines import read_json
+from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS
+from sim.scenario.places import Lines
+from sim.scenario.sessions import MAX_HORIZON_WEEKS, read_sessions
+from sim.scenario.sources import read_sources
+from sim.scenario.strategies import read_strategies
+from sim.scenario.validation import MAX_TITLE, Report
+from sim.scenario.warnings import scenario_warnings
+from sim.scenario.yaml_lines import is_date, read_yaml
 
 SCHEMA = 1
-SESSIONS = ("none", "technical", "mid", "senior")
-MAX_HORIZON_WEEKS = 520
-MAX_ISSUES = 50
-MAX_STRATEGIES = 100
-MAX_CORRELATIONS = 500
-MAX_TITLE = 300
-MAX_SOURCE = 4000
-WEIGHT_TOLERANCE = 1e-6
-BASE = "base"
-_UNREADABLE = Uniform(0.0, 1.0)
-"""Stands in for a distribution with a fault, so that reading can go on."""
-
 _FIELDS = (
     "schema",
     "name",
@@ -50,22 +45,13 @@ _FIELDS = (
 
 
 @dataclass(frozen=True)
-class Issue:
-    """One issue of the dispute. `numerical`: a numerical target, which the target side regards as a quota."""
-
-    name: str
-    title: str
-    weight: float
-    numerical: bool
-
-
-@dataclass(frozen=True)
 class Scenario:
     """A scenario in full, defaults filled in.
 
     `base` holds a distribution for every parameter: those of the catalogue in its order, then those of each
-    issue as ``issues.<issue>.<parameter>``. `strategies` holds what each strategy overrides. `history` tells what
-    happened in a real dispute; it has no part in how the scenario is played.
+    issue as ``issues.<issue>.<parameter>``. `strategies` holds what each strategy overrides. `history` records what
+    happened in a real dispute; it has no part in how the scenario is played. `warnings` are probable mistakes found
+    when the scenario was read, in the form of faults.
     """
 
     name: str
@@ -84,6 +70,7 @@ class Scenario:
     strategies: Mapping[str, Mapping[str, Distribution]]
     sources: Mapping[str, str]
     history: History | None = None
+    warnings: tuple[Fault, ...] = field(default=(), compare=False)
 
     def parameters(self, strategy: str) -> dict[str, Distribution]:
         """The distribution of every parameter under a strategy."""
@@ -107,8 +94,12 @@ class Scenario:
 
 
 def read_scenario(text: str, source: str) -> Scenario:
-    """Read a scenario file's YAML text. `source` names the file in messages. Raises `InvalidInput`."""
-    document, lines, faults = read_yaml(text, source)
+    """Read a scenario file's text: JSON if the file's name ends in .json, YAML otherwise.
+
+    `source` names the file in messages. Raises `InvalidInput`.
+    """
+    read = read_json if source.lower().endswith(".json") else read_yaml
+    document, lines, faults = read(text, source)
     return scenario_from_document(document, source, lines, faults)
 
 
@@ -117,10 +108,13 @@ def scenario_from_document(
 ) -> Scenario:
     """The scenario that a document (plain JSON values) describes.
 
-    `lines` tells where in a file each value begins, `faults` what was wrong with the file already. Raises
+    `lines` says at which line of a file each value begins, `faults` what was wrong with the file already. Raises
     `InvalidInput` with every fault.
     """
     report = Report(source, lines, faults)
+    validation.check_plain(report, document)
+    if len(report.faults) > len(faults):
+        report.raise_faults()
     given = validation.mapping(report, (), document, "the fields of a scenario")
     if not isinstance(document, dict):
         report.raise_faults()
@@ -130,11 +124,11 @@ def scenario_from_document(
 
     name = validation.name(report, ("name",), given.get("name"))
     horizon, rate, deficit = _constants(report, given)
-    first, cycle = _sessions(report, given.get("sessions"))
-    issues, base = _issues(report, given)
-    base = _flat_parameters(report, given) | base
-    strategies = _strategies(report, given, base)
-    correlations = _correlations(report, given, base, strategies)
+    first, cycle = read_sessions(report, given.get("sessions"))
+    issues, base = read_issues(report, given.get("issues"))
+    base = read_parameters(report, given.get("parameters")) | base
+    strategies = read_strategies(report, given.get("strategies"), base)
+    correlations = read_correlations(report, given.get("correlations"), base, strategies)
     as_of = given.get("as_of")
     if as_of is not None and not is_date(as_of):
         report.fault(("as_of",), as_of, "must be a date, YYYY-MM-DD")
@@ -142,11 +136,12 @@ def scenario_from_document(
         field: validation.text(report, (field,), given.get(field, default), MAX_TITLE)
         for field, default in (("title", name or "-"), ("sender", "sender"), ("target", "target"))
     }
-    sources = _sources(report, given, base, issues, strategies)
-    told = given.get("history")
-    history = None if told is None else read_history(report, told, horizon, strategies)
+    sources = read_sources(report, given.get("sources"), _FIELDS, base, issues, strategies)
+    history = None
+    if given.get("history") is not None:
+        history = read_history(report, given["history"], horizon, strategies)
     report.raise_faults()
-    return Scenario(
+    scenario = Scenario(
         name=name or "",
         title=texts["title"] or "",
         as_of=as_of if isinstance(as_of, str) else None,
@@ -164,6 +159,9 @@ def scenario_from_document(
         sources=sources,
         history=history,
     )
+    for warning in scenario_warnings(scenario):
+        report.warning(warning.path, warning.value, warning.message)
+    return replace(scenario, warnings=report.sorted_warnings())
 
 
 def scenario_document(scenario: Scenario) -> dict:
@@ -207,16 +205,11 @@ def scenario_document(scenario: Scenario) -> dict:
 def scenario_hash(scenario: Scenario) -> str:
     """SHA-256 of the scenario's document without its history, in hexadecimal.
 
-    Two scenarios that say the same have the same, whatever is told of what happened: they play the same trials.
+    Scenarios that differ in their history alone have the same hash, because they play the same trials.
     """
     played = {key: value for key, value in scenario_document(scenario).items() if key != "history"}
     document = json.dumps(played, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(document.encode()).hexdigest()
-
-
-def issue_parameter(issue: str, name: str) -> str:
-    """The full name of an issue's parameter."""
-    return f"issues.{issue}.{name}"
 
 
 def _constants(report: Report, given: dict) -> tuple[int, float, float | None]:
@@ -230,164 +223,3 @@ def _constants(report: Report, given: dict) -> tuple[int, float, float | None]:
         if deficit is not None and deficit <= 0.0:
             report.fault(("deficit",), deficit, "must be > 0 bn USD a year")
     return horizon or 1, rate or 0.0, deficit
-
-
-def _sessions(report: Report, given: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if given is None:
-        return (), ("mid",)
-    body = validation.mapping(report, ("sessions",), given, "first and cycle")
-    validation.known_keys(report, ("sessions",), body, ("first", "cycle"))
-    kinds: dict[str, tuple[str, ...]] = {}
-    for part, default in (("first", []), ("cycle", ["mid"])):
-        path: Path = ("sessions", part)
-        entries = validation.sequence(report, path, body.get(part, default), "sessions", MAX_HORIZON_WEEKS)
-        for k, kind in enumerate(entries):
-            if kind not in SESSIONS:
-                report.fault((*path, k), kind, f"must be one of {', '.join(SESSIONS)}")
-        kinds[part] = tuple(kind for kind in entries if kind in SESSIONS)
-        if part == "cycle" and body.get(part, default) == []:
-            report.fault(path, None, "must not be empty")
-    return kinds["first"], kinds["cycle"] or ("mid",)
-
-
-def _issues(report: Report, given: dict) -> tuple[tuple[Issue, ...], dict[str, Distribution]]:
-    path: Path = ("issues",)
-    body = validation.mapping(report, path, given.get("issues"), "issues by name")
-    if isinstance(given.get("issues"), dict) and not 1 <= len(body) <= MAX_ISSUES:
-        report.fault(path, None, f"must hold 1 to {MAX_ISSUES} issues, not {len(body)}")
-    own = ("title", "weight", "numerical")
-    required = tuple(known.name for known in ISSUE_PARAMETERS)
-    issues: list[Issue] = []
-    base: dict[str, Distribution] = {}
-    for key, value in list(body.items())[:MAX_ISSUES]:
-        here: Path = (*path, key)
-        named = validation.name(report, here, key)
-        fields = validation.mapping(report, here, value, ", ".join((*own, *required)))
-        validation.known_keys(report, here, fields, (*own, *required))
-        title = validation.text(report, (*here, "title"), fields.get("title", named or "-"), MAX_TITLE)
-        numerical = fields.get("numerical", False)
-        if not isinstance(numerical, bool):
-            report.fault((*here, "numerical"), numerical, "must be true or false")
-        weight = _required(report, here, fields, "weight")
-        if weight is not None:
-            weight = validation.number(report, (*here, "weight"), weight)
-        if isinstance(weight, float) and not 0.0 < weight <= 1.0:
-            report.fault((*here, "weight"), weight, "must lie in (0, 1]")
-        for field in required:
-            distribution = _required(report, here, fields, field)
-            if distribution is not None:
-                found = read_distribution(report, (*here, field), distribution, parameter(f"issues.{key}.{field}"))
-                base[issue_parameter(key, field)] = found or _UNREADABLE
-        issues.append(Issue(key, title or key, weight if isinstance(weight, float) else 0.0, numerical is True))
-    total = sum(issue.weight for issue in issues)
-    if issues and abs(total - 1.0) > WEIGHT_TOLERANCE:
-        report.fault(path, None, f"must have weights that sum to 1; they sum to {total:g}")
-    return tuple(issues), base
-
-
-def _section(given: dict, field: str, empty: dict | list) -> object:
-    """A part of the document that may be left out, or left empty."""
-    return empty if given.get(field) is None else given[field]
-
-
-def _required(report: Report, path: Path, fields: dict, field: str) -> object:
-    if fields.get(field) is None:
-        report.fault((*path, field), None, "is required")
-    return fields.get(field)
-
-
-def _flat_parameters(report: Report, given: dict) -> dict[str, Distribution]:
-    body = validation.mapping(report, ("parameters",), _section(given, "parameters", {}), "parameters by name")
-    validation.known_keys(report, ("parameters",), body, [known.name for known in PARAMETERS])
-    base: dict[str, Distribution] = {}
-    for known in PARAMETERS:
-        default = Fixed(0.0 if known.default is None else known.default)
-        if known.name in body:
-            base[known.name] = (
-                read_distribution(report, ("parameters", known.name), body[known.name], known) or _UNREADABLE
-            )
-        else:
-            base[known.name] = default
-    return base
-
-
-def _strategies(report: Report, given: dict, base: Mapping[str, Distribution]) -> dict[str, dict[str, Distribution]]:
-    body = validation.mapping(report, ("strategies",), _section(given, "strategies", {}), "strategies by name")
-    if len(body) > MAX_STRATEGIES:
-        report.fault(("strategies",), None, f"must hold at most {MAX_STRATEGIES} strategies, not {len(body)}")
-    strategies: dict[str, dict[str, Distribution]] = {}
-    for key, value in list(body.items())[:MAX_STRATEGIES]:
-        path: Path = ("strategies", key)
-        validation.name(report, path, key)
-        overrides = validation.mapping(report, path, value if value is not None else {}, "parameters to override")
-        validation.known_keys(report, path, overrides, base)
-        strategies[key] = {}
-        for name, distribution in overrides.items():
-            if name in base:
-                found = read_distribution(report, (*path, name), distribution, parameter(name))
-                strategies[key][name] = found or _UNREADABLE
-    return strategies or {BASE: {}}
-
-
-def _correlations(
-    report: Report,
-    given: dict,
-    base: Mapping[str, Distribution],
-    strategies: Mapping[str, Mapping[str, Distribution]],
-) -> tuple[Correlation, ...]:
-    entries = validation.sequence(
-        report, ("correlations",), _section(given, "correlations", []), "correlations", MAX_CORRELATIONS
-    )
-    found: list[Correlation] = []
-    before = len(report.faults)
-    for k, value in enumerate(entries):
-        path: Path = ("correlations", k)
-        body = validation.mapping(report, path, value, "between and spearman")
-        validation.known_keys(report, path, body, ("between", "spearman"))
-        pair = body.get("between")
-        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
-            report.fault((*path, "between"), pair, "must be a list of two parameters")
-            continue
-        rho = validation.number(report, (*path, "spearman"), body.get("spearman"))
-        if rho is not None and abs(rho) > 1.0:
-            report.fault((*path, "spearman"), rho, "must lie in [-1, 1]")
-        known = True
-        for one in pair:
-            if one not in base:
-                validation.known_keys(report, (*path, "between"), {one: None}, base)
-                known = False
-            elif all(isinstance(world.get(one, base[one]), Fixed) for world in (base, *strategies.values())):
-                report.fault((*path, "between"), one, "is fixed in every strategy; only uncertain parameters correlate")
-        if pair[0] == pair[1]:
-            report.fault((*path, "between"), pair[0], "must be two different parameters")
-        elif any(set(pair) == set(other.between) for other in found):
-            report.fault((*path, "between"), list(pair), "is given more than once")
-        elif known and rho is not None:
-            found.append(Correlation((pair[0], pair[1]), rho))
-    if len(report.faults) == before and found:
-        names, spearman = correlation_matrix(tuple(found), tuple(base))
-        if not (is_correlation_matrix(spearman) and is_correlation_matrix(normal_correlation(spearman))):
-            report.fault(
-                ("correlations",), None, f"cannot all hold at once between {', '.join(names)}: no correlation matrix"
-            )
-    return tuple(found)
-
-
-def _sources(
-    report: Report,
-    given: dict,
-    base: Mapping[str, Distribution],
-    issues: tuple[Issue, ...],
-    strategies: Mapping[str, Mapping[str, Distribution]],
-) -> dict[str, str]:
-    body = validation.mapping(report, ("sources",), _section(given, "sources", {}), "texts by field")
-    known = [*base, *_FIELDS, *(f"issues.{issue.name}" for issue in issues), *(issue.name for issue in issues)]
-    known += [f"issues.{issue.name}.weight" for issue in issues]
-    known += [f"strategies.{strategy}" for strategy in strategies]
-    validation.known_keys(report, ("sources",), body, known)
-    sources = {}
-    for key, value in body.items():
-        found = validation.text(report, ("sources", key), value, MAX_SOURCE)
-        if found is not None:
-            sources[key] = found
-    return sources

@@ -1,28 +1,43 @@
-"""Small checks on a document's values, each of which notes a fault and goes on, so that all are found at once."""
+"""Small checks on a document's values. Each records a fault and returns, so that all faults are found at once."""
 
+import datetime
 import difflib
 import unicodedata
 from collections.abc import Iterable
 from math import isfinite
 
 from sim.faults import Fault, InvalidInput
-from sim.scenario.yaml_lines import Lines, Path, field_name
+from sim.scenario.places import MAX_DEPTH, Lines, Path, field_name
+
+MAX_TITLE = 300
 
 
 class Report:
-    """The faults found so far in a document."""
+    """The faults found so far in a document, and the warnings: values that are allowed but are probably mistakes."""
 
     def __init__(self, source: str | None = None, lines: Lines | None = None, faults: Iterable[Fault] = ()) -> None:
         self.source = source
         self.lines = lines or {}
         self.faults = list(faults)
+        self.warnings: list[Fault] = []
 
     def fault(self, path: Path, value: object, message: str) -> None:
-        """Note a fault of the value at a path."""
+        """Record a fault of the value at a path."""
+        self.faults.append(self._at(path, value, message))
+
+    def warning(self, path: Path, value: object, message: str) -> None:
+        """Record a probable mistake in the value at a path."""
+        self.warnings.append(self._at(path, value, message))
+
+    def sorted_warnings(self) -> tuple[Fault, ...]:
+        """The warnings in the order of their lines."""
+        return tuple(sorted(self.warnings, key=lambda warning: warning.line or 0))
+
+    def _at(self, path: Path, value: object, message: str) -> Fault:
         place = path
         while place and place not in self.lines:
             place = place[:-1]
-        self.faults.append(Fault(field_name(path), value, message, self.lines.get(place), self.source, path))
+        return Fault(field_name(path), value, message, self.lines.get(place), self.source, path)
 
     def raise_faults(self) -> None:
         """Raise `InvalidInput` with all faults in the order of their lines, if there are any."""
@@ -31,7 +46,7 @@ class Report:
 
 
 def known_keys(report: Report, path: Path, given: dict, known: Iterable[str]) -> None:
-    """Note every key that is not known, with the nearest one that is."""
+    """Record every key that is not known, with the nearest one that is."""
     known = list(known)
     for key in given:
         if key not in known:
@@ -57,6 +72,43 @@ def sequence(report: Report, path: Path, value: object, what: str, most: int) ->
     else:
         return list(value)
     return []
+
+
+def distinct_names(report: Report, path: Path, given: dict, what: str) -> None:
+    """Record every name that differs from another one in capital letters only.
+
+    DuckDB does not distinguish such columns, nor some file systems such folders.
+    """
+    seen: dict[str, str] = {}
+    for key in given:
+        first = seen.setdefault(str(key).casefold(), key)
+        if first != key:
+            report.fault((*path, key), None, f"has the name of another {what}, {first}, apart from capital letters")
+
+
+def check_plain(report: Report, value: object, path: Path = ()) -> None:
+    """Record every part of a value that is not plain JSON.
+
+    Plain are texts, numbers, true, false, null, lists, and mappings whose keys are texts or numbers.
+    """
+    if len(path) > MAX_DEPTH:
+        report.fault(path[:MAX_DEPTH], None, f"is nested more than {MAX_DEPTH} levels deep")
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            if not isinstance(key, str | int | float):
+                report.fault(path, key, f"must have texts as keys, not {_article(type(key).__name__)}")
+            check_plain(report, part, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for k, part in enumerate(value):
+            check_plain(report, part, (*path, k))
+    elif isinstance(value, datetime.date):
+        report.fault(path, value, f"must be a text, not a date: write '{value.isoformat()[:10]}'")
+    elif not (value is None or isinstance(value, str | int | float)):
+        report.fault(path, value, f"must be a plain JSON value, not {_article(type(value).__name__)}")
+
+
+def _article(name: str) -> str:
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
 
 
 def is_number(value: object) -> bool:

@@ -2,127 +2,163 @@
 
 import datetime
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import yaml
 
 from sim.faults import Fault, InvalidInput
+from sim.scenario.places import MAX_BYTES, MAX_DEPTH, MAX_NODES, Lines, Path, field_name
+from sim.scenario.yaml_advice import Progress, explain
 
-MAX_BYTES = 1 << 20
-MAX_DEPTH = 20
-MAX_NODES = 50_000
-LONGEST_SHOWN = 80
-"""Characters of a key that a message shows."""
-Path = tuple[str | int, ...]
-Lines = dict[Path, int]
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe schema with the numbers and truth values of YAML 1.2: `1e-3` is a number, `no` a word."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float", ":int", ":merge"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
-    ),
-    list("-+.0123456789"),
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CORE = "tag:yaml.org,2002:"
+_NULLS = ("", "~", "null", "Null", "NULL")
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LONGEST_INT = 300
+"""Digits; a longer whole number is read as a floating-point number."""
 
 
 def read_yaml(text: str, source: str) -> tuple[object, Lines, tuple[Fault, ...]]:
     """Parse one YAML document into plain values, the line (from 1) at which each value begins, and its faults.
 
-    Keys are texts as they stand in the file, as in JSON. The faults are keys given more than once or that are no plain
-    names, and tags; the document can be read on in spite of them. Raises `InvalidInput` for text that is no YAML, is
-    empty, too large or too deep, or that uses aliases.
+    Numbers and truth values are those of YAML 1.2: `1e-3` is a number, `no` a text, and so is a date. Keys are texts
+    as they stand in the file, as in JSON. The faults are keys given more than once or that are no plain names, and
+    tags; the rest of the document is read in spite of them. Raises `InvalidInput` for text that is no YAML, is empty,
+    too large or too deep, or that uses aliases.
     """
+    text = text.removeprefix("\ufeff")
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise InvalidInput((Fault("", None, f"is larger than {MAX_BYTES} bytes", None, source),))
+        raise _refusal(f"is larger than {MAX_BYTES} bytes", None, source)
+    unprintable = _UNPRINTABLE.search(text)
+    if unprintable:
+        line = text.count("\n", 0, unprintable.start()) + 1
+        raise _refusal(f"has the control character U+{ord(unprintable[0]):04X}; remove it", line, source)
+    reader = _Reader(text, source)
     try:
-        _check_events(text, source)
-        node = yaml.compose(text, Loader=_Loader)
+        value = reader.document()
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-        line = mark.line + 1 if mark else None
-        raise InvalidInput((Fault("", None, f"is not valid YAML: {problem}", line, source),)) from None
-    if node is None:
-        raise InvalidInput((Fault("", None, "is empty", None, source),))
-    lines: Lines = {}
-    faults: list[Fault] = []
-    return _plain(node, (), lines, faults, source), lines, tuple(faults)
+        at, message = explain(error, text, reader.progress)
+        raise _refusal(f"is not valid YAML: {message}", at, source) from None
+    return value, reader.lines, tuple(reader.faults)
 
 
-def _check_events(text: str, source: str) -> None:
-    """Refuse what would unfold into more than it says, before anything is built of it."""
-    depth = nodes = 0
-    for event in yaml.parse(text, Loader=_Loader):
+def _refusal(message: str, line: int | None, source: str) -> InvalidInput:
+    return InvalidInput((Fault("", None, message, line, source),))
+
+
+class _Reader:
+    """Builds plain values from the parser's events, and keeps track of what is open in case the text is broken."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.source = source
+        self.events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self.progress = Progress()
+        self.depth = self.nodes = 0
+        self.lines: Lines = {}
+        self.faults: list[Fault] = []
+
+    def next(self) -> Any:
+        """The next event. Raises `InvalidInput` for aliases, and for more than a document may hold."""
+        event = next(self.events)
         line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent):
-            raise InvalidInput((Fault("", f"*{event.anchor}", "aliases are not allowed", line, source),))
+            message = "aliases are not allowed: repeat the value, or put a text that begins with * in quotes"
+            raise InvalidInput((Fault("", f"*{event.anchor}", message, line, self.source),))
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
+            self.depth += 1
         if isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        nodes += isinstance(event, yaml.NodeEvent)
-        if depth > MAX_DEPTH or nodes > MAX_NODES:
-            limit = f"more than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"more than {MAX_NODES} values"
-            raise InvalidInput((Fault("", None, f"has {limit}", line, source),))
+            self.depth -= 1
+        self.nodes += isinstance(event, yaml.NodeEvent)
+        if self.depth > MAX_DEPTH or self.nodes > MAX_NODES:
+            limit = f"{MAX_DEPTH} levels" if self.depth > MAX_DEPTH else f"{MAX_NODES} values"
+            raise _refusal(f"has more than {limit}", line, self.source)
+        self.progress.note(event)
+        return event
 
+    def document(self) -> object:
+        """The value of the only document."""
+        self.next()
+        if isinstance(self.next(), yaml.StreamEndEvent):
+            raise _refusal("is empty", None, self.source)
+        value = self.value((), self.next())
+        self.next()
+        after = self.next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            message = "has a second document after a line of ---; a scenario is one document"
+            raise _refusal(message, after.start_mark.line + 1, self.source)
+        return value
 
-def _plain(node: yaml.Node, path: Path, lines: Lines, faults: list[Fault], source: str) -> object:
-    line = node.start_mark.line + 1
-    lines.setdefault(path, line)
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(child, (*path, k), lines, faults, source) for k, child in enumerate(node.value)]
-    if isinstance(node, yaml.MappingNode):
-        mapping: dict[str, object] = {}
-        for key_node, child in node.value:
-            place = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                faults.append(Fault(field_name(path), None, "has a key that is not a plain name", place, source))
+    def value(self, path: Path, event: Any) -> object:
+        self.lines.setdefault(path, event.start_mark.line + 1)
+        if isinstance(event, yaml.SequenceStartEvent):
+            self._check_tag(path, event, "seq")
+            return self._sequence(path)
+        if isinstance(event, yaml.MappingStartEvent):
+            self._check_tag(path, event, "map")
+            return self._mapping(path)
+        return self._scalar(path, event)
+
+    def _sequence(self, path: Path) -> list[object]:
+        found: list[object] = []
+        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
+            found.append(self.value((*path, len(found)), event))
+        return found
+
+    def _mapping(self, path: Path) -> dict[str, object]:
+        found: dict[str, object] = {}
+        while not isinstance(event := self.next(), yaml.MappingEndEvent):
+            line = event.start_mark.line + 1
+            if not isinstance(event, yaml.ScalarEvent):
+                message = "has a key that is not a plain name; put a text that begins with { or [ in quotes"
+                self.faults.append(Fault(field_name(path), None, message, line, self.source))
+                self._skip(event)
+                self._skip(self.next())
                 continue
-            key = key_node.value
-            _scalar(key_node, path, faults, source)
-            below = (*path, key)
-            if key in mapping:
-                faults.append(Fault(field_name(below), None, "is given more than once", place, source))
-            lines[below] = place
-            mapping[key] = _plain(child, below, lines, faults, source)
-        return mapping
-    return _scalar(node, path, faults, source)
+            below = (*path, event.value)
+            if event.value in found:
+                self.faults.append(Fault(field_name(below), None, "is given more than once", line, self.source))
+            self.lines[below] = line
+            found[event.value] = self.value(below, self.next())
+        return found
+
+    def _skip(self, event: Any) -> None:
+        """Read past a value."""
+        around = self.depth - isinstance(event, yaml.CollectionStartEvent)
+        while self.depth > around:
+            self.next()
+
+    def _scalar(self, path: Path, event: Any) -> str | int | float | bool | None:
+        if event.tag in (None, "!"):
+            return _plain(event.value) if event.implicit[0] else event.value
+        kind = event.tag.removeprefix(_CORE)
+        if kind in ("int", "float", "bool", "null"):
+            return _plain(event.value)
+        self._check_tag(path, event, "str")
+        return event.value
+
+    def _check_tag(self, path: Path, event: Any, allowed: str) -> None:
+        if event.tag not in (None, "!", _CORE + allowed):
+            tag = event.tag.removeprefix(_CORE).removeprefix("!")
+            message = f"has the tag !{tag}, and tags are not allowed; put a text that begins with ! in quotes"
+            self.faults.append(Fault(field_name(path), None, message, event.start_mark.line + 1, self.source))
 
 
-def _scalar(node: yaml.Node, path: Path, faults: list[Fault], source: str) -> str | int | float | bool | None:
-    line = node.start_mark.line + 1
-    kind = node.tag.removeprefix("tag:yaml.org,2002:")
-    text = node.value
-    if kind == "null":
+def _plain(text: str) -> str | int | float | bool | None:
+    """What a text without quotes stands for."""
+    if text in _NULLS:
         return None
-    if kind == "bool":
+    if text in ("true", "false"):
         return text == "true"
-    if kind == "int":
-        return int(text) if len(text) <= 300 else float(text)
-    if kind == "float":
+    if _INT.fullmatch(text):
+        return int(text) if len(text) <= _LONGEST_INT else float(text)
+    if _FLOAT.fullmatch(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    if kind not in ("str", "timestamp"):
-        faults.append(Fault(field_name(path), text, f"has the tag !{kind}, and tags are not allowed", line, source))
     return text
-
-
-def field_name(path: Path) -> str:
-    """A path as people write it: ``issues.dealer-access.gap``, ``correlations[0].spearman``; long names cut short."""
-    name = ""
-    for part in path:
-        shown = str(part)[:LONGEST_SHOWN]
-        name += f"[{part}]" if isinstance(part, int) else f".{shown}" if name else shown
-    return name
 
 
 def is_date(text: object) -> bool:

@@ -13,10 +13,12 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from sim.statistics.estimates import (
+    ANY_NUMBER,
     FEW,
     NO_NUMBERS,
     Estimate,
     Moments,
+    Range,
     Z,
     mean,
     mean_of_replicates,
@@ -98,9 +100,9 @@ def merge_pairs(a: Pair, b: Pair) -> Pair:
     )
 
 
-def mean_of(tallied: Sequence[Moments]) -> Estimate:
+def mean_of(tallied: Sequence[Moments], within: Range = ANY_NUMBER) -> Estimate:
     """A mean's estimate from one tally of independent trials, or from one of each replicate."""
-    return mean(tallied[0]) if len(tallied) == 1 else mean_of_replicates(tallied)
+    return mean(tallied[0], within) if len(tallied) == 1 else mean_of_replicates(tallied, within=within)
 
 
 def share_of(hits: Sequence[int], trials: Sequence[int]) -> Estimate:
@@ -125,12 +127,16 @@ def difference_of_conditions(tallied: Sequence[Pair]) -> Estimate:
     return {**found, "low": max(-1.0, centre - Z * error), "high": min(1.0, centre + Z * error)}
 
 
-def pair_estimates(tallied: Sequence[Pair], *, condition: bool = False) -> dict:
-    """The difference of two strategies' means with its paired error, and who has the higher value how often."""
+def pair_estimates(tallied: Sequence[Pair], *, condition: bool = False, within: Range = ANY_NUMBER) -> dict:
+    """The difference of two strategies' means with its paired error, and who has the higher value how often.
+
+    `within` is the range of the difference. Without one a difference that is the same in all trials has no interval.
+    """
+    differences = [one.difference for one in tallied]
     counts = [one.difference.count for one in tallied]
     equal = [one.difference.count - one.higher - one.lower for one in tallied]
     return {
-        "difference": difference_of_conditions(tallied) if condition else mean_of([one.difference for one in tallied]),
+        "difference": difference_of_conditions(tallied) if condition else mean_of(differences, within),
         "higher": share_of([one.higher for one in tallied], counts),
         "lower": share_of([one.lower for one in tallied], counts),
         "equal": share_of(equal, counts),

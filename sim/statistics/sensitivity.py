@@ -1,7 +1,7 @@
 """Which parameters a measure depends on, from trials already played ("given data"; Plischke, Borgonovo & Smith 2013).
 
-Parameters and measures are arrays with a row a trial. Everything here measures association: it holds for
-correlated parameters too, but then it does not tell a parameter from its partners.
+Parameters and measures are arrays with a row a trial. Everything here measures association: it is valid for
+correlated parameters too, but then it does not separate a parameter from those it is correlated with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,54 +13,58 @@ import numpy as np
 from sim.statistics.estimates import UNKNOWN, Estimate, around, student
 
 MOST_CELLS = 100
-FEWEST_IN_CELL = 20
+FEWEST_IN_CELL = 40
+FEWEST_IN_TAIL = 8
+"""Trials in the outermost cell of a parameter, which is the smallest."""
 MOST_JOINT_CELLS = 1000
 GROUPS = 64
-RESAMPLES = 400
 SLICES = 10
 PAWN_RESAMPLES = 100
+PAWN_LEVELS = 1000
+"""Values between which the distances of resamples are computed, where the measure has more."""
 DUMMIES = 200
 _SEED = 20_250_101
 """Of the resampling: the same trials have the same answer."""
+_RIDGE = 1e-9
+_ROUNDING = 1e-7
+"""The standard error of an index is not less: sums of squares are not exact."""
 
 
 @dataclass(frozen=True)
-class Resampling:
-    """A bootstrap over groups of trials: `group` (int, shape (n,)), and how often each resample takes each group.
+class Jackknife:
+    """The delete-one-group jackknife (Tukey 1958): `group` numbers each trial's group from 0, shape (n,).
 
-    `weights` is float64, shape (resamples, groups). The groups must be independent of each other, their trials
-    need not be: the replicates of a Sobol design are such groups.
+    The groups must be independent of each other, their trials need not be: the replicates of a Sobol design are such
+    groups.
     """
 
     group: np.ndarray
-    weights: np.ndarray
+    groups: int
 
-    def sums(self, values: np.ndarray) -> tuple[float, np.ndarray]:
-        """The sum of values over all trials, and over those of each resample."""
-        by_group = np.bincount(self.group, values, self.weights.shape[1])
-        return float(by_group.sum()), self.weights @ by_group
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sums of values over all trials, then without each group: shape (1 + groups,)."""
+        return _leave_out(np.bincount(self.group, values, self.groups))
 
-    def cell_sums(self, cell: np.ndarray, count: int, values: np.ndarray | None) -> np.ndarray:
-        """Sums of values (of ones for None) by cell: shape (1 + resamples, count), all trials first."""
-        groups = self.weights.shape[1]
-        found = np.bincount(self.group * count + cell, values, groups * count).reshape(groups, count)
-        return np.concatenate([found.sum(axis=0, keepdims=True), self.weights @ found])
+    def of(self, kept: np.ndarray) -> "Jackknife":
+        """The same groups of some of the trials."""
+        return Jackknife(self.group[kept], self.groups)
 
-    def of(self, kept: np.ndarray) -> "Resampling":
-        """The same resampling of some of the trials."""
-        return Resampling(self.group[kept], self.weights)
+    def interval(self, values: np.ndarray) -> Estimate:
+        """An estimate with its jackknife standard error and Student's 95 % interval for the number of groups.
 
-    def interval(self, value: float, resampled: np.ndarray) -> Estimate:
-        """An estimate with its bootstrap standard error and Student's 95 % interval for the number of groups."""
-        if not (np.isfinite(value) and np.isfinite(resampled).all()):
+        `values` holds the estimate from all trials, then those without each group, shape (1 + groups,).
+        """
+        if not np.isfinite(values).all():
             return UNKNOWN
-        return around(float(value), float(resampled.std(ddof=1)), student(self.weights.shape[1] - 1))
+        without = values[1:]
+        error = sqrt(float(np.square(without - without.mean()).sum()) * (self.groups - 1) / self.groups)
+        return around(float(values[0]), max(error, _ROUNDING), student(self.groups - 1))
 
 
-def resampling(group: np.ndarray, groups: int) -> Resampling:
-    """A bootstrap of the given groups, numbered from 0."""
-    rng = np.random.default_rng(_SEED)
-    return Resampling(group, rng.multinomial(groups, np.full(groups, 1.0 / groups), RESAMPLES).astype(np.float64))
+def _leave_out(by_group: np.ndarray) -> np.ndarray:
+    """Sums over the first axis, then the sums without each of its entries."""
+    whole = by_group.sum(axis=0, keepdims=True)
+    return np.concatenate([whole, whole - by_group])
 
 
 def cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
@@ -78,82 +82,153 @@ def cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
     return np.searchsorted(starts, x, side="right"), starts.size + 1
 
 
+def tail_cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+    """As `cells`, with the lowest and the highest cell halved outwards as long as `FEWEST_IN_TAIL` trials are left.
+
+    The outer cells of a heavy-tailed parameter hold most of its variance.
+    """
+    ordered = np.sort(x)
+    starts = ordered[np.flatnonzero(np.diff(ordered)) + 1]
+    if starts.size >= most:
+        size = x.size / most
+        halved = size / 2.0 ** np.arange(1, max(1.0, np.log2(size / FEWEST_IN_TAIL)) + 1e-9)
+        ranks = np.concatenate([halved, np.arange(1, most) * size, x.size - halved]).astype(np.int64)
+        starts = np.unique(ordered[ranks])
+        starts = starts[starts > ordered[0]]
+    return np.searchsorted(starts, x, side="right"), starts.size + 1
+
+
 def most_cells(trials: int) -> int:
-    """Cells for a parameter, so many that the mean hardly varies within one, and each has some trials."""
+    """Cells for a parameter, so many that the mean is nearly a straight line in each, and each has some trials."""
     return max(2, min(MOST_CELLS, trials // FEWEST_IN_CELL))
 
 
-def joint_cells(columns: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-    """The cell of a grid over several parameters that each trial falls into, and the number of cells."""
+@dataclass(frozen=True)
+class Pieces:
+    """Cells of one or more parameters: each trial's cell, shape (n,), and its place in it.
+
+    `places` has shape (parameters, n): the distance from the mean of the cell in units of half the cell's width.
+    """
+
+    cell: np.ndarray
+    count: int
+    places: np.ndarray
+
+
+def pieces(columns: Sequence[np.ndarray]) -> Pieces:
+    """The cells of one parameter, or of a grid over several, for `first_order`."""
     trials = len(columns[0])
-    a_side = max(2, int(min(MOST_JOINT_CELLS, trials // FEWEST_IN_CELL) ** (1.0 / len(columns))))
-    found, count = np.zeros(trials, np.int64), 1
-    for column in columns:
-        own, size = cells(column, a_side)
-        found, count = found * size + own, count * size
-    return found, count
+    if len(columns) == 1:
+        cell, count = tail_cells(columns[0], most_cells(trials))
+    else:
+        fewest = FEWEST_IN_TAIL * (1 + len(columns))
+        a_side = max(2, int(min(MOST_JOINT_CELLS, trials // fewest) ** (1.0 / len(columns))))
+        cell, count = np.zeros(trials, np.int64), 1
+        for column in columns:
+            own, size = cells(column, a_side)
+            cell, count = cell * size + own, count * size
+    return Pieces(cell, count, np.stack([_places(column, cell, count) for column in columns]))
 
 
-def first_order(y: np.ndarray, cell: np.ndarray, count: int, resamples: Resampling) -> tuple[float, np.ndarray]:
-    """The share of the variance of `y` that the cells' means explain, and the same for each resample.
+def _places(x: np.ndarray, cell: np.ndarray, count: int) -> np.ndarray:
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(low, cell, x)
+    np.maximum.at(high, cell, x)
+    size = np.maximum(np.bincount(cell, minlength=count), 1)
+    width = np.where(high > low, high - low, 1.0)
+    place = (x - np.where(np.isfinite(low), low, 0.0)[cell]) / width[cell] * 2.0
+    return place - (np.bincount(cell, place, count) / size)[cell]
 
-    For cells of one parameter this is its first-order Sobol index, Var(E[y | x]) / Var(y), less what varies within
-    a cell. The scatter that noise alone gives to the cells' means is taken off (the epsilon-squared of Kelley 1935),
-    so that the estimate for a parameter without influence scatters around 0, and may be a little below it.
-    NaN where `y` does not vary.
+
+def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
+    """The share of the variance of `y` that a straight line in each cell explains; shape (1 + groups,).
+
+    For cells of one parameter this is its first-order Sobol index, Var(E[y | x]) / Var(y), from all trials and then
+    without each group. The lines' own noise is subtracted: the expected size of what they explain by chance, from the
+    scatter of the groups' residuals in each cell (the cluster-robust variance; Liang & Zeger 1986). So the index of a
+    parameter without influence scatters around 0, and the groups may be replicates of a design that is more even than
+    random points. NaN where `y` does not vary.
     """
     scale = float(np.ptp(y))
     if not scale > 0.0:
-        return np.nan, np.full(RESAMPLES, np.nan)
+        return np.full(1 + groups.groups, np.nan)
     # Indices do not change with location and scale; sums of squares lose fewer digits, and do not overflow.
     z = (y - y.mean()) / scale
-    n = resamples.cell_sums(cell, count, None)
-    total = resamples.cell_sums(cell, count, z)
-    squares = np.concatenate([[part] if np.isscalar(part) else part for part in resamples.sums(z * z)])
-    trials = n.sum(axis=1)
-    centre = total.sum(axis=1) ** 2 / trials
-    between = np.divide(total**2, n, out=np.zeros_like(total), where=n > 0).sum(axis=1) - centre
-    whole = squares - centre
-    freedom = trials - (n > 0).sum(axis=1)
+    cell, count, total = given.cell, given.count, groups.groups
+    place = groups.group * count + cell
+
+    def summed(values: np.ndarray | None) -> np.ndarray:
+        return np.bincount(place, values, total * count).reshape(total, count)
+
+    width = 1 + len(given.places)
+    gram, moment = np.zeros((total, count, width, width)), np.zeros((total, count, width))
+    gram[:, :, 0, 0], moment[:, :, 0] = summed(None), summed(z)
+    for i, one in enumerate(given.places, 1):
+        gram[:, :, 0, i] = gram[:, :, i, 0] = summed(one)
+        moment[:, :, i] = summed(one * z)
+        for j in range(1, i + 1):
+            gram[:, :, i, j] = gram[:, :, j, i] = summed(one * given.places[j - 1])
+    n = np.bincount(groups.group, minlength=total).astype(np.float64)
+    sums, squares = np.bincount(groups.group, z, total), np.bincount(groups.group, z * z, total)
+
+    grams, moments = _leave_out(gram), _leave_out(moment)
+    ridged = grams + _RIDGE * np.eye(width)
+    lines = np.linalg.solve(ridged, moments[..., None])[..., 0]
+    explained = (lines * moments).sum(axis=(1, 2))
+
+    # What chance alone explains, by the group that it comes from.
+    residual = moment - np.einsum("gcij,cj->gci", gram, lines[0])
+    chance = np.einsum("gci,cij,gcj->gc", residual, np.linalg.inv(ridged[0]), residual)
+    size = grams[0, :, 0, 0]
+    present = (gram[:, :, 0, 0] > 0.0).sum(axis=0)
+    used = 1 + (np.einsum("cii->ci", grams[0])[:, 1:] > 1e-6).sum(axis=1)
+    enough = (present > 1) & (size > used)
     with np.errstate(invalid="ignore", divide="ignore"):
-        index = 1.0 - (whole - between) / freedom / (whole / (trials - 1))
-    return float(index[0]), index[1:]
+        factor = np.where(enough, present / (present - 1.0) * (size - 1.0) / (size - used), 0.0)
+    noise = chance @ factor
+    # A cell with too few trials to know its noise explains nothing.
+    nothing = ((lines * moments).sum(axis=2) * ~enough).sum(axis=1)
+    centre = np.square(residual[:, :, 0].sum(axis=1)) / n.sum() * total / (total - 1.0)
+
+    counts, means = _leave_out(n), _leave_out(sums)
+    subtracted = _leave_out(noise - centre)
+    subtracted[1:] *= total / (total - 1.0)
+    whole = _leave_out(squares) - means**2 / counts
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (explained - nothing - subtracted - means**2 / counts) / whole
 
 
-def paired_share(y: np.ndarray, again: np.ndarray, resamples: Resampling) -> tuple[float, np.ndarray]:
-    """The share of variance that comes from what two playings of each trial share, and the same for each resample.
+def paired_share(y: np.ndarray, again: np.ndarray, groups: Jackknife) -> np.ndarray:
+    """The share of variance that comes from what two plays of each trial share; shape (1 + groups,).
 
     With the same parameters and independent chance, Cov(y, y') = Var(E[y | parameters]). The estimator of Janon et
-    al. (2014), which takes mean and variance from both playings. NaN where neither varies.
+    al. (2014), which takes mean and variance from both plays; from all trials, then without each group. NaN where
+    neither varies.
     """
     centre = (y.mean() + again.mean()) / 2.0
     a, b = y - centre, again - centre
     parts = (np.ones(y.size), (a + b) / 2.0, a * b, (a * a + b * b) / 2.0)
-    sums = [resamples.sums(part) for part in parts]
-    n, mean, product, square = (np.concatenate([[whole], each]) for whole, each in sums)
+    n, mean, product, square = (groups.sums(part) for part in parts)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = (product / n - (mean / n) ** 2) / (square / n - (mean / n) ** 2)
-    return float(share[0]), share[1:]
+        return (product / n - (mean / n) ** 2) / (square / n - (mean / n) ** 2)
 
 
 def pawn(
     columns: Mapping[str, np.ndarray], y: np.ndarray, noise: tuple[float, float]
 ) -> dict[str, dict[str, Estimate]]:
-    """The PAWN index of each parameter, median and maximum over slices, as SALib's ``pawn.analyze`` gives them.
+    """The PAWN index of each parameter, median and maximum over slices, as SALib's ``pawn.analyze`` computes them.
 
     The greatest distance (Kolmogorov-Smirnov) between the distribution of `y` and that within a slice, one of
     `SLICES` of equal share, of the parameter (Pianosi & Wagener 2018). The columns must vary. `noise` is what a
     parameter without influence stays below (see `pawn_noise`); for the intervals see `_distance_interval`.
     """
-    # SALib draws in matplotlib, which no other command needs to wait for.
-    from SALib.analyze import pawn as salib
-
-    problem = {"num_vars": len(columns), "names": list(columns)}
-    found = salib.analyze(problem, np.column_stack(list(columns.values())), y, S=SLICES)
-    resampled = _resampled_distances([(slices(x), SLICES) for x in columns.values()], y)
+    sliced = [(slices(x), SLICES) for x in columns.values()]
+    resampled = _resampled_distances(sliced, y)
+    coded = _coded(y)
+    found = [_median_and_maximum(distances(*own, *coded)) for own in sliced]
     return {
         name: {
-            statistic: _distance_interval(float(found[statistic][k]), resampled[:, k, s], noise[s])
+            statistic: _distance_interval(found[k][s], resampled[:, k, s], noise[s])
             for s, statistic in enumerate(("median", "maximum"))
         }
         for k, name in enumerate(columns)
@@ -181,7 +256,7 @@ def pawn_noise(y: np.ndarray) -> tuple[float, float]:
 def slices(x: np.ndarray) -> np.ndarray:
     """The number of the slice that each value falls into in SALib's PAWN; `SLICES` for those in none.
 
-    A slice holds the values from one tenth's quantile to below the next's, so that the greatest value is in none.
+    A slice holds the values from one decile to below the next, so that the greatest value is in none.
     """
     edges = np.nanquantile(x, np.arange(0, 1 + 1 / SLICES, 1 / SLICES))
     return np.searchsorted(edges, x, side="right") - 1
@@ -194,8 +269,14 @@ def distances(
 
     `code` is each trial's rank among the `size` different values of the measure, `weight` how often it counts.
     """
-    inside = np.bincount(sliced * size + code, weight, (count + 1) * size)[: count * size].reshape(count, size)
-    everything = np.cumsum(np.bincount(code, weight, size))
+    return _distances(sliced * size + code, count, size, weight)
+
+
+def _distances(place: np.ndarray, count: int, size: int, weight: np.ndarray | None) -> np.ndarray:
+    """As `distances`, of trials whose slice times `size` and code together are `place`."""
+    by_slice = np.bincount(place, weight, (count + 1) * size).reshape(count + 1, size)
+    inside = by_slice[:count]
+    everything = np.cumsum(by_slice.sum(axis=0))
     totals = inside.sum(axis=1)
     own = np.cumsum(inside, axis=1) / np.maximum(totals, 1.0)[:, None]
     own -= everything / everything[-1]
@@ -208,6 +289,8 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
         return UNKNOWN
     p, q = ({key: float(value or 0.0) for key, value in one.items()} for one in (a, b))
     centre = p["estimate"] - q["estimate"]
+    if None in (*a.values(), *b.values()):
+        return {**UNKNOWN, "estimate": centre}
     return {
         "estimate": centre,
         "standard_error": sqrt(p["standard_error"] ** 2 + q["standard_error"] ** 2),
@@ -216,8 +299,8 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     }
 
 
-def tenths(x: np.ndarray) -> tuple[float, float] | None:
-    """The bounds up to which, and from which on, a parameter is in its lowest and its highest tenth.
+def outer_deciles(x: np.ndarray) -> tuple[float, float] | None:
+    """The bounds up to which, and from which on, a parameter is in its lowest and its highest decile.
 
     Where so many values are equal that the two would overlap, the least and the greatest value; None where there
     is one value alone.
@@ -233,6 +316,12 @@ def _coded(y: np.ndarray) -> tuple[np.ndarray, int]:
     return code, values.size
 
 
+def _coarsely_coded(y: np.ndarray) -> tuple[np.ndarray, int]:
+    """As `_coded`, with neighbouring values taken together where there are more than `PAWN_LEVELS`."""
+    code, size = cells(y, PAWN_LEVELS)
+    return code, size
+
+
 def _median_and_maximum(found: np.ndarray) -> tuple[float, float]:
     return float(np.nanmedian(found)), float(np.nanmax(found))
 
@@ -240,7 +329,7 @@ def _median_and_maximum(found: np.ndarray) -> tuple[float, float]:
 def _dummies(sliced: np.ndarray, count: int, y: np.ndarray) -> np.ndarray:
     """Median and maximum distance of parameters that are shuffled: shape (`DUMMIES`, 2)."""
     rng = np.random.default_rng(_SEED)
-    coded = _coded(y)
+    coded = _coarsely_coded(y)
     return np.array([_median_and_maximum(distances(rng.permutation(sliced), count, *coded)) for _ in range(DUMMIES)])
 
 
@@ -250,12 +339,13 @@ def _resampled_distances(sliced: Sequence[tuple[np.ndarray, int]], y: np.ndarray
     Trials are drawn with replacement; their slices stay.
     """
     rng = np.random.default_rng(_SEED)
-    coded = _coded(y)
+    coded = _coarsely_coded(y)
     found = np.empty((PAWN_RESAMPLES, len(sliced), 2))
+    places = [(own * coded[1] + coded[0], count) for own, count in sliced]
     for resample in found:
         weight = np.bincount(rng.integers(y.size, size=y.size), minlength=y.size).astype(np.float64)
-        for k, (own, count) in enumerate(sliced):
-            resample[k] = _median_and_maximum(distances(own, count, *coded, weight))
+        for k, (place, count) in enumerate(places):
+            resample[k] = _median_and_maximum(_distances(place, count, coded[1], weight))
     return found
 
 
@@ -263,8 +353,8 @@ def _distance_interval(value: float, resampled: np.ndarray, noise: float) -> Est
     """A distance with a conservative 95 % interval, from the percentile and the basic bootstrap.
 
     Noise makes distances greater, the more so the smaller they are, and resamples of what is noisy already show only
-    a part of this bias: so the low end has it taken off twice. What is not above `noise` cannot be told from 0, and
-    there the interval reaches down to it.
+    a part of this bias: so it is subtracted twice from the low end. What is not above `noise` cannot be distinguished
+    from 0, and there the interval reaches down to it.
     """
     low, high = (float(bound) for bound in np.quantile(resampled, (0.025, 0.975)))
     bias = max(0.0, float(resampled.mean()) - value)

@@ -1,7 +1,7 @@
-"""How many trials a wished precision takes: the half-width of an estimate's 95 % interval as trials are added.
+"""When a run has enough trials for a requested precision: the half-width of an estimate's 95 % interval.
 
-The run looks at its estimates after a first few trials, reckons from their errors how many are needed, plays them and
-looks again (Stein 1945). Looks are few and each is aimed to be the last, since every look is a chance to stop on an
+The run looks at its estimates after a first few trials, computes from their errors how many are needed, plays them and
+looks again (Stein 1945). Looks are few and each is meant to be the last, since every look is a chance to stop on an
 error that is small by luck.
 """
 
@@ -15,12 +15,13 @@ from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, OUTCOMES, SHARE_OF_DEFICIT
 from sim.statistics.estimates import Tally, event_estimates, mean_estimate, outcome_estimates
+from sim.statistics.measure_ranges import measure_ranges
 
 FIRST_LOOK = 16_384
 GROWTH = 10
-"""The next look comes after at most so many times as many trials, however few the last look hopes for."""
+"""The next look comes after at most so many times as many trials, whatever the last look computed."""
 MARGIN = 1.02
-"""What is added to the number of trials reckoned, which is itself an estimate."""
+"""The factor by which the number of trials computed is increased, since it is itself an estimate."""
 
 
 def precise_names(scenario: Scenario) -> tuple[str, ...]:
@@ -28,11 +29,11 @@ def precise_names(scenario: Scenario) -> tuple[str, ...]:
     return (*OUTCOMES, *EVENTS, *MEASURES, *([SHARE_OF_DEFICIT] if scenario.deficit is not None else []))
 
 
-def check_precision(wished: Mapping[str, float], scenario: Scenario, design: Design) -> None:
-    """Raise `InvalidInput` unless every wish names an estimate and a half-width, and the design can grow."""
+def check_precision(requested: Mapping[str, float], scenario: Scenario, design: Design) -> None:
+    """Raise `InvalidInput` unless every entry names an estimate and a half-width, and the design can grow."""
     names = precise_names(scenario)
     faults = []
-    for name, half in wished.items():
+    for name, half in requested.items():
         if name not in names:
             faults.append(_unknown(name, names))
         elif not isfinite(half) or half <= 0.0 or (name not in MEASURES and name != SHARE_OF_DEFICIT and half >= 0.5):
@@ -51,14 +52,19 @@ def _unknown(name: str, names: tuple[str, ...]) -> Fault:
     return Fault("precision", name, message, path=("precision", name))
 
 
-def half_width(counted: tuple[Tally, ...], name: str, scenario: Scenario) -> float | None:
-    """Half the 95 % interval of an estimate; null where too few trials know it."""
+def half_width(counted: tuple[Tally, ...], name: str, scenario: Scenario, strategy: str) -> float | None:
+    """Half the 95 % interval of an estimate under a strategy.
+
+    Null where too few trials know it, and where all trials have one value and a measure without bounds might have had
+    others: nothing is known of its error then.
+    """
     if name in OUTCOMES:
         found = outcome_estimates(counted)[name]
     elif name in EVENTS:
         found = event_estimates(counted)[name]
     else:
-        found = mean_estimate(counted, "balance_change" if name == SHARE_OF_DEFICIT else name)
+        measure = "balance_change" if name == SHARE_OF_DEFICIT else name
+        found = mean_estimate(counted, measure, within=measure_ranges(scenario, strategy)[measure])
     if found["low"] is None or found["high"] is None:
         return None
     scale = 1.0 if name != SHARE_OF_DEFICIT or scenario.deficit is None else scenario.deficit
@@ -73,11 +79,11 @@ def known_in(counted: tuple[Tally, ...], name: str) -> int:
     return sum(tally.measures[measure].count for tally in counted)
 
 
-def trials_needed(trials: int, half: float | None, wished: float) -> int | None:
+def trials_needed(trials: int, half: float | None, requested: float) -> int | None:
     """About how many trials make a half-width, as errors fall with the root of the number; null if none is known."""
     if half is None:
         return None
-    return trials if half <= wished else ceil(trials * (half / wished) ** 2 * MARGIN)
+    return trials if half <= requested else ceil(trials * (half / requested) ** 2 * MARGIN)
 
 
 def first_look(design: Design, most: int) -> int:
@@ -88,7 +94,7 @@ def first_look(design: Design, most: int) -> int:
 def next_look(design: Design, trials: int, needed: int | None, most: int) -> int:
     """After how many trials to look next; `trials` itself if there is no room for more.
 
-    `needed` is what the last look reckons, null if it knows nothing.
+    `needed` is what the last look computed, null if it could not.
     """
     wanted = GROWTH * trials if needed is None else min(needed, GROWTH * trials)
     last = _at_most(design, most)

@@ -40,17 +40,20 @@ STATES = (
         "an agreement was reached after the sender had backed down or withdrawn",
     ),
     State("threat", "sanctions announced", BY_THEN, "sanctions were announced"),
-    State("sanctions", "sanctions imposed", BY_THEN, "sanctions were imposed"),
+    State("sanctions", "sanctions imposed", BY_THEN, "sanctions were imposed, or in force from the start"),
     State("complaint", "complaint filed", BY_THEN, "the target complained to the WTO"),
     State("ruling_for_target", "ruling for the target", BY_THEN, "a final ruling found for the target"),
     State("ruling_for_sender", "ruling for the sender", BY_THEN, "a final ruling found for the sender"),
-    State("quiet", "no threat yet", AT_THE_END, "no agreement, and no threat yet"),
+    State("partial_deal", "partial deal", BY_THEN, "an agreement was signed at a deadline with issues open"),
+    State("breached", "agreement breached", BY_THEN, "an agreement was reached, and broken"),
+    State("quiet", "no threat yet", AT_THE_END, "no agreement, no threat yet and no sanctions"),
     State("threat_standing", "threat standing", AT_THE_END, "no agreement, and a deadline still to come"),
     State(
         "sanctions_standing", "sanctions standing", AT_THE_END, "no agreement, and sanctions imposed and not withdrawn"
     ),
     State("backed_down", "sender backed down", AT_THE_END, "no agreement, and the threat dropped at a deadline"),
     State("withdrawn", "sanctions withdrawn", AT_THE_END, "no agreement, and sanctions withdrawn"),
+    State("lapsed", "talks lapsed", AT_THE_END, "no agreement, and talks lapsed and not resumed by the horizon"),
     State("sanctions_in_force", "sanctions in force", DURING, "sanctions in force, as sanctions_weeks counts them"),
     State(
         "retaliation_in_force", "retaliation in force", DURING, "retaliation in force, as retaliation_weeks counts them"

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from cluster.results.plan import Plan
 from cluster.results.result_folder import MANIFEST, SUMMARY, verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from tests.chaos.service import ENDED, Service
@@ -36,7 +37,7 @@ class Undisturbed:
 
 
 def _play(plan: Plan, folder: Path) -> dict[str, str]:
-    run(plan, folder, engine="inline")
+    run(plan, folder, RunOptions(engine="inline"))
     if findings := verify(folder):
         raise RuntimeError(f"the undisturbed run is faulty: {findings}")
     files = [*folder.glob("trials/*/*.parquet"), folder / SUMMARY]

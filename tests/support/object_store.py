@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cluster.storage import folders
+from cluster.storage import s3
 
 BUCKET = "brink"
 
@@ -35,7 +35,7 @@ def object_store() -> Iterator[str]:
             _make_bucket(endpoint)
             os.environ.update(settings)
             # Clients keep the end point that they were made with.
-            folders._store.cache_clear()
+            s3.client.cache_clear()
             yield endpoint
         finally:
             server.terminate()

@@ -1,52 +1,59 @@
 """``brink aggregate``: grouped statistics over a stored run's trials."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
-from api.formats import JSON, SUFFIXES, encode
-from cluster.answers.aggregate import STRATEGY, USUAL, Grouping, answer_table
-from cluster.answers.aggregate import aggregate as reckon
-from cluster.query.trials import open_run
+from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.output import console, print_json
 from sim.faults import Fault, InvalidInput
+
+if TYPE_CHECKING:
+    from cluster.answers.aggregate import Grouping
 
 
 def aggregate(
     run: RunFolder,
     measure: Annotated[
         list[str],
-        typer.Option(metavar="EXPRESSION", help='What to reckon of, such as "export_gain - sender_cost"; repeatable.'),
+        typer.Option(metavar="EXPRESSION", help='Of what, such as "export_gain - sender_cost"; may be repeated.'),
     ],
     statistic: Annotated[
         list[str] | None,
-        typer.Option(help="count, known, mean, ..., q05; repeatable.", show_default=", ".join(USUAL)),
+        typer.Option(
+            metavar="NAME",
+            help="count, known, mean, ..., q05; may be repeated.",
+            show_default="mean, standard_error, q05, median, q95",
+        ),
     ] = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
             metavar="EXPRESSION[|WAY=...]",
-            help="What to group by; repeatable. A number goes into bins: "
+            help="What to group by; may be repeated. A number goes into bins: "
             '"full_access|bins=10", "full_access|quantiles=4" or "full_access|edges=0,5,10".',
-            show_default=STRATEGY,
+            show_default="strategy",
         ),
     ] = None,
-    strategy: Annotated[
-        list[str] | None, typer.Option(help="Of this strategy alone; repeatable.", show_default="all")
-    ] = None,
+    strategy: Strategies = None,
     given: Given = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help=f"Write a file instead: {', '.join(SUFFIXES)}.")
+        Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow or .parquet.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print statistics of measures over groups of trials."""
+    from api.formats import JSON, SUFFIXES, encode
+    from cluster.answers.aggregate import STRATEGY, USUAL, answer_table
+    from cluster.answers.aggregate import aggregate as compute
+    from cluster.query.trials import open_run
+
     if out is not None and out.suffix not in SUFFIXES:
         raise InvalidInput((Fault("out", str(out), f"must end in one of {', '.join(SUFFIXES)}"),))
-    found = reckon(
+    found = compute(
         open_run(run),
         measures=measure,
         statistics=statistic or USUAL,
@@ -65,7 +72,9 @@ def aggregate(
         _print_table(found)
 
 
-def _grouping(text: str, field: str) -> Grouping:
+def _grouping(text: str, field: str) -> "Grouping":
+    from cluster.answers.aggregate import Grouping
+
     value, bar, way = text.partition("|")
     if not bar:
         return Grouping(value)

@@ -1,54 +1,71 @@
 """``brink backtest``: the shipped scenarios of real disputes, played and scored together."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli.commands.common import AsJson, console, print_json, progress_bar, whole_number
+from api.cli.options import AsJson, Engine, RayAddress, ScenarioArguments, Seed, Workers, whole_number
+from api.cli.output import console, print_json, run_progress
 from api.cli.rendering import share_bar
-from api.shipped_scenarios import find_scenario, shipped_names, shipped_scenario
-from cluster.answers.backtest import backtest as score_together
-from cluster.answers.backtest import score
-from cluster.query.trials import open_run
-from cluster.results.plan import make_plan
-from cluster.runs.run import adopt_shard_size, run
 from sim.faults import Fault, InvalidInput
-from sim.scenario.scenario import Scenario
+
+if TYPE_CHECKING:
+    from sim.scenario.scenario import Scenario
+
+TRIALS = 100_000
 
 
 def backtest(
-    scenarios: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SCENARIO ...]", help="Files or shipped names.", show_default="all shipped ones with a history"
-        ),
+    scenario: ScenarioArguments = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="N", help="Trials of each dispute.", show_default=str(TRIALS)),
     ] = None,
-    trials: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Trials of each dispute.")] = 100_000,
-    seed: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="As for brink run.")] = 1,
-    out: Annotated[Path, typer.Option(help="Where the runs are kept, each in a folder of its own.")] = Path(
-        "runs/backtest"
-    ),
-    engine: Annotated[Literal["auto", "inline", "ray"], typer.Option(help="As for brink run.")] = "auto",
+    seed: Seed = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where each run gets a result folder.", show_default="runs/backtest"),
+    ] = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Play real disputes as they stood before they were decided, and score the forecasts.
 
     The same command goes on where an earlier one was stopped.
     """
-    chosen = [find_scenario(name) for name in scenarios] if scenarios else _shipped()
+    from api.shipped_scenarios import find_scenario
+    from cluster.answers.backtest import backtest as score_together
+    from cluster.answers.backtest import score
+    from cluster.query.trials import open_run
+    from cluster.results.plan import make_plan
+    from cluster.runs.options import RunOptions
+    from cluster.runs.run import adopt_shard_size, run
+
+    trials, seed, out = (
+        trials if trials is not None else TRIALS,
+        1 if seed is None else seed,
+        out or Path("runs/backtest"),
+    )
+    chosen = [find_scenario(name) for name in scenario] if scenario else _shipped()
     _check(chosen)
     scores = []
-    for scenario in chosen:
-        assert scenario.history is not None
-        plan = make_plan(scenario, trials=trials, seed=seed, strategies=(scenario.history.strategy,))
-        folder = out / f"{scenario.name}-{trials}-{seed}"
+    for one in chosen:
+        assert one.history is not None
+        plan = make_plan(one, trials=trials, seed=seed, strategies=(one.history.strategy,))
+        folder = out / f"{one.name}-{trials}-{seed}"
         plan = adopt_shard_size(plan, folder)
-        with progress_bar(plan) as on_progress:
-            run(plan, folder, engine=engine, on_progress=on_progress)
-        scores.append(score(open_run(folder), history=scenario.history))
+        with run_progress(plan) as on_progress:
+            run(
+                plan,
+                folder,
+                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
+            )
+        scores.append(score(open_run(folder), history=one.history))
     found = score_together(scores)
     if as_json:
         print_json(found)
@@ -61,12 +78,14 @@ def backtest(
     shown.print(f"{trials:,} trials of each dispute, seed {seed}. Results: {out}")
 
 
-def _shipped() -> list[Scenario]:
+def _shipped() -> list["Scenario"]:
+    from api.shipped_scenarios import shipped_names, shipped_scenario
+
     known = [shipped_scenario(name) for name in shipped_names()]
     return sorted((one for one in known if one.history is not None), key=lambda one: one.as_of or "")
 
 
-def _check(chosen: list[Scenario]) -> None:
+def _check(chosen: list["Scenario"]) -> None:
     faults = [
         Fault("history", None, "is missing: the file does not tell what happened", source=one.name)
         for one in chosen

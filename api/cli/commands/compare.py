@@ -5,48 +5,36 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json, some_names
-from api.cli.commands.drivers import progress
+from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.output import answer_progress, console, heading, print_json, some_names
 from api.cli.rendering import labels, measure_scale
-from cluster.answers.compare import compare as compare_strategies
-from cluster.query.trials import open_run
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 _BAR = 40
 
-StrategyOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--strategy",
-        metavar="NAME",
-        help="Compare this strategy; may be repeated. The others are held against the first.",
-        show_default="all",
-    ),
-]
-MeasureOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--measure",
-        metavar="EXPRESSION",
-        help='A measure of choice, of which more is better, such as "export_gain - sender_cost"; may be repeated.',
-        show_default="export_gain - sender_cost, and the summary's measures",
-    ),
-]
-
 
 def compare(
     run: RunFolder,
-    strategy: StrategyOptions = None,
-    measure: MeasureOptions = None,
+    strategy: Strategies = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXPRESSION",
+            help='A number of each trial, more being better, such as "export_gain - sender_cost"; may be repeated.',
+            show_default="export_gain - sender_cost, and the measures of the summary",
+        ),
+    ] = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on the same trials: differences, regret, and which leads as a function of what you believe."""
-    with progress("compare", "trials") as on_progress:
+    from cluster.answers.compare import compare as compare_strategies
+    from cluster.query.trials import open_run
+
+    with answer_progress("trials") as on_progress:
         found = compare_strategies(
             open_run(run), strategies=strategy or (), measures=measure or (), given=given, on_progress=on_progress
         )
@@ -59,13 +47,11 @@ def compare(
 def print_comparison(out: Console, found: dict) -> None:
     """Print the answer of `cluster.answers.compare`: the others against the first strategy, then each choice."""
     reference, *others = found["strategies"]
-    title = (
-        f"{escape(found['scenario'])}: {len(others) + 1} strategies in the same {found['trials']['compared']:,} trials"
-    )
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    title = f"{found['scenario']}: {len(others) + 1} strategies in the same {found['trials']['compared']:,} trials"
+    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
     out.print(_differences(found["pairs"], reference, others))
     out.print(
-        f"Each column: that strategy less {escape(reference)}, shares in points, with half the 95 % interval; grey "
+        f"Each column: that strategy less {reference}, shares in points, with half the 95 % interval; grey "
         "where the interval holds 0.",
         style="dim",
     )
@@ -73,7 +59,7 @@ def print_comparison(out: Console, found: dict) -> None:
         _print_choice(out, found, choice)
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
-        out.print(f"Not a belief here, since set by a strategy compared: {escape(set_by)}.", style="dim")
+        out.print(f"Not a belief here, since set by a strategy compared: {set_by}.", style="dim")
     out.print(f"{found['method']['errors']}. --json has every pair.", style="dim")
 
 
@@ -98,6 +84,8 @@ def _less(found: dict, factor: float, digits: int) -> Text:
     difference = found["difference"]
     if difference["standard_error"] is None:
         return Text("-")
+    if difference["low"] is None:
+        return Text(f"{-factor * difference['estimate']:+z.{max(digits, 1)}f} ±?", style="dim")
     half = factor * (difference["high"] - difference["low"]) / 2.0
     clear = difference["low"] > 0.0 or difference["high"] < 0.0
     digits = max(digits, 1)
@@ -106,7 +94,7 @@ def _less(found: dict, factor: float, digits: int) -> Text:
 
 def _print_choice(out: Console, found: dict, choice: dict) -> None:
     name = choice["measure"]
-    out.print(f"\n[bold]If you want {escape(name)} to be high[/bold]")
+    out.print(heading(f"\nIf you want {name} to be high"))
     if choice["unknown"]:
         out.print(
             f"Of {choice['trials'] + choice['unknown']:,} trials {choice['trials']:,} know it under every strategy; "
@@ -128,9 +116,12 @@ def _regret(regret: dict) -> Table:
     for strategy, one in regret.items():
         table.add_row(
             strategy,
-            f"{one['mean']['estimate']:z.3g} ±{_half(one['mean']):.2g}",
+            f"{one['mean']['estimate']:z.3g} ±{_half(one['mean'])}",
             *(f"{quantile['estimate']:z.3g}" for quantile in one["quantiles"].values()),
-            *(f"{100 * one[key]['estimate']:.1f} % ±{100 * _half(one[key]):.1f}" for key in ("best", "best_alone")),
+            *(
+                f"{100 * one[key]['estimate']:.1f} % ±{50 * (one[key]['high'] - one[key]['low']):.1f}"
+                for key in ("best", "best_alone")
+            ),
         )
     return table
 
@@ -191,5 +182,6 @@ def _letters(count: int) -> list[str]:
     return [ascii_uppercase[k] if count <= len(ascii_uppercase) else f"{k + 1}" for k in range(count)]
 
 
-def _half(estimate: dict) -> float:
-    return (estimate["high"] - estimate["low"]) / 2.0 if estimate["low"] is not None else float("nan")
+def _half(estimate: dict) -> str:
+    """Half the interval, "?" where the estimate has none since all trials agree."""
+    return "?" if estimate["low"] is None else f"{(estimate['high'] - estimate['low']) / 2.0:.2g}"

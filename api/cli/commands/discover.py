@@ -4,13 +4,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
-from api.cli.commands.drivers import StrategyOption
-from cluster.answers.discover import discover as find_boxes
-from cluster.query.trials import open_run
+from api.cli.options import AsJson, Given, OneStrategy, RunFolder
+from api.cli.output import console, heading, print_json
 
 
 def discover(
@@ -18,11 +15,14 @@ def discover(
     outcome: Annotated[
         str, typer.Option(metavar="CONDITION", help='The outcome to look for, such as "sanctions_standing".')
     ],
-    strategy: StrategyOption = None,
+    strategy: OneStrategy = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the boxes of parameters in which an outcome is likely, and measure them on other trials."""
+    from cluster.answers.discover import discover as find_boxes
+    from cluster.query.trials import open_run
+
     found = find_boxes(open_run(run), outcome=outcome, strategy=strategy, given=given)
     if as_json:
         print_json(found)
@@ -33,8 +33,8 @@ def discover(
 def print_boxes(out: Console, found: dict) -> None:
     """Print the answer of `cluster.answers.discover`: a row a restriction, a section a box."""
     trials = found["trials"]
-    title = f"Where {escape(found['outcome'])} is likely under {escape(found['strategy'])}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    title = f"Where {found['outcome']} is likely under {found['strategy']}"
+    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
     out.print(
         f"Probability over all {_percent(found['probability'])}. Found on {trials['finding']:,} trials, measured on "
         f"{trials['measuring']:,} others, of trials {trials['first']:,} to {trials['last']:,}."
@@ -52,7 +52,7 @@ def print_boxes(out: Console, found: dict) -> None:
         before = box["with_those_before"]
         table.add_row(
             str(number),
-            escape(where),
+            where,
             _percent(box["density"]),
             "-" if box["lift"] is None else f"{box['lift']:.2f}",
             _percent(box["coverage"]),

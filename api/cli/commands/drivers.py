@@ -1,44 +1,36 @@
 """``brink drivers``: which parameters a measure depends on, how far, and how much of it is chance."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
-import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
-from cluster.answers.drivers import MEASURE
-from cluster.answers.drivers import drivers as find_drivers
-from cluster.query.trials import open_run
+from api.cli.options import AsJson, Given, OneStrategy, RunFolder, measure_option
+from api.cli.output import answer_progress, console, heading, print_json
 
 SHOWN = 20
 """Parameters in a table; the document has them all."""
 _BAR = 10
 _TORNADO = 40
 
-StrategyOption = Annotated[
-    str | None, typer.Option("--strategy", metavar="NAME", help="The strategy to ask about.", show_default="the first")
-]
-
 
 def drivers(
     run: RunFolder,
-    strategy: StrategyOption = None,
-    measure: Annotated[
-        str, typer.Option(metavar="EXPRESSION", help="A number or a condition over the columns.")
-    ] = MEASURE,
+    strategy: OneStrategy = None,
+    measure: Annotated[str | None, measure_option()] = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which parameters drive a measure and how much is chance, with a tornado; from the stored trials."""
-    with progress("drivers") as on_progress:
-        found = find_drivers(open_run(run), strategy=strategy, measure=measure, given=given, on_progress=on_progress)
+    from cluster.answers.drivers import MEASURE
+    from cluster.answers.drivers import drivers as find_drivers
+    from cluster.query.trials import open_run
+
+    with answer_progress() as on_progress:
+        found = find_drivers(
+            open_run(run), strategy=strategy, measure=measure or MEASURE, given=given, on_progress=on_progress
+        )
     if as_json:
         print_json(found)
     else:
@@ -48,8 +40,8 @@ def drivers(
 def print_drivers(out: Console, found: dict) -> None:
     """Print the answer of `cluster.answers.drivers`: shares of the variance, indices, and a tornado."""
     trials = found["trials"]
-    title = f"What drives {escape(found['measure'])} under {escape(found['strategy'])}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    title = f"What drives {found['measure']} under {found['strategy']}"
+    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
     missing = trials["null"] + trials["infinite"]
     out.print(
         f"Trials {trials['first']:,} to {trials['last']:,}: {trials['known']:,} of {trials['read']:,} know the measure"
@@ -86,7 +78,7 @@ def _variance(shares: dict) -> Table:
 
 def _reasons(out: Console, shares: dict) -> None:
     for reason in filter(None, (shares["reason"], shares["alone"].get("reason"))):
-        out.print(f"Not all is known: {escape(reason)}.", style="dim")
+        out.print(f"Not all is known: {reason}.", style="dim")
 
 
 def _indices(found: dict) -> Table:
@@ -167,13 +159,6 @@ def _distance(distances: dict | None, statistic: str) -> Text:
 
 
 def _plus_minus(found: dict) -> str:
+    if found["low"] is None:
+        return "-" if found["estimate"] is None else f"{found['estimate']:z.4g} ±?"
     return f"{found['estimate']:z.4g} ±{(found['high'] - found['low']) / 2.0:.2g}"
-
-
-@contextmanager
-def progress(what: str, units: str = "parameters") -> Iterator[Callable[[int, int], None]]:
-    """A bar of the parameters, or other units, done, on a terminal's standard error; nothing in a pipe."""
-    columns = (TextColumn("{task.completed:,} of {task.total:,} " + units), BarColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=0)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

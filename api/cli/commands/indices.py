@@ -1,24 +1,25 @@
 """``brink indices``: first- and total-order Sobol indices, from a run of its own."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from api.cli.commands.common import AsJson, console, print_json, progress_bar, whole_number
-from api.shipped_scenarios import find_scenario
-from cluster.answers.drivers import MEASURE
-from cluster.answers.indices import indices as find_indices
-from cluster.query.trials import open_run
-from cluster.results.plan import make_plan
-from cluster.runs.run import adopt_shard_size
-from cluster.runs.run import run as play
+from api.cli.options import (
+    AsJson,
+    Engine,
+    OneStrategy,
+    RayAddress,
+    ScenarioOrRun,
+    Seed,
+    Workers,
+    measure_option,
+    whole_number,
+)
+from api.cli.output import console, heading, print_json, run_progress
 from sim.faults import Fault, InvalidInput
-from sim.sampling.saltelli import trials_needed
-from sim.scenario.expressions import parse_measure
 
 BASE_SAMPLES = 4096
 SHOWN = 20
@@ -26,46 +27,41 @@ SHOWN = 20
 
 
 def indices(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="SCENARIO|RUN", help="A scenario's file or name, to be played; or the folder of such a run."
-        ),
-    ],
-    measure: Annotated[
-        str, typer.Option(metavar="EXPRESSION", help="A number or a condition over the columns.")
-    ] = MEASURE,
-    strategy: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The strategy to ask about.", show_default="the first")
-    ] = None,
+    run: ScenarioOrRun,
+    measure: Annotated[str | None, measure_option()] = None,
+    strategy: OneStrategy = None,
     base_samples: Annotated[
         int | None,
         typer.Option(
             parser=whole_number, metavar="N", help="A multiple of 16 from 64 on.", show_default=str(BASE_SAMPLES)
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(parser=whole_number, metavar="N", help="A whole number from 0 to 2^63 - 1.", show_default="1"),
-    ] = None,
+    seed: Seed = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The run's result folder.", show_default="runs/<scenario>-indices-<strategy>-<N>-<seed>"),
+        typer.Option(metavar="DIR", help="The result folder.", show_default="runs/<scenario>-indices-..."),
     ] = None,
-    engine: Annotated[
-        Literal["auto", "inline", "ray"] | None,
-        typer.Option(help="Where to play: as for brink run.", show_default="auto"),
-    ] = None,
-    ray_address: Annotated[str | None, typer.Option(help="Join the Ray that runs there.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Cores to use at most.", show_default="all")
-    ] = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how much of a measure each uncertain parameter decides, alone and together with others, chance set aside.
 
     Plays a run of its own, N x (inputs + 2) x 8 trials; the same command goes on where an earlier one was stopped.
     """
+    from api.shipped_scenarios import find_scenario
+    from cluster.answers.drivers import MEASURE
+    from cluster.answers.indices import indices as find_indices
+    from cluster.query.trials import open_run
+    from cluster.results.plan import make_plan
+    from cluster.runs.options import RunOptions
+    from cluster.runs.run import adopt_shard_size
+    from cluster.runs.run import run as play
+    from sim.sampling.saltelli import trials_needed
+    from sim.scenario.expressions import parse_measure
+
+    measure = measure or MEASURE
     if Path(run).is_dir():
         _refuse(base_samples=base_samples, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers)
         stored = open_run(run)
@@ -79,14 +75,11 @@ def indices(
         )
         folder = out or Path("runs") / f"{scenario.name}-indices-{first}-{samples}-{seed}"
         plan = adopt_shard_size(plan, folder)
-        with progress_bar(plan) as on_progress:
+        with run_progress(plan) as on_progress:
             play(
                 plan,
                 folder,
-                engine=engine or "auto",
-                ray_address=ray_address,
-                workers=workers,
-                on_progress=on_progress,
+                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
             )
         stored = open_run(folder)
     found = find_indices(stored, strategy=strategy, measure=measure)
@@ -110,8 +103,8 @@ def _refuse(**given: object) -> None:
 def print_indices(out: Console, found: dict) -> None:
     """Print the answer of `cluster.answers.indices`: where the variance comes from, and each input's indices."""
     trials, variance = found["trials"], found["variance"]
-    title = f"What decides {escape(found['measure'])} under {escape(found['strategy'])}"
-    out.print(f"[bold]{title}[/bold]")
+    title = f"What decides {found['measure']} under {found['strategy']}"
+    out.print(heading(title))
     missing = trials["null"] + trials["infinite"]
     out.print(
         f"{found['base_samples']:,} base samples, {len(found['inputs'])} inputs, each point played {found['plays']} "
@@ -125,7 +118,7 @@ def print_indices(out: Console, found: dict) -> None:
     shares.add_row("Of the parameters' part: inputs together (interactions)", _percent(variance["interactions"]))
     out.print(shares)
     if found["reason"]:
-        out.print(f"No index: {escape(found['reason'])}.")
+        out.print(f"No index: {found['reason']}.")
         return
     table = Table(
         title="Of the parameters' part", title_justify="left", header_style="bold", show_edge=False, pad_edge=False
@@ -143,16 +136,16 @@ def print_indices(out: Console, found: dict) -> None:
             ends = [total["missing_lowest"], total["missing_highest"]]
             cells.append(" or ".join("-" if end is None else f"{100 * end:z.1f} %" for end in ends))
             cells.append(_percent(total["missing"]))
-        table.add_row(escape(" with ".join(one["parameters"])), *cells)
+        table.add_row(" with ".join(one["parameters"]), *cells)
     hidden = len(found["inputs"]) - SHOWN
     if hidden > 0:
         table.add_row(f"and {hidden} more, with smaller indices", style="dim")
     out.print(table)
     refused = [one["reason"] for one in found["inputs"] if one["reason"]]
     if refused:
-        out.print(f"{len(refused)} inputs have no index: for the first, {escape(refused[0])}.", style="dim")
+        out.print(f"{len(refused)} inputs have no index: for the first, {refused[0]}.", style="dim")
     out.print(
-        f"First order: {escape(found['method']['first_order'])}. Total order: {found['method']['total_order']}. "
+        f"First order: {found['method']['first_order']}. Total order: {found['method']['total_order']}. "
         f"{found['method']['inputs'].capitalize()}. {found['method']['intervals']}.",
         style="dim",
     )

@@ -3,62 +3,93 @@
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import sqlalchemy as sa
 import typer
-from rich.table import Table
 
-from api.cli.commands.common import console, whole_number
-from cluster.service import keys
-from cluster.service.jobs import open_database
-from cluster.service.settings import read_settings
+from api.cli.options import AsJson, whole_number
+from api.cli.output import console, print_json
 
-app = typer.Typer(help="Create, list and revoke the keys of the service.", no_args_is_help=True, rich_markup_mode=None)
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
-@app.command()
 def create(
-    owner: Annotated[str, typer.Option(metavar="NAME", help="Whose the key is; jobs belong to their owner.")],
+    owner: Annotated[str, typer.Option(metavar="NAME", help="Who owns the key; jobs belong to their owner.")],
     scope: Annotated[
-        list[str], typer.Option(help="submit, read, or admin (both, of everybody's jobs); may be repeated.")
+        list[str],
+        typer.Option(metavar="SCOPE", help="submit, read, or admin (both, for all jobs); may be repeated."),
     ],
     expires: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="DAYS", help="Days after which the key ends.", show_default="never"),
+        typer.Option(
+            parser=whole_number, metavar="DAYS", help="Days after which the key expires.", show_default="never"
+        ),
     ] = None,
 ) -> None:
-    """Create a key. It is printed once, and nothing can show it again."""
-    key, text = keys.create(_database(), owner, scope, expires)
+    """Create a key. It is printed once and cannot be shown again."""
+    from cluster.service.keys import create as create_key
+
+    key, text = create_key(_database(), owner, scope, expires)
     print(text)
     print(f"key {key.id} of {key.owner}: {', '.join(key.scopes)}. It is not shown again.", file=sys.stderr)
 
 
-@app.command("list")
-def list_keys() -> None:
-    """List the keys: whose they are, what they allow, and when they were last used (to the minute)."""
+def list_keys(as_json: AsJson = False) -> None:
+    """List the keys: their owners, what they allow, and when they were last used (to the minute)."""
+    from rich.table import Table
+
+    from cluster.service.keys import listed
+
     now = time.time()
+    found: list[dict[str, Any]] = [
+        {
+            "id": key.id,
+            "owner": key.owner,
+            "scopes": list(key.scopes),
+            "state": key.state(now),
+            "created_at": _time(key.created_at),
+            "expires_at": _time(key.expires_at),
+            "used_at": _time(key.used_at),
+        }
+        for key in listed(_database())
+    ]
+    if as_json:
+        print_json(found)
+        return
     table = Table("id", "owner", "scopes", "state", "created", "expires", "last used", show_edge=False, pad_edge=False)
-    for key in keys.listed(_database()):
-        times = (_minute(when) for when in (key.created_at, key.expires_at, key.used_at))
-        table.add_row(key.id, key.owner, " ".join(key.scopes), key.state(now), *times)
+    for one in found:
+        times = (_minute(one[name]) for name in ("created_at", "expires_at", "used_at"))
+        table.add_row(one["id"], one["owner"], " ".join(one["scopes"]), one["state"], *times)
     console().print(table)
 
 
-@app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, from brink keys list.")],
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the key, from brink keys list.")],
 ) -> None:
-    """Revoke a key: from the next request on it lets nobody in."""
-    key = keys.revoke(_database(), key_id)
+    """Revoke a key: it is refused from the next request on."""
+    from cluster.service.keys import revoke as revoke_key
+
+    key = revoke_key(_database(), key_id)
     print(f"key {key.id} of {key.owner} is revoked")
 
 
-def _database() -> sa.Engine:
+keys = {"create": create, "list": list_keys, "revoke": revoke}
+
+
+def _database() -> "sa.Engine":
+    from cluster.service.jobs import open_database
+    from cluster.service.settings import read_settings
+
     settings = read_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     return open_database(settings.jobs_database)
 
 
-def _minute(when: float | None) -> str:
-    return "-" if when is None else datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%MZ")
+def _time(when: float | None) -> str | None:
+    """A time as RFC 3339 writes it, in UTC."""
+    return None if when is None else datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds")
+
+
+def _minute(when: str | None) -> str:
+    return "-" if when is None else f"{when[:10]} {when[11:16]}Z"

@@ -1,19 +1,18 @@
 """``brink replay``: one trial of a stored run, told week by week."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.commands.common import AsJson, RunFolder, console, print_json, whole_number
-from cluster.answers.replay import replay as replayed
-from cluster.query.trials import open_run
-from sim.model.narrative import week_name
-from sim.scenario.scenario import Scenario
+from api.cli.options import AsJson, OneStrategy, RunFolder, whole_number
+from api.cli.output import console, heading, print_json
+
+if TYPE_CHECKING:
+    from sim.scenario.scenario import Scenario
 
 _DRAWS = 8
 """Drawn values shown."""
@@ -22,13 +21,13 @@ _PICTURE = 72
 """Characters across the picture of the positions at most."""
 
 Trial = Annotated[int, typer.Option("--trial", parser=whole_number, metavar="N", help="The trial's number, from 0.")]
-Strategy = Annotated[
-    str | None, typer.Option("--strategy", help="The strategy under which it is told.", show_default="the run's first")
-]
 
 
-def replay(run: RunFolder, trial: Trial, strategy: Strategy = None, as_json: AsJson = False) -> None:
+def replay(run: RunFolder, trial: Trial, strategy: OneStrategy = None, as_json: AsJson = False) -> None:
     """Play one trial of a stored run again and tell its story; exit status 1 if it does not end as stored."""
+    from cluster.answers.replay import replay as replayed
+    from cluster.query.trials import open_run
+
     found = open_run(run)
     document = replayed(found, trial=trial, strategy=strategy)
     if as_json:
@@ -40,15 +39,17 @@ def replay(run: RunFolder, trial: Trial, strategy: Strategy = None, as_json: AsJ
         raise typer.Exit(1)
 
 
-def _print_story(out: Console, scenario: Scenario, told: dict) -> None:
-    out.print(f"[bold]{escape(told['title'])}[/bold]: trial {told['trial']:,} under {escape(told['strategy'])}")
+def _print_story(out: Console, scenario: "Scenario", told: dict) -> None:
+    from sim.model.narrative import week_name
+
+    out.print(heading(told["title"], f": trial {told['trial']:,} under {told['strategy']}"))
     _print_draws(out, told)
     for passage in told["story"]:
         first, last = passage["first_week"], passage["last_week"]
         sessions = ", ".join(f"{kind} session" for kind in passage["sessions"]) if first == last else ""
         name = week_name(scenario, first) if first == last else f"weeks {first} to {last}"
-        heading = Text(f"\n{name[:1].upper()}{name[1:]}", style="bold" if passage["events"] else "dim")
-        out.print(heading.append(f"  {sessions}" if sessions else "", style="dim"))
+        title = Text(f"\n{name[:1].upper()}{name[1:]}", style="bold" if passage["events"] else "dim")
+        out.print(title.append(f"  {sessions}" if sessions else "", style="dim"))
         for sentence in passage["sentences"]:
             out.print(Text(f"  {sentence}", style="" if passage["events"] else "dim"))
     out.print(Text("\nHow far apart the sides stood", style="bold"))
@@ -130,8 +131,8 @@ def _print_totals(out: Console, told: dict) -> None:
         ("export gain by the horizon, bn USD", "export_gain", "z.2f"),
         ("balance, change in bn USD a year", "balance_change", "z.2f"),
     ]
-    shown = "; ".join(f"{escape(label)}: {end[column]:{form}}" for label, column, form in totals)
-    out.print(f"\n[bold]In all[/bold]  {shown}")
+    shown = "; ".join(f"{label}: {end[column]:{form}}" for label, column, form in totals)
+    out.print(heading("\nIn all", f"  {shown}"))
 
 
 def _print_endings(out: Console, told: dict) -> None:

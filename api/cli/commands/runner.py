@@ -3,16 +3,16 @@
 import signal
 import threading
 
-from cluster.service.logs import log_to_stderr
-from cluster.service.settings import read_settings
-from cluster.service.supervisor import keep_runner
-
 
 def runner() -> None:
     """Work the service's jobs, beside any number of other runners, until interrupted or terminated.
 
     Settings come from the environment, as for the service: where its database and its results are.
     """
+    from cluster.service.logs import log_to_stderr
+    from cluster.service.settings import read_settings
+    from cluster.service.supervisor import keep_runner
+
     # A runner that cannot read its settings would be started again and again.
     read_settings()
     log_to_stderr()

@@ -3,32 +3,34 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
+from api.cli.options import AsJson, Given, RunFolder
+from api.cli.output import console, heading, print_json
 from api.cli.rendering import share_bar
-from cluster.answers.backtest import MODEL
-from cluster.answers.backtest import score as score_run
-from cluster.query.trials import open_run
 
 
 def score(
     run: RunFolder,
     strategy: Annotated[
-        str | None, typer.Option(help="Score this strategy's forecast.", show_default="the one the history names")
+        str | None,
+        typer.Option(metavar="NAME", help="The strategy to score.", show_default="the one in the history"),
     ] = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a stored run's forecast against what really happened."""
+    from cluster.answers.backtest import MODEL
+    from cluster.answers.backtest import score as score_run
+    from cluster.query.trials import open_run
+
     found = score_run(open_run(run), strategy=strategy, given=given)
     if as_json:
         print_json(found)
         return
     out = console()
-    out.print(f"[bold]{escape(found['title'])}[/bold], as of {found['as_of']}, under {found['strategy']}")
+    out.print(heading(found["title"], f", as of {found['as_of']}, under {found['strategy']}"))
     table = Table("", "forecast", "", "happened", show_edge=False, pad_edge=False)
     for part in ("class", "outcome"):
         for name, p in found[part]["forecast"].items():

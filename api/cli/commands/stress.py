@@ -4,19 +4,17 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
-from api.cli.commands.drivers import StrategyOption
+from api.cli.options import AsJson, Given, OneStrategy, RunFolder
+from api.cli.output import console, heading, print_json
 from api.cli.rendering import labels
-from cluster.answers.stress import SURE
-from cluster.answers.stress import stress as stressed
-from cluster.query.trials import open_run
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, OUTCOME_TERMS
 
 _SHOWN = 15
+_LEVEL = 0.05
+"""Parameters with a larger p-value are not shown."""
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
@@ -25,11 +23,14 @@ def stress(
     bound: Annotated[
         str, typer.Option(metavar="CONDITION", help='What holds where the bound is broken, such as "sender_cost > 5".')
     ],
-    strategy: StrategyOption = None,
+    strategy: OneStrategy = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Reverse stress test: how the worlds in which a bound is broken differ from the others, and which to replay."""
+    from cluster.answers.stress import stress as stressed
+    from cluster.query.trials import open_run
+
     found = stressed(open_run(run), bound=bound, strategy=strategy, given=given)
     if as_json:
         print_json(found)
@@ -40,8 +41,8 @@ def stress(
 def print_stress(out: Console, found: dict, folder: str) -> None:
     """Print the answer of `cluster.answers.stress`: parameters, events and outcomes inside and outside, trials."""
     trials = found["trials"]
-    title = f"Worlds in which {escape(found['bound'])} under {escape(found['strategy'])}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    title = f"Worlds in which {found['bound']} under {found['strategy']}"
+    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
     out.print(
         f"The bound is broken in {_percent(found['probability'])} of worlds: in {trials['broken']:,} of "
         f"{trials['asked']:,} trials."
@@ -49,7 +50,7 @@ def print_stress(out: Console, found: dict, folder: str) -> None:
     out.print(_parameters(found["parameters"]))
     rest = len(found["parameters"]) - len(_differing(found["parameters"])[:_SHOWN])
     if rest:
-        out.print(f"{rest} parameters differ less, or no more than chance would have them (p > {SURE:g}).", style="dim")
+        out.print(f"{rest} parameters differ less, or by no more than chance explains (p > {_LEVEL:g}).", style="dim")
     out.print(_shares("On the way", found["events"], labels((*EVENT_TERMS, *DETAIL_TERMS))))
     out.print(_shares("How it ends", found["outcome"], labels(OUTCOME_TERMS)))
     out.print("Read the story of a world in which it is broken, with brink replay:")
@@ -57,7 +58,7 @@ def print_stress(out: Console, found: dict, folder: str) -> None:
         numbers = ", ".join(str(one["trial"]) for one in found["worlds"][kind])
         out.print(f"  {label}: trials {numbers}")
     first = found["worlds"]["typical"][0]["trial"]
-    out.print(f"  brink replay {escape(folder)} --strategy {escape(found['strategy'])} --trial {first}", soft_wrap=True)
+    out.print(f"  brink replay {folder} --strategy {found['strategy']} --trial {first}", soft_wrap=True)
     out.print(
         f"Shift: {found['method']['shift']}. Distance: {found['method']['distance']}. Picture: how much likelier than "
         f"outside, from the outside's lowest tenth to its highest. {found['method']['boxes']}. "
@@ -67,7 +68,7 @@ def print_stress(out: Console, found: dict, folder: str) -> None:
 
 
 def _differing(parameters: list[dict]) -> list[dict]:
-    return [one for one in parameters if one["p_value"] < SURE]
+    return [one for one in parameters if one["p_value"] < _LEVEL]
 
 
 def _parameters(parameters: list[dict]) -> Table:

@@ -1,26 +1,20 @@
 """``brink summary``: a stored run's answer again, or its answer given what has happened so far."""
 
-from typing import Annotated
-
-import typer
-from rich.markup import escape
-
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
+from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.output import console, print_json
 from api.cli.rendering import print_summary
-from cluster.answers.summary import summarize
-from cluster.query.trials import open_run
 
 
 def summary(
     run: RunFolder,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Show this strategy; may be repeated.", show_default="all"),
-    ] = None,
+    strategy: Strategies = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a stored run's summary, of all its trials or of those that agree with what has happened so far."""
+    from cluster.answers.summary import summarize
+    from cluster.query.trials import open_run
+
     found = summarize(open_run(run), given, strategies=strategy or ())
     if as_json:
         print_json(found)
@@ -30,5 +24,5 @@ def summary(
         left = ", ".join(
             f"{one['trials']:,} of {one['trials_played']:,} of {name}" for name, one in found["strategies"].items()
         )
-        out.print(f"Given {escape(given)}: {left} trials agree with it.")
+        out.print(f"Given {given}: {left} trials agree with it.")
     print_summary(out, found)

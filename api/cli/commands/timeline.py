@@ -5,12 +5,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
-from cluster.answers.timeline import timeline as find_timeline
-from cluster.query.trials import open_run
+from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.output import console, heading, print_json
 
 _COURSE = 40
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -30,10 +28,7 @@ _LABELS = {
 
 def timeline(
     run: RunFolder,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Show this strategy; may be repeated.", show_default="all"),
-    ] = None,
+    strategy: Strategies = None,
     given: Given = None,
     chart: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw it too, as .svg or .png.", show_default=False)
@@ -41,6 +36,9 @@ def timeline(
     as_json: AsJson = False,
 ) -> None:
     """Say how likely each state of the dispute is in each week: agreement, threat, sanctions, retreat."""
+    from cluster.answers.timeline import timeline as find_timeline
+    from cluster.query.trials import open_run
+
     if chart is not None:
         from api.charts import check_chart_file, timeline_chart, write_chart
 
@@ -60,12 +58,12 @@ def print_timeline(out: Console, found: dict) -> None:
     """Print the answer of `cluster.answers.timeline`: a table a strategy, states down and some weeks across."""
     horizon = len(found["weeks"])
     shown = [*[week for week in _SHOWN if week < horizon][-9:], horizon]
-    given = f", given {escape(found['given'])}" if found["given"] else ""
-    out.print(f"[bold]{escape(found['scenario'])}: probability of each state by week, %{given}[/bold]")
+    given = f", given {found['given']}" if found["given"] else ""
+    out.print(heading(f"{found['scenario']}: probability of each state by week, %{given}"))
     widest = 0.0
     for strategy, one in found["strategies"].items():
         table = Table(header_style="bold", show_edge=False, pad_edge=False)
-        table.add_column(escape(strategy), min_width=max(map(len, _LABELS.values())))
+        table.add_column(strategy, min_width=max(map(len, _LABELS.values())))
         table.add_column(f"weeks 1 to {horizon}", no_wrap=True)
         for week in shown:
             table.add_column(str(week), justify="right")

@@ -1,15 +1,12 @@
 """``brink typical``: which trials of a stored run to read."""
 
 import shlex
-from typing import Annotated
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json
-from cluster.answers.typical import typical as typical_trials
-from cluster.query.trials import open_run
+from api.cli.options import AsJson, Given, Measure, OneStrategy, RunFolder
+from api.cli.output import console, print_json
 
 _SHOWN = {
     "agreement_week": ("agreement week", 1.0, 0),
@@ -20,20 +17,14 @@ _SHOWN = {
     "target_cost": ("target's cost", 1.0, 2),
 }
 
-Strategy = Annotated[
-    str | None,
-    typer.Option("--strategy", help="The strategy whose trials are looked at.", show_default="the run's first"),
-]
-Measure = Annotated[
-    str | None,
-    typer.Option("--measure", metavar="EXPRESSION", help='A measure of your own, such as "export_gain - sender_cost".'),
-]
-
 
 def typical(
-    run: RunFolder, strategy: Strategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
+    run: RunFolder, strategy: OneStrategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
 ) -> None:
     """Pick a typical trial of each outcome and the extreme ones, and say how to read their stories."""
+    from cluster.answers.typical import typical as typical_trials
+    from cluster.query.trials import open_run
+
     stored = open_run(run)
     found = typical_trials(stored, strategy=strategy, measure=measure, given=given)
     if as_json:

@@ -4,15 +4,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from api.cli.commands.common import AsJson, Given, RunFolder, console, print_json, some_names
-from api.cli.commands.drivers import progress
+from api.cli.options import AsJson, Given, RunFolder, Strategies, measure_option
+from api.cli.output import answer_progress, console, heading, print_json, some_names
 from api.cli.rendering import share_bar
-from cluster.answers.compare import MEASURE
-from cluster.answers.worth import worth as find_worth
-from cluster.query.trials import open_run
 from sim.faults import Fault, InvalidInput
 
 _SHOWN = 20
@@ -22,29 +18,24 @@ _TAKEN = 0.005
 
 def worth(
     run: RunFolder,
-    measure: Annotated[
-        str, typer.Option(metavar="EXPRESSION", help="By which the strategy is chosen; more is better.")
-    ] = MEASURE,
+    measure: Annotated[str | None, measure_option("The number to choose a strategy by, more being better")] = None,
     group: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=P1,P2", help="Parameters that would be learned together; may be repeated."),
     ] = None,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Choose between this strategy and others named; may be repeated.",
-            show_default="all",
-        ),
-    ] = None,
+    strategy: Strategies = None,
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what it is worth to learn each uncertain parameter before choosing a strategy, with its error."""
-    with progress("worth") as on_progress:
+    from cluster.answers.compare import MEASURE
+    from cluster.answers.worth import worth as find_worth
+    from cluster.query.trials import open_run
+
+    with answer_progress() as on_progress:
         found = find_worth(
             open_run(run),
-            measure=measure,
+            measure=measure or MEASURE,
             groups=_groups(group or []),
             strategies=strategy or (),
             given=given,
@@ -68,8 +59,8 @@ def _groups(texts: list[str]) -> dict[str, list[str]]:
 
 def print_worth(out: Console, found: dict) -> None:
     """Print the answer of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
-    title = f"What it is worth to know, before choosing by {escape(found['measure'])}"
-    out.print(f"[bold]{title}[/bold]" + (f", given {escape(found['given'])}" if found["given"] else ""))
+    title = f"What it is worth to know, before choosing by {found['measure']}"
+    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
     trials = found["trials"]
     if trials["unknown"]:
         out.print(
@@ -90,7 +81,7 @@ def print_worth(out: Console, found: dict) -> None:
         name = one["name"] if "parameters" not in one else f"{one['name']} ({len(one['parameters'])} parameters)"
         share = one["share_of_everything"] or 0.0
         table.add_row(
-            escape(name),
+            name,
             _plus_minus(one["value"]),
             f"{one['promised']:.3g}",
             share_bar(max(0.0, min(1.0, share))).append(f" {100 * share:.0f} %"),
@@ -102,10 +93,10 @@ def print_worth(out: Console, found: dict) -> None:
         out.print(f"And {len(shown) - _SHOWN} more, worth less.", style="dim")
     rest = [one["name"] for one in rows if one not in shown]
     if rest:
-        out.print(f"Found to be worth nothing, since the choice would hardly ever change: {escape(some_names(rest))}.")
+        out.print(f"Found to be worth nothing, since the choice would hardly ever change: {some_names(rest)}.")
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
-        out.print(f"Nothing to learn, since set by a strategy compared: {escape(set_by)}.", style="dim")
+        out.print(f"Nothing to learn, since set by a strategy compared: {set_by}.", style="dim")
     out.print(
         f"Worth: {found['method']['value']}. Promised: {found['method']['promised']}. "
         f"{trials['known']:,} trials, {trials['groups']:,} for groups. {found['method']['errors']}.",
@@ -115,11 +106,11 @@ def print_worth(out: Console, found: dict) -> None:
 
 def _print_now(out: Console, now: dict) -> None:
     best = now["best"]
-    out.print(f"Knowing nothing more, {escape(best)} is best: {_plus_minus(now['means'][best])} on average.")
+    out.print(f"Knowing nothing more, {best} is best: {_plus_minus(now['means'][best])} on average.")
     name, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
-    doubt = " That is too close to call." if nearest["short_by"]["low"] <= 0.0 else ""
+    doubt = " That is too close to call." if (nearest["short_by"]["low"] or 0.0) <= 0.0 else ""
     out.print(
-        f"Next is {escape(name)}, short of it by {_plus_minus(nearest['short_by'])}, though better in "
+        f"Next is {name}, short of it by {_plus_minus(nearest['short_by'])}, though better in "
         f"{100 * nearest['better_in']['estimate']:.0f} % of the worlds.{doubt}"
     )
 
@@ -135,5 +126,5 @@ def _taken(one: dict) -> list[tuple[str, float]]:
 
 def _plus_minus(found: dict) -> str:
     if found["low"] is None:
-        return "-"
+        return "-" if found["estimate"] is None else f"{found['estimate']:z.3g} ±?"
     return f"{found['estimate']:z.3g} ±{(found['high'] - found['low']) / 2.0:.2g}"

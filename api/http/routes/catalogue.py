@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
+from api.catalogue import parameter_entries, scenario_entries
 from api.formats import JSON
 from api.http.authentication import reader
 from api.http.bodies import check_json
 from api.http.problems import RESPONSES, FieldError, Problem, field_error
-from api.shipped_scenarios import shipped_names, shipped_scenario
+from api.shipped_scenarios import shipped_scenario
+from cluster.reference.rates import rates_document
 from sim.faults import Fault, InvalidInput
-from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
@@ -37,10 +39,11 @@ class ScenarioEntry(BaseModel):
 
 
 class Validation(BaseModel):
-    """Whether a scenario is valid, and every fault if it is not."""
+    """Whether a scenario is valid, every fault if it is not, and what is probably a mistake if it is."""
 
     valid: bool
     errors: list[FieldError]
+    warnings: list[FieldError] = Field([], description="Values that are allowed but are probably mistakes.")
     scenario: dict[str, Any] | None = Field(None, description="The scenario in full, defaults filled in, if valid.")
 
 
@@ -57,6 +60,7 @@ class ParameterEntry(BaseModel):
 
     name: str
     group: str
+    decided_by: str = Field(description="Whose the value is: sender, target, both sides, court or nature.")
     unit: str
     domain: str
     default: float | None
@@ -66,10 +70,7 @@ class ParameterEntry(BaseModel):
 @router.get("/scenarios", summary="List the shipped scenarios")
 def scenarios() -> list[ScenarioEntry]:
     """The shipped scenarios; a job may name one instead of giving a scenario."""
-    return [
-        ScenarioEntry(name=known.name, title=known.title, as_of=known.as_of, strategies=list(known.strategies))
-        for known in map(shipped_scenario, shipped_names())
-    ]
+    return [ScenarioEntry(**entry) for entry in scenario_entries()]
 
 
 @router.get("/scenarios/{name}", summary="Read a shipped scenario")
@@ -109,7 +110,12 @@ def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
         scenario = _scenario(sent)
     except InvalidInput as error:
         return Validation(valid=False, errors=[field_error(fault) for fault in error.faults])
-    return Validation(valid=True, errors=[], scenario=scenario_document(scenario))
+    return Validation(
+        valid=True,
+        errors=[],
+        warnings=[field_error(warning) for warning in scenario.warnings],
+        scenario=scenario_document(scenario),
+    )
 
 
 def _scenario(sent: _Sent) -> Scenario:
@@ -128,14 +134,14 @@ def _scenario(sent: _Sent) -> Scenario:
 @router.get("/parameters", summary="List the model's parameters")
 def parameters() -> list[ParameterEntry]:
     """Every parameter with its unit, domain and neutral default; a null default must be given."""
-    return [
-        ParameterEntry(
-            name=f"issues.<issue>.{known.name}" if known.group == "issue" else known.name,
-            group=known.group,
-            unit=known.unit,
-            domain=str(known.domain),
-            default=known.default,
-            meaning=known.meaning,
-        )
-        for known in (*ISSUE_PARAMETERS, *PARAMETERS)
-    ]
+    return [ParameterEntry(**entry) for entry in parameter_entries()]
+
+
+@router.get("/rates", summary="Read the base rates of past threats")
+def rates(
+    known_on: Annotated[
+        date | None, Query(description="Only threats that had ended in the years before this day.")
+    ] = None,
+) -> dict[str, Any]:
+    """How comparable threats of the past ended, by class, with their intervals and sources."""
+    return rates_document(known_on)

@@ -19,7 +19,7 @@ from cluster.query.trials import StoredRun
 from cluster.service import jobs
 from cluster.service.jobs import Job
 from cluster.service.settings import Settings
-from cluster.storage.folders import Folder
+from cluster.storage.base import Folder
 
 
 def settings(request: Request) -> Settings:

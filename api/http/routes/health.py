@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from api.http.routes.common import Database, SettingsOf
 from cluster.runs.engines import check_reachable
 from cluster.service.jobs import last_runner_sign
+from cluster.storage.health import why_not_writable
 from sim.faults import InvalidInput
 
 router = APIRouter(tags=["health"])
@@ -41,9 +42,9 @@ def readyz(engine: Database, settings: SettingsOf, response: Response) -> Health
             missing.append("no runner is alive")
     except sa.exc.SQLAlchemyError:
         missing.append("the jobs database does not answer")
-    hindrance = settings.results.hindrance()
-    if hindrance:
-        missing.append(f"the results folder takes nothing: {hindrance}")
+    cause = why_not_writable(settings.results)
+    if cause:
+        missing.append(f"the results folder takes nothing: {cause}")
     if settings.ray_address is not None:
         try:
             check_reachable(settings.ray_address, RAY_SECONDS)

@@ -16,7 +16,7 @@ from api.http.routes.common import KnownJob, SettingsOf, answering, job_folder
 from cluster.answers.summary import summarize
 from cluster.results.result_folder import SUMMARY, read_json
 from cluster.service.jobs import SUCCEEDED
-from cluster.storage.folders import Entry, Folder
+from cluster.storage.base import Entry, Folder, read_chunks
 
 router = APIRouter(tags=["results"], responses=RESPONSES)
 _MEDIA_TYPES = {".json": "application/json", ".parquet": "application/vnd.apache.parquet"}
@@ -106,7 +106,7 @@ def file(
         status = 206
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{found.bytes}"
     headers["Content-Length"] = str(stop - start)
-    return StreamingResponse(folder.chunks(path, start, stop), status, headers, media_type)
+    return StreamingResponse(read_chunks(folder, path, start, stop), status, headers, media_type)
 
 
 def _names(header: str, etag: str) -> bool:

@@ -44,14 +44,14 @@ def test_a_precision_says_what_it_took(tmp_path):
     one = ["run", *SMALL[:1], "--strategy", "bluff", "--engine", "inline", "--out", "here"]
     found = brink(*one, "--precision", "agreement=0.01", cwd=tmp_path)
     assert (found.returncode, found.stderr) == (0, "")
-    assert "±0.01 wished" in found.stdout
+    assert "±0.01 requested" in found.stdout
     assert "It took 16,384 trials of each strategy" in found.stdout
     short = brink(*one, "--precision", "agreement=0.001", "--trials", "20000", "--json", cwd=tmp_path)
     assert short.returncode == 1
     assert re.fullmatch(
         r"precision not reached with 20000 trials of each strategy .20000 at most.: agreement is known to ±0\.00\d+, "
         r"not ±0\.001, which would take about \d{6} trials\. The results are kept; the same command with more --trials "
-        r"goes on from there\n",
+        r"continues from there\n",
         short.stderr,
     )
     answer = json.loads(short.stdout)
@@ -82,21 +82,21 @@ def test_progress_is_shown_on_a_terminal(tmp_path):
     [
         (["run", "us-japan-auto"], ["us-japan-autos-1995"]),
         (["run", "none.yaml"], ["none.yaml", "No such file"]),
-        (["run", *SMALL[:1], "--trials", "0"], ["trials", "found 0"]),
+        (["run", *SMALL[:1], "--trials", "0"], ["--trials", "found 0"]),
         (["run", *SMALL[:1], "--trials", "many"], ["--trials", "many"]),
-        (["run", *SMALL[:1], "--seed", "-1"], ["seed", "-1"]),
-        (["run", *SMALL[:1], "--seed", str(2**63)], ["seed", str(2**63 - 1)]),
+        (["run", *SMALL[:1], "--seed", "-1"], ["--seed", "-1"]),
+        (["run", *SMALL[:1], "--seed", str(2**63)], ["--seed", str(2**63 - 1)]),
         (["run", *SMALL[:1], "--strategy", "surrender"], ["surrender", "keep-talking"]),
         (["run", *SMALL[:1], "--engine", "dask"], ["--engine", "dask"]),
-        (["run", *SMALL[:1], "--ray-address", "127.0.0.1:1"], ["ray_address", "127.0.0.1:1"]),
-        (["run", *SMALL[:1], "--shard-trials", "0"], ["shard_trials"]),
-        (["run", *SMALL[:1], "--precision", "agreement"], ["precision", "agreement=0.001"]),
-        (["run", *SMALL[:1], "--precision", "threats=0.1"], ["precision", "agreement_week", "found 'threats'"]),
+        (["run", *SMALL[:1], "--ray-address", "127.0.0.1:1"], ["--ray-address", "127.0.0.1:1"]),
+        (["run", *SMALL[:1], "--shard-trials", "0"], ["--shard-trials"]),
+        (["run", *SMALL[:1], "--precision", "agreement"], ["--precision", "agreement=0.001"]),
+        (["run", *SMALL[:1], "--precision", "threats=0.1"], ["--precision", "agreement_week", "found 'threats'"]),
         (["run", *SMALL[:1], "--precision", "threat=0.1", "--design", "latin_hypercube"], ["random, sobol"]),
         (["run", *SMALL[:1], "--no-such"], ["--no-such"]),
         (["run"], ["SCENARIO"]),
         (["sprint"], ["sprint"]),
-        (["serve", "--host", "0.0.0.0"], ["host", "0.0.0.0", "loopback"]),
+        (["serve", "--host", "0.0.0.0"], ["--host", "0.0.0.0", "loopback"]),
     ],
 )
 def test_wrong_input_is_refused(tmp_path, arguments, says):
@@ -151,16 +151,21 @@ def test_the_folder_of_another_run_is_left_alone(tmp_path):
     assert (tmp_path / "here" / "summary.json").read_bytes() == before
 
 
-def test_an_interrupt_says_how_to_go_on(tmp_path):
-    command = [BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", "inline"]
-    command += ["--out", "here", "--shard-trials", "20000"]
+@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_committed_and_says_how_to_continue(tmp_path, engine, end):
+    command = [BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", engine]
+    command += ["--out", "here", "--shard-trials", "20000", "--workers", "1"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         wait_until(lambda: list(tmp_path.glob("here/trials/*/*.parquet")))
-        run.send_signal(signal.SIGINT)
+        run.send_signal(end)
         output, error = run.communicate(timeout=HANG_SECONDS)
     assert run.returncode == 1
     assert output == ""
-    assert re.fullmatch(r"stopped with \d+ of 18000000 trials committed; the same command goes on from there\n", error)
+    assert not list(tmp_path.glob("here/.work/*"))
+    assert re.fullmatch(
+        r"stopped with \d+ of 18000000 trials committed; the same command continues from there\n", error
+    )
     assert (tmp_path / "here" / "manifest.json").exists()
 
 
@@ -202,3 +207,21 @@ def test_verify_names_the_file(tmp_path):
     found = brink("verify", "here", cwd=tmp_path)
     assert found.returncode == 1
     assert "strategy=bluff/part-00000.parquet: is truncated" in found.stderr
+
+
+def test_probable_mistakes_are_printed_once_apart_from_faults_and_stay_with_the_summary(tmp_path):
+    issue = "{weight: 1, gap: 0.5, sender_concession: 0.01, target_concession: 0.01}"
+    text = f"schema: 1\nname: high\nissues:\n  a: {issue}\nparameters: {{tariff_rate: 25}}\n"
+    (tmp_path / "high.yaml").write_text(text)
+    valid = brink("validate", "high.yaml", cwd=tmp_path)
+    assert valid.returncode == 0
+    assert valid.stdout.startswith("high: valid.")
+    warning = "warning: high.yaml:5:parameters.tariff_rate: reaches 25, which is 2,500 %; a tariff of 25 % is 0.25\n"
+    assert valid.stderr == warning
+    document = json.loads(brink("validate", "high.yaml", "--json", cwd=tmp_path).stdout)
+    assert (document["valid"], document["errors"]) == (True, [])
+    assert [(one["field"], one["line"]) for one in document["warnings"]] == [("parameters.tariff_rate", 5)]
+    found = brink("run", "high.yaml", "--trials", "200", "--engine", "inline", "--out", "here", "--json", cwd=tmp_path)
+    assert found.stderr == warning
+    assert [one["field"] for one in json.loads(found.stdout)["warnings"]] == ["parameters.tariff_rate"]
+    assert brink("verify", "here", cwd=tmp_path).returncode == 0

@@ -16,6 +16,7 @@ from cluster.answers.backtest import score
 from cluster.answers.replay import replay
 from cluster.query.trials import open_run
 from cluster.results.result_folder import verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
@@ -35,7 +36,7 @@ def service(tmp_path_factory) -> Iterator[ServiceProcess]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return digests(folder)
 
 
@@ -368,12 +369,17 @@ def test_the_catalogue(service):
     assert "us-japan-autos-1995" in names
     shipped = service.client.get("/v1/scenarios/us-japan-autos-1995").json()
     assert shipped["schema"] == 1
-    assert service.client.post("/v1/scenarios/validate", json=shipped).json() == {"valid": True, "errors": []}
+    valid = service.client.post("/v1/scenarios/validate", json=shipped).json()
+    assert valid == {"valid": True, "errors": [], "warnings": [], "scenario": shipped}
+    high = shipped | {"parameters": shipped["parameters"] | {"tariff_rate": 25}}
+    warned = service.client.post("/v1/scenarios/validate", json=high).json()
+    assert (warned["valid"], [one["pointer"] for one in warned["warnings"]]) == (True, ["/parameters/tariff_rate"])
     bad = service.client.post("/v1/scenarios/validate", json=shipped | {"horizon_weeks": 0}).json()
     assert not bad["valid"]
     assert bad["errors"][0]["pointer"] == "/horizon_weeks"
     parameters = {known["name"]: known for known in service.client.get("/v1/parameters").json()}
     assert parameters["deadline_weeks"]["default"] == 6
+    assert parameters["target_win"]["decided_by"] == "court"
     assert service.client.get("/healthz").json()["status"] == "ok"
     assert service.client.get("/openapi.json").json()["openapi"].startswith("3.1")
 

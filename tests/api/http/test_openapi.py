@@ -22,6 +22,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from api.http.app import create_app
 from api.shipped_scenarios import shipped_scenario
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs, keys, leases
 from cluster.service.settings import Settings
@@ -68,7 +69,7 @@ def played(tmp_path_factory) -> dict[str, Any]:
         "saltelli": make_plan(small, trials=6 * 1024, seed=1, design="saltelli"),
     }
     for name, plan in plans.items():
-        run(plan, folder / name, engine="inline")
+        run(plan, folder / name, RunOptions(engine="inline"))
     return {name: (plan, folder / name) for name, plan in plans.items()}
 
 

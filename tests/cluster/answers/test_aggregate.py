@@ -12,18 +12,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from api.cli.main import app as command_line
+from api.cli.program import build
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
 from api.http.app import create_app
 from api.http.routes.aggregate import OFFERED
 from cluster.answers import aggregate as module
 from cluster.answers.aggregate import Grouping, aggregate, answer_table
 from cluster.query.trials import StoredRun, open_run
+from cluster.runs.options import RunOptions
 from cluster.runs.run import begin, run
 from cluster.runs.shard import run_shard
 from cluster.service import jobs
 from cluster.service.settings import Settings
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from tests.support.command_line import brink
 from tests.support.runs import small_plan
@@ -32,13 +33,13 @@ from tests.support.runs import small_plan
 @pytest.fixture(scope="module")
 def found(tmp_path_factory) -> StoredRun:
     folder = tmp_path_factory.mktemp("aggregate") / "run"
-    run(small_plan(), folder, engine="inline")
+    run(small_plan(), folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    return pd.read_parquet(found.folder.sql_path("trials")).astype({"strategy": str, "outcome": str})
+    return pd.read_parquet(f"{found.folder.address}/trials").astype({"strategy": str, "outcome": str})
 
 
 def same(one: pa.Table, other: pa.Table) -> None:
@@ -183,7 +184,7 @@ def test_a_condition_that_nothing_meets_gives_no_groups(found):
 
 def test_a_sobol_designs_errors_are_the_summarys(tmp_path):
     plan = small_plan(trials=4096, shard_trials=1024, design="sobol")
-    summary = run(plan, tmp_path / "run", engine="inline")
+    summary = run(plan, tmp_path / "run", RunOptions(engine="inline"))
     answer = aggregate(open_run(tmp_path / "run"), measures=["export_gain"], statistics=["mean", "standard_error"])
     for row in answer["rows"]:
         known = summary["strategies"][row["strategy"]]["measures"]["export_gain"]["mean"]
@@ -360,7 +361,7 @@ def test_the_command_line_gives_the_same(found, tmp_path, capsys):
     same(answer_table(printed), answer_table(answer))
 
     def command(*more: str) -> str:
-        command_line(["aggregate", folder, *options, *more], standalone_mode=False)
+        build().main(["aggregate", folder, *options, *more], standalone_mode=False)
         return capsys.readouterr().out
 
     assert "export_gain.mean" in command()

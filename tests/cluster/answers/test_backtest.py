@@ -10,6 +10,7 @@ import pytest
 from cluster.answers.backtest import BASE_RATES, backtest, score
 from cluster.query.trials import open_run
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
@@ -26,13 +27,13 @@ def played(tmp_path_factory):
         changed(litigious(), strategies={"threaten": {}, "talk": {"threat_probability": 0}}, history=HISTORY)
     )
     folder = tmp_path_factory.mktemp("played") / "run"
-    run(make_plan(scenario, trials=TRIALS, seed=5, shard_trials=1000), folder, engine="inline")
+    run(make_plan(scenario, trials=TRIALS, seed=5, shard_trials=1000), folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
 @pytest.fixture(scope="module")
 def trials(played):
-    found = pd.read_parquet(played.folder.sql_path("trials"))
+    found = pd.read_parquet(f"{played.folder.address}/trials")
     return found[found.strategy == "threaten"]
 
 

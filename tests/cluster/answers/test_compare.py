@@ -14,6 +14,7 @@ from cluster.answers.compare import compare
 from cluster.query import trials
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
@@ -29,7 +30,7 @@ NET = "export_gain - sender_cost"
 
 def stored(folder: Path, **options: object) -> StoredRun:
     plan = make_plan(SCENARIO, **{"trials": 6000, "seed": 7, "shard_trials": 1500} | options)
-    run(plan, folder, engine="inline")
+    run(plan, folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
@@ -41,7 +42,7 @@ def found(tmp_path_factory) -> StoredRun:
 @pytest.fixture(scope="module")
 def wide(found) -> dict[str, pd.DataFrame]:
     """The raw table, a frame a strategy, by trial."""
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
 
 
@@ -158,7 +159,7 @@ def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     design = stored(tmp_path / "run", design="sobol")
     document = compare(design, strategies=["threaten", "talk"])
     assert "randomised replicates" in document["method"]["errors"]
-    whole = pd.read_parquet(design.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{design.folder.address}/trials")
     parts = {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
     difference = parts["threaten"].export_gain.astype(float) - parts["talk"].export_gain
     means = difference.groupby(difference.index % 16).mean()

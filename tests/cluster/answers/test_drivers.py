@@ -17,6 +17,7 @@ from cluster.answers.discover import discover
 from cluster.answers.drivers import drivers
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
@@ -46,7 +47,7 @@ SCENARIO = scenario_from_document(
 
 def stored(folder: Path, **options: object) -> StoredRun:
     plan = make_plan(SCENARIO, **{"trials": 40_000, "seed": 3, "shard_trials": 10_000} | options)
-    run(plan, folder, engine="inline")
+    run(plan, folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
@@ -57,7 +58,7 @@ def found(tmp_path_factory) -> StoredRun:
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return whole[whole.strategy == "threaten"].sort_values("trial")
 
 
@@ -94,13 +95,14 @@ def test_pawn_is_salibs_on_the_rows_named(gain, table):
     assert "by_value" in of(gain, "tariff_rate")["pawn"]
 
 
-def test_first_order_indices_are_one_way_analyses_of_variance(gain, table):
+def test_first_order_indices_agree_with_a_one_way_analysis_of_variance(gain, table):
+    """Lines in cells and means of cells lose and subtract different things: both err by less than 0.002."""
     y = table.export_gain.astype(float)
     for name in ("full_access", "issues.access.target_concession"):
         cell = pd.qcut(table[name], 100, labels=False)
         within = ((y - y.groupby(cell).transform("mean")) ** 2).sum() / (y.size - 100)
         one = of(gain, name)["first_order"]
-        assert one["estimate"] == pytest.approx(1 - within / y.var(), abs=3e-4)
+        assert one["estimate"] == pytest.approx(1 - within / y.var(), abs=0.002)
         assert one["low"] < one["estimate"] < one["high"]
     assert of(gain, "tariff_rate")["first_order"]["cells"] == 2
 

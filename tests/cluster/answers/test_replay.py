@@ -12,6 +12,7 @@ import pytest
 from cluster.answers.replay import replay
 from cluster.query.trials import open_run
 from cluster.results.plan import Plan, make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from tests.support.command_line import brink
@@ -30,7 +31,7 @@ def plan_of(name: str, design: str) -> Plan:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("replay") / "run"
-    run(plan_of("small", "random"), folder, engine="inline")
+    run(plan_of("small", "random"), folder, RunOptions(engine="inline"))
     return folder
 
 
@@ -44,7 +45,7 @@ def folder(small, tmp_path) -> Path:
 )
 def test_random_trials_end_as_they_are_stored(tmp_path, name, design):
     plan = plan_of(name, design)
-    run(plan, tmp_path / "run", engine="inline")
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
     found = open_run(tmp_path / "run")
     tables = {s: pq.read_table(tmp_path / "run" / "trials" / f"strategy={s}") for s in plan.strategies}
     for trial in np.random.default_rng(3).integers(0, TRIALS, 4).tolist():

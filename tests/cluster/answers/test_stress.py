@@ -14,6 +14,7 @@ from api.http.app import create_app
 from cluster.answers import stress as module
 from cluster.answers.stress import stress
 from cluster.query.trials import open_run
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
@@ -28,13 +29,13 @@ BOUND = "target_cost > 0.02 and retaliation_weeks > 0"
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stress") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
 @pytest.fixture(scope="module")
 def table(found) -> pd.DataFrame:
-    whole = pd.read_parquet(found.folder.sql_path("trials"))
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
     return whole[whole.strategy == "threaten"].set_index("trial").sort_index()
 
 
@@ -114,7 +115,7 @@ def test_a_condition_and_another_strategy(found, table):
 
 def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     plan = small_plan(trials=8000, design="sobol")
-    run(plan, tmp_path / "run", engine="inline")
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
     document = stress(open_run(tmp_path / "run"), bound="sanctions")
     whole = pd.read_parquet(tmp_path / "run" / "trials")
     mine = whole[whole.strategy == "threaten"]

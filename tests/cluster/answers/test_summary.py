@@ -10,6 +10,7 @@ from scipy import stats
 
 from cluster.answers.summary import summarize
 from cluster.query.trials import open_run
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.statistics.estimates import Estimate
@@ -34,7 +35,7 @@ def estimates(summary: dict) -> list[Estimate]:
     ("trials", "design"), [*itertools.product((1, 2, 16, 17, 400), ("random", "latin_hypercube", "sobol"))]
 )
 def test_a_few_trials_have_a_summary(tmp_path, trials, design):
-    summary = run(small_plan(trials=trials, design=design), tmp_path / "run", engine="inline")
+    summary = run(small_plan(trials=trials, design=design), tmp_path / "run", RunOptions(engine="inline"))
     assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
     for found in estimates(summary):
         if found["estimate"] is not None:
@@ -54,7 +55,7 @@ def test_a_few_trials_have_a_summary(tmp_path, trials, design):
 def test_trials_of_one_replicate_have_intervals_of_independent_trials(tmp_path):
     """The scatter of a single replicate is none, and its error is not."""
     plan = small_plan(trials=16 * 120, design="sobol", strategies=("threaten",))
-    run(plan, tmp_path / "run", engine="inline")
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
     own = range(3, plan.trials, 16)
     found = summarize(open_run(tmp_path / "run"), f"trial in ({', '.join(map(str, own))})")["strategies"]["threaten"]
     assert found["trials"] == 120
@@ -66,8 +67,8 @@ def test_trials_of_one_replicate_have_intervals_of_independent_trials(tmp_path):
 
 
 def test_quantiles_have_order_statistics_or_the_error_of_their_replicates(tmp_path):
-    summary = run(small_plan(trials=6400, design="sobol"), tmp_path / "sobol", engine="inline")
-    same = run(small_plan(trials=6400), tmp_path / "random", engine="inline")
+    summary = run(small_plan(trials=6400, design="sobol"), tmp_path / "sobol", RunOptions(engine="inline"))
+    same = run(small_plan(trials=6400), tmp_path / "random", RunOptions(engine="inline"))
     for one, name in itertools.product((summary, same), ("threat_week", "target_cost")):
         bounds = one["strategies"]["threaten"]["measures"][name]["quantile_intervals"]["0.5"]
         assert bounds["low"] <= bounds["high"]
@@ -82,7 +83,7 @@ def test_quantiles_have_order_statistics_or_the_error_of_their_replicates(tmp_pa
 @pytest.mark.parametrize("design", ["random", "sobol"])
 def test_quantiles_of_more_numbers_than_can_be_held_are_the_same(tmp_path, monkeypatch, design):
     plan = small_plan(trials=3000, design=design)
-    summary = run(plan, tmp_path / "run", engine="inline")
+    summary = run(plan, tmp_path / "run", RunOptions(engine="inline"))
     for bins in (1, 7, 65_536):
         monkeypatch.setattr("cluster.answers.summary.EXACT_NUMBERS", 10)
         monkeypatch.setattr("cluster.answers.summary.BINS", bins)
@@ -90,7 +91,7 @@ def test_quantiles_of_more_numbers_than_can_be_held_are_the_same(tmp_path, monke
 
 
 def test_a_condition_on_a_threat_is_answered_without_the_strategy_that_never_threatens(tmp_path):
-    run(small_plan(trials=1_000, strategies=("threaten", "talk")), tmp_path / "run", engine="inline")
+    run(small_plan(trials=1_000, strategies=("threaten", "talk")), tmp_path / "run", RunOptions(engine="inline"))
     stored = open_run(tmp_path / "run")
     condition = "threat_week <= 52"
     with pytest.raises(InvalidInput, match="leaves 0 of 1000 trials of talk"):

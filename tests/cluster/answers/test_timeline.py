@@ -15,6 +15,7 @@ from api.cli.commands.timeline import sparkline
 from api.http.app import create_app
 from cluster.answers.timeline import timeline
 from cluster.query.trials import open_run
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
@@ -102,7 +103,7 @@ def test_each_trial_is_in_one_state_of_the_partition_and_the_weeks_add_up():
 @pytest.fixture(scope="module", params=["random", "sobol"])
 def stored(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("timeline") / "run"
-    run(small_plan(trials=6400, design=request.param), folder, engine="inline")
+    run(small_plan(trials=6400, design=request.param), folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 

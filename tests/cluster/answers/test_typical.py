@@ -9,6 +9,7 @@ import pytest
 
 from cluster.answers.typical import ABSENCE, EXTREMES, typical
 from cluster.query.trials import StoredRun, open_run
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.vocabulary import MEASURES
@@ -19,7 +20,7 @@ from tests.support.runs import small_plan
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory) -> tuple[StoredRun, pd.DataFrame]:
     folder: Path = tmp_path_factory.mktemp("typical") / "run"
-    run(small_plan(trials=4000), folder, engine="inline")
+    run(small_plan(trials=4000), folder, RunOptions(engine="inline"))
     table = pd.read_parquet(folder / "trials").sort_values("trial")
     return open_run(folder), table[table.strategy == "threaten"].set_index("trial")
 

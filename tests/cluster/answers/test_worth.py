@@ -13,6 +13,7 @@ from cluster.answers import worth as module
 from cluster.answers.worth import ALL, worth
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
@@ -41,7 +42,7 @@ CLOSED_FORM = 25 / 16 - 1
 
 def stored(folder: Path, **options: object) -> StoredRun:
     plan = make_plan(SCENARIO, **{"trials": 20_000, "seed": 5, "shard_trials": 10_000} | options)
-    run(plan, folder, engine="inline")
+    run(plan, folder, RunOptions(engine="inline"))
     return open_run(folder)
 
 
@@ -76,7 +77,7 @@ def test_a_known_value_comes_out_of_a_stored_run(answer):
 
 
 def test_the_choice_as_it_stands_is_that_of_the_raw_table(answer, found):
-    table = pd.read_parquet(found.folder.sql_path("trials"))
+    table = pd.read_parquet(f"{found.folder.address}/trials")
     mean = table[table.strategy == "act"].full_access.astype(float).mean() - 5
     assert answer["now"]["best"] == "act"
     assert answer["now"]["means"]["act"]["estimate"] == pytest.approx(mean)
@@ -97,7 +98,7 @@ def test_a_condition_and_a_sobol_design(found, tmp_path):
 
 def test_unknown_values_are_counted_and_left_out(found):
     partly = worth(found, measure="agreement_week * threat_probability")
-    table = pd.read_parquet(found.folder.sql_path("trials"))
+    table = pd.read_parquet(f"{found.folder.address}/trials")
     known = table.groupby("trial").agreement_week.count() == 2
     assert partly["trials"]["known"] == known.sum()
     assert partly["trials"]["unknown"] == (~known).sum()

@@ -1,16 +1,21 @@
 """Expressions over arrays and the same ones in SQL give the same values, for any expression."""
 
+import re
+
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cluster.query.session import evaluate as evaluate_in_sql
 from cluster.results.trial_table import table_schema, to_table
+from sim.faults import InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.columns import columns
+from sim.scenario.distributions import has_atoms
 from sim.scenario.evaluation import evaluate
-from sim.scenario.expressions import TEXT, parse_expression
+from sim.scenario.expressions import TEXT, parse_condition, parse_expression
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import TERMS
 from tests.support.examples import every_mechanism
@@ -80,3 +85,23 @@ def test_arrays_and_sql_give_the_same_values(texts):
 
 def test_every_term_has_the_same_value_in_both():
     _check([term.expression for term in TERMS.values()])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.sampled_from([name for name in SCENARIO.uncertain if not has_atoms(SCENARIO.base[name])]), st.floats(0, 1))
+def test_equality_with_a_continuous_parameter_is_refused_with_a_range_that_works(name, level):
+    """The range has a tenth of the trials: of 400 between 10 and 75, five standard errors either way."""
+    value = float(SCENARIO.base[name].quantile(np.array([min(max(level, 1e-9), 1 - 1e-9)]))[0])
+    for text in (f"{name} = {value!r}", f"agreement and not ({value!r} != {name})", f"{name} in (0, {value!r})"):
+        with pytest.raises(InvalidInput, match="ask for a range") as refused:
+            parse_condition(text, SCENARIO)
+        instead = re.search(r"such as (.*), which about 10 %", str(refused.value))
+        assert instead is not None
+        holds = evaluate(parse_condition(instead[1], SCENARIO), ARRAYS, KNOWN)
+        assert 10 <= holds.sum() <= 75
+
+
+def test_equality_with_a_parameter_that_has_likely_values_is_a_condition():
+    for name in SCENARIO.uncertain:
+        if has_atoms(SCENARIO.base[name]):
+            parse_condition(f"{name} == 0.5", SCENARIO)

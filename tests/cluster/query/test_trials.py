@@ -6,6 +6,7 @@ import pytest
 
 from cluster.query import trials as module
 from cluster.query.trials import chosen_strategies, open_run, paired_blocks, sample, trials_table
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.expressions import parse_condition, parse_measure
@@ -20,7 +21,7 @@ WEEK = parse_measure("agreement_week", SCENARIO)
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stored") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return open_run(folder), pd.read_parquet(folder / "trials")
 
 

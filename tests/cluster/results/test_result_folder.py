@@ -17,8 +17,9 @@ import pytest
 from cluster.answers.summary import verify_summary
 from cluster.query.trials import open_run
 from cluster.results.result_folder import new_file, read_manifest, verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import scenario_hash
@@ -32,7 +33,7 @@ FIRST = "trials/strategy=talk/part-00000.parquet"
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("store") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return folder
 
 

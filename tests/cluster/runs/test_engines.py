@@ -1,5 +1,7 @@
 """Engines decide where shards are played, and nothing else."""
 
+import os
+import socket
 import threading
 from pathlib import Path
 
@@ -8,9 +10,17 @@ import ray
 
 from cluster.results.result_folder import read_manifest, verify
 from cluster.runs import engines
-from cluster.runs.engines import ShardFailed, play_on_ray, play_where_it_pays
-from cluster.runs.run import Progress, Stopped, run
-from cluster.storage.folders import open_folder
+from cluster.runs.engines import (
+    ShardFailed,
+    _host_and_port,
+    check_reachable,
+    play_on_ray,
+    play_where_it_pays,
+    usable_cores,
+)
+from cluster.runs.options import Progress, RunOptions
+from cluster.runs.run import Stopped, run
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from tests.support.runs import digests, small_plan
 
@@ -20,7 +30,7 @@ PLAN = small_plan()
 @pytest.fixture(scope="module")
 def inline(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("engines") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return digests(folder)
 
 
@@ -34,7 +44,7 @@ def own_ray():
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_ray_gives_the_same_files(own_ray, inline, tmp_path, workers):
-    run(PLAN, tmp_path / "run", engine="ray", workers=workers)
+    run(PLAN, tmp_path / "run", RunOptions(engine="ray", workers=workers))
     assert digests(tmp_path / "run") == inline
     assert verify(tmp_path / "run") == []
     assert ray.is_initialized()
@@ -46,8 +56,8 @@ def test_the_cut_into_shards_does_not_show(own_ray, tmp_path, shard_trials):
     import pandas as pd
 
     cut = small_plan(shard_trials=shard_trials)
-    run(PLAN, tmp_path / "a", engine="inline")
-    run(cut, tmp_path / "b", engine="ray")
+    run(PLAN, tmp_path / "a", RunOptions(engine="inline"))
+    run(cut, tmp_path / "b", RunOptions(engine="ray"))
     some, other = (
         pd.read_parquet(tmp_path / name / "trials").sort_values(["strategy", "trial"], ignore_index=True)
         for name in ("a", "b")
@@ -75,18 +85,18 @@ def test_shards_in_flight_are_bounded(own_ray, tmp_path):
 def test_a_shard_that_fails_on_ray_is_named_and_the_others_are_kept(own_ray, inline, tmp_path):
     """A file where a shard's folder should be makes every shard of that strategy fail."""
     folder = tmp_path / "run"
-    run(small_plan(trials=1000), tmp_path / "other", engine="inline")
+    run(small_plan(trials=1000), tmp_path / "other", RunOptions(engine="inline"))
     with pytest.raises(Stopped):
-        run(PLAN, folder, engine="inline", should_stop=lambda: True)
+        run(PLAN, folder, RunOptions(engine="inline", should_stop=lambda: True))
     (folder / "trials").mkdir()
     (folder / "trials" / "strategy=talk").write_text("in the way")
     with pytest.raises(ShardFailed, match=r"strategy talk, shard \d \(trials \d+ to \d+\) failed: \w+Error"):
-        run(PLAN, folder, engine="ray")
+        run(PLAN, folder, RunOptions(engine="ray"))
     kept = read_manifest(open_folder(folder))
     assert kept
     assert {file.strategy for file in kept} == {"threaten"}
     (folder / "trials" / "strategy=talk").unlink()
-    run(PLAN, folder, engine="ray")
+    run(PLAN, folder, RunOptions(engine="ray"))
     assert digests(folder) == inline
 
 
@@ -98,9 +108,13 @@ def test_a_run_on_ray_stops_when_told(own_ray, inline, tmp_path):
             stop.set()
 
     with pytest.raises(Stopped):
-        run(PLAN, tmp_path / "run", engine="ray", workers=1, on_progress=on_progress, should_stop=stop.is_set)
+        run(
+            PLAN,
+            tmp_path / "run",
+            RunOptions(engine="ray", workers=1, on_progress=on_progress, should_stop=stop.is_set),
+        )
     assert 1 <= len(read_manifest(open_folder(tmp_path / "run"))) <= 4
-    run(PLAN, tmp_path / "run", engine="inline")
+    run(PLAN, tmp_path / "run", RunOptions(engine="inline"))
     assert digests(tmp_path / "run") == inline
 
 
@@ -129,4 +143,34 @@ def test_auto_takes_ray_where_it_pays(monkeypatch, tmp_path, seconds, taken):
 def test_a_ray_that_is_not_there_is_the_users_error(tmp_path: Path, address: str):
     ray.shutdown()
     with pytest.raises(InvalidInput, match="ray_address"):
-        run(PLAN, tmp_path / "run", engine="ray", ray_address=address)
+        run(PLAN, tmp_path / "run", RunOptions(engine="ray", ray_address=address))
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("auto", ("", 0)),
+        ("node:6379", ("node", 6379)),
+        ("10.0.0.1:6379", ("10.0.0.1", 6379)),
+        ("[::1]:6379", ("::1", 6379)),
+        ("ray://[2001:db8::1]:10001", ("2001:db8::1", 10001)),
+    ],
+)
+def test_the_host_and_port_of_an_address_are_read(address: str, expected: tuple[str, int]):
+    assert _host_and_port(address) == expected
+
+
+def test_a_ray_is_reached_by_an_ipv6_address():
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        check_reachable(f"[::1]:{listener.getsockname()[1]}")
+
+
+@pytest.mark.parametrize("address", ["::1:6379", "[::1]", "[::1:6379", "node:port", "node:99999999"])
+def test_an_address_that_cannot_be_read_is_refused(address: str):
+    with pytest.raises(InvalidInput, match="ray_address"):
+        check_reachable(address)
+
+
+def test_cores_are_known_where_the_system_has_no_affinity(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert usable_cores() == os.cpu_count()

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from cluster.results.result_folder import verify
+from cluster.runs.options import Progress, RunOptions
 from cluster.runs.precision import run_to_precision
-from cluster.runs.run import Progress, Stopped, run
+from cluster.runs.run import Stopped, run
 from sim.faults import InvalidInput
 from sim.sampling.designs import RANDOM, SOBOL
 from sim.statistics.estimates import proportion, proportion_of_replicates
@@ -30,14 +31,18 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module", params=["random", "sobol"])
 def precise(request, tmp_path_factory) -> tuple[str, Path, dict, dict]:
     folder = tmp_path_factory.mktemp("precise") / "run"
-    return request.param, folder, *run_to_precision(plan(design=request.param), folder, WISHED, engine="inline")
+    return (
+        request.param,
+        folder,
+        *run_to_precision(plan(design=request.param), folder, WISHED, RunOptions(engine="inline")),
+    )
 
 
 def test_a_precise_run_is_the_run_of_its_number_of_trials(precise, tmp_path):
     design, folder, summary, took = precise
     assert took["looks"][0] == FIRST_LOOK < took["trials"] == took["looks"][-1] == summary["trials"] < MOST
     assert took["trials"] % 10_000 != 0
-    assert run(plan(took["trials"], design=design), tmp_path / "direct", engine="inline") == summary
+    assert run(plan(took["trials"], design=design), tmp_path / "direct", RunOptions(engine="inline")) == summary
     assert contents(tmp_path / "direct") == contents(folder)
     assert verify(folder) == []
 
@@ -61,21 +66,21 @@ def test_an_interrupted_run_ends_where_it_would_have_ended(precise, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(Stopped, match=f"of {took['looks'][1]} trials committed"):
-        run_to_precision(plan(design=design), tmp_path / "run", WISHED, engine="inline", on_progress=stop)
-    run_to_precision(plan(design=design), tmp_path / "run", WISHED, engine="inline")
+        run_to_precision(plan(design=design), tmp_path / "run", WISHED, RunOptions(engine="inline", on_progress=stop))
+    run_to_precision(plan(design=design), tmp_path / "run", WISHED, RunOptions(engine="inline"))
     assert contents(tmp_path / "run") == contents(folder)
 
 
 def test_a_run_with_fewer_trials_is_gone_on_with_and_one_with_more_is_not(tmp_path):
-    run(plan(12_000), tmp_path / "run", engine="inline")
+    run(plan(12_000), tmp_path / "run", RunOptions(engine="inline"))
     with pytest.raises(InvalidInput, match="holds a run of 12000 trials already"):
-        run_to_precision(plan(11_999), tmp_path / "run", {"agreement": 0.1}, engine="inline")
+        run_to_precision(plan(11_999), tmp_path / "run", {"agreement": 0.1}, RunOptions(engine="inline"))
     with pytest.raises(InvalidInput, match="seed is 11, not 12"):
-        run_to_precision(plan(seed=12), tmp_path / "run", {"agreement": 0.1}, engine="inline")
-    summary, took = run_to_precision(plan(), tmp_path / "run", {"agreement": 0.1}, engine="inline")
+        run_to_precision(plan(seed=12), tmp_path / "run", {"agreement": 0.1}, RunOptions(engine="inline"))
+    summary, took = run_to_precision(plan(), tmp_path / "run", {"agreement": 0.1}, RunOptions(engine="inline"))
     assert (took["looks"], summary["trials"]) == ([12_000], 12_000)
-    _, took = run_to_precision(plan(), tmp_path / "run", {"agreement": 0.006}, engine="inline")
-    run(plan(took["trials"]), tmp_path / "direct", engine="inline")
+    _, took = run_to_precision(plan(), tmp_path / "run", {"agreement": 0.006}, RunOptions(engine="inline"))
+    run(plan(took["trials"]), tmp_path / "direct", RunOptions(engine="inline"))
     assert contents(tmp_path / "direct") == contents(tmp_path / "run")
 
 
@@ -83,16 +88,16 @@ def test_a_run_with_fewer_trials_is_gone_on_with_and_one_with_more_is_not(tmp_pa
 def test_the_most_trials_are_a_limit_and_what_it_would_take_is_told(tmp_path, design):
     """What is foretold is an estimate: half as many again suffices, a third less does not."""
     summary, took = run_to_precision(
-        plan(18_000, design=design), tmp_path / "run", {"agreement": 0.005}, engine="inline"
+        plan(18_000, design=design), tmp_path / "run", {"agreement": 0.005}, RunOptions(engine="inline")
     )
     assert not took["reached"]
     assert took["trials"] == summary["trials"] == {"random": 18_000, "sobol": FIRST_LOOK}[design]
     needed = took["wished"]["agreement"]["trials_needed"]
     _, less = run_to_precision(
-        plan(needed * 2 // 3, design=design), tmp_path / "run", {"agreement": 0.005}, engine="inline"
+        plan(needed * 2 // 3, design=design), tmp_path / "run", {"agreement": 0.005}, RunOptions(engine="inline")
     )
     _, more = run_to_precision(
-        plan(needed * 3 // 2, design=design), tmp_path / "run", {"agreement": 0.005}, engine="inline"
+        plan(needed * 3 // 2, design=design), tmp_path / "run", {"agreement": 0.005}, RunOptions(engine="inline")
     )
     assert (less["reached"], more["reached"]) == (False, True)
 
@@ -100,7 +105,7 @@ def test_the_most_trials_are_a_limit_and_what_it_would_take_is_told(tmp_path, de
 def test_a_measure_that_is_never_known_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr("cluster.runs.precision.FIRST_LOOK", 200)
     _, took = run_to_precision(
-        plan(strategies=("threaten", "talk")), tmp_path / "run", {"threat_week": 1.0}, engine="inline"
+        plan(strategies=("threaten", "talk")), tmp_path / "run", {"threat_week": 1.0}, RunOptions(engine="inline")
     )
     assert took["looks"] == [FIRST_LOOK]
     assert took["wished"]["threat_week"]["never_known"] == ["talk"]
@@ -121,7 +126,7 @@ def test_a_measure_that_is_never_known_ends_the_run(tmp_path, monkeypatch):
 )
 def test_wishes_that_cannot_be_are_refused(tmp_path, wished, design, says):
     with pytest.raises(InvalidInput, match=says):
-        run_to_precision(plan(design=design), tmp_path / "run", wished, engine="inline")
+        run_to_precision(plan(design=design), tmp_path / "run", wished, RunOptions(engine="inline"))
     assert not (tmp_path / "run").exists()
 
 

@@ -8,6 +8,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from cluster.results.result_folder import verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import Progress, run
 from tests.support.runs import digests, small_plan
 
@@ -37,10 +38,10 @@ def test_a_raylet_dies_and_the_table_is_the_same(raylets, tmp_path):
             killed.append(raylet.process.pid)
             os.kill(raylet.process.pid, signal.SIGKILL)
 
-    run(PLAN, tmp_path / "ray", engine="ray", ray_address=cluster.address, on_progress=on_progress)
+    run(PLAN, tmp_path / "ray", RunOptions(engine="ray", ray_address=cluster.address, on_progress=on_progress))
     assert killed
     assert victim.dead_processes()
-    run(PLAN, tmp_path / "inline", engine="inline")
+    run(PLAN, tmp_path / "inline", RunOptions(engine="inline"))
     assert digests(tmp_path / "ray") == digests(tmp_path / "inline")
     assert verify(tmp_path / "ray") == []
     assert sorted(path.name for path in (tmp_path / "ray").iterdir()) == [

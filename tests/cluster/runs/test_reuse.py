@@ -9,9 +9,10 @@ import pytest
 from cluster.results.result_folder import read_manifest, shard_path, verify
 from cluster.runs import run as run_module
 from cluster.runs import shard as shard_module
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.sampling.design import Design
@@ -39,7 +40,7 @@ def played(monkeypatch) -> list[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("large") / "run"
-    run(LARGE, folder, engine="inline")
+    run(LARGE, folder, RunOptions(engine="inline"))
     return digests(folder)
 
 

@@ -1,4 +1,4 @@
-"""One run: it goes on from what is committed, refuses what is another's, and loses nothing when it fails."""
+"""One run: it continues from what is committed, refuses a folder of another run, and loses nothing when it fails."""
 
 import json
 import threading
@@ -13,8 +13,9 @@ from cluster.results.plan import MAX_SHARDS, make_plan
 from cluster.results.result_folder import committed_shards, read_manifest, recorded_plan, shard_path, verify
 from cluster.runs import shard as shard_module
 from cluster.runs.engines import ShardFailed
-from cluster.runs.run import Progress, Stopped, adopt_shard_size, run
-from cluster.storage.folders import open_folder
+from cluster.runs.options import Progress, RunOptions
+from cluster.runs.run import Stopped, adopt_shard_size, run
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
@@ -28,7 +29,7 @@ PLAN = small_plan()
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("run") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return digests(folder)
 
 
@@ -41,14 +42,14 @@ def test_a_stopped_run_goes_on_from_what_is_committed(tmp_path, undisturbed):
         if progress.shards_done == 3:
             stop.set()
 
-    with pytest.raises(Stopped, match="3000 of 10000 trials committed; the same command goes on"):
-        run(PLAN, tmp_path / "run", engine="inline", on_progress=on_progress, should_stop=stop.is_set)
+    with pytest.raises(Stopped, match="3000 of 10000 trials committed; the same command continues"):
+        run(PLAN, tmp_path / "run", RunOptions(engine="inline", on_progress=on_progress, should_stop=stop.is_set))
     assert len(read_manifest(open_folder(tmp_path / "run"))) == 3
     assert not (tmp_path / "run" / "summary.json").exists()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")}
 
     told.clear()
-    summary = run(PLAN, tmp_path / "run", engine="inline", on_progress=told.append)
+    summary = run(PLAN, tmp_path / "run", RunOptions(engine="inline", on_progress=told.append))
     assert told[0].trials_done == 3000
     assert [progress.shards_done for progress in told] == list(range(3, 11))
     assert digests(tmp_path / "run") == undisturbed
@@ -63,9 +64,9 @@ def test_an_interrupt_keeps_what_is_committed(tmp_path, undisturbed):
             raise KeyboardInterrupt
 
     with pytest.raises(Stopped, match="4000 of 10000"):
-        run(PLAN, tmp_path / "run", engine="inline", on_progress=on_progress)
+        run(PLAN, tmp_path / "run", RunOptions(engine="inline", on_progress=on_progress))
     assert len(read_manifest(open_folder(tmp_path / "run"))) == 4
-    run(PLAN, tmp_path / "run", engine="inline")
+    run(PLAN, tmp_path / "run", RunOptions(engine="inline"))
     assert digests(tmp_path / "run") == undisturbed
 
 
@@ -77,27 +78,27 @@ def test_a_failing_shard_is_named_and_the_others_are_kept(tmp_path, undisturbed,
 
     monkeypatch.setattr(shard_module, "simulate", failing)
     with pytest.raises(ShardFailed) as caught:
-        run(PLAN, tmp_path / "run", engine="inline")
+        run(PLAN, tmp_path / "run", RunOptions(engine="inline"))
     assert str(caught.value) == (
         "strategy talk, shard 3 (trials 3000 to 3999) failed: FloatingPointError: trial 3141 is impossible"
     )
     assert len(read_manifest(open_folder(tmp_path / "run"))) == 7
     assert len(digests(tmp_path / "run")) == 7
     monkeypatch.undo()
-    run(PLAN, tmp_path / "run", engine="inline")
+    run(PLAN, tmp_path / "run", RunOptions(engine="inline"))
     assert digests(tmp_path / "run") == undisturbed
 
 
 def test_a_damaged_or_foreign_shard_is_played_again(tmp_path, undisturbed):
     folder = tmp_path / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     shards = list(PLAN.shards())
     (folder / shard_path(shards[0])).write_bytes(b"PAR1 but not really")
     (folder / shard_path(shards[2])).unlink()
     (folder / shard_path(shards[4])).write_bytes((folder / shard_path(shards[6])).read_bytes())
     without_tallies(folder / shard_path(shards[5]))
     assert list(committed_shards(open_folder(folder), PLAN)) == [*shards[1:2], shards[3], *shards[6:]]
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     assert digests(folder) == undisturbed
     assert verify(folder) == []
 
@@ -120,31 +121,31 @@ def without_tallies(path: Path) -> None:
     ],
 )
 def test_a_folder_of_another_run_is_refused(tmp_path, other, field):
-    run(small_plan(trials=5000), tmp_path / "run", engine="inline")
+    run(small_plan(trials=5000), tmp_path / "run", RunOptions(engine="inline"))
     before = digests(tmp_path / "run")
     with pytest.raises(InvalidInput, match=field):
-        run(other, tmp_path / "run", engine="inline")
+        run(other, tmp_path / "run", RunOptions(engine="inline"))
     assert digests(tmp_path / "run") == before
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "letters.txt").write_text("Dear")
     with pytest.raises(InvalidInput, match=r"letters\.txt"):
-        run(PLAN, tmp_path, engine="inline")
+        run(PLAN, tmp_path, RunOptions(engine="inline"))
     with pytest.raises(InvalidInput, match="cannot be used"):
-        run(PLAN, tmp_path / "letters.txt", engine="inline")
+        run(PLAN, tmp_path / "letters.txt", RunOptions(engine="inline"))
     assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
 
 
 def test_the_plan_can_be_read_back(tmp_path):
     plan = small_plan(trials=20, design="latin_hypercube", strategies=("talk",))
-    run(plan, tmp_path / "run", engine="inline")
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
     assert recorded_plan(open_folder(tmp_path / "run")) == plan
     assert adopt_shard_size(small_plan(trials=20, shard_trials=None), tmp_path / "run").shard_trials == 1000
 
 
 def test_the_summary_is_that_of_the_rows(tmp_path):
-    summary = run(PLAN, tmp_path / "run", engine="inline")
+    summary = run(PLAN, tmp_path / "run", RunOptions(engine="inline"))
     assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
     rows = pd.read_parquet(tmp_path / "run" / "trials")
     for strategy, found in summary["strategies"].items():
@@ -198,5 +199,5 @@ def test_every_trial_is_in_one_shard():
 def test_unknown_engines_and_workers_are_refused(tmp_path: Path):
     for options in ({"engine": "dask"}, {"workers": 0}, {"engine": "inline", "ray_address": "auto"}):
         with pytest.raises(InvalidInput):
-            run(PLAN, tmp_path / "run", **options)
+            run(PLAN, tmp_path / "run", RunOptions(**options))
     assert not (tmp_path / "run").exists()

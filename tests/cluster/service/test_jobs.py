@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from cluster.results.plan import make_plan
+from cluster.results.plan import make_plan, plan_document, plan_from_document
 from cluster.service import jobs, leases
 from tests.support.runs import small_plan
 
@@ -180,6 +180,6 @@ def test_two_processes_may_open_a_new_database_at_once(database_url):
 
 
 def test_a_request_is_plain_json():
-    request = json.loads(json.dumps(jobs.plan_request(PLAN)))
-    assert jobs.plan_from_request(request) == PLAN
+    request = json.loads(json.dumps(plan_document(PLAN)))
+    assert plan_from_document(PLAN.scenario, request) == PLAN
     assert make_plan(PLAN.scenario, trials=5000, seed=11, shard_trials=1000) == PLAN

@@ -7,6 +7,7 @@ import pytest
 
 from cluster.results.plan import make_plan
 from cluster.results.result_folder import verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs, leases
 from cluster.service.runner import work_job
@@ -26,7 +27,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def direct(trials: int, folder: Path) -> dict[str, bytes]:
     plan = make_plan(scenario_from_document(SCENARIO), trials=trials, seed=11, strategies=("threaten",))
-    run(plan, folder, engine="inline")
+    run(plan, folder, RunOptions(engine="inline"))
     return contents(folder)
 
 
@@ -139,7 +140,7 @@ def test_an_interrupted_job_is_gone_on_with_and_can_be_read_meanwhile(tmp_path, 
     job = working.work(job)
     assert (job.state, job.trials_done) == (jobs.SUCCEEDED, job.trials_total)
     assert job.precision["reached"]
-    run(job.plan, tmp_path / "direct", engine="inline")
+    run(job.plan, tmp_path / "direct", RunOptions(engine="inline"))
     assert contents(tmp_path / "direct") == contents(working.folder(job))
 
 

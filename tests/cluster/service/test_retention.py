@@ -7,7 +7,7 @@ import pytest
 
 from cluster.service import jobs, leases
 from cluster.service.retention import keep_house, overdue, remove_job, sweep
-from cluster.storage.folders import open_folder
+from cluster.storage.address import open_folder
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import small_plan
 

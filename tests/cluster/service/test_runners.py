@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from cluster.results.result_folder import verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from tests.support.command_line import BRINK
@@ -54,7 +55,7 @@ def process_of(lease_owner: str) -> int:
 
 
 def test_killed_runners_jobs_are_finished_by_the_others(tmp_path, postgres_url):
-    run(LONG, tmp_path / "undisturbed", engine="inline")
+    run(LONG, tmp_path / "undisturbed", RunOptions(engine="inline"))
     runners = Runners(tmp_path / "data", postgres_url, 2)
     try:
         job = jobs.submit(runners.database, LONG)

@@ -16,10 +16,11 @@ import pytest
 from cluster.answers.summary import summarize
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import read_manifest, verify
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
-from cluster.storage import folders
-from cluster.storage.folders import open_folder
+from cluster.storage import s3
+from cluster.storage.address import open_folder
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import digests, small_plan
 from tests.support.working import Working
@@ -30,7 +31,7 @@ PLAN = small_plan(trials=4000, strategies=("talk",))
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    run(PLAN, folder, engine="inline")
+    run(PLAN, folder, RunOptions(engine="inline"))
     return digests(folder)
 
 
@@ -193,11 +194,11 @@ def endpoint() -> Iterator[str]:
 def way(endpoint, monkeypatch) -> Iterator[Faulty]:
     with faulty(endpoint) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setitem(folders._RETRIES, "retry_timeout", timedelta(seconds=1))
-        monkeypatch.setitem(folders._RETRIES, "max_retries", 2)
-        folders._store.cache_clear()
+        monkeypatch.setitem(s3.RETRIES, "retry_timeout", timedelta(seconds=1))
+        monkeypatch.setitem(s3.RETRIES, "max_retries", 2)
+        s3.client.cache_clear()
         yield server
-        folders._store.cache_clear()
+        s3.client.cache_clear()
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "half"])
@@ -221,8 +222,8 @@ def test_a_failing_object_store_is_waited_out(tmp_path, way, undisturbed, fault,
 
 def test_now_and_then_a_fault_is_nobodys_news(tmp_path, way, undisturbed, monkeypatch):
     # Requests go side by side, so that a fault in four may meet the repetitions of one of them, too.
-    monkeypatch.setitem(folders._RETRIES, "retry_timeout", timedelta(seconds=30))
-    monkeypatch.setitem(folders._RETRIES, "max_retries", 10)
+    monkeypatch.setitem(s3.RETRIES, "retry_timeout", timedelta(seconds=30))
+    monkeypatch.setitem(s3.RETRIES, "max_retries", 10)
     working = Working(tmp_path / "data", store_url=f"s3://{BUCKET}/now-and-then")
     count = iter(range(10_000))
     way.fails = lambda: "unavailable" if next(count) % 4 == 3 else ""  # type: ignore[method-assign]

@@ -1,14 +1,18 @@
 """Scenario files: what is read, and every fault that is found."""
 
+import datetime
 import json
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.faults import InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
+from sim.scenario.columns import columns
 from sim.scenario.distributions import Fixed, Pert
 from sim.scenario.parameters import PARAMETERS, parameter
 from sim.scenario.scenario import read_scenario, scenario_document, scenario_from_document, scenario_hash
@@ -62,7 +66,7 @@ def test_a_scenario_survives_its_own_document():
 @pytest.mark.parametrize(
     ("old", "new", "line", "field", "says"),
     [
-        ("weight: 1", "weight: 0.9", 8, "issues", "sum to 1"),
+        ("weight: 1", "weight: 0", 9, "issues.dealers.weight", "must be > 0"),
         ("schema: 1", "schema: 2", 1, "schema", "must be 1"),
         ("name: example", "name: a b", 2, "name", "letters, digits and '-'"),
         ("1995-04-13", "1995-13-04", 3, "as_of", "date"),
@@ -80,7 +84,7 @@ def test_a_scenario_survives_its_own_document():
         ("issues.dealers.gap", "issues.dealer.gap", 12, "strategies.second.issues.dealer.gap", "did you mean"),
         ("threat_probability: 0.5", "threat_probability: 1.5", 12, "strategies.second.threat_probability", "[0, 1]"),
         ("  second:", "  first:", 12, "strategies.first", "more than once"),
-        ("0.1, 0.2]}", "0.1, 0.2]", 10, "", "not valid YAML"),
+        ("0.1, 0.2]}}", "0.1, 0.2]", 9, "", "the { opened here is never closed"),
         ("gap: 0.5", "gap: &a 0.5, x: *a", 9, "", "aliases"),
         ("gap: 0.5", "gap: !!python/name:os.system 1", 9, "issues.dealers.gap", "tag"),
     ],
@@ -91,7 +95,7 @@ def test_a_fault_is_found_with_its_line_and_field(old, new, line, field, says):
 
 
 def test_all_faults_are_reported_at_once():
-    text = TEXT.replace("weight: 1", "weight: 2").replace("gap: 0.5", "gap: -1").replace("cycle", "cicle")
+    text = TEXT.replace("weight: 1", "weight: -2").replace("gap: 0.5", "gap: -1").replace("cycle", "cicle")
     assert {"sessions.cicle", "issues.dealers.weight", "issues.dealers.gap"} <= {
         shown.split(":")[2] for shown in faults_of(text)
     }
@@ -99,7 +103,7 @@ def test_all_faults_are_reported_at_once():
 
 def test_faults_of_the_file_and_of_what_it_says_are_reported_together():
     text = TEXT.replace("horizon_weeks: 6", "horizon_weeks: 0\nhorizon_weeks: 900\n1.5: x\ntitle: !!binary aGVsbG8=")
-    text = text.replace("dealers: {weight: 1", "the dealers: {weight: 3").replace(
+    text = text.replace("dealers: {weight: 1", "the dealers: {weight: -3").replace(
         "  first:\n  s", "  a/b: {tarif: 1}\n  s"
     )
     places = [tuple(shown.split(":")[1:3]) for shown in faults_of(text)]
@@ -159,7 +163,9 @@ def test_what_is_no_scenario_is_refused(text):
         {"normal": {"mean": -90, "sd": 1, "low": 0, "high": 1}},
         {"lognormal": {"median": -1, "sigma": 1, "high": 1}},
         {"beta": {"alpha": 0, "beta": 1}},
-        {"discrete": {"values": [0, 1], "weights": [0.5, 0.6]}},
+        {"discrete": {"values": [0, 1], "weights": [0, 0]}},
+        {"discrete": {"values": [0, 1], "weights": [1e300, 1e300]}},
+        {"mixture": {"of": [0.1, 0.2], "weights": [0, 0]}},
         {"discrete": {"values": [0, 1], "weights": [1.5, -0.5]}},
         {"discrete": {"values": [], "weights": []}},
         {"quantiles": {0: 0, 0.5: 0.6, 0.9: 1}},
@@ -264,3 +270,82 @@ def test_the_greatest_and_the_least_numbers_play_to_finite_columns():
     assert (played["sanctions_weeks"] > 0).any()
     for name in ("sender_cost", "target_cost", "export_gain", "balance_change"):
         assert np.isfinite(played[name]).all(), name
+
+
+def test_weights_are_relative():
+    """Weights in the same ratios make the same scenario; those that sum to 1 are kept to the last bit."""
+    for weights in ([1, 3], [0.25, 0.75], [1e-9, 3e-9]):
+        odds = {"discrete": {"values": [0, 1], "weights": weights}}
+        pool = {"mixture": {"of": [{"uniform": [0, 1]}, 0.5], "weights": weights}}
+        issues = {"a": issue(weight=weights[0]), "b": issue(weight=weights[1])}
+        found = scenario_from_document(document(issues, {"target_win": odds, "credibility": pool}))
+        shares = (found.base["target_win"].weights, found.base["credibility"].weights)
+        assert [*shares, tuple(one.weight for one in found.issues)] == [pytest.approx((0.25, 0.75))] * 3
+        noted = [warning for warning in found.warnings if "weights sum to" in warning.message]
+        assert [warning.field for warning in noted] == ([] if sum(weights) == 1.0 else ["issues"])
+    thirds = [1 / 3, 1 / 3, 0.333333]
+    kept = scenario_from_document(document({name: issue(weight=w) for name, w in zip("abc", thirds, strict=True)}))
+    assert [one.weight for one in kept.issues] == thirds
+    assert "less than 1e-12" in "".join(faults_of(document({"a": issue(weight=1e-3), "b": issue(weight=1e12)})))
+
+
+@pytest.mark.parametrize(("one", "other"), [("Parts", "parts"), ("A-1", "a-1")])
+def test_names_that_differ_in_capital_letters_only_are_refused(one, other):
+    issues = {one: issue(weight=0.5), other: issue(weight=0.5)}
+    assert f"issues.{other}: has the name of another issue, {one}" in faults_of(document(issues))[0]
+    strategies = {one: {}, other: {}}
+    assert f"strategies.{other}: has the name of another strategy" in faults_of(document(strategies=strategies))[0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.from_regex(r"[A-Za-z0-9-]{1,8}", fullmatch=True), min_size=1, max_size=6, unique=True))
+def test_columns_of_an_accepted_scenario_differ_in_more_than_capital_letters(names):
+    issues = {name: issue({"uniform": [0.2, 0.8]}, weight=1, numerical=True) for name in names}
+    try:
+        found = [column.name for column in columns(scenario_from_document(document(issues)))]
+    except InvalidInput:
+        found = []
+    assert len({name.casefold() for name in found}) == len(found)
+    assert bool(found) <= (len({name.casefold() for name in names}) == len(names))
+
+
+class Odd:
+    def __repr__(self) -> str:
+        return "<odd>"
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (datetime.date(1995, 4, 13), "write '1995-04-13'"),
+        (datetime.datetime(1995, 4, 13, 9), "write '1995-04-13'"),
+        (np.int64(3), "not an int64"),
+        (np.array([1, 2]), "not a ndarray"),
+        ({1, 2}, "not a set"),
+        (Odd(), "not an Odd"),
+        (b"x", "not a bytes"),
+    ],
+)
+@pytest.mark.parametrize("field", ["as_of", "horizon_weeks", "schema", "parameters", "issues", "history", "sessions"])
+def test_values_that_are_not_plain_json_are_refused_with_their_field(field, value, says):
+    for inner, place in ((value, field), ({"deep": [value]}, f"{field}.deep[0]")):
+        found = faults_of(document() | {field: inner})
+        assert [shown.split(":")[0] for shown in found] == [place]
+        assert says in found[0]
+
+
+def test_keys_that_are_not_texts_and_documents_that_contain_themselves_are_refused():
+    assert "texts as keys, not a tuple" in faults_of(document(sources={(1, 2): "x"}))[0]
+    endless: list = []
+    endless.append(endless)
+    assert "levels deep" in faults_of(document(sources=endless))[0]
+
+
+def test_a_json_file_is_json_and_its_yaml_twin_reads_the_same():
+    full = scenario_from_document(every_mechanism() | {"title": "\U0001f600 \u00e9"})
+    text = json.dumps(scenario_document(full))
+    assert "\\ud83d\\ude00" in text
+    assert read_scenario(text, "a.json") == full
+    assert read_scenario(yaml.safe_dump(scenario_document(full), allow_unicode=True, sort_keys=False), "a.yaml") == full
+    with pytest.raises(InvalidInput, match=r"a.json:1: is not valid JSON"):
+        read_scenario(TEXT, "a.json")

@@ -1,0 +1,158 @@
+"""``brink calibrate``: base rates from a table of past threats."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli.options import AsJson, whole_number
+from api.cli.output import console, heading, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+def calibrate(
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TABLE",
+            help="The TIES data (.xls, .xlsx or .csv), or a CSV of your own with target, began and outcome.",
+        ),
+    ],
+    sender: Annotated[
+        int,
+        typer.Option(parser=whole_number, metavar="N", help="Of TIES: the sender's Correlates of War number."),
+    ] = 2,
+    issue: Annotated[
+        int, typer.Option(parser=whole_number, metavar="N", help="Of TIES: the issue's number; 13 is trade practices.")
+    ] = 13,
+    since: Annotated[
+        int,
+        typer.Option(parser=whole_number, metavar="YEAR", help="Of TIES: threats that began in this year or later."),
+    ] = 1975,
+    as_json: AsJson = False,
+) -> None:
+    """Count how past threats ended, by class, with rates, durations and the scores of the rates.
+
+    Rows that cannot be used are left out and counted: sanctions imposed on the day of the threat, open cases.
+    """
+    from cluster.reference.calibration import calibrate as count
+    from cluster.reference.episodes import read_episodes
+
+    found = count(read_episodes(table, sender=sender, issue=issue, since=since))
+    if as_json:
+        print_json(found)
+    else:
+        _print(console(), found)
+
+
+def _print(out: "Console", found: dict) -> None:
+    table = found["table"]
+    out.print(
+        heading(f"{table['ended']:,} ended threats", f" of {table['episodes']:,} chosen from {table['rows']:,} rows")
+    )
+    for reason, count in table["left_out"].items():
+        out.print(f"Left out: {count} {reason}.", style="dim")
+    out.print(rates_table(found["classes"], "class"))
+    out.print(
+        "In brackets: counts, and the 95 % interval. Pooled: pulled towards all threats together, with the weight of "
+        f"{found['prior_weight']:.3g} threats.",
+        style="dim",
+    )
+    out.print(_durations(found["classes"][0]))
+    _print_scores(out, found["scores"])
+    _print_reliability(out, found["reliability"])
+
+
+def rates_table(classes: list[dict], name: str) -> "Table":
+    """A table of classes with the share of each ending, its count and interval, and the pooled share."""
+    from rich.table import Table
+
+    from sim.statistics.base_rates import ENDINGS
+
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("")
+    for ending in ENDINGS:
+        table.add_column(ending, justify="right")
+        table.add_column("pooled", justify="right")
+    for one in classes:
+        cells = []
+        for ending in ENDINGS:
+            pooled = one.get("pooled")
+            cells += [_share(one["rates"][ending], one["counts"][ending]), _percent(pooled[ending]) if pooled else ""]
+        table.add_row(one[name], *cells)
+    return table
+
+
+def _share(found: dict, count: int) -> str:
+    if found["estimate"] is None:
+        return "-"
+    return f"{100 * found['estimate']:.0f} % ({count}; {100 * found['low']:.0f} to {100 * found['high']:.0f})"
+
+
+def _percent(found: dict) -> str:
+    return f"{100 * found['estimate']:.0f} %"
+
+
+def _durations(found: dict) -> "Table":
+    from rich.table import Table
+
+    table = Table(title="Days, all classes", title_justify="left", show_edge=False, pad_edge=False)
+    for label in ("", "episodes", "events", "a quarter by", "half by", "three quarters by"):
+        table.add_column(label, justify="right" if label else "left")
+    for name, one in found["durations_days"].items():
+        cells = [_days(quartile) for quartile in one["quartiles"].values()]
+        table.add_row(name.replace("_", " "), f"{one['episodes']}", f"{one['events']}", *cells)
+    by_week = ", ".join(
+        f"week {week}: {'-' if share is None else f'{100 * share:.0f} %'}" for week, share in found["agreed_by"].items()
+    )
+    table.caption = f"Settled by {by_week}."
+    table.caption_justify = "left"
+    return table
+
+
+def _days(found: dict) -> str:
+    if found["estimate"] is None:
+        return "not reached"
+    low, high = (f"{found[end]:.0f}" if found[end] is not None else "?" for end in ("low", "high"))
+    return f"{found['estimate']:.0f} ({low} to {high})"
+
+
+def _print_scores(out: "Console", scores: dict) -> None:
+    for name, label in (
+        ("leave_one_out", "each threat from all others"),
+        ("leave_one_target_out", "each threat from other targets"),
+        ("rolling_origin", "each threat from earlier ones"),
+    ):
+        one = scores.get(name)
+        if one is None:
+            out.print(f"Scores, {label}: too few threats.")
+            continue
+        brier, gain = one["brier"], one["brier"]["difference"]
+        interval = "" if gain["low"] is None else f" ({gain['low']:+.3f} to {gain['high']:+.3f})"
+        out.print(
+            f"Brier score, {label} ({one['episodes']}): {brier['by_class']:.3f} by class, {brier['overall']:.3f} from "
+            f"the overall rates; difference {gain['estimate']:+.3f}{interval}, below 0 the classes help."
+        )
+
+
+def _print_reliability(out: "Console", reliability: dict) -> None:
+    from rich.table import Table
+
+    if not reliability:
+        return
+    table = Table(title="Forecast and happened", title_justify="left", show_edge=False, pad_edge=False)
+    for label in ("", "forecasts", "mean forecast", "happened"):
+        table.add_column(label, justify="right" if label else "left")
+    for ending, bands in reliability.items():
+        for band in bands:
+            happened = band["happened"]
+            table.add_row(
+                f"{ending}, {100 * band['low']:.0f} to {100 * band['high']:.0f} %",
+                f"{band['episodes']}",
+                f"{100 * band['forecast']:.0f} %",
+                f"{100 * happened['estimate']:.0f} % ({100 * happened['low']:.0f} to {100 * happened['high']:.0f})",
+            )
+    out.print(table)

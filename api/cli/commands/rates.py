@@ -1,0 +1,56 @@
+"""``brink rates``: how comparable threats of the past ended."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from api.cli.commands.calibrate import rates_table
+from api.cli.options import AsJson
+from api.cli.output import console, heading, print_json
+from sim.faults import Fault, InvalidInput
+
+
+def rates(
+    known_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YYYY-MM-DD",
+            help="Only threats that had ended in the years before this day.",
+            show_default="the whole record",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how comparable threats of the past ended, by class, as far as was known on a day."""
+    from cluster.reference.rates import rates_document
+
+    found = rates_document(_day(known_on))
+    if as_json:
+        print_json(found)
+        return
+    out = console()
+    when = f", as known on {found['known_on']}" if found["known_on"] else ""
+    out.print(heading("How threats of trade sanctions ended", when))
+    out.print(rates_table(found["classes"], "class"))
+    for one in found["classes"]:
+        out.print(f"{one['class']}: {one['title']}.", style="dim")
+    out.print(rates_table(found["records"], "record"))
+    for one in found["records"]:
+        out.print(f"{one['record']}: {one['title']}.", style="dim")
+    for one in found["wto"]:
+        share = one["estimate"]
+        out.print(
+            f"{one['title']}: {one['count']} of {one['of']}, {100 * share['estimate']:.0f} % "
+            f"({100 * share['low']:.0f} to {100 * share['high']:.0f})."
+        )
+    out.print(f"Source: {found['source']}. In brackets: counts and 95 % intervals.", style="dim")
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput((Fault("known_on", text, "must be a date, YYYY-MM-DD"),)) from None

@@ -1,0 +1,110 @@
+"""``brink run``: a scenario run here and now."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from api.cli.options import AsJson, Engine, RayAddress, ScenarioArgument, Seed, Strategies, Workers, whole_number
+from api.cli.output import console, print_json, print_warnings, run_progress
+
+if TYPE_CHECKING:
+    from cluster.results.plan import Plan
+
+TRIALS = 100_000
+
+
+def run(
+    scenario: ScenarioArgument,
+    trials: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="N", help="Trials of each strategy.", show_default=str(TRIALS)),
+    ] = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The result folder.", show_default="runs/<scenario>-<trials>-<seed>"),
+    ] = None,
+    strategy: Strategies = None,
+    design: Annotated[
+        Literal["random", "latin_hypercube", "sobol"],
+        typer.Option(metavar="random|latin_hypercube|sobol", help="How the parameters are sampled."),
+    ] = "random",
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=HALF-WIDTH",
+            help="Run until the 95 % interval of this probability or mean is at most this wide to each side under "
+            "every strategy, such as agreement=0.001; may be repeated. --trials is then the maximum.",
+            show_default=False,
+        ),
+    ] = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
+    workers: Workers = None,
+    shard_trials: Annotated[
+        int | None,
+        typer.Option(parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a scenario and print the result.
+
+    The same command continues a run that was stopped.
+    """
+    from api.cli.precision import half_widths
+    from api.shipped_scenarios import find_scenario
+    from cluster.results.plan import make_plan
+    from cluster.runs.options import RunOptions
+    from cluster.runs.precision import MOST_TRIALS, more_would_help, run_to_precision, shortfall
+    from cluster.runs.run import adopt_shard_size
+    from cluster.runs.run import run as run_plan
+
+    wanted = half_widths(precision or ())
+    if trials is None:
+        trials = MOST_TRIALS if wanted else TRIALS
+    seed = 1 if seed is None else seed
+    chosen = find_scenario(scenario)
+    plan = make_plan(
+        chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
+    )
+    folder = out or Path("runs") / f"{chosen.name}-{'precise' if wanted else trials}-{seed}"
+    if shard_trials is None:
+        plan = adopt_shard_size(plan, folder)
+    print_warnings(chosen)
+    started = time.monotonic()
+    taken: dict = {}
+    with run_progress(plan) as on_progress:
+        options = RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress)
+        if wanted:
+            answer, taken = run_to_precision(plan, folder, wanted, options)
+        else:
+            answer = run_plan(plan, folder, options)
+    seconds = time.monotonic() - started
+    if as_json:
+        print_json({**answer, "precision": taken} if taken else answer)
+    else:
+        _print_answer(plan, answer, taken, seconds, folder)
+    if taken and not taken["reached"]:
+        hint = "; the same command with more --trials continues from there" if more_would_help(taken) else ""
+        print(shortfall(taken) + hint, file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folder: Path) -> None:
+    from api.cli.precision import print_precision
+    from api.cli.rendering import print_summary
+
+    out = console()
+    out.print(plan.scenario.title, style="bold")
+    print_summary(out, answer)
+    if taken:
+        print_precision(out, taken)
+    count = len(plan.strategies)
+    out.print(
+        f"{answer['trials']:,} trials of each of {count} {'strategy' if count == 1 else 'strategies'}, "
+        f"seed {plan.seed}, {plan.design} design, in {seconds:.1f} s. Results: {folder}",
+        soft_wrap=True,
+    )

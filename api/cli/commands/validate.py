@@ -1,0 +1,30 @@
+"""``brink validate``: every fault of a scenario, and its probable mistakes."""
+
+from api.cli.options import AsJson, ScenarioArgument
+from api.cli.output import print_json, print_warnings
+from sim.faults import Fault, InvalidInput
+
+
+def validate(scenario: ScenarioArgument, as_json: AsJson = False) -> None:
+    """Check a scenario: list every fault with its line and field, and apart from them what is probably a mistake."""
+    from api.shipped_scenarios import find_scenario
+
+    try:
+        found = find_scenario(scenario)
+    except InvalidInput as error:
+        if as_json:
+            print_json({"valid": False, "errors": [_fault(fault) for fault in error.faults], "warnings": []})
+        raise
+    if as_json:
+        print_json({"valid": True, "errors": [], "warnings": [_fault(warning) for warning in found.warnings]})
+        return
+    print_warnings(found)
+    print(
+        f"{found.name}: valid. {len(found.issues)} issues, {len(found.uncertain)} uncertain parameters, "
+        f"{found.horizon_weeks} weeks, strategies {', '.join(found.strategies)}"
+    )
+
+
+def _fault(fault: Fault) -> dict:
+    found = fault.value if isinstance(fault.value, str | int | float | bool | None) else repr(fault.value)
+    return {"field": fault.field, "line": fault.line, "message": fault.message, "found": found}

@@ -1,0 +1,44 @@
+"""How a command ends: 0 done, 2 the user's input is wrong, 1 anything else; and what is said on standard error."""
+
+import sys
+
+import typer
+
+from sim.faults import InvalidInput
+
+
+def message_and_status(error: BaseException) -> tuple[str, int]:
+    """What to print on standard error for an exception that ended a command, and the exit status."""
+    if isinstance(error, InvalidInput):
+        return str(error), 2
+    if isinstance(error, typer.exceptions.TyperException):
+        return _usage_fault(error), 2
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        return "stopped", 1
+    if isinstance(error, MemoryError):
+        return "out of memory; a smaller --shard-trials or fewer --workers may help", 1
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the system'}: {error.strerror or error}", 1
+    return _known(error) or f"unexpected error: {type(error).__name__}: {' '.join(str(error).split())}", 1
+
+
+def _usage_fault(error: typer.exceptions.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "brink"
+    return f"{' '.join(error.format_message().split())} (see {command} --help)"
+
+
+def _known(error: BaseException) -> str | None:
+    """The message of an error that explains itself. Its class is looked up only where its module is imported."""
+    for module, name in (
+        ("cluster.runs.run", "Stopped"),
+        ("cluster.runs.engines", "ShardFailed"),
+        ("cluster.runs.engines", "EngineFailed"),
+        ("cluster.query.session", "QueryLimit"),
+    ):
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
+            return str(error)
+    database = sys.modules.get("sqlalchemy.exc")
+    if database and isinstance(error, database.OperationalError):
+        return f"the jobs database (BRINK_DATABASE_URL) does not answer: {' '.join(str(error.orig).split())}"
+    return None

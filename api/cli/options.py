@@ -1,0 +1,99 @@
+"""The options and arguments that commands share, each spelled and explained once."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number that a user typed."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"must be a whole number (found {text!r})") from None
+
+
+def _complete_scenario(incomplete: str) -> list[str]:
+    from api.shipped_scenarios import shipped_names
+
+    return [name for name in shipped_names() if name.startswith(incomplete)]
+
+
+ScenarioArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCENARIO",
+        help="A scenario file, or the name of a shipped scenario.",
+        autocompletion=_complete_scenario,
+    ),
+]
+ScenarioArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SCENARIO]...",
+        help="Scenario files, or names of shipped scenarios.",
+        show_default="all shipped ones with a history",
+        autocompletion=_complete_scenario,
+    ),
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The result folder of a run.")]
+ScenarioOrRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCENARIO|RUN",
+        help="A scenario file or name, to be run; or the result folder of such a run.",
+        autocompletion=_complete_scenario,
+    ),
+]
+
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", metavar="NAME", help="Only this strategy; may be repeated.", show_default="all"),
+]
+OneStrategy = Annotated[
+    str | None, typer.Option("--strategy", metavar="NAME", help="The strategy to ask about.", show_default="the first")
+]
+Measure = Annotated[
+    str | None,
+    typer.Option(metavar="EXPRESSION", help='A number or condition of each trial, such as "export_gain > 2".'),
+]
+Given = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITION",
+        help='Only the trials for which this holds, such as "threat_week <= 5 and filing_week is not null".',
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")]
+
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        parser=whole_number,
+        metavar="N",
+        help="A whole number from 0 to 2^63 - 1; the same seed gives the same trials.",
+        show_default="1",
+    ),
+]
+Engine = Annotated[
+    Literal["auto", "inline", "ray"] | None,
+    typer.Option(
+        metavar="auto|inline|ray",
+        help="inline: in this process alone; ray: Ray workers; auto: Ray where it saves time.",
+        show_default="auto",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Use the Ray cluster at this address.", show_default="a local one"),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(parser=whole_number, metavar="N", help="The largest number of cores to use.", show_default="all"),
+]
+
+
+def measure_option(what: str = "A number or condition of each trial") -> Any:
+    """The option of a command that asks about one measure, the sender's net gain unless given."""
+    return typer.Option(metavar="EXPRESSION", help=f"{what}.", show_default="export_gain - sender_cost")

@@ -1,0 +1,77 @@
+"""How commands print: tables on standard output, JSON documents, progress on standard error."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from api.cli.streams import say
+
+if TYPE_CHECKING:
+    from cluster.results.plan import Plan
+    from cluster.runs.options import Progress as RunProgress
+    from sim.scenario.scenario import Scenario
+
+PIPE_WIDTH = 220
+"""Characters a line where nobody's terminal sets a limit."""
+MOST_NAMES = 8
+"""Names in a sentence; the document has them all."""
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal. Text is printed as it is: markup and emoji codes mean nothing."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, markup=False, emoji=False, highlight=False)
+
+
+def print_json(document: object, file: TextIO | None = None) -> None:
+    """Print a document as JSON, to standard output unless a file is given; in ASCII where that is not UTF-8."""
+    encoding = getattr(file or sys.stdout, "encoding", None) or "utf-8"
+    ascii_only = encoding.lower().replace("_", "-") not in ("utf-8", "utf8")
+    print(json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False), file=file)
+
+
+def print_warnings(scenario: "Scenario") -> None:
+    """Print the warnings of a scenario on standard error, a line each."""
+    for warning in scenario.warnings:
+        say(f"warning: {warning}")
+
+
+def some_names(names: list[str]) -> str:
+    """Names in a line, the first few of many."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"
+
+
+@contextmanager
+def run_progress(plan: "Plan") -> Iterator[Callable[["RunProgress"], None]]:
+    """A progress bar of a run on a terminal's standard error; nothing in a pipe."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("running", total=plan.trials * len(plan.strategies))
+
+        def on_progress(progress: "RunProgress") -> None:
+            done = f"{progress.trials_done:,} of {progress.trials_total:,} trials"
+            bar.update(task, total=progress.trials_total, completed=progress.trials_done, description=done)
+
+        yield on_progress
+
+
+@contextmanager
+def answer_progress(units: str = "parameters") -> Iterator[Callable[[int, int], None]]:
+    """A bar of the parameters, or other units, done, on a terminal's standard error; nothing in a pipe."""
+    columns = (TextColumn("{task.completed:,} of {task.total:,} " + units), BarColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=0)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def heading(title: str, rest: str = "") -> Text:
+    """A title in bold, and what follows it on the line."""
+    return Text.assemble((title, "bold"), rest)

@@ -1,0 +1,138 @@
+"""The commands of ``brink``, each known by its name and sentence and imported only when it is used."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Annotated, Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from api.cli.fields import with_options
+from sim.faults import InvalidInput
+
+COMMANDS = {
+    "run": "Run a scenario and print the result.",
+    "scenarios": "List the shipped scenarios.",
+    "validate": "Check a scenario and list every fault with its line and field.",
+    "parameters": "List the parameters with their units, domains and neutral defaults.",
+    "verify": "Check that a result folder is complete and unaltered.",
+    "summary": "Print the summary of a stored run, for all its trials or under a condition.",
+    "aggregate": "Print grouped statistics over the trials of a stored run.",
+    "compare": "Compare strategies on the same trials: differences, regret, and which one leads where.",
+    "worth": "Estimate the value of learning each parameter before a strategy is chosen.",
+    "drivers": "Show which parameters drive a measure, and how much of it is chance.",
+    "indices": "Estimate first-order and total-order Sobol indices.",
+    "discover": "Find the ranges of parameters in which an outcome is likely.",
+    "stress": "Show how the trials in which a bound is broken differ from the others.",
+    "timeline": "Show how likely each state of the dispute is in each week.",
+    "typical": "List a typical trial of each outcome, and the extreme trials.",
+    "replay": "Replay one trial of a stored run week by week.",
+    "score": "Score the forecast of a stored run against what happened.",
+    "backtest": "Run the scenarios of past disputes and score their forecasts.",
+    "rates": "Show how comparable threats of the past ended, by class.",
+    "calibrate": "Count base rates in a table of past threats.",
+    "serve": "Start the HTTP service, with a process that runs its jobs.",
+    "runner": "Start a process that runs the jobs of the service.",
+    "keys": "Create, list and revoke the keys of the service.",
+}
+"""Each command's sentence, by its name. Its module in `api.cli.commands` has a function of that name, or a mapping of
+functions for a command with commands of its own."""
+
+_SETTINGS: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+
+_REPEATABLE = ("strategy", "measure")
+"""Options that some commands take several of; elsewhere the last one would silently count."""
+
+
+class Command(TyperCommand):
+    """A command whose faults name the options that were typed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments. Raises a usage error for a second name where other commands take several."""
+        if not ctx.resilient_parsing:
+            _, _, order = self.make_parser(ctx).parse_args(list(args))
+            for given in cast(list[Any], order):
+                if given.name in _REPEATABLE and not given.multiple and order.count(given) > 1:
+                    raise typer.BadParameter("may be given only once for this command", ctx, given)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Raises `InvalidInput` whose faults name options instead of fields."""
+        try:
+            return super().invoke(ctx)
+        except InvalidInput as error:
+            raise InvalidInput(with_options(error.faults, self.params)) from error
+
+
+class LazyCommand(TyperCommand):
+    """A command whose module is imported when the command is used, not when it is listed."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the real command."""
+        return load(str(self.name)).make_context(info_name, args, parent, **extra)
+
+
+class Program(TyperGroup):
+    """All commands, none of them imported."""
+
+    def __init__(self, **attributes: Any) -> None:
+        commands = {
+            name: LazyCommand(name, short_help=sentence, rich_markup_mode=None) for name, sentence in COMMANDS.items()
+        }
+        super().__init__(**{**attributes, "commands": commands})
+
+
+def build() -> TyperGroup:
+    """The whole command line."""
+    settings = {**_SETTINGS, "add_completion": True, "context_settings": {"help_option_names": ["-h", "--help"]}}
+    app = typer.Typer(name="brink", cls=Program, **settings)
+    app.callback(invoke_without_command=True)(_brink)
+    return get_command(app)  # type: ignore[return-value]
+
+
+def load(name: str) -> TyperCommand | TyperGroup:
+    """A command by its name, imported."""
+    found = getattr(import_module(f"api.cli.commands.{name}"), name)
+    if isinstance(found, Mapping):
+        return _group(COMMANDS[name], found)
+    rest = "\n".join(inspect.cleandoc(found.__doc__).splitlines()[1:])
+    return _command(name, found, f"{COMMANDS[name]}\n{rest}")
+
+
+def _group(sentence: str, functions: Mapping[str, Callable]) -> TyperGroup:
+    group = typer.Typer(help=sentence, **_SETTINGS)
+    group.callback(invoke_without_command=True)(_help_if_alone)
+    for name, function in functions.items():
+        group.command(name, cls=Command)(function)
+    return get_command(group)  # type: ignore[return-value]
+
+
+def _command(name: str, function: Callable, text: str) -> TyperCommand:
+    alone = typer.Typer(**_SETTINGS)
+    alone.command(name, cls=Command, help=text)(function)
+    return get_command(alone)  # type: ignore[return-value]
+
+
+def _help_if_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"brink {version('brink')}")
+        raise typer.Exit
+
+
+def _brink(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Simulate a trade dispute many times, to see how it may end and what drives the result."""
+    _help_if_alone(context)

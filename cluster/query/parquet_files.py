@@ -1,0 +1,129 @@
+"""How DuckDB reads the Parquet files of a folder, whatever the folder is called.
+
+DuckDB takes ``*``, ``?`` and ``[`` in a path for a pattern, and ``name=value`` for a column. It is therefore never
+given a folder's own path: it reads a local folder through a symbolic link of a fixed name, and no folder name
+becomes a column. Objects are read through the client that the storage uses.
+"""
+
+import errno
+import io
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+from obstore.fsspec import FsspecStore
+from obstore.store import S3Store
+
+from cluster.storage.base import Folder
+from cluster.storage.local import LocalFolder
+from cluster.storage.s3 import RETRIES, client, object_size, os_errors, read_range
+from sim.faults import Fault, InvalidInput
+
+_LINK = "folder"
+_PATTERN = "*?["
+
+
+@contextmanager
+def readable(folder: Folder, database: duckdb.DuckDBPyConnection, scratch: str) -> Iterator[None]:
+    """Let DuckDB read the files of a folder within the block, as the table ``committed(names)``.
+
+    `scratch` is an empty local folder. Raises `OSError` if a file could not be read.
+    """
+    if isinstance(folder, LocalFolder):
+        if any(sign in scratch for sign in _PATTERN):
+            message = "must be a folder for temporary files whose path has none of * ? ["
+            raise InvalidInput((Fault("TMPDIR", str(Path(scratch).parent), message),))
+        link = Path(scratch, _LINK)
+        os.symlink(folder.root, link, target_is_directory=True)
+        _define_table(database, f"{link}/")
+        yield
+        return
+    objects = _ObjectFiles("s3", retry_config=RETRIES)
+    database.register_filesystem(objects)
+    _define_table(database, f"{folder.address}/")
+    try:
+        yield
+    except duckdb.Error as error:
+        # DuckDB passes on the text of a Python exception, but not the exception.
+        if objects.failure is not None:
+            raise objects.failure from None
+        if isinstance(error, duckdb.IOException):
+            raise OSError(errno.EIO, f"object store: {str(error).splitlines()[0]}") from None
+        raise
+
+
+def _define_table(database: duckdb.DuckDBPyConnection, base: str) -> None:
+    quoted = base.replace("'", "''")
+    database.execute(
+        "CREATE TEMP MACRO committed(names) AS TABLE SELECT * FROM "
+        f"read_parquet(list_transform(names, lambda name: '{quoted}' || name), hive_partitioning = false)"
+    )
+    database.execute("SET allowed_directories = [?]", [base])
+
+
+class _ObjectFiles(FsspecStore):
+    """Objects as files for DuckDB, whose threads share a file and each seek and read in it on their own."""
+
+    cachable = False
+    failure: OSError | None = None
+    """The last error of reading."""
+
+    def glob(self, path: str, **_: object) -> list[str]:
+        """The path itself: it names one object and is no pattern."""
+        return [path]
+
+    def _open(self, path: str, mode: str = "rb", **_: object) -> "_SharedFile":  # type: ignore[override]
+        if mode != "rb":
+            raise ValueError(f"objects are only read here, not opened as {mode!r}")
+        bucket, key = self._split_path(path)
+        with self.noting_failure():
+            return _SharedFile(self, client(bucket), key)
+
+    def modified(self, path: str) -> datetime:
+        """When the object was put."""
+        with self.noting_failure(), os_errors():
+            return super().modified(path)
+
+    @contextmanager
+    def noting_failure(self) -> Iterator[None]:
+        """Keep an error that is raised within."""
+        try:
+            yield
+        except OSError as error:
+            self.failure = error
+            raise
+
+
+class _SharedFile:
+    """An object in which each thread has its own position: other threads' calls come between its `seek` and `read`."""
+
+    def __init__(self, objects: _ObjectFiles, store: S3Store, key: str) -> None:
+        self._objects, self._store, self._key = objects, store, key
+        self.size = object_size(store, key)
+        # By the system's number of a thread: DuckDB's threads keep no Python state from one call to the next.
+        self._position: dict[int, int] = {}
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self.size}[whence]
+        self._position[threading.get_ident()] = start + offset
+        return start + offset
+
+    def tell(self) -> int:
+        return self._position.get(threading.get_ident(), 0)
+
+    def read(self, length: int = -1) -> bytes:
+        start = self.tell()
+        stop = self.size if length < 0 else min(start + length, self.size)
+        if stop <= start:
+            return b""
+        with self._objects.noting_failure():
+            found = read_range(self._store, self._key, start, stop)
+        self._position[threading.get_ident()] = stop
+        return found
+
+    def close(self) -> None:
+        """Nothing is kept open."""

@@ -1,0 +1,62 @@
+"""How a run is played: what its caller chooses apart from the plan. None of it changes what a run's files hold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from cluster.results.result_folder import ShardResult
+from cluster.storage.base import Folder
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come; `latest` is the shard that was just committed, None before the first."""
+
+    trials_done: int
+    trials_total: int
+    shards_done: int
+    shards_total: int
+    bytes_stored: int
+    latest: ShardResult | None = None
+
+    def after(self, result: ShardResult) -> "Progress":
+        """The progress once one more shard is committed."""
+        return replace(
+            self,
+            trials_done=self.trials_done + result.shard.count,
+            shards_done=self.shards_done + 1,
+            bytes_stored=self.bytes_stored + result.file.bytes,
+            latest=result,
+        )
+
+
+def _ignore(_: Progress) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run is played, who is informed, and when it stops.
+
+    `engine` is one of `cluster.runs.engines.ENGINES`; `ray_address` joins a running Ray; `workers` is the number of
+    cores to use at most, None for all. `on_progress` is called at the start and after each committed shard.
+    `should_stop` is asked before each shard. `donors` are folders of earlier runs whose files may be reused.
+    `owns_folder` is asked before the manifest is written: a job's runner that has lost its lease must not write it.
+    """
+
+    engine: str = "auto"
+    ray_address: str | None = None
+    workers: int | None = None
+    on_progress: Callable[[Progress], object] = _ignore
+    should_stop: Stop = _never
+    donors: tuple[Folder, ...] = ()
+    owns_folder: Callable[[], bool] = _always

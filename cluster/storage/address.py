@@ -1,0 +1,31 @@
+"""The folder at an address."""
+
+import os
+from pathlib import Path
+
+from cluster.storage.base import Folder
+from cluster.storage.local import LocalFolder
+from sim.faults import Fault, InvalidInput
+
+_S3 = "s3://"
+
+
+def open_folder(address: str | os.PathLike[str]) -> Folder:
+    """The folder at an address: a path, or ``s3://bucket/prefix``. Nothing is made or looked up yet.
+
+    An object store's end point and credentials come from the environment, under the names that every S3 client reads
+    (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ...). Raises `InvalidInput` for an address that names no bucket.
+    """
+    text = os.fspath(address)
+    if not text.startswith(_S3):
+        return LocalFolder(Path(text).absolute())
+    bucket, _, prefix = text.removeprefix(_S3).strip("/").partition("/")
+    if not bucket or not prefix:
+        raise InvalidInput((Fault("folder", text, "must be a path, or s3://bucket/prefix"),))
+    if ":" in bucket or "@" in bucket:
+        # The text may be a secret, and is not repeated.
+        raise InvalidInput((Fault("folder", None, "must hold no credentials: they come from the environment"),))
+    # The object store's client takes long to import, and local folders do without it.
+    from cluster.storage.s3 import ObjectFolder
+
+    return ObjectFolder(bucket, prefix)

@@ -1,0 +1,35 @@
+"""The strategies to compare: what each sets differently from the base."""
+
+from collections.abc import Mapping
+
+from sim.scenario import validation
+from sim.scenario.distribution_documents import UNREADABLE, read_distribution
+from sim.scenario.distributions import Distribution
+from sim.scenario.parameters import parameter
+from sim.scenario.places import Path
+from sim.scenario.validation import Report
+
+MAX_STRATEGIES = 100
+BASE = "base"
+
+
+def read_strategies(
+    report: Report, given: object, base: Mapping[str, Distribution]
+) -> dict[str, dict[str, Distribution]]:
+    """What each strategy overrides, by its name; one that overrides nothing where there are none."""
+    body = validation.mapping(report, ("strategies",), {} if given is None else given, "strategies by name")
+    if len(body) > MAX_STRATEGIES:
+        report.fault(("strategies",), None, f"must hold at most {MAX_STRATEGIES} strategies, not {len(body)}")
+    strategies: dict[str, dict[str, Distribution]] = {}
+    for key, value in list(body.items())[:MAX_STRATEGIES]:
+        path: Path = ("strategies", key)
+        validation.name(report, path, key)
+        overrides = validation.mapping(report, path, value if value is not None else {}, "parameters to override")
+        validation.known_keys(report, path, overrides, base)
+        strategies[key] = {}
+        for name, distribution in overrides.items():
+            if name in base:
+                found = read_distribution(report, (*path, name), distribution, parameter(name))
+                strategies[key][name] = found or UNREADABLE
+    validation.distinct_names(report, ("strategies",), body, "strategy")
+    return strategies or {BASE: {}}

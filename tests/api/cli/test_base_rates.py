@@ -1,0 +1,49 @@
+"""The commands of the outside view, and the same over HTTP."""
+
+import json
+
+import pytest
+
+from tests.support.command_line import brink
+from tests.support.served import served
+
+OWN = """\
+target,began,outcome,imposed_on,ended_on,specific,commitment
+Japan,1995-05-16,settled,,1995-06-28,yes,strong
+EC,1999-03-03,imposed,1999-04-19,2001-07-01,yes,strong
+China,1990-04-03,dropped,,1991-04-03,no,weak
+"""
+
+
+def test_a_table_is_counted(tmp_path):
+    (tmp_path / "own.csv").write_text(OWN)
+    found = brink("calibrate", tmp_path / "own.csv")
+    assert found.returncode == 0, found.stderr
+    assert "3 ended threats of 3 chosen from 3 rows" in found.stdout
+    document = json.loads(brink("calibrate", tmp_path / "own.csv", "--json").stdout)
+    assert document["classes"][0]["counts"] == {"settled": 1, "imposed": 1, "dropped": 1}
+
+
+def test_a_bad_table_is_refused_with_row_and_column(tmp_path):
+    (tmp_path / "own.csv").write_text(OWN.replace("dropped", "abandoned"))
+    found = brink("calibrate", tmp_path / "own.csv")
+    assert found.returncode == 2
+    assert "own.csv:4:outcome: must be one of settled, imposed, dropped, open (found 'abandoned')" in found.stderr
+
+
+def test_shipped_rates_are_the_same_on_the_command_line_and_over_http(tmp_path):
+    printed = json.loads(brink("rates", "--known-on", "1995-04-17", "--json").stdout)
+    with served(tmp_path) as service:
+        answered = service.ask("GET", "/v1/rates?known_on=1995-04-17")
+        assert answered.status_code == 200
+        assert answered.json() == printed
+        assert service.ask("GET", "/v1/rates?known_on=soon").status_code == 422
+    strong = next(one for one in printed["classes"] if one["class"] == "specific-strong")
+    assert strong["counts"] == {"settled": 10, "imposed": 6, "dropped": 1}
+
+
+@pytest.mark.parametrize("day", ["soon", "1995-13-01", ""])
+def test_a_bad_day_is_refused(day):
+    found = brink("rates", "--known-on", day)
+    assert found.returncode == 2
+    assert "--known-on: must be a date, YYYY-MM-DD" in found.stderr

@@ -1,0 +1,66 @@
+"""Brink started in a folder whose modules have the names of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+BRINK = Path(sys.executable).parent / "brink"
+NAMES = ("sim", "cluster", "api", "configs", "brink", "sim/model", "cluster/service", "cluster/runs")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Packages and modules that fail when they are imported."""
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"raise RuntimeError('the foreign {name} was imported')")
+    for name in ("cluster/service/runner.py", "cluster/runs/shard.py"):
+        (tmp_path / name).write_text("raise RuntimeError('a foreign module was imported')")
+    return tmp_path
+
+
+@pytest.mark.parametrize("engine", ["inline", "ray"])
+def test_a_run_does_not_import_them(folder: Path, engine: str):
+    command = [BRINK, "run", "us-mexico-2019", "--trials", "400", "--shard-trials", "100", "--engine", engine]
+    found = subprocess.run(
+        [*command, "--workers", "1", "--out", "out"], cwd=folder, capture_output=True, text=True, timeout=250
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_the_service_and_its_runner_do_not_import_them(folder: Path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with subprocess.Popen(
+        [BRINK, "serve", "--port", str(port)],
+        cwd=folder,
+        env={**os.environ, "BRINK_ENGINE": "inline"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as service:
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+                while True:
+                    assert service.poll() is None
+                    try:
+                        client.get("/healthz")
+                        break
+                    except httpx.TransportError:
+                        time.sleep(0.1)
+                job = client.post("/v1/jobs", json={"scenario": "us-mexico-2019", "trials": 200, "seed": 1}).json()
+                while (state := client.get(f"/v1/jobs/{job['id']}").json()["state"]) in ("queued", "running"):
+                    time.sleep(0.1)
+                assert state == "succeeded"
+        finally:
+            service.send_signal(signal.SIGTERM)
+            _, log = service.communicate(timeout=60)
+    assert "foreign" not in log

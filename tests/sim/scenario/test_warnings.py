@@ -1,0 +1,108 @@
+"""Values that are allowed but are probably mistakes, and what strategies assume."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.shipped_scenarios import shipped_names, shipped_scenario
+from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
+from sim.scenario.columns import NULL
+from sim.scenario.parameters import BOTH, COURT, ISSUE_PARAMETERS, NATURE, PARAMETERS, SENDER, TARGET
+from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
+from sim.scenario.warnings import ALL_BUT_CERTAIN, LONG_BEFORE, assumption_notes, assumptions, scenario_warnings
+from tests.support.examples import document, every_mechanism, issue, scenario
+
+
+def fields_of(found: Scenario) -> list[str]:
+    return [warning.field for warning in found.warnings]
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"parameters": {"tariff_rate": 25}}, "parameters.tariff_rate"),
+        ({"parameters": {"tariff_rate": {"uniform": [10, 50]}}}, "parameters.tariff_rate"),
+        ({"parameters": {"tariff_rate": {"lognormal": {"p05": 1, "p95": 30}}}}, "parameters.tariff_rate"),
+        (
+            {"parameters": {"retaliation_tariff": {"discrete": {"values": [0.1, 10], "weights": [9, 1]}}}},
+            "parameters.retaliation_tariff",
+        ),
+        ({"strategies": {"high": {"tariff_rate": 100}}}, "strategies.high.tariff_rate"),
+        ({"discount_rate": 5}, "discount_rate"),
+        ({"strategies": {"win": {"target_win": 0}}}, "strategies.win.target_win"),
+        ({"strategies": {"calm": {"defiance_probability": 0}}}, "strategies.calm.defiance_probability"),
+        ({"strategies": {"near": {"import_elasticity": 3}}}, "strategies.near.import_elasticity"),
+        ({"issues": {"a": issue(0.5, 0.4, 0.4)}}, "issues"),
+        ({"issues": {"a": issue(0.5, {"uniform": [0.5, 0.9]}, 0.1)}}, "issues"),
+        ({"strategies": {"base": {}, "yield": {"issues.access.sender_concession": 0.5}}}, "issues"),
+        ({"issues": {"a": issue(weight=1), "b": issue(weight=3)}}, "issues"),
+    ],
+)
+def test_probable_mistakes_are_warned_of_and_are_no_faults(fields, where):
+    assert fields_of(scenario_from_document(document(**fields))) == [where]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"parameters": {"tariff_rate": 3.0, "retaliation_tariff": {"uniform": [0, 2.5]}}, "discount_rate": 0.12},
+        {"strategies": {"list": {"tariff_rate": 1, "follow_through": 1, "issues.access.sender_concession": 0.1}}},
+        {"strategies": {"believed": {"credibility": 1}}},
+        {"issues": {"a": issue(0.5, 0.05, 0.05)}},
+    ],
+)
+def test_what_may_well_be_meant_is_not_warned_of(fields):
+    assert fields_of(scenario_from_document(document(**fields))) == []
+
+
+def test_warnings_have_the_line_and_the_file():
+    text = "schema: 1\nname: a\nissues:\n  x: {weight: 2, gap: 1, sender_concession: 0, target_concession: 0}\n"
+    found = read_scenario(text + "parameters:\n  tariff_rate: 25\n", "a.yaml")
+    assert [(warning.line, warning.source) for warning in found.warnings] == [(3, "a.yaml"), (6, "a.yaml")]
+    assert str(found.warnings[1]).startswith("a.yaml:6:parameters.tariff_rate: reaches 25, which is 2,500 %")
+
+
+def test_warnings_are_no_part_of_a_scenario_and_come_back_with_its_document():
+    found = scenario(parameters={"tariff_rate": 25})
+    again = scenario_from_document(scenario_document(found))
+    assert again == found
+    assert again.warnings == found.warnings == scenario_warnings(found)
+
+
+def test_shipped_scenarios_have_no_warnings():
+    assert {name: fields_of(shipped_scenario(name)) for name in shipped_names()} == {
+        name: [] for name in shipped_names()
+    }
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.floats(0.05, 0.9), st.floats(0.05, 0.9), st.floats(0.2, 0.66), st.integers(1, 3))
+def test_an_agreement_called_all_but_certain_is(sender, target, step, issues):
+    """In 2000 trials a chance of 0.999 fails 8 times or more with probability 0.001."""
+    names = {f"i{k}": issue(0.5, sender, target, weight=1) for k in range(issues)}
+    found = scenario(names, {"sender_step": step, "target_step": {"uniform": [step, 1.5 * step]}})
+    if not any("all but certain" in warning.message for warning in found.warnings):
+        return
+    table = simulate(found, "base", Chance(5, 0, 2000))
+    weeks = int(LONG_BEFORE * found.horizon_weeks)
+    late = (table["agreement_week"] == NULL) | (table["agreement_week"] > weeks)
+    assert late.sum() <= 2000 * (1 - ALL_BUT_CERTAIN) + 6
+
+
+def test_every_parameter_has_one_who_decides_it():
+    deciders = {known.name: known.decided_by for known in (*ISSUE_PARAMETERS, *PARAMETERS)}
+    assert set(deciders.values()) == {SENDER, TARGET, BOTH, COURT, NATURE}
+    assert deciders["target_win"] == COURT
+    assert deciders["follow_through"] == deciders["tariff_rate"] == SENDER
+    assert deciders["retaliation_share"] == TARGET
+
+
+def test_assumptions_are_what_is_not_the_senders_alone():
+    strategies = {"own": {"tariff_rate": 1}, "mixed": {"tariff_rate": 1, "credibility": 1, "target_win": 0}}
+    found = scenario_from_document(every_mechanism() | {"strategies": strategies})
+    assert assumptions(found) == {"mixed": {"credibility": BOTH, "target_win": COURT}}
+    assert assumptions(found, ["own"]) == {}
+    (note,) = assumption_notes(found)
+    assert note.startswith("mixed sets credibility (decided by both sides), target_win (decided by the court)")
