@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install postgres demo test check bench scale chaos docs clean
+.PHONY: install postgres demo test test-slow coverage check bench scale chaos docs clean
 
 install: .venv/installed
 
@@ -19,8 +19,18 @@ postgres:  ## for the tests of the jobs database
 demo: install  ## the 1995 scenario, on the embedded defaults
 	$(BIN)/brink run us-japan-autos-1995 --trials 200000 --seed 1995 --out runs/demo
 
-test: install postgres
-	$(BIN)/python -m pytest -n auto --dist loadfile
+# A worker runs whole files, in the order of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+test: install postgres  ## all tests but the slow ones
+	$(PYTEST) -m "not slow"
+
+test-slow: install  ## the tests that take long by their nature: statistics over many seeds, the plain model
+	$(PYTEST) -m slow
+
+coverage: install postgres  ## all tests but the slow ones, and how much of the code they run
+	$(PYTEST) -m "not slow" --cov --cov-report=
+	@echo "coverage: $$($(BIN)/coverage report --format=total) % of the lines"
 
 check: install
 	$(BIN)/ruff check .

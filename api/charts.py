@@ -28,8 +28,9 @@ def write_chart(chart: alt.TopLevelMixin, path: Path) -> None:
     chart.save(str(path), format="svg" if path.suffix.lower() == ".svg" else "png", scale_factor=2.0)
 
 
-def timeline_chart(found: dict) -> alt.TopLevelMixin:
-    """The answer of `cluster.answers.timeline` as lines with their bands, a panel a strategy."""
+def timeline_chart(document: dict) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.timeline` as lines with their bands, a panel a strategy."""
+    found = document["result"]
     rows = [
         {
             "strategy": strategy,
@@ -65,7 +66,9 @@ def timeline_chart(found: dict) -> alt.TopLevelMixin:
     lines = base.mark_line(interpolate="step-after", strokeWidth=1.5).encode(
         y=alt.Y("probability:Q", title=None, axis=share, scale=alt.Scale(domain=[0, 1]))
     )
-    title = f"{found['scenario']}: probability by week" + (f", given {found['given']}" if found["given"] else "")
+    title = f"{document['scenario']}: probability by week" + (
+        f", given {document['given']}" if document["given"] else ""
+    )
     return (
         alt.layer(bands, lines, data=alt.Data(values=rows))
         .properties(width=300, height=170)

@@ -3,14 +3,34 @@
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from tests.support.postgres import new_database, postgres
 
+LONGEST_FIRST = (
+    "cluster/runs/test_ray_cluster.py",
+    "cluster/runs/test_engines.py",
+    "cluster/storage/test_folders.py",
+    "api/http/test_jobs.py",
+    "brink/test_client.py",
+    "api/cli/test_main.py",
+    "cluster/service/test_runners.py",
+    "cluster/service/test_watching.py",
+    "cluster/storage/test_store_faults.py",
+)
+"""Files that start Ray, services or many processes, and so take longest."""
+
 # Ray's processes and addresses stay on loopback.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, so that no worker is left alone with one of them at the end."""
+    rank = {(Path(__file__).parent / name): place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")

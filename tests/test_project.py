@@ -10,6 +10,7 @@ import pytest
 
 from api.shipped_scenarios import shipped_scenario
 from docs.generate import HERE, parameters_page
+from tests.support.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parent.parent
 ORDER = {
@@ -129,7 +130,11 @@ def test_settings_are_described():
 
 def test_the_command_line_describes_itself():
     found = subprocess.run(
-        [Path(sys.executable).parent / "brink", "--help"], capture_output=True, text=True, check=True, timeout=60
+        [Path(sys.executable).parent / "brink", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=HANG_SECONDS,
     )
     for command in ("run", "scenarios", "validate", "parameters", "verify", "serve"):
         assert command in found.stdout

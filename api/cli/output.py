@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
 from api.cli.streams import say
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+    from rich.text import Text
+
     from cluster.results.plan import Plan
     from cluster.runs.options import Progress as RunProgress
     from sim.scenario.scenario import Scenario
@@ -23,8 +23,10 @@ MOST_NAMES = 8
 """Names in a sentence; the document has them all."""
 
 
-def console() -> Console:
+def console() -> "Console":
     """Standard output, as wide as the terminal. Text is printed as it is: markup and emoji codes mean nothing."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
@@ -42,6 +44,12 @@ def print_warnings(scenario: "Scenario") -> None:
         say(f"warning: {warning}")
 
 
+def print_assumptions(out: "Console", found: dict) -> None:
+    """Print what the strategies that an answer compares assume of others than the sender, if anything."""
+    if "assumptions" in found["method"]:
+        out.print(f"Assumptions: {found['method']['assumptions']}.")
+
+
 def some_names(names: list[str]) -> str:
     """Names in a line, the first few of many."""
     if len(names) <= MOST_NAMES:
@@ -52,8 +60,9 @@ def some_names(names: list[str]) -> str:
 @contextmanager
 def run_progress(plan: "Plan") -> Iterator[Callable[["RunProgress"], None]]:
     """A progress bar of a run on a terminal's standard error; nothing in a pipe."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    with _progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task("running", total=plan.trials * len(plan.strategies))
 
         def on_progress(progress: "RunProgress") -> None:
@@ -66,12 +75,22 @@ def run_progress(plan: "Plan") -> Iterator[Callable[["RunProgress"], None]]:
 @contextmanager
 def answer_progress(units: str = "parameters") -> Iterator[Callable[[int, int], None]]:
     """A bar of the parameters, or other units, done, on a terminal's standard error; nothing in a pipe."""
-    columns = (TextColumn("{task.completed:,} of {task.total:,} " + units), BarColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    from rich.progress import BarColumn, TextColumn
+
+    with _progress(TextColumn("{task.completed:,} of {task.total:,} " + units), BarColumn()) as bar:
         task = bar.add_task("", total=0)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def heading(title: str, rest: str = "") -> Text:
+def _progress(*columns: "ProgressColumn") -> "Progress":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+
+
+def heading(title: str, rest: str = "") -> "Text":
     """A title in bold, and what follows it on the line."""
+    from rich.text import Text
+
     return Text.assemble((title, "bold"), rest)

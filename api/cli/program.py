@@ -15,8 +15,8 @@ from sim.faults import InvalidInput
 COMMANDS = {
     "run": "Run a scenario and print the result.",
     "scenarios": "List the shipped scenarios.",
-    "validate": "Check a scenario and list every fault with its line and field.",
-    "parameters": "List the parameters with their units, domains and neutral defaults.",
+    "validate": "Check a scenario: list every fault with its line and field, and probable mistakes apart.",
+    "parameters": "List the parameters with who decides them, their units, domains and neutral defaults.",
     "verify": "Check that a result folder is complete and unaltered.",
     "summary": "Print the summary of a stored run, for all its trials or under a condition.",
     "aggregate": "Print grouped statistics over the trials of a stored run.",
@@ -31,8 +31,8 @@ COMMANDS = {
     "replay": "Replay one trial of a stored run week by week.",
     "score": "Score the forecast of a stored run against what happened.",
     "backtest": "Run the scenarios of past disputes and score their forecasts.",
-    "rates": "Show how comparable threats of the past ended, by class.",
-    "calibrate": "Count base rates in a table of past threats.",
+    "rates": "Show how comparable threats of the past ended, by class, as far as was known on a day.",
+    "calibrate": "Count how past threats ended, by class, with rates, durations and the scores of the rates.",
     "serve": "Start the HTTP service, with a process that runs its jobs.",
     "runner": "Start a process that runs the jobs of the service.",
     "keys": "Create, list and revoke the keys of the service.",
@@ -50,13 +50,33 @@ class Command(TyperCommand):
     """A command whose faults name the options that were typed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the arguments. Raises a usage error for a second name where other commands take several."""
+        """Read the arguments.
+
+        Raises a usage error for one that is not UTF-8, and for a second name where other commands take several.
+        """
+        for text in args:
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise typer.BadParameter(f"must be UTF-8 text (found {text!r})", ctx, param_hint="arguments")
         if not ctx.resilient_parsing:
             _, _, order = self.make_parser(ctx).parse_args(list(args))
             for given in cast(list[Any], order):
                 if given.name in _REPEATABLE and not given.multiple and order.count(given) > 1:
                     raise typer.BadParameter("may be given only once for this command", ctx, given)
         return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The options, then the arguments by the names they have in the help."""
+        return ["[OPTIONS]", *(str(one.metavar) for one in self.params if one.param_type_name == "argument")]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """List the arguments by these names and the options."""
+        for title in ("Arguments", "Options"):
+            listed: list[Any] = [one for one in self.get_params(ctx) if f"{one.param_type_name}s" == title.lower()]
+            records = [one.get_help_record(ctx) for one in listed]
+            names = [one.metavar for one in listed] if title == "Arguments" else [name for name, _ in records]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([(name, text) for name, (_, text) in zip(names, records, strict=True)])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Raises `InvalidInput` whose faults name options instead of fields."""

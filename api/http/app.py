@@ -9,31 +9,15 @@ from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 
-from api.http.authentication import caller
-from api.http.bodies import Bodies
+from api.http.authentication import Authentication, caller
+from api.http.bodies import BodyCheck
 from api.http.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
-from api.http.limits import Places, Rate, Streams
+from api.http.limits import AnswerSlots, StreamLimit
 from api.http.metrics import Requests
 from api.http.metrics import router as metrics_router
 from api.http.openapi import describe
 from api.http.problems import handle_problems
-from api.http.routes import (
-    aggregate,
-    catalogue,
-    compare,
-    discover,
-    drivers,
-    health,
-    indices,
-    jobs,
-    replay,
-    results,
-    score,
-    stress,
-    timeline,
-    typical,
-    worth,
-)
+from api.http.routes import answers, catalogue, health, jobs, results
 from cluster.service.jobs import open_database
 from cluster.service.settings import Settings, read_settings
 
@@ -46,6 +30,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         app.state.database = open_database(settings.jobs_database)
+        # Described before the first request, so that a stranger's request does not cause it.
+        app.openapi()
         yield
         app.state.database.dispose()
 
@@ -54,40 +40,26 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("brink"),
         description="Plays a trade dispute millions of times before it is decided.",
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
     app.state.settings = settings
-    app.state.rate = Rate(settings.requests_per_second)
-    # With several users, one of them leaves half of the places to the others.
-    an_owners = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
-    app.state.places = Places(settings.answers, an_owners)
-    app.state.streams = Streams(settings.streams)
+    # With several owners, each leaves half of the slots to the others.
+    per_owner = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
+    app.state.answer_slots = AnswerSlots(settings.answers, per_owner)
+    app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (
-        jobs,
-        results,
-        aggregate,
-        compare,
-        worth,
-        stress,
-        score,
-        drivers,
-        discover,
-        indices,
-        replay,
-        typical,
-        timeline,
-        catalogue,
-    ):
+    for module in (jobs, results, answers, catalogue):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
     app.state.metrics = CollectorRegistry()
     app.include_router(metrics_router)
     describe(app, keys=settings.auth == "keys")
-    # The last one added is the first that a request meets.
-    app.add_middleware(Bodies)
+    # The last one added is the first that a request passes.
+    app.add_middleware(BodyCheck)
+    app.add_middleware(Authentication, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,22 +1,32 @@
 """Who calls: the owner and scopes of the key that a request carries.
 
-Every route below ``/v1`` depends on `caller`, and every route about a job finds it through `api.http.routes.common`,
-where somebody else's job is none.
+`Authentication` checks the key before anything else of a request is read: a request without a valid key costs one
+refusal, whatever its path, query and body. Routes get the caller by `Reader`, `Submitter` or `Admin`; routes about a
+job find the job through `api.http.routes.common`, where the jobs of other owners do not exist.
 """
 
 from dataclasses import dataclass
 from typing import Annotated
 
+import anyio
 import sqlalchemy as sa
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.http.problems import Problem
+from api.http.limits import RequestLimit, WrongKeyLimit
+from api.http.problems import DATABASE_FAILURES, Problem, database_problem, problem_response
 from cluster.service import keys
 from cluster.service.jobs import LOCAL
 from cluster.service.keys import ADMIN, READ, SCOPES, SUBMIT
 from cluster.service.settings import Settings
 
+WITHOUT_KEY = ("/healthz", "/readyz", "/openapi.json")
+"""Paths that are answered without a key. None of them reads a body."""
+KEY_LOOKUPS = 4
+"""Keys that are looked up in the database at a time; further requests wait. Routes have threads of their own."""
 _REALM = 'Bearer realm="brink"'
 _bearer = HTTPBearer(
     auto_error=False,
@@ -28,46 +38,83 @@ _bearer = HTTPBearer(
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, and what their key allows."""
+    """The owner of the request's key, and what the key allows."""
 
     owner: str
     scopes: tuple[str, ...]
 
     @property
     def sees(self) -> str | None:
-        """Whose jobs exist for the caller: None for everybody's."""
+        """The owner whose jobs exist for the caller; None for the jobs of all owners."""
         return None if ADMIN in self.scopes else self.owner
 
     def needs(self, scope: str) -> None:
-        """Raise a 403 `Problem` unless the key allows this."""
+        """Raise a 403 `Problem` unless the key has this scope."""
         if scope not in self.scopes and ADMIN not in self.scopes:
             challenge = {"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'}
             raise Problem(403, f"the key lacks the scope {scope}", headers=challenge)
 
 
 ANYBODY = Caller(LOCAL, SCOPES)
-"""Who calls a service that asks for no keys: it listens on loopback, and all it has is one user's."""
+"""The caller of a service that asks for no keys: it listens on loopback, and everything in it is one user's."""
+
+
+def needs_key(path: str) -> bool:
+    """Whether requests for a path need a key, where the service asks for keys."""
+    return path not in WITHOUT_KEY
+
+
+class Authentication:
+    """Finds the caller of every request that needs a key; refuses with 401 or 429 before the body is read."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self._asks = app, settings.auth == "keys"
+        self._requests = RequestLimit(settings.requests_per_second)
+        self._wrong_keys = WrongKeyLimit(settings.wrong_keys_per_minute)
+        self._lookups = anyio.CapacityLimiter(KEY_LOOKUPS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on with its caller in its state."""
+        if scope["type"] != "http" or not needs_key(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        try:
+            found = await self._caller(scope) if self._asks else ANYBODY
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, send)
+            return
+        except DATABASE_FAILURES as error:
+            await problem_response(database_problem(error))(scope, receive, send)
+            return
+        scope.setdefault("state", {})["caller"] = found
+        await self.app(scope, receive, send)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """The owner of the request's key. Raises `Problem`: 401 without a valid key, 429 for too many requests."""
+        header = Headers(scope=scope).get("authorization")
+        scheme, text = get_authorization_scheme_param(header)
+        if scheme.lower() != "bearer" or not text:
+            message = "this service needs a key: Authorization: Bearer ..."
+            raise Problem(401, message, headers={"WWW-Authenticate": _REALM})
+        address = (scope.get("client") or (None,))[0]
+        self._wrong_keys.check(address, text)
+        database: sa.Engine = scope["app"].state.database
+        key = await anyio.to_thread.run_sync(keys.find, database, text, limiter=self._lookups)
+        if key is None:
+            self._wrong_keys.wrong(address, text)
+            challenge = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
+            raise Problem(401, "the key is unknown, revoked or expired", headers=challenge)
+        self._wrong_keys.valid(text)
+        self._requests.take(key.owner)
+        return Caller(key.owner, key.scopes)
 
 
 def caller(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)] = None
+    request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)] = None
 ) -> Caller:
-    """The owner of the request's key; a 401 without a valid one, a 429 for one who asks too much."""
-    settings: Settings = request.app.state.settings
-    found = _of_key(request.app.state.database, credentials) if settings.auth == "keys" else ANYBODY
-    if settings.auth == "keys":
-        request.app.state.rate.take(found.owner)
+    """The caller that `Authentication` found; the parameter puts keys into the OpenAPI document."""
+    found: Caller = request.state.caller
     return found
-
-
-def _of_key(database: sa.Engine, credentials: HTTPAuthorizationCredentials | None) -> Caller:
-    if credentials is None:
-        raise Problem(401, "this service wants a key: Authorization: Bearer ...", headers={"WWW-Authenticate": _REALM})
-    key = keys.find(database, credentials.credentials)
-    if key is None:
-        challenge = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
-        raise Problem(401, "the key is unknown, revoked or expired", headers=challenge)
-    return Caller(key.owner, key.scopes)
 
 
 def reader(found: Annotated[Caller, Depends(caller)]) -> Caller:

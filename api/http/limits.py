@@ -1,8 +1,9 @@
-"""What one user may ask of the service: requests a second, answers at a time, jobs that wait, bytes stored."""
+"""Limits to what is asked of the service: requests, wrong keys, answers and event streams at a time, jobs and bytes."""
 
 import asyncio
+import hashlib
+import ipaddress
 import math
-import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,81 +17,148 @@ from cluster.service.jobs import QUEUED, RUNNING, jobs
 from cluster.service.settings import Settings
 
 BURST_SECONDS = 2.0
-"""A user may ask at once for what is allowed in so many seconds."""
+"""An owner may send at once the requests that are allowed in this time."""
 RETRY_SECONDS = 10
-"""When to ask again for room in the queue or the store."""
-PLACE_SECONDS = 30.0
-"""A question waits so long for others to be answered."""
-_MOST_OWNERS = 10_000
+"""When to try again where the queue, the store or the answers had no room."""
+SLOT_WAIT_SECONDS = 30.0
+"""A request for an answer waits at most this long for a slot."""
+MAX_CLIENTS = 10_000
+"""Owners, addresses and keys that a limit remembers; the one not used for longest is forgotten first."""
 
 
-class Rate:
-    """A token bucket for each owner. Each web process has its own: with several, each allows as much."""
+class TokenBuckets:
+    """A token bucket for each client: `burst` tokens at most, refilled at `per_second`. For use on the event loop.
 
-    def __init__(self, a_second: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._a_second, self._clock = a_second, clock
-        self._most = max(1.0, a_second * BURST_SECONDS)
-        self._buckets: dict[str, tuple[float, float]] = {}
-        self._lock = threading.Lock()
-
-    def take(self, owner: str) -> None:
-        """Count a request of an owner. Raises a 429 `Problem` that says when there is room for it."""
-        with self._lock:
-            now = self._clock()
-            tokens, since = self._buckets.get(owner, (self._most, now))
-            tokens = min(self._most, tokens + (now - since) * self._a_second)
-            if len(self._buckets) >= _MOST_OWNERS:
-                self._buckets.clear()
-            self._buckets[owner] = (max(tokens - 1.0, 0.0) if tokens >= 1.0 else tokens, now)
-        if tokens < 1.0:
-            wait = {"Retry-After": str(math.ceil((1.0 - tokens) / self._a_second))}
-            raise Problem(429, f"more than {self._a_second:g} requests a second", headers=wait)
-
-
-class Places:
-    """So many answers are worked out at a time, and so many of them for one owner; others wait a while.
-
-    Each web process has its own.
+    Each web process has its own buckets, so that several processes together allow several times as much.
     """
 
-    def __init__(self, most: int, an_owners: int) -> None:
-        self._all, self._an_owners = asyncio.Semaphore(most), an_owners
+    def __init__(self, per_second: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second, self._burst, self._clock = per_second, max(1.0, burst), clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def wait(self, client: str) -> float:
+        """Seconds until the client has a token; 0 if it has one now."""
+        return self._wait(self._refilled(client, self._clock()))
+
+    def take(self, client: str) -> float:
+        """Take a token of the client if it has one. Returns the seconds until it has one; 0 if it had one."""
+        now = self._clock()
+        tokens = self._refilled(client, now)
+        self._buckets.pop(client, None)
+        _make_room(self._buckets)
+        self._buckets[client] = (tokens - 1.0 if tokens >= 1.0 else tokens, now)
+        return self._wait(tokens)
+
+    def _refilled(self, client: str, now: float) -> float:
+        tokens, since = self._buckets.get(client, (self._burst, now))
+        return min(self._burst, tokens + (now - since) * self._per_second)
+
+    def _wait(self, tokens: float) -> float:
+        return 0.0 if tokens >= 1.0 else (1.0 - tokens) / self._per_second
+
+
+class RequestLimit:
+    """Requests a second of each owner of keys."""
+
+    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._buckets = TokenBuckets(per_second, per_second * BURST_SECONDS, clock)
+
+    def take(self, owner: str) -> None:
+        """Count a request of an owner. Raises a 429 `Problem` that says when the next one is allowed."""
+        if wait := self._buckets.take(owner):
+            raise _too_many(f"more than {self._per_second:g} requests a second", wait)
+
+
+class WrongKeyLimit:
+    """Wrong keys a minute from each address.
+
+    An address that has sent too many is refused before its key is looked up, so that guesses cost no database query.
+    A key that was valid in this process before is looked up all the same: others behind the same proxy or router
+    must not be able to lock its holder out.
+    """
+
+    def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._buckets = TokenBuckets(per_minute / 60, per_minute, clock)
+        self._valid: dict[bytes, None] = {}
+
+    def check(self, address: str | None, key: str) -> None:
+        """Raise a 429 `Problem` if the address has sent too many wrong keys and this key was never valid."""
+        wait = self._buckets.wait(network_of(address))
+        if wait and _digest(key) not in self._valid:
+            raise _too_many(f"more than {self._per_minute:g} wrong keys a minute from this address", wait)
+
+    def wrong(self, address: str | None, key: str) -> None:
+        """Count a wrong key from an address."""
+        self._buckets.take(network_of(address))
+        self._valid.pop(_digest(key), None)
+
+    def valid(self, key: str) -> None:
+        """Remember the digest of a key that was valid."""
+        digest = _digest(key)
+        self._valid.pop(digest, None)
+        _make_room(self._valid)
+        self._valid[digest] = None
+
+
+def network_of(address: str | None) -> str:
+    """What a client at an address cannot easily change: an IPv4 address, or the first 64 bits of an IPv6 address."""
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return address or "unknown"
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)
+
+
+class AnswerSlots:
+    """Limits the answers that are computed at a time, in all and for each owner; other requests wait for a slot.
+
+    Each web process has its own slots.
+    """
+
+    def __init__(self, total: int, per_owner: int) -> None:
+        self._total, self._per_owner = asyncio.Semaphore(total), per_owner
         self._owners: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def one(self, owner: str) -> AsyncIterator[None]:
-        """A place for an answer to an owner. Raises a 503 `Problem` if none is free in `PLACE_SECONDS`."""
-        own = self._owners.setdefault(owner, asyncio.Semaphore(self._an_owners))
+    async def slot(self, owner: str) -> AsyncIterator[None]:
+        """A slot to compute an answer for an owner. Raises a 503 `Problem` if none is free in `SLOT_WAIT_SECONDS`."""
+        own = self._owners.setdefault(owner, asyncio.Semaphore(self._per_owner))
         try:
-            async with asyncio.timeout(PLACE_SECONDS):
+            async with asyncio.timeout(SLOT_WAIT_SECONDS):
                 await own.acquire()
                 try:
-                    await self._all.acquire()
+                    await self._total.acquire()
                 except BaseException:
                     own.release()
                     raise
         except TimeoutError:
-            message = "as many answers are being worked out as the service has room for"
+            message = "the service is computing as many answers as it may at a time"
             raise Problem(503, message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
         try:
             yield
         finally:
-            self._all.release()
+            self._total.release()
             own.release()
 
 
-class Streams:
-    """So many event streams of one owner may be open at a time. Each web process has its own."""
+class StreamLimit:
+    """Limits the event streams that an owner has open at a time. Each web process counts its own."""
 
-    def __init__(self, an_owners: int) -> None:
-        self._an_owners = an_owners
+    def __init__(self, per_owner: int) -> None:
+        self._per_owner = per_owner
         self._open: Counter[str] = Counter()
 
     @contextmanager
-    def one(self, owner: str) -> Iterator[None]:
-        """Room for a stream of an owner. Raises a 429 `Problem` if they have as many open as they may."""
-        if self._open[owner] >= self._an_owners:
-            message = f"you have {self._an_owners} event streams open, and may have no more"
+    def stream(self, owner: str) -> Iterator[None]:
+        """Count a stream of an owner while it is open. Raises a 429 `Problem` if the owner may open no more."""
+        if self._open[owner] >= self._per_owner:
+            message = f"you have {self._per_owner} event streams open, and may have no more"
             raise Problem(429, message, headers={"Retry-After": str(RETRY_SECONDS)})
         self._open[owner] += 1
         try:
@@ -102,7 +170,7 @@ class Streams:
 
 
 def check_room(database: sa.Engine, owner: str, settings: Settings) -> None:
-    """Raise a `Problem` unless there is room for one more job: 429 if its owner, 503 if everybody has too many."""
+    """Raise a `Problem` unless there is room for one more job: 429 if its owner has too many, 503 if all have."""
     waiting = jobs.c.state.in_((QUEUED, RUNNING))
     mine = jobs.c.owner == owner
     counted = sa.select(
@@ -111,12 +179,26 @@ def check_room(database: sa.Engine, owner: str, settings: Settings) -> None:
         sa.func.coalesce(sa.func.sum(jobs.c.bytes).filter(mine), 0),
     )
     with database.connect() as connection:
-        everybodys, own, stored = connection.execute(counted).one()
+        of_all, own, stored = connection.execute(counted).one()
     later = {"Retry-After": str(RETRY_SECONDS)}
-    if everybodys >= settings.max_queue:
+    if of_all >= settings.max_queue:
         raise Problem(503, "the queue is full", headers=later)
     if own >= settings.max_queued:
         raise Problem(429, f"you have {own} jobs that wait or run, and may have {settings.max_queued}", headers=later)
     if stored >= settings.max_stored_bytes:
         message = f"your jobs store {stored} bytes, and may store {settings.max_stored_bytes}: delete some"
         raise Problem(429, message, headers=later)
+
+
+def _make_room(remembered: dict) -> None:
+    """Forget the entry that was not used for longest, if there are as many as may be remembered."""
+    if len(remembered) >= MAX_CLIENTS:
+        del remembered[next(iter(remembered))]
+
+
+def _too_many(detail: str, wait: float) -> Problem:
+    return Problem(429, detail, headers={"Retry-After": str(math.ceil(wait))})
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

@@ -1,31 +1,45 @@
 """The service's description of itself (OpenAPI 3.1), as far as FastAPI does not know it."""
 
+import functools
+import json
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from api.http.problems import ProblemDetails
+from api.http.routes.answers import request_schemas
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def describe(app: FastAPI, *, keys: bool) -> None:
-    """Let an app describe itself: problems by reference, and keys only where it asks for them."""
+    """Let an app describe itself at ``/openapi.json``: problems by reference, and keys only where it asks for them.
+
+    The document is made once, and its text kept: whoever asks for it needs no key.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _document(app, keys)
         return app.openapi_schema
 
+    @functools.cache
+    def text() -> bytes:
+        return json.dumps(openapi(), ensure_ascii=False, allow_nan=False).encode()
+
+    async def described(_: Request) -> Response:
+        return Response(text(), media_type="application/json")
+
     app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route("/openapi.json", described, include_in_schema=False)
 
 
 def _document(app: FastAPI, keys: bool) -> dict[str, Any]:
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
     nested = schema.pop("$defs")
-    found["components"]["schemas"] |= {"ProblemDetails": schema, **nested}
+    found["components"]["schemas"] |= {"ProblemDetails": schema, **nested, **request_schemas()}
     for path in found["paths"].values():
         for method in _METHODS:
             for answer in path.get(method, {}).get("responses", {}).values():

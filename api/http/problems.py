@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details, each naming the field at fault."""
 
 import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
@@ -14,14 +15,23 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from cluster.query.session import QueryLimit
+from cluster.query.trials import NoTrialsYet
 from cluster.service.logs import logger
 from sim.faults import Fault, InvalidInput
 from sim.scenario.places import LONGEST_SHOWN, field_name
 
 log = logger("brink.serve")
+# The value of a fault may be a whole body; no more of it is formatted than is shown.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 20
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
-"""After so long it is worth while to ask a database again that did not answer."""
+"""When to try again after the database did not answer."""
+MAX_FAULTS = 100
+"""Faults that a problem lists; of further ones it says only that there are more."""
+DATABASE_FAILURES = (sa.exc.TimeoutError, sa.exc.InterfaceError, sa.exc.OperationalError)
+"""What SQLAlchemy raises when the database does not answer."""
 
 
 class FieldError(BaseModel):
@@ -35,7 +45,7 @@ class FieldError(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """An error, as RFC 9457 has it."""
+    """An error in the format of RFC 9457."""
 
     type: str = "about:blank"
     title: str
@@ -45,11 +55,13 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(Exception):
-    """Raised in a route to answer with a problem."""
+    """Raised to answer a request with a problem."""
 
     def __init__(
         self, status: int, detail: str, faults: Sequence[Fault] = (), headers: dict[str, str] | None = None
     ) -> None:
+        more = f" (the first {MAX_FAULTS} are listed)" if len(faults) > MAX_FAULTS else ""
+        detail += more
         super().__init__(detail)
         self.status, self.detail, self.faults, self.headers = status, detail, tuple(faults), headers
 
@@ -59,25 +71,29 @@ RESPONSES: dict[int | str, dict] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
     }
-    for status in (400, 401, 403, 404, 406, 408, 409, 413, 416, 421, 422, 429, 503)
+    for status in (400, 401, 403, 404, 406, 408, 409, 413, 415, 416, 421, 422, 429, 503)
 }
 
 
 def problem_response(problem: Problem) -> JSONResponse:
-    """A problem as an HTTP answer."""
+    """A problem as an HTTP response."""
     body = ProblemDetails(
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
         detail=problem.detail,
-        errors=[field_error(fault) for fault in problem.faults],
+        errors=field_errors(problem.faults),
     )
     return JSONResponse(
         body.model_dump(exclude_none=True), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
     )
 
 
-def field_error(fault: Fault) -> FieldError:
-    """A fault as a problem names it."""
+def field_errors(faults: Sequence[Fault]) -> list[FieldError]:
+    """Faults as a problem lists them: the first `MAX_FAULTS`."""
+    return [_field_error(fault) for fault in faults[:MAX_FAULTS]]
+
+
+def _field_error(fault: Fault) -> FieldError:
     pointer = _pointer(fault.path or _parts(fault.field))
     return FieldError(
         field=_printable(fault.field),
@@ -90,7 +106,7 @@ def field_error(fault: Fault) -> FieldError:
 
 def invalid(error: InvalidInput, within: str = "") -> Problem:
     """The problem of an invalid input; `within` is the field of the request in which it was found."""
-    # Where a job's run is stored is nobody's business.
+    # Where a job's run is stored concerns no client.
     found = [replace(f, value=None) if f.field == "run" else f for f in error.faults]
     faults = [
         Fault(f"{within}.{f.field}".strip("."), f.value, f.message, f.line, f.source, (within, *f.path))
@@ -101,12 +117,23 @@ def invalid(error: InvalidInput, within: str = "") -> Problem:
     return Problem(422, f"{len(faults)} fault{'s' * (len(faults) != 1)} in the request", faults)
 
 
+def database_problem(error: Exception) -> Problem:
+    """The problem of a database that does not answer; its cause is written to the log."""
+    log.warning("the jobs database does not answer", error=str(error))
+    later = {"Retry-After": str(RETRY_SECONDS)}
+    return Problem(503, "the jobs database does not answer; try again soon", headers=later)
+
+
 def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     """Make every error of an app a problem; the unexpected one, which passes no middleware, with these headers."""
 
     @app.exception_handler(Problem)
     async def _(_: Request, error: Problem) -> JSONResponse:
         return problem_response(error)
+
+    @app.exception_handler(NoTrialsYet)
+    async def _(_: Request, error: NoTrialsYet) -> JSONResponse:
+        return problem_response(Problem(409, "the job has no committed trials yet", invalid(error).faults))
 
     @app.exception_handler(InvalidInput)
     async def _(_: Request, error: InvalidInput) -> JSONResponse:
@@ -119,7 +146,7 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, error: RequestValidationError) -> JSONResponse:
         faults = []
-        for found in error.errors():
+        for found in error.errors()[:MAX_FAULTS]:
             if found["type"] == "json_invalid":
                 return problem_response(Problem(400, "the body is not valid JSON"))
             path = _place(found["loc"], error.body)
@@ -134,13 +161,11 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
             headers["Allow"] = ", ".join(_methods(app, request))
         return problem_response(Problem(error.status_code, str(error.detail), headers=headers))
 
-    @app.exception_handler(sa.exc.TimeoutError)
-    @app.exception_handler(sa.exc.InterfaceError)
-    @app.exception_handler(sa.exc.OperationalError)
-    async def _(_: Request, error: sa.exc.SQLAlchemyError) -> JSONResponse:
-        log.warning("the jobs database does not answer", error=str(error))
-        later = {"Retry-After": str(RETRY_SECONDS)}
-        return problem_response(Problem(503, "the jobs database does not answer; try again soon", headers=later))
+    for failure in DATABASE_FAILURES:
+
+        @app.exception_handler(failure)
+        async def _(_: Request, error: Exception) -> JSONResponse:
+            return problem_response(database_problem(error))
 
     @app.exception_handler(Exception)
     async def _(_: Request, error: Exception) -> JSONResponse:
@@ -159,7 +184,7 @@ def _methods(app: FastAPI, request: Request) -> list[str]:
 
 
 def _place(location: tuple[str | int, ...], body: object) -> tuple[str | int, ...]:
-    """Where a value stands in the request; Pydantic also names the forms it tried, such as ``dict[str,any]``."""
+    """The path of a value in the request, without the types that Pydantic tried, such as ``dict[str,any]``."""
     if location[:1] != ("body",):
         return location[1:] if location[:1] in (("query",), ("path",), ("header",)) else location
     path = []
@@ -167,7 +192,7 @@ def _place(location: tuple[str | int, ...], body: object) -> tuple[str | int, ..
         try:
             body = body[part]  # type: ignore[index]
         except (LookupError, TypeError):
-            # What is missing is the last part of its place; anything else that is not there is a form's name.
+            # The last part may be missing in the body; any other part that is missing is the name of a type.
             if k < len(location) or not isinstance(body, dict):
                 continue
         path.append(part)
@@ -184,9 +209,9 @@ def _pointer(path: Sequence[str | int]) -> str:
 
 
 def _printable(text: str) -> str:
-    """A text that can be sent: halves of surrogate pairs, which are no text, as their escapes."""
+    """A text that can be sent: halves of surrogate pairs are replaced by their escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _shown(value: object) -> str | None:
-    return None if value is None else repr(value)[:200]
+    return None if value is None else _SHORT.repr(value)[:200]

@@ -48,6 +48,7 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
             log_config=None,
             timeout_graceful_shutdown=5,
             server_header=False,
+            forwarded_allow_ips=list(settings.trusted_proxies),
         )
     finally:
         ending.set()

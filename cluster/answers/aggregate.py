@@ -1,27 +1,31 @@
-"""Grouped statistics over a stored run's trials: measures, statistics, groups and a condition of the asker's choice."""
+"""Grouped statistics over a stored run's trials: measures, statistics, groups and a condition of your choice."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
+from typing import Annotated, Any, Literal
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+from pydantic import ConfigDict, Field
 
-from cluster.answers.summary import EXACT_NUMBERS
+from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest, Text
+from cluster.answers.shared import EXACT_NUMBERS, condition_of
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategies, trials_table
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column, columns
-from sim.scenario.expressions import NUMBER, TEXT, Expression, parse_condition, parse_expression, parse_measure
+from sim.scenario.expressions import NUMBER, TEXT, Expression, parse_expression, parse_measure
 from sim.scenario.scenario import Scenario
 from sim.statistics.estimates import NO_NUMBERS, Moments, mean_of_replicates
 
 MAX_GROUPS = 10_000
 MAX_NUMBERS = 100
-"""Measures times statistics that may be asked for at once."""
+"""Measures times statistics that may be requested at once."""
 MAX_KEYS = 5
 MAX_BINS = 1000
 STRATEGY = "strategy"
@@ -43,8 +47,11 @@ _UNITLESS = ("count", "known")
 _TYPES = {"text": pa.string(), "truth": pa.bool_(), "whole": pa.int64(), "number": pa.float64()}
 
 
-@dataclass(frozen=True)
-class Grouping:
+Name = Annotated[str, Field(max_length=64)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Grouping(Result):
     """Something to group by: an expression's values as they are, or in bins.
 
     One of `bins` (so many of equal width, from the least value to the greatest), `quantiles` (so many of about equal
@@ -52,11 +59,15 @@ class Grouping:
     save the last, which holds both. What lies below the first edge, above the last, or nowhere, has groups of its own.
     """
 
-    value: str
-    name: str | None = None
-    bins: int | None = None
-    quantiles: int | None = None
-    edges: tuple[float, ...] | None = None
+    model_config = ConfigDict(frozen=True)
+
+    value: Annotated[Text, Field(description="An expression over the columns, or strategy.")]
+    name: Annotated[Name | None, Field(description="What the answer calls it.")] = None
+    bins: Annotated[int | None, Field(strict=True, description="So many bins of equal width.")] = None
+    quantiles: Annotated[int | None, Field(strict=True, description="So many bins of about equal numbers.")] = None
+    edges: Annotated[
+        tuple[Number, ...] | None, Field(max_length=MAX_BINS + 1, description="Bins with these edges.")
+    ] = None
 
     @property
     def label(self) -> str:
@@ -91,15 +102,45 @@ class _Key:
         return [bounds[int(str(found))], bounds[int(str(found)) + 1]]
 
 
-def aggregate(
-    run: StoredRun,
-    *,
-    measures: Sequence[str] | Mapping[str, str],
-    statistics: Sequence[str] = USUAL,
-    by: Sequence[str | Grouping] = (STRATEGY,),
-    given: str | None = None,
-    strategies: Sequence[str] = (),
-) -> dict:
+class AggregateRequest(StrategiesRequest, GivenRequest):
+    """Which statistics of which measures, over which groups of which trials."""
+
+    measures: Annotated[
+        Annotated[tuple[Text, ...], Field(max_length=MAX_NUMBERS)]
+        | Annotated[dict[str, Text], Field(max_length=MAX_NUMBERS)],
+        Field(description="Numbers or conditions over the columns; an object names them."),
+    ]
+    statistics: Annotated[
+        tuple[Annotated[str, Field(max_length=32)], ...],
+        Field(
+            max_length=MAX_NUMBERS,
+            description="count, known (the share of trials that know the measure), mean, standard_deviation, "
+            "standard_error (of the mean), min, max, sum, median, and quantiles such as q05 or 0.05.",
+        ),
+    ] = USUAL
+    by: Annotated[
+        tuple[Text | Grouping, ...],
+        Field(max_length=MAX_KEYS, description="What to group by; all trials together if it is empty."),
+    ] = (STRATEGY,)
+
+
+class AggregateColumn(Result):
+    """A column of the rows."""
+
+    name: str
+    kind: Literal["text", "truth", "whole", "number"]
+    unit: str
+
+
+class Aggregate(Result):
+    """A row for each group that has trials."""
+
+    quantiles: Literal["exact", "sketch"]
+    columns: list[AggregateColumn]
+    rows: list[dict[str, bool | int | float | str | None]]
+
+
+def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress) -> Computed:
     """Statistics of measures over the groups of a run's committed trials, a row a group.
 
     `measures` are numbers or conditions over the columns (a mapping names them), `statistics` some of `STATISTICS`
@@ -107,16 +148,16 @@ def aggregate(
     ones, of which ``known`` is the share. A quantile is the smallest value whose share is at least its level.
     Raises `InvalidInput`, also for more than `MAX_GROUPS` groups.
     """
-    plan = run.plan
+    plan, measures, statistics = run.plan, request.measures, request.statistics
     wanted = _measures(measures, plan.scenario)
     levels = {name: _level(name) for name in statistics}
     _check_numbers(wanted, statistics, levels)
-    chosen = chosen_strategies(run, strategies)
-    groupings = [Grouping(one) if isinstance(one, str) else one for one in by]
+    chosen = chosen_strategies(run, request.strategies)
+    groupings = [Grouping(value=one) if isinstance(one, str) else one for one in request.by]
     _check_groupings(groupings)
     # The strategies' trials share their chance: together they have no standard error that a group's rows tell.
     pooled = len(chosen) > 1 and all(one.value != STRATEGY for one in groupings)
-    condition = parse_condition(given, plan.scenario) if given is not None else None
+    condition = condition_of(run, request.given)
     with trials_table(run, chosen) as database:
         where = "true" if condition is None else to_sql(condition)
         asked = [_key(one, f"by[{k}]", chosen, plan.scenario, where, database) for k, one in enumerate(groupings)]
@@ -143,29 +184,29 @@ def aggregate(
     ]
     names = [name for name, _, _ in headings]
     _check_unique(names)
-    return {
-        "scenario": plan.scenario.name,
-        "trials": plan.trials,
-        "seed": plan.seed,
-        "design": plan.design.name,
-        "complete": all(len(run.shards(strategy)) * len(plan.strategies) == plan.shard_count for strategy in chosen),
-        "strategies": list(chosen),
-        "given": None if condition is None else str(condition),
-        "trials_read": sum(trials for *_, trials in counts),
+    result = {
         "quantiles": "exact" if exact else "sketch",
-        "method": _method(exact, replicates, pooled),
         "columns": [{"name": name, "kind": kind, "unit": unit} for name, kind, unit in headings],
         "rows": [dict(zip(names, map(_plain, row), strict=True)) for row in rows],
     }
+    used = sum(trials for *_, trials in counts)
+    return Computed(Aggregate.model_validate(result), chosen, used, _method(exact, replicates, pooled))
 
 
-def answer_table(answer: dict) -> pa.Table:
-    """An answer's rows as an Arrow table, with units in the columns' metadata and the rest in the table's."""
+def answer_table(document: dict[str, Any]) -> pa.Table:
+    """A document's rows as an Arrow table, with units in the columns' metadata and the rest in the table's.
+
+    Texts stand there as they are, everything else as JSON: ``brink.run`` is ``{"trials": ..., ...}``.
+    """
+    result = document["result"]
+    about = {**{name: value for name, value in document.items() if name != "result"}, "quantiles": result["quantiles"]}
     schema = pa.schema(
-        [pa.field(one["name"], _TYPES[one["kind"]], metadata={"unit": one["unit"]}) for one in answer["columns"]],
-        metadata={f"brink.{name}": str(value) for name, value in answer.items() if name not in ("columns", "rows")},
+        [pa.field(one["name"], _TYPES[one["kind"]], metadata={"unit": one["unit"]}) for one in result["columns"]],
+        metadata={
+            f"brink.{name}": value if isinstance(value, str) else json.dumps(value) for name, value in about.items()
+        },
     )
-    return pa.Table.from_pylist(answer["rows"], schema)
+    return pa.Table.from_pylist(result["rows"], schema)
 
 
 def _measures(given: Sequence[str] | Mapping[str, str], scenario: Scenario) -> dict[str, str]:
@@ -298,8 +339,8 @@ def _edges(
         inner = np.linspace(least, greatest, count + 1)[1:-1].tolist()
     else:
         levels = [k / count for k in range(1, count)]
-        reckon = "quantile_disc" if known <= EXACT_NUMBERS else "approx_quantile"
-        inner = database.execute(f"SELECT {reckon}(x, {levels}) {finite}").fetchall()[0][0] if levels else []
+        function = "quantile_disc" if known <= EXACT_NUMBERS else "approx_quantile"
+        inner = database.execute(f"SELECT {function}(x, {levels}) {finite}").fetchall()[0][0] if levels else []
     # Values that many trials share would make empty bins.
     edges = tuple(sorted({least, *map(float, inner), greatest}))
     return edges if len(edges) > 1 else (least, np.nextafter(least, np.inf).item())
@@ -348,8 +389,8 @@ def _numbers(
         order = ", ".join(f"{key.order.format(f'k{k}')} NULLS LAST" for k, key in enumerate(keys))
         ends = f"GROUP BY {', '.join(named)} ORDER BY {order}"
     moments = [name for name, level in levels.items() if level is None]
-    reckoned = [_SQL[name].format(f"m{k}") for k in range(len(measures)) for name in moments]
-    rows = database.execute(f"SELECT {', '.join([*named, 'count(*)', *reckoned])} FROM asked {ends}").fetchall()
+    computed = [_SQL[name].format(f"m{k}") for k in range(len(measures)) for name in moments]
+    rows = database.execute(f"SELECT {', '.join([*named, 'count(*)', *computed])} FROM asked {ends}").fetchall()
     counts = [row[: len(keys) + 1] for row in rows]
     exact = sum(trials for *_, trials in counts) <= EXACT_NUMBERS
     asked = [level for level in levels.values() if level is not None]
@@ -373,8 +414,8 @@ def _numbers(
 def _quantiles(
     measure: str, levels: Sequence[float], exact: bool, ends: str, database: duckdb.DuckDBPyConnection
 ) -> list[list[float | None]]:
-    reckon = "quantile_disc" if exact else "approx_quantile"
-    rows = database.execute(f"SELECT {reckon}({measure}, {list(levels)}) FROM asked {ends}").fetchall()
+    function = "quantile_disc" if exact else "approx_quantile"
+    rows = database.execute(f"SELECT {function}({measure}, {list(levels)}) FROM asked {ends}").fetchall()
     return [list(found) if found else [None] * len(levels) for (found,) in rows]
 
 
@@ -420,17 +461,40 @@ def _shown(level: float) -> str:
     return f"q{whole:0>2}{dot}{rest}"
 
 
-def _method(exact: bool, replicates: int, pooled: bool) -> str:
+def _method(exact: bool, replicates: int, pooled: bool) -> dict[str, str]:
     quantiles = (
-        "quantiles exact, each the smallest value whose share is at least its level"
+        "exact, each the smallest value whose share is at least its level"
         if exact
-        else f"quantiles of more than {EXACT_NUMBERS} trials from a t-digest sketch"
+        else f"of more than {EXACT_NUMBERS} trials, from a t-digest sketch"
     )
     errors = "s/sqrt(n)" if replicates == 1 else f"from the design's {replicates} replicates"
     if pooled:
         errors = "null, since strategies that share their chance are not told apart: group by strategy"
-    return f"statistics of the known values; standard errors of the mean {errors}; {quantiles}"
+    return {
+        "statistics": "of the known values",
+        "errors": f"standard errors of the mean {errors}",
+        "quantiles": quantiles,
+    }
 
 
 def _plain(value: object) -> object:
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+ANSWER = Answer(
+    name="aggregate",
+    sentence="Grouped statistics over the trials: measures, statistics, groups and a condition of your choice.",
+    request=AggregateRequest,
+    result=Aggregate,
+    compute=aggregate,
+    examples=(
+        {
+            "measures": ["export_gain", "agreement_week <= 12"],
+            "statistics": ["mean", "standard_error", "q05", "q95"],
+            "by": ["strategy", {"value": "target_cost", "quantiles": 4}],
+            "given": "threat_week is not null",
+        },
+        {"measures": {"net": "export_gain - sender_cost"}, "by": ["strategy", "outcome"]},
+    ),
+    table=answer_table,
+)

@@ -1,27 +1,41 @@
 """Strategies of a stored run compared on the same trials: differences, regret, and who leads given what beliefs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import combinations
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks, paired_sample
+from cluster.answers.entry import (
+    NET_GAIN,
+    Answer,
+    Computed,
+    Estimate,
+    GivenRequest,
+    Measure,
+    OnProgress,
+    QuantileEstimate,
+    Result,
+    StrategiesRequest,
+)
+from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
+from cluster.query.trials import StoredRun, paired_blocks, paired_sample
 from sim.faults import Fault, InvalidInput
-from sim.scenario.distributions import Fixed
-from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
+from sim.sampling.designs import SAMPLES
+from sim.scenario.expressions import TRUTH, Expression, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
+from sim.scenario.warnings import assumption_method
 from sim.statistics import paired_differences
 from sim.statistics.estimates import ANY_NUMBER, Range, method_note
 from sim.statistics.measure_ranges import difference_range, measure_ranges
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 
-MEASURE = "export_gain - sender_cost"
-"""What the sender gains, less what it pays: the measure of choice unless another is named."""
 SAMPLE = 250_000
-"""Leads and quantiles of regret are reckoned on at most so many trials, the first."""
+"""Leads and quantiles of regret are computed from at most so many trials, the first."""
 FEWEST = 100
 MOST_MEASURES = 12
 
@@ -37,46 +51,132 @@ _METHOD = {
         "better nor worse: such trials are left out and counted under unknown"
     ),
     "regret": (
-        "what a strategy falls short of the best in the same trial, over the trials that know the measure under "
+        "how far a strategy is below the best in the same trial, over the trials that know the measure under "
         "every strategy; best: no other does better, best_alone: all others do worse"
     ),
     "leads": (
-        "in twentieths of a parameter the strategy with the best mean is held against every other by paired "
+        "in twentieths of a parameter the strategy with the best mean is compared with every other by paired "
         "differences; it leads if they are all above zero, with intervals that hold together over the parameter with "
         "95 % (Bonferroni); several ahead: too close to call"
     ),
 }
 
 
-OnProgress = Callable[[int, int], None]
-"""Told how many trials are read, and of how many."""
+class CompareRequest(StrategiesRequest, GivenRequest):
+    """Which strategies, at least two, by which measures of choice, under which condition."""
+
+    measures: Annotated[
+        tuple[Measure, ...],
+        Field(
+            max_length=MOST_MEASURES,
+            description=f"Measures of choice, of which more is better; {NET_GAIN} if none is named.",
+        ),
+    ] = ()
 
 
-def _quiet(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+class UnknownPairs(Result):
+    """Trials left out, by which strategy does not know the measure."""
+
+    first: int
+    second: int
+    both: int
 
 
-def compare(
-    run: StoredRun,
-    *,
-    strategies: Sequence[str] = (),
-    measures: Sequence[str] = (),
-    given: str | None = None,
-    on_progress: OnProgress = _quiet,
-) -> dict:
-    """How strategies of a run (all, if none is named) differ on the same trials.
+class PairedDifference(Result):
+    """The first strategy less the second in the same trials, and which has the higher value how often."""
+
+    difference: Estimate
+    higher: Estimate
+    lower: Estimate
+    equal: Estimate
+    trials: int
+    unknown: UnknownPairs
+
+
+class StrategyPair(Result):
+    """Two strategies compared."""
+
+    first: str
+    second: str
+    outcome: dict[str, PairedDifference]
+    events: dict[str, PairedDifference]
+    measures: dict[str, PairedDifference]
+
+
+class StrategyRegret(Result):
+    """How far a strategy is below the best one in the same trial."""
+
+    mean: Estimate
+    best: Estimate
+    best_alone: Estimate
+    quantiles: dict[str, QuantileEstimate]
+
+
+class LeadRange(Result):
+    """A range of a parameter, and which strategies are ahead in it."""
+
+    low: float
+    high: float
+    share: float
+    cells: int
+    leads: Annotated[str | None, Field(description="The strategy that leads; null if it is too close to call.")]
+    ahead: list[str]
+    means: dict[str, float]
+
+
+class ParameterLeads(Result):
+    """Which strategies lead over the range of a parameter."""
+
+    name: str
+    unit: str
+    changes_hands: bool
+    ranges: list[LeadRange]
+
+
+class Choice(Result):
+    """Strategies by a measure of choice."""
+
+    measure: str
+    trials: int
+    unknown: Annotated[int, Field(description="Trials in which some strategy does not know the measure.")]
+    regret: dict[str, StrategyRegret]
+    leads: list[ParameterLeads]
+
+
+class ComparedTrials(Result):
+    """Trials that were compared, of each strategy."""
+
+    compared: int
+    sampled: Annotated[int, Field(description="Trials from which leads and quantiles of regret were computed.")]
+
+
+class Comparison(Result):
+    """Strategies compared on the same trials."""
+
+    trials: ComparedTrials
+    pairs: list[StrategyPair]
+    choices: list[Choice]
+    set_by_strategies: Annotated[
+        dict[str, list[str]], Field(description="Parameters that strategies set, and which strategies set them.")
+    ]
+
+
+def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) -> Computed:
+    """How strategies of a run differ on the same trials.
 
     For every pair: the difference of each outcome's and event's probability and of each measure's mean, with errors
     from paired differences, and how often either has the higher value in the same world. For each measure of choice
-    (`MEASURE`, if none is named) every strategy's regret, and which strategies lead in which range of each uncertain
-    parameter that none of them sets. With `given`, over the trials for which it holds under every strategy compared.
-    Reads all trials a block at a time. Raises `InvalidInput`.
+    every strategy's regret, and which strategies lead in which range of each uncertain parameter that none of them
+    sets. With a condition, over the trials for which it holds under every strategy compared. Reads all trials a block
+    at a time; progress is in trials. Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
-    chosen = paired_strategies(run, strategies)
-    condition = parse_condition(given, scenario) if given is not None else None
-    choices = read_measures(measures or (MEASURE,), scenario)
-    described = choices if measures else {**{name: parse_measure(name, scenario) for name in MEASURES}, **choices}
+    chosen = paired_strategies(run, request.strategies)
+    condition = condition_of(run, request.given)
+    choices = read_measures(request.measures or (NET_GAIN,), scenario)
+    described = (
+        choices if request.measures else {**{name: parse_measure(name, scenario) for name in MEASURES}, **choices}
+    )
     replicates = plan.design.replicates(scenario)
 
     tallied = _Tallies(chosen, described, tuple(choices), replicates)
@@ -85,18 +185,12 @@ def compare(
         tallied.add(block)
         on_progress(int(block[chosen[0]]["trial"][-1]) + 1, plan.trials)
     if tallied.trials < FEWEST:
-        raise too_few(tallied.trials, given, chosen, FEWEST)
+        raise too_few_paired(tallied.trials, request.given, chosen, FEWEST)
     beliefs, decided = beliefs_of(scenario, chosen)
     shared = {name: parse_measure(name, scenario) for name in beliefs}
     sampled = paired_sample(run, chosen, choices, shared=shared, given=condition, most=SAMPLE)
-    return {
-        "scenario": scenario.name,
-        "strategies": list(chosen),
-        "given": given,
-        "seed": plan.seed,
-        "design": plan.design.name,
+    result = {
         "trials": {"compared": tallied.trials, "sampled": sampled[chosen[0]]["trial"].size},
-        "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
         "pairs": tallied.pairs({strategy: measure_ranges(scenario, strategy) for strategy in chosen}),
         "choices": [
             {
@@ -108,25 +202,12 @@ def compare(
         ],
         "set_by_strategies": decided,
     }
-
-
-def paired_strategies(run: StoredRun, strategies: Sequence[str]) -> tuple[str, ...]:
-    """At least two strategies to compare, as they are named; all if none is. Raises `InvalidInput`."""
-    known = chosen_strategies(run, strategies)
-    chosen = tuple(dict.fromkeys(strategies)) or known
-    if len(chosen) < 2:
-        others = [name for name in run.plan.strategies if name not in chosen]
-        message = "needs another strategy to compare with; " + (
-            f"there are {', '.join(others)}" if others else "the run has this one alone"
-        )
-        raise InvalidInput((Fault("strategies", chosen[0], message),))
-    return chosen
+    method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
+    return Computed(Comparison.model_validate(result), chosen, tallied.trials * len(chosen), method)
 
 
 def read_measures(measures: Sequence[str], scenario: Scenario) -> dict[str, Expression]:
     """Measures by their texts. Raises `InvalidInput` that holds the faults of them all."""
-    if len(measures) > MOST_MEASURES:
-        raise InvalidInput((Fault("measures", len(measures), f"must be at most {MOST_MEASURES} at a time"),))
     found: dict[str, Expression] = {}
     faults: list[Fault] = []
     for k, text in enumerate(measures):
@@ -137,37 +218,6 @@ def read_measures(measures: Sequence[str], scenario: Scenario) -> dict[str, Expr
     if faults:
         raise InvalidInput(tuple(faults))
     return found
-
-
-def too_few(found: int, given: str | None, strategies: Sequence[str], fewest: int) -> InvalidInput:
-    """That too few trials are there to compare strategies."""
-    if given is None:
-        where, advice = "are known", "play more trials"
-    else:
-        where = "agree with it"
-        advice = "play more trials, ask for less, or leave out strategies under which it seldom holds"
-    message = (
-        f"{found:,} trials {where} under every one of {', '.join(strategies)}, too few for an answer; at least "
-        f"{fewest:,} are needed: {advice}"
-    )
-    return InvalidInput((Fault("run" if given is None else "given", given, message),))
-
-
-def beliefs_of(scenario: Scenario, strategies: Sequence[str]) -> tuple[tuple[str, ...], dict[str, list[str]]]:
-    """The uncertain parameters that are the same in all the strategies, and those that some set, by which set them.
-
-    A parameter that a strategy sets is a decision there, not a belief on which to choose between them.
-    """
-    worlds = {strategy: scenario.parameters(strategy) for strategy in strategies}
-    beliefs: list[str] = []
-    decided: dict[str, list[str]] = {}
-    for name in scenario.uncertain:
-        distributions = [world[name] for world in worlds.values()]
-        if any(other != distributions[0] for other in distributions):
-            decided[name] = [strategy for strategy in strategies if name in scenario.strategies[strategy]]
-        elif not isinstance(distributions[0], Fixed):
-            beliefs.append(name)
-    return tuple(beliefs), decided
 
 
 def _code(names: Sequence[str], scenario: Scenario) -> Expression:
@@ -327,3 +377,15 @@ def _known(
     """A measure of choice in the trials sampled, shape (strategies, trials), and in which every strategy knows it."""
     values = np.stack([sampled[strategy][name] for strategy in strategies])
     return values, np.isfinite(values).all(axis=0)
+
+
+ANSWER = Answer(
+    name="compare",
+    sentence="Strategies on the same trials: differences, regret, and which leads as a function of belief.",
+    request=CompareRequest,
+    result=Comparison,
+    compute=compare,
+    examples=({"measures": [NET_GAIN]}, {}),
+    designs=SAMPLES,
+    steps="trials",
+)

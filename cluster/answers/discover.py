@@ -1,10 +1,22 @@
 """Scenario discovery: the boxes of parameters in which a chosen outcome is likely, from a stored run's trials."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from cluster.answers.drivers import uncertain_parameters
+from cluster.answers.entry import (
+    Answer,
+    Computed,
+    GivenRequest,
+    OnProgress,
+    Result,
+    StrategyRequest,
+    Text,
+)
+from cluster.answers.entry import Estimate as EstimateResult
+from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.trials import StoredRun, chosen_strategy, sample
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
@@ -19,23 +31,71 @@ FEWEST_CASES = 200
 """Trials with the outcome, and without it, that must be there."""
 
 
-def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given: str | None = None) -> dict:
+class DiscoverRequest(StrategyRequest, GivenRequest):
+    """Which outcome to look for, under which strategy and condition."""
+
+    outcome: Annotated[Text, Field(description="A condition over the columns.", examples=["sanctions"])]
+
+
+class BoxMeasures(Result):
+    """How good a box, or several together, are on the trials held out."""
+
+    trials: int
+    mass: Annotated[EstimateResult, Field(description="The share of all trials in it.")]
+    density: Annotated[EstimateResult, Field(description="The outcome's probability in it.")]
+    coverage: Annotated[EstimateResult, Field(description="The share of the outcome's cases in it.")]
+    lift: Annotated[float | None, Field(description="Density over the outcome's probability over all.")]
+
+
+class Restriction(Result):
+    """A parameter's range in a box."""
+
+    name: str
+    unit: str
+    above: float | None
+    up_to: float | None
+    share: Annotated[float, Field(description="The share of trials in the range.")]
+    density_without: Annotated[float | None, Field(description="The box's density without this restriction.")]
+
+
+class DiscoveredBox(BoxMeasures):
+    """A box of parameters in which the outcome is likely."""
+
+    restrictions: list[Restriction]
+    with_those_before: BoxMeasures
+
+
+class DiscoveryTrials(Result):
+    """The trials that were read, from the first to the last."""
+
+    read: int
+    first: int
+    last: int
+    finding: Annotated[int, Field(description="Trials on which the boxes were found.")]
+    measuring: Annotated[int, Field(description="Trials on which they were measured.")]
+
+
+class Discovery(Result):
+    """Where an outcome is likely."""
+
+    outcome: str
+    trials: DiscoveryTrials
+    probability: EstimateResult
+    reason: Annotated[str | None, Field(description="Why there are no boxes, if there are none.")]
+    boxes: list[DiscoveredBox]
+
+
+def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) -> Computed:
     """The boxes of uncertain parameters in which an outcome, any condition over the columns, is likely.
 
     They are found on one half of the trials read and measured on the other, so that what is said of them is honest:
     density (the outcome's probability in the box), coverage (the share of its cases that lie in the box), mass (the
-    share of all trials that do) and lift (density over the outcome's probability over all). Under the run's first
-    strategy, if none is named; with `given`, over the trials for which it holds. Raises `InvalidInput`.
+    share of all trials that do) and lift (density over the outcome's probability over all). Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
-    wanted = parse_condition(outcome, scenario, "outcome")
-    condition = parse_condition(given, scenario) if given is not None else None
-    chosen = chosen_strategy(run, strategy)
-    if not plan.design.is_sample:
-        allowed = ", ".join(SAMPLES)
-        raise InvalidInput(
-            (Fault("run", plan.design.name, f"must be a run of one of the designs {allowed} to discover"),)
-        )
+    wanted = parse_condition(request.outcome, scenario, "outcome")
+    condition = condition_of(run, request.given)
+    chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     values = {"outcome": wanted, **{name: parse_measure(name, scenario) for name in names}}
     drawn = sample(run, chosen, values, given=condition, most=TRIALS)
@@ -46,7 +106,7 @@ def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given
             f"holds in {cases} of the {happened.size} trials of {chosen} read; at least {FEWEST_CASES} with it and "
             f"{FEWEST_CASES} without are needed: play more trials, or ask for less"
         )
-        raise InvalidInput((Fault("outcome", outcome, message),))
+        raise InvalidInput((Fault("outcome", request.outcome, message),))
 
     replicates = plan.design.replicates(scenario)
     finding = trial % 2 == 0
@@ -66,31 +126,29 @@ def discover(run: StoredRun, *, outcome: str, strategy: str | None = None, given
                 "with_those_before": held_out.worth(together),
             }
         )
-    return {
-        "scenario": scenario.name,
-        "strategy": chosen,
-        "outcome": outcome,
-        "given": given,
-        "seed": plan.seed,
-        "design": plan.design.name,
+    result = {
+        "outcome": request.outcome,
         "trials": {
-            "committed": sum(shard.count for shard in run.shards(chosen)),
             "read": trial.size,
             "first": int(trial[0]),
             "last": int(trial[-1]),
             "finding": int(finding.sum()),
             "measuring": int((~finding).sum()),
         },
-        "method": (
-            f"leaves of a classification tree (CART, scikit-learn) at most {DEPTH} splits deep, each with at "
-            f"least {LEAST_SHARE:.0%} of the trials with even numbers, on which it was grown, and likelier "
-            "there than over all; density, coverage, mass and lift on the trials with odd numbers; 95 % intervals: "
-            + ("Wilson" if replicates == 1 else "Student's t over the design's replicates, Wilson for rare events")
-        ),
         "probability": held_out.share(np.ones(held_out.happened.size, bool)),
         "reason": None if boxes else "no range of any parameter makes the outcome likelier than over all",
         "boxes": found,
     }
+    method = {
+        "boxes": (
+            f"leaves of a classification tree (CART, scikit-learn) at most {DEPTH} splits deep, each with at "
+            f"least {LEAST_SHARE:.0%} of the trials with even numbers, on which it was grown, and likelier "
+            "there than over all; density, coverage, mass and lift on the trials with odd numbers"
+        ),
+        "errors": "95 % intervals: "
+        + ("Wilson" if replicates == 1 else "Student's t over the design's replicates, Wilson for rare events"),
+    }
+    return Computed(Discovery.model_validate(result), (chosen,), trial.size, method)
 
 
 @dataclass(frozen=True)
@@ -121,7 +179,7 @@ class _Held:
 
 
 def _restrictions(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> list[dict]:
-    """The box's ranges in the parameters' units, each with the share of trials that meet it and what it is good for."""
+    """The box's ranges in the parameters' units, each with the share of trials in it and the density without it."""
     return [
         {
             "name": name,
@@ -133,3 +191,14 @@ def _restrictions(box: Box, measured: dict[str, np.ndarray], held_out: _Held) ->
         }
         for name, (low, high) in box.ranges.items()
     ]
+
+
+ANSWER = Answer(
+    name="discover",
+    sentence="The boxes of parameters in which an outcome is likely, measured on other trials.",
+    request=DiscoverRequest,
+    result=Discovery,
+    compute=discover,
+    examples=({"outcome": "sanctions"},),
+    designs=SAMPLES,
+)

@@ -1,14 +1,28 @@
 """What drives a measure: which parameters, how far, and how much is chance, from the trials of a stored run."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
 from math import sqrt
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from scipy.stats import rankdata
 
+from cluster.answers.entry import (
+    NET_GAIN,
+    Answer,
+    Computed,
+    GivenRequest,
+    Measure,
+    OnProgress,
+    Result,
+    StrategyRequest,
+)
+from cluster.answers.entry import Estimate as EstimateResult
+from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.session import evaluate
 from cluster.query.trials import StoredRun, chosen_strategy, sample
 from cluster.results.trial_table import table_schema, to_table
@@ -16,8 +30,7 @@ from sim.faults import Fault, InvalidInput
 from sim.model.kernel import play
 from sim.sampling.chance import Chance
 from sim.sampling.designs import SAMPLES, draw_points
-from sim.scenario.distributions import Fixed
-from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
+from sim.scenario.expressions import TRUTH, Expression, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.statistics import sensitivity
@@ -35,24 +48,20 @@ from sim.statistics.estimates import (
 )
 from sim.statistics.sensitivity import Jackknife
 
-MEASURE = "export_gain - sender_cost"
 TRIALS = 250_000
-"""First-order indices and tenths are reckoned on at most so many trials."""
+"""First-order indices and deciles are computed from at most so many trials."""
 PAWN_TRIALS = 20_000
 PAIRS = 50_000
 """Trials played again with other chance, at most."""
 FEWEST = 1000
 COLUMNS_AT_A_TIME = 10
 MOST_JOINT = 4
-"""Correlated parameters that a joint index can be reckoned for."""
+"""Correlated parameters that a joint index can be computed for."""
 NOTABLE = 0.05
-"""A rank correlation worth a word."""
+"""A rank correlation that is reported."""
 LEFT_OUT = 0.01
-"""A share of trials in none of PAWN's slices worth a word: the greatest value of a parameter of few values."""
+"""A share of trials in none of PAWN's slices that is reported: the greatest value of a parameter of few values."""
 _PLAYED_AT_A_TIME = 2**14
-
-OnProgress = Callable[[int, int], None]
-"""Told how many parameters are done, and of how many."""
 
 _METHOD = {
     "first_order": (
@@ -67,18 +76,20 @@ _METHOD = {
         "parameters without influence stay below, and what is not above it has an interval down to 0; by_value takes "
         "each value as a slice where SALib leaves out the greatest of few values"
     ),
-    "tenths": "mean in the trials in which the parameter is in its lowest and its highest tenth; 95 % intervals: {how}",
+    "deciles": (
+        "mean in the trials in which the parameter is in its lowest and its highest decile; 95 % intervals: {how}"
+    ),
     "variance": (
         "trials played again with the same parameters and other chance: Cov(y, y') / Var(y) (Janon et al. 2014) is "
         "the parameters' share, the rest is chance; interactions are what first-order indices leave of it"
     ),
     "correlated": (
-        "first-order index, PAWN and tenths measure association: a correlated parameter's include what its partners "
+        "first-order index, PAWN and deciles measure association: a correlated parameter's include what its partners "
         "do. A sum of first-order indices is not valid there and is replaced by one with a joint index for each "
         "group of correlated parameters"
     ),
     "missing": (
-        "all is reckoned over the trials in which the measure is known and finite; missing_lowest and missing_highest "
+        "all is computed over the trials in which the measure is known and finite; missing_lowest and missing_highest "
         "are the index with the other trials at the least and at the greatest known value, missing that of whether "
         "it is known"
     ),
@@ -115,38 +126,152 @@ class _Known:
         return mean(tallied[0]) if self.replicates == 1 else mean_of_replicates(tallied)
 
 
-def _quiet(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+class DriversRequest(StrategyRequest, GivenRequest):
+    """Of which measure, under which strategy and condition."""
+
+    measure: Measure = NET_GAIN
 
 
-def drivers(
-    run: StoredRun,
-    *,
-    strategy: str | None = None,
-    measure: str = MEASURE,
-    given: str | None = None,
-    on_progress: OnProgress = _quiet,
-) -> dict:
-    """What drives a measure under a strategy (the run's first, if none is named), from its stored trials.
+class ShareEstimate(EstimateResult):
+    """A share of the variance, and what it would be if trials that do not know the measure had an extreme value."""
+
+    missing_lowest: float | None = None
+    missing_highest: float | None = None
+
+
+class FirstOrder(ShareEstimate):
+    """A first-order index: the number of cells, and the index of whether the measure is known at all."""
+
+    cells: int | None = None
+    missing: EstimateResult | None = None
+
+
+class Alone(EstimateResult):
+    """The sum of the first-order indices, and why it is not known, if so."""
+
+    reason: str | None
+
+
+class Variance(Result):
+    """Where a measure's variance comes from."""
+
+    parameters: ShareEstimate
+    chance: EstimateResult
+    pairs: Annotated[int, Field(description="Trials played again with other chance.")]
+    reason: str | None
+    alone: Annotated[Alone, Field(description="The parameters one by one, summed.")]
+    interactions: Annotated[EstimateResult, Field(description="What the parameters do together only.")]
+
+
+class PawnByValue(Result):
+    """PAWN with each of a parameter's values as a slice."""
+
+    median: EstimateResult
+    maximum: EstimateResult
+
+
+class Pawn(PawnByValue):
+    """PAWN of a parameter: median and maximum over slices."""
+
+    above_noise: bool
+    in_no_slice: int
+    by_value: PawnByValue | None = None
+
+
+class LowestDecile(Result):
+    """The measure where a parameter is in its lowest decile."""
+
+    up_to: float
+    trials: int
+    mean: EstimateResult
+
+
+class HighestDecile(Result):
+    """The measure where a parameter is in its highest decile."""
+
+    from_: Annotated[float, Field(alias="from")]
+    trials: int
+    mean: EstimateResult
+
+
+class Partner(Result):
+    """A parameter that is correlated with another."""
+
+    name: str
+    spearman: float
+
+
+class DrivingParameter(Result):
+    """A parameter's influence on the measure."""
+
+    name: str
+    unit: str
+    reason: Annotated[str | None, Field(description="Why it has no index, if so.")]
+    first_order: FirstOrder
+    pawn: Pawn | None
+    lowest_decile: LowestDecile | None
+    highest_decile: HighestDecile | None
+    swing: Annotated[EstimateResult, Field(description="The mean in the highest decile less that in the lowest.")]
+    correlated_with: list[Partner]
+
+
+class JointIndex(Result):
+    """The first-order index of correlated parameters together."""
+
+    parameters: list[str]
+    first_order: EstimateResult
+
+
+class PawnNoise(Result):
+    """What 95 % of parameters without influence stay below."""
+
+    slices: int
+    median: float | None
+    maximum: float | None
+
+
+class DriversTrials(Result):
+    """The trials that were read, from the first to the last."""
+
+    read: int
+    first: int
+    last: int
+    known: int
+    null: int
+    infinite: int
+    pawn: Annotated[int, Field(description="Trials from which PAWN was computed.")]
+
+
+class Drivers(Result):
+    """What drives a measure: every uncertain parameter, and chance."""
+
+    measure: str
+    trials: DriversTrials
+    mean: EstimateResult
+    standard_deviation: float
+    reason: Annotated[str | None, Field(description="Why nothing is known of what drives it, if so.")]
+    variance: Variance
+    pawn_noise: PawnNoise
+    groups: list[JointIndex]
+    parameters: list[DrivingParameter]
+
+
+def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) -> Computed:
+    """What drives a measure under a strategy, from its stored trials.
 
     For every uncertain parameter its first-order index, PAWN, and the measure's mean in the parameter's lowest and
-    highest tenth, all with intervals; and the shares of the measure's variance that come from the parameters and
-    from chance. With `given`, over the trials for which it holds. Reads at most the first `TRIALS` of them, a few
-    columns at a time. Raises `InvalidInput` for what cannot be read, or leaves too few trials.
+    highest decile, all with intervals; and the shares of the measure's variance that come from the parameters and
+    from chance. Reads at most the first `TRIALS` for which the condition holds, a few columns at a time. Progress is
+    in parameters. Raises `InvalidInput` for what cannot be read, or leaves too few trials.
     """
-    plan, scenario = run.plan, run.plan.scenario
-    value = parse_measure(measure, scenario)
-    condition = parse_condition(given, scenario) if given is not None else None
-    chosen = chosen_strategy(run, strategy)
-    if not plan.design.is_sample:
-        allowed = ", ".join(SAMPLES)
-        raise InvalidInput(
-            (Fault("run", plan.design.name, f"must be a run of one of the designs {allowed} for drivers"),)
-        )
+    scenario = run.plan.scenario
+    value = parse_measure(request.measure, scenario)
+    condition = condition_of(run, request.given)
+    chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     found = _read(run, chosen, value, condition)
     if found.known.sum() < FEWEST:
-        raise _too_few(found, measure, given, chosen)
+        raise _too_few(found, request.measure, request.given, chosen)
 
     y = found.y
     constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
@@ -167,15 +292,9 @@ def drivers(
     ordered = sorted(parts, key=lambda name: -np.nan_to_num(alone[name][0], nan=-np.inf))
     known = int(found.known.sum())
     how = f"over {found.replicates} replicates of the design" if found.replicates > 1 else "Wilson or Student"
-    return {
-        "scenario": scenario.name,
-        "strategy": chosen,
-        "measure": measure,
-        "given": given,
-        "seed": plan.seed,
-        "design": plan.design.name,
+    result = {
+        "measure": request.measure,
         "trials": {
-            "committed": sum(shard.count for shard in run.shards(chosen)),
             "read": found.trial.size,
             "first": int(found.trial[0]),
             "last": int(found.trial[-1]),
@@ -184,7 +303,6 @@ def drivers(
             "infinite": int(np.isinf(found.measure).sum()),
             "pawn": min(known, PAWN_TRIALS),
         },
-        "method": {name: text.format(groups=found.groups.groups, how=how) for name, text in _METHOD.items()},
         "mean": found.mean_where(np.ones(known, bool)),
         "standard_deviation": float(y.std()),
         "reason": constant,
@@ -197,15 +315,8 @@ def drivers(
         ],
         "parameters": [{**parts[name], "correlated_with": partners.get(name, [])} for name in ordered],
     }
-
-
-def uncertain_parameters(scenario: Scenario, strategy: str) -> tuple[str, ...]:
-    """The parameters that a strategy leaves uncertain. Raises `InvalidInput` if there are none."""
-    distributions = scenario.parameters(strategy)
-    found = tuple(name for name in scenario.uncertain if not isinstance(distributions[name], Fixed))
-    if not found:
-        raise InvalidInput((Fault("strategy", strategy, "leaves no parameter uncertain"),))
-    return found
+    method = {name: text.format(groups=found.groups.groups, how=how) for name, text in _METHOD.items()}
+    return Computed(Drivers.model_validate(result), (chosen,), known, method)
 
 
 def _read(run: StoredRun, strategy: str, value: Expression, condition: Expression | None) -> _Known:
@@ -286,12 +397,12 @@ def _outer_deciles(found: _Known, column: np.ndarray) -> dict:
     x = column[found.known]
     bounds = sensitivity.outer_deciles(x)
     if bounds is None:
-        return {"lowest_tenth": None, "highest_tenth": None, "swing": UNKNOWN}
+        return {"lowest_decile": None, "highest_decile": None, "swing": UNKNOWN}
     low, high = x <= bounds[0], x >= bounds[1]
     means = found.mean_where(low), found.mean_where(high)
     return {
-        "lowest_tenth": {"up_to": bounds[0], "trials": int(low.sum()), "mean": means[0]},
-        "highest_tenth": {"from": bounds[1], "trials": int(high.sum()), "mean": means[1]},
+        "lowest_decile": {"up_to": bounds[0], "trials": int(low.sum()), "mean": means[0]},
+        "highest_decile": {"from": bounds[1], "trials": int(high.sum()), "mean": means[1]},
         "swing": sensitivity.difference(means[1], means[0]),
     }
 
@@ -426,3 +537,15 @@ def _less(a: Estimate, b: Estimate) -> Estimate:
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+ANSWER = Answer(
+    name="drivers",
+    sentence="Which parameters drive a measure, how far, and how much of it is chance.",
+    request=DriversRequest,
+    result=Drivers,
+    compute=drivers,
+    examples=({"measure": "export_gain"},),
+    designs=SAMPLES,
+    steps="parameters",
+)

@@ -1,13 +1,15 @@
 """First- and total-order Sobol indices of a measure, from a run of the saltelli design."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from cluster.answers.drivers import MEASURE
+from cluster.answers.entry import NET_GAIN, Answer, Computed, Measure, OnProgress, Result, StrategyRequest
+from cluster.answers.entry import Estimate as EstimateResult
 from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
 from sim.faults import Fault, InvalidInput
-from sim.sampling.designs import SALTELLI
 from sim.sampling.saltelli import PLAYS, inputs, trials_together
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.distributions import Fixed
@@ -39,24 +41,82 @@ _METHOD = {
     ),
 }
 
-OnProgress = Callable[[int, int], None]
-"""Told how many base points are read, and of how many."""
+
+class IndicesRequest(StrategyRequest):
+    """Of which measure, under which strategy."""
+
+    measure: Measure = NET_GAIN
 
 
-def indices(
-    run: StoredRun, *, strategy: str | None = None, measure: str = MEASURE, on_progress: OnProgress = lambda *_: None
-) -> dict:
-    """First- and total-order indices of a measure under a strategy (the run's first, if none is named).
+class IndexEstimate(EstimateResult):
+    """An index, and what it would be if trials that do not know the measure had an extreme value."""
 
-    Reads the stored trials a block at a time, twice if the measure is unknown in some. Raises `InvalidInput` for a
-    run of another design or one that is not finished, and for a measure that cannot be read or is never known.
+    missing_lowest: float | None = None
+    missing_highest: float | None = None
+    missing: Annotated[
+        EstimateResult | None, Field(description="The index of whether the measure is known at all.")
+    ] = None
+
+
+class PlainIndices(Result):
+    """Both indices with the noise of chance still in them."""
+
+    first_order: float | None
+    total_order: float | None
+
+
+class InputIndices(Result):
+    """The indices of an input: a parameter, or several that are correlated."""
+
+    parameters: list[str]
+    first_order: IndexEstimate
+    total_order: IndexEstimate
+    plain: PlainIndices
+    left_out: int
+    reason: Annotated[str | None, Field(description="Why it has no index, if so.")]
+
+
+class IndexVariance(Result):
+    """Where a measure's variance comes from."""
+
+    of_expectation: Annotated[float | None, Field(description="The variance of E[measure | parameters].")]
+    parameters: IndexEstimate
+    chance: EstimateResult
+    alone: Annotated[EstimateResult, Field(description="Of the parameters' part: each input alone, summed.")]
+    interactions: Annotated[EstimateResult, Field(description="Of the parameters' part: inputs together only.")]
+
+
+class IndicesTrials(Result):
+    """The trials that were read."""
+
+    read: int
+    known: int
+    null: int
+    infinite: int
+
+
+class SobolIndices(Result):
+    """First- and total-order indices of a measure."""
+
+    measure: str
+    base_samples: int
+    plays: int
+    trials: IndicesTrials
+    reason: Annotated[str | None, Field(description="Why there are no indices, if so.")]
+    variance: IndexVariance
+    inputs: list[InputIndices]
+    fixed: Annotated[list[list[str]], Field(description="Inputs that the strategy fixes.")]
+
+
+def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) -> Computed:
+    """First- and total-order indices of a measure under a strategy, from a run of the saltelli design.
+
+    Reads the stored trials a block at a time, twice if the measure is unknown in some; progress is in base points.
+    Raises `InvalidInput` for a run that is not finished, and for a measure that cannot be read or is never known.
     """
-    plan, scenario = run.plan, run.plan.scenario
-    if plan.design != SALTELLI:
-        message = "must be a run of the saltelli design for indices, such as brink indices SCENARIO makes"
-        raise InvalidInput((Fault("run", plan.design.name, message),))
+    plan, scenario, measure = run.plan, run.plan.scenario, request.measure
     value = parse_measure(measure, scenario)
-    chosen = chosen_strategy(run, strategy)
+    chosen = chosen_strategy(run, request.strategy)
     groups, fixed = _inputs_under(scenario, chosen)
     committed = sum(shard.count for shard in run.shards(chosen))
     if committed < plan.trials:
@@ -87,18 +147,11 @@ def indices(
                 "reason": reason or (refused if found.total[k]["estimate"] is None else None),
             }
         )
-    return {
-        "scenario": scenario.name,
-        "strategy": chosen,
+    result = {
         "measure": measure,
-        "seed": plan.seed,
-        "design": plan.design.name,
         "base_samples": base_samples,
         "plays": PLAYS,
         "trials": {name: counts[name] for name in ("read", "known", "null", "infinite")},
-        "method": {
-            name: text.format(plays=PLAYS, replicates=REPLICATES, most=MOST_LEFT_OUT) for name, text in _METHOD.items()
-        },
         "reason": reason,
         "variance": {
             "of_expectation": _number(found.variance),
@@ -110,6 +163,10 @@ def indices(
         "inputs": sorted(parts, key=_importance, reverse=True),
         "fixed": [list(group) for group in fixed],
     }
+    method = {
+        name: text.format(plays=PLAYS, replicates=REPLICATES, most=MOST_LEFT_OUT) for name, text in _METHOD.items()
+    }
+    return Computed(SobolIndices.model_validate(result), (chosen,), counts["known"], method)
 
 
 def _inputs_under(scenario: Scenario, strategy: str) -> tuple[dict[tuple[str, ...], int], list[tuple[str, ...]]]:
@@ -222,3 +279,15 @@ def _importance(part: dict) -> float:
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+ANSWER = Answer(
+    name="indices",
+    sentence="First- and total-order Sobol indices of a measure, from a run of the saltelli design.",
+    request=IndicesRequest,
+    result=SobolIndices,
+    compute=indices,
+    examples=({"measure": "export_gain"},),
+    designs=("saltelli",),
+    steps="base points",
+)

@@ -1,10 +1,13 @@
-"""One trial of a stored run, played again and told week by week; its end is held against the stored row."""
+"""One trial of a stored run, played again and narrated week by week; its end is compared with the stored row."""
 
 from importlib.metadata import version
 from math import isfinite
+from typing import Annotated, Any
 
 import pyarrow as pa
+from pydantic import Field
 
+from cluster.answers.entry import Answer, Computed, OnProgress, Result, StrategyRequest
 from cluster.query.session import check_time
 from cluster.query.trials import StoredRun, chosen_strategy, shard_of, stored_row
 from cluster.results.plan import Plan, Shard
@@ -20,18 +23,103 @@ from sim.scenario.parameters import parameter
 
 METHOD = (
     "the trial played alone by the run's own model: its chance is addressed by seed, purpose and number, so that it is "
-    "the very trial of the run; every column of its end is held against the stored row, under every strategy"
+    "the very trial of the run; every column of its end is compared with the stored row, under every strategy"
 )
+Value = bool | int | float | str | None
+"""A column's value in a row."""
 
 
-def replay(run: StoredRun, *, trial: int, strategy: str | None = None) -> dict:
-    """The story of one trial of a run under a strategy (the run's first if none is named), and how others end it.
+class ReplayRequest(StrategyRequest):
+    """Which trial to replay."""
+
+    trial: Annotated[int, Field(strict=True, ge=0, description="The trial's number, from 0.")]
+
+
+class Draw(Result):
+    """A parameter's value in the trial."""
+
+    parameter: str
+    value: float
+    unit: str
+    meaning: str
+    share_below: Annotated[float, Field(description="The share of its range below the value.")]
+    played_a_part: bool
+
+
+class Passage(Result):
+    """A week, or several in which nothing happened."""
+
+    first_week: int
+    last_week: int
+    date: str | None
+    sessions: Annotated[dict[str, int], Field(description="Sessions held, by kind.")]
+    sentences: list[str]
+    events: list[dict[str, Any]]
+    sender_cost: float
+    target_cost: float
+
+
+class Positions(Result):
+    """Where the sides stood on an issue, week by week."""
+
+    title: str
+    sender: list[float]
+    target: list[float]
+    settled: float | None
+
+
+class RowDifference(Result):
+    """A column that is not the same in the stored row and in the row as played."""
+
+    strategy: str
+    column: str | None
+    stored: Value
+    played: Value
+
+
+class VersionPair(Result):
+    """A library's version when the run was made, and here."""
+
+    run: str
+    here: str
+
+
+class Check(Result):
+    """Whether the rows as played are those that the run stored."""
+
+    equal: bool
+    strategies: list[str]
+    columns: int
+    differences: list[RowDifference]
+    other_versions: dict[str, VersionPair]
+
+
+class Replay(Result):
+    """A trial narrated week by week."""
+
+    title: str
+    sender: str
+    target: str
+    as_of: str | None
+    horizon_weeks: int
+    strategy: str
+    trial: int
+    draws: list[Draw]
+    story: list[Passage]
+    positions: Annotated[dict[str, Positions], Field(description="By issue.")]
+    end: Annotated[dict[str, Value], Field(description="The trial's row.")]
+    strategies: Annotated[dict[str, dict[str, Value]], Field(description="The same world under each strategy.")]
+    check: Check
+
+
+def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> Computed:
+    """The narrative of one trial of a run under a strategy, and how the same world ends under the others.
 
     ``check`` says whether the rows as played equal the stored ones, column by column. Raises `InvalidInput` for a
     trial that the run does not have, or has not committed yet.
     """
-    plan = run.plan
-    told = chosen_strategy(run, strategy)
+    plan, trial = run.plan, request.trial
+    told = chosen_strategy(run, request.strategy)
     report = validation.Report()
     validation.whole(report, ("trial",), trial, 0, plan.trials - 1)
     report.raise_faults()
@@ -40,9 +128,9 @@ def replay(run: StoredRun, *, trial: int, strategy: str | None = None) -> dict:
         raise InvalidInput((Fault("trial", trial, f"is not committed under {told}, or its file is not this run's"),))
     story = tell(plan.scenario, told, Chance(plan.seed, trial, 1), plan.design)
     rows = {name: dict(story.row) if name == told else _played(plan, name, trial) for name in plan.strategies}
-    return {
+    check = _check(run, trial, rows, shards)
+    result = {
         **_head(plan, story),
-        "method": METHOD,
         "story": _passages(story),
         "positions": {
             issue.name: {
@@ -61,8 +149,9 @@ def replay(run: StoredRun, *, trial: int, strategy: str | None = None) -> dict:
             }
             for name, row in rows.items()
         },
-        "check": _check(run, trial, rows, shards),
+        "check": check,
     }
+    return Computed(Replay.model_validate(result), plan.strategies, len(check["strategies"]), {"check": METHOD})
 
 
 def _played(plan: Plan, strategy: str, trial: int) -> dict[str, object]:
@@ -74,7 +163,6 @@ def _played(plan: Plan, strategy: str, trial: int) -> dict[str, object]:
 def _head(plan: Plan, story: Story) -> dict:
     scenario = plan.scenario
     return {
-        "scenario": scenario.name,
         "title": scenario.title,
         "sender": scenario.sender,
         "target": scenario.target,
@@ -82,8 +170,6 @@ def _head(plan: Plan, story: Story) -> dict:
         "horizon_weeks": scenario.horizon_weeks,
         "strategy": story.strategy,
         "trial": story.trial,
-        "seed": plan.seed,
-        "design": plan.design.name,
         "draws": [
             {
                 "parameter": draw.name,
@@ -124,7 +210,7 @@ def _passages(story: Story) -> list[dict]:
 
 def _check(
     run: StoredRun, trial: int, rows: dict[str, dict[str, object]], shards: dict[str, Shard | None]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     differences = []
     for strategy, shard in shards.items():
         if shard is not None:
@@ -170,3 +256,13 @@ def _other_versions(run: StoredRun) -> dict[str, dict[str, str]]:
         for name, made in versions.items()
         if name != "python" and version(name) != made
     }
+
+
+ANSWER = Answer(
+    name="replay",
+    sentence="One trial, played again and narrated week by week.",
+    request=ReplayRequest,
+    result=Replay,
+    compute=replay,
+    examples=({"trial": 12},),
+)

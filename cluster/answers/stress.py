@@ -3,13 +3,26 @@
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from math import sqrt
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from cluster.answers.drivers import uncertain_parameters
+from cluster.answers.entry import (
+    Answer,
+    Computed,
+    Estimate,
+    GivenRequest,
+    OnProgress,
+    Result,
+    StrategyRequest,
+    Text,
+)
+from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, sample, trials_table
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
@@ -19,7 +32,7 @@ from sim.statistics.estimates import NO_NUMBERS, Moments, merge_moments, method_
 from sim.statistics.paired_differences import share_of
 
 SAMPLE = 20_000
-"""Distributions are held against each other on at most so many trials of either side, the first."""
+"""Distributions are compared on at most so many trials of either side, the first."""
 FEWEST = 50
 """Trials in which the bound is broken, and in which it holds, that must be there."""
 WORLDS = 3
@@ -44,25 +57,111 @@ _METHOD = {
 }
 
 
-def stress(run: StoredRun, *, bound: str, strategy: str | None = None, given: str | None = None) -> dict:
-    """What was different in the worlds in which a bound was broken under a strategy (the first, if none is named).
+class StressRequest(StrategyRequest, GivenRequest):
+    """Which bound, under which strategy and condition."""
 
-    `bound` is the condition that holds where it is broken, such as ``sender_cost > 5``. How likely it is; every
-    uncertain parameter's distribution inside (where it is broken) and outside, those that differ most first; what
-    happened on the way, inside and outside; and trials to replay. With `given`, over the trials for which it holds.
-    Raises `InvalidInput`, also where the bound is hardly ever or hardly never broken.
+    bound: Annotated[
+        Text, Field(description="The condition that holds where the bound is broken.", examples=["sender_cost > 5"])
+    ]
+
+
+class Distribution(Result):
+    """A parameter's distribution on one side of the bound."""
+
+    mean: float
+    quantiles: dict[str, float]
+
+
+class DecileShares(Result):
+    """The shares of trials up to a value, inside and outside."""
+
+    up_to: float
+    inside: float
+    outside: float
+
+
+class StressedParameter(Result):
+    """How a parameter differs where the bound is broken."""
+
+    name: str
+    unit: str
+    distance: float
+    p_value: float
+    shift: Annotated[Estimate, Field(description="Mean inside less mean outside, in standard deviations.")]
+    inside: Distribution
+    outside: Distribution
+    by_decile: list[DecileShares]
+
+
+class SharesInsideAndOutside(Result):
+    """How often something happens where the bound is broken, and elsewhere."""
+
+    name: str
+    inside: Estimate
+    outside: Estimate
+    difference: Estimate
+
+
+class World(Result):
+    """A trial to replay, with the parameters that differ most."""
+
+    trial: int
+    values: dict[str, float]
+
+
+class Worlds(Result):
+    """Trials in which the bound is broken."""
+
+    nearest: list[World]
+    typical: list[World]
+
+
+class BoundTrials(Result):
+    """The trials that were asked."""
+
+    asked: int
+    broken: int
+
+
+class SampledTrials(Result):
+    """The trials from which distances and quantiles were computed."""
+
+    broken: int
+    kept: int
+    all: int
+
+
+class ReverseStressTest(Result):
+    """What differs where a bound is broken."""
+
+    bound: str
+    trials: BoundTrials
+    sampled: SampledTrials
+    probability: Estimate
+    parameters: list[StressedParameter]
+    events: list[SharesInsideAndOutside]
+    outcome: list[SharesInsideAndOutside]
+    worlds: Worlds
+
+
+def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> Computed:
+    """What was different in the worlds in which a bound was broken under a strategy.
+
+    How likely it is; every uncertain parameter's distribution inside (where it is broken) and outside, those that
+    differ most first; what happened on the way, inside and outside; and trials to replay. Raises `InvalidInput`, also
+    where the bound is broken in too few trials, or kept in too few.
     """
     plan, scenario = run.plan, run.plan.scenario
-    broken = parse_condition(bound, scenario, "bound")
-    condition = parse_condition(given, scenario) if given is not None else None
-    chosen = chosen_strategy(run, strategy)
+    broken = parse_condition(request.bound, scenario, "bound")
+    condition = condition_of(run, request.given)
+    chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     replicates = plan.design.replicates(scenario)
     sides = _count(run, chosen, broken, condition, names, replicates)
     inside, outside = sides[True], sides[False]
     hits, trials = sum(inside.trials), sum(inside.trials) + sum(outside.trials)
     if min(hits, trials - hits) < FEWEST:
-        raise _one_sided(bound, given, chosen, hits, trials)
+        raise _one_sided(request.bound, request.given, chosen, hits, trials)
 
     values = {name: parse_measure(name, scenario) for name in names}
     whole = sample(run, chosen, values, given=condition, most=SAMPLE)
@@ -75,22 +174,18 @@ def stress(run: StoredRun, *, bound: str, strategy: str | None = None, given: st
         _parameter(name, inside.numbers[name], outside.numbers[name], there[name], elsewhere[name], differing[name])
         for name in sorted(names, key=lambda name: -differing[name][0])
     ]
-    return {
-        "scenario": scenario.name,
-        "strategy": chosen,
-        "bound": bound,
-        "given": given,
-        "seed": plan.seed,
-        "design": plan.design.name,
-        "trials": {"committed": sum(shard.count for shard in run.shards(chosen)), "asked": trials, "broken": hits},
+    result = {
+        "bound": request.bound,
+        "trials": {"asked": trials, "broken": hits},
         "sampled": read,
-        "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
         "probability": share_of(inside.trials, [a + b for a, b in zip(inside.trials, outside.trials, strict=True)]),
         "parameters": parameters,
         "events": _events(ON_THE_WAY, inside, outside),
         "outcome": _events({name: NAMED[name] for name in OUTCOMES}, inside, outside),
         "worlds": _worlds(trial, there, whole, [one["name"] for one in parameters if one["p_value"] < SURE]),
     }
+    method = {**_METHOD, "errors": method_note(scenario, plan.design)}
+    return Computed(ReverseStressTest.model_validate(result), (chosen,), trials, method)
 
 
 class _Side:
@@ -181,7 +276,7 @@ def _parameter(
         "shift": regional_sensitivity.difference_of_means(inside, outside, deviation),
         "inside": _distribution(inside, there),
         "outside": _distribution(outside, elsewhere),
-        "by_tenth": [
+        "by_decile": [
             {"up_to": end, "inside": a, "outside": b}
             for end, a, b in regional_sensitivity.shares_by_tenth(there, elsewhere)
         ],
@@ -234,3 +329,14 @@ def _worlds(
         kind: [{"trial": int(trial[at]), "values": {name: float(there[name][at]) for name in shown}} for at in found]
         for kind, found in places.items()
     }
+
+
+ANSWER = Answer(
+    name="stress",
+    sentence="What differs in the worlds in which a bound is broken, and which of them to replay.",
+    request=StressRequest,
+    result=ReverseStressTest,
+    compute=stress,
+    examples=({"bound": "sender_cost > 0.1"},),
+    designs=SAMPLES,
+)

@@ -3,14 +3,29 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
+from typing import Protocol
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
+from cluster.answers import shared
+from cluster.answers.entry import (
+    Answer,
+    Computed,
+    Estimate,
+    GivenRequest,
+    OnProgress,
+    Result,
+    StrategiesRequest,
+)
+from cluster.answers.recount import RecountedTrials
 from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
-from cluster.results.result_folder import SUMMARY, read_json
+from cluster.results.plan import Plan
+from cluster.results.result_folder import SUMMARY, TRIALS, read_json
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
 from sim.scenario.scenario import Scenario
@@ -19,8 +34,6 @@ from sim.scenario.warnings import scenario_warnings, warning_documents
 from sim.statistics.estimates import (
     NO_NUMBERS,
     NO_TRIALS,
-    Bounds,
-    Estimate,
     Moments,
     Tally,
     event_estimates,
@@ -36,18 +49,65 @@ from sim.statistics.estimates import (
 from sim.statistics.measure_ranges import measure_ranges
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
-EXACT_NUMBERS = 20_000_000
-"""Beyond so many numbers a quantile is not reckoned with all of them in memory."""
 BINS = 65_536
-FEWEST_GIVEN = 100
-"""A condition must leave at least so many trials of each strategy for an answer."""
+
+
+class SummaryRequest(StrategiesRequest, GivenRequest):
+    """Under which strategies and condition."""
+
+
+class QuantileInterval(Result):
+    """A quantile's 95 % interval; null where it has no bound."""
+
+    low: float | None
+    high: float | None
+
+
+class MeasureSummary(Result):
+    """A measure over the trials that know it."""
+
+    count: int
+    mean: Estimate
+    quantiles: dict[str, float | None]
+    quantile_intervals: dict[str, QuantileInterval]
+    quantiles_exact: bool
+
+
+class StrategySummary(Result):
+    """What became of a strategy's trials."""
+
+    trials: int
+    trials_played: int
+    outcome: dict[str, Estimate]
+    events: dict[str, Estimate]
+    measures: dict[str, MeasureSummary]
+
+
+class Summary(Result):
+    """The summary of a run, in the form of ``summary.json``."""
+
+    given: str | None = None
+    scenario: str
+    trials: int
+    seed: int
+    design: str
+    complete: bool
+    method: str
+    strategies: dict[str, StrategySummary]
+
+
+def summary(run: StoredRun, request: SummaryRequest, on_progress: OnProgress) -> Computed:
+    """The summary as `summarize` makes it."""
+    found = Summary.model_validate(summarize(run, request.given, strategies=request.strategies))
+    used = sum(one.trials for one in found.strategies.values())
+    return Computed(found, tuple(found.strategies), used, {"errors": found.method})
 
 
 def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[str] = ()) -> dict:
     """The summary of a run from the shards committed so far, as ``summary.json`` has it.
 
     Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a
-    column at a time. With `given`, a condition over the columns, all is reckoned over the trials for which it
+    column at a time. With `given`, a condition over the columns, all is computed over the trials for which it
     holds; with `strategies`, under these alone. Raises `InvalidInput` for a strategy that was not played, and for a
     condition that cannot be read or leaves too few trials.
     """
@@ -56,6 +116,25 @@ def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[
     chosen = chosen_strategies(run, strategies)
     with open_duckdb(run.folder) as database:
         summaries = {strategy: _summarize_strategy(run, strategy, condition, database) for strategy in chosen}
+    summary = _document(plan, summaries)
+    return summary if condition is None else {"given": str(condition), **summary}
+
+
+def recount(run: StoredRun) -> dict:
+    """The summary of a run, counted from its files alone: neither their footers nor DuckDB are used.
+
+    Raises `ValueError` if a file's trials are not those that it should hold.
+    """
+    summaries = {}
+    for strategy in run.plan.strategies:
+        trials = RecountedTrials(run, strategy)
+        counted = trials.tallies()
+        played = sum(tally.trials for tally in counted)
+        summaries[strategy] = _strategy_document(run.plan, strategy, counted, played, trials)
+    return _document(run.plan, summaries)
+
+
+def _document(plan: Plan, summaries: dict[str, dict]) -> dict:
     summary = {
         "scenario": plan.scenario.name,
         "trials": plan.trials,
@@ -68,13 +147,14 @@ def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[
     warnings = warning_documents(scenario_warnings(plan.scenario))
     if warnings:
         summary["warnings"] = warnings
-    return summary if condition is None else {"given": str(condition), **summary}
+    return summary
 
 
 def verify_summary(run: StoredRun) -> list[str]:
-    """Where ``summary.json`` is other than the summary of the stored trials, a line a finding; nothing without one.
+    """Where ``summary.json`` differs from the stored trials, a line a finding; nothing without one.
 
-    Numbers may differ by a billionth, as other versions of the libraries round the last bits otherwise.
+    The numbers are counted again from the files by `recount`, which shares no reader with `summarize`. They may
+    differ by a billionth, because other versions of the libraries round the last bits in another way.
     """
     try:
         stored = read_json(run.folder, SUMMARY)
@@ -82,19 +162,22 @@ def verify_summary(run: StoredRun) -> list[str]:
         return []
     except (OSError, ValueError) as error:
         return [f"{SUMMARY}: cannot be read: {error}"]
-    reckoned = json.loads(json.dumps(summarize(run)))
-    return [f"{SUMMARY}: {place} is not what the trials give" for place in _differing(stored, reckoned, ())]
+    try:
+        recounted = json.loads(json.dumps(recount(run)))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        return [f"{TRIALS}: cannot be counted: {error}"]
+    return [f"{SUMMARY}: {place} is not what the trials give" for place in _differing(stored, recounted, ())]
 
 
-def _differing(stored: object, reckoned: object, path: tuple[str, ...]) -> Iterator[str]:
+def _differing(stored: object, recounted: object, path: tuple[str, ...]) -> Iterator[str]:
     """The places at which two JSON documents differ."""
-    if isinstance(stored, dict) and isinstance(reckoned, dict):
-        for name in {**reckoned, **stored}:
-            yield from _differing(stored.get(name), reckoned.get(name), (*path, name))
-    elif isinstance(stored, float) and isinstance(reckoned, float):
-        if not math.isclose(stored, reckoned, rel_tol=1e-9, abs_tol=1e-12):
+    if isinstance(stored, dict) and isinstance(recounted, dict):
+        for name in {**recounted, **stored}:
+            yield from _differing(stored.get(name), recounted.get(name), (*path, name))
+    elif isinstance(stored, float) and isinstance(recounted, float):
+        if not math.isclose(stored, recounted, rel_tol=1e-9, abs_tol=1e-12):
             yield ".".join(path)
-    elif stored != reckoned:
+    elif stored != recounted:
         yield ".".join(path) or "as a whole, it"
 
 
@@ -102,7 +185,7 @@ def _summarize_strategy(
     run: StoredRun, strategy: str, condition: Expression | None, database: duckdb.DuckDBPyConnection
 ) -> dict:
     plan, paths = run.plan, run.files(strategy)
-    replicates, together = plan.design.replicates(plan.scenario), plan.design.trials_together(plan.scenario)
+    replicates = plan.design.replicates(plan.scenario)
     committed = (run.committed[shard] for shard in run.shards(strategy))
     counted = reduce(merge_replicates, committed, (NO_TRIALS,) * replicates)
     played = sum(tally.trials for tally in counted)
@@ -111,16 +194,21 @@ def _summarize_strategy(
         where = to_sql(condition)
         counted = _tally(paths, where, replicates, plan.scenario, database)
         left = sum(tally.trials for tally in counted)
-        if left < FEWEST_GIVEN:
+        if left < shared.FEWEST_GIVEN:
             message = (
                 f"leaves {left} of {played} trials of {strategy}, too few for an answer; "
-                f"at least {FEWEST_GIVEN} are needed: play more trials, ask for less, or leave the strategy out"
+                f"at least {shared.FEWEST_GIVEN} are needed: play more trials, ask for less, or leave the strategy out"
             )
             raise InvalidInput((Fault("given", str(condition), message),))
+    return _strategy_document(plan, strategy, counted, played, _BySql(paths, where, database))
+
+
+def _strategy_document(plan: Plan, strategy: str, counted: tuple[Tally, ...], played: int, trials: "_Trials") -> dict:
+    together = plan.design.trials_together(plan.scenario)
     total = reduce(merge, counted, NO_TRIALS)
     ranges = measure_ranges(plan.scenario, strategy)
     measures: dict[str, dict] = {}
-    for name, quantiles in _quantiles(paths, where, counted, together, database).items():
+    for name, quantiles in _quantiles(trials, counted, together).items():
         measures[name] = {
             "count": total.measures[name].count,
             "mean": mean_estimate(counted, name, together, ranges[name]),
@@ -177,13 +265,57 @@ def _tally(
     return tuple(tallies)
 
 
+class _Trials(Protocol):
+    """Trials whose numbers can be selected and counted."""
+
+    def quantiles(
+        self, levels: Mapping[str, Sequence[float]], numbers: Mapping[str, Moments]
+    ) -> dict[str, dict[float, float]]:
+        """By measure and level the smallest value whose share is at least the level."""
+        ...
+
+    def below(
+        self, at: Mapping[str, Mapping[float, float]], replicates: int
+    ) -> dict[str, dict[float, tuple[list[int], list[int]]]]:
+        """By measure and level how many numbers of each replicate are less than, and at most, the value there."""
+        ...
+
+
+@dataclass(frozen=True)
+class _BySql:
+    """The trials of files for which a condition holds, read by DuckDB."""
+
+    files: list[str]
+    where: str
+    database: duckdb.DuckDBPyConnection
+
+    def quantiles(
+        self, levels: Mapping[str, Sequence[float]], numbers: Mapping[str, Moments]
+    ) -> dict[str, dict[float, float]]:
+        return _ask_quantiles(self.files, self.where, levels, numbers, self.database)
+
+    def below(
+        self, at: Mapping[str, Mapping[float, float]], replicates: int
+    ) -> dict[str, dict[float, tuple[list[int], list[int]]]]:
+        shares = [
+            f'count_if("{name}"::DOUBLE {sign} {value!r}::DOUBLE)'
+            for name, values in at.items()
+            for value in values.values()
+            for sign in ("<", "<=")
+        ]
+        asked = ", ".join([f"trial % {replicates}", *shares])
+        query = f"SELECT {asked} FROM committed(?) WHERE {self.where} GROUP BY 1"
+        found = {replicate: counts for replicate, *counts in self.database.execute(query, [self.files]).fetchall()}
+        nothing = [0] * len(shares)
+        columns = iter(zip(*(found.get(replicate, nothing) for replicate in range(replicates)), strict=True))
+        return {
+            name: {level: (list(next(columns)), list(next(columns))) for level in values} for name, values in at.items()
+        }
+
+
 def _quantiles(
-    paths: list[str],
-    where: str,
-    counted: tuple[Tally, ...],
-    together: int,
-    database: duckdb.DuckDBPyConnection,
-) -> dict[str, dict[str, Estimate]]:
+    trials: _Trials, counted: tuple[Tally, ...], together: int
+) -> dict[str, dict[str, dict[str, float | None]]]:
     """Quantiles of each measure over its numbers that are not null, with their 95 % intervals."""
     numbers = {
         name: reduce(merge_moments, (tally.measures[name] for tally in counted), NO_NUMBERS) for name in MEASURES
@@ -193,14 +325,24 @@ def _quantiles(
     if len(counted) == 1:
         bounds = {name: [quantile_bounds(found.count, level) for level in LEVELS] for name, found in numbers.items()}
     else:
-        at = _ask_quantiles(paths, where, dict.fromkeys(numbers, LEVELS), numbers, database)
-        bounds = _bounds_of_replicates(paths, where, at, counted, together, database)
+        at = trials.quantiles(dict.fromkeys(numbers, LEVELS), numbers)
+        bounds = {
+            name: [
+                quantile_bounds_of_replicates(
+                    level, *found[level], [tally.measures[name].count for tally in counted], together
+                )
+                for level in LEVELS
+            ]
+            for name, found in trials.below(at, len(counted)).items()
+        }
     wanted = {
         name: sorted({level for pair in pairs for level in pair if level is not None}.union(LEVELS) - at[name].keys())
         for name, pairs in bounds.items()
     }
-    asked = _ask_quantiles(paths, where, wanted, numbers, database)
-    nothing: dict[str, Estimate] = {str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS}
+    asked = trials.quantiles(wanted, numbers)
+    nothing: dict[str, dict[str, float | None]] = {
+        str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS
+    }
     quantiles = dict.fromkeys(MEASURES, nothing)
     for name, pairs in bounds.items():
         values: dict[float | None, float | None] = dict([(None, None), *at[name].items(), *asked[name].items()])
@@ -239,15 +381,15 @@ def _ask_quantiles(
 
 
 def _held_together(numbers: Mapping[str, Moments]) -> list[list[str]]:
-    """Measures in groups of at most `EXACT_NUMBERS` numbers; without those that have more by themselves."""
+    """Measures in groups of at most `shared.EXACT_NUMBERS` numbers; without those that have more by themselves."""
     groups: list[list[str]] = []
     room = 0
     for name, found in numbers.items():
-        if found.count > EXACT_NUMBERS:
+        if found.count > shared.EXACT_NUMBERS:
             continue
         if found.count > room:
             groups.append([])
-            room = EXACT_NUMBERS
+            room = shared.EXACT_NUMBERS
         groups[-1].append(name)
         room -= found.count
     return groups
@@ -283,37 +425,6 @@ def _select(
     return [float(value) for value in values[np.searchsorted(before[inside] + within, ranks)]]
 
 
-def _bounds_of_replicates(
-    paths: list[str],
-    where: str,
-    quantiles: Mapping[str, Mapping[float, float]],
-    counted: tuple[Tally, ...],
-    together: int,
-    database: duckdb.DuckDBPyConnection,
-) -> dict[str, list[Bounds]]:
-    """The levels between which each measure's quantiles lie: from the replicates' shares of numbers below them."""
-    shares = [
-        f'count_if("{name}"::DOUBLE {sign} {at[level]!r}::DOUBLE)'
-        for name, at in quantiles.items()
-        for level in LEVELS
-        for sign in ("<", "<=")
-    ]
-    asked = ", ".join([f"trial % {len(counted)}", *shares])
-    rows = database.execute(f"SELECT {asked} FROM committed(?) WHERE {where} GROUP BY 1", [paths]).fetchall()
-    found = {replicate: counts for replicate, *counts in rows}
-    nothing = [0] * len(shares)
-    columns = iter(zip(*(found.get(replicate, nothing) for replicate in range(len(counted))), strict=True))
-    return {
-        name: [
-            quantile_bounds_of_replicates(
-                level, next(columns), next(columns), [tally.measures[name].count for tally in counted], together
-            )
-            for level in LEVELS
-        ]
-        for name in quantiles
-    }
-
-
 def _scaled(measure: dict, factor: float) -> dict:
     def scale(numbers: dict) -> dict:
         return {key: None if value is None else value * factor for key, value in numbers.items()}
@@ -324,3 +435,14 @@ def _scaled(measure: dict, factor: float) -> dict:
         "quantiles": scale(measure["quantiles"]),
         "quantile_intervals": {level: scale(found) for level, found in measure["quantile_intervals"].items()},
     }
+
+
+ANSWER = Answer(
+    name="summary",
+    sentence="Outcomes, events and measures of each strategy, with their Monte Carlo error.",
+    request=SummaryRequest,
+    result=Summary,
+    compute=summary,
+    examples=({"given": "agreement_week is null"}, {}),
+    bare=True,
+)

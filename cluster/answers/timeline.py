@@ -1,41 +1,78 @@
 """Over time: the probability of each state of the dispute by week, from the stored trials."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from cluster.answers.summary import FEWEST_GIVEN
+from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest
+from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks
-from sim.faults import Fault, InvalidInput
 from sim.scenario.distributions import Fixed
-from sim.scenario.expressions import Expression, parse_condition, parse_measure
+from sim.scenario.expressions import Expression, parse_measure
 from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates
 from sim.statistics.timeline import CONDITIONS, COUNTS, DURATIONS, STATES, WEEKS, count_states, state_spans
 
 
-def timeline(run: StoredRun, *, strategies: Sequence[str] = (), given: str | None = None) -> dict:
+class TimelineRequest(StrategiesRequest, GivenRequest):
+    """Under which strategies and condition."""
+
+
+class WeekState(Result):
+    """A state that a dispute may be in, and when it is."""
+
+    when: str
+    meaning: str
+
+
+class Course(Result):
+    """A state's probability with its 95 % interval, week by week."""
+
+    estimate: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
+
+
+class StrategyTimeline(Result):
+    """The states under a strategy."""
+
+    trials: int
+    states: dict[str, Course]
+
+
+class Timeline(Result):
+    """The probability of each state in each week."""
+
+    as_of: str | None
+    weeks: list[int]
+    states: dict[str, WeekState]
+    strategies: dict[str, StrategyTimeline]
+
+
+def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) -> Computed:
     """The probability of each of `sim.statistics.timeline.STATES` in each week, with 95 % intervals.
 
     Every committed trial that agrees with the condition is counted, a block at a time. Raises `InvalidInput` for an
-    unknown strategy, and for a condition that cannot be read or leaves too few trials.
+    unknown strategy, and for a condition that cannot be read or leaves too few trials. Progress is in strategies.
     """
     plan = run.plan
-    chosen = chosen_strategies(run, strategies)
-    condition = parse_condition(given, plan.scenario) if given is not None else None
+    chosen = chosen_strategies(run, request.strategies)
+    condition = condition_of(run, request.given)
     replicates = plan.design.replicates(plan.scenario)
-    return {
-        "scenario": plan.scenario.name,
+    courses = {}
+    on_progress(0, len(chosen))
+    for strategy in chosen:
+        courses[strategy] = _strategy(run, strategy, condition, replicates)
+        on_progress(len(courses), len(chosen))
+    result = {
         "as_of": plan.scenario.as_of,
-        "design": plan.design.name,
-        "given": None if condition is None else str(condition),
         "weeks": list(range(1, plan.scenario.horizon_weeks + 1)),
         "states": {state.name: {"when": state.when, "meaning": state.meaning} for state in STATES},
-        "strategies": {strategy: _strategy(run, strategy, condition, replicates) for strategy in chosen},
-        "method": (
-            "counts of all trials; 95 % intervals week by week, "
-            + ("Student's t over replicates, Wilson for rare states" if replicates > 1 else "Wilson")
-        ),
+        "strategies": courses,
     }
+    method = {
+        "errors": "counts of all trials; 95 % intervals week by week, "
+        + ("Student's t over replicates, Wilson for rare states" if replicates > 1 else "Wilson")
+    }
+    used = sum(one["trials"] for one in courses.values())
+    return Computed(Timeline.model_validate(result), chosen, used, method)
 
 
 def _strategy(run: StoredRun, strategy: str, condition: Expression | None, replicates: int) -> dict:
@@ -61,8 +98,7 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, repli
             counts[name] += count
     total = int(trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
-        message = f"leaves {total} trials of {strategy}, too few for an answer; at least {FEWEST_GIVEN} are needed"
-        raise InvalidInput((Fault("given", str(condition), message),))
+        raise too_few_given(total, strategy, condition)
     return {
         "trials": total,
         "states": {
@@ -81,3 +117,14 @@ def _share(hits: list[int], trials: list[int], together: int) -> Estimate:
     if len(trials) == 1:
         return proportion(hits[0], trials[0])
     return proportion_of_replicates(hits, trials, together)
+
+
+ANSWER = Answer(
+    name="timeline",
+    sentence="The probability of each state of the dispute in each week.",
+    request=TimelineRequest,
+    result=Timeline,
+    compute=timeline,
+    examples=({"given": "filing_week is null"}, {}),
+    steps="strategies",
+)

@@ -1,14 +1,17 @@
 """Which trials of a stored run to read: a typical one of each outcome, and the extreme ones."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import duckdb
+from pydantic import Field
 
-from cluster.answers.summary import EXACT_NUMBERS
+from cluster.answers.entry import Answer, Computed, GivenRequest, Measure, OnProgress, Result, StrategyRequest
+from cluster.answers.shared import EXACT_NUMBERS, condition_of
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import NUMBER, Expression, parse_condition, parse_measure
+from sim.scenario.expressions import NUMBER, Expression, parse_measure
 from sim.scenario.vocabulary import MEASURE_TERMS, OUTCOMES
 
 ABSENCE = 2.0
@@ -34,17 +37,61 @@ EXTREMES = (
 )
 
 
-def typical(
-    run: StoredRun, *, strategy: str | None = None, measure: str | None = None, given: str | None = None
-) -> dict:
-    """A typical trial of each outcome and the extreme trials of a strategy (the run's first if none is named).
+class TypicalRequest(StrategyRequest, GivenRequest):
+    """Among which trials to look, and by what."""
 
-    A `measure` is a feature among others, and has extremes of its own; `given` restricts all to the trials for
-    which it holds. Raises `InvalidInput` for an expression that cannot be read, or that leaves no trials.
+    measure: Annotated[Measure | None, Field(description="A measure of your own.")] = None
+
+
+class ReplayedTrial(Result):
+    """The request that replays a trial."""
+
+    trial: int
+    strategy: str
+
+
+class PickedTrial(Result):
+    """A trial with its outcome and numbers, and the request that replays it."""
+
+    why: str
+    trial: int
+    outcome: str
+    numbers: dict[str, int | float | None]
+    replay: ReplayedTrial
+
+
+class TypicalTrial(PickedTrial):
+    """The trial nearest to its outcome's medians."""
+
+    count: Annotated[int, Field(description="Trials with this outcome.")]
+    share: float
+    medians: dict[str, float | None]
+    distance: float
+
+
+class ExtremeTrial(PickedTrial):
+    """The trial with the greatest or the least value of something."""
+
+    value: float
+
+
+class TypicalTrials(Result):
+    """A typical trial of each outcome, and the extreme ones."""
+
+    measure: str | None
+    typical: list[TypicalTrial]
+    extreme: list[ExtremeTrial]
+
+
+def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) -> Computed:
+    """A typical trial of each outcome and the extreme trials of a strategy.
+
+    A measure is a feature among others, and has extremes of its own. Raises `InvalidInput` for an expression that
+    cannot be read, or that leaves no trials.
     """
-    scenario = run.plan.scenario
-    chosen = chosen_strategy(run, strategy)
-    condition = None if given is None else parse_condition(given, scenario)
+    scenario, measure = run.plan.scenario, request.measure
+    chosen = chosen_strategy(run, request.strategy)
+    condition = condition_of(run, request.given)
     own = {} if measure is None else {measure: parse_measure(measure, scenario)}
     features = {term.name: parse_measure(term.expression, scenario) for term in MEASURE_TERMS} | own
     where = "true" if condition is None else to_sql(condition)
@@ -79,16 +126,8 @@ def typical(
     ]
     for one in (*typicals, *extreme):
         one["replay"] = {"trial": one["trial"], "strategy": chosen}
-    return {
-        "scenario": scenario.name,
-        "strategy": chosen,
-        "given": None if condition is None else str(condition),
-        "measure": measure,
-        "trials": total,
-        "method": _method(total),
-        "typical": typicals,
-        "extreme": extreme,
-    }
+    result = {"measure": measure, "typical": typicals, "extreme": extreme}
+    return Computed(TypicalTrials.model_validate(result), (chosen,), total, {"typical": _method(total)})
 
 
 @dataclass(frozen=True)
@@ -194,3 +233,13 @@ def _method(total: int) -> str:
         "in units of its standard deviation within the outcome, a date that most have and one lacks (or the reverse) "
         f"counting {ABSENCE:g} of them; of equals the first trial"
     )
+
+
+ANSWER = Answer(
+    name="typical",
+    sentence="A typical trial of each outcome and the extreme ones, to be replayed.",
+    request=TypicalRequest,
+    result=TypicalTrials,
+    compute=typical,
+    examples=({"measure": "export_gain - sender_cost"}, {}),
+)

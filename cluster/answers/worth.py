@@ -1,15 +1,30 @@
 """What it is worth to know parameters before a strategy is chosen, from the trials of a stored run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from cluster.answers.compare import MEASURE, beliefs_of, paired_strategies, too_few
+from cluster.answers.entry import (
+    NET_GAIN,
+    Answer,
+    Computed,
+    GivenRequest,
+    Measure,
+    OnProgress,
+    Result,
+    StrategiesRequest,
+)
+from cluster.answers.entry import Estimate as EstimateResult
+from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
 from cluster.query.trials import StoredRun, paired_sample
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import parse_condition, parse_measure
+from sim.sampling.designs import SAMPLES
+from sim.scenario.expressions import parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
+from sim.scenario.warnings import assumption_method
 from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate, method_note
 from sim.statistics.paired_differences import share_of
@@ -23,9 +38,7 @@ FEWEST = 1000
 MOST_GROUPS = 20
 ALL = "all of these"
 """The group of all parameters together."""
-
-OnProgress = Callable[[int, int], None]
-"""Told how many parameters and groups are done, and of how many."""
+ParameterName = Annotated[str, Field(max_length=200)]
 
 _METHOD = {
     "value": (
@@ -53,38 +66,96 @@ _METHOD = {
 }
 
 
-def _quiet(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+class WorthRequest(StrategiesRequest, GivenRequest):
+    """By which measure between which strategies is chosen, and what would be learned together."""
+
+    measure: Annotated[Measure, Field(description="The measure of choice, of which more is better.")] = NET_GAIN
+    groups: Annotated[
+        dict[ParameterName, Annotated[tuple[ParameterName, ...], Field(max_length=1000)]],
+        Field(default_factory=dict, description="Parameters learned together.", examples=[{"court": ["target_win"]}]),
+    ]
 
 
-def worth(
-    run: StoredRun,
-    *,
-    measure: str = MEASURE,
-    groups: Mapping[str, Sequence[str]] | None = None,
-    strategies: Sequence[str] = (),
-    given: str | None = None,
-    on_progress: OnProgress = _quiet,
-) -> dict:
+class Learned(Result):
+    """What it is worth to learn some parameters."""
+
+    name: str
+    value: EstimateResult
+    promised: float
+    share_of_everything: float | None
+    chosen: Annotated[dict[str, float], Field(description="How often each strategy would be chosen then.")]
+
+
+class LearnedParameter(Learned):
+    """What it is worth to learn a parameter."""
+
+    unit: str
+
+
+class LearnedGroup(Learned):
+    """What it is worth to learn several parameters together."""
+
+    parameters: list[str]
+
+
+class OtherStrategy(Result):
+    """A strategy that is not the best on average."""
+
+    short_by: Annotated[EstimateResult, Field(description="The best strategy's mean less this one's.")]
+    better_in: Annotated[EstimateResult, Field(description="The share of trials in which it does better.")]
+
+
+class ChoiceNow(Result):
+    """The choice without learning anything."""
+
+    best: str
+    means: dict[str, EstimateResult]
+    others: dict[str, OtherStrategy]
+
+
+class WorthTrials(Result):
+    """Trials of each strategy that were read."""
+
+    read: int
+    known: int
+    unknown: Annotated[int, Field(description="Trials in which some strategy does not know the measure.")]
+    groups: Annotated[int, Field(description="Trials from which groups were valued.")]
+
+
+class ValueOfInformation(Result):
+    """What it is worth to learn parameters before a strategy is chosen."""
+
+    measure: str
+    trials: WorthTrials
+    now: ChoiceNow
+    everything: EstimateResult
+    parameters: list[LearnedParameter]
+    groups: list[LearnedGroup]
+    set_by_strategies: Annotated[
+        dict[str, list[str]], Field(description="Parameters that strategies set, and which strategies set them.")
+    ]
+
+
+def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Computed:
     """What it is worth to learn each uncertain parameter, groups of them, and all, before choosing a strategy.
 
-    The choice is between the run's strategies (all, if none is named) by a measure of which more is better. With
-    `given`, over the trials for which it holds under every one of them. Reads at most the first `TRIALS`. Raises
-    `InvalidInput`.
+    The choice is between strategies by a measure of which more is better. With a condition, over the trials for
+    which it holds under every strategy. Reads at most the first `TRIALS`; progress is in parameters and groups.
+    Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
-    chosen = paired_strategies(run, strategies)
-    value = parse_measure(measure, scenario)
-    condition = parse_condition(given, scenario) if given is not None else None
+    chosen = paired_strategies(run, request.strategies)
+    value = parse_measure(request.measure, scenario)
+    condition = condition_of(run, request.given)
     beliefs, decided = beliefs_of(scenario, chosen)
     together = {ALL: beliefs} if len(beliefs) > 1 else {}
-    together |= _checked_groups(groups or {}, beliefs, decided, scenario)
+    together |= _checked_groups(request.groups, beliefs, decided, scenario)
     shared = {name: parse_measure(name, scenario) for name in beliefs}
     drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, most=TRIALS)
     values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
     known = np.isfinite(values).all(axis=0)
     if known.sum() < FEWEST:
-        raise too_few(int(known.sum()), given, chosen, FEWEST)
+        raise too_few_paired(int(known.sum()), request.given, chosen, FEWEST)
     trial = drawn[chosen[0]]["trial"][known]
     columns = {name: drawn[chosen[0]][name][known] for name in beliefs}
     replicates = plan.design.replicates(scenario)
@@ -104,26 +175,22 @@ def worth(
         found = value_of_information.worth_of_several(fewer, [columns[member][:GROUP_TRIALS] for member in members])
         jointly.append({"name": name, "parameters": list(members), **_document(found, everything, chosen)})
         on_progress(done := done + 1, total)
-    return {
-        "scenario": scenario.name,
-        "strategies": list(chosen),
-        "measure": measure,
-        "given": given,
-        "seed": plan.seed,
-        "design": plan.design.name,
+    result = {
+        "measure": request.measure,
         "trials": {
             "read": known.size,
             "known": trial.size,
             "unknown": int((~known).sum()),
             "groups": fewer.trial.size,
         },
-        "method": {**_METHOD, "errors": method_note(scenario, plan.design)},
         "now": _now(choice, values[:, known], chosen),
         "everything": everything,
         "parameters": sorted(alone, key=lambda one: -one["value"]["estimate"]),
         "groups": jointly,
         "set_by_strategies": decided,
     }
+    method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
+    return Computed(ValueOfInformation.model_validate(result), chosen, trial.size * len(chosen), method)
 
 
 def _checked_groups(
@@ -161,7 +228,7 @@ def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -
 
 
 def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dict:
-    """The strategy that is best on average, every one's mean, and how far the others fall short of it."""
+    """The strategy that is best on average, every one's mean, and how far the others are below it."""
     by_replicate = choice.trial % choice.replicates
     beaten = [[int((gain[by_replicate == k] > 0.0).sum()) for k in range(choice.replicates)] for gain in choice.gains]
     counts = [int((by_replicate == k).sum()) for k in range(choice.replicates)]
@@ -174,3 +241,15 @@ def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dic
             if k != choice.best
         },
     }
+
+
+ANSWER = Answer(
+    name="worth",
+    sentence="What it is worth to learn parameters before a strategy is chosen.",
+    request=WorthRequest,
+    result=ValueOfInformation,
+    compute=worth,
+    examples=({"measure": NET_GAIN},),
+    designs=SAMPLES,
+    steps="parameters and groups",
+)

@@ -69,10 +69,14 @@ def open_run(address: str | os.PathLike[str]) -> StoredRun:
     return found
 
 
+class NoTrialsYet(InvalidInput):
+    """No trials are committed that could answer; the same question may be answered later."""
+
+
 def check_any(run: StoredRun) -> None:
-    """Raise `InvalidInput` unless some trials of the run are committed."""
+    """Raise `NoTrialsYet` unless some trials of the run are committed."""
     if not run.committed:
-        raise InvalidInput((Fault("run", run.folder.address, "has no committed trials yet"),))
+        raise NoTrialsYet((Fault("run", run.folder.address, "has no committed trials yet"),))
 
 
 def chosen_strategies(run: StoredRun, strategies: Sequence[str] = ()) -> tuple[str, ...]:
@@ -124,7 +128,7 @@ def trials_table(
     """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns."""
     files = {strategy: run.files(strategy) for strategy in strategies}
     if not any(files.values()):
-        raise InvalidInput(
+        raise NoTrialsYet(
             (Fault("run", run.folder.address, f"has no committed trials of {', '.join(strategies)} yet"),)
         )
     with open_duckdb(run.folder, threads=threads) as database:

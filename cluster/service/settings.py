@@ -1,5 +1,6 @@
 """Settings of the service and its runners, from the environment: every name begins with ``BRINK_``."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,19 @@ def _names(given: object) -> object:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 """Names with commas between them."""
+
+
+def _of_networks(given: tuple[str, ...]) -> tuple[str, ...]:
+    for name in given:
+        try:
+            ipaddress.ip_network(name)
+        except ValueError:
+            raise ValueError("must be IP addresses and networks, such as 10.0.0.2,10.1.0.0/16") from None
+    return given
+
+
+Networks = Annotated[Names, AfterValidator(_of_networks)]
+"""IP addresses and networks with commas between them."""
 
 
 def _of_a_database(given: SecretStr) -> SecretStr:
@@ -64,6 +78,12 @@ class Settings(BaseSettings):
     allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")
     cors_origins: Names = Field((), description="Origins whose pages may call the service.")
     requests_per_second: float = Field(50.0, gt=0.0, le=1e6, description="Requests a second of a key's owner.")
+    wrong_keys_per_minute: float = Field(
+        60.0, gt=0.0, le=1e6, description="Wrong keys a minute from an address; it is refused for a while after more."
+    )
+    trusted_proxies: Networks = Field(
+        ("127.0.0.1", "::1"), description="Addresses and networks of proxies whose X-Forwarded-For is believed."
+    )
     streams: int = Field(100, ge=1, le=100_000, description="Event streams that are open at a time, of an owner.")
     answers: int = Field(4, ge=1, le=1000, description="Answers that are worked out at a time.")
     query_seconds: float = Field(60.0, gt=0.0, le=86_400.0, description="Seconds that an answer may take.")

@@ -20,8 +20,9 @@ from sim.sampling.design import Design
 from sim.sampling.designs import RANDOM, Points, draw_points
 from sim.scenario.columns import trial_row
 from sim.scenario.distributions import Fixed
+from sim.scenario.issues import Issue
 from sim.scenario.parameters import parameter
-from sim.scenario.scenario import Issue, Scenario
+from sim.scenario.scenario import Scenario
 
 KINDS = {
     "sanctioned": "sanctions are in force as the dispute begins: sender_loss, target_loss (a year, of the whole list), "

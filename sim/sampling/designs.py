@@ -45,7 +45,7 @@ def draw_points(scenario: Scenario, strategy: str, chance: Chance, design: Desig
     design.check_holds(chance.first + chance.count)
     distributions = scenario.parameters(strategy)
     uncertain = [name for name, given in distributions.items() if not isinstance(given, Fixed)]
-    linked, factor = correlation_factor(scenario.correlations, tuple(scenario.base))
+    linked, factor = correlation_factor(scenario.correlations, tuple(scenario.base.items()))
     uniforms = design.uniforms(scenario, chance)
     cells = {name: uniforms(name) for name in uncertain if name not in linked}
     if any(name in linked for name in uncertain):

@@ -1,7 +1,8 @@
 """Rank correlations between parameters, joined by a Gaussian copula.
 
-For a Gaussian copula Spearman's rho and the correlation r of the underlying normals are tied by
-r = 2 sin(pi rho/6) (Pearson 1907), whatever the distributions of the parameters.
+The correlations of the normals follow from the parameters' Spearman correlations and their distributions in the base
+(see `sim.scenario.normal_copula`). A strategy that overrides a distribution keeps the normals, so that the other
+parameters do not move.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import numpy as np
 
 from sim.scenario import validation
 from sim.scenario.distributions import Distribution, Fixed
+from sim.scenario.normal_copula import atoms, attainable, normal_correlation
 from sim.scenario.places import Path
 from sim.scenario.validation import Report
 
@@ -29,16 +31,18 @@ class Correlation:
 
 @lru_cache(maxsize=256)
 def correlation_factor(
-    correlations: tuple[Correlation, ...], order: tuple[str, ...]
+    correlations: tuple[Correlation, ...], margins: tuple[tuple[str, Distribution], ...]
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """The correlated parameters in the given order, and the lower triangular factor that joins their normals.
+    """The correlated parameters in the order of `margins`, and the lower triangular factor that joins their normals.
 
-    If z are independent standard normals, `factor @ z` has the given correlations. float64, shape (n, n).
+    `margins` are the base's parameters with their distributions. If z are independent standard normals, `factor @ z`
+    gives parameters with the Spearman correlations. float64, shape (n, n).
     """
-    names, spearman = correlation_matrix(correlations, order)
+    base = dict(margins)
+    names, spearman = correlation_matrix(correlations, tuple(base))
     if not names:
         return (), np.zeros((0, 0))
-    values, vectors = np.linalg.eigh(normal_correlation(spearman))
+    values, vectors = np.linalg.eigh(normal_correlations(correlations, names, spearman, base))
     root = vectors * np.sqrt(np.clip(values, 0.0, None))
     # A Cholesky factor that also exists where the matrix is singular.
     lower = np.linalg.qr(root.T).R.T
@@ -58,9 +62,20 @@ def correlation_matrix(
     return names, matrix
 
 
-def normal_correlation(spearman: np.ndarray) -> np.ndarray:
-    """Correlations of the normals under a Gaussian copula with the given Spearman correlations."""
-    return 2.0 * np.sin(np.pi * spearman / 6.0)
+def normal_correlations(
+    correlations: tuple[Correlation, ...],
+    names: tuple[str, ...],
+    spearman: np.ndarray,
+    base: Mapping[str, Distribution],
+) -> np.ndarray:
+    """Correlations of the normals behind the parameters `names`, whose Spearman correlations are given."""
+    matrix = 2.0 * np.sin(np.pi * spearman / 6.0)
+    for correlation in correlations:
+        first, second = (base[name] for name in correlation.between)
+        if atoms(first) or atoms(second):
+            i, j = (names.index(name) for name in correlation.between)
+            matrix[i, j] = matrix[j, i] = normal_correlation(first, second, correlation.spearman)
+    return matrix
 
 
 def is_correlation_matrix(matrix: np.ndarray) -> bool:
@@ -105,8 +120,18 @@ def read_correlations(
         elif known and rho is not None:
             found.append(Correlation((pair[0], pair[1]), rho))
     if len(report.faults) == before and found:
+        for k, correlation in enumerate(found):
+            least, greatest = attainable(*(base[name] for name in correlation.between))
+            if not least - TOLERANCE <= correlation.spearman <= greatest + TOLERANCE:
+                report.fault(
+                    ("correlations", k, "spearman"),
+                    correlation.spearman,
+                    f"must lie in [{least:.3f}, {greatest:.3f}]: these parameters have single values with a "
+                    "probability of their own, and share ranks there",
+                )
         names, spearman = correlation_matrix(tuple(found), tuple(base))
-        if not (is_correlation_matrix(spearman) and is_correlation_matrix(normal_correlation(spearman))):
+        normals = normal_correlations(tuple(found), names, spearman, base)
+        if not (is_correlation_matrix(spearman) and is_correlation_matrix(normals)):
             report.fault(
                 ("correlations",), None, f"cannot all hold at once between {', '.join(names)}: no correlation matrix"
             )

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from math import erfc, inf, isfinite, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -279,7 +280,7 @@ def _weights(report: Report, path: Path, given: object, count: int) -> tuple[flo
     return tuple(weight / total for weight in weights)
 
 
-def _two_lists(report: Report, path: Path, body: object, first: str, most: int) -> tuple[list, object] | None:
+def _two_lists(report: Report, path: Path, body: object, first: str, most: int) -> tuple[list[Any], object] | None:
     if not isinstance(body, dict) or set(body) != {first, "weights"}:
         report.fault(path, body, "must be {" + first + ", weights}")
         return None

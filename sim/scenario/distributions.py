@@ -41,6 +41,10 @@ class Distribution(Protocol):
         """The inverse distribution function at `u` in (0, 1)."""
         ...
 
+    def __hash__(self) -> int:
+        """All are hashable."""
+        ...
+
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """The probability of a value of at most `x`."""
         ...

@@ -1,4 +1,4 @@
-"""What happened in a real dispute, in the words of the model, so that forecasts can be scored against it.
+"""What happened in a real dispute, in the terms of the model, so that forecasts can be scored against it.
 
 A history changes nothing in how a scenario is played. Weeks are calendar weeks from Monday to Sunday, and week 1 is the
 one in which the scenario's `as_of` lies; the model's own weeks begin on the weekday of `as_of`.
@@ -6,6 +6,7 @@ one in which the scenario's `as_of` lies; the model's own weeks begin on the wee
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sim.scenario import validation
 from sim.scenario.places import Path
@@ -43,7 +44,7 @@ class History:
     """What happened up to the scenario's horizon; a week is None if the event did not happen by then.
 
     `strategy` is the one that describes what the sender really did, `retaliation` whether the target's was ever in
-    force. `events` tells by date what happened, after the horizon too.
+    force. `events` records what happened by date, after the horizon too.
     """
 
     strategy: str
@@ -61,7 +62,7 @@ class History:
 
 
 def read_history(report: Report, given: object, horizon_weeks: int, strategies: Iterable[str]) -> History:
-    """The history that a scenario's document tells, its faults noted in the report."""
+    """The history in a scenario's document; its faults are recorded in the report."""
     body = validation.mapping(report, _PATH, given, ", ".join(_FIELDS))
     validation.known_keys(report, _PATH, body, _FIELDS)
     strategies = list(strategies)
@@ -98,7 +99,7 @@ def read_history(report: Report, given: object, horizon_weeks: int, strategies: 
     )
 
 
-def history_document(history: History) -> dict:
+def history_document(history: History) -> dict[str, Any]:
     """The history as plain JSON values, without what did not happen; `read_history` reads it back the same."""
     document = {
         "strategy": history.strategy,
@@ -117,13 +118,13 @@ def _week(report: Report, name: str, given: object, horizon_weeks: int) -> int |
     if given is None:
         return None
     if validation.is_number(given) and isinstance(given, int | float) and given > horizon_weeks:
-        message = f"lies after the horizon, {horizon_weeks} weeks; leave it out, and tell it in events by its date"
+        message = f"lies after the horizon, {horizon_weeks} weeks; leave it out, and record it in events by its date"
         report.fault((*_PATH, name), given, message)
         return None
     return validation.whole(report, (*_PATH, name), given, 1, horizon_weeks)
 
 
-def _check_consistent(report: Report, body: dict, outcome: object, in_force: int | None) -> None:
+def _check_consistent(report: Report, body: dict[str, Any], outcome: object, in_force: int | None) -> None:
     needed, ruled_out = _PLACES.get(str(outcome), ((), ()))
     for name in needed:
         if body.get(name) is None:
@@ -150,10 +151,10 @@ def _events(report: Report, given: object) -> dict[str, str]:
     if len(body) > MAX_EVENTS:
         report.fault(path, None, f"has {len(body)} entries; at most {MAX_EVENTS} are allowed")
     events = {}
-    for date, told in list(body.items())[:MAX_EVENTS]:
+    for date, value in list(body.items())[:MAX_EVENTS]:
         if not is_date(date):
             report.fault((*path, date), None, "must be a date, YYYY-MM-DD")
-        text = validation.text(report, (*path, date), told, MAX_TEXT)
+        text = validation.text(report, (*path, date), value, MAX_TEXT)
         if text is not None:
             events[date] = text
     return events

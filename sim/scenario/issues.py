@@ -1,6 +1,7 @@
 """The issues of a dispute: read from a scenario, with the distributions of their parameters."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sim.scenario import validation
 from sim.scenario.distribution_documents import GREATEST, LEAST, UNREADABLE, WEIGHT_TOLERANCE, read_distribution
@@ -82,7 +83,7 @@ def _with_relative_weights(report: Report, issues: list[Issue], weights: list[fl
     return scaled
 
 
-def _required(report: Report, path: Path, fields: dict, field: str) -> object:
+def _required(report: Report, path: Path, fields: dict[str, Any], field: str) -> object:
     if fields.get(field) is None:
         report.fault((*path, field), None, "is required")
     return fields.get(field)

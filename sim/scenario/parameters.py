@@ -541,7 +541,7 @@ _BY_ISSUE_NAME = {known.name: known for known in ISSUE_PARAMETERS}
 
 
 def parameter(name: str) -> Parameter:
-    """The catalogue's entry for a name as it stands in a scenario: flat, or ``issues.<issue>.<parameter>``.
+    """The catalogue's entry for a parameter's name in a scenario: flat, or ``issues.<issue>.<parameter>``.
 
     Raises `KeyError` for a name that no parameter has.
     """

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from sim.faults import Fault
 from sim.scenario import validation
@@ -164,7 +165,7 @@ def scenario_from_document(
     return replace(scenario, warnings=report.sorted_warnings())
 
 
-def scenario_document(scenario: Scenario) -> dict:
+def scenario_document(scenario: Scenario) -> dict[str, Any]:
     """The scenario as plain JSON values, defaults filled in; `scenario_from_document` reads it back the same."""
     base = {name: distribution.document() for name, distribution in scenario.base.items()}
     document = {
@@ -212,7 +213,7 @@ def scenario_hash(scenario: Scenario) -> str:
     return hashlib.sha256(document.encode()).hexdigest()
 
 
-def _constants(report: Report, given: dict) -> tuple[int, float, float | None]:
+def _constants(report: Report, given: dict[str, Any]) -> tuple[int, float, float | None]:
     horizon = validation.whole(report, ("horizon_weeks",), given.get("horizon_weeks", 104), 1, MAX_HORIZON_WEEKS)
     rate = validation.number(report, ("discount_rate",), given.get("discount_rate", 0.0))
     if rate is not None and not 0.0 <= rate <= 10.0:

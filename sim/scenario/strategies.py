@@ -1,5 +1,6 @@
 """The strategies to compare: what each sets differently from the base."""
 
+import re
 from collections.abc import Mapping
 
 from sim.scenario import validation
@@ -10,6 +11,10 @@ from sim.scenario.places import Path
 from sim.scenario.validation import Report
 
 MAX_STRATEGIES = 100
+_READ_AS_VALUE = re.compile(
+    r"-?(\d+|\d+e-?\d+|0[xbo][\da-f]+|\d+-\d+-\d+|nan|inf|infinity)|true|false|null|epoch", re.IGNORECASE
+)
+"""Names that pandas, Polars, DuckDB or Arrow read from a folder's name as a number, a date, or a truth value."""
 BASE = "base"
 
 
@@ -23,7 +28,9 @@ def read_strategies(
     strategies: dict[str, dict[str, Distribution]] = {}
     for key, value in list(body.items())[:MAX_STRATEGIES]:
         path: Path = ("strategies", key)
-        validation.name(report, path, key)
+        if validation.name(report, path, key) and _READ_AS_VALUE.fullmatch(key):
+            message = "is read as a number, a date or a truth value from the folders of results: begin with a letter"
+            report.fault(path, key, f"{message}, such as s-{key}")
         overrides = validation.mapping(report, path, value if value is not None else {}, "parameters to override")
         validation.known_keys(report, path, overrides, base)
         strategies[key] = {}

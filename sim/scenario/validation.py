@@ -5,6 +5,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterable
 from math import isfinite
+from typing import Any
 
 from sim.faults import Fault, InvalidInput
 from sim.scenario.places import MAX_DEPTH, Lines, Path, field_name
@@ -45,7 +46,7 @@ class Report:
             raise InvalidInput(tuple(sorted(self.faults, key=lambda fault: fault.line or 0)))
 
 
-def known_keys(report: Report, path: Path, given: dict, known: Iterable[str]) -> None:
+def known_keys(report: Report, path: Path, given: dict[str, Any], known: Iterable[str]) -> None:
     """Record every key that is not known, with the nearest one that is."""
     known = list(known)
     for key in given:
@@ -55,7 +56,7 @@ def known_keys(report: Report, path: Path, given: dict, known: Iterable[str]) ->
             report.fault((*path, str(key)), None, f"is not known; {hint}")
 
 
-def mapping(report: Report, path: Path, value: object, what: str) -> dict:
+def mapping(report: Report, path: Path, value: object, what: str) -> dict[str, Any]:
     """The value if it is a mapping with text keys; else a fault, and an empty one."""
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return value
@@ -63,7 +64,7 @@ def mapping(report: Report, path: Path, value: object, what: str) -> dict:
     return {}
 
 
-def sequence(report: Report, path: Path, value: object, what: str, most: int) -> list:
+def sequence(report: Report, path: Path, value: object, what: str, most: int) -> list[Any]:
     """The value if it is a list of at most `most` entries; else a fault, and an empty one."""
     if not isinstance(value, list | tuple):
         report.fault(path, value, f"must be a list of {what}")
@@ -74,7 +75,7 @@ def sequence(report: Report, path: Path, value: object, what: str, most: int) ->
     return []
 
 
-def distinct_names(report: Report, path: Path, given: dict, what: str) -> None:
+def distinct_names(report: Report, path: Path, given: dict[str, Any], what: str) -> None:
     """Record every name that differs from another one in capital letters only.
 
     DuckDB does not distinguish such columns, nor some file systems such folders.

@@ -62,6 +62,12 @@ def assumption_notes(scenario: "Scenario", strategies: Iterable[str] | None = No
     ]
 
 
+def assumption_method(scenario: "Scenario", strategies: Iterable[str] | None = None) -> dict[str, str]:
+    """The note on assumptions for the method of an answer that compares strategies; empty where there are none."""
+    notes = assumption_notes(scenario, strategies)
+    return {"assumptions": "; ".join(notes)} if notes else {}
+
+
 def _decider(who: str) -> str:
     return f"decided by {who}" if who in (BOTH, "nature") else f"decided by the {who}"
 

@@ -239,10 +239,16 @@ def is_skewed(numbers: Moments) -> bool:
     """Whether a few great numbers make up so much of a sample's mean that Student's interval is not trusted."""
     if numbers.count < 2 or numbers.least == numbers.greatest:
         return False
-    error = np.sqrt(numbers.m2 / (numbers.count - 1) / numbers.count)
-    above, below = np.array([numbers.greatest - numbers.mean]), np.array([numbers.mean - numbers.least])
-    count = np.array([numbers.count])
-    return bool((_is_skewed(above, below, error, count) | _is_skewed(below, above, error, count)).item())
+    return bool(are_skewed(*(np.array([getattr(numbers, field)]) for field in _FIELDS))[0])
+
+
+def are_skewed(
+    count: np.ndarray, mean: np.ndarray, m2: np.ndarray, least: np.ndarray, greatest: np.ndarray
+) -> np.ndarray:
+    """As `is_skewed`, for arrays of moments of samples of 2 numbers or more."""
+    error = np.sqrt(m2 / (count - 1) / count)
+    above, below = greatest - mean, mean - least
+    return _is_skewed(above, below, error, count) | _is_skewed(below, above, error, count)
 
 
 def _is_skewed(far: np.ndarray, near: np.ndarray, error: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from sim.statistics.estimates import (
     ANY_NUMBER,
@@ -20,7 +20,9 @@ from sim.statistics.estimates import (
     Moments,
     Range,
     Z,
+    are_skewed,
     mean,
+    mean_bounds,
     mean_of_replicates,
     merge_moments,
     moments,
@@ -33,7 +35,7 @@ from sim.statistics.sensitivity import cells
 
 REGRET_LEVELS = (0.5, 0.9, 0.95)
 LEAD_CELLS = 20
-"""Ranges of a parameter that are looked at one by one: twentieths of the trials."""
+"""Ranges of a parameter that are compared one by one: twentieths of the trials."""
 FEWEST_IN_LEAD_CELL = 50
 LEVEL = 0.95
 
@@ -232,8 +234,8 @@ def _at(ordered: np.ndarray, level: float) -> float:
 class Lead:
     """A range of a parameter in which the same strategies are in front.
 
-    `ahead` numbers the strategies of which none is surely worse than the best: one alone leads; of several it is too
-    close to call. `trials` lie in the range, whose ends are the least and the greatest value found there.
+    `ahead` numbers the strategies of which none is surely worse than the best. One alone leads; between several it is
+    too close to call. `trials` lie in the range, whose ends are the least and the greatest value found there.
     """
 
     low: float
@@ -247,10 +249,11 @@ class Lead:
 def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: int) -> list[Lead]:
     """Which strategy has the best mean as a function of a parameter `x`, shape (trials,), from low to high.
 
-    The trials are sorted into cells of the parameter, and in each the strategy with the best mean is held against
+    The trials are sorted into cells of the parameter, and in each the strategy with the best mean is compared with
     every other by their paired differences. It leads if all these intervals are above zero; they are widened so that
-    all those of the parameter hold at once with 95 % (Bonferroni). Neighbouring cells with the same strategies in
-    front are joined. `values` has shape (strategies, trials).
+    all those of the parameter hold at once with 95 % (Bonferroni), and where a few great differences make up a mean
+    they are those of `mean_bounds`, with the least and the greatest difference of all cells. Neighbouring cells with
+    the same strategies in front are joined. `values` has shape (strategies, trials).
     """
     cell, count = cells(x, max(1, min(LEAD_CELLS, x.size // FEWEST_IN_LEAD_CELL)))
     sizes = np.bincount(cell, minlength=count)
@@ -260,8 +263,7 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     comparisons = count * (len(values) - 1)
     in_front = np.ones((len(values), count), bool)
     for strategy, row in enumerate(values):
-        gap, error, quantile = _cell_gaps(best - row, cell, sizes, replicate, replicates, comparisons)
-        in_front[strategy] = gap - quantile * error <= 0.0
+        in_front[strategy] = _least_gap(best - row, cell, sizes, replicate, replicates, comparisons) <= 0.0
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(low, cell, x)
     np.maximum.at(high, cell, x)
@@ -276,22 +278,29 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     return found
 
 
-def _cell_gaps(
+def _least_gap(
     gap: np.ndarray, cell: np.ndarray, sizes: np.ndarray, replicate: np.ndarray, replicates: int, comparisons: int
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Mean and standard error of a paired difference in each cell, and the simultaneous interval's quantile."""
+) -> np.ndarray:
+    """The lower end of the simultaneous interval of a paired difference's mean in each cell."""
     count = sizes.size
-    level = 1.0 - (1.0 - LEVEL) / (2.0 * max(1, comparisons))
+    tail = (1.0 - LEVEL) / (2.0 * max(1, comparisons))
     centre = np.bincount(cell, gap, count) / sizes
-    if replicates > 1:
-        n = np.bincount(replicate * count + cell, minlength=replicates * count).reshape(replicates, count)
-        total = np.bincount(replicate * count + cell, gap, replicates * count).reshape(replicates, count)
-        scatter = np.square((total - n * centre) / n.mean(axis=0)).sum(axis=0)
-        return centre, np.sqrt(scatter / (replicates * (replicates - 1))), float(stdtrit(replicates - 1, level))
     squares = np.bincount(cell, np.square(gap - centre[cell]), count)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        error = np.sqrt(squares / (sizes - 1) / sizes)
-    return centre, np.where(sizes > 1, error, np.inf), float(ndtri(level))
+    # What one cell's trials have missed is seen in those of others.
+    least, greatest = np.full(count, gap.min()), np.full(count, gap.max())
+    low = np.full(count, -np.inf)
+    several = sizes > 1
+    low[several], _ = mean_bounds(
+        sizes[several], centre[several], squares[several], least[several], greatest[several], tail
+    )
+    if replicates == 1:
+        return low
+    n = np.bincount(replicate * count + cell, minlength=replicates * count).reshape(replicates, count)
+    total = np.bincount(replicate * count + cell, gap, replicates * count).reshape(replicates, count)
+    scatter = np.square((total - n * centre) / n.mean(axis=0)).sum(axis=0)
+    own = centre - stdtrit(replicates - 1, 1.0 - tail) * np.sqrt(scatter / (replicates * (replicates - 1)))
+    skewed = several & are_skewed(*(np.where(several, each, 2) for each in (sizes, centre, squares, least, greatest)))
+    return np.where(skewed, np.minimum(own, low), own)
 
 
 def _joined(a: Lead, b: Lead) -> Lead:

@@ -120,7 +120,7 @@ def test_an_aggregate_comes_as_pandas_and_arrow(job, table):
 
 def test_answers_are_asked_for_by_name(job):
     told = job.ask("replay", trial=3, strategy="talk")
-    assert told["trial"] == 3
+    assert told["result"]["trial"] == 3
     with pytest.raises(BrinkError) as refused:
         job.ask("prophecy")
     assert refused.value.status == 404

@@ -8,6 +8,8 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+from tests.support.waiting import HANG_SECONDS
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "brink"
 ALLOWED = {"httpx", "pandas", "pyarrow", "brink"}
@@ -34,7 +36,7 @@ def test_both_distributions_have_one_version():
 def test_a_wheel_of_the_client_alone_works_without_the_other_packages(tmp_path):
     source = shutil.copytree(PACKAGE, tmp_path / "source", ignore=shutil.ignore_patterns("__pycache__"))
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*build, "--wheel-dir", str(tmp_path), str(source)], check=True, timeout=280)
+    subprocess.run([*build, "--wheel-dir", str(tmp_path), str(source)], check=True, timeout=HANG_SECONDS)
     (wheel,) = tmp_path.glob("brink_client-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.startswith("brink_client-")}
@@ -54,7 +56,12 @@ def test_a_wheel_of_the_client_alone_works_without_the_other_packages(tmp_path):
     )
     environment = {"PYTHONPATH": str(tmp_path / "installed"), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        timeout=HANG_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "installed" / "brink" / "__init__.py")

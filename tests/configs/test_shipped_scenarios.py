@@ -2,6 +2,8 @@
 
 import datetime
 import re
+import subprocess
+import sys
 from math import exp, log
 
 import numpy as np
@@ -180,3 +182,13 @@ def test_the_rules_reference_dispute_ends_nearly_as_the_record_does(name):
     table = simulate(reference, "base", Chance(4, 0, 20_000))
     short_by = (settled + 1) / (settled + imposed + 2) - np.mean(table["agreement_week"] > 0)
     assert 0.0 < short_by < 0.07  # the standard error is 0.0035
+
+
+def test_shipped_scenarios_are_read_without_scipy():
+    """Its import takes longer than reading them, and the command line reads them at every start."""
+    code = (
+        "import sys; from api.shipped_scenarios import shipped_names, shipped_scenario; "
+        "print(len([shipped_scenario(name) for name in shipped_names()]), 'scipy' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [str(len(shipped_names())), "False"]

@@ -265,5 +265,7 @@ def full_scenarios() -> dict[str, Scenario]:
         "litigious": scenario_from_document(litigious()),
         "reluctant": scenario_from_document(reluctant()),
         "every-mechanism": scenario_from_document(every_mechanism()),
+        "deeper-litigious": scenario_from_document(deeper(litigious)),
+        "deeper-reluctant": scenario_from_document(deeper(reluctant)),
         "1995": shipped_scenario("us-japan-autos-1995"),
     }

@@ -1,18 +1,16 @@
 """``brink aggregate``: grouped statistics over a stored run's trials."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies
-from api.cli.output import console, print_json
+from api.cli.output import print_json
 from sim.faults import Fault, InvalidInput
-
-if TYPE_CHECKING:
-    from cluster.answers.aggregate import Grouping
 
 
 def aggregate(
@@ -45,64 +43,58 @@ def aggregate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print statistics of measures over groups of trials."""
+    """Print grouped statistics over the trials of a stored run."""
+    from api.cli.answering import answer
     from api.formats import JSON, SUFFIXES, encode
-    from cluster.answers.aggregate import STRATEGY, USUAL, answer_table
-    from cluster.answers.aggregate import aggregate as compute
-    from cluster.query.trials import open_run
+    from cluster.answers.aggregate import answer_table
 
     if out is not None and out.suffix not in SUFFIXES:
         raise InvalidInput((Fault("out", str(out), f"must end in one of {', '.join(SUFFIXES)}"),))
-    found = compute(
-        open_run(run),
-        measures=measure,
-        statistics=statistic or USUAL,
-        by=[_grouping(one, f"by[{k}]") for k, one in enumerate(by or [STRATEGY])],
-        given=given,
-        strategies=strategy or (),
-    )
-    if out is not None and SUFFIXES[out.suffix] != JSON:
-        out.write_bytes(encode(answer_table(found), SUFFIXES[out.suffix]))
-    elif as_json and out is None:
-        print_json(found)
-    elif out is not None:
-        with out.open("w", encoding="utf-8") as file:
-            print_json(found, file)
-    else:
-        _print_table(found)
+    groups = [_grouping(one, f"by[{k}]") for k, one in enumerate(by)] if by else None
+    request = {"measures": measure, "statistics": statistic, "by": groups, "given": given, "strategies": strategy}
+
+    def render(shown: Console, document: dict) -> None:
+        if out is None:
+            _print_table(shown, document)
+        elif SUFFIXES[out.suffix] == JSON:
+            with out.open("w", encoding="utf-8") as file:
+                print_json(document, file)
+        else:
+            out.write_bytes(encode(answer_table(document), SUFFIXES[out.suffix]))
+
+    answer(run, "aggregate", request, as_json=as_json and out is None, render=render)
 
 
-def _grouping(text: str, field: str) -> "Grouping":
-    from cluster.answers.aggregate import Grouping
-
+def _grouping(text: str, field: str) -> str | dict[str, object]:
     value, bar, way = text.partition("|")
     if not bar:
-        return Grouping(value)
+        return value
     name, _, numbers = way.partition("=")
     try:
         if name.strip() == "edges":
-            return Grouping(value.strip(), edges=tuple(map(float, numbers.split(","))))
+            return {"value": value.strip(), "edges": [float(number) for number in numbers.split(",")]}
         if name.strip() == "bins":
-            return Grouping(value.strip(), bins=int(numbers))
+            return {"value": value.strip(), "bins": int(numbers)}
         if name.strip() == "quantiles":
-            return Grouping(value.strip(), quantiles=int(numbers))
+            return {"value": value.strip(), "quantiles": int(numbers)}
     except ValueError:
         pass
     raise InvalidInput((Fault(field, text, "must end in |bins=N, |quantiles=N or |edges=A,B,..."),))
 
 
-def _print_table(found: dict) -> None:
+def _print_table(shown: Console, document: dict) -> None:
+    found = document["result"]
     table = Table(show_edge=False, pad_edge=False)
     for column in found["columns"]:
         numeric = column["kind"] in ("whole", "number")
         table.add_column(column["name"], justify="right" if numeric else "left", overflow="fold")
     for row in found["rows"]:
         table.add_row(*(_cell(value) for value in row.values()))
-    shown = console()
     shown.print(table)
-    given = f" for which {found['given']}" if found["given"] else ""
-    so_far = "" if found["complete"] else ", all that are committed so far"
-    shown.print(Text(f"{found['trials_read']:,} trials{given}{so_far}; {found['method']}.", style="dim"))
+    given = f" for which {document['given']}" if document["given"] else ""
+    so_far = "" if document["run"]["complete"] else ", all that are committed so far"
+    notes = "; ".join((document["method"]["errors"], f"quantiles {document['method']['quantiles']}"))
+    shown.print(Text(f"{document['trials']['used']:,} trials{given}{so_far}; {notes}.", style="dim"))
 
 
 def _cell(value: object) -> Text:

@@ -34,13 +34,13 @@ def backtest(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play real disputes as they stood before they were decided, and score the forecasts.
+    """Run the scenarios of past disputes and score their forecasts.
 
-    The same command goes on where an earlier one was stopped.
+    Each is run as it stood before it was decided. The same command continues a run that was stopped.
     """
     from api.shipped_scenarios import find_scenario
     from cluster.answers.backtest import backtest as score_together
-    from cluster.answers.backtest import score
+    from cluster.answers.backtest import scored_dispute
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
     from cluster.runs.options import RunOptions
@@ -65,7 +65,7 @@ def backtest(
                 folder,
                 RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
             )
-        scores.append(score(open_run(folder), history=one.history))
+        scores.append(scored_dispute(open_run(folder), one.history))
     found = score_together(scores)
     if as_json:
         print_json(found)
@@ -74,7 +74,10 @@ def backtest(
     _print_disputes(shown, found)
     _print_means(shown, found)
     _print_calibration(shown, found)
-    shown.print(f"Less is better, but for the probability given to the week. {found['method']}.", style="dim")
+    shown.print(
+        f"Less is better, but for the probability given to the week. {found['method']['disputes']}.", style="dim"
+    )
+    shown.print(f"Scores: {found['method']['scores']}.", style="dim")
     shown.print(f"{trials:,} trials of each dispute, seed {seed}. Results: {out}")
 
 
@@ -87,7 +90,7 @@ def _shipped() -> list["Scenario"]:
 
 def _check(chosen: list["Scenario"]) -> None:
     faults = [
-        Fault("history", None, "is missing: the file does not tell what happened", source=one.name)
+        Fault("history", None, "is missing: the file does not say what happened", source=one.name)
         for one in chosen
         if one.history is None
     ]
@@ -175,4 +178,4 @@ def _print_calibration(out: Console, found: dict) -> None:
     certain = found["calibration"]["certain"]
     table.add_row("0 or 100 %", str(certain["forecasts"]), "", f"{certain['wrong']} otherwise", "", "")
     out.print(table)
-    out.print(f"Calibration: {found['calibration']['method']}.", style="dim")
+    out.print(f"Calibration: {found['method']['calibration']}.", style="dim")

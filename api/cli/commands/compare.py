@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies
-from api.cli.output import answer_progress, console, heading, print_json, some_names
+from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
@@ -30,25 +30,22 @@ def compare(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare strategies on the same trials: differences, regret, and which leads as a function of what you believe."""
-    from cluster.answers.compare import compare as compare_strategies
-    from cluster.query.trials import open_run
+    """Compare strategies on the same trials: differences, regret, and which one leads where.
 
-    with answer_progress("trials") as on_progress:
-        found = compare_strategies(
-            open_run(run), strategies=strategy or (), measures=measure or (), given=given, on_progress=on_progress
-        )
-    if as_json:
-        print_json(found)
-    else:
-        print_comparison(console(), found)
+    Differences are taken trial by trial, since all strategies have the same parameters and the same chance.
+    """
+    from api.cli.answering import answer
+
+    request = {"strategies": strategy, "measures": measure, "given": given}
+    answer(run, "compare", request, as_json=as_json, render=print_comparison)
 
 
-def print_comparison(out: Console, found: dict) -> None:
-    """Print the answer of `cluster.answers.compare`: the others against the first strategy, then each choice."""
-    reference, *others = found["strategies"]
-    title = f"{found['scenario']}: {len(others) + 1} strategies in the same {found['trials']['compared']:,} trials"
-    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
+def print_comparison(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.compare`: the others compared with the first strategy, then each choice."""
+    found = document["result"]
+    reference, *others = document["strategies"]
+    title = f"{document['scenario']}: {len(others) + 1} strategies in the same {found['trials']['compared']:,} trials"
+    out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     out.print(_differences(found["pairs"], reference, others))
     out.print(
         f"Each column: that strategy less {reference}, shares in points, with half the 95 % interval; grey "
@@ -56,11 +53,12 @@ def print_comparison(out: Console, found: dict) -> None:
         style="dim",
     )
     for choice in found["choices"]:
-        _print_choice(out, found, choice)
+        _print_choice(out, document["strategies"], found["pairs"], choice)
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
         out.print(f"Not a belief here, since set by a strategy compared: {set_by}.", style="dim")
-    out.print(f"{found['method']['errors']}. --json has every pair.", style="dim")
+    print_assumptions(out, document)
+    out.print(f"{document['method']['errors']}. --json has every pair.", style="dim")
 
 
 def _differences(pairs: list[dict], reference: str, others: list[str]) -> Table:
@@ -92,7 +90,7 @@ def _less(found: dict, factor: float, digits: int) -> Text:
     return Text(f"{-factor * difference['estimate']:+z.{digits}f} ±{half:.{digits + 1}f}", style="" if clear else "dim")
 
 
-def _print_choice(out: Console, found: dict, choice: dict) -> None:
+def _print_choice(out: Console, strategies: list[str], pairs: list[dict], choice: dict) -> None:
     name = choice["measure"]
     out.print(heading(f"\nIf you want {name} to be high"))
     if choice["unknown"]:
@@ -105,8 +103,8 @@ def _print_choice(out: Console, found: dict, choice: dict) -> None:
         out.print("No trial knows it under every strategy.")
         return
     out.print(_regret(choice["regret"]))
-    out.print(_duels(found, name))
-    _print_leads(out, found["strategies"], choice["leads"])
+    out.print(_duels(strategies, pairs, name))
+    _print_leads(out, strategies, choice["leads"])
 
 
 def _regret(regret: dict) -> Table:
@@ -126,11 +124,10 @@ def _regret(regret: dict) -> Table:
     return table
 
 
-def _duels(found: dict, measure: str) -> Table:
+def _duels(strategies: list[str], pairs: list[dict], measure: str) -> Table:
     """How often the strategy of a row does better than that of a column in the same world."""
-    strategies = found["strategies"]
     shares: dict[tuple[str, str], float | None] = {}
-    for one in found["pairs"]:
+    for one in pairs:
         own = one["measures"][measure]
         shares[one["first"], one["second"]] = own["higher"]["estimate"]
         shares[one["second"], one["first"]] = own["lower"]["estimate"]

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli.options import AsJson, Given, OneStrategy, RunFolder
-from api.cli.output import console, heading, print_json
+from api.cli.output import heading
 
 
 def discover(
@@ -19,22 +19,22 @@ def discover(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the boxes of parameters in which an outcome is likely, and measure them on other trials."""
-    from cluster.answers.discover import discover as find_boxes
-    from cluster.query.trials import open_run
+    """Find the ranges of parameters in which an outcome is likely.
 
-    found = find_boxes(open_run(run), outcome=outcome, strategy=strategy, given=given)
-    if as_json:
-        print_json(found)
-    else:
-        print_boxes(console(), found)
+    The ranges are found on half of the trials and measured on the others.
+    """
+    from api.cli.answering import answer
+
+    request = {"outcome": outcome, "strategy": strategy, "given": given}
+    answer(run, "discover", request, as_json=as_json, render=print_boxes)
 
 
-def print_boxes(out: Console, found: dict) -> None:
-    """Print the answer of `cluster.answers.discover`: a row a restriction, a section a box."""
+def print_boxes(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.discover`: a row a restriction, a section a box."""
+    found, notes = document["result"], document["method"]
     trials = found["trials"]
-    title = f"Where {found['outcome']} is likely under {found['strategy']}"
-    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
+    title = f"Where {found['outcome']} is likely under {document['strategies'][0]}"
+    out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     out.print(
         f"Probability over all {_percent(found['probability'])}. Found on {trials['finding']:,} trials, measured on "
         f"{trials['measuring']:,} others, of trials {trials['first']:,} to {trials['last']:,}."
@@ -64,7 +64,7 @@ def print_boxes(out: Console, found: dict) -> None:
     out.print(table)
     out.print(
         "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
-        f"its cases in the box. Mass: the share of all trials in it. {found['method']}.",
+        f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}; {notes['errors']}.",
         style="dim",
     )
 

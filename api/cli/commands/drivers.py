@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, OneStrategy, RunFolder, measure_option
-from api.cli.output import answer_progress, console, heading, print_json
+from api.cli.output import heading
 
 SHOWN = 20
 """Parameters in a table; the document has them all."""
@@ -22,26 +22,22 @@ def drivers(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which parameters drive a measure and how much is chance, with a tornado; from the stored trials."""
-    from cluster.answers.drivers import MEASURE
-    from cluster.answers.drivers import drivers as find_drivers
-    from cluster.query.trials import open_run
+    """Show which parameters drive a measure, and how much of it is chance.
 
-    with answer_progress() as on_progress:
-        found = find_drivers(
-            open_run(run), strategy=strategy, measure=measure or MEASURE, given=given, on_progress=on_progress
-        )
-    if as_json:
-        print_json(found)
-    else:
-        print_drivers(console(), found)
+    Prints indices from the stored trials, and a tornado chart.
+    """
+    from api.cli.answering import answer
+
+    request = {"strategy": strategy, "measure": measure, "given": given}
+    answer(run, "drivers", request, as_json=as_json, render=print_drivers)
 
 
-def print_drivers(out: Console, found: dict) -> None:
-    """Print the answer of `cluster.answers.drivers`: shares of the variance, indices, and a tornado."""
+def print_drivers(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.drivers`: shares of the variance, indices, and a tornado."""
+    found, method = document["result"], document["method"]
     trials = found["trials"]
-    title = f"What drives {found['measure']} under {found['strategy']}"
-    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
+    title = f"What drives {found['measure']} under {document['strategies'][0]}"
+    out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     missing = trials["null"] + trials["infinite"]
     out.print(
         f"Trials {trials['first']:,} to {trials['last']:,}: {trials['known']:,} of {trials['read']:,} know the measure"
@@ -58,8 +54,8 @@ def print_drivers(out: Console, found: dict) -> None:
     out.print(_tornado(found, mean))
     _groups(out, found)
     out.print(
-        f"First-order: {found['method']['first_order'].format()}. PAWN on {trials['pawn']:,} trials: "
-        f"{found['method']['pawn']}. {found['method']['correlated']}.",
+        f"First-order: {method['first_order']}. PAWN on {trials['pawn']:,} trials: "
+        f"{method['pawn']}. {method['correlated']}.",
         style="dim",
     )
 
@@ -109,16 +105,16 @@ def _groups(out: Console, found: dict) -> None:
 
 
 def _tornado(found: dict, mean: float) -> Table:
-    """Each parameter's bar from the mean in its lowest tenth to that in its highest, longest first."""
+    """Each parameter's bar from the mean in its lowest decile to that in its highest, longest first."""
     swung = [one for one in found["parameters"] if one["swing"]["estimate"] is not None]
     swung.sort(key=lambda one: -abs(one["swing"]["estimate"]))
     table = Table(title="Tornado", title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
-    for label in ("", "in its lowest tenth", "░ lowest, █ highest tenth", "in its highest tenth", "difference"):
+    for label in ("", "in its lowest decile", "░ lowest, █ highest decile", "in its highest decile", "difference"):
         table.add_column(label, justify="left" if label[:1] in ("", "░") else "right")
-    ends = [one[tenth]["mean"]["estimate"] for one in swung for tenth in ("lowest_tenth", "highest_tenth")]
+    ends = [one[decile]["mean"]["estimate"] for one in swung for decile in ("lowest_decile", "highest_decile")]
     low, high = min([mean, *ends]), max([mean, *ends])
     for one in swung[:SHOWN]:
-        first, last = (one[tenth]["mean"] for tenth in ("lowest_tenth", "highest_tenth"))
+        first, last = (one[decile]["mean"] for decile in ("lowest_decile", "highest_decile"))
         table.add_row(
             one["name"],
             _plus_minus(first),

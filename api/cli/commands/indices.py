@@ -18,7 +18,7 @@ from api.cli.options import (
     measure_option,
     whole_number,
 )
-from api.cli.output import console, heading, print_json, run_progress
+from api.cli.output import console, heading, run_progress
 from sim.faults import Fault, InvalidInput
 
 BASE_SAMPLES = 4096
@@ -46,13 +46,14 @@ def indices(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how much of a measure each uncertain parameter decides, alone and together with others, chance set aside.
+    """Estimate first-order and total-order Sobol indices.
 
-    Plays a run of its own, N x (inputs + 2) x 8 trials; the same command goes on where an earlier one was stopped.
+    Runs N x (inputs + 2) x 8 trials of its own, so that chance can be set aside. The same command continues a run
+    that was stopped.
     """
+    from api.cli.answering import answer
     from api.shipped_scenarios import find_scenario
-    from cluster.answers.drivers import MEASURE
-    from cluster.answers.indices import indices as find_indices
+    from cluster.answers.entry import NET_GAIN
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
     from cluster.runs.options import RunOptions
@@ -61,7 +62,7 @@ def indices(
     from sim.sampling.saltelli import trials_needed
     from sim.scenario.expressions import parse_measure
 
-    measure = measure or MEASURE
+    measure = measure or NET_GAIN
     if Path(run).is_dir():
         _refuse(base_samples=base_samples, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers)
         stored = open_run(run)
@@ -82,12 +83,9 @@ def indices(
                 RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
             )
         stored = open_run(folder)
-    found = find_indices(stored, strategy=strategy, measure=measure)
-    if as_json:
-        print_json(found)
-        return
-    print_indices(console(), found)
-    console().print(f"Results: {stored.folder.address}. brink indices asks that folder about another measure.")
+    answer(stored, "indices", {"strategy": strategy, "measure": measure}, as_json=as_json, render=print_indices)
+    if not as_json:
+        console().print(f"Results: {stored.folder.address}. brink indices asks that folder about another measure.")
 
 
 def _refuse(**given: object) -> None:
@@ -100,10 +98,11 @@ def _refuse(**given: object) -> None:
         raise InvalidInput(tuple(faults))
 
 
-def print_indices(out: Console, found: dict) -> None:
-    """Print the answer of `cluster.answers.indices`: where the variance comes from, and each input's indices."""
+def print_indices(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.indices`: where the variance comes from, and each input's indices."""
+    found, method = document["result"], document["method"]
     trials, variance = found["trials"], found["variance"]
-    title = f"What decides {found['measure']} under {found['strategy']}"
+    title = f"What decides {found['measure']} under {document['strategies'][0]}"
     out.print(heading(title))
     missing = trials["null"] + trials["infinite"]
     out.print(
@@ -145,8 +144,8 @@ def print_indices(out: Console, found: dict) -> None:
     if refused:
         out.print(f"{len(refused)} inputs have no index: for the first, {refused[0]}.", style="dim")
     out.print(
-        f"First order: {found['method']['first_order']}. Total order: {found['method']['total_order']}. "
-        f"{found['method']['inputs'].capitalize()}. {found['method']['intervals']}.",
+        f"First order: {method['first_order']}. Total order: {method['total_order']}. "
+        f"{method['inputs'].capitalize()}. {method['intervals']}.",
         style="dim",
     )
 

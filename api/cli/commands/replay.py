@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, OneStrategy, RunFolder, whole_number
-from api.cli.output import console, heading, print_json
+from api.cli.output import heading
 
 if TYPE_CHECKING:
     from sim.scenario.scenario import Scenario
@@ -24,18 +24,22 @@ Trial = Annotated[int, typer.Option("--trial", parser=whole_number, metavar="N",
 
 
 def replay(run: RunFolder, trial: Trial, strategy: OneStrategy = None, as_json: AsJson = False) -> None:
-    """Play one trial of a stored run again and tell its story; exit status 1 if it does not end as stored."""
-    from cluster.answers.replay import replay as replayed
+    """Replay one trial of a stored run week by week.
+
+    The exit status is 1 if the replayed trial does not equal the stored one.
+    """
+    from api.cli.answering import answer
     from cluster.query.trials import open_run
 
     found = open_run(run)
-    document = replayed(found, trial=trial, strategy=strategy)
-    if as_json:
-        print_json(document)
-    else:
-        _print_story(console(), found.plan.scenario, document)
-    if not document["check"]["equal"]:
-        _say_differences(document["check"])
+
+    def render(out: Console, document: dict) -> None:
+        _print_story(out, found.plan.scenario, document["result"])
+
+    document = answer(found, "replay", {"trial": trial, "strategy": strategy}, as_json=as_json, render=render)
+    check = document["result"]["check"]
+    if not check["equal"]:
+        _say_differences(check)
         raise typer.Exit(1)
 
 

@@ -5,9 +5,10 @@ import threading
 
 
 def runner() -> None:
-    """Work the service's jobs, beside any number of other runners, until interrupted or terminated.
+    """Start a process that runs the jobs of the service.
 
-    Settings come from the environment, as for the service: where its database and its results are.
+    Any number of runners may work beside each other; each ends when interrupted or terminated. Settings come from the
+    environment, as for the service: where its database and its results are.
     """
     from cluster.service.logs import log_to_stderr
     from cluster.service.settings import read_settings

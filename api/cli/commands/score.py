@@ -3,11 +3,12 @@
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, RunFolder
-from api.cli.output import console, heading, print_json
+from api.cli.output import heading
 from api.cli.rendering import share_bar
 
 
@@ -20,17 +21,16 @@ def score(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a stored run's forecast against what really happened."""
-    from cluster.answers.backtest import MODEL
-    from cluster.answers.backtest import score as score_run
-    from cluster.query.trials import open_run
+    """Score the forecast of a stored run against what happened."""
+    from api.cli.answering import answer
 
-    found = score_run(open_run(run), strategy=strategy, given=given)
-    if as_json:
-        print_json(found)
-        return
-    out = console()
-    out.print(heading(found["title"], f", as of {found['as_of']}, under {found['strategy']}"))
+    answer(run, "score", {"strategy": strategy, "given": given}, as_json=as_json, render=print_score)
+
+
+def print_score(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.score`: forecasts and what happened, then the scores."""
+    found = document["result"]
+    out.print(heading(found["title"], f", as of {found['as_of']}, under {document['strategies'][0]}"))
     table = Table("", "forecast", "", "happened", show_edge=False, pad_edge=False)
     for part in ("class", "outcome"):
         for name, p in found[part]["forecast"].items():
@@ -42,7 +42,7 @@ def score(
     out.print(table)
     scores = Table("", "Brier", "log", show_edge=False, pad_edge=False)
     for part in ("class", "outcome"):
-        for forecaster, one in ((MODEL, found[part]), *found[part]["naive"].items()):
+        for forecaster, one in (("model", found[part]), *found[part]["naive"].items()):
             scores.add_row(f"{part}: {forecaster}", f"{one['brier']:.3f}", f"{one['log']:.3f}")
     out.print(scores)
     week = found["agreement_week"]
@@ -51,7 +51,7 @@ def score(
         f"Agreement: {real}; {100 * week['probability']:.1f} % were given to it (±{week['within_weeks']} weeks), "
         f"CRPS {week['crps']:.1f} weeks."
     )
-    out.print(f"Less is better; {found['method']}.", style="dim")
+    out.print(f"Less is better; {document['method']['scores']}.", style="dim")
 
 
 def _mark(happened: bool) -> Text:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, OneStrategy, RunFolder
-from api.cli.output import console, heading, print_json
+from api.cli.output import heading
 from api.cli.rendering import labels
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, OUTCOME_TERMS
 
@@ -27,22 +27,22 @@ def stress(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Reverse stress test: how the worlds in which a bound is broken differ from the others, and which to replay."""
-    from cluster.answers.stress import stress as stressed
-    from cluster.query.trials import open_run
+    """Show how the trials in which a bound is broken differ from the others.
 
-    found = stressed(open_run(run), bound=bound, strategy=strategy, given=given)
-    if as_json:
-        print_json(found)
-    else:
-        print_stress(console(), found, str(run))
+    Lists the parameters and events that differ, and trials to replay.
+    """
+    from api.cli.answering import answer
+
+    request = {"bound": bound, "strategy": strategy, "given": given}
+    answer(run, "stress", request, as_json=as_json, render=lambda out, found: print_stress(out, found, str(run)))
 
 
-def print_stress(out: Console, found: dict, folder: str) -> None:
-    """Print the answer of `cluster.answers.stress`: parameters, events and outcomes inside and outside, trials."""
+def print_stress(out: Console, document: dict, folder: str) -> None:
+    """Print a document of `cluster.answers.stress`: parameters, events and outcomes inside and outside, trials."""
+    found, method, strategy = document["result"], document["method"], document["strategies"][0]
     trials = found["trials"]
-    title = f"Worlds in which {found['bound']} under {found['strategy']}"
-    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
+    title = f"Worlds in which {found['bound']} under {strategy}"
+    out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     out.print(
         f"The bound is broken in {_percent(found['probability'])} of worlds: in {trials['broken']:,} of "
         f"{trials['asked']:,} trials."
@@ -58,11 +58,10 @@ def print_stress(out: Console, found: dict, folder: str) -> None:
         numbers = ", ".join(str(one["trial"]) for one in found["worlds"][kind])
         out.print(f"  {label}: trials {numbers}")
     first = found["worlds"]["typical"][0]["trial"]
-    out.print(f"  brink replay {folder} --strategy {found['strategy']} --trial {first}", soft_wrap=True)
+    out.print(f"  brink replay {folder} --strategy {strategy} --trial {first}", soft_wrap=True)
     out.print(
-        f"Shift: {found['method']['shift']}. Distance: {found['method']['distance']}. Picture: how much likelier than "
-        f"outside, from the outside's lowest tenth to its highest. {found['method']['boxes']}. "
-        f"{found['method']['errors']}.",
+        f"Shift: {method['shift']}. Distance: {method['distance']}. Picture: how much likelier than outside, from the "
+        f"outside's lowest decile to its highest. {method['boxes']}. {method['errors']}.",
         style="dim",
     )
 
@@ -86,14 +85,14 @@ def _parameters(parameters: list[dict]) -> Table:
             one["unit"],
             f"{shift['estimate']:+.2f} ±{half:.2f}",
             f"{one['distance']:.2f}",
-            _picture(one["by_tenth"]),
+            _picture(one["by_decile"]),
         )
     return table
 
 
-def _picture(by_tenth: list[dict]) -> Text:
+def _picture(by_decile: list[dict]) -> Text:
     """How many times likelier each part of the outside's distribution is inside, as heights."""
-    lift = [part["inside"] / part["outside"] for part in by_tenth]
+    lift = [part["inside"] / part["outside"] for part in by_decile]
     top = max(lift)
     heights = (_HEIGHTS[round(one / top * (len(_HEIGHTS) - 1))] for one in lift)
     return Text("".join(heights), style="cyan")

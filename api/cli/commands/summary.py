@@ -1,7 +1,8 @@
 """``brink summary``: a stored run's answer again, or its answer given what has happened so far."""
 
+from rich.console import Console
+
 from api.cli.options import AsJson, Given, RunFolder, Strategies
-from api.cli.output import console, print_json
 from api.cli.rendering import print_summary
 
 
@@ -11,18 +12,17 @@ def summary(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a stored run's summary, of all its trials or of those that agree with what has happened so far."""
-    from cluster.answers.summary import summarize
-    from cluster.query.trials import open_run
+    """Print the summary of a stored run, for all its trials or under a condition."""
+    from api.cli.answering import answer
 
-    found = summarize(open_run(run), given, strategies=strategy or ())
-    if as_json:
-        print_json(found)
-        return
-    out = console()
-    if given is not None:
+    answer(run, "summary", {"given": given, "strategies": strategy}, as_json=as_json, render=print_given)
+
+
+def print_given(out: Console, found: dict) -> None:
+    """Print a summary, and how many trials its condition left."""
+    if "given" in found:
         left = ", ".join(
             f"{one['trials']:,} of {one['trials_played']:,} of {name}" for name, one in found["strategies"].items()
         )
-        out.print(f"Given {given}: {left} trials agree with it.")
+        out.print(f"Given {found['given']}: {left} trials agree with it.")
     print_summary(out, found)

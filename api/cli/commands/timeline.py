@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies
-from api.cli.output import console, heading, print_json
+from api.cli.output import console, heading
 
 _COURSE = 40
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -35,31 +35,30 @@ def timeline(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how likely each state of the dispute is in each week: agreement, threat, sanctions, retreat."""
-    from cluster.answers.timeline import timeline as find_timeline
-    from cluster.query.trials import open_run
+    """Show how likely each state of the dispute is in each week.
+
+    The states are agreement, threat, sanctions and retreat.
+    """
+    from api.cli.answering import answer
 
     if chart is not None:
         from api.charts import check_chart_file, timeline_chart, write_chart
 
         check_chart_file(chart)
-    found = find_timeline(open_run(run), strategies=tuple(strategy or ()), given=given)
+    document = answer(run, "timeline", {"strategies": strategy, "given": given}, as_json=as_json, render=print_timeline)
     if chart is not None:
-        write_chart(timeline_chart(found), chart)
-    if as_json:
-        print_json(found)
-    else:
-        print_timeline(console(), found)
-        if chart is not None:
+        write_chart(timeline_chart(document), chart)
+        if not as_json:
             console().print(f"Chart: {chart}")
 
 
-def print_timeline(out: Console, found: dict) -> None:
-    """Print the answer of `cluster.answers.timeline`: a table a strategy, states down and some weeks across."""
+def print_timeline(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.timeline`: a table a strategy, states down and some weeks across."""
+    found = document["result"]
     horizon = len(found["weeks"])
     shown = [*[week for week in _SHOWN if week < horizon][-9:], horizon]
-    given = f", given {found['given']}" if found["given"] else ""
-    out.print(heading(f"{found['scenario']}: probability of each state by week, %{given}"))
+    given = f", given {document['given']}" if document["given"] else ""
+    out.print(heading(f"{document['scenario']}: probability of each state by week, %{given}"))
     widest = 0.0
     for strategy, one in found["strategies"].items():
         table = Table(header_style="bold", show_edge=False, pad_edge=False)
@@ -76,7 +75,7 @@ def print_timeline(out: Console, found: dict) -> None:
         out.print()
     out.print(
         f"States hold at the end of a week, retaliation during it. No interval is wider than ±{100 * widest:.2f} "
-        f"points. {found['method']}.",
+        f"points. {document['method']['errors']}.",
         style="dim",
     )
 

@@ -2,11 +2,11 @@
 
 import shlex
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, Measure, OneStrategy, RunFolder
-from api.cli.output import console, print_json
 
 _SHOWN = {
     "agreement_week": ("agreement week", 1.0, 0),
@@ -21,20 +21,27 @@ _SHOWN = {
 def typical(
     run: RunFolder, strategy: OneStrategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
 ) -> None:
-    """Pick a typical trial of each outcome and the extreme ones, and say how to read their stories."""
-    from cluster.answers.typical import typical as typical_trials
+    """List a typical trial of each outcome, and the extreme trials."""
+    from api.cli.answering import answer
     from cluster.query.trials import open_run
 
     stored = open_run(run)
-    found = typical_trials(stored, strategy=strategy, measure=measure, given=given)
-    if as_json:
-        print_json(found)
-        return
+
+    def render(out: Console, document: dict) -> None:
+        print_typical(out, document, str(run), stored.plan.strategies[0])
+
+    request = {"strategy": strategy, "measure": measure, "given": given}
+    answer(stored, "typical", request, as_json=as_json, render=render)
+
+
+def print_typical(out: Console, document: dict, folder: str, usual: str) -> None:
+    """Print a document of `cluster.answers.typical`: a row a trial, and the command that tells a trial's story."""
+    found, strategy = document["result"], document["strategies"][0]
     own = {found["measure"]: (found["measure"], 1.0, 2)} if found["measure"] not in (None, *_SHOWN) else {}
     shown = {**_SHOWN, **own}
-    named = [] if found["strategy"] == stored.plan.strategies[0] else ["--strategy", found["strategy"]]
+    named = [] if strategy == usual else ["--strategy", strategy]
     table = Table(show_edge=False, pad_edge=False, title_justify="left")
-    table.title = f"{found['scenario']} under {found['strategy']}: trials worth reading, money in bn USD"
+    table.title = f"{document['scenario']} under {strategy}: trials worth reading, money in bn USD"
     table.add_column("why")
     table.add_column("trial", justify="right")
     for label, _, _ in shown.values():
@@ -48,11 +55,11 @@ def typical(
                 str(one["trial"]),
                 *(_number(one["numbers"][name], factor, digits) for name, (_, factor, digits) in shown.items()),
             )
-    out = console()
     out.print(table)
-    command = shlex.join(["brink", "replay", str(run), *named, "--trial"])
+    command = shlex.join(["brink", "replay", folder, *named, "--trial"])
     out.print(Text(f"To read one's story: {command} TRIAL"), soft_wrap=True)
-    out.print(Text(f"{found['method'][:1].upper()}{found['method'][1:]}.", style="dim"))
+    note = document["method"]["typical"]
+    out.print(Text(f"{note[:1].upper()}{note[1:]}.", style="dim"))
 
 
 def _words(outcome: str) -> str:

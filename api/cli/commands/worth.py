@@ -7,13 +7,13 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies, measure_option
-from api.cli.output import answer_progress, console, heading, print_json, some_names
+from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import share_bar
 from sim.faults import Fault, InvalidInput
 
 _SHOWN = 20
 _TAKEN = 0.005
-"""A strategy taken in a smaller share of trials is not worth a word."""
+"""A strategy taken in a smaller share of trials is not shown."""
 
 
 def worth(
@@ -27,24 +27,15 @@ def worth(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what it is worth to learn each uncertain parameter before choosing a strategy, with its error."""
-    from cluster.answers.compare import MEASURE
-    from cluster.answers.worth import worth as find_worth
-    from cluster.query.trials import open_run
+    """Estimate the value of learning each parameter before a strategy is chosen.
 
-    with answer_progress() as on_progress:
-        found = find_worth(
-            open_run(run),
-            measure=measure or MEASURE,
-            groups=_groups(group or []),
-            strategies=strategy or (),
-            given=given,
-            on_progress=on_progress,
-        )
-    if as_json:
-        print_json(found)
-    else:
-        print_worth(console(), found)
+    The value is the gain to expect from choosing a strategy by what was learned (expected value of partial perfect
+    information), with its error.
+    """
+    from api.cli.answering import answer
+
+    request = {"measure": measure, "groups": _groups(group or []), "strategies": strategy, "given": given}
+    answer(run, "worth", request, as_json=as_json, render=print_worth)
 
 
 def _groups(texts: list[str]) -> dict[str, list[str]]:
@@ -57,10 +48,11 @@ def _groups(texts: list[str]) -> dict[str, list[str]]:
     return groups
 
 
-def print_worth(out: Console, found: dict) -> None:
-    """Print the answer of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
+def print_worth(out: Console, document: dict) -> None:
+    """Print a document of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
+    found, method = document["result"], document["method"]
     title = f"What it is worth to know, before choosing by {found['measure']}"
-    out.print(heading(title, f", given {found['given']}" if found["given"] else ""))
+    out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     trials = found["trials"]
     if trials["unknown"]:
         out.print(
@@ -97,9 +89,10 @@ def print_worth(out: Console, found: dict) -> None:
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
         out.print(f"Nothing to learn, since set by a strategy compared: {set_by}.", style="dim")
+    print_assumptions(out, document)
     out.print(
-        f"Worth: {found['method']['value']}. Promised: {found['method']['promised']}. "
-        f"{trials['known']:,} trials, {trials['groups']:,} for groups. {found['method']['errors']}.",
+        f"Worth: {method['value']}. Promised: {method['promised']}. "
+        f"{trials['known']:,} trials, {trials['groups']:,} for groups. {method['errors']}.",
         style="dim",
     )
 

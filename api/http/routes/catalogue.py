@@ -11,15 +11,14 @@ from pydantic import BaseModel, Field
 from api.catalogue import parameter_entries, scenario_entries
 from api.formats import JSON
 from api.http.authentication import reader
-from api.http.bodies import check_json
-from api.http.problems import RESPONSES, FieldError, Problem, field_error
+from api.http.bodies import YAML, is_yaml
+from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
 from api.shipped_scenarios import shipped_scenario
 from cluster.reference.rates import rates_document
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
-YAML = "application/yaml"
 _EXAMPLE = {
     "schema": 1,
     "name": "example",
@@ -39,10 +38,10 @@ class ScenarioEntry(BaseModel):
 
 
 class Validation(BaseModel):
-    """Whether a scenario is valid, every fault if it is not, and what is probably a mistake if it is."""
+    """Whether a scenario is valid, its faults if it is not, and what is probably a mistake if it is."""
 
     valid: bool
-    errors: list[FieldError]
+    errors: list[FieldError] = Field(description=f"At most {MAX_FAULTS} of them.")
     warnings: list[FieldError] = Field([], description="Values that are allowed but are probably mistakes.")
     scenario: dict[str, Any] | None = Field(None, description="The scenario in full, defaults filled in, if valid.")
 
@@ -83,17 +82,16 @@ def scenario(name: str) -> dict[str, Any]:
 
 
 async def _document(request: Request) -> _Sent:
-    """The body as it was sent, and its media type. Raises a 415 `Problem` for any but JSON and YAML."""
-    media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if media_type not in (JSON, YAML):
-        raise Problem(415, f"the content type must be {JSON} or {YAML} (found {media_type!r})")
-    return _Sent(await request.body(), media_type)
+    """The body as it was sent, and whether it is JSON or YAML; `BodyCheck` has refused what is neither."""
+    body = await request.body()
+    if not body:
+        raise Problem(422, "the body is empty, and must be a scenario", (Fault("", None, "must be given"),))
+    return _Sent(body, YAML if is_yaml(request.headers.get("content-type")) else JSON)
 
 
 @router.post(
     "/scenarios/validate",
     summary="Validate a scenario",
-    responses={415: RESPONSES[400] | {"description": "Unsupported Media Type"}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -105,15 +103,15 @@ async def _document(request: Request) -> _Sent:
     },
 )
 def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
-    """Every fault of a scenario, each with its field, and the line for YAML; the answer is 200 either way."""
+    """The faults of a scenario, each with its field, and the line for YAML. The status is 200 in both cases."""
     try:
         scenario = _scenario(sent)
     except InvalidInput as error:
-        return Validation(valid=False, errors=[field_error(fault) for fault in error.faults])
+        return Validation(valid=False, errors=field_errors(error.faults))
     return Validation(
         valid=True,
         errors=[],
-        warnings=[field_error(warning) for warning in scenario.warnings],
+        warnings=field_errors(scenario.warnings),
         scenario=scenario_document(scenario),
     )
 
@@ -124,7 +122,6 @@ def _scenario(sent: _Sent) -> Scenario:
             return read_scenario(sent.body.decode(), "")
         except UnicodeDecodeError:
             raise Problem(400, "the body is not UTF-8 text") from None
-    check_json(sent.body)
     document = json.loads(sent.body)
     if not isinstance(document, dict):
         raise Problem(422, "the request does not have the form it should", (Fault("", None, "must be an object"),))

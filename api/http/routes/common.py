@@ -72,9 +72,9 @@ def job_folder(job: Job, given: Settings) -> Folder:
 
 @asynccontextmanager
 async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator[StoredRun]:
-    """A job's run, with a place to work an answer out and a limit to the time it takes."""
+    """A job's run, with a slot to compute an answer in and a limit to the time it takes."""
     given: Settings = request.app.state.settings
-    async with request.app.state.places.one(caller.owner):
+    async with request.app.state.answer_slots.slot(caller.owner):
         with time_limit(given.query_seconds):
             yield StoredRun(await run_in_threadpool(lambda: job.plan), job_folder(job, given))
 

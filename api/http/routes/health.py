@@ -1,20 +1,22 @@
 """Whether the service is alive, and whether it can take and run jobs."""
 
+import asyncio
 import time
 
+import anyio
 import sqlalchemy as sa
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from api.http.routes.common import Database, SettingsOf
 from cluster.runs.engines import check_reachable
 from cluster.service.jobs import last_runner_sign
+from cluster.service.settings import Settings
 from cluster.storage.health import why_not_writable
 from sim.faults import InvalidInput
 
 router = APIRouter(tags=["health"])
 RAY_SECONDS = 1.0
-"""So long a Ray may take to be reached."""
+"""A Ray must be reached in this time."""
 
 
 class Health(BaseModel):
@@ -25,16 +27,34 @@ class Health(BaseModel):
 
 
 @router.get("/healthz", summary="Alive")
-def healthz() -> Health:
-    """The web process answers."""
+async def healthz() -> Health:
+    """The web process answers. This needs neither the database nor a thread, so that a busy service is still alive."""
     return Health(status="ok")
 
 
 @router.get("/readyz", summary="Ready", responses={503: {"model": Health}})
-def readyz(engine: Database, settings: SettingsOf, response: Response) -> Health:
+async def readyz(request: Request, response: Response) -> Health:
     """The service can take and run jobs: its database answers, its folder can be written, a runner
     lives, and the Ray that is configured can be reached.
     """
+    # Nobody needs a key for this, so requests that come during a check share its result and start no other.
+    state = request.app.state
+    check: asyncio.Task[Health] | None = getattr(state, "readiness_check", None)
+    if check is None or check.done():
+        checking = anyio.to_thread.run_sync(check_ready, state.database, state.settings, limiter=_a_thread())
+        check = state.readiness_check = asyncio.ensure_future(checking)
+    found = await asyncio.shield(check)
+    response.status_code = 503 if found.missing else 200
+    return found
+
+
+def _a_thread() -> anyio.CapacityLimiter:
+    """Leave for a thread that is not one of those of the routes."""
+    return anyio.CapacityLimiter(1)
+
+
+def check_ready(engine: sa.Engine, settings: Settings) -> Health:
+    """What the service needs and does not have, if anything."""
     missing = []
     try:
         sign = last_runner_sign(engine)
@@ -50,6 +70,4 @@ def readyz(engine: Database, settings: SettingsOf, response: Response) -> Health
             check_reachable(settings.ray_address, RAY_SECONDS)
         except InvalidInput:
             missing.append("the Ray of BRINK_RAY_ADDRESS cannot be reached")
-    if missing:
-        response.status_code = 503
     return Health(status="unavailable" if missing else "ok", missing=missing)

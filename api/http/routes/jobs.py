@@ -226,9 +226,9 @@ def delete(job: ChangedJob, engine: Database, settings: SettingsOf) -> None:
     remove_job(engine, settings.results, job)
 
 
-async def a_stream(request: Request, reader: Reader) -> AsyncIterator[None]:
-    """Room for one more event stream, until it ends."""
-    with request.app.state.streams.one(reader.owner):
+async def open_stream(request: Request, reader: Reader) -> AsyncIterator[None]:
+    """One more event stream of the caller, until it ends."""
+    with request.app.state.streams.stream(reader.owner):
         yield
 
 
@@ -236,7 +236,7 @@ async def a_stream(request: Request, reader: Reader) -> AsyncIterator[None]:
     "/jobs/{job_id}/events",
     summary="Watch a job",
     response_class=EventSourceResponse,
-    dependencies=[Depends(a_stream)],
+    dependencies=[Depends(open_stream)],
     responses={200: {"description": "Events, whose data is the job", "content": {"text/event-stream": {}}}},
 )
 async def events(

@@ -9,11 +9,12 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from api.http.answers import Summary, answered_by
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.common import KnownJob, SettingsOf, answering, job_folder
-from cluster.answers.summary import summarize
+from cluster.answers.entry import MOST_STRATEGIES, StrategyName, Text
+from cluster.answers.registry import ask
+from cluster.answers.summary import Summary
 from cluster.results.result_folder import SUMMARY, read_json
 from cluster.service.jobs import SUCCEEDED
 from cluster.storage.base import Entry, Folder, read_chunks
@@ -36,16 +37,16 @@ class ResultFiles(BaseModel):
     files: list[ResultFile]
 
 
-@router.get("/jobs/{job_id}/summary", summary="Read a job's summary", responses=answered_by(Summary))
+@router.get("/jobs/{job_id}/summary", summary="Read a job's summary", responses={200: {"model": Summary}})
 async def summary(
     request: Request,
     reader: Reader,
     job: KnownJob,
     settings: SettingsOf,
-    given: Annotated[str | None, Query(max_length=2000, description="Over the trials for which this holds.")] = None,
+    given: Annotated[Text | None, Query(description="Over the trials for which this holds.")] = None,
     strategy: Annotated[
-        list[str] | None,
-        Query(max_length=100, description="Under this strategy; may be repeated. All if none is named."),
+        list[StrategyName] | None,
+        Query(max_length=MOST_STRATEGIES, description="Under this strategy; may be repeated. All if none is named."),
     ] = None,
 ) -> dict:
     """The summary of a job's run; while it runs, from what is committed so far."""
@@ -53,8 +54,9 @@ async def summary(
         found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
         if isinstance(found, dict):
             return found
+    asked = {"given": given, "strategies": strategy or []}
     async with answering(request, reader, job) as run:
-        return await run_in_threadpool(summarize, run, given, strategies=strategy or ())
+        return await run_in_threadpool(ask, run, "summary", asked)
 
 
 @router.get("/jobs/{job_id}/files", response_model=ResultFiles, summary="List a job's files")

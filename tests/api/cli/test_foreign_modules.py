@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.waiting import HANG_SECONDS
+
 BRINK = Path(sys.executable).parent / "brink"
 NAMES = ("sim", "cluster", "api", "configs", "brink", "sim/model", "cluster/service", "cluster/runs")
 
@@ -30,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_run_does_not_import_them(folder: Path, engine: str):
     command = [BRINK, "run", "us-mexico-2019", "--trials", "400", "--shard-trials", "100", "--engine", engine]
     found = subprocess.run(
-        [*command, "--workers", "1", "--out", "out"], cwd=folder, capture_output=True, text=True, timeout=250
+        [*command, "--workers", "1", "--out", "out"], cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS
     )
     assert (found.returncode, found.stderr) == (0, "")
 
@@ -48,7 +50,7 @@ def test_the_service_and_its_runner_do_not_import_them(folder: Path):
         text=True,
     ) as service:
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=HANG_SECONDS) as client:
                 while True:
                     assert service.poll() is None
                     try:
@@ -62,5 +64,5 @@ def test_the_service_and_its_runner_do_not_import_them(folder: Path):
                 assert state == "succeeded"
         finally:
             service.send_signal(signal.SIGTERM)
-            _, log = service.communicate(timeout=60)
+            _, log = service.communicate(timeout=HANG_SECONDS)
     assert "foreign" not in log

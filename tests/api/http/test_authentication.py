@@ -1,7 +1,7 @@
 """Who gets in, and to what: keys, scopes, and other people's jobs."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.http.app import create_app
 from api.http.guards import HEADERS
+from cluster.service import jobs as job_store
 from cluster.service import keys, leases
 from cluster.service.jobs import jobs, open_database
 from cluster.service.settings import Settings
@@ -16,6 +17,7 @@ from tests.support.command_line import brink
 from tests.support.requests import PROBLEM, SMALL_JOB, UNKNOWN_JOB
 from tests.support.served import Served, served
 from tests.support.service_process import ServiceProcess
+from tests.support.waiting import wait_until
 
 OPEN = {"/openapi.json", "/healthz", "/readyz"}
 
@@ -42,7 +44,9 @@ def test_the_routes_are_found():
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("served"), auth="keys", requests_per_second=1e6) as found:
+    with served(
+        tmp_path_factory.mktemp("served"), auth="keys", requests_per_second=1e6, wrong_keys_per_minute=1e6
+    ) as found:
         yield found
 
 
@@ -198,14 +202,18 @@ def test_jobs_that_wait_are_limited_for_each_owner_and_for_all(tmp_path):
         assert service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB).status_code == 202
 
 
-def test_a_repeated_request_of_the_same_instant_takes_one_place(tmp_path):
+def test_a_repeated_request_of_the_same_instant_takes_one_place(tmp_path, monkeypatch):
     with served(tmp_path, auth="keys", max_queued=1) as service:
         ann = service.key("ann", "submit") | {"Idempotency-Key": "k"}
+        looked = []
+        by_key = job_store.by_key
+        monkeypatch.setattr(job_store, "by_key", lambda *given: looked.append(by_key(*given)) or looked[-1])
         with ThreadPoolExecutor(8) as pool:
             # All have looked for the key before the first is recorded.
             with service.app.state.submitting:
                 asked = [pool.submit(service.ask, "POST", "/v1/jobs", ann, json=SMALL_JOB) for _ in range(8)]
-                wait(asked, timeout=1)
+                wait_until(lambda: len(looked) == 8)
+                assert looked == [None] * 8
             answers = [each.result() for each in asked]
         assert {answer.status_code for answer in answers} == {202}
         assert len({answer.json()["id"] for answer in answers}) == 1

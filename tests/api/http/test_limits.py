@@ -1,8 +1,7 @@
-"""What one user may ask: the rate, places to work answers out, time and memory of a question, and its files."""
+"""Limits for one user: requests a second, slots for answers, and a question's time, memory and files."""
 
 import asyncio
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.http import limits
 from api.http.app import create_app
-from api.http.limits import Places, Rate
+from api.http.limits import AnswerSlots, RequestLimit
 from api.http.problems import Problem
 from api.http.routes.common import known_run
 from cluster.query.session import QueryLimit, open_duckdb, time_limit
@@ -21,13 +20,14 @@ from cluster.service.settings import Settings
 from cluster.storage.local import LocalFolder
 from tests.support.requests import SMALL_JOB
 from tests.support.served import served
+from tests.support.waiting import wait_until
 
 ENDLESS = "SELECT sum(hash(a + b)) FROM range(10000000) x(a), range(10000000) y(b)"
 
 
 def test_a_rate_allows_a_burst_and_then_so_many_a_second():
     now = [0.0]
-    rate = Rate(5.0, clock=lambda: now[0])
+    rate = RequestLimit(5.0, clock=lambda: now[0])
 
     def taken(owner: str, times: int) -> int:
         problems = []
@@ -48,37 +48,37 @@ def test_a_rate_allows_a_burst_and_then_so_many_a_second():
 
 
 def test_a_rate_below_one_a_second_says_how_long_to_wait():
-    rate = Rate(0.1, clock=lambda: 0.0)
+    rate = RequestLimit(0.1, clock=lambda: 0.0)
     rate.take("ann")
     with pytest.raises(Problem) as refused:
         rate.take("ann")
     assert refused.value.headers["Retry-After"] == "10"
 
 
-def test_answers_have_places_for_all_and_for_each_owner(monkeypatch):
-    monkeypatch.setattr(limits, "PLACE_SECONDS", 0.05)
+def test_answers_have_slots_in_all_and_for_each_owner(monkeypatch):
+    monkeypatch.setattr(limits, "SLOT_WAIT_SECONDS", 0.05)
 
     async def scenario() -> list[str]:
-        places = Places(3, 2)
+        slots = AnswerSlots(3, 2)
         told = []
-        async with places.one("ann"), places.one("ann"):
+        async with slots.slot("ann"), slots.slot("ann"):
             for owner in ("ann", "bob"):
                 try:
-                    async with places.one(owner):
-                        told.append(f"{owner} has a place")
+                    async with slots.slot(owner):
+                        told.append(f"{owner} has a slot")
                 except Problem as problem:
                     told.append(f"{owner} {problem.status} {problem.headers['Retry-After']}")
-            async with places.one("bob"):
+            async with slots.slot("bob"):
                 try:
-                    async with places.one("carl"):
-                        told.append("carl has a place")
+                    async with slots.slot("carl"):
+                        told.append("carl has a slot")
                 except Problem as problem:
                     told.append(f"carl {problem.status}")
-        async with places.one("ann"), places.one("ann"), places.one("carl"):
+        async with slots.slot("ann"), slots.slot("ann"), slots.slot("carl"):
             told.append("all are free again")
         return told
 
-    assert asyncio.run(scenario()) == ["ann 503 10", "bob has a place", "carl 503", "all are free again"]
+    assert asyncio.run(scenario()) == ["ann 503 10", "bob has a slot", "carl 503", "all are free again"]
 
 
 def test_event_streams_are_limited_for_each_owner_until_they_end(tmp_path):
@@ -93,8 +93,7 @@ def test_event_streams_are_limited_for_each_owner_until_they_end(tmp_path):
 
         with ThreadPoolExecutor() as pool:
             first = pool.submit(watched, ann)
-            while not service.app.state.streams._open:
-                time.sleep(0.01)
+            wait_until(lambda: service.app.state.streams._open)
             refused = watched(ann)
             assert (refused.status_code, int(refused.headers["Retry-After"])) == (429, limits.RETRY_SECONDS)
             service.work()
@@ -102,10 +101,8 @@ def test_event_streams_are_limited_for_each_owner_until_they_end(tmp_path):
 
 
 def test_a_question_ends_when_its_time_is_over():
-    began = time.monotonic()
     with pytest.raises(QueryLimit, match="longer"), time_limit(0.5), open_duckdb() as database:
         database.execute(ENDLESS).fetchall()
-    assert time.monotonic() - began < 60
     with pytest.raises(QueryLimit), time_limit(0.0), open_duckdb():
         pass
     with open_duckdb() as database:
@@ -150,7 +147,7 @@ def test_a_question_reaches_no_file_but_the_runs_and_lifts_no_limit(tmp_path: Pa
     assert not (outside / "b.csv").exists()
 
 
-def test_every_answer_takes_a_place_and_a_limit_to_its_time():
+def test_every_answer_takes_a_slot_and_has_a_time_limit():
     app = create_app(Settings(data_dir="unused"))
     without = [
         route.path
@@ -181,13 +178,13 @@ ANSWERS: dict[str, dict] = {
 
 @pytest.mark.parametrize("limit", [{"query_seconds": 1e-6}, {"answers": 1}])
 def test_an_answer_is_limited_however_quick(tmp_path, monkeypatch, limit):
-    """None is given in no time, and none while all places are taken."""
-    monkeypatch.setattr(limits, "PLACE_SECONDS", 0.05)
+    """No answer is given in no time, and none while all slots are taken."""
+    monkeypatch.setattr(limits, "SLOT_WAIT_SECONDS", 0.05)
     with served(tmp_path, **limit) as service:
         job = service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"scenario": "us-mexico-2019"}).json()["id"]
         service.work()
         if "answers" in limit:
-            service.client.portal.call(service.app.state.places._all.acquire)
+            service.client.portal.call(service.app.state.answer_slots._total.acquire)
         for name, body in ANSWERS.items():
             path = f"/v1/jobs/{job}/{name}"
             answer = (

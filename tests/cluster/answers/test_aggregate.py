@@ -1,11 +1,9 @@
 """Grouped statistics against pandas on the raw table; in every format, from Python, HTTP and the shell."""
 
-import asyncio
 import io
 import json
-from pathlib import Path
+from functools import partial
 
-import httpx
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,20 +12,24 @@ import pytest
 
 from api.cli.program import build
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
-from api.http.app import create_app
-from api.http.routes.aggregate import OFFERED
+from api.http.routes.answers import OFFERED
 from cluster.answers import aggregate as module
-from cluster.answers.aggregate import Grouping, aggregate, answer_table
+from cluster.answers.aggregate import answer_table
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import begin, run
 from cluster.runs.shard import run_shard
-from cluster.service import jobs
-from cluster.service.settings import Settings
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
+from tests.support.answers import document_of, result_of, served_run
 from tests.support.command_line import brink
 from tests.support.runs import small_plan
+
+aggregate = partial(result_of, "aggregate")
+
+
+def grouping(value: str, name: str | None = None, **ways: object) -> dict:
+    return {"value": value, **({} if name is None else {"name": name}), **ways}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,10 @@ def same(one: pa.Table, other: pa.Table) -> None:
     """Tables that agree but for the order in which threads summed."""
     assert one.schema.equals(other.schema)
     pd.testing.assert_frame_equal(one.to_pandas(), other.to_pandas(), rtol=1e-12)
+
+
+def without_rows(document: dict) -> dict:
+    return {**document, "result": {**document["result"], "rows": []}}
 
 
 def quantile(numbers: pd.Series, level: float) -> float:
@@ -85,17 +91,19 @@ def test_every_statistic_is_pandas(found, table):
 
 
 def test_measures_may_be_named_expressions_and_conditions(found, table):
-    answer = aggregate(
+    whole = document_of(
+        "aggregate",
         found,
         measures={"net": "export_gain - sender_cost", "soon": "agreement_week <= 12"},
         statistics=["mean", "q95"],
         given="threat_week is not null",
         strategies=["threaten"],
     )
+    answer = whole["result"]
     (row,) = answer["rows"]
     rows = table[(table.strategy == "threaten") & table.threat_week.notna()]
     net = rows.export_gain.astype(float) - rows.sender_cost.astype(float)
-    assert row["trials"] == answer["trials_read"] == len(rows)
+    assert row["trials"] == whole["trials"]["used"] == len(rows)
     assert row["net.mean"] == pytest.approx(net.mean())
     assert row["net.q95"] == pytest.approx(quantile(net, 0.95))
     assert row["soon.mean"] == pytest.approx((rows.agreement_week <= 12).fillna(False).mean())
@@ -106,7 +114,7 @@ def test_bins_of_equal_width_are_numpys(found, table):
         found,
         measures=["export_gain"],
         statistics=["mean"],
-        by=[Grouping("sender_cost", bins=7)],
+        by=[grouping("sender_cost", bins=7)],
         strategies=["threaten"],
     )
     cost = table[table.strategy == "threaten"].sender_cost.astype(float)
@@ -121,7 +129,7 @@ def test_bins_of_equal_width_are_numpys(found, table):
 def test_quantile_bins_hold_equal_numbers(found):
     name = next(iter(found.plan.scenario.uncertain))
     answer = aggregate(
-        found, measures=[name], statistics=["min", "max"], by=[Grouping(name, "it", quantiles=8)], strategies=["talk"]
+        found, measures=[name], statistics=["min", "max"], by=[grouping(name, "it", quantiles=8)], strategies=["talk"]
     )
     assert len(answer["rows"]) == 8
     assert max(abs(row["trials"] - 625) for row in answer["rows"]) <= 2
@@ -134,7 +142,7 @@ def test_edges_leave_groups_for_what_lies_outside_and_for_nulls(found, table):
         found,
         measures=["trial"],
         statistics=["count"],
-        by=[Grouping("agreement_week", edges=(3, 5, 9))],
+        by=[grouping("agreement_week", edges=(3, 5, 9))],
     )
     weeks = table.agreement_week.astype(float)
     assert {(row["agreement_week.low"], row["agreement_week.high"]): row["trials"] for row in answer["rows"]} == {
@@ -156,12 +164,13 @@ def test_weeks_and_truth_values_are_groups_with_their_nulls(found, table):
 
 
 def test_strategies_together_have_no_standard_error(found, table):
-    answer = aggregate(found, measures=["export_gain"], by=["outcome"])
+    whole = document_of("aggregate", found, measures=["export_gain"], by=["outcome"])
+    answer = whole["result"]
     means = table.groupby("outcome").export_gain.apply(lambda gains: gains.astype(float).mean())
     for row in answer["rows"]:
         assert row["export_gain.mean"] == pytest.approx(means[row["outcome"]])
         assert row["export_gain.standard_error"] is None
-    assert "group by strategy" in answer["method"]
+    assert "group by strategy" in whole["method"]["errors"]
 
 
 def test_undefined_numbers_are_unknown(found, table):
@@ -179,18 +188,20 @@ def test_a_condition_that_nothing_meets_gives_no_groups(found):
     assert aggregate(found, **nothing)["rows"] == []
     answer = aggregate(found, **nothing, by=[], strategies=["talk"])
     assert answer["rows"] == [{"trials": 0} | dict.fromkeys(list(answer["rows"][0])[1:])]
-    assert aggregate(found, **nothing, by=[Grouping("sender_cost", bins=3)], strategies=["talk"])["rows"] == []
+    assert aggregate(found, **nothing, by=[grouping("sender_cost", bins=3)], strategies=["talk"])["rows"] == []
 
 
 def test_a_sobol_designs_errors_are_the_summarys(tmp_path):
     plan = small_plan(trials=4096, shard_trials=1024, design="sobol")
     summary = run(plan, tmp_path / "run", RunOptions(engine="inline"))
-    answer = aggregate(open_run(tmp_path / "run"), measures=["export_gain"], statistics=["mean", "standard_error"])
+    run_found = open_run(tmp_path / "run")
+    whole = document_of("aggregate", run_found, measures=["export_gain"], statistics=["mean", "standard_error"])
+    answer = whole["result"]
     for row in answer["rows"]:
         known = summary["strategies"][row["strategy"]]["measures"]["export_gain"]["mean"]
         assert row["export_gain.mean"] == pytest.approx(known["estimate"])
         assert row["export_gain.standard_error"] == pytest.approx(known["standard_error"])
-    assert "replicates" in answer["method"]
+    assert "replicates" in whole["method"]["errors"]
 
 
 def test_an_unfinished_run_is_answered_from_what_is_committed(tmp_path):
@@ -198,17 +209,19 @@ def test_an_unfinished_run_is_answered_from_what_is_committed(tmp_path):
     begin(plan, folder)
     shard = next(iter(plan.shards()))
     run_shard(plan, shard, folder)
-    answer = aggregate(open_run(tmp_path / "run"), measures=["export_gain"])
+    whole = document_of("aggregate", open_run(tmp_path / "run"), measures=["export_gain"])
+    answer = whole["result"]
     assert [(row["strategy"], row["trials"]) for row in answer["rows"]] == [(shard.strategy, shard.count)]
-    assert not answer["complete"]
+    assert not whole["run"]["complete"]
 
 
 def test_many_numbers_have_quantiles_from_a_sketch_which_is_said(found, monkeypatch):
     exact = aggregate(found, measures=["trial"], statistics=["median"])
     monkeypatch.setattr(module, "EXACT_NUMBERS", 1000)
-    sketched = aggregate(found, measures=["trial"], statistics=["median"])
+    whole = document_of("aggregate", found, measures=["trial"], statistics=["median"])
+    sketched = whole["result"]
     assert (exact["quantiles"], sketched["quantiles"]) == ("exact", "sketch")
-    assert "t-digest" in sketched["method"]
+    assert "t-digest" in whole["method"]["quantiles"]
     for one, other in zip(exact["rows"], sketched["rows"], strict=True):
         assert one["trial.median"] == 2499
         assert other["trial.median"] == pytest.approx(2499, rel=0.05)
@@ -231,16 +244,16 @@ def test_many_numbers_have_quantiles_from_a_sketch_which_is_said(found, monkeypa
         ({"by": ["trial"]}, "put it into bins"),
         ({"by": ["outcome", "outcome"]}, "two columns"),
         ({"by": ["outcome"] * 6}, "at most 5"),
-        ({"by": [Grouping("outcome", bins=3)]}, "must be a number"),
-        ({"by": [Grouping("export_gain", bins=3, quantiles=3)]}, "not bins and quantiles"),
-        ({"by": [Grouping("export_gain", bins=0)]}, "from 1 to 1000"),
-        ({"by": [Grouping("export_gain", edges=(1, 1))]}, "greater than the one before"),
-        ({"by": [Grouping("export_gain", edges=(0, float("nan")))]}, "greater than the one before"),
-        ({"by": [Grouping("export_gain", edges=(0,))]}, "from 2 to 1001"),
-        ({"by": [Grouping("export_gain", "=x", bins=3)]}, "must be a name"),
+        ({"by": [grouping("outcome", bins=3)]}, "must be a number"),
+        ({"by": [grouping("export_gain", bins=3, quantiles=3)]}, "not bins and quantiles"),
+        ({"by": [grouping("export_gain", bins=0)]}, "from 1 to 1000"),
+        ({"by": [grouping("export_gain", edges=(1, 1))]}, "greater than the one before"),
+        ({"by": [grouping("export_gain", edges=(0, float("nan")))]}, "must be a finite number"),
+        ({"by": [grouping("export_gain", edges=(0,))]}, "from 2 to 1001"),
+        ({"by": [grouping("export_gain", "=x", bins=3)]}, "must be a name"),
         ({"given": "export_gain"}, "must be a condition"),
         ({"strategies": ["bluff"]}, "there are threaten, talk"),
-        ({"by": [Grouping(f"trial + {k}", quantiles=100) for k in range(2)]}, "makes 100 groups; at most 50"),
+        ({"by": [grouping(f"trial + {k}", quantiles=100) for k in range(2)]}, "makes 100 groups; at most 50"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(found, asked, says, monkeypatch):
@@ -281,18 +294,9 @@ def test_the_accept_header_decides(accept, chosen):
 
 @pytest.fixture(scope="module")
 def post(found, tmp_path_factory):
-    app = create_app(Settings(data_dir=tmp_path_factory.mktemp("service")))
-    Path(app.state.settings.results.address).mkdir(parents=True)
-    app.state.database = jobs.open_database(app.state.settings.jobs_database)
-    job = jobs.submit(app.state.database, found.plan)
-    (Path(app.state.settings.results.address) / job.id).symlink_to(found.folder.address)
-
-    async def send(body: dict, accept: str) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-            return await client.post(f"/v1/jobs/{job.id}/aggregate", json=body, headers={"Accept": accept})
-
-    yield lambda body, accept=JSON: asyncio.run(send(body, accept))
-    app.state.database.dispose()
+    client, job = served_run(found, tmp_path_factory.mktemp("service"))
+    with client:
+        yield lambda body, accept=JSON: client.post(f"{job}/aggregate", json=body, headers={"Accept": accept})
 
 
 def test_http_gives_one_answer_in_four_formats(found, post):
@@ -300,15 +304,16 @@ def test_http_gives_one_answer_in_four_formats(found, post):
         "measures": {"net": "export_gain - sender_cost"},
         "by": ["strategy", "outcome", {"value": "sender_cost", "name": "cost", "edges": [0, 1, 5]}],
     }
-    answer = aggregate(
+    answer = document_of(
+        "aggregate",
         found,
         measures=body["measures"],
-        by=["strategy", "outcome", Grouping("sender_cost", "cost", edges=(0, 1, 5))],
+        by=["strategy", "outcome", grouping("sender_cost", "cost", edges=(0, 1, 5))],
     )
     expected = answer_table(answer)
     found_json = post(body)
     assert found_json.status_code == 200, found_json.text
-    assert {**found_json.json(), "rows": []} == {**answer, "rows": []}
+    assert without_rows(found_json.json()) == without_rows(answer)
     same(answer_table(found_json.json()), expected)
     csv, arrow, parquet = (post(body, media_type) for media_type in (CSV, ARROW, PARQUET))
     assert csv.headers["content-type"] == "text/csv; charset=utf-8"
@@ -318,7 +323,8 @@ def test_http_gives_one_answer_in_four_formats(found, post):
     read = pa.ipc.open_stream(arrow.content).read_all()
     same(read, expected)
     assert read.schema.field("net.mean").metadata == {b"unit": b"1"}
-    assert b"exact" in read.schema.metadata[b"brink.method"]
+    assert read.schema.metadata[b"brink.quantiles"] == b"exact"
+    assert json.loads(read.schema.metadata[b"brink.run"])["seed"] == found.plan.seed
     same(pq.read_table(io.BytesIO(parquet.content)), expected)
 
 
@@ -349,15 +355,16 @@ def test_http_says_what_is_wrong_and_where(post, body, accept, status, pointer):
 def test_the_command_line_gives_the_same(found, tmp_path, capsys):
     folder = found.folder.address
     options = ["--measure", "export_gain", "--statistic", "mean", "--by", "strategy", "--by", "sender_cost|edges=0,1,5"]
-    answer = aggregate(
+    answer = document_of(
+        "aggregate",
         found,
         measures=["export_gain"],
         statistics=["mean"],
-        by=["strategy", Grouping("sender_cost", edges=(0, 1, 5))],
+        by=["strategy", grouping("sender_cost", edges=(0, 1, 5))],
     )
     shown = brink("aggregate", folder, *options, "--json", status=0)
     printed = json.loads(shown.stdout)
-    assert {**printed, "rows": []} == {**answer, "rows": []}
+    assert without_rows(printed) == without_rows(answer)
     same(answer_table(printed), answer_table(answer))
 
     def command(*more: str) -> str:
@@ -369,7 +376,7 @@ def test_the_command_line_gives_the_same(found, tmp_path, capsys):
     for name in ("a.parquet", "a.csv", "a.json", "a.arrow"):
         assert command("--out", str(tmp_path / name)) == ""
     same(pq.read_table(tmp_path / "a.parquet"), answer_table(answer))
-    assert json.loads((tmp_path / "a.json").read_text())["columns"] == answer["columns"]
+    assert json.loads((tmp_path / "a.json").read_text())["result"]["columns"] == answer["result"]["columns"]
     for wrong, says in ((["--by", "sender_cost|bin=3"], r"must end in \|bins=N"), (["--out", "a.xlsx"], "must end in")):
         with pytest.raises(InvalidInput, match=says):
             command(*wrong)

@@ -1,13 +1,15 @@
 """Forecasts against what happened: one run's score, many runs together, and the command line."""
 
 import json
+from functools import partial
 from math import log
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.answers.backtest import BASE_RATES, backtest, score
+from cluster.answers.backtest import backtest, scored_dispute
+from cluster.answers.score import BASE_RATES
 from cluster.query.trials import open_run
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
@@ -15,9 +17,11 @@ from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
 from sim.statistics.scoring_rules import class_of
+from tests.support.answers import document_of, result_of
 from tests.support.command_line import assert_refused, brink
 from tests.support.examples import HISTORY, changed, litigious
 
+score = partial(result_of, "score")
 TRIALS = 3000
 
 
@@ -38,8 +42,9 @@ def trials(played):
 
 
 def test_a_score_agrees_with_the_raw_table(played, trials):
-    found = score(played)
-    assert (found["strategy"], found["trials"]) == ("threaten", TRIALS)
+    whole = document_of("score", played)
+    found = whole["result"]
+    assert (whole["strategies"], whole["trials"]["used"]) == (["threaten"], TRIALS)
     outcomes = trials.outcome.astype(str).value_counts()
     forecast = found["outcome"]["forecast"]
     for name, p in forecast.items():
@@ -77,9 +82,10 @@ def test_a_score_of_what_no_trial_did_is_finite_and_says_so(played):
 
 
 def test_a_score_given_what_has_happened_so_far(played, trials):
-    found = score(played, given="threat_week == 2")
+    whole = document_of("score", played, given="threat_week == 2")
+    found = whole["result"]
     held = trials[trials.threat_week == 2]
-    assert found["trials"] == len(held)
+    assert whole["trials"]["used"] == len(held)
     assert found["events"]["agreement"]["forecast"] == pytest.approx(held.agreement_week.notna().mean())
 
 
@@ -97,8 +103,8 @@ def test_wrong_questions_are_refused(played, options, says):
 
 
 def test_disputes_together_by_hand(played):
-    one = score(played)
-    other = json.loads(json.dumps(score(played, strategy="talk")))
+    one = scored_dispute(played, played.plan.scenario.history)
+    other = {**one, **score(played, strategy="talk"), "strategy": "talk"}
     other["class"] |= {"happened": "settled", "brier": 0.5, "log": 0.7}
     other["agreement_week"] |= {"happened": None}
     found = backtest([one, other])
@@ -141,11 +147,11 @@ def test_the_command_plays_and_scores_and_goes_on(tmp_path):
         assert expected in again.stdout
     one = brink("score", str(folder), "--json", cwd=tmp_path)
     assert one.returncode == 0, one.stderr
-    assert json.loads(one.stdout) == score(open_run(folder))
+    assert json.loads(one.stdout) == document_of("score", open_run(folder))
     assert "CRPS" in brink("score", str(folder), cwd=tmp_path).stdout
 
 
 def test_the_command_refuses_a_scenario_without_history(tmp_path):
     (tmp_path / "own.yaml").write_text(json.dumps(litigious()))
-    assert_refused(brink("backtest", "own.yaml", cwd=tmp_path), "litigious", "history", "does not tell what happened")
+    assert_refused(brink("backtest", "own.yaml", cwd=tmp_path), "litigious", "history", "does not say what happened")
     assert_refused(brink("backtest", "us-mexico", cwd=tmp_path), "us-mexico-2019")

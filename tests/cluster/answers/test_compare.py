@@ -1,28 +1,25 @@
 """Strategies of a stored run compared: against pandas on the raw table; refusals; from HTTP and the shell."""
 
-import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
-from api.http.app import create_app
-from cluster.answers.compare import compare
 from cluster.query import trials
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from cluster.service import jobs
-from cluster.service.settings import Settings
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
+from tests.support.answers import document_of, result_of, served_run
 from tests.support.command_line import brink
 from tests.support.examples import changed, litigious
 
+compare = partial(result_of, "compare")
 STRATEGIES = {"threaten": {}, "talk": {"threat_probability": 0}, "mild": {"tariff_rate": {"uniform": [0.1, 0.3]}}}
 SCENARIO = scenario_from_document(changed(litigious(), strategies=STRATEGIES))
 NET = "export_gain - sender_cost"
@@ -157,8 +154,9 @@ def test_a_condition_holds_under_every_strategy(found, wide):
 
 def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     design = stored(tmp_path / "run", design="sobol")
-    document = compare(design, strategies=["threaten", "talk"])
-    assert "randomised replicates" in document["method"]["errors"]
+    answered = document_of("compare", design, strategies=["threaten", "talk"])
+    document = answered["result"]
+    assert "randomised replicates" in answered["method"]["errors"]
     whole = pd.read_parquet(f"{design.folder.address}/trials")
     parts = {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
     difference = parts["threaten"].export_gain.astype(float) - parts["talk"].export_gain
@@ -185,25 +183,16 @@ def test_what_cannot_be_compared_is_refused(found, tmp_path):
 
 def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_path):
     printed = brink("compare", found.folder.address, "--json", status=0)
-    assert json.loads(printed.stdout) == answer
-    app = create_app(Settings(data_dir=tmp_path))
-    Path(app.state.settings.results.address).mkdir(parents=True)
-    app.state.database = jobs.open_database(app.state.settings.jobs_database)
-    job = jobs.submit(app.state.database, found.plan)
-    (Path(app.state.settings.results.address) / job.id).symlink_to(found.folder.address)
-
-    async def post(body: dict) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-            return await client.post(f"/v1/jobs/{job.id}/compare", json=body)
-
-    assert asyncio.run(post({})).json() == answer
-    refused = asyncio.run(post({"strategies": ["talk"]}))
-    assert refused.status_code == 422
-    assert "another strategy" in refused.text
-    refused = asyncio.run(post({"measures": ["export_gain", "gain"]}))
-    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/measures/1")
-    assert asyncio.run(post({"x": 1})).status_code == 422
-    app.state.database.dispose()
+    whole = json.loads(printed.stdout)
+    assert whole["result"] == answer
+    client, job = served_run(found, tmp_path)
+    with client:
+        assert client.post(f"{job}/compare", json={}).json() == whole
+        refused = client.post(f"{job}/compare", json={"strategies": ["talk"]})
+        assert refused.status_code == 422
+        assert "another strategy" in refused.text
+        refused = client.post(f"{job}/compare", json={"measures": ["export_gain", "gain"]})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/measures/1")
 
 
 def test_the_table_says_what_matters(found):

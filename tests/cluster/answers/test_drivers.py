@@ -1,31 +1,26 @@
 """What drives a measure of a stored run, against pandas, SALib and exact shares; from Python, HTTP and the shell."""
 
-import asyncio
 import json
 from functools import partial
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
 from SALib.analyze import pawn as salib
 
-from api.http.app import create_app
 from cluster.answers import drivers as module
-from cluster.answers.discover import discover
-from cluster.answers.drivers import drivers
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from cluster.service import jobs
-from cluster.service.settings import Settings
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
+from tests.support.answers import document_of, result_of, served_run
 from tests.support.command_line import brink
 from tests.support.examples import document, issue
 
+drivers, discover = partial(result_of, "drivers"), partial(result_of, "discover")
 SCENARIO = scenario_from_document(
     document(
         {"access": issue({"uniform": [0.3, 0.9]}, 0.02, {"uniform": [0.0, 0.1]})},
@@ -107,15 +102,15 @@ def test_first_order_indices_agree_with_a_one_way_analysis_of_variance(gain, tab
     assert of(gain, "tariff_rate")["first_order"]["cells"] == 2
 
 
-def test_tenths_are_pandas(gain, table):
+def test_deciles_are_pandas(gain, table):
     low, high = table.full_access.quantile([0.1, 0.9], interpolation="lower")
     one = of(gain, "full_access")
     first, last = (
         table.export_gain[rows].astype(float) for rows in (table.full_access <= low, table.full_access >= high)
     )
-    assert one["lowest_tenth"]["mean"]["estimate"] == pytest.approx(first.mean(), rel=1e-3)
-    assert one["highest_tenth"]["mean"]["estimate"] == pytest.approx(last.mean(), rel=1e-3)
-    assert one["highest_tenth"]["mean"]["standard_error"] == pytest.approx(last.sem(), rel=1e-2)
+    assert one["lowest_decile"]["mean"]["estimate"] == pytest.approx(first.mean(), rel=1e-3)
+    assert one["highest_decile"]["mean"]["estimate"] == pytest.approx(last.mean(), rel=1e-3)
+    assert one["highest_decile"]["mean"]["standard_error"] == pytest.approx(last.sem(), rel=1e-2)
     assert one["swing"]["estimate"] == pytest.approx(last.mean() - first.mean(), rel=1e-2)
 
 
@@ -208,13 +203,14 @@ def test_a_condition_on_events_makes_parameters_dependent_and_says_so(found, tab
 
 @pytest.mark.usefixtures("quick")
 def test_a_sobol_design_has_its_errors_from_replicates(tmp_path, gain):
-    answer = drivers(stored(tmp_path / "sobol", design="sobol"), measure="export_gain")
+    whole = document_of("drivers", stored(tmp_path / "sobol", design="sobol"), measure="export_gain")
+    answer = whole["result"]
     for name in ("full_access", "issues.access.target_concession"):
         pair = of(answer, name)["first_order"], of(gain, name)["first_order"]
         error = np.hypot(*(one["standard_error"] for one in pair))
         assert abs(pair[0]["estimate"] - pair[1]["estimate"]) < 4 * error
-    assert "16 groups" in answer["method"]["first_order"]
-    assert "replicates" in answer["method"]["tenths"]
+    assert "16 groups" in whole["method"]["first_order"]
+    assert "replicates" in whole["method"]["deciles"]
     assert answer["mean"]["standard_error"] < gain["mean"]["standard_error"]
 
 
@@ -235,9 +231,10 @@ def test_what_cannot_be_asked_is_refused(found):
 @pytest.mark.usefixtures("quick")
 def test_few_rows_are_read_whatever_the_run_holds(found, monkeypatch, table):
     monkeypatch.setattr(module, "TRIALS", 12_000)
-    answer = drivers(found, measure="export_gain")
+    whole = document_of("drivers", found, measure="export_gain")
+    answer = whole["result"]
+    assert whole["trials"] == {"played": 40_000, "used": 12_000}
     assert answer["trials"] | {"pawn": 0} == {
-        "committed": 40_000,
         "read": 12_000,
         "first": 0,
         "last": 11_999,
@@ -272,27 +269,17 @@ def test_discovery_finds_what_decides_and_measures_it_on_other_trials(found, tab
 
 def test_the_command_line_and_http_give_the_same_document(found, gain, tmp_path):
     printed = brink("drivers", found.folder.address, "--measure", "export_gain", "--json", status=0)
-    assert json.loads(printed.stdout) == gain
-    app = create_app(Settings(data_dir=tmp_path))
-    Path(app.state.settings.results.address).mkdir(parents=True)
-    app.state.database = jobs.open_database(app.state.settings.jobs_database)
-    job = jobs.submit(app.state.database, found.plan)
-    (Path(app.state.settings.results.address) / job.id).symlink_to(found.folder.address)
-
-    async def post(path: str, body: dict) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-            return await client.post(f"/v1/jobs/{job.id}/{path}", json=body)
-
-    answer = asyncio.run(post("drivers", {"measure": "export_gain"}))
-    assert answer.status_code == 200
-    assert answer.json() == gain
-    boxes = asyncio.run(post("discover", {"outcome": "sanctions"}))
-    assert boxes.json() == discover(found, outcome="sanctions")
-    refused = asyncio.run(post("drivers", {"measure": "nothing"}))
-    assert refused.status_code == 422
-    assert "nothing" in refused.text
-    assert asyncio.run(post("discover", {"outcome": "sanctions", "x": 1})).status_code == 422
-    app.state.database.dispose()
+    whole = json.loads(printed.stdout)
+    assert whole["result"] == gain
+    client, job = served_run(found, tmp_path)
+    with client:
+        answer = client.post(f"{job}/drivers", json={"measure": "export_gain"})
+        assert (answer.status_code, answer.json()) == (200, whole)
+        boxes = client.post(f"{job}/discover", json={"outcome": "sanctions"})
+        assert boxes.json()["result"] == discover(found, outcome="sanctions")
+        refused = client.post(f"{job}/drivers", json={"measure": "nothing"})
+        assert refused.status_code == 422
+        assert "nothing" in refused.text
 
 
 @pytest.mark.parametrize(

@@ -4,28 +4,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import pandas as pd
-import polars as pl
-import pyarrow.dataset as ds
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cluster.answers.aggregate import aggregate
-from cluster.answers.compare import compare
-from cluster.answers.discover import discover
-from cluster.answers.drivers import drivers
-from cluster.answers.replay import replay
-from cluster.answers.stress import stress
-from cluster.answers.summary import summarize
-from cluster.answers.timeline import timeline
-from cluster.answers.typical import typical
-from cluster.answers.worth import worth
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.result_folder import verify
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
+from tests.support.answers import document_of
 from tests.support.runs import small_plan
 
 PLAN = small_plan(trials=3000, shard_trials=1000)
@@ -52,10 +39,10 @@ ODD = (
 def quick_answers(found: StoredRun) -> dict[str, Any]:
     """One answer for each way in which files are read: footers, SQL, paired blocks, single rows, whole files."""
     return {
-        "summary": summarize(found, CONDITION),
-        "aggregate": aggregate(found, measures=["export_gain", "export_gain > 0"]),
-        "compare": compare(found),
-        "replay": replay(found, trial=2500),
+        "summary": document_of("summary", found, given=CONDITION),
+        "aggregate": document_of("aggregate", found, measures=["export_gain", "export_gain > 0"]),
+        "compare": document_of("compare", found),
+        "replay": document_of("replay", found, trial=2500),
         "verify": verify(found.folder.address),
     }
 
@@ -63,12 +50,12 @@ def quick_answers(found: StoredRun) -> dict[str, Any]:
 def all_answers(found: StoredRun) -> dict[str, Any]:
     """Every answer that reads the files of a run."""
     return quick_answers(found) | {
-        "drivers": drivers(found),
-        "worth": worth(found),
-        "stress": stress(found, bound="export_gain > 0"),
-        "discover": discover(found, outcome="export_gain > 0"),
-        "timeline": timeline(found),
-        "typical": typical(found),
+        "drivers": document_of("drivers", found),
+        "worth": document_of("worth", found),
+        "stress": document_of("stress", found, bound="export_gain > 0"),
+        "discover": document_of("discover", found, outcome="export_gain > 0"),
+        "timeline": document_of("timeline", found),
+        "typical": document_of("typical", found),
     }
 
 
@@ -132,32 +119,7 @@ def test_any_name_gives_the_numbers_of_a_plain_folder(plain, expected, tmp_path:
     place.mkdir(exist_ok=True)
     moved = plain.rename(place / "run")
     try:
-        found = aggregate(open_run(moved), measures=["export_gain", "export_gain > 0"])
+        found = document_of("aggregate", open_run(moved), measures=["export_gain", "export_gain > 0"])
     finally:
         moved.rename(plain)
     assert_same(found, expected["aggregate"])
-
-
-def read_by_every_reader(trials: Path) -> dict[str, pd.DataFrame]:
-    """The run's table by pandas, Polars, Arrow and DuckDB, as a user reads it."""
-    with duckdb.connect() as database:
-        return {
-            "pandas": pd.read_parquet(trials),
-            "polars": pl.scan_parquet(trials, hive_partitioning=True, glob=False).collect().to_pandas(),
-            "arrow": ds.dataset(trials, partitioning="hive").to_table().to_pandas(),
-            "duckdb": database.read_parquet(f"{trials}/*/*.parquet", hive_partitioning=True).df(),
-        }
-
-
-def test_four_readers_read_the_same_table(plain):
-    tables = {
-        reader: table.astype({"strategy": str, "outcome": str}).sort_values(["strategy", "trial"], ignore_index=True)
-        for reader, table in read_by_every_reader(plain / "trials").items()
-    }
-    for table in tables.values():
-        assert set(table) == set(tables["pandas"])
-        for name in table:
-            nulls = table[name].isna()
-            assert nulls.equals(tables["pandas"][name].isna())
-            assert table[name][~nulls].tolist() == tables["pandas"][name][~nulls].tolist()
-    assert len(tables["pandas"]) == PLAN.trials * len(PLAN.strategies)

@@ -1,6 +1,7 @@
 """Sobol indices: functions whose indices are known, SALib on the same rows, stored runs, the command line and HTTP."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,6 @@ import pandas as pd
 import pytest
 from SALib.analyze import sobol as salib
 
-from cluster.answers.discover import discover
-from cluster.answers.drivers import drivers
-from cluster.answers.indices import indices as answer
 from cluster.query.trials import StoredRun, open_run, sample
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
@@ -23,11 +21,13 @@ from sim.sampling.saltelli import PLAYS, inputs, trials_needed
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario, scenario_from_document
 from sim.statistics.sobol_indices import Indices, indices, sums
+from tests.support.answers import document_of, result_of
 from tests.support.command_line import brink
 from tests.support.examples import document, issue
 from tests.support.runs import digests
 from tests.support.served import served
 
+answer, discover, drivers = (partial(result_of, name) for name in ("indices", "discover", "drivers"))
 UNIT = {"uniform": [0, 1]}
 SIGMAS = 4.5
 """Standard errors that an estimate may be off, of Student's t with 15 degrees of freedom: 1 in 2,400 is."""
@@ -355,13 +355,13 @@ def test_the_command_line_plays_and_asks_again(found, tmp_path):
     out = tmp_path / "run"
     options = ("--base-samples", 64, "--seed", 3, "--out", out, "--engine", "inline", "--measure", "export_gain")
     first = json.loads(brink("indices", file, *options, "--json").stdout)
-    assert first == answer(open_run(out), measure="export_gain")
-    assert first["base_samples"] == 64
+    assert first == document_of("indices", open_run(out), measure="export_gain")
+    assert first["result"]["base_samples"] == 64
     assert open_run(out).plan.strategies == ("threaten",)
     shown = brink("indices", out, "--measure", "agreement_week").stdout
     for says in ("null", "Chance", "total order of whether it is known", "credibility with follow_through"):
         assert says in shown
-    assert "base_samples" in brink("indices", out, "--base-samples", 64, status=2).stderr
+    assert "--base-samples" in brink("indices", out, "--base-samples", 64, status=2).stderr
     assert "multiple of 16" in brink("indices", file, "--base-samples", 100, status=2).stderr
     assert "nothing" in brink("indices", file, "--measure", "nothing", status=2).stderr
 
@@ -374,11 +374,11 @@ def test_http_gives_the_same_document(found, tmp_path):
         assert submitted.status_code == 202
         path = f"{submitted.headers['Location']}/indices"
         waiting = service.ask("POST", path, json={"measure": "export_gain"})
-        assert waiting.status_code == 422
+        assert waiting.status_code == 409
         service.work()
         given = service.ask("POST", path, json={"measure": "export_gain"})
         assert given.status_code == 200
-        assert given.json() == answer(found, measure="export_gain")
+        assert given.json() == document_of("indices", found, measure="export_gain")
         assert service.ask("POST", path, json={"measure": "nothing"}).status_code == 422
         assert service.ask("POST", path, json={"given": "threat"}).status_code == 422
         refused = service.ask("POST", "/v1/jobs", json=body | {"trials": 1000})

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.answers.replay import replay
 from cluster.query.trials import open_run
 from cluster.results.plan import Plan, make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
+from tests.support.answers import result_of
 from tests.support.command_line import brink
 from tests.support.examples import full_scenarios
 from tests.support.runs import small_plan
 
+replay = partial(result_of, "replay")
 TRIALS = 3000
 
 
@@ -126,8 +128,12 @@ def test_a_damaged_file_is_noticed(folder):
 
 def test_trials_and_strategies_that_are_not_there_are_refused(small, folder):
     found = open_run(small)
-    for trial in (-1, TRIALS, 3.5, True, "7"):
-        with pytest.raises(InvalidInput, match=rf"trial: must be a whole number from 0 to {TRIALS - 1}"):
+    with pytest.raises(InvalidInput, match=rf"trial: must be a whole number from 0 to {TRIALS - 1}"):
+        replay(found, trial=TRIALS)
+    with pytest.raises(InvalidInput, match=r"trial: must be at least 0 \(found -1\)"):
+        replay(found, trial=-1)
+    for trial in (3.5, True, "7"):
+        with pytest.raises(InvalidInput, match="trial: must be a whole number"):
             replay(found, trial=trial)
     with pytest.raises(InvalidInput, match="strategy: is no strategy of this run; there are threaten, talk"):
         replay(found, trial=0, strategy="bluff")
@@ -151,7 +157,7 @@ def test_the_command_tells_the_story_and_fails_on_an_altered_file(folder):
         assert part in told.stdout
     assert "The story's end equals the stored row in each of" in told.stdout
     as_json = brink("replay", folder, "--trial", "1234", "--json")
-    assert json.loads(as_json.stdout) == json.loads(json.dumps(replay(open_run(folder), trial=1234)))
+    assert json.loads(as_json.stdout)["result"] == replay(open_run(folder), trial=1234)
 
     changed_file(folder, 1234, "export_gain", 77.0)
     altered = brink("replay", folder, "--trial", "1234")

@@ -85,7 +85,7 @@ def test_quantiles_of_more_numbers_than_can_be_held_are_the_same(tmp_path, monke
     plan = small_plan(trials=3000, design=design)
     summary = run(plan, tmp_path / "run", RunOptions(engine="inline"))
     for bins in (1, 7, 65_536):
-        monkeypatch.setattr("cluster.answers.summary.EXACT_NUMBERS", 10)
+        monkeypatch.setattr("cluster.answers.shared.EXACT_NUMBERS", 10)
         monkeypatch.setattr("cluster.answers.summary.BINS", bins)
         assert summarize(open_run(tmp_path / "run")) == summary
 

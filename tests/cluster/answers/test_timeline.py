@@ -1,25 +1,17 @@
 """The dispute over time: states read from columns against the same trials played to shorter horizons."""
 
-import asyncio
 import itertools
-import json
 from functools import partial
-from pathlib import Path
 
 import duckdb
-import httpx
 import numpy as np
 import pytest
 
 from api.charts import timeline_chart, write_chart
 from api.cli.commands.timeline import sparkline
-from api.http.app import create_app
-from cluster.answers.timeline import timeline
 from cluster.query.trials import open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from cluster.service import jobs
-from cluster.service.settings import Settings
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
@@ -28,9 +20,11 @@ from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import OUTCOMES
 from sim.statistics.estimates import proportion, proportion_of_replicates
 from sim.statistics.timeline import CONDITIONS, COUNTS, DURATIONS, PARTITION, STATES, WEEKS, count_states, state_spans
+from tests.support.answers import document_of, result_of, served_run
 from tests.support.examples import changed, deeper, litigious, reluctant
 from tests.support.runs import small_plan
 
+timeline = partial(result_of, "timeline")
 TRIALS = 8_000
 DEEPER_LITIGIOUS = partial(deeper, litigious)
 
@@ -119,7 +113,6 @@ def stored(request, tmp_path_factory):
 def test_the_answer_is_that_of_the_rows(stored):
     """Against SQL on the stored rows; intervals as the summary has them."""
     found = timeline(stored, given="threat_week <= 5 or threat_week is null")
-    json.dumps(found, allow_nan=False)
     replicates = 16 if stored.plan.design.name == "sobol" else 1
     assert found["weeks"] == list(range(1, 19))
     for strategy, week in itertools.product(("threaten", "talk"), (1, 7, 18)):
@@ -156,26 +149,17 @@ def test_strategies_can_be_chosen_and_bad_ones_are_refused(stored):
 
 
 def test_the_service_gives_the_same_answer(stored, tmp_path):
-    app = create_app(Settings(data_dir=tmp_path))
-    Path(app.state.settings.results.address).mkdir(parents=True)
-    app.state.database = jobs.open_database(app.state.settings.jobs_database)
-    job = jobs.submit(app.state.database, stored.plan)
-    (Path(app.state.settings.results.address) / job.id).symlink_to(stored.folder.address)
-
-    async def post(body: dict) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
-            return await client.post(f"/v1/jobs/{job.id}/timeline", json=body)
-
-    answer = asyncio.run(post({"strategies": ["talk"], "given": "agreement"}))
-    assert answer.json() == timeline(stored, strategies=["talk"], given="agreement")
-    refused = asyncio.run(post({"strategies": ["surrender"]}))
-    assert refused.status_code == 422
-    assert "threaten, talk" in refused.text
-    app.state.database.dispose()
+    client, job = served_run(stored, tmp_path)
+    with client:
+        request = {"strategies": ["talk"], "given": "agreement"}
+        assert client.post(f"{job}/timeline", json=request).json() == document_of("timeline", stored, **request)
+        refused = client.post(f"{job}/timeline", json={"strategies": ["surrender"]})
+        assert refused.status_code == 422
+        assert "threaten, talk" in refused.text
 
 
 def test_charts_are_pictures_of_every_strategy(stored, tmp_path):
-    chart = timeline_chart(timeline(stored))
+    chart = timeline_chart(document_of("timeline", stored))
     write_chart(chart, tmp_path / "over-time.svg")
     drawn = (tmp_path / "over-time.svg").read_text()
     for text in ("<svg", "threaten", "talk", "threat standing"):

@@ -1,27 +1,25 @@
 """What it is worth to know, from a stored run with a closed form; refusals; from HTTP and the shell."""
 
-import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
-import httpx
 import pandas as pd
 import pytest
 
-from api.http.app import create_app
 from cluster.answers import worth as module
-from cluster.answers.worth import ALL, worth
+from cluster.answers.worth import ALL
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from cluster.service import jobs
-from cluster.service.settings import Settings
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
+from tests.support.answers import document_of, result_of, served_run
 from tests.support.command_line import brink
 from tests.support.examples import document, issue
 
+worth = partial(result_of, "worth")
 SCENARIO = scenario_from_document(
     document(
         {"access": issue(0.5, 0.02, 0.05)},
@@ -89,10 +87,11 @@ def test_the_choice_as_it_stands_is_that_of_the_raw_table(answer, found):
 def test_a_condition_and_a_sobol_design(found, tmp_path):
     high = worth(found, measure=MEASURE, given="full_access > 5")
     assert of(high, "full_access")["value"]["estimate"] == 0.0
-    design = worth(stored(tmp_path / "run", design="sobol"), measure=MEASURE)
+    whole = document_of("worth", stored(tmp_path / "run", design="sobol"), measure=MEASURE)
+    design = whole["result"]
     one = of(design, "full_access")["value"]
     assert one["estimate"] == pytest.approx(CLOSED_FORM, abs=0.01)
-    assert "replicates" in design["method"]["errors"]
+    assert "replicates" in whole["method"]["errors"]
     assert one["standard_error"] < of(worth(found, measure=MEASURE), "full_access")["value"]["standard_error"] / 4
 
 
@@ -129,26 +128,18 @@ def test_few_rows_are_read_whatever_the_run_holds(found, monkeypatch):
 def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_path):
     command = ["worth", found.folder.address, "--measure", MEASURE, "--group", "court=target_win"]
     printed = brink(*command, "--json", status=0)
-    assert json.loads(printed.stdout) == answer
+    whole = json.loads(printed.stdout)
+    assert whole["result"] == answer
     shown = brink(*command, status=0)
     for one in ("Knowing nothing more, act is best", "full_access", "worth nothing", "threat_probability (act, wait)"):
         assert one in shown.stdout
     assert shown.stderr == ""
     refused = brink("worth", found.folder.address, "--group", "court", status=2)
-    assert refused.stderr.startswith("groups: must be name=parameter,parameter")
-    app = create_app(Settings(data_dir=tmp_path))
-    Path(app.state.settings.results.address).mkdir(parents=True)
-    app.state.database = jobs.open_database(app.state.settings.jobs_database)
-    job = jobs.submit(app.state.database, found.plan)
-    (Path(app.state.settings.results.address) / job.id).symlink_to(found.folder.address)
-
-    async def post(body: dict) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-            return await client.post(f"/v1/jobs/{job.id}/worth", json=body)
-
-    body = {"measure": MEASURE, "groups": {"court": ["target_win"]}}
-    assert asyncio.run(post(body)).json() == answer
-    assert asyncio.run(post({"measure": "nothing"})).status_code == 422
-    refused = asyncio.run(post({"groups": {"a/b": ["nothing"]}}))
-    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/groups/a~1b")
-    app.state.database.dispose()
+    assert refused.stderr.startswith("--group: must be name=parameter,parameter")
+    client, job = served_run(found, tmp_path)
+    with client:
+        body = {"measure": MEASURE, "groups": {"court": ["target_win"]}}
+        assert client.post(f"{job}/worth", json=body).json() == whole
+        assert client.post(f"{job}/worth", json={"measure": "nothing"}).status_code == 422
+        refused = client.post(f"{job}/worth", json={"groups": {"a/b": ["nothing"]}})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/groups/a~1b")

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from cluster.results.plan import make_plan, plan_document, plan_from_document
 from cluster.service import jobs, leases
 from tests.support.runs import small_plan
+from tests.support.waiting import wait_until
 
 PLAN = small_plan()
 
@@ -53,8 +53,7 @@ def test_many_runners_take_each_job_once(database):
 def test_a_silent_runners_job_is_taken_over(database):
     job = jobs.submit(database, PLAN)
     leases.claim(database, "silent", 0.05)
-    time.sleep(0.1)
-    taken = leases.claim(database, "next", 60)
+    taken = wait_until(lambda: leases.claim(database, "next", 60))
     assert taken.id == job.id
     assert leases.renew(database, job.id, "silent", 60, 100) is None
     assert not leases.finish(database, job.id, "silent", jobs.SUCCEEDED, 100)

@@ -23,6 +23,7 @@ from cluster.storage import s3
 from cluster.storage.address import open_folder
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import digests, small_plan
+from tests.support.waiting import HANG_SECONDS
 from tests.support.working import Working
 
 PLAN = small_plan(trials=4000, strategies=("talk",))
@@ -147,7 +148,7 @@ class _Pass(BaseHTTPRequestHandler):
         if fault == "unavailable":
             self._answer(503, [("Content-Length", "0")], b"")
             return
-        store = http.client.HTTPConnection(self.server.store, timeout=30)
+        store = http.client.HTTPConnection(self.server.store, timeout=HANG_SECONDS)
         store.request(self.command, self.path, body, dict(self.headers))
         answer = store.getresponse()
         content = answer.read()
@@ -222,7 +223,7 @@ def test_a_failing_object_store_is_waited_out(tmp_path, way, undisturbed, fault,
 
 def test_now_and_then_a_fault_is_nobodys_news(tmp_path, way, undisturbed, monkeypatch):
     # Requests go side by side, so that a fault in four may meet the repetitions of one of them, too.
-    monkeypatch.setitem(s3.RETRIES, "retry_timeout", timedelta(seconds=30))
+    monkeypatch.setitem(s3.RETRIES, "retry_timeout", timedelta(seconds=HANG_SECONDS))
     monkeypatch.setitem(s3.RETRIES, "max_retries", 10)
     working = Working(tmp_path / "data", store_url=f"s3://{BUCKET}/now-and-then")
     count = iter(range(10_000))

@@ -20,6 +20,7 @@ from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
 from tests.support.examples import deeper, every_mechanism, litigious, reluctant
 
+pytestmark = pytest.mark.slow
 TRIALS = 200_000
 SEED = 31
 STANDARD_ERRORS = 5.0

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.scenario.columns import columns
+from sim.scenario.columns import COMMON_COLUMNS, columns
 from sim.scenario.distributions import Fixed, Pert
 from sim.scenario.parameters import PARAMETERS, parameter
 from sim.scenario.scenario import read_scenario, scenario_document, scenario_from_document, scenario_hash
+from sim.scenario.vocabulary import EVENTS, MEASURE_TERMS, MEASURES, OUTCOMES, TERMS
 from tests.support.examples import changed, document, every_mechanism, issue
 from tests.support.scenario_faults import assert_read_or_refused, faults_of, json_values
 
@@ -349,3 +350,10 @@ def test_a_json_file_is_json_and_its_yaml_twin_reads_the_same():
     assert read_scenario(yaml.safe_dump(scenario_document(full), allow_unicode=True, sort_keys=False), "a.yaml") == full
     with pytest.raises(InvalidInput, match=r"a.json:1: is not valid JSON"):
         read_scenario(TEXT, "a.json")
+
+
+def test_measures_have_the_units_of_their_columns_and_every_term_its_own_name():
+    for term in MEASURE_TERMS:
+        assert COMMON_COLUMNS[term.expression].unit == term.unit
+    assert len(TERMS) == len({term.label for term in TERMS.values()})
+    assert not set(OUTCOMES) & {*EVENTS, *MEASURES}

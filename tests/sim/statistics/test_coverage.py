@@ -26,6 +26,7 @@ from sim.statistics.estimates import (
 )
 from tests.support.examples import issue, scenario
 
+pytestmark = pytest.mark.slow
 A, B, C, D, WEEKS = 0.01, 0.2, 2.0, 10.0, 8
 TRIALS, RUNS = 640, 1000
 TOLERANCE = 4.5 * sqrt(0.95 * 0.05 / RUNS)

@@ -1,0 +1,36 @@
+"""How a command asks a stored run for an answer: one way for all of them."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+
+from rich.console import Console
+
+from api.cli.output import answer_progress, console, print_json
+from cluster.answers.entry import quiet
+from cluster.answers.registry import ask, find_answer
+from cluster.query.trials import StoredRun, open_run
+
+
+def answer(
+    run: str | os.PathLike[str] | StoredRun,
+    name: str,
+    request: Mapping[str, object],
+    *,
+    as_json: bool,
+    render: Callable[[Console, dict], None],
+) -> dict:
+    """Ask a run (or the one in a result folder) for an answer, and print its document as JSON or as `render` does.
+
+    Fields of the request that are None have their defaults. Progress is shown on a terminal. Raises `InvalidInput`.
+    """
+    stored = run if isinstance(run, StoredRun) else open_run(run)
+    known = {field: value for field, value in request.items() if value is not None}
+    steps = find_answer(name).steps
+    with nullcontext(quiet) if steps is None else answer_progress(steps) as on_progress:
+        document = ask(stored, name, known, on_progress=on_progress)
+    if as_json:
+        print_json(document)
+    else:
+        render(console(), document)
+    return document

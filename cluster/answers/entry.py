@@ -1,0 +1,158 @@
+"""What an answer is: an entry with its request, its result and its function; and the form that all documents share."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Generic, TypeVar
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from cluster.query.trials import StoredRun
+from sim.sampling.designs import DESIGNS
+
+LONGEST_TEXT = 2000
+LONGEST_NAME = 64
+MOST_STRATEGIES = 100
+NET_GAIN = "export_gain - sender_cost"
+"""The sender's gain less its cost: the measure that is meant if none is named."""
+
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+StrategyName = Annotated[str, Field(max_length=LONGEST_NAME)]
+Measure = Annotated[
+    Text, Field(description="A number or a condition over the columns.", examples=["export_gain - sender_cost"])
+]
+
+OnProgress = Callable[[int, int], None]
+"""Called with the number of steps done, and of how many."""
+
+
+def quiet(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Request(BaseModel):
+    """What a request asks for; a field that it does not have is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GivenRequest(Request):
+    """A request that can be restricted by a condition."""
+
+    given: Annotated[Text | None, Field(description="Over the trials for which this condition holds.")] = None
+
+
+class StrategyRequest(Request):
+    """A request about one strategy."""
+
+    strategy: Annotated[StrategyName | None, Field(description="The strategy; the run's first if none is named.")] = (
+        None
+    )
+
+
+class StrategiesRequest(Request):
+    """A request about several strategies."""
+
+    strategies: Annotated[
+        tuple[StrategyName, ...], Field(max_length=MOST_STRATEGIES, description="The strategies; all if none is named.")
+    ] = ()
+
+
+class Result(BaseModel):
+    """A part of a result: a field that it does not declare, and a number that is not finite, are faults of the code.
+
+    A field with a default is left out of the document where it does not apply.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Estimate(Result):
+    """An estimate, its standard error and its 95 % interval; null for what is not known."""
+
+    estimate: float | None
+    standard_error: float | None
+    low: float | None
+    high: float | None
+
+
+class QuantileEstimate(Result):
+    """A quantile and its 95 % interval; null where it has no bound."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+
+class RunFacts(Result):
+    """The run that was asked."""
+
+    trials: Annotated[int, Field(description="Trials of each strategy in the run's plan.")]
+    seed: int
+    design: str
+    complete: Annotated[bool, Field(description="Whether all trials of the strategies are committed.")]
+
+
+class TrialCounts(Result):
+    """How many trials there are; a trial counts once for each strategy."""
+
+    played: Annotated[int, Field(description="Committed trials of the strategies.")]
+    used: Annotated[int, Field(description="Trials from which the result was computed.")]
+
+
+R = TypeVar("R", bound=Result)
+
+
+class Document(Result, Generic[R]):
+    """An answer's document: the run, the strategies and the condition it is about, and its result."""
+
+    answer: str
+    scenario: str
+    run: RunFacts
+    strategies: list[str]
+    given: Annotated[str | None, Field(description="The condition as it was understood.")]
+    trials: TrialCounts
+    method: Annotated[dict[str, str], Field(description="Notes on how the result was computed.")]
+    result: R
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What an answer's function returns: the result, and what the document says of how it came about.
+
+    `used` counts the trials from which it was computed, once for each strategy.
+    """
+
+    result: Result
+    strategies: tuple[str, ...]
+    used: int
+    method: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer: everything that a route, a command, the client and the documentation need to know of it.
+
+    `compute` takes a run, a `request` and a function that is called with progress. `examples` are requests that work
+    for a run of one of the `designs`. `bare` marks the summary, whose document has no envelope since
+    ``summary.json``'s form is fixed. `table` makes an Arrow table of a document, for answers that can be fetched as
+    CSV, Arrow or Parquet too. `steps` is what its progress counts, such as parameters; None for an answer without.
+    """
+
+    name: str
+    sentence: str
+    request: type[Request]
+    result: type[Result]
+    compute: Callable[[StoredRun, Any, OnProgress], Computed]
+    examples: tuple[Mapping[str, object], ...]
+    designs: tuple[str, ...] = tuple(DESIGNS)
+    bare: bool = False
+    table: Callable[[dict[str, Any]], pa.Table] | None = None
+    steps: str | None = None
+
+    @cached_property
+    def document(self) -> type[Document]:
+        """The form of its documents, ``ComparisonDocument`` for a result `Comparison`."""
+        base = Document[self.result]  # type: ignore[name-defined]
+        return create_model(f"{self.result.__name__}Document", __base__=base, __doc__=self.result.__doc__)

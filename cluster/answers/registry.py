@@ -1,0 +1,150 @@
+"""The answers, each an entry, and how one is asked for: routes, commands, client and documentation use these."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from cluster.answers import (
+    aggregate,
+    compare,
+    discover,
+    drivers,
+    indices,
+    replay,
+    score,
+    stress,
+    summary,
+    timeline,
+    typical,
+    worth,
+)
+from cluster.answers.entry import Answer, OnProgress, Request, RunFacts, TrialCounts, quiet
+from cluster.answers.shared import condition_of
+from cluster.query.trials import StoredRun, check_any
+from sim.faults import Fault, InvalidInput
+
+ANSWERS = (
+    summary.ANSWER,
+    timeline.ANSWER,
+    compare.ANSWER,
+    worth.ANSWER,
+    drivers.ANSWER,
+    indices.ANSWER,
+    discover.ANSWER,
+    stress.ANSWER,
+    score.ANSWER,
+    replay.ANSWER,
+    typical.ANSWER,
+    aggregate.ANSWER,
+)
+
+
+def find_answer(name: str) -> Answer:
+    """The answer of that name. Raises `InvalidInput`."""
+    for answer in ANSWERS:
+        if answer.name == name:
+            return answer
+    raise InvalidInput((Fault("answer", name, f"is no answer; there are {', '.join(one.name for one in ANSWERS)}"),))
+
+
+def ask(
+    run: StoredRun, name: str, request: Mapping[str, object] | Request | None = None, *, on_progress: OnProgress = quiet
+) -> dict[str, Any]:
+    """Ask a stored run for an answer by its name, and return its document, which JSON can hold.
+
+    `request` has the fields of the answer's request model; none means that all have their defaults. Raises
+    `InvalidInput` for what cannot be asked, and its subclass `NoTrialsYet` while no trials are committed.
+    """
+    answer = find_answer(name)
+    asked = request if isinstance(request, Request) else read_request(answer, request or {})
+    check_any(run)
+    _check_design(answer, run)
+    condition = condition_of(run, getattr(asked, "given", None))
+    found = answer.compute(run, asked, on_progress)
+    if answer.bare:
+        return found.result.model_dump(by_alias=True, exclude_unset=True)
+    plan = run.plan
+    shards = [shard for strategy in found.strategies for shard in run.shards(strategy)]
+    document = answer.document(
+        answer=answer.name,
+        scenario=plan.scenario.name,
+        run=RunFacts(
+            trials=plan.trials,
+            seed=plan.seed,
+            design=plan.design.name,
+            complete=len(shards) * len(plan.strategies) == plan.shard_count * len(found.strategies),
+        ),
+        strategies=list(found.strategies),
+        given=None if condition is None else str(condition),
+        trials=TrialCounts(played=sum(shard.count for shard in shards), used=found.used),
+        method=dict(found.method),
+        result=found.result,
+    )
+    return document.model_dump(by_alias=True, exclude_unset=True)
+
+
+def read_request(answer: Answer, request: Mapping[str, object]) -> Request:
+    """A request in an answer's form. Raises `InvalidInput` that names every field at fault."""
+    try:
+        return answer.request.model_validate(dict(request))
+    except ValidationError as error:
+        faults: dict[tuple[str | int, ...], Fault] = {}
+        for found in error.errors():
+            place = _place(found["loc"], request)
+            value = None if found["type"] == "missing" else found["input"]
+            message = _message(answer, found)
+            faults.setdefault(place, Fault(_field(place), value, message, path=place))
+        raise InvalidInput(tuple(faults.values())) from None
+
+
+_ALLOWED = {
+    "missing": "is missing",
+    "string_type": "must be text",
+    "string_too_long": "must have at most {max_length} characters",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "list_type": "must be a list",
+    "too_long": "must have at most {max_length} parts",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+}
+"""What is allowed, by Pydantic's type of error."""
+
+
+def _message(answer: Answer, found: ErrorDetails) -> str:
+    if found["type"] == "extra_forbidden" and len(found["loc"]) == 1:
+        return f"is no field of {answer.name}; there are {', '.join(answer.request.model_fields)}"
+    if found["type"] in _ALLOWED:
+        return _ALLOWED[found["type"]].format(**found.get("ctx", {}))
+    return f"{found['msg'][:1].lower()}{found['msg'][1:]}"
+
+
+def _place(location: Sequence[str | int], request: object) -> tuple[str | int, ...]:
+    """Where a value stands in a request; Pydantic also names the forms that it tried, such as ``dict[str,str]``."""
+    place = []
+    for k, part in enumerate(location, 1):
+        try:
+            request = request[part]  # type: ignore[index]
+        except (LookupError, TypeError):
+            # What is missing is the last part of its place; anything else that is not there is a form's name.
+            if k < len(location) or not isinstance(request, Mapping):
+                continue
+        place.append(part)
+    return tuple(place)
+
+
+def _field(location: Sequence[str | int]) -> str:
+    """A place in the request as ``by[0].value``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+
+
+def _check_design(answer: Answer, run: StoredRun) -> None:
+    if run.plan.design.name not in answer.designs:
+        one = len(answer.designs) == 1
+        allowed = f"the {answer.designs[0]} design" if one else f"one of the designs {', '.join(answer.designs)}"
+        raise InvalidInput((Fault("run", run.plan.design.name, f"must be a run of {allowed} for {answer.name}"),))

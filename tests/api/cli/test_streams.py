@@ -1,0 +1,135 @@
+"""What is printed, where it goes, and what the environment has made of the streams."""
+
+import io
+import json
+import os
+import subprocess
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.output import console, heading, print_json
+from tests.support.command_line import BRINK, assert_refused, brink, brink_process
+from tests.support.examples import changed, litigious
+
+SMALL = ["us-mexico-2019", "--trials", "200", "--engine", "inline"]
+MARKUP = [
+    "[red]",
+    "[/x]",
+    "[bold]a[/bold]",
+    ":smile:",
+    "[link=x]y[/link]",
+    "\\[red]",
+    "[/]",
+    "[",
+    "a [b] c",
+    "[@click=f]",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("streams") / "run"
+    brink("run", *SMALL, "--out", folder, status=0)
+    return folder
+
+
+def printed(*things: object) -> str:
+    with redirect_stdout(io.StringIO()) as output:
+        for thing in things:
+            console().print(thing)
+    return output.getvalue()
+
+
+@given(
+    st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=60) | st.sampled_from(MARKUP)
+)
+def test_text_of_a_user_is_printed_as_it_is(text):
+    table = Table(text, title=text, title_justify="left", show_edge=False)
+    table.add_row(text)
+    table.add_row(Text(text))
+    words = text.split()
+    for thing, times in ((text, 1), (heading(text, text), 2), (table, 4)):
+        found = printed(thing)
+        assert "".join(found.replace("│", "").replace("━", "").replace("┃", "").split()) == "".join(words) * times
+
+
+@pytest.mark.parametrize("name", MARKUP[:4])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    found = brink("run", *SMALL, "--out", name, cwd=tmp_path, status=0)
+    assert f"Results: {name}\n" in found.stdout
+    for command in (["summary"], ["verify"], ["replay", "--trial", "3"], ["timeline"], ["compare"], ["typical"]):
+        shown = brink(command[0], name, *command[1:], cwd=tmp_path, status=0)
+        assert shown.stderr == ""
+
+
+def test_a_title_may_be_any_text(tmp_path):
+    title = "[red] talks [/x] :smile: \\[b]"
+    (tmp_path / "a.json").write_text(json.dumps(changed(litigious(), title=title)))
+    found = brink("run", "a.json", "--trials", "200", "--engine", "inline", "--out", "here", cwd=tmp_path, status=0)
+    assert title in found.stdout
+    assert title in brink("replay", "here", "--trial", "1", cwd=tmp_path, status=0).stdout
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+@pytest.mark.parametrize("command", [["summary"], ["replay", "--trial", "3"], ["summary", "--json"]])
+def test_a_terminal_may_have_any_encoding(run, encoding, command):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    found = subprocess.run(
+        [BRINK, command[0], str(run), *command[1:]], capture_output=True, env=environment, check=True
+    )
+    assert found.stderr == b""
+    text = found.stdout.decode(encoding)
+    if "--json" in command:
+        assert json.loads(text) == json.loads((run / "summary.json").read_text())
+    else:
+        assert "greement" in text
+
+
+def test_json_is_ascii_where_the_output_is_not_utf_8():
+    document = {"name": "Ōsaka \U0001f600 é"}
+    for encoding in ("latin-1", "utf-8", "ascii", "utf_8"):
+        out = io.TextIOWrapper(io.BytesIO(), encoding)
+        print_json(document, out)
+        out.flush()
+        assert json.loads(out.buffer.getvalue().decode(encoding)) == document  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_does_not_end_a_run(tmp_path, closed):
+    command = f"{BRINK} run {' '.join(SMALL)} --out here {closed}"
+    found = subprocess.run(["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stderr == ""
+    assert ("Results: here" in found.stdout) == (">&-" not in closed.replace("2>&-", "").split())
+    assert brink("verify", "here", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("streams", ["2> /dev/full", "> /dev/full", "> /dev/full 2> /dev/full"])
+@pytest.mark.parametrize("command", ["parameters", "validate nosuch", "--help", "--version"])
+def test_a_full_disk_behind_a_stream_is_no_traceback(tmp_path, streams, command):
+    found = subprocess.run(
+        ["/bin/bash", "-c", f"{BRINK} {command} {streams}"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert "Traceback" not in found.stderr
+    assert "Exception ignored" not in found.stderr
+    wrong_input, no_room = "nosuch" in command, streams.startswith("> ")
+    assert found.returncode == (2 if wrong_input else 1 if no_room else 0)
+    if streams == "> /dev/full" and not wrong_input:
+        assert "No space left" in found.stderr
+
+
+@pytest.mark.parametrize("command", ["parameters", "--help", "validate nosuch", "scenarios --json"])
+def test_a_reader_of_errors_may_leave(tmp_path, command):
+    script = f"{BRINK} {command} 2> >(true) | true; exit ${{PIPESTATUS[0]}}"
+    found = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (2 if "nosuch" in command else 0, "")
+
+
+def test_an_argument_that_is_not_utf_8_is_refused(tmp_path):
+    assert_refused(brink_process("run", *SMALL, "--out", os.fsdecode(b"r\xff"), cwd=tmp_path), "must be UTF-8 text")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,35 @@
+"""Answers as tests ask for them: by name, with the fields of the request as keywords."""
+
+import json
+from pathlib import Path
+
+from starlette.testclient import TestClient
+
+from api.http.app import create_app
+from cluster.answers.entry import OnProgress, quiet
+from cluster.answers.registry import ask
+from cluster.query.trials import StoredRun
+from cluster.service import jobs
+from cluster.service.settings import Settings
+
+
+def document_of(name: str, run: StoredRun, *, on_progress: OnProgress = quiet, **request: object) -> dict:
+    """An answer's document, which JSON must be able to hold."""
+    found = ask(run, name, request, on_progress=on_progress)
+    json.dumps(found, allow_nan=False)
+    return found
+
+
+def result_of(name: str, run: StoredRun, *, on_progress: OnProgress = quiet, **request: object) -> dict:
+    """An answer's result alone."""
+    return document_of(name, run, on_progress=on_progress, **request)["result"]
+
+
+def served_run(run: StoredRun, folder: Path) -> tuple[TestClient, str]:
+    """The service in this process with a job whose results are the run's: its client, and the job's address."""
+    app = create_app(Settings(data_dir=folder))
+    Path(app.state.settings.results.address).mkdir(parents=True)
+    app.state.database = jobs.open_database(app.state.settings.jobs_database)
+    job = jobs.submit(app.state.database, run.plan)
+    (Path(app.state.settings.results.address) / job.id).symlink_to(run.folder.address)
+    return TestClient(app, base_url="http://localhost", raise_server_exceptions=False), f"/v1/jobs/{job.id}"
