@@ -154,9 +154,7 @@ def open_database(url: str, version: str = "head") -> sa.Engine:
         except CommandError as error:
             if "locate revision" not in str(error):
                 raise
-            message = (
-                "names the jobs database of a later version of Brink: install that version, or use another database"
-            )
+            message = "names the jobs database of a later version of Brink: install it, or use another database"
             raise InvalidInput((Fault("BRINK_DATABASE_URL", None, message),)) from None
     return engine
 
