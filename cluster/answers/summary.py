@@ -451,6 +451,6 @@ ANSWER = Answer(
     request=SummaryRequest,
     result=Summary,
     compute=summary,
-    examples=({"given": "agreement_week is null"}, {}),
+    examples=({"given": "agreement_week > 2"}, {}),
     bare=True,
 )
