@@ -28,6 +28,10 @@ def job_html(info: Mapping[str, Any]) -> str:
 def answer_html(name: str, document: Mapping[str, Any]) -> str:
     """A summary or another answer."""
     shown = _summary(document) if name == "summary" else None
+    result = document.get("result")
+    if isinstance(result, Mapping):
+        # What the answer found comes first, then what it is about.
+        document = {**result, **{key: value for key, value in document.items() if key != "result"}}
     return shown or _document(document, 0)
 
 

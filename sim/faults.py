@@ -19,8 +19,8 @@ class Fault:
 
     def __str__(self) -> str:
         """One line: file, line and field as far as known, then the message with the value found."""
-        field = self.field if self.field.isprintable() else repr(self.field)
-        place = ":".join(str(part) for part in (self.source, self.line, field) if part not in (None, ""))
+        parts = [str(part) for part in (self.source, self.line, self.field) if part not in (None, "")]
+        place = ":".join(part if part.isprintable() else repr(part) for part in parts)
         found = "" if self.value is None else f" (found {_shown(self.value)})"
         return f"{place}: {self.message}{found}" if place else f"{self.message}{found}"
 

@@ -1,5 +1,7 @@
 """How a command ends: 0 done, 2 the user's input is wrong, 1 anything else; and what is said on standard error."""
 
+import errno
+import os
 import sys
 
 import typer
@@ -18,8 +20,17 @@ def message_and_status(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MemoryError):
         return "out of memory; a smaller --shard-trials or fewer --workers may help", 1
     if isinstance(error, OSError):
-        return f"{error.filename or 'the system'}: {error.strerror or error}", 1
+        # A name that is too long is the only error of the system that is always the user's.
+        status = 2 if error.errno == errno.ENAMETOOLONG else 1
+        return f"{_shown(error.filename) or 'the system'}: {error.strerror or error}", status
     return _known(error) or f"unexpected error: {type(error).__name__}: {' '.join(str(error).split())}", 1
+
+
+def _shown(name: object) -> str:
+    """A file's name as it can be printed in a line."""
+    text = os.fsdecode(name) if isinstance(name, str | bytes) else str(name or "")
+    text = text if len(text) <= 300 else f"{text[:297]}..."
+    return text if text.isprintable() else repr(text)
 
 
 def _usage_fault(error: typer.exceptions.TyperException) -> str:

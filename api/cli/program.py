@@ -52,11 +52,15 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments.
 
-        Raises a usage error for one that is not UTF-8, and for a second name where other commands take several.
+        Raises a usage error for one that is empty or not UTF-8, and for a second name where only one is meant.
         """
-        for text in args:
+        for before, text in zip(["", *args], args, strict=False):
+            name, sign, value = text.partition("=") if text.startswith("--") else (before, "=", text)
+            hint = name if name.startswith("--") and name != "--" else "an argument"
+            if sign and not value.strip() and not ctx.resilient_parsing:
+                raise typer.BadParameter("must not be empty", ctx, param_hint=hint)
             if any("\ud800" <= character <= "\udfff" for character in text):
-                raise typer.BadParameter(f"must be UTF-8 text (found {text!r})", ctx, param_hint="arguments")
+                raise typer.BadParameter(f"must be UTF-8 text (found {text!r})", ctx, param_hint=hint)
         if not ctx.resilient_parsing:
             _, _, order = self.make_parser(ctx).parse_args(list(args))
             for given in cast(list[Any], order):

@@ -28,7 +28,7 @@ from sim.scenario.warnings import assumption_method
 from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate, method_note
 from sim.statistics.paired_differences import share_of
-from sim.statistics.value_of_information import MOST_CELLS, Choice, Worth
+from sim.statistics.value_of_information import MOST_CELLS, MOST_TREE_PARAMETERS, Choice, Worth
 
 TRIALS = 250_000
 """Parameters are valued one by one on at most so many trials, the first."""
@@ -42,22 +42,26 @@ ParameterName = Annotated[str, Field(max_length=200)]
 
 _METHOD = {
     "value": (
-        "expected value of partial perfect information: how much more of the measure, on average, if these parameters "
-        "were learned exactly and everything else, chance too, stayed as unknown as before, and the strategy were "
-        "chosen then. Strategies are chosen by regressions on three quarters of the trials and valued on the fourth, "
-        "each in turn, so it tends to be too low, never too high on average; it may be a little below 0"
+        "expected value of partial perfect information (EVPPI): how much more of the measure, on average, if these "
+        "parameters were learned exactly and everything else, chance too, stayed unknown, and the strategy were "
+        "chosen then. Strategies are chosen by regressions on three quarters of the trials and valued on the "
+        "fourth, each in turn: the interval is that of what these choices gain, which is on average not more than the "
+        "EVPPI and with few or noisy trials less; it may be a little below 0"
     ),
     "promised": (
-        "the same as the regressions themselves expect: a parameter's on the trials on which it was made, which tends "
-        "to be too high; a group's on the other ones"
+        "the same as the regressions themselves expect: a parameter's on the trials on which it was made, a group's on "
+        "the other ones. Where it is far above the value, more trials would help"
     ),
     "parameters": (
-        f"regression over up to {MOST_CELLS} cells of equal share. A correlated parameter's value includes "
-        "what it says of its partners"
+        f"penalised spline over up to {MOST_CELLS} cells of equal share, as smooth as cross-validation on its own "
+        "trials says, a constant included. A correlated parameter's value includes what is learned about the "
+        "parameters it is correlated with"
     ),
     "groups": (
-        "gradient-boosted regression trees (scikit-learn) of up to twelve leaves. What they do not find is missing: a "
-        "group is worth at least what its best member is"
+        "a quadratic form of the parameters' normal scores and boosted regression trees (scikit-learn) of up to "
+        f"twelve leaves over the {MOST_TREE_PARAMETERS} parameters on which the gain depends most, mixed by their "
+        "squared errors on other trials (stacking). What they do not find is missing: a group is worth at least what "
+        "its best member is"
     ),
     "everything": (
         "what it would be worth to know the whole world in advance, chance included, as if the strategies' worlds were "

@@ -23,6 +23,9 @@ GROWTH = 10
 MARGIN = 1.02
 """The factor by which the number of trials computed is increased, since it is itself an estimate."""
 
+LEAST_HALF_WIDTH = 1e-10
+"""Half the 95 % interval that ten thousand million trials, the most a run can have, leave of an event never seen."""
+
 
 def precise_names(scenario: Scenario) -> tuple[str, ...]:
     """What a precision can be asked of: probabilities of outcomes and events, and means of measures."""
@@ -39,6 +42,9 @@ def check_precision(requested: Mapping[str, float], scenario: Scenario, design: 
         elif not isfinite(half) or half <= 0.0 or (name not in MEASURES and name != SHARE_OF_DEFICIT and half >= 0.5):
             allowed = "above 0" if name in MEASURES or name == SHARE_OF_DEFICIT else "between 0 and 0.5"
             faults.append(Fault(f"precision.{name}", half, f"must be the half-width of an interval, {allowed}"))
+        elif half < LEAST_HALF_WIDTH:
+            message = f"must be at least {LEAST_HALF_WIDTH:g}: no run has enough trials for a narrower interval"
+            faults.append(Fault(f"precision.{name}", half, message))
     if not design.grows:
         growing = ", ".join(GROWING)
         message = f"goes with the designs {growing}: what a {design.name} draws depends on its number of trials"

@@ -6,11 +6,15 @@ from others, so that each state of each trial is a span of weeks.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.special import ndtr
 
 from sim.model.calendar import whole_weeks
+from sim.statistics.estimates import TAIL
 
+DRAWS = 4000
 BY_THEN, AT_THE_END, DURING = "by then", "at the end of the week", "during the week"
 
 
@@ -154,3 +158,43 @@ def count_states(spans: Spans, replicate: np.ndarray, replicates: int, horizon_w
     return {
         name: np.cumsum(at(start) - at(stop), axis=1)[:, 1 : horizon_weeks + 1] for name, (start, stop) in spans.items()
     }
+
+
+def count_spans(spans: Spans, horizon_weeks: int) -> dict[str, np.ndarray]:
+    """How many trials enter each state in a week and leave it in another; int64, shape (horizon + 2, horizon + 2)."""
+    width = horizon_weeks + 2
+
+    def counted(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+        places = np.clip(start, 0, width - 1) * width + np.clip(stop, 0, width - 1)
+        return np.bincount(places, minlength=width * width).reshape(width, width)
+
+    return {name: counted(*span) for name, span in spans.items()}
+
+
+def simultaneous_tail(counted: np.ndarray) -> float:
+    """The probability beyond either end of each week's interval at which all weeks' hold together with 95 %.
+
+    `counted` is a state's table of `count_spans`. The estimates of the weeks are jointly about normal, with the
+    covariances of the indicators of being in the state; the quantile of their greatest standardised error (sup-t;
+    Montiel Olea & Plagborg-Moller 2019, Simultaneous confidence bands) comes from `DRAWS` draws. At most 0.025.
+    """
+    trials = counted.sum()
+    # Trials that have entered by one week and not left by another, for the weeks from 1 to the horizon.
+    entered = np.cumsum(counted, axis=0)
+    held = (entered.sum(axis=1, keepdims=True) - np.cumsum(entered, axis=1))[1:-1, 1:-1]
+    both = np.triu(held) + np.triu(held, 1).T
+    share = np.diag(both) / trials
+    moving = (share > 0.0) & (share < 1.0)
+    if not moving.any():
+        return TAIL
+    covariance = both[np.ix_(moving, moving)] / trials - np.outer(share[moving], share[moving])
+    scale = np.sqrt(np.diag(covariance))
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    root = (vectors * np.sqrt(np.clip(values, 0.0, None)))[:, values > 1e-6 * values[-1]]
+    greatest = np.abs(_draws(root.shape[1]) @ root.T.astype(np.float32)).max(axis=1)
+    return min(TAIL, float(ndtr(-np.quantile(greatest, 1.0 - 2.0 * TAIL))))
+
+
+@lru_cache(maxsize=256)
+def _draws(count: int) -> np.ndarray:
+    return np.random.default_rng(20_250_101).standard_normal((DRAWS, count), np.float32)

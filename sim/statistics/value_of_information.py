@@ -1,19 +1,23 @@
-"""What it is worth to know parameters before a strategy is chosen: the expected value of partial perfect information.
+"""The value of information before a strategy is chosen: the expected value of partial perfect information (EVPPI).
 
 Whoever must choose now takes the strategy with the best mean. Whoever could first learn some parameters x would take
 the best one for each x, and gain E[max_s E[y_s | x]] - max_s E[y_s] on average (Raiffa & Schlaifer 1961). The
-conditional means are estimated from trials already played, by regression (Strong, Oakley & Brennan 2014): over cells of
-a parameter, or by boosted trees over several.
+conditional means are estimated from trials already played, by regression (Strong, Oakley & Brennan 2014): a penalised
+spline over one parameter (Eilers & Marx 1996), a quadratic form and boosted trees over several. How smooth the spline
+is, and how much of either goes into the estimate for several, is chosen by cross-validation.
 
 The greatest of several noisy means is too great on average. So strategies are chosen by regressions on some trials and
 valued on others (cross-fitting; Chernozhukov et al. 2018): the value of a choice that looks at x alone, which can
-only fall short of the best such choice. It is a lower bound on average, with an honest error.
+only fall short of the best such choice. It is a lower bound of the EVPPI on average, with the error of that bound.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
+from scipy.optimize import nnls
+from scipy.special import ndtri
 
 from sim.statistics.estimates import Estimate, moments
 from sim.statistics.paired_differences import mean_of
@@ -21,9 +25,15 @@ from sim.statistics.sensitivity import cells
 
 FOLDS = 4
 """Divides the number of a Sobol design's replicates, so that each of these lies in one fold."""
-MOST_CELLS = 50
-FEWEST_IN_CELL = 200
-TREE_ITERATIONS = 80
+MOST_CELLS = 60
+FEWEST_IN_CELL = 15
+PENALTIES = 10.0 ** np.arange(-2.0, 6.5)
+"""Of the spline's second differences, relative to the trials of a cell: from one mean a cell to a straight line."""
+RIDGES = 10.0 ** np.arange(-4.0, 2.5)
+"""Penalties of the quadratic form's coefficients, relative to the trials of a fold."""
+TREE_ITERATIONS = 40
+MOST_TREE_PARAMETERS = 16
+"""Parameters that the trees see: those on which the gain depends most in the trials of the regression."""
 _SEED = 20_250_101
 
 
@@ -63,9 +73,8 @@ def value_of_everything(given: Choice) -> Estimate:
 
 @dataclass(frozen=True)
 class Worth:
-    """What it is worth to learn something: `value` by choices valued on other trials, which tends to be too low;
-    `promised` by the regression itself, which tends to be too high. `chosen` is the share of trials in which each
-    strategy would be taken.
+    """The value of learning something: `value` by choices valued on other trials, which tends to be too low;
+    `promised` by the regression itself. `chosen` is the share of trials in which each strategy would be taken.
     """
 
     value: Estimate
@@ -74,47 +83,153 @@ class Worth:
 
 
 def worth_of_one(given: Choice, x: np.ndarray) -> Worth:
-    """What it is worth to learn which of up to `MOST_CELLS` cells a parameter lies in, shape (trials,)."""
+    """The value of learning one parameter, shape (trials,): by a spline over up to `MOST_CELLS` cells of it."""
     cell, count = cells(x, max(2, min(MOST_CELLS, x.size // FEWEST_IN_CELL)))
-    strategies = len(given.gains)
     place = given.fold * count + cell
-    size = np.bincount(place, minlength=FOLDS * count).reshape(FOLDS, count)
+    size = np.bincount(place, minlength=FOLDS * count).reshape(FOLDS, count).astype(np.float64)
     total = np.array([np.bincount(place, row, FOLDS * count).reshape(FOLDS, count) for row in given.gains])
-    # What the other folds' trials say of a cell; nothing if they have none there.
-    others = size.sum(axis=0) - size
-    expected = np.divide(
-        total.sum(axis=1, keepdims=True) - total, others, out=np.zeros((strategies, FOLDS, count)), where=others > 0
-    )
-    whole = total.sum(axis=1) / size.sum(axis=0)
+    roughness = _roughness(size.sum(axis=0))
+
+    def fitted(folds: Sequence[int]) -> np.ndarray:
+        """Expected gains from the trials of some folds, shape (penalties, strategies, cells)."""
+        weights, sums = size[list(folds)].sum(axis=0), total[:, list(folds)].sum(axis=1)
+        if not weights.any():
+            return np.zeros((PENALTIES.size + 1, len(sums), count))
+        penalised = np.diag(weights) + (PENALTIES * weights.mean())[:, None, None] * roughness
+        spline = np.linalg.solve(penalised, np.broadcast_to(sums.T, (PENALTIES.size, *sums.T.shape)))
+        flat = np.repeat((sums.sum(axis=1) / weights.sum())[:, None], count, axis=1)
+        return np.concatenate([spline.transpose(0, 2, 1), flat[None]])
+
+    def squares(expected: np.ndarray, fold: int) -> np.ndarray:
+        """Squared errors on a fold, less a constant, shape (penalties, strategies)."""
+        return (size[fold] * expected**2 - 2.0 * expected * total[:, fold]).sum(axis=2)
+
+    everything = range(FOLDS)
+    without = {fold: fitted([k for k in everything if k != fold]) for fold in everything}
+    errors = {(fold, fold): squares(without[fold], fold) for fold in everything}
+    for one, other in combinations(everything, 2):
+        found = fitted([k for k in everything if k not in (one, other)])
+        errors[one, other], errors[other, one] = squares(found, other), squares(found, one)
+    strategies = np.arange(len(given.gains))
+    expected = np.zeros((len(strategies), FOLDS, count))
+    for fold in everything:
+        # How smooth it is, is chosen without the trials on which the choice of strategies is valued.
+        smoothness = np.sum([errors[fold, k] for k in everything if k != fold], axis=0).argmin(axis=0)
+        expected[:, fold] = without[fold][smoothness, strategies]
+    whole = fitted(everything)[np.sum([errors[k, k] for k in everything], axis=0).argmin(axis=0), strategies]
     promised = float((whole.max(axis=0) * size.sum(axis=0)).sum() / x.size)
     return _worth(given, _chosen(expected, given.best)[given.fold, cell], promised)
 
 
-def worth_of_several(given: Choice, columns: Sequence[np.ndarray]) -> Worth:
-    """What it is worth to learn several parameters together, arrays of shape (trials,): by boosted regression trees."""
-    # scikit-learn takes a second or two to load, which no other command needs to wait for.
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits
+def _roughness(sizes: np.ndarray) -> np.ndarray:
+    """The sum of squared second differences over cells at the normal scores of their ranks, shape (cells, cells)."""
+    count = sizes.size
+    if count < 3:
+        return np.zeros((count, count))
+    position = ndtri((np.cumsum(sizes) - sizes / 2.0) / sizes.sum())
+    step = np.diff(position) / np.diff(position).mean()
+    second = np.zeros((count - 2, count))
+    rows = np.arange(count - 2)
+    second[rows, rows], second[rows, rows + 2] = 1.0 / step[:-1], 1.0 / step[1:]
+    second[rows, rows + 1] = -1.0 / step[:-1] - 1.0 / step[1:]
+    return second.T @ second
 
-    table = np.column_stack(columns)
+
+def worth_of_several(given: Choice, columns: Sequence[np.ndarray]) -> Worth:
+    """The value of learning several parameters together, arrays of shape (trials,).
+
+    By a quadratic form of their normal scores and by boosted regression trees, in the mixture that has the least
+    squared error on other trials (stacking; Breiman 1996), so that what either makes of noise is scaled down.
+    """
+    scores = np.stack([_normal_scores(column) for column in columns])
+    predicted = np.stack([_forms(_quadratic(scores), given), np.zeros_like(given.gains)])
+    for fold in range(FOLDS):
+        held = given.fold == fold
+        for strategy, gain in enumerate(given.gains):
+            if strategy != given.best and held.any() and not held.all():
+                predicted[1, strategy, held] = _trees(scores, gain, held)
     expected = np.zeros_like(given.gains)
     for fold in range(FOLDS):
         held = given.fold == fold
         for strategy, gain in enumerate(given.gains):
-            if strategy == given.best or not held.any() or held.all():
-                continue
-            trees = HistGradientBoostingRegressor(
-                max_iter=TREE_ITERATIONS,
-                learning_rate=0.1,
-                max_leaf_nodes=12,
-                min_samples_leaf=max(20, min(200, gain.size // 200)),
-                early_stopping=False,
-                random_state=_SEED,
-            )
-            # Threads wait for each other where cores are busy, and add up in an order of their own.
-            with threadpool_limits(1):
-                expected[strategy, held] = trees.fit(table[~held], gain[~held]).predict(table[held])
+            if strategy != given.best and held.any() and not held.all():
+                expected[strategy, held] = _stacked(predicted[:, strategy], gain, held)
     return _worth(given, _chosen(expected, given.best), float(expected.max(axis=0).mean()))
+
+
+def _forms(basis: np.ndarray, given: Choice) -> np.ndarray:
+    """What ridge regressions on the other folds expect of each trial, shape (strategies, trials).
+
+    The penalty is the one of `RIDGES` with the least squared error between these folds.
+    """
+    parts = [(basis[:, given.fold == fold], given.gains[:, given.fold == fold]) for fold in range(FOLDS)]
+    grams = np.array([own @ own.T for own, _ in parts])
+    sums = np.array([own @ gains.T for own, gains in parts])
+    penalty = np.diag(np.r_[0.0, np.ones(len(basis) - 1)])
+
+    def fitted(folds: Sequence[int]) -> np.ndarray:
+        """Coefficients from the trials of some folds, shape (ridges, basis, strategies)."""
+        gram, moment = grams[list(folds)].sum(axis=0), sums[list(folds)].sum(axis=0)
+        ridged = gram + 1e-9 * np.eye(len(gram)) + (RIDGES * gram[0, 0] / FOLDS)[:, None, None] * penalty
+        return np.linalg.solve(ridged, np.broadcast_to(moment, (RIDGES.size, *moment.shape)))
+
+    def squares(forms: np.ndarray, fold: int) -> np.ndarray:
+        return (forms * (grams[fold] @ forms - 2.0 * sums[fold])).sum(axis=1)
+
+    found = np.zeros_like(given.gains)
+    strategies = np.arange(len(given.gains))
+    for fold in range(FOLDS):
+        others = [k for k in range(FOLDS) if k != fold]
+        errors = np.sum([squares(fitted([k for k in others if k != inner]), inner) for inner in others], axis=0)
+        forms = fitted(others)[errors.argmin(axis=0), :, strategies]
+        found[:, given.fold == fold] = forms @ parts[fold][0]
+    return found
+
+
+def _normal_scores(column: np.ndarray) -> np.ndarray:
+    order = np.sort(column)
+    rank = (np.searchsorted(order, column, "left") + np.searchsorted(order, column, "right")) / 2.0
+    return ndtri(np.clip(rank / column.size, 0.5 / column.size, 1.0 - 0.5 / column.size))
+
+
+def _quadratic(scores: np.ndarray) -> np.ndarray:
+    """1, the scores and their squares, and for few parameters their products, a row each."""
+    pairs = list(combinations(range(len(scores)), 2)) if len(scores) <= MOST_TREE_PARAMETERS else []
+    products = [scores[i] * scores[j] for i, j in pairs]
+    return np.stack([np.ones(scores.shape[1]), *scores, *(np.square(scores) - 1.0), *products])
+
+
+def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """What boosted trees, grown on the trials not held out, expect in those held out."""
+    # scikit-learn takes a second or two to load, which no other command needs to wait for.
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
+
+    own = gain[~held] - gain[~held].mean()
+    if not own.any():
+        return np.full(int(held.sum()), gain[~held].mean())
+    linear, squared = scores[:, ~held] @ own, (np.square(scores[:, ~held]) - 1.0) @ own / np.sqrt(2.0)
+    kept = np.argsort(-(linear**2 + squared**2), kind="stable")[:MOST_TREE_PARAMETERS]
+    table = scores[kept].T
+    trees = HistGradientBoostingRegressor(
+        max_iter=TREE_ITERATIONS,
+        learning_rate=0.15,
+        max_leaf_nodes=12,
+        max_bins=64,
+        min_samples_leaf=max(20, min(200, gain.size // 200)),
+        early_stopping=False,
+        random_state=_SEED,
+    )
+    # Threads wait for each other where cores are busy, and add up in an order of their own.
+    with threadpool_limits(1):
+        return trees.fit(table[~held], gain[~held]).predict(table[held])
+
+
+def _stacked(predicted: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """The mixture of predictions, shape (2, trials), that is best outside the trials held out, in these."""
+    centre, mean = predicted[:, ~held].mean(axis=1, keepdims=True), gain[~held].mean()
+    shares, _ = nnls((predicted[:, ~held] - centre).T, gain[~held] - mean)
+    return mean + shares @ (predicted[:, held] - centre)
 
 
 def _chosen(expected: np.ndarray, best: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from api.cli.options import whole_number
+from sim.faults import Fault, InvalidInput
 
 
 def serve(
@@ -21,6 +22,8 @@ def serve(
     ] = True,
 ) -> None:
     """Start the HTTP service, with a process that runs its jobs."""
+    if not 0 <= port <= 65_535:
+        raise InvalidInput((Fault("port", port, "must be from 0 to 65535"),))
     from api.http.serve import serve_http
 
     serve_http(host, port, with_runner=with_runner)

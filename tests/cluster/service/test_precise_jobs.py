@@ -97,6 +97,7 @@ def test_the_same_request_makes_one_job_and_another_precision_is_another_request
         ({"precision": {"agreement": 0.0}}, "/precision/agreement", "greater than 0"),
         ({"precision": {"agreement": -1}}, "/precision/agreement", "greater than 0"),
         ({"precision": {"agreement": 0.5}}, "/precision/agreement", "between 0 and 0.5"),
+        ({"precision": {"agreement": 1e-300}}, "/precision/agreement", "at least 1e-10"),
         ({"precision": {"agreement": "0.1"}}, "/precision/agreement", "number"),
         ({"precision": {}}, "/precision", "at least 1"),
         ({"design": "latin_hypercube"}, "/precision", "random, sobol"),

@@ -62,7 +62,7 @@ def test_what_says_nothing_is_worth_nothing_however_noisy():
     error = 3.0 / np.sqrt(TRIALS)
     # With equal strategies the one that looks best is a little overrated, by 0.4 errors on average.
     assert abs(np.mean(values)) < error * (0.4 + 4 / np.sqrt(20))
-    assert np.mean(promised) > 2 * error, "the greatest of noisy means promises what is not there"
+    assert np.mean(promised) < 2 * error, "cross-validation finds that a constant is best"
 
 
 def test_a_clear_choice_leaves_nothing_to_learn():
@@ -89,3 +89,33 @@ def test_replicates_of_a_sobol_design_lie_in_one_fold_each():
     found = worth_of_one(by_replicate, x[0]).value
     assert abs(found["estimate"] - expected(0.3, 1.0)) < 4 * found["standard_error"]
     assert found["estimate"] == pytest.approx(worth_of_one(given, x[0]).value["estimate"])
+
+
+def small(seed: int, trials: int, noise: float):
+    """As `linear`, of fewer or noisier trials."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((3, trials))
+    gain = 0.3 + x[0] + 0.6 * x[1] + noise * rng.standard_normal(trials)
+    return choice(np.stack([np.zeros(trials), gain]), np.arange(trials), 1), x
+
+
+@pytest.mark.parametrize(("trials", "noise", "runs"), [(1000, 1.0, 40), (1000, 3.0, 40), (20_000, 10.0, 20)])
+def test_few_or_noisy_trials_find_nine_tenths_of_what_there_is(trials, noise, runs):
+    """EVPPI of one parameter .267, of all three .331; means of cells found .18 for .20 and .012 for .045.
+
+    The standard error of the mean of the runs is below 0.02, and a regression that finds 9 tenths lies above 0.8.
+    """
+    one, several, promised = [], [], []
+    for seed in range(runs):
+        given, x = small(seed, trials, noise)
+        one.append(worth_of_one(given, x[0]).value["estimate"])
+        if seed < 6:
+            found = worth_of_several(given, list(x))
+            several.append(found.value["estimate"])
+            promised.append(found.promised)
+    truth = norm.pdf(0.3) + 0.3 * norm.cdf(0.3) - 0.3
+    spread = np.hypot(1.0, 0.6)
+    together = spread * norm.pdf(0.3 / spread) + 0.3 * norm.cdf(0.3 / spread) - 0.3
+    assert 0.8 * truth < np.mean(one) < 1.15 * truth
+    assert 0.75 * together < np.mean(several) < 1.2 * together
+    assert np.mean(promised) < 1.2 * together
