@@ -48,6 +48,7 @@ chaos: install postgres  ## faults injected into a running service, and what the
 
 docs: demo  ## the pages and pictures that are made from the code and from a real run
 	$(BIN)/python -m docs.generate runs/demo
+	$(BIN)/python -m docs.answers
 
 clean:
 	rm -rf .venv runs build *.egg-info

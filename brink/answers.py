@@ -1,4 +1,4 @@
-"""The answers about a job's run, a method each. Each sends its request as `_ask` does, with what is not None."""
+"""The answers about a job's run, a method each. `make docs` makes this file from the service's answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,71 +8,212 @@ from brink.flows import Flow, Operation
 
 
 class Answers:
-    """The methods of a job that ask about its run."""
+    """The methods of a job that ask about its run.
+
+    What is None is left to the service's default.
+    """
 
     def _ask(self, answer: str, request: Mapping[str, Any]) -> Flow[Answer]:
         """Ask for an answer by its name, with those parts of the request that are not None."""
         raise NotImplementedError
 
     @Operation
-    def compare(
-        self, strategies: Sequence[str] = (), measures: Sequence[str] = (), given: str | None = None
+    def timeline(
+        self,
+        *,
+        strategies: Sequence[str] | None = None,
+        given: str | None = None,
     ) -> Flow[Answer]:
-        """Strategies compared on the same trials: paired differences, regret, and which is best how often."""
-        return (yield from self._ask("compare", {"strategies": strategies, "measures": measures, "given": given}))
+        """The probability of each state of the dispute in each week.
+
+        `strategies`: The strategies; all if none is named.
+        `given`: Over the trials for which this condition holds.
+        """
+        request = {
+            "strategies": strategies,
+            "given": given,
+        }
+        return (yield from self._ask("timeline", request))
+
+    @Operation
+    def compare(
+        self,
+        *,
+        measures: Sequence[str] | None = None,
+        strategies: Sequence[str] | None = None,
+        given: str | None = None,
+    ) -> Flow[Answer]:
+        """Strategies on the same trials: differences, regret, and which leads as a function of belief.
+
+        `measures`: Measures of choice, of which more is better; export_gain - sender_cost if none is named.
+        `strategies`: The strategies; all if none is named.
+        `given`: Over the trials for which this condition holds.
+        """
+        request = {
+            "measures": measures,
+            "strategies": strategies,
+            "given": given,
+        }
+        return (yield from self._ask("compare", request))
 
     @Operation
     def worth(
         self,
+        *,
         measure: str | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
-        strategies: Sequence[str] = (),
+        strategies: Sequence[str] | None = None,
         given: str | None = None,
     ) -> Flow[Answer]:
-        """The value of learning parameters before a strategy is chosen (EVPPI)."""
-        request = {"measure": measure, "groups": groups, "strategies": strategies, "given": given}
+        """What it is worth to learn parameters before a strategy is chosen.
+
+        `measure`: The measure of choice, of which more is better. export_gain - sender_cost by default.
+        `groups`: Parameters learned together.
+        `strategies`: The strategies; all if none is named.
+        `given`: Over the trials for which this condition holds.
+        """
+        request = {
+            "measure": measure,
+            "groups": groups,
+            "strategies": strategies,
+            "given": given,
+        }
         return (yield from self._ask("worth", request))
 
     @Operation
-    def stress(self, bound: str, strategy: str | None = None, given: str | None = None) -> Flow[Answer]:
-        """What differs in the trials where a bound is broken: ``job.stress("sender_cost > 0.1")``."""
-        return (yield from self._ask("stress", {"bound": bound, "strategy": strategy, "given": given}))
-
-    @Operation
-    def score(self, strategy: str | None = None, given: str | None = None) -> Flow[Answer]:
-        """The run as a forecast, scored against what happened."""
-        return (yield from self._ask("score", {"strategy": strategy, "given": given}))
-
-    @Operation
     def drivers(
-        self, measure: str | None = None, strategy: str | None = None, given: str | None = None
+        self,
+        *,
+        measure: str | None = None,
+        strategy: str | None = None,
+        given: str | None = None,
     ) -> Flow[Answer]:
-        """The parameters to which a measure is sensitive."""
-        return (yield from self._ask("drivers", {"measure": measure, "strategy": strategy, "given": given}))
+        """Which parameters drive a measure, how far, and how much of it is chance.
+
+        `measure`: A number or a condition over the columns. export_gain - sender_cost by default.
+        `strategy`: The strategy; the run's first if none is named.
+        `given`: Over the trials for which this condition holds.
+        """
+        request = {
+            "measure": measure,
+            "strategy": strategy,
+            "given": given,
+        }
+        return (yield from self._ask("drivers", request))
 
     @Operation
-    def discover(self, outcome: str, strategy: str | None = None, given: str | None = None) -> Flow[Answer]:
-        """The ranges of parameters in which an outcome is likely (scenario discovery)."""
-        return (yield from self._ask("discover", {"outcome": outcome, "strategy": strategy, "given": given}))
+    def indices(
+        self,
+        *,
+        measure: str | None = None,
+        strategy: str | None = None,
+    ) -> Flow[Answer]:
+        """First- and total-order Sobol indices of a measure, from a run of the saltelli design.
+
+        `measure`: A number or a condition over the columns. export_gain - sender_cost by default.
+        `strategy`: The strategy; the run's first if none is named.
+        """
+        request = {
+            "measure": measure,
+            "strategy": strategy,
+        }
+        return (yield from self._ask("indices", request))
 
     @Operation
-    def indices(self, measure: str | None = None, strategy: str | None = None) -> Flow[Answer]:
-        """First- and total-order Sobol indices of a measure; the service plays trials for them."""
-        return (yield from self._ask("indices", {"measure": measure, "strategy": strategy}))
+    def discover(
+        self,
+        outcome: str,
+        *,
+        strategy: str | None = None,
+        given: str | None = None,
+    ) -> Flow[Answer]:
+        """The boxes of parameters in which an outcome is likely, measured on other trials.
+
+        `outcome`: A condition over the columns.
+        `strategy`: The strategy; the run's first if none is named.
+        `given`: Over the trials for which this condition holds.
+        """
+        request = {
+            "outcome": outcome,
+            "strategy": strategy,
+            "given": given,
+        }
+        return (yield from self._ask("discover", request))
 
     @Operation
-    def replay(self, trial: int, strategy: str | None = None) -> Flow[Answer]:
-        """A trial week by week."""
-        return (yield from self._ask("replay", {"trial": trial, "strategy": strategy}))
+    def stress(
+        self,
+        bound: str,
+        *,
+        strategy: str | None = None,
+        given: str | None = None,
+    ) -> Flow[Answer]:
+        """What differs in the worlds in which a bound is broken, and which of them to replay.
+
+        `bound`: The condition that holds where the bound is broken.
+        `strategy`: The strategy; the run's first if none is named.
+        `given`: Over the trials for which this condition holds.
+        """
+        request = {
+            "bound": bound,
+            "strategy": strategy,
+            "given": given,
+        }
+        return (yield from self._ask("stress", request))
+
+    @Operation
+    def score(
+        self,
+        *,
+        strategy: str | None = None,
+        given: str | None = None,
+    ) -> Flow[Answer]:
+        """The forecast scored against what really happened.
+
+        `strategy`: The strategy; the one in the history if none is named.
+        `given`: Over the trials for which this condition holds.
+        """
+        request = {
+            "strategy": strategy,
+            "given": given,
+        }
+        return (yield from self._ask("score", request))
+
+    @Operation
+    def replay(
+        self,
+        trial: int,
+        *,
+        strategy: str | None = None,
+    ) -> Flow[Answer]:
+        """One trial, played again and narrated week by week.
+
+        `trial`: The trial's number, from 0.
+        `strategy`: The strategy; the run's first if none is named.
+        """
+        request = {
+            "trial": trial,
+            "strategy": strategy,
+        }
+        return (yield from self._ask("replay", request))
 
     @Operation
     def typical(
-        self, strategy: str | None = None, measure: str | None = None, given: str | None = None
+        self,
+        *,
+        measure: str | None = None,
+        strategy: str | None = None,
+        given: str | None = None,
     ) -> Flow[Answer]:
-        """Typical and extreme trials, to be replayed."""
-        return (yield from self._ask("typical", {"strategy": strategy, "measure": measure, "given": given}))
+        """A typical trial of each outcome and the extreme ones, to be replayed.
 
-    @Operation
-    def timeline(self, strategies: Sequence[str] = (), given: str | None = None) -> Flow[Answer]:
-        """The probability of each state of the dispute in each week."""
-        return (yield from self._ask("timeline", {"strategies": strategies, "given": given}))
+        `measure`: A measure of your own.
+        `strategy`: The strategy; the run's first if none is named.
+        `given`: Over the trials for which this condition holds.
+        """
+        request = {
+            "measure": measure,
+            "strategy": strategy,
+            "given": given,
+        }
+        return (yield from self._ask("typical", request))

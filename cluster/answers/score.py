@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyRequest
+from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyName, StrategyRequest
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, trials_table
@@ -41,7 +41,11 @@ METHOD = (
 
 
 class ScoreRequest(StrategyRequest, GivenRequest):
-    """Which strategy's forecast to score; the one that the history names if none is named."""
+    """Which strategy's forecast to score."""
+
+    strategy: Annotated[
+        StrategyName | None, Field(description="The strategy; the one in the history if none is named.")
+    ] = None
 
 
 class ScoredForecast(Result):

@@ -83,6 +83,13 @@ class StrategySummary(Result):
     measures: dict[str, MeasureSummary]
 
 
+class ScenarioWarning(Result):
+    """A value of the scenario that is allowed but is probably a mistake."""
+
+    field: str
+    message: str
+
+
 class Summary(Result):
     """The summary of a run, in the form of ``summary.json``."""
 
@@ -94,6 +101,7 @@ class Summary(Result):
     complete: bool
     method: str
     strategies: dict[str, StrategySummary]
+    warnings: tuple[ScenarioWarning, ...] = ()
 
 
 def summary(run: StoredRun, request: SummaryRequest, on_progress: OnProgress) -> Computed:
@@ -443,6 +451,6 @@ ANSWER = Answer(
     request=SummaryRequest,
     result=Summary,
     compute=summary,
-    examples=({"given": "agreement_week is null"}, {}),
+    examples=({"given": "agreement_week > 2"}, {}),
     bare=True,
 )

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from starlette.testclient import TestClient
 
 from api.http.app import create_app
@@ -25,11 +26,33 @@ def result_of(name: str, run: StoredRun, *, on_progress: OnProgress = quiet, **r
     return document_of(name, run, on_progress=on_progress, **request)["result"]
 
 
-def served_run(run: StoredRun, folder: Path) -> tuple[TestClient, str]:
-    """The service in this process with a job whose results are the run's: its client, and the job's address."""
+def served_run(run: StoredRun, folder: Path, *, committed: bool = True) -> tuple[TestClient, str]:
+    """The service in this process with a job whose results are the run's: its client, and the job's address.
+
+    Without `committed`, the job has no results yet.
+    """
     app = create_app(Settings(data_dir=folder))
     Path(app.state.settings.results.address).mkdir(parents=True)
     app.state.database = jobs.open_database(app.state.settings.jobs_database)
     job = jobs.submit(app.state.database, run.plan)
-    (Path(app.state.settings.results.address) / job.id).symlink_to(run.folder.address)
+    if committed:
+        (Path(app.state.settings.results.address) / job.id).symlink_to(run.folder.address)
     return TestClient(app, base_url="http://localhost", raise_server_exceptions=False), f"/v1/jobs/{job.id}"
+
+
+def assert_same(found: object, expected: object) -> None:
+    """Two documents are the same up to the last bits of sums, which depend on the order of DuckDB's threads."""
+    if isinstance(expected, dict):
+        assert isinstance(found, dict)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert_same(found[name], value)
+    elif isinstance(expected, list | tuple):
+        assert isinstance(found, list | tuple)
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, rel=1e-9, nan_ok=True)
+    else:
+        assert found == expected

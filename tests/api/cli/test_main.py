@@ -225,3 +225,5 @@ def test_probable_mistakes_are_printed_once_apart_from_faults_and_stay_with_the_
     assert found.stderr == warning
     assert [one["field"] for one in json.loads(found.stdout)["warnings"]] == ["parameters.tariff_rate"]
     assert brink("verify", "here", cwd=tmp_path).returncode == 0
+    summary = json.loads(brink("summary", "here", "--json", cwd=tmp_path).stdout)
+    assert [one["field"] for one in summary["warnings"]] == ["parameters.tariff_rate"]

@@ -12,7 +12,7 @@ from cluster.query.trials import StoredRun, open_run
 from cluster.results.result_folder import verify
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from tests.support.answers import document_of
+from tests.support.answers import assert_same, document_of
 from tests.support.runs import small_plan
 
 PLAN = small_plan(trials=3000, shard_trials=1000)
@@ -57,24 +57,6 @@ def all_answers(found: StoredRun) -> dict[str, Any]:
         "timeline": document_of("timeline", found),
         "typical": document_of("typical", found),
     }
-
-
-def assert_same(found: object, expected: object) -> None:
-    """Two documents are the same up to the last bits of sums, which depend on the order of DuckDB's threads."""
-    if isinstance(expected, dict):
-        assert isinstance(found, dict)
-        assert found.keys() == expected.keys()
-        for name, value in expected.items():
-            assert_same(found[name], value)
-    elif isinstance(expected, list | tuple):
-        assert isinstance(found, list | tuple)
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            assert_same(one, other)
-    elif isinstance(expected, float):
-        assert found == pytest.approx(expected, rel=1e-9, nan_ok=True)
-    else:
-        assert found == expected
 
 
 @pytest.fixture(scope="module")
