@@ -44,17 +44,20 @@ STATES = (
         "an agreement was reached after the sender had backed down or withdrawn",
     ),
     State("threat", "sanctions announced", BY_THEN, "sanctions were announced"),
-    State("sanctions", "sanctions imposed", BY_THEN, "sanctions were imposed"),
+    State("sanctions", "sanctions imposed", BY_THEN, "sanctions were imposed, or in force from the start"),
     State("complaint", "complaint filed", BY_THEN, "the target complained to the WTO"),
     State("ruling_for_target", "ruling for the target", BY_THEN, "a final ruling found for the target"),
     State("ruling_for_sender", "ruling for the sender", BY_THEN, "a final ruling found for the sender"),
-    State("quiet", "no threat yet", AT_THE_END, "no agreement, and no threat yet"),
+    State("partial_deal", "partial deal", BY_THEN, "an agreement was signed at a deadline with issues open"),
+    State("breached", "agreement breached", BY_THEN, "an agreement was reached, and broken"),
+    State("quiet", "no threat yet", AT_THE_END, "no agreement, no threat yet and no sanctions"),
     State("threat_standing", "threat standing", AT_THE_END, "no agreement, and a deadline still to come"),
     State(
         "sanctions_standing", "sanctions standing", AT_THE_END, "no agreement, and sanctions imposed and not withdrawn"
     ),
     State("backed_down", "sender backed down", AT_THE_END, "no agreement, and the threat dropped at a deadline"),
     State("withdrawn", "sanctions withdrawn", AT_THE_END, "no agreement, and sanctions withdrawn"),
+    State("lapsed", "talks lapsed", AT_THE_END, "no agreement, and talks lapsed and not resumed by the horizon"),
     State("sanctions_in_force", "sanctions in force", DURING, "sanctions in force, as sanctions_weeks counts them"),
     State(
         "retaliation_in_force", "retaliation in force", DURING, "retaliation in force, as retaliation_weeks counts them"
@@ -73,9 +76,17 @@ PARTITION = (
 )
 """States of which each trial is in exactly one at the end of every week."""
 
-WEEKS = ("agreement_week", "threat_week", "sanctions_week", "filing_week", "ruling_week")
+WEEKS = (
+    "agreement_week",
+    "threat_week",
+    "sanctions_week",
+    "filing_week",
+    "ruling_week",
+    "lapse_week",
+    "breach_week",
+)
 COUNTS = ("sanctions_weeks", "retaliation_weeks", "extensions")
-CONDITIONS = (*(state.name for state in STATES[1:5]), "retreat", "ruling_for_target")
+CONDITIONS = (*(state.name for state in STATES[1:5]), "retreat", "ruling_for_target", "partial_deal")
 DURATIONS = ("deadline_weeks", "extension_weeks")
 
 Spans = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -90,7 +101,7 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
     drawn `DURATIONS` in weeks.
     """
     after = horizon_weeks + 1
-    agreed, announced, imposed, filed, ruled = (
+    agreed, announced, imposed, filed, ruled, lapsed, breached = (
         np.where(np.isnan(trials[name]), after, trials[name]).astype(np.int64) for name in WEEKS
     )
     sanctions_weeks, retaliation_weeks, extensions = (trials[name].astype(np.int64) for name in COUNTS)
@@ -121,11 +132,14 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
         "complaint": never_more(filed),
         "ruling_for_target": never_more(np.where(for_target, ruled, after)),
         "ruling_for_sender": never_more(np.where(for_target, after, ruled)),
-        "quiet": before_agreement(np.ones_like(agreed), announced),
+        "partial_deal": never_more(np.where(true["partial_deal"], agreed, after)),
+        "breached": never_more(breached),
+        "quiet": before_agreement(np.ones_like(agreed), np.minimum(announced, imposed)),
         "threat_standing": before_agreement(announced, threat_over),
         "sanctions_standing": before_agreement(imposed, withdrawn),
         "backed_down": before_agreement(backed_down, after),
         "withdrawn": before_agreement(withdrawn, after),
+        "lapsed": before_agreement(lapsed, after),
         "sanctions_in_force": (imposed + 1, last_in_force + 1),
         "retaliation_in_force": (last_in_force + 1 - retaliation_weeks, last_in_force + 1),
     }
