@@ -37,8 +37,8 @@ def timeline_chart(document: dict) -> alt.TopLevelMixin:
             "week": _place(found, week),
             "state": _LABELS[state],
             "probability": course["estimate"][k],
-            "low": course["low"][k],
-            "high": course["high"][k],
+            "low": course["band_low"][k],
+            "high": course["band_high"][k],
         }
         for strategy, one in found["strategies"].items()
         for state in _STATES
@@ -66,7 +66,7 @@ def timeline_chart(document: dict) -> alt.TopLevelMixin:
     lines = base.mark_line(interpolate="step-after", strokeWidth=1.5).encode(
         y=alt.Y("probability:Q", title=None, axis=share, scale=alt.Scale(domain=[0, 1]))
     )
-    title = f"{document['scenario']}: probability by week" + (
+    title = f"{document['scenario']}: probability by week, with simultaneous 95 % bands" + (
         f", given {document['given']}" if document["given"] else ""
     )
     return (
