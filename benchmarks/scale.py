@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cluster.answers.registry import ANSWERS
 from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.scenario.scenario import scenario_from_document
 
@@ -70,7 +71,11 @@ def main() -> None:
         started = time.perf_counter()
         scenario = scenario_from_document(SCENARIO)
         for folder, number in ((few, rows // 100), (many, rows)):
-            run(make_plan(scenario, trials=number // len(STRATEGIES), seed=1, shard_trials=1_000_000), folder)
+            run(
+                make_plan(scenario, trials=number // len(STRATEGIES), seed=1, shard_trials=1_000_000),
+                folder,
+                RunOptions(),
+            )
         gigabytes = sum(file.stat().st_size for file in many.rglob("*.parquet")) / 1e9
         print(f"{rows:,} rows, {gigabytes:.1f} GB, played in {time.perf_counter() - started:.0f} s", flush=True)
         print(f"{'answer':10} {'seconds':>8} {'peak MB':>8} {'peak MB on a hundredth':>24}")
