@@ -69,6 +69,11 @@ class Disputes:
     extensions: np.ndarray
     sender_cost: np.ndarray
     target_cost: np.ndarray
+    lapsed: np.ndarray
+    lapse_week: np.ndarray
+    breach_week: np.ndarray
+    partial_deal: np.ndarray
+    share_at_agreement: np.ndarray
 
     @property
     def going(self) -> np.ndarray:
@@ -155,6 +160,8 @@ def _play_batch(
         name: np.maximum(np.rint(points[name]), 1)
         for name in (
             "threat_earliest_week",
+            "tranches",
+            "tranche_weeks",
             "deadline_weeks",
             "extension_weeks",
             "consultation_weeks",
@@ -177,16 +184,18 @@ def _play_batch(
         points["retaliation_supply_elasticity"],
     )
     disputes = _open_disputes(scenario, points, size)
+    _begin_under_sanctions(disputes, points, rng)
     for week, session in enumerate(scenario.session_calendar(), 1):
-        _announce(disputes, points, week, rng)
+        _live_with_agreement(scenario, disputes, points, sanctions, week, rng)
+        _announce(scenario, disputes, points, week, rng)
         _reframe(scenario, disputes, points, session, rng)
         _concede(scenario, disputes, points, sanctions, retaliation, week, session, rng)
-        _accrue_costs(scenario, disputes, sanctions, retaliation, week)
+        _accrue_costs(scenario, disputes, points, sanctions, retaliation, week)
         _agree(scenario, disputes, points, week)
         _tire(disputes, points, rng)
         _litigate(disputes, points, week, rng)
-        _meet_deadline(disputes, points, week, rng)
-        _end_after_retreat(disputes)
+        _meet_deadline(scenario, disputes, points, week, rng)
+        _end_after_retreat(disputes, points, week, rng)
     return _read(scenario, disputes, points, sanctions, retaliation) | {
         name: drawn[name].astype(np.float32) for name in scenario.uncertain
     }
@@ -223,7 +232,50 @@ def _open_disputes(scenario: Scenario, points: dict[str, np.ndarray], size: int)
         extensions=np.zeros(size, int),
         sender_cost=np.zeros(size),
         target_cost=np.zeros(size),
+        lapsed=no(),
+        lapse_week=never(),
+        breach_week=never(),
+        partial_deal=no(),
+        share_at_agreement=np.zeros(size),
     )
+
+
+def _begin_under_sanctions(disputes: Disputes, points: dict[str, np.ndarray], rng: np.random.Generator) -> None:
+    """Sanctions that are in force as the dispute begins, as if imposed in week 0."""
+    already = _happens(rng, points["sanctions_at_start"])
+    disputes.state[already] = SANCTIONS
+    disputes.sanctions_week[already] = 0
+    disputes.defiant |= already & _happens(rng, points["defiance_probability"])
+    _file(disputes, points, already & _happens(rng, points["file_on_sanctions"]), 1)
+    disputes.retaliation |= already & _happens(rng, points["unilateral_retaliation"])
+
+
+def _settled_weight(scenario: Scenario, disputes: Disputes) -> np.ndarray:
+    return np.array([issue.weight for issue in scenario.issues]) @ disputes.settled
+
+
+def _share_in_force(disputes: Disputes, points: dict[str, np.ndarray], week: int) -> np.ndarray:
+    """The share of the tranches in force in a week, where sanctions are."""
+    further = np.floor((week - disputes.sanctions_week - 1) / points["tranche_weeks"])
+    return np.minimum(points["tranches"], 1 + further) / points["tranches"]
+
+
+def _live_with_agreement(
+    scenario: Scenario,
+    disputes: Disputes,
+    points: dict[str, np.ndarray],
+    sanctions: TariffEffects,
+    week: int,
+    rng: np.random.Generator,
+) -> None:
+    """The weeks after an agreement: residual sanctions, and a breach."""
+    agreed = ~disputes.going
+    year = (1 + scenario.discount_rate) ** (-week / 52) / 52
+    left = np.where(agreed & (disputes.state == SANCTIONS), points["residual_sanctions"], 0.0)
+    disputes.sender_cost += year * sanctions.buyer_loss * left * disputes.share_at_agreement
+    disputes.target_cost += year * sanctions.exporter_loss * left * disputes.share_at_agreement
+    keeps = agreed & (disputes.breach_week == NEVER)
+    disputes.breach_week[keeps & _happens(rng, points["breach_probability"])] = week
 
 
 def _of_issues(scenario: Scenario, points: dict[str, np.ndarray], name: str) -> np.ndarray:
@@ -240,10 +292,15 @@ def _file(disputes: Disputes, points: dict[str, np.ndarray], files: np.ndarray, 
     disputes.stage_end[files] = week + points["consultation_weeks"][files] - 1
 
 
-def _announce(disputes: Disputes, points: dict[str, np.ndarray], week: int, rng: np.random.Generator) -> None:
+def _announce(
+    scenario: Scenario, disputes: Disputes, points: dict[str, np.ndarray], week: int, rng: np.random.Generator
+) -> None:
     """Step 1."""
     may = disputes.going & (disputes.state == QUIET) & (week >= points["threat_earliest_week"])
-    announced = may & _happens(rng, points["threat_probability"])
+    eagerness = 1 - points["patience"] * _settled_weight(scenario, disputes)
+    announced = may & _happens(rng, 1 - (1 - points["threat_probability"]) ** eagerness)
+    disputes.lapsed[announced] = False
+    disputes.lapse_week[announced] = NEVER
     disputes.state[announced] = THREAT
     disputes.threat_week[announced] = week
     disputes.deadline[announced] = week + points["deadline_weeks"][announced]
@@ -264,7 +321,7 @@ def _reframe(
         return
     for k, issue in enumerate(scenario.issues):
         if issue.numerical:
-            still_open = disputes.going & ~disputes.settled[k]
+            still_open = disputes.going & ~disputes.settled[k] & ~disputes.lapsed
             disputes.reframed[k] |= still_open & _happens(rng, points["reframe_probability"])
 
 
@@ -284,20 +341,24 @@ def _concede(
     authority = points["technical_authority"] if session == "technical" else np.ones(disputes.state.shape)
     if session == "senior":
         authority = points["senior_authority"]
+    authority = np.where(disputes.lapsed, 0.0, authority)
     under_threat = disputes.state == THREAT
     in_force = disputes.state == SANCTIONS
     near = under_threat & (disputes.deadline - week < points["deadline_window"])
     pace = authority * np.where(near, points["deadline_multiplier"], 1.0)
 
     own_cost = sanctions.buyer_loss + np.where(disputes.retaliation, retaliation.exporter_loss, 0.0)
-    sender_strain = points["sender_pressure"] * np.maximum(own_cost, 0) / points["sender_stake"]
-    sender_pace = pace * np.exp(np.where(in_force, sender_strain, 0.0))
+    share = np.where(in_force, _share_in_force(disputes, points, week), 1.0)
+    sender_strain = points["sender_pressure"] * share * np.maximum(own_cost, 0) / points["sender_stake"]
+    sender_pace = points["sender_readiness"] * pace * np.exp(np.where(in_force, sender_strain, 0.0))
 
     taken_for_real = np.where(in_force, 1.0, np.where(under_threat, disputes.credibility, 0.0))
     taken_for_real *= np.where(disputes.case_running, 1 - points["litigation_relief"], 1.0)
-    target_strain = points["target_pressure"] * taken_for_real * sanctions.exporter_loss / points["target_stake"]
+    cost = share * sanctions.exporter_loss
+    target_strain = points["target_pressure"] * taken_for_real * cost / points["target_stake"]
     refusing = disputes.defiant & (under_threat | in_force)
-    target_pace = pace * np.where(refusing, points["defiance_multiplier"], 1.0) * np.exp(target_strain)
+    target_pace = points["target_readiness"] * pace * np.exp(target_strain)
+    target_pace = target_pace * np.where(refusing, points["defiance_multiplier"], 1.0)
 
     numerical = np.array([[issue.numerical] for issue in scenario.issues])
     aversion = np.where(numerical & ~disputes.reframed, points["quota_aversion"], 1.0)
@@ -317,12 +378,18 @@ def _concede(
 
 
 def _accrue_costs(
-    scenario: Scenario, disputes: Disputes, sanctions: TariffEffects, retaliation: TariffEffects, week: int
+    scenario: Scenario,
+    disputes: Disputes,
+    points: dict[str, np.ndarray],
+    sanctions: TariffEffects,
+    retaliation: TariffEffects,
+    week: int,
 ) -> None:
     """Step 4."""
     paying = disputes.in_force
     paying_twice = paying & disputes.retaliation
     year = (1 + scenario.discount_rate) ** (-week / 52) / 52
+    year = year * np.where(paying, _share_in_force(disputes, points, week), 0.0)
     disputes.sanctions_weeks += paying
     disputes.retaliation_weeks += paying_twice
     disputes.sender_cost += year * (sanctions.buyer_loss * paying + retaliation.exporter_loss * paying_twice)
@@ -331,10 +398,14 @@ def _accrue_costs(
 
 def _agree(scenario: Scenario, disputes: Disputes, points: dict[str, np.ndarray], week: int) -> None:
     """Step 5."""
-    weights = np.array([issue.weight for issue in scenario.issues])
-    agreed = disputes.going & (weights @ disputes.settled >= points["package_threshold"] - 1e-6)
+    enough = _settled_weight(scenario, disputes) >= points["package_threshold"] - 1e-6
+    _conclude(disputes, points, disputes.going & enough, week)
+
+
+def _conclude(disputes: Disputes, points: dict[str, np.ndarray], agreed: np.ndarray, week: int) -> None:
     disputes.stage[agreed & disputes.case_running] = LAPSED
     disputes.agreement_week[agreed] = week
+    disputes.share_at_agreement[agreed] = _share_in_force(disputes, points, week)[agreed]
 
 
 def _tire(disputes: Disputes, points: dict[str, np.ndarray], rng: np.random.Generator) -> None:
@@ -357,6 +428,7 @@ def _litigate(disputes: Disputes, points: dict[str, np.ndarray], week: int, rng:
     appealed = report & _happens(rng, points["appeal_probability"])
     disputes.stage[appealed] = APPEAL
     disputes.stage_end[appealed] = week + points["appeal_weeks"][appealed]
+    disputes.stage_end[appealed & _happens(rng, points["void_probability"])] = np.inf
     disputes.for_target ^= appeal_report & _happens(rng, points["reversal_probability"])
 
     final = (report & ~appealed) | appeal_report
@@ -374,10 +446,17 @@ def _litigate(disputes: Disputes, points: dict[str, np.ndarray], week: int, rng:
     disputes.retaliation |= authorised
 
 
-def _meet_deadline(disputes: Disputes, points: dict[str, np.ndarray], week: int, rng: np.random.Generator) -> None:
+def _meet_deadline(
+    scenario: Scenario, disputes: Disputes, points: dict[str, np.ndarray], week: int, rng: np.random.Generator
+) -> None:
     """Step 8."""
+    settled = _settled_weight(scenario, disputes)
     due = disputes.going & (disputes.state == THREAT) & (week >= disputes.deadline)
-    imposed = due & _happens(rng, points["follow_through"])
+    signed = due & _happens(rng, points["partial_deal_probability"] * settled)
+    disputes.partial_deal[signed] = True
+    _conclude(disputes, points, signed, week)
+    due &= ~signed
+    imposed = due & _happens(rng, points["follow_through"] * (1 - points["restraint"] * settled))
     disputes.state[imposed] = SANCTIONS
     disputes.sanctions_week[imposed] = week
     not_filed = disputes.filing_week == NEVER
@@ -390,11 +469,15 @@ def _meet_deadline(disputes: Disputes, points: dict[str, np.ndarray], week: int,
     disputes.state[due & ~imposed & ~extended] = BACKED_DOWN
 
 
-def _end_after_retreat(disputes: Disputes) -> None:
+def _end_after_retreat(disputes: Disputes, points: dict[str, np.ndarray], week: int, rng: np.random.Generator) -> None:
     """Step 9."""
     retreated = disputes.going & ((disputes.state == BACKED_DOWN) | (disputes.state == WITHDRAWN))
     disputes.stage[retreated & disputes.case_running] = LAPSED
     disputes.retaliation[retreated] = False
+    unforced = disputes.going & (disputes.state != THREAT) & (disputes.state != SANCTIONS)
+    lapses = unforced & ~disputes.lapsed & _happens(rng, points["lapse_probability"])
+    disputes.lapsed |= lapses
+    disputes.lapse_week[lapses] = week
 
 
 def _read(
@@ -437,10 +520,17 @@ def _read(
     gain = np.zeros(agreed.shape)
     for week in range(1, horizon + 1):
         after = agreed & (disputes.agreement_week < week)
+        broken = after & (disputes.breach_week != NEVER) & (disputes.breach_week <= week)
+        kept = np.where(broken, points["breach_retention"], 1.0)
         discount = (1 + scenario.discount_rate) ** (-week / 52)
-        gain += np.where(after, access * points["full_access"] / 52 * discount, 0.0)
-    standing = sanctions.trade_fall - np.where(disputes.retaliation, retaliation.trade_fall, 0.0)
+        gain += np.where(after, access * kept * points["full_access"] / 52 * discount, 0.0)
+    # Sanctions imposed at the end of the last week count with their first tranche.
+    share = np.maximum(_share_in_force(disputes, points, horizon), 1 / points["tranches"])
+    standing = share * (sanctions.trade_fall - np.where(disputes.retaliation, retaliation.trade_fall, 0.0))
     balance = np.where(state == SANCTIONS, standing, 0.0)
+    kept = np.where(disputes.breach_week != NEVER, points["breach_retention"], 1.0)
+    left = np.where(state == SANCTIONS, points["residual_sanctions"] * disputes.share_at_agreement, 0.0)
+    with_agreement = access * points["full_access"] * kept + left * sanctions.trade_fall
 
     finding = np.where(disputes.for_target, RULINGS.index("for_target"), RULINGS.index("for_sender"))
     columns: dict[str, np.ndarray] = {
@@ -455,12 +545,15 @@ def _read(
         "extensions": disputes.extensions.astype(np.int16),
         "ruling": np.where(disputes.ruling_week == NEVER, NEVER, finding).astype(np.int8),
         "litigation": disputes.stage.astype(np.int8),
-        "defiant": np.where(disputes.threat_week == NEVER, NEVER, disputes.defiant).astype(np.int8),
+        "lapse_week": np.where(disputes.lapsed, disputes.lapse_week, NEVER).astype(np.int16),
+        "breach_week": disputes.breach_week.astype(np.int16),
+        "partial_deal": np.where(agreed, disputes.partial_deal, NEVER).astype(np.int8),
+        "defiant": np.where(state == QUIET, NEVER, disputes.defiant).astype(np.int8),
         "market_access": np.where(agreed, access, np.nan).astype(np.float32),
         "sender_cost": disputes.sender_cost.astype(np.float32),
         "target_cost": disputes.target_cost.astype(np.float32),
         "export_gain": gain.astype(np.float32),
-        "balance_change": np.where(agreed, access * points["full_access"], balance).astype(np.float32),
+        "balance_change": np.where(agreed, with_agreement, balance).astype(np.float32),
     }
     for k, issue in enumerate(scenario.issues):
         columns[f"settled.{issue.name}"] = np.where(disputes.settled[k], level[k], np.nan).astype(np.float32)

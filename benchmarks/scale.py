@@ -13,16 +13,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
+ROWS = 100_000_000
+# This process imports nothing large: a process that it starts begins with the memory that this one has.
+_LIST = """
+import json
 from cluster.answers.registry import ANSWERS
+print(json.dumps({one.name: one.examples[0] for one in ANSWERS if "random" in one.designs}))
+"""
+_PLAY = """
+import json, sys
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.scenario.scenario import scenario_from_document
-
-ROWS = 100_000_000
+scenario = scenario_from_document(json.loads(sys.argv[2]))
+run(make_plan(scenario, trials=int(sys.argv[3]), seed=1, shard_trials=1_000_000), sys.argv[1], RunOptions())
+"""
 _ASK = """
 import json, sys
 from cluster.answers.registry import ask
@@ -59,6 +67,8 @@ SCENARIO = {
     "history": {"outcome": "agreement_in_talks", "agreement_week": 6, "retaliation": False, "sources": ["made up"]},
 }
 """One issue, two uncertain parameters, and a threat."""
+REQUESTS = {"stress": {"bound": "target_cost > 0.2"}}
+"""What is asked instead of an answer's first example, where that example does not suit the scenario."""
 
 
 def main() -> None:
@@ -79,21 +89,22 @@ def main() -> None:
         gigabytes = sum(file.stat().st_size for file in many.rglob("*.parquet")) / 1e9
         print(f"{rows:,} rows, {gigabytes:.1f} GB, played in {time.perf_counter() - started:.0f} s", flush=True)
         print(f"{'answer':10} {'seconds':>8} {'peak MB':>8} {'peak MB on a hundredth':>24}")
-        for answer in ANSWERS:
-            if "random" in answer.designs:
-                _, on_few = ask(few, answer.name, answer.examples[0])
-                seconds, on_many = ask(many, answer.name, answer.examples[0])
-                print(f"{answer.name:10} {seconds:>8.0f} {on_many:>8.0f} {on_few:>24.0f}", flush=True)
+        listed = subprocess.run([sys.executable, "-P", "-c", _LIST], capture_output=True, text=True, check=True).stdout
+        for name, example in json.loads(listed).items():
+            request = json.dumps(REQUESTS.get(name, example))
+            _, on_few = measured(_ASK, str(few), name, request)
+            seconds, on_many = measured(_ASK, str(many), name, request)
+            print(f"{name:10} {seconds:>8.0f} {on_many:>8.0f} {on_few:>24.0f}", flush=True)
 
 
-def ask(folder: Path, name: str, request: Mapping[str, object]) -> tuple[float, float]:
-    """Ask a run for an answer in a process of its own: the seconds it took, and its greatest memory in MB."""
+def measured(code: str, *arguments: str) -> tuple[float, float]:
+    """Run some code in a process of its own: the seconds it took, and its greatest memory in MB."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-P", "-c", _ASK, str(folder), name, json.dumps(request)])
+    process = subprocess.Popen([sys.executable, "-P", "-c", code, *arguments])
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{name} ended with status {process.returncode}")
+        raise RuntimeError(f"{' '.join(arguments)} ended with status {process.returncode}")
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 

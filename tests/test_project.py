@@ -23,10 +23,19 @@ FOREIGN = {"sim": {"ray", "fastapi", "pyarrow", "duckdb"}, "cluster": {"fastapi"
 """Libraries that a package does without."""
 
 
-def imports(path: Path) -> set[str]:
-    """The modules that a file imports, wherever in it."""
+def imports(path: Path, *, types: bool = True) -> set[str]:
+    """The modules that a file imports, wherever in it; with or without those that only its types need."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        inner
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for inner in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if node in for_types and not types:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -44,13 +53,13 @@ def part(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
-def edges() -> dict[str, set[str]]:
+def edges(*, types: bool = True) -> dict[str, set[str]]:
     """The modules that each module of the project imports from the project."""
     found = {}
     for package in (*LAYERS, "brink"):
         for path in (ROOT / package).rglob("*.py"):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            found[module] = {name for name in imports(path) if name.split(".")[0] in (*LAYERS, "brink")}
+            found[module] = {name for name in imports(path, types=types) if name.split(".")[0] in (*LAYERS, "brink")}
     return found
 
 
@@ -85,7 +94,7 @@ def test_every_sub_package_has_its_place_in_the_order():
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    pending, finished = dict(edges()), set()
+    pending, finished = dict(edges(types=False)), set()
     while pending:
         ready = {name for name, needed in pending.items() if needed & pending.keys() <= {name}}
         assert ready, f"a circle among {sorted(pending)}"
@@ -138,3 +147,14 @@ def test_the_command_line_describes_itself():
     )
     for command in ("run", "scenarios", "validate", "parameters", "verify", "serve"):
         assert command in found.stdout
+
+
+def test_no_test_module_imports_another():
+    """What several of them need is in tests/support."""
+    found = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for line in re.findall(r"^(?:from|import) (tests\.\S+)", path.read_text(), re.MULTILINE)
+        if not line.startswith(("tests.support.", "tests.chaos"))
+    ]
+    assert found == []

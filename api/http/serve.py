@@ -1,6 +1,7 @@
 """``brink serve``: the web process, and a runner process beside it unless there are others."""
 
 import signal
+import socket
 import threading
 
 import uvicorn
@@ -10,7 +11,7 @@ from api.http.guards import is_loopback
 from cluster.service.jobs import open_database
 from cluster.service.logs import log_to_stderr, logger
 from cluster.service.settings import Settings, read_settings
-from cluster.service.supervisor import keep_runner
+from cluster.service.supervisor import supervise_runner
 from sim.faults import Fault, InvalidInput
 
 log = logger("brink.serve")
@@ -30,15 +31,16 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     # What is wrong with the database is told before anything is begun.
     open_database(settings.jobs_database).dispose()
+    _check_free(host, port)
     log_to_stderr()
     log.info("results have a place", results=settings.results.address)
     ending = threading.Event()
     # uvicorn raises the signal that ended it once more; by default that would leave no time to end the runner.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ending.set())
-    keeper = threading.Thread(target=keep_runner, args=(ending,))
+    supervisor_thread = threading.Thread(target=supervise_runner, args=(ending,))
     if with_runner:
-        keeper.start()
+        supervisor_thread.start()
     try:
         uvicorn.run(
             create_app(settings),
@@ -53,7 +55,19 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
     finally:
         ending.set()
         if with_runner:
-            keeper.join()
+            supervisor_thread.join()
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise `OSError` that names the address if it is taken: uvicorn would exit with a status of its own."""
+    family, kind, protocol, _, place = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(place)
+        except OSError as error:
+            message = f"cannot be listened on: {error.strerror} (choose another --port)"
+            raise OSError(error.errno, message, f"{host}:{port}") from None
 
 
 def check_address(host: str, settings: Settings) -> None:

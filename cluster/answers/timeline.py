@@ -7,8 +7,18 @@ from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks
 from sim.scenario.distributions import Fixed
 from sim.scenario.expressions import Expression, parse_measure
-from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates
-from sim.statistics.timeline import CONDITIONS, COUNTS, DURATIONS, STATES, WEEKS, count_states, state_spans
+from sim.statistics.estimates import TAIL, Estimate, proportion, proportion_of_replicates
+from sim.statistics.timeline import (
+    CONDITIONS,
+    COUNTS,
+    DURATIONS,
+    STATES,
+    WEEKS,
+    count_spans,
+    count_states,
+    simultaneous_tail,
+    state_spans,
+)
 
 
 class TimelineRequest(StrategiesRequest, GivenRequest):
@@ -23,11 +33,17 @@ class WeekState(Result):
 
 
 class Course(Result):
-    """A state's probability with its 95 % interval, week by week."""
+    """A state's probability by week.
+
+    `low` to `high` is a 95 % interval for each week by itself, `band_low` to `band_high` a band that holds the whole
+    course with 95 %.
+    """
 
     estimate: list[float | None]
     low: list[float | None]
     high: list[float | None]
+    band_low: list[float | None]
+    band_high: list[float | None]
 
 
 class StrategyTimeline(Result):
@@ -68,7 +84,8 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
         "strategies": courses,
     }
     method = {
-        "errors": "counts of all trials; 95 % intervals week by week, "
+        "errors": "counts of all trials; low and high are 95 % intervals of each week by itself, band_low and "
+        "band_high hold all weeks of a state together with 95 % (sup-t); "
         + ("Student's t over replicates, Wilson for rare states" if replicates > 1 else "Wilson")
     }
     used = sum(one["trials"] for one in courses.values())
@@ -88,35 +105,43 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, repli
     values = {name: parse_measure(name, scenario) for name in read}
     trials = np.zeros(replicates, np.int64)
     counts = {state.name: np.zeros((replicates, horizon), np.int64) for state in STATES}
+    entries = {state.name: np.zeros((horizon + 2, horizon + 2), np.int64) for state in STATES}
     for blocks in paired_blocks(run, (strategy,), values, given=condition):
         block = blocks[strategy]
         replicate = block["trial"] % replicates
         trials += np.bincount(replicate, minlength=replicates)
         durations = {name: np.full(replicate.shape, value) for name, value in fixed.items()}
-        found = count_states(state_spans({**block, **durations}, horizon), replicate, replicates, horizon)
-        for name, count in found.items():
+        spans = state_spans({**block, **durations}, horizon)
+        for name, count in count_states(spans, replicate, replicates, horizon).items():
             counts[name] += count
+        for name, table in count_spans(spans, horizon).items():
+            entries[name] += table
     total = int(trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
         raise too_few_given(total, strategy, condition)
     return {
         "trials": total,
         "states": {
-            name: _course(count, trials, run.plan.design.trials_together(scenario)) for name, count in counts.items()
+            name: _course(count, trials, run.plan.design.trials_together(scenario), simultaneous_tail(entries[name]))
+            for name, count in counts.items()
         },
     }
 
 
-def _course(count: np.ndarray, trials: np.ndarray, together: int) -> dict[str, list[float | None]]:
-    """A state's estimates and bounds, week by week."""
-    found = [_share(count[:, week].tolist(), trials.tolist(), together) for week in range(count.shape[1])]
-    return {key: [one[key] for one in found] for key in ("estimate", "low", "high")}
+def _course(count: np.ndarray, trials: np.ndarray, together: int, simultaneous: float) -> dict[str, list[float | None]]:
+    """A state's estimates, bounds and band, week by week; `simultaneous` is the tail of the band's intervals."""
+    weeks = [count[:, week].tolist() for week in range(count.shape[1])]
+    found = [_share(hits, trials.tolist(), together, TAIL) for hits in weeks]
+    band = [_share(hits, trials.tolist(), together, simultaneous) for hits in weeks]
+    return {key: [one[key] for one in found] for key in ("estimate", "low", "high")} | {
+        f"band_{key}": [one[key] for one in band] for key in ("low", "high")
+    }
 
 
-def _share(hits: list[int], trials: list[int], together: int) -> Estimate:
+def _share(hits: list[int], trials: list[int], together: int, tail: float) -> Estimate:
     if len(trials) == 1:
-        return proportion(hits[0], trials[0])
-    return proportion_of_replicates(hits, trials, together)
+        return proportion(hits[0], trials[0], tail)
+    return proportion_of_replicates(hits, trials, together, tail)
 
 
 ANSWER = Answer(

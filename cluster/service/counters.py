@@ -16,8 +16,8 @@ counters = sa.Table(
 )
 
 
-class Tally:
-    """What was counted since it was last added to the counters; any thread may count."""
+class PendingCounts:
+    """Counts that are not yet added to the counters in the database; any thread may count."""
 
     def __init__(self) -> None:
         self._counted: dict[str, float] = {}

@@ -15,9 +15,11 @@ from importlib import resources
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy.exc import IntegrityError
 
 from cluster.results.plan import Plan, plan_document, plan_from_document
+from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_document, scenario_from_document, scenario_hash
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATES = ("queued", "running", "succeeded", "failed", "cancelled")
@@ -29,7 +31,7 @@ TRANSITIONS = {
     CANCELLED: (),
 }
 """Where a job may go from each state: from running to running when another runner takes it over, and back to queued
-when its runner gives it back, for other jobs' sake or because something hinders it."""
+when its runner gives it back: other jobs wait, or a transient failure."""
 
 ENDED = tuple(state for state in STATES if not TRANSITIONS[state])
 
@@ -83,10 +85,10 @@ runners = sa.Table(
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the database has it. Times are seconds since 1970; `change` counts what was told of the job.
+    """A job as the database has it. Times are seconds since 1970; `change` counts the changes of the job's view.
 
-    `waiting` says what hinders it and `hindered_at` since when; no runner takes it before `not_before`. `bytes` is what
-    its results take up.
+    `waiting` is the cause of a transient failure, and `hindered_at` the time of the first in a row. No runner takes the
+    job before `not_before`. `bytes` is the size of its results.
     """
 
     id: str
@@ -131,7 +133,10 @@ class Job:
 
 
 def open_database(url: str, version: str = "head") -> sa.Engine:
-    """Connect to the jobs database and bring its tables up to date, or to an earlier version."""
+    """Connect to the jobs database and bring its tables up to date, or to an earlier version.
+
+    Raises `InvalidInput` for the database of a later version of Brink.
+    """
     engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -144,16 +149,22 @@ def open_database(url: str, version: str = "head") -> sa.Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        command.upgrade(config, version)
+        try:
+            command.upgrade(config, version)
+        except CommandError as error:
+            if "locate revision" not in str(error):
+                raise
+            message = "names the jobs database of a later version of Brink: install it, or use another database"
+            raise InvalidInput((Fault("BRINK_DATABASE_URL", None, message),)) from None
     return engine
 
 
 def lineage(plan: Plan) -> str:
     """What a plan's shards follow from, as a digest: plans of one lineage share those shards that both have."""
-    told = [scenario_hash(plan.scenario), plan.seed, plan.design.name, plan.shard_trials]
+    identity = [scenario_hash(plan.scenario), plan.seed, plan.design.name, plan.shard_trials]
     if plan.design.size is not None:
-        told.append(plan.design.size)
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        identity.append(plan.design.size)
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
 def submit(

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from cluster.service.jobs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, TRANSITIONS, Job, jobs, owners
 
 LEAST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""A hindered job is tried again after a pause that grows from the least to the longest, in seconds."""
+"""After a transient failure a job is tried again after a pause that grows from the least to the longest, in seconds."""
 
 
 def claim(engine: sa.Engine, runner: str, lease_seconds: float, *, repeats_only: bool = False) -> Job | None:
@@ -57,7 +57,7 @@ def renew(
         .values(
             lease_expires=time.time() + lease_seconds,
             change=sa.case((jobs.c.trials_done != trials_done, jobs.c.change + 1), else_=jobs.c.change),
-            # Whatever hindered the job is over once it gets further.
+            # A job that gets further is no longer failing.
             waiting=sa.case((further, None), else_=jobs.c.waiting),
             hindered_at=sa.case((further, None), else_=jobs.c.hindered_at),
             trials_done=trials_done,
@@ -124,12 +124,12 @@ def give_back(engine: sa.Engine, job_id: str, runner: str, trials_done: int, sto
     return row is not None
 
 
-def hinder(
+def put_off(
     engine: sa.Engine, job_id: str, runner: str, reason: str, patience_seconds: float, trials_done: int, stored: int = 0
 ) -> bool:
-    """Put a job that something hinders back into the queue for a while, or fail it when that lasts too long.
+    """Put a job back into the queue for a while after a transient failure, or fail it when those last too long.
 
-    The pause is as long as the hindrance has lasted, so that the time between two tries doubles.
+    The pause is as long as the failures have lasted, so that the time between two attempts doubles.
     Returns whether the job was the runner's.
     """
     now = time.time()
@@ -140,8 +140,8 @@ def hinder(
         since = row.hindered_at if row.hindered_at is not None and row.trials_done >= trials_done else now
         values: dict[str, Any] = {"trials_done": trials_done, "bytes": stored}
         if now - since >= patience_seconds and not row.cancel_requested:
-            told = f"{reason} (and it stayed so for {now - since:.0f} s)"
-            values |= {"state": FAILED, "error": told, "finished_at": now, **_END, **_NO_LEASE}
+            cause = f"{reason} (for {now - since:.0f} s)"
+            values |= {"state": FAILED, "error": cause, "finished_at": now, **_END, **_NO_LEASE}
         else:
             pause = min(max(now - since, LEAST_PAUSE), LONGEST_PAUSE)
             values |= {**_back(now), "waiting": reason, "hindered_at": since, "not_before": now + pause}

@@ -66,8 +66,8 @@ def overdue(engine: sa.Engine, days: float | None, stored: int | None) -> list[J
     return found
 
 
-def keep_house(engine: sa.Engine, results: Folder, days: float | None, stored: int | None) -> None:
-    """Remove what is to be removed."""
+def apply_retention(engine: sa.Engine, results: Folder, days: float | None, stored: int | None) -> None:
+    """Delete the jobs that are due, and the folders of jobs that are no more."""
     for job in overdue(engine, days, stored):
         log.info("job deleted: it ended long ago, or room was needed", job_id=job.id)
         remove_job(engine, results, job)

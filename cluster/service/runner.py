@@ -1,9 +1,9 @@
 """The process that works jobs; ``brink runner`` and ``brink serve`` keep one going.
 
 Its settings come from the environment. It takes a job under a lease, plays it, and takes the next. Beside it one
-thread renews the lease and watches for cancellation, so that neither waits for a shard; a second answers jobs that
-merely repeat earlier ones, so that they need not wait for long ones; a third removes what is to be removed. A runner
-that loses its lease stops work on the job.
+thread renews the lease and watches for cancellation, so that neither waits for a shard; a second works jobs that
+merely repeat earlier ones, so that they need not wait for long ones; a third deletes jobs by the rules of retention.
+A runner that loses its lease stops work on the job.
 """
 
 import os
@@ -23,17 +23,17 @@ from cluster.runs.options import Progress, RunOptions
 from cluster.runs.precision import run_to_precision, shortfall
 from cluster.runs.run import Stopped, run
 from cluster.service import jobs, leases
-from cluster.service.counters import Tally
+from cluster.service.counters import PendingCounts
 from cluster.service.jobs import Job
 from cluster.service.logs import log_to_stderr, logger
-from cluster.service.retention import keep_house
+from cluster.service.retention import apply_retention
 from cluster.service.settings import Settings, read_settings
 from cluster.storage.base import Folder
 from sim.faults import InvalidInput
 
 log = logger("brink.runner")
 IDLE_SECONDS = 0.5
-HOUSEKEEPING_SECONDS = 60.0
+RETENTION_SECONDS = 60.0
 
 
 class Watch:
@@ -47,7 +47,7 @@ class Watch:
         self.cancelled = job.cancel_requested
         self.lost = False
         self.gives_way = False
-        self._tally = Tally()
+        self._counts = PendingCounts()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
@@ -69,7 +69,7 @@ class Watch:
         self.trials_done, self.stored = progress.trials_done, progress.bytes_stored
         if played := progress.latest:
             shard, seconds = played.shard, played.seconds
-            self._tally.count(trials=shard.count, shards=1, shard_seconds=seconds)
+            self._counts.count(trials=shard.count, shards=1, shard_seconds=seconds)
             log.info(
                 "shard committed",
                 strategy=shard.strategy,
@@ -79,10 +79,10 @@ class Watch:
             )
 
     def close(self, *, lease_lost: bool) -> None:
-        """Tell the counters the rest, and whether the job was lost to this runner."""
+        """Add the last counts, and whether this runner lost the job."""
         if lease_lost:
-            self._tally.count(lease_losses=1)
-        self._tally.add_to(self._database)
+            self._counts.count(lease_losses=1)
+        self._counts.add_to(self._database)
 
     def holds(self) -> bool:
         """Whether the job is this runner's at this moment; a lease that could not be renewed counts as lost."""
@@ -106,7 +106,7 @@ class Watch:
                     self._database, self._job.id, self._runner, self._lease, self.trials_done, self.stored
                 )
                 jobs.runner_seen(self._database, self._runner)
-                self._tally.add_to(self._database)
+                self._counts.add_to(self._database)
                 if self._slice_ends is not None and time.monotonic() > self._slice_ends:
                     self.gives_way = leases.gives_way(self._database, self._job)
             except sa.exc.SQLAlchemyError as error:
@@ -126,7 +126,7 @@ def work(settings: Settings, ending: threading.Event) -> None:
     inline = settings.model_copy(update={"engine": "inline", "ray_address": None})
     beside = [
         threading.Thread(target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, True)),
-        threading.Thread(target=_keep_house, args=(database, settings, ending)),
+        threading.Thread(target=_retention_loop, args=(database, settings, ending)),
     ]
     log.info("runner is ready", runner=runner)
     for thread in beside:
@@ -138,7 +138,7 @@ def work(settings: Settings, ending: threading.Event) -> None:
 
 
 def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: threading.Event) -> None:
-    """Play one job to its end, or until it is cancelled, gives way, is hindered or taken away, or this runner ends."""
+    """Play one job until it ends, is cancelled, gives way, fails for a while or is lost, or until this runner ends."""
     with bound_contextvars(runner=runner, job_id=job.id):
         _work_job(database, job, runner, settings, ending)
 
@@ -147,7 +147,7 @@ def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, en
     results = settings.results
     folder = results.within(job.id)
     log.info("job begins")
-    state, error, hindrance = jobs.SUCCEEDED, None, None
+    state, error, obstacle = jobs.SUCCEEDED, None, None
     at: dict[str, str | int] = {}
     with Watch(database, job, runner, settings) as watch:
 
@@ -173,16 +173,16 @@ def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, en
             watch.on_progress(stopped.progress)
             state = jobs.CANCELLED if watch.cancelled else jobs.QUEUED
         except Exception as failed:
-            hindrance = _hindrance(failed)
+            obstacle = _transient_failure(failed)
             state, error = jobs.FAILED, str(failed)
             if isinstance(failed, ShardFailed):
                 at = {"strategy": failed.shard.strategy, "shard": failed.shard.index}
-            if hindrance is None and not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
+            if obstacle is None and not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
                 log.exception("unexpected failure")
                 error = f"something unexpected went wrong: {type(failed).__name__}: {failed}"
     done, stored = watch.trials_done, watch.stored
-    if hindrance:
-        held = leases.hinder(database, job.id, runner, hindrance, settings.patience_seconds, done, stored)
+    if obstacle:
+        held = leases.put_off(database, job.id, runner, obstacle, settings.patience_seconds, done, stored)
     elif state == jobs.QUEUED:
         held = leases.give_back(database, job.id, runner, done, stored)
     else:
@@ -191,14 +191,14 @@ def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, en
     if gone:
         folder.remove_all()
     lost = not held and not gone
-    became = "deleted" if gone else "lost" if lost else "hindered" if hindrance else state
-    said = hindrance or error
-    log.info("job left", became=became, **({"error": said} if said else {}), **at)
+    became = "deleted" if gone else "lost" if lost else "waiting" if obstacle else state
+    cause = obstacle or error
+    log.info("job left", became=became, **({"error": cause} if cause else {}), **at)
     watch.close(lease_lost=lost)
 
 
 def main(*, end_with_parent: bool = False) -> None:
-    """Run a runner until it is told to end, or the process that started it is gone."""
+    """Run a runner until a signal ends it, or the process that started it has ended."""
     log_to_stderr()
     ending = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -244,16 +244,16 @@ def _play_precisely(database: sa.Engine, job: Job, runner: str, folder: Folder, 
     return None if took["reached"] else shortfall(took)
 
 
-def _keep_house(database: sa.Engine, settings: Settings, ending: threading.Event) -> None:
+def _retention_loop(database: sa.Engine, settings: Settings, ending: threading.Event) -> None:
     while not ending.is_set():
         try:
-            keep_house(database, settings.results, settings.retention_days, settings.retention_bytes)
+            apply_retention(database, settings.results, settings.retention_days, settings.retention_bytes)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             log.warning("nothing could be removed", error=str(error))
-        ending.wait(HOUSEKEEPING_SECONDS)
+        ending.wait(RETENTION_SECONDS)
 
 
-def _hindrance(failed: BaseException) -> str | None:
+def _transient_failure(failed: BaseException) -> str | None:
     """What went wrong, if it was a store, a disk or an engine that may yet recover, and not the job itself."""
     causes = [failed, getattr(failed, "cause", None), failed.__cause__]
     if isinstance(failed, EngineFailed) or any(isinstance(cause, OSError) or _of_ray(cause) for cause in causes):

@@ -1,6 +1,9 @@
 """Settings of the service and its runners, from the environment: every name begins with ``BRINK_``."""
 
 import ipaddress
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +14,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
+
+_PREFIX = "BRINK_"
+_OTHERS = ("BRINK_KEY", "BRINK_URL", "BRINK_COMPLETE")
+"""Variables that are read by the client and the shell's completion, and not by the service."""
 
 
 def _names(given: object) -> object:
@@ -54,7 +61,7 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_of_a_database)]
 class Settings(BaseSettings):
     """Where things are kept and how jobs are run; the defaults need nothing but this machine."""
 
-    model_config = SettingsConfigDict(env_prefix="BRINK_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore")
 
     data_dir: Path = Field(Path("brink-data"), description="Folder of the jobs' results.")
     store_url: str | None = Field(None, description="s3://bucket/prefix for the results, instead of data_dir.")
@@ -67,7 +74,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(15.0, gt=1.0, le=3600.0, description="A silent runner loses its job after this.")
     slice_seconds: float = Field(60.0, gt=0.0, description="A job gives way to waiting ones after this much work.")
     patience_seconds: float = Field(
-        3600.0, ge=0.0, description="A job that the store, the disk or Ray hinders fails after this."
+        3600.0, ge=0.0, description="A job whose store, disk or Ray keeps failing fails after this."
     )
     retention_days: float | None = Field(None, gt=0.0, description="Ended jobs are deleted after this; never if unset.")
     retention_bytes: int | None = Field(
@@ -106,10 +113,23 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """The settings of the environment. Raises `InvalidInput` that names the variables at fault."""
+    _check_names(os.environ)
     try:
         return Settings()
     except ValidationError as error:
         raise InvalidInput(tuple(_fault(str(f["loc"][0]), f["input"], f["msg"]) for f in error.errors())) from None
+
+
+def _check_names(environment: Iterable[str]) -> None:
+    """Raise `InvalidInput` for variables that look like settings and are none."""
+    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    faults = []
+    for name in environment:
+        if name.upper().startswith(_PREFIX) and name.upper() not in (*known, *_OTHERS):
+            near = get_close_matches(name.upper(), known, n=1, cutoff=0.0)[0]
+            faults.append(Fault(name, None, f"is not a setting; the nearest is {near} (unset it, or correct the name)"))
+    if faults:
+        raise InvalidInput(tuple(faults))
 
 
 def _fault(name: str, value: object, message: str) -> Fault:

@@ -1,6 +1,6 @@
-"""A runner process kept going: whatever ends it, another is started in its place.
+"""The supervisor of a runner process: whatever ends the process, another is started in its place.
 
-Some ends cannot be caught from within. A Ray whose head is lost may abort the process that has joined it.
+Some ends cannot be caught by the process itself: a Ray whose head is lost may abort a process that has joined it.
 """
 
 import subprocess
@@ -9,13 +9,13 @@ import threading
 
 from cluster.service.logs import logger
 
-log = logger("brink.keeper")
+log = logger("brink.supervisor")
 RESTART_SECONDS = 2.0
 GRACE_SECONDS = 20.0
 
 
-def keep_runner(ending: threading.Event) -> None:
-    """Keep one runner process going, and end it once `ending` is set."""
+def supervise_runner(ending: threading.Event) -> None:
+    """Keep one runner process alive, and end it once `ending` is set."""
     while not ending.is_set():
         runner = subprocess.Popen(
             [sys.executable, "-P", "-m", "cluster.service.runner", "--end-with-parent"], start_new_session=True

@@ -11,8 +11,9 @@ from math import ceil
 
 import numpy as np
 
-from sim.model.calendar import NEVER, waiting_weeks
-from sim.model.hazards import Shifts
+from sim.model.calendar import NEVER
+from sim.model.course import Course
+from sim.model.hazards import LARGEST
 from sim.sampling.chance import Chance
 from sim.sampling.designs import Points
 from sim.scenario.scenario import Scenario
@@ -37,8 +38,8 @@ class Talks:
     conceded: np.ndarray
     """What the sender ([0]) and the target ([1]) gave up by the end, as shares of each issue's gap;
     float64, shape (2, issues, count)."""
-    reframing_week: dict[str, np.ndarray | None]
-    """For each issue the week from which it counts as a voluntary plan, shape (count,); None if not numerical."""
+    partial: np.ndarray
+    """Whether the agreement was signed at a deadline with issues open; bool, shape (count,)."""
 
 
 class Clocks:
@@ -71,9 +72,9 @@ class Clocks:
         self._made = max(self._made, numbers)
 
 
-def bargain(scenario: Scenario, points: Points, shifts: Shifts, chance: Chance) -> Talks:
-    """Play the talks of the trials of `chance` under the multipliers of `shifts`."""
-    issues, horizon, count = len(scenario.issues), scenario.horizon_weeks, chance.count
+def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) -> Talks:
+    """Play the talks of a block of trials; `course` gives what happens around them, and learns what is settled."""
+    issues, horizon, count = len(scenario.issues), scenario.horizon_weeks, course.chance.count
     rows = 2 * issues
     calendar = scenario.session_calendar()
     weights = np.array([issue.weight for issue in scenario.issues])
@@ -82,21 +83,13 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, chance: Chance) 
     closed = (CLOSED / np.stack(2 * gaps, axis=1)).astype(np.float32)
     steps = [np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES]
     step = np.repeat(np.stack(steps, axis=1), issues, axis=1)
-    reframing_week = _reframing_weeks(scenario, points, calendar, chance)
     rate, reframed_rate = _rates(scenario, points, count)
-    reframings = [
-        (issues + k, *_by_week(week, horizon), reframed_rate[k])
-        for k, week in enumerate(reframing_week.values())
-        if week is not None
-    ]
 
     agreement_week = np.full(count, NEVER, np.int64)
     settled_week = np.full((count, issues), NEVER, np.int64)
     conceded = np.zeros((count, rows))
     wound = np.zeros((count, rows), np.int16)
-    # A gap is closed by 1/step concessions, and nobody concedes more than once a week.
-    most = min(horizon, ceil(1.0 / step.min())) + 1
-    clocks = Clocks(scenario, chance, most)
+    partial = np.zeros(count, bool)
 
     # A row of clocks for each live trial, and of the hazards that run them down at a mid-level session.
     live = count
@@ -108,23 +101,23 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, chance: Chance) 
     target_multiplier = np.ones(count, np.float32)
     authority = _authorities(points, (count, rows))
     issue_of = np.tile(np.arange(issues), 2)
+    targets_of = {issue.name: issues + k for k, issue in enumerate(scenario.issues) if issue.numerical}
     across = np.repeat([issues, -issues], issues)
 
     for week in range(1, horizon + 1):
         # What is new as the week begins: the multipliers, and which issues are reframed.
-        changed = shifts.in_week(week)
-        if changed.start != changed.stop:
-            trial = shifts.trial[changed]
-            target_multiplier[trial] = shifts.multiplier[changed, 1]
+        trial, multiplier = course.shifts(week)
+        if trial.size:
+            target_multiplier[trial] = multiplier[:, 1]
             place = row_of.take(trial)
             here = np.flatnonzero(place >= 0)
-            factor = np.repeat(shifts.multiplier[changed].take(here, axis=0), issues, axis=1)
+            factor = np.repeat(multiplier.take(here, axis=0), issues, axis=1)
             hazard[place.take(here)] = rate.take(trial.take(here), axis=0) * factor
-        for clock_column, trials, begin, known_rate in reframings:
-            trial = trials[begin[week] : begin[week + 1]]
-            trial = trial[(row_of[trial] >= 0) & (settled_week[trial, clock_column - issues] == NEVER)]
-            rate[trial, clock_column] = known_rate[trial]
-            hazard[row_of[trial], clock_column] = known_rate[trial] * target_multiplier[trial]
+        for name, own in targets_of.items():
+            trial = np.flatnonzero(course.reframing_week[name] == week)
+            trial = trial[(row_of[trial] >= 0) & (settled_week[trial, own - issues] == NEVER)]
+            rate[trial, own] = reframed_rate[name][trial]
+            hazard[row_of[trial], own] = reframed_rate[name][trial] * target_multiplier[trial]
 
         # Concessions: run the clocks down, and look at those that ring.
         ended = np.empty(0, np.int64)
@@ -157,9 +150,19 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, chance: Chance) 
                     hazard.reshape(-1)[rings[closing] + across.take(column)] = 0.0
                     # Agreement: enough weight is settled.
                     settled = ((settled_week.take(trial, axis=0) < NEVER) * weights).sum(axis=1)
-                    ended = trial[settled >= threshold[trial]]
+                    accepted = settled >= threshold[trial]
+                    ended = trial[accepted]
+                    if course.watches_table:
+                        trial, at = np.unique(trial[~accepted], return_index=True)
+                        course.settle(week, trial, settled[~accepted][at])
         if week == 1:
             ended = np.concatenate([ended, np.flatnonzero(threshold <= 0.0)])
+        if course.watches_table:
+            # A partial deal: the deadline is over, and what is settled is signed.
+            signing = course.signing(week)
+            signing = signing[(row_of[signing] >= 0) & ~np.isin(signing, ended)]
+            partial[signing] = True
+            ended = np.concatenate([ended, signing])
         if ended.size:
             agreement_week[ended] = week
             hazard[row_of.take(ended)] = 0.0
@@ -176,23 +179,32 @@ def bargain(scenario: Scenario, points: Points, shifts: Shifts, chance: Chance) 
                     for kind, level in authority.items()
                 }
                 row_of[trial_at] = np.arange(live)
-    return Talks(agreement_week, settled_week.T, conceded.reshape(count, 2, issues).transpose(1, 2, 0), reframing_week)
+    return Talks(agreement_week, settled_week.T, conceded.reshape(count, 2, issues).transpose(1, 2, 0), partial)
 
 
-def _rates(scenario: Scenario, points: Points, count: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+def most_concessions(scenario: Scenario, points: Points) -> int:
+    """The most concessions of a side on an issue: as many as close a gap, and one a week at most."""
+    step = min(float(np.min(points[f"{side}_step"])) for side in SIDES)
+    return min(scenario.horizon_weeks, ceil(1.0 / step))
+
+
+def _rates(scenario: Scenario, points: Points, count: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Each side's weekly hazard on each issue at a mid-level session, before any multiplier.
 
-    Returns float32, shape (count, 2 issues), the sender's columns first, and for each numerical issue (by its
-    place) the target's hazard once the issue is reframed, shape (count,).
+    Returns float32, shape (count, 2 issues), the sender's columns first, and for each numerical issue the target's
+    hazard once the issue is reframed, shape (count,).
     """
     rate = np.empty((count, 2 * len(scenario.issues)), np.float32)
-    reframed = {}
+    reframed: dict[str, np.ndarray] = {}
     for k, issue in enumerate(scenario.issues):
         for side, name in enumerate(SIDES):
             column = side * len(scenario.issues) + k
             rate[:, column] = -np.log1p(-np.asarray(points[f"issues.{issue.name}.{name}_concession"]))
+            readiness = points[f"{name}_readiness"]
+            if not isinstance(readiness, float) or readiness != 1.0:
+                rate[:, column] = np.minimum(rate[:, column] * readiness, LARGEST)
             if name == "target" and issue.numerical:
-                reframed[k] = rate[:, column].copy()
+                reframed[issue.name] = rate[:, column].copy()
                 rate[:, column] *= points["quota_aversion"]
     return rate, reframed
 
@@ -211,24 +223,3 @@ def _authorities(points: Points, shape: tuple[int, int]) -> dict[str, np.ndarray
         "mid": AT_MID_LEVEL,
         "senior": authority(points["senior_authority"]),
     }
-
-
-def _reframing_weeks(
-    scenario: Scenario, points: Points, calendar: tuple[str, ...], chance: Chance
-) -> dict[str, np.ndarray | None]:
-    """The week in which each numerical issue would be reframed if it stayed open."""
-    sessions = [week for week, kind in enumerate(calendar, start=1) if kind in ("mid", "senior")]
-    week_of = np.array([*sessions, NEVER])
-    weeks: dict[str, np.ndarray | None] = {}
-    for issue in scenario.issues:
-        weeks[issue.name] = None
-        if issue.numerical:
-            waited = waiting_weeks(chance.exponential(f"reframing/{issue.name}"), points["reframe_probability"])
-            weeks[issue.name] = week_of[np.minimum(waited - 1, len(sessions))]
-    return weeks
-
-
-def _by_week(week: np.ndarray, horizon_weeks: int) -> tuple[np.ndarray, np.ndarray]:
-    """The trials ordered by their week, and where each week's begin."""
-    order = np.argsort(week, kind="stable")
-    return order, np.searchsorted(week[order], np.arange(horizon_weeks + 2))

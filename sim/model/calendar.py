@@ -12,18 +12,23 @@ def whole_weeks(duration: ArrayLike) -> np.ndarray:
     return np.clip(np.rint(duration), 1, NEVER).astype(np.int64)
 
 
-def waiting_weeks(clock: np.ndarray, chance: ArrayLike) -> np.ndarray:
-    """Weeks until something first happens that happens in each week with a constant chance; int64, >= 1.
-
-    A geometric number is the first week in which a standard exponential `clock` is run down by the weekly
-    hazard -ln(1 - chance). A chance of 0 never comes: `NEVER`.
-    """
+def weekly_hazard(chance: ArrayLike) -> np.ndarray:
+    """The hazard -ln(1 - chance) of something that happens in a week with the given chance; infinite at 1."""
     with np.errstate(divide="ignore"):
-        hazard = -np.log1p(-np.asarray(chance, np.float64))
+        return -np.log1p(-np.asarray(chance, np.float64))
+
+
+def waiting_weeks(clock: np.ndarray, hazard: ArrayLike) -> np.ndarray:
+    """Weeks until something first happens that has the same hazard in each week; int64, >= 1.
+
+    A geometric number is the first week in which a standard exponential `clock` is used up by the weekly
+    hazard. A hazard of 0 never does: `NEVER`.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
         weeks = np.floor(clock / hazard)
     return np.minimum(weeks, NEVER - 1).astype(np.int64) + 1
 
 
-def never_after(week: np.ndarray, happens: ArrayLike) -> np.ndarray:
+def never_after(week: ArrayLike, happens: ArrayLike) -> np.ndarray:
     """The weeks of an event where it happens, `NEVER` where it does not."""
     return np.where(happens, np.minimum(week, NEVER), NEVER)

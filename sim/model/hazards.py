@@ -2,17 +2,20 @@
 
 A side's hazard of conceding is its own rate times a multiplier that all issues share. The multiplier changes
 only in a few weeks of a trial: at the announcement, at the start of a deadline's window, at an extension, when
-sanctions come into force or go, when retaliation comes on, and when a case is lost. Those weeks are laid out
-here, each with the multipliers that hold from it on.
+sanctions (or a further part of them) come into force or go, when retaliation comes on, when a case is lost, and when
+talks lapse. Those weeks are laid out here, each with the multipliers that hold from it on.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from sim.model.incidence import Incidence
+from sim.model.lapse import Lapse
 from sim.model.litigation import Case
 from sim.model.threat import Threat
+from sim.model.tranches import Tranches
 from sim.sampling.designs import Points
 
 LARGEST = 1e25
@@ -30,42 +33,47 @@ class Shifts:
     begin: np.ndarray
     """Week w's changes are those from begin[w] to begin[w + 1]."""
 
-    def in_week(self, week: int) -> slice:
-        """The changes that take effect as the given week begins."""
-        return slice(self.begin[week], self.begin[week + 1])
+    def in_week(self, week: int) -> tuple[np.ndarray, np.ndarray]:
+        """The trials whose multipliers change as the given week begins, and the new multipliers."""
+        changed = slice(self.begin[week], self.begin[week + 1])
+        return self.trial[changed], self.multiplier[changed]
+
+    def weeks(self) -> Iterator[int]:
+        """The weeks in which there are changes."""
+        yield from np.flatnonzero(np.diff(self.begin)).tolist()
 
 
-def lay_out_shifts(
-    points: Points,
-    threat: Threat,
-    case: Case,
-    sanctions: Incidence,
-    retaliation: Incidence,
-    horizon_weeks: int,
-) -> Shifts:
-    """Every week in which a trial's multipliers may change, and the multipliers from then on."""
-    weeks, trials = _turning_points(points, threat, case, horizon_weeks)
+@dataclass(frozen=True)
+class Pressure:
+    """What the multipliers of some trials follow from."""
+
+    points: Points
+    threat: Threat
+    case: Case
+    lapse: Lapse | None
+    tranches: Tranches | None
+    sanctions: Incidence
+    retaliation: Incidence
+
+
+def lay_out_shifts(pressure: Pressure, horizon_weeks: int, after: int = 0) -> Shifts:
+    """Every week later than `after` in which a trial's multipliers may change, and the multipliers from then on."""
+    weeks, trials = _turning_points(pressure, horizon_weeks, after)
     order = np.argsort(weeks.astype(np.int16), kind="stable")
     weeks, trials = weeks[order], trials[order]
-    both = multipliers(points, threat, case, sanctions, retaliation, weeks, trials)
+    both = multipliers(pressure, weeks, trials)
     return Shifts(
         trials, np.stack(both, axis=1).astype(np.float32), np.searchsorted(weeks, np.arange(horizon_weeks + 2))
     )
 
 
-def multipliers(
-    points: Points,
-    threat: Threat,
-    case: Case,
-    sanctions: Incidence,
-    retaliation: Incidence,
-    week: np.ndarray,
-    trial: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+def multipliers(pressure: Pressure, week: np.ndarray, trial: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sender's and the target's multiplier in a week of a trial; float64, shape (weeks,).
 
     `week` and `trial` (a position in the block) are arrays of one shape. See model step 3.
     """
+    points, threat, case = pressure.points, pressure.threat, pressure.case
+    sanctions, retaliation = pressure.sanctions, pressure.retaliation
 
     def at(value: np.ndarray | float) -> np.ndarray | float:
         return value[trial] if isinstance(value, np.ndarray) and value.ndim else value
@@ -77,12 +85,14 @@ def multipliers(
 
     near = under_threat & (deadline - week < at(points["deadline_window"]))
     rush = np.where(near, at(points["deadline_multiplier"]), 1.0)
+    if pressure.lapse is not None:
+        rush = np.where(pressure.lapse.lapsed(threat, week, trial), 0.0, rush)
     defied = threat.defiant[trial] & (under_threat | in_force)
     defiance = np.where(defied, at(points["defiance_multiplier"]), 1.0)
 
     credibility = at(points["credibility"]) * at(points["credibility_decay"]) ** extensions
     believed = np.where(under_threat, credibility, np.where(in_force, 1.0, 0.0))
-    relief = np.where(_case_pending(threat, case, week, trial), at(points["litigation_relief"]), 0.0)
+    relief = np.where(_case_pending(case, week, trial), at(points["litigation_relief"]), 0.0)
     target_burden = points["target_pressure"] * sanctions.exporter_loss / points["target_stake"]
 
     # The sender's cost with and without the target's retaliation.
@@ -90,20 +100,23 @@ def multipliers(
     alone = sender_share * np.maximum(sanctions.buyer_loss, 0.0)
     hit_back = sender_share * np.maximum(sanctions.buyer_loss + retaliation.exporter_loss, 0.0)
     sender_burden = np.where(case.retaliation_week[trial] < week, at(hit_back), at(alone))
+    if pressure.tranches is not None:
+        share = pressure.tranches.share(week - threat.imposition_week[trial], trial)
+        sender_burden = sender_burden * share
+        believed = believed * np.where(in_force, share, 1.0)
     return (
         _cut(rush, np.where(in_force, sender_burden, 0.0)),
         _cut(rush * defiance, at(target_burden) * believed * (1.0 - relief)),
     )
 
 
-def _case_pending(threat: Threat, case: Case, week: np.ndarray, trial: np.ndarray) -> np.ndarray:
+def _case_pending(case: Case, week: np.ndarray, trial: np.ndarray) -> np.ndarray:
     """Whether a case weighs on the talks of a week: filed, and not decided for the sender.
 
     A case that has lapsed or been complied with has no sanctions left to relieve.
     """
-    filed = np.where(case.filed_on_threat[trial], case.filing_week[trial], case.filing_week[trial] + 1) <= week
     upheld = (case.ruling_week[trial] < week) & ~case.for_target[trial]
-    return filed & ~upheld
+    return (case.weighs_from[trial] <= week) & ~upheld
 
 
 def _cut(factor: np.ndarray, exponent: np.ndarray) -> np.ndarray:
@@ -111,12 +124,13 @@ def _cut(factor: np.ndarray, exponent: np.ndarray) -> np.ndarray:
         return np.minimum(factor * np.exp(np.minimum(exponent, 300.0)), LARGEST)
 
 
-def _turning_points(points: Points, threat: Threat, case: Case, horizon_weeks: int) -> tuple[np.ndarray, np.ndarray]:
+def _turning_points(pressure: Pressure, horizon_weeks: int, after: int) -> tuple[np.ndarray, np.ndarray]:
     """Weeks and trials (positions) in which a multiplier may change; some of them change nothing."""
+    points, threat, case = pressure.points, pressure.threat, pressure.case
     weeks, trials = [], []
 
     def turn(week: np.ndarray, trial: np.ndarray) -> None:
-        kept = (week >= 1) & (week <= horizon_weeks)
+        kept = (week > after) & (week <= horizon_weeks)
         weeks.append(week[kept])
         trials.append(trial[kept])
 
@@ -139,4 +153,16 @@ def _turning_points(points: Points, threat: Threat, case: Case, horizon_weeks: i
     for week in (case.retaliation_week, np.where(case.for_target, horizon_weeks, case.ruling_week)):
         before = week[imposed] < withdrawal
         turn(week[imposed[before]] + 1, imposed[before])
+    from_start = np.flatnonzero(threat.imposition_week == 0)
+    turn(np.ones_like(from_start), from_start)
+    if pressure.tranches is not None:
+        for week in pressure.tranches.beginnings(
+            threat.imposition_week, np.minimum(case.withdrawal_week, horizon_weeks)
+        ):
+            begins = np.flatnonzero(week <= horizon_weeks)
+            turn(week[begins], begins)
+    if pressure.lapse is not None:
+        every = np.arange(threat.week.size)
+        turn(pressure.lapse.first_week + 1, every)
+        turn(pressure.lapse.final_week + 1, every)
     return np.concatenate(weeks), np.concatenate(trials)

@@ -3,32 +3,33 @@
 A trial is a dispute of `horizon_weeks` weeks, and each week has nine steps. Read here where each is played:
 
 1. Announcement   `lay_out_threat`: the week of the threat, whether the target defies it; `lay_out_case`: files.
-2. Reframing      `bargain`: which numerical issues count as voluntary plans from this week on.
-3. Concessions    `lay_out_shifts`: how threat, sanctions and litigation change both sides' hazards;
+2. Reframing      `lay_out_reframing`: which numerical issues count as voluntary plans from which week on.
+3. Concessions    `lay_out_shifts`: how threat, sanctions, litigation and a lapse change both sides' hazards;
                   `bargain`: who concedes on what.
 4. Costs          `incidence`: annual costs of a tariff; `read_trials`: the weeks they accrued.
-5. Agreement      `bargain`: the week in which enough weight is settled; `read_trials`: what it is worth.
+5. Agreement      `bargain`: the week in which enough weight is settled; `read_trials`: what it is worth;
+                  `lay_out_breach`: when it is broken.
 6. Fatigue        `lay_out_case`: when sanctions in force are withdrawn.
 7. Litigation     `lay_out_case`: consultation, panel, appeal, compliance, authorised retaliation.
-8. Deadline       `lay_out_threat`: sanctions, an extension or a retreat; `lay_out_case`: the answer to sanctions.
-9. Retreat        `lay_out_case`, `read_trials`: what lapses once sanctions are withdrawn or dropped.
+8. Deadline       `lay_out_threat`: a partial deal, sanctions, an extension or a retreat; `lay_out_tranches`: the parts
+                  in which sanctions come; `lay_out_case`: the answer to sanctions.
+9. Retreat        `lay_out_case`, `read_trials`: what lapses once sanctions are withdrawn or dropped;
+                  `lay_out_lapse`: when talks lapse.
 
-The talks depend on threat and case, but these on nothing at the table: an agreement does not change their
-course, it cuts it off. So they are laid out first, all weeks at once, then the talks are played week by week,
-and at last each trial is read up to its end.
+What happens apart from the talks depends on them only through the weight of the settled issues. `Course` lays it out
+for all weeks at once, as it would be if nothing were settled, and lays the rest of a trial's course out again where an
+issue is settled while that matters. So the talks are played week by week under the multipliers of the course, and
+finally each trial is read up to its end.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from sim.model.bargaining import Talks, bargain
-from sim.model.hazards import lay_out_shifts
-from sim.model.incidence import Incidence, incidence
-from sim.model.litigation import Case, lay_out_case
+from sim.model.bargaining import Clocks, Talks, bargain, most_concessions
+from sim.model.course import Course
 from sim.model.outcomes import read_trials
-from sim.model.threat import Threat, lay_out_threat
-from sim.sampling.chance import Chance
+from sim.sampling.chance import Chance, KeptChance
 from sim.sampling.design import Design
 from sim.sampling.designs import RANDOM, Points, draw_points
 from sim.scenario.columns import columns
@@ -63,47 +64,33 @@ def simulate(scenario: Scenario, strategy: str, chance: Chance, design: Design =
 
 
 @dataclass(frozen=True)
-class Course:
+class Played:
     """What happened in a block of trials, before it is read into columns."""
 
-    threat: Threat
-    case: Case
+    course: Course
     talks: Talks
-    sanctions: Incidence
-    retaliation: Incidence
 
 
-def run_course(scenario: Scenario, points: Points, chance: Chance) -> Course:
+def play_weeks(scenario: Scenario, points: Points, chance: Chance) -> Played:
     """Play a block of trials at given parameter points."""
-    threat = lay_out_threat(points, chance)
-    case = lay_out_case(points, threat, chance)
-    sanctions = incidence(
-        points["sanctioned_trade"],
-        points["tariff_rate"],
-        points["import_elasticity"],
-        points["supply_elasticity"],
-    )
-    retaliation = incidence(
-        points["sanctioned_trade"] * points["retaliation_share"],
-        points["retaliation_tariff"],
-        points["retaliation_import_elasticity"],
-        points["retaliation_supply_elasticity"],
-    )
-    shifts = lay_out_shifts(points, threat, case, sanctions, retaliation, scenario.horizon_weeks)
-    talks = bargain(scenario, points, shifts, chance)
-    return Course(threat, case, talks, sanctions, retaliation)
+    course = Course(scenario, points, KeptChance(chance))
+    clocks = Clocks(scenario, chance, most_concessions(scenario, points) + 1)
+    return Played(course, bargain(scenario, points, course, clocks))
 
 
-def read_course(scenario: Scenario, points: Points, course: Course, chance: Chance) -> dict[str, np.ndarray]:
-    """A block of played trials up to the scenario's horizon, or to their agreement; the columns of `simulate`."""
+def read_played(scenario: Scenario, played: Played) -> dict[str, np.ndarray]:
+    """A block of played trials up to the scenario's horizon, or to their agreement; the columns of `simulate`.
+
+    The scenario may have a shorter horizon than the one that was played.
+    """
+    chance = played.course.chance.chance
     return {
         "trial": np.arange(chance.first, chance.first + chance.count),
-        **read_trials(scenario, points, course.threat, course.case, course.talks, course.sanctions, course.retaliation),
-        **{name: np.broadcast_to(points[name], (chance.count,)) for name in scenario.uncertain},
+        **read_trials(scenario, played.course, played.talks),
+        **{name: np.broadcast_to(played.course.points[name], (chance.count,)) for name in scenario.uncertain},
     }
 
 
 def play(scenario: Scenario, points: Points, chance: Chance) -> dict[str, np.ndarray]:
     """Play a block of trials at given parameter points; the columns of `simulate`."""
-    course = run_course(scenario, points, chance)
-    return read_course(scenario, points, course, chance)
+    return read_played(scenario, play_weeks(scenario, points, chance))

@@ -1,16 +1,16 @@
 """The case before the WTO, retaliation, and the withdrawal of sanctions (steps 6, 7 and 9 of a week).
 
-Like the threat, the case runs by chances of its own which the talks do not change; it is laid out as it would
-run without an agreement.
+The case depends on the course of the threat and on chances of its own, not on the talks: it is laid out with the
+threat, as it would run without an agreement.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from sim.model.calendar import NEVER, never_after, waiting_weeks, whole_weeks
+from sim.model.calendar import NEVER, never_after, waiting_weeks, weekly_hazard, whole_weeks
 from sim.model.threat import Threat
-from sim.sampling.chance import Chance
+from sim.sampling.chance import Numbers, happens
 from sim.sampling.designs import Points
 
 
@@ -20,6 +20,8 @@ class Case:
 
     filing_week: np.ndarray
     filed_on_threat: np.ndarray
+    weighs_from: np.ndarray
+    """The first week in whose talks the case is pending."""
     panel_week: np.ndarray
     """The week at whose end the case goes to a panel."""
     appeal_week: np.ndarray
@@ -39,19 +41,21 @@ class Case:
     """The week in which sanctions are withdrawn, by fatigue or in compliance."""
 
 
-def lay_out_case(points: Points, threat: Threat, chance: Chance) -> Case:
+def lay_out_case(points: Points, threat: Threat, chance: Numbers) -> Case:
     """The course of the case, of retaliation and of the sanctions in the trials of `chance`."""
 
-    def happens(purpose: str, probability: str) -> np.ndarray:
+    def comes(purpose: str, probability: str) -> np.ndarray:
         return chance.uniform(f"litigation/{purpose}") < points[probability]
 
     imposition = threat.imposition_week
-    tired = waiting_weeks(chance.exponential("sanctions/fatigue"), points["sanction_fatigue"])
+    tired = waiting_weeks(chance.exponential("sanctions/fatigue"), weekly_hazard(points["sanction_fatigue"]))
     fatigue_week = np.minimum(imposition + tired, NEVER)
 
-    on_threat = happens("file-on-threat", "file_on_threat") & (threat.week < NEVER)
-    on_sanctions = happens("file-on-sanctions", "file_on_sanctions") & ~on_threat
-    filing_week = np.where(on_threat, threat.week, never_after(imposition, on_sanctions))
+    on_threat = comes("file-on-threat", "file_on_threat") & (threat.week < NEVER)
+    on_sanctions = comes("file-on-sanctions", "file_on_sanctions") & ~on_threat
+    # Sanctions from the start are as if imposed in week 0, and complained of in week 1.
+    filing_week = np.where(on_threat, threat.week, never_after(np.maximum(imposition, 1), on_sanctions))
+    weighs_from = np.where(on_threat, threat.week, never_after(imposition + 1, on_sanctions & (imposition < NEVER)))
 
     # Each stage ends with step 7 of its last week. Fatigue comes before that step, and a case lapses after it:
     # a stage that ends in the week of withdrawal still takes its step, but no panel is asked for any more.
@@ -65,17 +69,20 @@ def lay_out_case(points: Points, threat: Threat, chance: Chance) -> Case:
 
     every = np.ones(chance.count, bool)
     report_week = ends(panel_week, "panel_weeks", every)
-    appealed = happens("appeal", "appeal_probability")
-    ruling_week = np.where(appealed, ends(report_week, "appeal_weeks", every), report_week)
-    found_for_target = happens("panel", "target_win")
-    for_target = found_for_target ^ (appealed & happens("reversal", "reversal_probability"))
-    complies = happens("compliance", "compliance_probability")
+    appealed = comes("appeal", "appeal_probability")
+    # A void appeal is never decided.
+    decided = ~happens(chance, "litigation/void", points["void_probability"])
+    ruling_week = np.where(appealed, ends(report_week, "appeal_weeks", decided), report_week)
+    found_for_target = comes("panel", "target_win")
+    for_target = found_for_target ^ (appealed & comes("reversal", "reversal_probability"))
+    complies = comes("compliance", "compliance_probability")
     compliance_week = ends(ruling_week, "compliance_weeks", for_target & complies)
     authorised_week = ends(ruling_week, "compliance_weeks", for_target & ~complies)
-    at_once = happens("unilateral-retaliation", "unilateral_retaliation")
+    at_once = comes("unilateral-retaliation", "unilateral_retaliation")
     return Case(
         filing_week=filing_week,
         filed_on_threat=on_threat,
+        weighs_from=weighs_from,
         panel_week=panel_week,
         appeal_week=never_after(report_week, appealed),
         found_for_target=found_for_target,

@@ -27,7 +27,7 @@ class Passage:
 def passages(story: Story) -> tuple[Passage, ...]:
     """The story's weeks in order, from week 1 on, in sentences."""
     told = []
-    for quiet, weeks in groupby(zip(story.weeks, story.weeks[1:], strict=False), lambda pair: not pair[1].events):
+    for quiet, weeks in groupby(zip(story.told, story.told[1:], strict=False), lambda pair: not pair[1].events):
         pairs = list(weeks)
         if quiet:
             told.append(Passage(tuple(week for _, week in pairs), _quiet(story.scenario, pairs)))
@@ -50,10 +50,14 @@ def ending(scenario: Scenario, row: Mapping[str, Any]) -> str:
         ]
     if row["sanctions_weeks"]:
         parts.append(f"{_count(row['sanctions_weeks'], 'week')} of sanctions {_bill(scenario, row)}")
-    elif row["threat_week"] is None:
+    elif row["threat_week"] is None and row["sanctions_week"] is None:
         parts.append("no threat")
     elif row["sanctions_week"] is None:
         parts.append("no sanctions")
+    if row["lapse_week"] is not None:
+        parts.append(f"talks lapsed in {week_name(scenario, row['lapse_week'])}")
+    if row["breach_week"] is not None:
+        parts.append(f"{scenario.target} breaks the agreement in {week_name(scenario, row['breach_week'])}")
     return "; ".join(parts)
 
 
@@ -92,6 +96,7 @@ def _announced(scenario: Scenario, _: Mapping[str, str], said: Mapping[str, Any]
     deadline = week_name(scenario, said["deadline_week"])
     answer = [f"{scenario.target} refuses to negotiate under threat"] if said["defiant"] else []
     answer += [f"{scenario.target} complains to the WTO"] if said["filed"] else []
+    answer += ["The talks, which had lapsed, are on again"] if said["revived"] else []
     announced = f"{scenario.sender} announces sanctions on {listed}, unless there is an agreement by {deadline}."
     return " ".join([announced, *(f"{one}." for one in answer)])
 
@@ -112,11 +117,13 @@ def _agreed(scenario: Scenario, titles: Mapping[str, str], agreed: Mapping[str, 
         f"{titles[name]} stays open and is dropped at what {scenario.target} offers, {_share(offer)}."
         for name, offer in agreed["dropped"].items()
     )
+    how = "At the deadline the sides sign what is settled." if agreed["partial"] else "The sides agree."
     worth = (
-        f"The sides agree. {scenario.sender} gains {_share(agreed['market_access'])} of its demand in market access, "
+        f"{how} {scenario.sender} gains {_share(agreed['market_access'])} of its demand in market access, "
         f"worth {_money(agreed['a_year'])} a year."
     )
-    return f"{worth} {dropped}".strip()
+    left = f"{_share(agreed['residual'])} of the sanctions stay in force." if agreed["residual"] > 0.0 else ""
+    return " ".join(part for part in (worth, dropped, left) if part)
 
 
 def _withdrawn(scenario: Scenario, why: str, withdrawn: Mapping[str, Any]) -> str:
@@ -135,15 +142,30 @@ def _ruled(scenario: Scenario, _: Mapping[str, str], ruling: Mapping[str, Any]) 
 
 
 def _imposed(scenario: Scenario, _: Mapping[str, str], imposed: Mapping[str, Any]) -> str:
-    answer = [f"{scenario.target} complains to the WTO"] if imposed["filed"] else []
-    answer += [f"{scenario.target} retaliates at once"] if imposed["retaliates"] else []
-    costs = {"sender_cost": imposed["sender_loss"], "target_cost": imposed["target_loss"]}
-    a_year = _bill(scenario, costs, ("cost", "bring"))
     sanctions = (
-        f"the deadline passes and {scenario.sender} imposes sanctions; from next week on they {a_year} a year by "
-        "themselves."
+        f"the deadline passes and {scenario.sender} imposes sanctions; from next week on they "
+        f"{_a_year(scenario, imposed)} a year by themselves."
     )
-    return " ".join([sanctions, *(f"{one}." for one in answer)])
+    return " ".join([sanctions, *_answers(scenario, imposed)])
+
+
+def _sanctioned(scenario: Scenario, _: Mapping[str, str], begun: Mapping[str, Any]) -> str:
+    sanctions = f"sanctions are in force as the dispute begins; they {_a_year(scenario, begun)} a year by themselves."
+    defies = [f"{scenario.target} refuses to negotiate under sanctions."] if begun["defiant"] else []
+    return " ".join([sanctions, *defies, *_answers(scenario, begun)])
+
+
+def _a_year(scenario: Scenario, imposed: Mapping[str, Any]) -> str:
+    """What the sanctions that come into force first cost a year, with their share of the whole list if it is less."""
+    costs = {f"{side}_cost": imposed[f"{side}_loss"] * imposed["share"] for side in SIDES}
+    part = f", with {_share(imposed['share'])} of the list in force," if imposed["share"] < 1.0 else ""
+    return f"{_bill(scenario, costs, ('cost', 'bring'))}{part}"
+
+
+def _answers(scenario: Scenario, imposed: Mapping[str, Any]) -> list[str]:
+    """What the target does about sanctions."""
+    complains = [f"{scenario.target} complains to the WTO."] if imposed["filed"] else []
+    return complains + ([f"{scenario.target} retaliates at once."] if imposed["retaliates"] else [])
 
 
 def _reported(scenario: Scenario, _: Mapping[str, str], report: Mapping[str, Any]) -> str:
@@ -152,6 +174,10 @@ def _reported(scenario: Scenario, _: Mapping[str, str], report: Mapping[str, Any
 
 
 _WORDS = {
+    "sanctioned": _sanctioned,
+    "tranche": lambda _, __, e: (
+        f"a further part of the sanctions comes into force: {_share(e['share'])} of the list is now."
+    ),
     "announced": _announced,
     "reframed": lambda _, titles, e: (
         f"{titles[e['issue']]} is recast as a voluntary plan instead of a numerical target."
@@ -179,6 +205,10 @@ _WORDS = {
     ),
     "backed_down": lambda scenario, _, e: f"the deadline passes and {scenario.sender} backs down.",
     "lapsed": lambda *_: "the case before the WTO lapses.",
+    "talks_lapsed": lambda *_: "the talks lapse.",
+    "breached": lambda scenario, _, e: (
+        f"{scenario.target} stops keeping the agreement; {_share(e['kept'])} of the market access won is left."
+    ),
 }
 """A sentence for each kind of event, from the scenario, the issues' titles and the event's details."""
 

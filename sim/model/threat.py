@@ -1,16 +1,29 @@
 """The threat: when it is announced, how often its deadline moves, and how it ends (steps 1 and 8 of a week).
 
-Nothing that happens at the table changes these chances: an agreement only ends the trial. So the whole course
-of a threat is laid out at once, as it would run without an agreement.
+The chances of the announcement and at a deadline depend on S, the weight of the settled issues, and on nothing else
+at the table. So the whole course of a threat is laid out at once, as it would be if nothing more were settled; where
+an issue is settled later, what is still to come is laid out again with the new S.
+
+Both are exponential clocks: the announcement comes in the week in which its clock is used up by the weekly hazard,
+and a deadline is extended as long as the deadlines' clock is not used up by -ln(chance of an extension) at each.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from sim.model.calendar import NEVER, never_after, waiting_weeks, whole_weeks
-from sim.sampling.chance import Chance
+from sim.model.calendar import NEVER, never_after, waiting_weeks, weekly_hazard, whole_weeks
+from sim.sampling.chance import Numbers, happens
 from sim.sampling.designs import Points
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What is left of an exponential clock once `used` weeks (or deadlines) are over; arrays of shape (count,)."""
+
+    left: np.ndarray
+    used: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -24,12 +37,18 @@ class Threat:
     extensions: np.ndarray
     """Extensions until the threat ends."""
     end_week: np.ndarray
-    """The deadline at which the threat ends, one way or the other."""
+    """The deadline at which the threat ends, in whatever way."""
     imposition_week: np.ndarray
-    """The same, where sanctions are imposed; they are in force from the next week on."""
+    """The same, where sanctions are imposed; they are in force from the next week on. 0 if in force from the start."""
     retreat_week: np.ndarray
     """The same, where the sender backs down."""
+    deal_week: np.ndarray
+    """The same, where the sides sign what is settled."""
     defiant: np.ndarray
+    announcement: Clock
+    deadlines: Clock
+    settled: np.ndarray
+    """The weight of the settled issues with which this is laid out."""
 
     def extensions_before(self, week: np.ndarray, trial: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Extensions granted before `week` starts, for the given trials; int64."""
@@ -38,21 +57,56 @@ class Threat:
         return np.clip(granted, 0, self.extensions[trial])
 
 
-def lay_out_threat(points: Points, chance: Chance) -> Threat:
-    """The course of the threat in the trials of `chance`."""
-    earliest = whole_weeks(points["threat_earliest_week"])
-    week = earliest - 1 + waiting_weeks(chance.exponential("threat/announcement"), points["threat_probability"])
+def lay_out_threat(points: Points, chance: Numbers) -> Threat:
+    """The course of the threat in the trials of `chance` if no issue were settled."""
+    announcement = Clock(
+        chance.exponential("threat/announcement"),
+        np.broadcast_to(whole_weeks(points["threat_earliest_week"]) - 1, (chance.count,)),
+    )
+    deadlines = Clock(chance.exponential("threat/extensions"), np.zeros(chance.count, np.int64))
+    week = announcement.used + waiting_weeks(announcement.left, weekly_hazard(points["threat_probability"]))
+    at_start = happens(chance, "sanctions/at-start", points["sanctions_at_start"])
+    if at_start.any():
+        week = never_after(week, ~at_start)
+    threat = _from_announcement(points, chance, week, announcement, deadlines, np.zeros(chance.count))
+    threat.imposition_week[at_start] = 0
+    return threat
+
+
+def lay_out_threat_again(threat: Threat, points: Points, chance: Numbers, week: int, settled: np.ndarray) -> Threat:
+    """The course of a threat in trials in which, by step 3 of a week, issues of the weight `settled` are settled.
+
+    `threat` is the course as laid out before. What comes in later weeks changes, and what a deadline in this week
+    brings. Not for trials with sanctions from the start, which have no threat.
+    """
+    used = np.maximum(week - threat.announcement.used, 0)
+    hazard = weekly_hazard(points["threat_probability"])
+    announcement = Clock(
+        _rest(threat.announcement.left, hazard * (1.0 - points["patience"] * threat.settled), used),
+        threat.announcement.used + used,
+    )
+    waiting = waiting_weeks(announcement.left, hazard * (1.0 - points["patience"] * settled))
+    announced = np.where(threat.week <= week, threat.week, announcement.used + waiting)
+    used = threat.extensions_before(np.asarray(week)) - threat.deadlines.used
+    extended = _at_deadline(points, threat.settled)[2]
+    deadlines = Clock(_rest(threat.deadlines.left, _hazard_of(extended), used), threat.deadlines.used + used)
+    return _from_announcement(points, chance, announced, announcement, deadlines, settled)
+
+
+def _from_announcement(
+    points: Points, chance: Numbers, week: np.ndarray, announcement: Clock, deadlines: Clock, settled: np.ndarray
+) -> Threat:
+    """The course of a threat announced in a given week."""
     week = np.minimum(week, NEVER)
     first_deadline = np.minimum(week + whole_weeks(points["deadline_weeks"]), NEVER)
-
-    # At each deadline: imposed, else extended, else backed down. The number of extensions is geometric, and
-    # how the threat ends does not depend on it.
-    follow_through = np.asarray(points["follow_through"], np.float64)
-    extended = (1.0 - follow_through) * points["extension_probability"]
+    signed, imposed, extended = _at_deadline(points, settled)
+    # The number of extensions is geometric, and how the threat ends does not depend on it.
     with np.errstate(divide="ignore", invalid="ignore"):
-        extensions = np.floor(chance.exponential("threat/extensions") / np.abs(np.log(extended)))
-        carried_out = chance.uniform("threat/follow-through") < follow_through / (1.0 - extended)
-    extensions = np.minimum(extensions, NEVER).astype(np.int64)
+        extensions = np.floor(deadlines.left / _hazard_of(extended))
+        end = chance.uniform("threat/follow-through")
+        carried_out = end < imposed / (1.0 - extended)
+        deal = end >= 1.0 - signed / (1.0 - extended)
+    extensions = np.minimum(deadlines.used + extensions, NEVER).astype(np.int64)
     extension_weeks = np.broadcast_to(whole_weeks(points["extension_weeks"]), (chance.count,))
     end_week = np.minimum(first_deadline + extensions * extension_weeks, NEVER)
     return Threat(
@@ -62,6 +116,31 @@ def lay_out_threat(points: Points, chance: Chance) -> Threat:
         extensions=extensions,
         end_week=end_week,
         imposition_week=never_after(end_week, carried_out),
-        retreat_week=never_after(end_week, ~carried_out),
+        retreat_week=never_after(end_week, ~(carried_out | deal)),
+        deal_week=never_after(end_week, deal),
         defiant=chance.uniform("threat/defiance") < points["defiance_probability"],
+        announcement=announcement,
+        deadlines=deadlines,
+        settled=settled,
     )
+
+
+def _at_deadline(points: Points, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The chances at a deadline of a partial deal, sanctions and an extension; otherwise the sender backs down."""
+    signed = points["partial_deal_probability"] * settled
+    follow_through = points["follow_through"] * (1.0 - points["restraint"] * settled)
+    not_imposed = 1.0 - follow_through
+    return signed, follow_through * (1.0 - signed), not_imposed * points["extension_probability"] * (1.0 - signed)
+
+
+def _hazard_of(extended: np.ndarray) -> np.ndarray:
+    """What a deadline takes off the deadlines' clock, from the chance that it is extended."""
+    with np.errstate(divide="ignore"):
+        return np.abs(np.log(extended))
+
+
+def _rest(left: np.ndarray, hazard: ArrayLike, used: np.ndarray) -> np.ndarray:
+    """What is left of exponential clocks that were not used up in `used` weeks or deadlines."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        taken = np.where(used > 0, np.multiply(hazard, used), 0.0)
+    return np.maximum(left - taken, np.finfo(np.float64).tiny)

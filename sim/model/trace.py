@@ -5,7 +5,7 @@ horizon is: the state after week w is the row that the kernel reads for a horizo
 in week w is the difference of the concessions by two horizons.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from sim.model.bargaining import SIDES
 from sim.model.calendar import NEVER
-from sim.model.kernel import Course, read_course, run_course
+from sim.model.course import Course
+from sim.model.kernel import Played, play_weeks, read_played
 from sim.sampling.chance import Chance
 from sim.sampling.design import Design
 from sim.sampling.designs import RANDOM, Points, draw_points
@@ -24,21 +25,29 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 
 KINDS = {
-    "announced": "sanctions are announced: deadline_week, sanctioned_trade, tariff_rate, defiant, filed",
+    "sanctioned": "sanctions are in force as the dispute begins: sender_loss, target_loss (a year, of the whole list), "
+    "share (in force), defiant, filed, retaliates",
+    "tranche": "a further part of the sanctions comes into force: share (of the whole list, from this week on)",
+    "announced": "sanctions are announced: deadline_week, sanctioned_trade, tariff_rate, defiant, filed, revived "
+    "(whether talks had lapsed, and are on again)",
     "reframed": "an issue becomes a voluntary plan: issue",
     "conceded": "a side moves on an issue: issue, side, before and after (its position), other (the other side's)",
     "settled": "an issue's gap is closed: issue, level, reframed",
-    "agreed": "the package is accepted: outcome, market_access, a_year, dropped (open issues with their levels)",
+    "agreed": "the package is accepted: outcome, market_access, a_year, dropped (open issues with their levels), "
+    "partial (signed at a deadline), residual (the share of the sanctions that stays in force)",
     "tired": "the sender withdraws its sanctions of its own accord: sanctions_weeks, sender_cost, target_cost",
     "panel": "the case goes to a panel",
     "reported": "the panel's report, which is appealed: for_target",
     "ruled": "the final ruling: for_target, after_appeal, reversed",
     "complied": "a losing sender withdraws its sanctions: sanctions_weeks, sender_cost, target_cost",
     "authorised": "retaliation is authorised, and on from the next week: already_on",
-    "imposed": "sanctions come into force next week: sender_loss, target_loss (a year), filed, retaliates",
+    "imposed": "sanctions come into force next week: sender_loss, target_loss (a year, of the whole list), "
+    "share (in force), filed, retaliates",
     "extended": "the deadline moves: deadline_week, credibility",
     "backed_down": "the sender drops its threat",
     "lapsed": "the case lapses",
+    "talks_lapsed": "talks lapse at the end of the week",
+    "breached": "the target stops keeping the agreement: kept (the share of the market access that is left)",
 }
 """The kinds of event, each with what it says. Positions and levels are shares of the sender's full demand, money bn
 US dollars."""
@@ -88,6 +97,8 @@ class Story:
     trial: int
     draws: tuple[Draw, ...]
     weeks: tuple[Week, ...]
+    epilogue: Week | None = None
+    """The week after the agreement in which it is broken, if it is."""
 
     @property
     def row(self) -> Mapping[str, Any]:
@@ -97,7 +108,12 @@ class Story:
     @property
     def events(self) -> tuple[Event, ...]:
         """All events in their order."""
-        return tuple(event for week in self.weeks for event in week.events)
+        return tuple(event for week in self.told for event in week.events)
+
+    @property
+    def told(self) -> tuple[Week, ...]:
+        """The weeks from the start on, with the epilogue."""
+        return (*self.weeks, *([] if self.epilogue is None else [self.epilogue]))
 
 
 def tell(scenario: Scenario, strategy: str, chance: Chance, design: Design = RANDOM) -> Story:
@@ -105,30 +121,42 @@ def tell(scenario: Scenario, strategy: str, chance: Chance, design: Design = RAN
     chance = chance.part(0, 1)
     points = draw_points(scenario, strategy, chance, design)
 
-    def course_by(week: int) -> Course:
-        return run_course(replace(scenario, horizon_weeks=week), points, chance)
+    def played_by(week: int) -> Played:
+        return play_weeks(replace(scenario, horizon_weeks=week), points, chance)
 
     def row_by(week: int) -> dict[str, object]:
-        cut = replace(scenario, horizon_weeks=week)
-        return trial_row(scenario, read_course(cut, points, course, chance))
+        return trial_row(scenario, read_played(replace(scenario, horizon_weeks=week), played))
 
-    course = course_by(scenario.horizon_weeks)
-    last = min(int(course.talks.agreement_week[0]), scenario.horizon_weeks)
+    played = played_by(scenario.horizon_weeks)
+    course = played.course
+    last = min(int(played.talks.agreement_week[0]), scenario.horizon_weeks)
     rows = [row_by(week) for week in range(last)] + [row_by(scenario.horizon_weeks)]
-    conceded = _conceded_by_week(lambda week: course_by(week).talks.conceded[:, :, 0], last)
+    conceded = _conceded_by_week(lambda week: played_by(week).talks.conceded[:, :, 0], last)
     gaps = np.array([_drawn(points, f"issues.{issue.name}.gap") for issue in scenario.issues])
     positions = np.stack([1.0 - gaps * conceded[:, 0], 1.0 - gaps * (1.0 - conceded[:, 1])], axis=2)
     calendar = ("none", *scenario.session_calendar())
     weeks = [Week(0, "none", (), _pairs(positions[0]), rows[0])]
     for week in range(1, last + 1):
-        moves = _talks(scenario.issues, week, rows[week - 1], rows[week], positions[week - 1], positions[week])
-        events = (*_announcement(points, course, week, rows[week]), *moves)
+        moves = _talks(scenario.issues, course, week, rows[week - 1 : week + 1], positions[week - 1 : week + 1])
+        events = (
+            *_sanctions(course, week, rows[week]),
+            *_announcement(course, week, rows[week - 1 : week + 1]),
+            *moves,
+        )
         if rows[week]["agreement_week"] is None:
-            events += (*_case(course, week, rows[week]), *_deadline(points, course, week, rows[week]))
+            events += (*_case(course, week, rows[week]), *_deadline(course, week, rows[week]))
         if rows[week]["litigation"] == "lapsed" != rows[week - 1]["litigation"]:
             events += (Event(week, "lapsed", {}),)
+        if rows[week]["lapse_week"] == week:
+            events += (Event(week, "talks_lapsed", {}),)
         weeks.append(Week(week, calendar[week], events, _pairs(positions[week]), rows[week]))
-    return Story(scenario, strategy, chance.first, _draws(scenario, strategy, points, rows[-1]), tuple(weeks))
+    epilogue = None
+    broken = rows[-1]["breach_week"]
+    if isinstance(broken, int):
+        breach = Event(broken, "breached", {"kept": _drawn(points, "breach_retention")})
+        epilogue = Week(broken, "none", (breach,), weeks[-1].positions, rows[-1])
+    draws = _draws(scenario, strategy, points, rows[-1])
+    return Story(scenario, strategy, chance.first, draws, tuple(weeks), epilogue)
 
 
 def _conceded_by_week(conceded_by: Callable[[int], np.ndarray], last: int) -> np.ndarray:
@@ -153,31 +181,68 @@ def _conceded_by_week(conceded_by: Callable[[int], np.ndarray], last: int) -> np
     return np.stack([found[week] for week in range(last + 1)])
 
 
-def _announcement(points: Points, course: Course, week: int, row: Mapping[str, object]) -> tuple[Event, ...]:
+def _sanctions(course: Course, week: int, row: Mapping[str, object]) -> tuple[Event, ...]:
+    """Sanctions in force from the start, told in week 1, and further parts of sanctions."""
+    pressure = course.pressure
+    imposition = int(pressure.threat.imposition_week[0])
+    if week == 1 and imposition == 0:
+        details = {
+            **_imposed(course),
+            "defiant": row["defiant"],
+            "filed": row["filing_week"] == 1,
+            "retaliates": int(pressure.case.retaliation_week[0]) == 0,
+        }
+        return (Event(week, "sanctioned", details),)
+    if imposition + 1 < week <= int(pressure.case.withdrawal_week[0]):
+        before, now = (_share(course, one - imposition) for one in (week - 1, week))
+        if now > before:
+            return (Event(week, "tranche", {"share": now}),)
+    return ()
+
+
+def _imposed(course: Course) -> dict[str, float]:
+    """What sanctions cost a year, if all are in force, and the share that comes into force first."""
+    return {
+        "sender_loss": float(np.ravel(course.pressure.sanctions.buyer_loss)[0]),
+        "target_loss": float(np.ravel(course.pressure.sanctions.exporter_loss)[0]),
+        "share": _share(course, 1),
+    }
+
+
+def _share(course: Course, weeks_since: int) -> float:
+    """The share of the sanctions in force so many weeks after their imposition."""
+    tranches = course.pressure.tranches
+    return 1.0 if tranches is None else float(tranches.share(np.array([weeks_since]))[0])
+
+
+def _announcement(course: Course, week: int, rows: Sequence[Mapping[str, object]]) -> tuple[Event, ...]:
+    """The announcement, if it comes in a week; `rows` are those at its start and its end."""
+    before, row = rows
     if row["threat_week"] != week:
         return ()
     details = {
-        "deadline_week": int(course.threat.first_deadline[0]),
-        "sanctioned_trade": _drawn(points, "sanctioned_trade"),
-        "tariff_rate": _drawn(points, "tariff_rate"),
+        "deadline_week": int(course.pressure.threat.first_deadline[0]),
+        "sanctioned_trade": _drawn(course.points, "sanctioned_trade"),
+        "tariff_rate": _drawn(course.points, "tariff_rate"),
         "defiant": row["defiant"],
         "filed": row["filing_week"] == week,
+        "revived": before["lapse_week"] is not None,
     }
     return (Event(week, "announced", details),)
 
 
 def _talks(
     issues: tuple[Issue, ...],
+    course: Course,
     week: int,
-    before: Mapping[str, object],
-    now: Mapping[str, object],
-    stood: np.ndarray,
-    stand: np.ndarray,
+    rows: Sequence[Mapping[str, object]],
+    positions: np.ndarray,
 ) -> list[Event]:
     """Reframings, concessions, settlements and the agreement of a week.
 
-    `before` and `now` are the rows, `stood` and `stand` the positions (shape (issues, 2)) at its start and its end.
+    `rows` and `positions` (shape (2, issues, 2)) are those at its start and its end.
     """
+    (before, now), (stood, stand) = rows, positions
     reframed = [issue.name for issue in issues if now.get(f"reframed.{issue.name}")]
     fresh = [name for name in reframed if not before[f"reframed.{name}"]]
     events = [Event(week, "reframed", {"issue": name}) for name in fresh]
@@ -195,14 +260,27 @@ def _talks(
         dropped = {
             issue.name: float(stand[k, 1]) for k, issue in enumerate(issues) if now[f"settled.{issue.name}"] is None
         }
-        worth = {"market_access": now["market_access"], "a_year": now["balance_change"]}
+        worth = {
+            "market_access": now["market_access"],
+            "a_year": now["balance_change"],
+            "partial": now["partial_deal"],
+            "residual": _residual(course, week, now),
+        }
         events.append(Event(week, "agreed", {"outcome": now["outcome"], **worth, "dropped": dropped}))
     return events
 
 
+def _residual(course: Course, week: int, row: Mapping[str, object]) -> float:
+    """The share of the whole list of sanctions that an agreement in a week leaves in force."""
+    if row["outcome"] != "agreement_under_sanctions":
+        return 0.0
+    share = _share(course, week - int(course.pressure.threat.imposition_week[0]))
+    return share * _drawn(course.points, "residual_sanctions")
+
+
 def _case(course: Course, week: int, row: Mapping[str, object]) -> list[Event]:
     """Fatigue and the case's steps in a week."""
-    case = course.case
+    case = course.pressure.case
     comes = {
         name: int(getattr(case, f"{name}_week")[0]) == week
         for name in ("panel", "appeal", "ruling", "compliance", "authorised", "withdrawal")
@@ -227,14 +305,13 @@ def _case(course: Course, week: int, row: Mapping[str, object]) -> list[Event]:
     return events
 
 
-def _deadline(points: Points, course: Course, week: int, row: Mapping[str, object]) -> tuple[Event, ...]:
-    threat = course.threat
+def _deadline(course: Course, week: int, row: Mapping[str, object]) -> tuple[Event, ...]:
+    threat, points = course.pressure.threat, course.points
     if week == int(threat.imposition_week[0]):
         details = {
-            "sender_loss": float(np.ravel(course.sanctions.buyer_loss)[0]),
-            "target_loss": float(np.ravel(course.sanctions.exporter_loss)[0]),
+            **_imposed(course),
             "filed": row["filing_week"] == week,
-            "retaliates": int(course.case.retaliation_week[0]) == week,
+            "retaliates": int(course.pressure.case.retaliation_week[0]) == week,
         }
         return (Event(week, "imposed", details),)
     if week == int(threat.retreat_week[0]):
@@ -252,7 +329,7 @@ def _draws(scenario: Scenario, strategy: str, points: Points, row: Mapping[str, 
         "issue": True,
         "bargaining": True,
         "threat": row["threat_week"] is not None,
-        "sanctions": row["threat_week"] is not None,
+        "sanctions": row["threat_week"] is not None or row["sanctions_week"] is not None,
         "retaliation": row["retaliation_weeks"] != 0,
         "litigation": row["filing_week"] is not None,
         "value": row["agreement_week"] is not None,

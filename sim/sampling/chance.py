@@ -8,8 +8,9 @@ number is the same whichever other trials are drawn with it.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +19,20 @@ from sim.faults import Fault, InvalidInput
 MAX_SEED = 2**63 - 1
 LANES = 8
 """32-bit words in one Philox block of 4 x 64 bits."""
+
+
+class Numbers(Protocol):
+    """Random numbers of some trials, one a trial for each purpose."""
+
+    @property
+    def count(self) -> int:
+        """The number of trials."""
+
+    def uniform(self, purpose: str) -> np.ndarray:
+        """A uniform number in (0, 1) for each trial: float64, shape (count,)."""
+
+    def exponential(self, purpose: str) -> np.ndarray:
+        """A standard exponential number for each trial: float64, shape (count,), > 0."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,68 @@ class Chance:
         result = self.uniform(purpose)
         np.log(result, out=result)
         return np.negative(result, out=result)
+
+
+@dataclass(frozen=True)
+class KeptChance:
+    """The chance of some trials, of which each number is computed once; its arrays must not be changed."""
+
+    chance: Chance
+    kept: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def count(self) -> int:
+        """The number of trials."""
+        return self.chance.count
+
+    def uniform(self, purpose: str) -> np.ndarray:
+        """See `Numbers.uniform`."""
+        key = ("uniform", purpose)
+        if key not in self.kept:
+            self.kept[key] = self.chance.uniform(purpose)
+        return self.kept[key]
+
+    def exponential(self, purpose: str) -> np.ndarray:
+        """See `Numbers.exponential`."""
+        key = ("exponential", purpose)
+        if key not in self.kept:
+            self.kept[key] = self.chance.exponential(purpose)
+        return self.kept[key]
+
+    def at(self, trial: np.ndarray) -> "ChanceAt":
+        """The chance of the trials at the given positions."""
+        return ChanceAt(self, trial)
+
+
+@dataclass(frozen=True)
+class ChanceAt:
+    """The chance of the trials at some positions of a range."""
+
+    kept: KeptChance
+    trial: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """The number of trials."""
+        return self.trial.size
+
+    def uniform(self, purpose: str) -> np.ndarray:
+        """See `Numbers.uniform`."""
+        return self.kept.uniform(purpose).take(self.trial)
+
+    def exponential(self, purpose: str) -> np.ndarray:
+        """See `Numbers.exponential`."""
+        return self.kept.exponential(purpose).take(self.trial)
+
+
+def happens(chance: Numbers, purpose: str, probability: np.ndarray | float) -> np.ndarray:
+    """Whether something happens that has a probability in each trial: bool, shape (count,).
+
+    Nothing is drawn for what never happens.
+    """
+    if isinstance(probability, float) and probability <= 0.0:
+        return np.zeros(chance.count, bool)
+    return chance.uniform(purpose) < probability
 
 
 def check_seed(seed: object) -> int:

@@ -16,6 +16,7 @@ from scipy.stats import qmc
 from sim.sampling.chance import Chance, purpose_key
 from sim.sampling.design import Design, Uniforms, too_many
 from sim.scenario.distributions import Fixed
+from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 
 BITS = 32
@@ -56,12 +57,14 @@ def _dimension(scenario: Scenario, name: str) -> int:
     """A parameter's dimension in the Sobol sequence.
 
     The base's uncertain parameters come first; one that only a strategy makes uncertain has its place behind
-    them by its place in the catalogue, whatever the other strategies are.
+    them by its place in the catalogue, whatever the other strategies are. Parameters of a later extension of the
+    model come after those of the earlier ones.
     """
-    uncertain = [other for other, given in scenario.base.items() if not isinstance(given, Fixed)]
+    ordered = sorted(scenario.base, key=lambda other: parameter(other).added)
+    uncertain = [other for other in ordered if not isinstance(scenario.base[other], Fixed)]
     if name in uncertain:
         return uncertain.index(name)
-    return len(uncertain) + list(scenario.base).index(name)
+    return len(uncertain) + ordered.index(name)
 
 
 def shuffled(seed: int, replicate: np.ndarray, point: np.ndarray) -> np.ndarray:

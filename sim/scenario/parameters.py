@@ -41,8 +41,8 @@ class Parameter:
     `decided_by` says whose the value is: the sender's own choice, the target's, both sides' together, the court's, or
     nature's (markets, costs, how things are). A strategy that sets anything but the sender's own is an assumption.
 
-    `kind` is "real", "weeks" (drawn as a real number, rounded to the nearest whole week, halves to even, at
-    least 1) or "whole" (whole numbers only).
+    `kind` is "real", "rounded" (a duration or a number, drawn as a real number and rounded to the nearest whole one,
+    halves to even, at least 1) or "whole" (whole numbers only).
     """
 
     name: str
@@ -53,6 +53,9 @@ class Parameter:
     default: float | None
     meaning: str
     kind: str = "real"
+    added: int = 0
+    """The extension of the model that brought it. In a Sobol design the parameters of later extensions take later
+    dimensions, so that older ones keep theirs."""
 
 
 SENDER, TARGET, BOTH, COURT, NATURE = "sender", "target", "both sides", "court", "nature"
@@ -63,7 +66,7 @@ BN_A_YEAR = "bn USD a year"
 
 
 def _weeks(name: str, group: str, decided_by: str, default: float, meaning: str) -> Parameter:
-    return Parameter(name, group, decided_by, "weeks", NON_NEGATIVE, default, meaning, "weeks")
+    return Parameter(name, group, decided_by, "weeks", NON_NEGATIVE, default, meaning, "rounded")
 
 
 ISSUE_PARAMETERS: tuple[Parameter, ...] = (
@@ -161,6 +164,36 @@ PARAMETERS: tuple[Parameter, ...] = (
         "chance at a mid-level or senior session that an open numerical issue is reframed as a voluntary plan",
     ),
     Parameter(
+        "sender_readiness",
+        "bargaining",
+        SENDER,
+        MULTIPLIER,
+        NON_NEGATIVE,
+        1.0,
+        "on all of the sender's hazards, for the whole dispute",
+        added=1,
+    ),
+    Parameter(
+        "target_readiness",
+        "bargaining",
+        TARGET,
+        MULTIPLIER,
+        NON_NEGATIVE,
+        1.0,
+        "on all of the target's hazards, for the whole dispute",
+        added=1,
+    ),
+    Parameter(
+        "lapse_probability",
+        "bargaining",
+        BOTH,
+        PER_WEEK,
+        PROBABILITY,
+        0.0,
+        "that talks lapse, at the end of a week in which no threat stands and no sanctions are in force",
+        added=1,
+    ),
+    Parameter(
         "voluntary_value",
         "bargaining",
         NATURE,
@@ -177,7 +210,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         NON_NEGATIVE,
         1.0,
         "first week in which the sender may announce sanctions",
-        "weeks",
+        "rounded",
     ),
     Parameter(
         "threat_probability",
@@ -187,6 +220,36 @@ PARAMETERS: tuple[Parameter, ...] = (
         PROBABILITY,
         0.0,
         "chance of announcing sanctions in each week from the earliest on, until announced once",
+    ),
+    Parameter(
+        "patience",
+        "threat",
+        SENDER,
+        "share",
+        SHARE,
+        0.0,
+        "how much progress at the table delays the announcement",
+        added=1,
+    ),
+    Parameter(
+        "restraint",
+        "threat",
+        SENDER,
+        "share",
+        SHARE,
+        0.0,
+        "how much progress at the table holds the sender back from imposing sanctions at a deadline",
+        added=1,
+    ),
+    Parameter(
+        "partial_deal_probability",
+        "threat",
+        BOTH,
+        PROB,
+        PROBABILITY,
+        0.0,
+        "that the sides sign at a deadline what is settled, if all were settled; in proportion to the weight that is",
+        added=1,
     ),
     _weeks("deadline_weeks", "threat", SENDER, 6.0, "from announcement to deadline"),
     Parameter(
@@ -248,6 +311,48 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "tariff_rate", "sanctions", SENDER, "ad valorem, 1 = 100 %", NON_NEGATIVE, 0.0, "extra tariff of the sanctions"
+    ),
+    Parameter(
+        "sanctions_at_start",
+        "sanctions",
+        NATURE,
+        PROB,
+        PROBABILITY,
+        0.0,
+        "that sanctions are in force already as the dispute begins",
+        added=1,
+    ),
+    Parameter(
+        "tranches",
+        "sanctions",
+        SENDER,
+        "number",
+        NON_NEGATIVE,
+        1.0,
+        "number of equal parts in which sanctions come into force",
+        "rounded",
+        added=1,
+    ),
+    Parameter(
+        "tranche_weeks",
+        "sanctions",
+        SENDER,
+        "weeks",
+        NON_NEGATIVE,
+        13.0,
+        "from one part of the sanctions to the next",
+        "rounded",
+        added=1,
+    ),
+    Parameter(
+        "residual_sanctions",
+        "sanctions",
+        BOTH,
+        "share",
+        SHARE,
+        0.0,
+        "of the sanctions in force, what an agreement under sanctions leaves standing",
+        added=1,
     ),
     Parameter(
         "import_elasticity",
@@ -373,6 +478,16 @@ PARAMETERS: tuple[Parameter, ...] = (
         "reversal_probability", "litigation", COURT, PROB, PROBABILITY, 0.0, "that an appeal turns the finding round"
     ),
     Parameter(
+        "void_probability",
+        "litigation",
+        COURT,
+        PROB,
+        PROBABILITY,
+        0.0,
+        "that an appeal is never decided, because no Appellate Body sits",
+        added=1,
+    ),
+    Parameter(
         "compliance_probability",
         "litigation",
         SENDER,
@@ -398,6 +513,26 @@ PARAMETERS: tuple[Parameter, ...] = (
         NON_NEGATIVE,
         0.0,
         "extra exports of the sender if every demand were met in full",
+    ),
+    Parameter(
+        "breach_probability",
+        "value",
+        TARGET,
+        PER_WEEK,
+        PROBABILITY,
+        0.0,
+        "after an agreement, that the target stops keeping it",
+        added=1,
+    ),
+    Parameter(
+        "breach_retention",
+        "value",
+        TARGET,
+        "share",
+        SHARE,
+        0.0,
+        "of the market access won, what is left after a breach",
+        added=1,
     ),
 )
 

@@ -46,10 +46,14 @@ EVENT_TERMS = (
     Term("agreement", "agreement_week is not null", "Any agreement"),
     Term("threat", "threat_week is not null", "Sanctions announced"),
     Term("sanctions", "sanctions_week is not null", "Sanctions imposed"),
+    Term("sanctions_from_start", "sanctions_week == 0", "Sanctions in force from the start"),
     Term("complaint", "filing_week is not null", "WTO complaint filed"),
     Term("ruling_for_target", "ruling == 'for_target'", "WTO rules for the target"),
     Term("ruling_for_sender", "ruling == 'for_sender'", "WTO rules for the sender"),
     Term("retaliation", "retaliation_weeks > 0", "Target retaliates"),
+    Term("lapsed", "lapse_week is not null", "Talks lapsed"),
+    Term("partial_deal", "partial_deal", "Partial deal"),
+    Term("breached", "breach_week is not null", "Agreement breached"),
 )
 """What may happen in a trial; every summary counts them."""
 
@@ -65,6 +69,8 @@ MEASURE_TERMS = (
     Term("sanctions_week", "sanctions_week", "Week in which sanctions are imposed, if any", WEEK),
     Term("filing_week", "filing_week", "Week of the WTO complaint, if any", WEEK),
     Term("ruling_week", "ruling_week", "Week of the final ruling, if any", WEEK),
+    Term("lapse_week", "lapse_week", "Week in which talks lapse, if they stay so", WEEK),
+    Term("breach_week", "breach_week", "Week of the breach, if any", WEEK),
     Term("sanctions_weeks", "sanctions_weeks", "Weeks of sanctions", WEEKS),
     Term("retaliation_weeks", "retaliation_weeks", "Weeks of retaliation", WEEKS),
     Term("extensions", "extensions", "Extensions of the deadline", "1"),

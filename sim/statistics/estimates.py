@@ -279,7 +279,9 @@ def around(estimate: float, error: float, quantile: float) -> Estimate:
     }
 
 
-def proportion_of_replicates(successes: Sequence[int], trials: Sequence[int], together: int = 1) -> Estimate:
+def proportion_of_replicates(
+    successes: Sequence[int], trials: Sequence[int], together: int = 1, tail: float = TAIL
+) -> Estimate:
     """A probability's estimate from replicates, with their standard error and Student's 95 % interval.
 
     Of rare events (or rare failures) replicates tell too little: there it is Wilson's interval, which is wide enough.
@@ -287,8 +289,8 @@ def proportion_of_replicates(successes: Sequence[int], trials: Sequence[int], to
     """
     hits, total = sum(successes), sum(trials)
     if min(hits, total - hits) < FEW * len(trials) * together or not all(trials):
-        return proportion(hits / together, total / together)
-    found = around_replicates([hit / n for hit, n in zip(successes, trials, strict=True)], trials)
+        return proportion(hits / together, total / together, tail)
+    found = around_replicates([hit / n for hit, n in zip(successes, trials, strict=True)], trials, tail)
     low, high = found["low"], found["high"]
     return {**found, "low": max(low, 0.0) if low is not None else None, "high": min(high, 1.0) if high else high}
 
@@ -316,7 +318,7 @@ def mean_of_replicates(replicates: Sequence[Moments], together: int = 1, within:
     }
 
 
-def around_replicates(values: Sequence[float], weights: Sequence[float]) -> Estimate:
+def around_replicates(values: Sequence[float], weights: Sequence[float], tail: float = TAIL) -> Estimate:
     """The weighted mean of replicates' values, with the standard error of a ratio and Student's 95 % interval.
 
     Needs two replicates or more, each with a weight above 0.
@@ -325,12 +327,12 @@ def around_replicates(values: Sequence[float], weights: Sequence[float]) -> Esti
     count = value.size
     centre = float(np.average(value, weights=weight))
     scatter = np.square((weight / weight.mean()) * (value - centre)).sum()
-    return around(centre, float(np.sqrt(scatter / (count * (count - 1)))), student(count - 1))
+    return around(centre, float(np.sqrt(scatter / (count * (count - 1)))), student(count - 1, tail))
 
 
-def student(freedom: int) -> float:
-    """The 97.5 % point of Student's t distribution."""
-    return float(stdtrit(freedom, 0.975))
+def student(freedom: int, tail: float = TAIL) -> float:
+    """The point of Student's t distribution with the probability `tail` above it."""
+    return float(stdtrit(freedom, 1.0 - tail))
 
 
 Bounds = tuple[float | None, float | None]

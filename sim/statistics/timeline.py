@@ -6,11 +6,15 @@ from others, so that each state of each trial is a span of weeks.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.special import ndtr
 
 from sim.model.calendar import whole_weeks
+from sim.statistics.estimates import TAIL
 
+DRAWS = 4000
 BY_THEN, AT_THE_END, DURING = "by then", "at the end of the week", "during the week"
 
 
@@ -40,17 +44,20 @@ STATES = (
         "an agreement was reached after the sender had backed down or withdrawn",
     ),
     State("threat", "sanctions announced", BY_THEN, "sanctions were announced"),
-    State("sanctions", "sanctions imposed", BY_THEN, "sanctions were imposed"),
+    State("sanctions", "sanctions imposed", BY_THEN, "sanctions were imposed, or in force from the start"),
     State("complaint", "complaint filed", BY_THEN, "the target complained to the WTO"),
     State("ruling_for_target", "ruling for the target", BY_THEN, "a final ruling found for the target"),
     State("ruling_for_sender", "ruling for the sender", BY_THEN, "a final ruling found for the sender"),
-    State("quiet", "no threat yet", AT_THE_END, "no agreement, and no threat yet"),
+    State("partial_deal", "partial deal", BY_THEN, "an agreement was signed at a deadline with issues open"),
+    State("breached", "agreement breached", BY_THEN, "an agreement was reached, and broken"),
+    State("quiet", "no threat yet", AT_THE_END, "no agreement, no threat yet and no sanctions"),
     State("threat_standing", "threat standing", AT_THE_END, "no agreement, and a deadline still to come"),
     State(
         "sanctions_standing", "sanctions standing", AT_THE_END, "no agreement, and sanctions imposed and not withdrawn"
     ),
     State("backed_down", "sender backed down", AT_THE_END, "no agreement, and the threat dropped at a deadline"),
     State("withdrawn", "sanctions withdrawn", AT_THE_END, "no agreement, and sanctions withdrawn"),
+    State("lapsed", "talks lapsed", AT_THE_END, "no agreement, and talks lapsed and not resumed by the horizon"),
     State("sanctions_in_force", "sanctions in force", DURING, "sanctions in force, as sanctions_weeks counts them"),
     State(
         "retaliation_in_force", "retaliation in force", DURING, "retaliation in force, as retaliation_weeks counts them"
@@ -69,9 +76,17 @@ PARTITION = (
 )
 """States of which each trial is in exactly one at the end of every week."""
 
-WEEKS = ("agreement_week", "threat_week", "sanctions_week", "filing_week", "ruling_week")
+WEEKS = (
+    "agreement_week",
+    "threat_week",
+    "sanctions_week",
+    "filing_week",
+    "ruling_week",
+    "lapse_week",
+    "breach_week",
+)
 COUNTS = ("sanctions_weeks", "retaliation_weeks", "extensions")
-CONDITIONS = (*(state.name for state in STATES[1:5]), "retreat", "ruling_for_target")
+CONDITIONS = (*(state.name for state in STATES[1:5]), "retreat", "ruling_for_target", "partial_deal")
 DURATIONS = ("deadline_weeks", "extension_weeks")
 
 Spans = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -86,7 +101,7 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
     drawn `DURATIONS` in weeks.
     """
     after = horizon_weeks + 1
-    agreed, announced, imposed, filed, ruled = (
+    agreed, announced, imposed, filed, ruled, lapsed, breached = (
         np.where(np.isnan(trials[name]), after, trials[name]).astype(np.int64) for name in WEEKS
     )
     sanctions_weeks, retaliation_weeks, extensions = (trials[name].astype(np.int64) for name in COUNTS)
@@ -117,11 +132,14 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
         "complaint": never_more(filed),
         "ruling_for_target": never_more(np.where(for_target, ruled, after)),
         "ruling_for_sender": never_more(np.where(for_target, after, ruled)),
-        "quiet": before_agreement(np.ones_like(agreed), announced),
+        "partial_deal": never_more(np.where(true["partial_deal"], agreed, after)),
+        "breached": never_more(breached),
+        "quiet": before_agreement(np.ones_like(agreed), np.minimum(announced, imposed)),
         "threat_standing": before_agreement(announced, threat_over),
         "sanctions_standing": before_agreement(imposed, withdrawn),
         "backed_down": before_agreement(backed_down, after),
         "withdrawn": before_agreement(withdrawn, after),
+        "lapsed": before_agreement(lapsed, after),
         "sanctions_in_force": (imposed + 1, last_in_force + 1),
         "retaliation_in_force": (last_in_force + 1 - retaliation_weeks, last_in_force + 1),
     }
@@ -140,3 +158,43 @@ def count_states(spans: Spans, replicate: np.ndarray, replicates: int, horizon_w
     return {
         name: np.cumsum(at(start) - at(stop), axis=1)[:, 1 : horizon_weeks + 1] for name, (start, stop) in spans.items()
     }
+
+
+def count_spans(spans: Spans, horizon_weeks: int) -> dict[str, np.ndarray]:
+    """How many trials enter each state in a week and leave it in another; int64, shape (horizon + 2, horizon + 2)."""
+    width = horizon_weeks + 2
+
+    def counted(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+        places = np.clip(start, 0, width - 1) * width + np.clip(stop, 0, width - 1)
+        return np.bincount(places, minlength=width * width).reshape(width, width)
+
+    return {name: counted(*span) for name, span in spans.items()}
+
+
+def simultaneous_tail(counted: np.ndarray) -> float:
+    """The probability beyond either end of each week's interval at which all weeks' hold together with 95 %.
+
+    `counted` is a state's table of `count_spans`. The estimates of the weeks are jointly about normal, with the
+    covariances of the indicators of being in the state; the quantile of their greatest standardised error (sup-t;
+    Montiel Olea & Plagborg-Moller 2019, Simultaneous confidence bands) comes from `DRAWS` draws. At most 0.025.
+    """
+    trials = counted.sum()
+    # Trials that have entered by one week and not left by another, for the weeks from 1 to the horizon.
+    entered = np.cumsum(counted, axis=0)
+    held = (entered.sum(axis=1, keepdims=True) - np.cumsum(entered, axis=1))[1:-1, 1:-1]
+    both = np.triu(held) + np.triu(held, 1).T
+    share = np.diag(both) / trials
+    moving = (share > 0.0) & (share < 1.0)
+    if not moving.any():
+        return TAIL
+    covariance = both[np.ix_(moving, moving)] / trials - np.outer(share[moving], share[moving])
+    scale = np.sqrt(np.diag(covariance))
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    root = (vectors * np.sqrt(np.clip(values, 0.0, None)))[:, values > 1e-6 * values[-1]]
+    greatest = np.abs(_draws(root.shape[1]) @ root.T.astype(np.float32)).max(axis=1)
+    return min(TAIL, float(ndtr(-np.quantile(greatest, 1.0 - 2.0 * TAIL))))
+
+
+@lru_cache(maxsize=256)
+def _draws(count: int) -> np.ndarray:
+    return np.random.default_rng(20_250_101).standard_normal((DRAWS, count), np.float32)

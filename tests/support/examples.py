@@ -1,6 +1,7 @@
 """Scenarios that tests play: small ones with all but one mechanism switched off, and full ones."""
 
 import copy
+from collections.abc import Callable
 
 from api.shipped_scenarios import shipped_scenario
 from sim.scenario.scenario import Scenario, scenario_from_document
@@ -183,6 +184,30 @@ def litigious() -> dict:
     return full
 
 
+DEEPER = {
+    "sender_readiness": {"mixture": {"of": [0.1, {"uniform": [0.5, 1.5]}], "weights": [0.2, 0.8]}},
+    "target_readiness": {"uniform": [0.2, 2]},
+    "lapse_probability": {"uniform": [0, 0.15]},
+    "patience": {"uniform": [0, 1]},
+    "restraint": {"uniform": [0, 1]},
+    "partial_deal_probability": {"uniform": [0, 0.8]},
+    "sanctions_at_start": {"uniform": [0, 0.5]},
+    "tranches": {"uniform": [0.6, 5.4]},
+    "tranche_weeks": {"uniform": [0.6, 6.4]},
+    "residual_sanctions": {"uniform": [0, 1]},
+    "void_probability": {"uniform": [0, 1]},
+    "breach_probability": {"uniform": [0, 0.1]},
+    "breach_retention": {"uniform": [0, 1]},
+}
+"""The mechanisms of the deeper model: a readiness, a table that matters, sanctions in parts and agreements broken."""
+
+
+def deeper(build: Callable[[], dict]) -> dict:
+    """An example with the mechanisms of `DEEPER` besides its own."""
+    full = build()
+    return changed(full, DEEPER, name=f"deeper-{full['name']}")
+
+
 def reluctant() -> dict:
     """Long threats, many extensions, much reframing and defiance, and demands that take many steps to meet."""
     full = changed(
@@ -240,5 +265,7 @@ def full_scenarios() -> dict[str, Scenario]:
         "litigious": scenario_from_document(litigious()),
         "reluctant": scenario_from_document(reluctant()),
         "every-mechanism": scenario_from_document(every_mechanism()),
+        "deeper-litigious": scenario_from_document(deeper(litigious)),
+        "deeper-reluctant": scenario_from_document(deeper(reluctant)),
         "1995": shipped_scenario("us-japan-autos-1995"),
     }

@@ -39,7 +39,11 @@ class ServiceProcess:
         self.process = subprocess.Popen(
             [BRINK, "serve", "--port", str(self.port)], env=self.settings, stdout=self.log, stderr=self.log
         )
-        self.until(lambda: self.client.get("/readyz").status_code == 200)
+        self.until(self._is_ready)
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, "the service ended instead of starting; its log says why"
+        return self.client.get("/readyz").status_code == 200
 
     def stop(self) -> None:
         """End the process as a supervisor would."""

@@ -106,7 +106,8 @@ def _picture(told: dict) -> list[Text]:
         lines.append(line.append(f"  {end}", style="dim"))
     marks = [" "] * len(shown)
     for event in (event for passage in told["story"] for event in passage["events"]):
-        if event["kind"] in _MARKS:
+        # A breach comes after the last week of the talks.
+        if event["kind"] in _MARKS and event["week"] // every < len(marks):
             marks[event["week"] // every] = _MARKS[event["kind"]]
     seen = [f"{mark} {kind.replace('_', ' ')}" for kind, mark in _MARKS.items() if mark in marks]
     step = "a column a week" if every == 1 else f"a column every {every} weeks"
@@ -115,6 +116,9 @@ def _picture(told: dict) -> list[Text]:
 
 
 _MARKS = {
+    "sanctioned": "S",
+    "tranche": "s",
+    "talks_lapsed": "L",
     "announced": "!",
     "extended": "+",
     "backed_down": "<",

@@ -12,7 +12,7 @@ def runner() -> None:
     """
     from cluster.service.logs import log_to_stderr
     from cluster.service.settings import read_settings
-    from cluster.service.supervisor import keep_runner
+    from cluster.service.supervisor import supervise_runner
 
     # A runner that cannot read its settings would be started again and again.
     read_settings()
@@ -20,4 +20,4 @@ def runner() -> None:
     ending = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ending.set())
-    keep_runner(ending)
+    supervise_runner(ending)

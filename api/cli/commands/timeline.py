@@ -23,6 +23,8 @@ _LABELS = {
     "backed_down": "Sender backed down",
     "withdrawn": "Sanctions withdrawn",
     "retaliation_in_force": "Retaliation in force",
+    "lapsed": "Talks lapsed, not resumed",
+    "breached": "Agreement breached, by then",
 }
 
 

@@ -117,7 +117,7 @@ class JobView(BaseModel):
     priority: int
     progress: JobProgress
     error: str | None = Field(description="Why the job failed.")
-    waiting: str | None = Field(description="What hinders the job, as long as it is tried again and again.")
+    waiting: str | None = Field(description="Cause of a transient failure, while the job waits to be tried again.")
     created_at: str
     started_at: str | None
     finished_at: str | None

@@ -21,22 +21,24 @@ from sim.scenario.vocabulary import OUTCOMES
 from sim.statistics.estimates import proportion, proportion_of_replicates
 from sim.statistics.timeline import CONDITIONS, COUNTS, DURATIONS, PARTITION, STATES, WEEKS, count_states, state_spans
 from tests.support.answers import document_of, result_of, served_run
-from tests.support.examples import changed, litigious, reluctant
+from tests.support.examples import changed, deeper, litigious, reluctant
 from tests.support.runs import small_plan
 
 timeline = partial(result_of, "timeline")
 TRIALS = 8_000
+DEEPER_LITIGIOUS = partial(deeper, litigious)
 
 
 def told(table: dict[str, np.ndarray], durations: dict[str, float]) -> dict[str, np.ndarray]:
     """A table of trials as `state_spans` takes it."""
     outcome, count = table["outcome"], len(table["outcome"])
-    true = {name: outcome == OUTCOMES.index(name) for name in CONDITIONS[:-1]}
+    true = {name: outcome == OUTCOMES.index(name) for name in CONDITIONS[:-2]}
     return {
         **{name: np.where(table[name] == NULL, np.nan, table[name]).astype(float) for name in WEEKS},
         **{name: table[name].astype(float) for name in COUNTS},
         **{name: held.astype(float) for name, held in true.items()},
         "ruling_for_target": (table["ruling"] == 0).astype(float),
+        "partial_deal": (table["partial_deal"] == 1).astype(float),
         **{name: table[name] if name in table else np.full(count, durations[name]) for name in DURATIONS},
     }
 
@@ -54,6 +56,8 @@ def states_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "complaint": table["filing_week"] != NULL,
         "ruling_for_target": table["ruling"] == 0,
         "ruling_for_sender": table["ruling"] == 1,
+        "partial_deal": table["partial_deal"] == 1,
+        "breached": table["breach_week"] != NULL,
         "quiet": stalemate & ~threatened,
         "threat_standing": stalemate & threatened,
         "sanctions_standing": outcome == OUTCOMES.index("sanctions_standing"),
@@ -62,7 +66,7 @@ def states_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("example", [litigious, reluctant])
+@pytest.mark.parametrize("example", [litigious, reluctant, DEEPER_LITIGIOUS, partial(deeper, reluctant)])
 def test_states_are_those_of_the_same_trials_played_to_each_week(example):
     """Chance is addressed, so a trial's weeks up to one are the same whatever the horizon: every trial, every week."""
     given = changed(example(), horizon_weeks=30)
@@ -80,11 +84,15 @@ def test_states_are_those_of_the_same_trials_played_to_each_week(example):
         for name, column in (("sanctions_in_force", "sanctions_weeks"), ("retaliation_in_force", "retaliation_weeks")):
             expected[name] = table[column] - before[column] == 1
             before[column] = table[column].astype(int)
+        # A lapse is recorded if it lasts to the end: in earlier weeks that are, it is one in which talks are lapsed.
+        lapsed = table["lapse_week"] != NULL
+        expected["lapsed"] = lapsed & (whole["lapse_week"] == table["lapse_week"])
         for name, (start, stop) in spans.items():
             found = (start <= week) & (week < stop)
             np.testing.assert_array_equal(found, expected[name], err_msg=f"{name} in week {week}")
             seen |= {name} if found.any() else set()
-    assert seen >= set(spans) - {"ruling_for_target", "ruling_for_sender"}
+    rare = {"ruling_for_target", "ruling_for_sender", "partial_deal", "breached", "lapsed"}
+    assert seen >= set(spans) - (set() if example is DEEPER_LITIGIOUS else rare)
 
 
 def test_each_trial_is_in_one_state_of_the_partition_and_the_weeks_add_up():

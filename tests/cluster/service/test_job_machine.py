@@ -149,7 +149,7 @@ class JobStore(RuleBasedStateMachine):
 
     def loses(self, job, model, runner, held, _):
         """Something hinders the job, and patience is at its end."""
-        assert leases.hinder(self.database, job, runner, "no room", 0.0, model.done) == held
+        assert leases.put_off(self.database, job, runner, "no room", 0.0, model.done) == held
         if held:
             model.state = jobs.CANCELLED if model.cancelled else jobs.FAILED
 

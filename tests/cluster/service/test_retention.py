@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cluster.service import jobs, leases
-from cluster.service.retention import keep_house, overdue, remove_job, sweep
+from cluster.service.retention import apply_retention, overdue, remove_job, sweep
 from cluster.storage.address import open_folder
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import small_plan
@@ -75,7 +75,7 @@ def test_a_sweep_removes_folders_without_a_job_and_no_others(database, tmp_path)
                 folder.commit(draft, "trials/run.json")
             jobs.delete(database, gone)
             assert sweep(database, results) == [gone]
-            assert results.folders() == sorted([known, "notes"])
+            assert results.subfolders() == sorted([known, "notes"])
             assert sweep(database, results) == []
 
 
@@ -84,7 +84,7 @@ def test_house_keeping_deletes_what_is_overdue_with_its_results(database, tmp_pa
     old, young = ended(database, 40), ended(database, 1)
     for job in (old, young):
         (tmp_path / "jobs" / job).mkdir(parents=True)
-    keep_house(database, results, 30, None)
+    apply_retention(database, results, 30, None)
     assert jobs.get(database, old) is None
     assert jobs.get(database, young) is not None
     assert [path.name for path in Path(tmp_path / "jobs").iterdir()] == [young]

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from cluster.service import jobs, leases
-from cluster.service.counters import COUNTERS, LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS, Tally, read_counters
+from cluster.service.counters import COUNTERS, LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS, PendingCounts, read_counters
 from cluster.service.runner import work_job
 from tests.support.prometheus import samples
 from tests.support.runs import small_plan
@@ -23,7 +23,7 @@ def test_runners_that_count_at_once_lose_nothing(database_url):
     assert read_counters(database) == dict.fromkeys(COUNTERS, 0.0)
 
     def count(_: int) -> None:
-        tally = Tally()
+        tally = PendingCounts()
         for _ in range(10):
             tally.count(trials=1000, shards=1, shard_seconds=0.25)
             tally.add_to(database)
@@ -37,7 +37,7 @@ def test_runners_that_count_at_once_lose_nothing(database_url):
 
 def test_what_could_not_be_added_is_added_later(tmp_path):
     database = jobs.open_database(f"sqlite:///{tmp_path / 'jobs.sqlite'}", "0003")
-    tally = Tally()
+    tally = PendingCounts()
     tally.count(shards=2)
     with pytest.raises(sa.exc.OperationalError):
         tally.add_to(database)

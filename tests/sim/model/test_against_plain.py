@@ -5,6 +5,8 @@ expectation is 0 whatever the point. It is tested in the mean, and against every
 worked right on the average and wrong at either end of a parameter would show there.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from sim.sampling.designs import draw_points
 from sim.scenario.columns import NULL
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
-from tests.support.examples import every_mechanism, litigious, reluctant
+from tests.support.examples import deeper, every_mechanism, litigious, reluctant
 
 pytestmark = pytest.mark.slow
 TRIALS = 200_000
@@ -26,7 +28,13 @@ STANDARD_ERRORS = 5.0
 of the seed. At 200,000 trials an event of one in two is off by 5 standard errors if its probability is wrong
 by 0.008."""
 
-CATEGORIES = {"outcome": OUTCOMES, "ruling": RULINGS, "litigation": STAGES, "defiant": ("no", "yes")}
+CATEGORIES = {
+    "outcome": OUTCOMES,
+    "ruling": RULINGS,
+    "litigation": STAGES,
+    "defiant": ("no", "yes"),
+    "partial_deal": ("no", "yes"),
+}
 
 
 def features(table: dict[str, np.ndarray], inputs: list[str]) -> dict[str, np.ndarray]:
@@ -47,7 +55,10 @@ def features(table: dict[str, np.ndarray], inputs: list[str]) -> dict[str, np.nd
     return found
 
 
-@pytest.mark.parametrize("build", [every_mechanism, litigious, reluctant])
+BUILDS = (every_mechanism, litigious, reluctant, partial(deeper, litigious), partial(deeper, reluctant))
+
+
+@pytest.mark.parametrize("build", BUILDS)
 def test_every_column_given_the_parameters(build):
     example = scenario_from_document(build())
     points = draw_points(example, "base", Chance(SEED, 0, TRIALS), design_of("random", TRIALS))
@@ -77,7 +88,7 @@ def test_every_column_given_the_parameters(build):
 def test_every_branch_was_reached():
     """The comparison above is one of every outcome, ruling and stage of litigation."""
     reached: dict[str, set[int]] = {name: set() for name in CATEGORIES}
-    for build in (every_mechanism, litigious, reluctant):
+    for build in BUILDS[:4]:
         table = simulate(scenario_from_document(build()), "base", Chance(SEED, 0, TRIALS))
         for name, seen in reached.items():
             seen |= set(np.unique(table[name]).tolist())

@@ -21,6 +21,7 @@ from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
 from tests.support.examples import (
     CERTAIN_SANCTIONS,
     changed,
+    deeper,
     every_mechanism,
     issue,
     litigious,
@@ -817,3 +818,298 @@ def test_a_numerical_issue_without_aversion_and_reframing_is_any_other(full) -> 
     same_rows(
         played(scenario_from_document(given), 12_000, seed=24), played(scenario_from_document(plain), 12_000, seed=24)
     )
+
+
+# 10. Lapse
+
+
+def lapsing(p: float, q: float, lapse: float, horizon: int) -> Cells:
+    """Week of agreement, week of the lapse."""
+    r = (1 - p) * (1 - q)
+    cells: Cells = {(NULL, NULL): (r * (1 - lapse)) ** horizon}
+    for week in range(1, horizon + 1):
+        still = (r * (1 - lapse)) ** (week - 1)
+        cells |= {(week, NULL): still * (1 - r), (NULL, week): still * r * lapse}
+    return cells
+
+
+@pytest.mark.parametrize(("p", "q", "lapse"), [(0.3, 0.2, 0.8), (0.05, 0.04, 0.5)])
+def test_lapse_alone(p: float, q: float, lapse: float) -> None:
+    horizon = 25
+    example = scenario({"access": issue(0.5, p, q)}, {"lapse_probability": lapse}, horizon_weeks=horizon)
+    table = played(example, 1_500_000, seed=30)
+    right = lapsing(p, q, lapse, horizon)
+    assert_distributed(
+        tabulate(table["agreement_week"], table["lapse_week"]),
+        right,
+        wrong=[
+            lapsing(p * 1.05, q, lapse, horizon),
+            lapsing(p, q, lapse * 1.02, horizon),
+            a_week_off(right, 1),
+        ],
+    )
+
+
+def test_an_announcement_revives_talks_and_a_retreat_lets_them_lapse_again() -> None:
+    """Talks lapse at the end of weeks 1 and 3 for certain; a threat stands in weeks 2 and 3, and is dropped then."""
+    q = 0.4
+    parameters = {"lapse_probability": 1.0, "threat_earliest_week": 2, "threat_probability": 1.0, "deadline_weeks": 1}
+    table = played(scenario({"access": issue(0.5, 0.0, q)}, parameters, horizon_weeks=9), 200_000, seed=31)
+
+    def cells(q: float) -> Cells:
+        return {(1, NULL): q, (2, NULL): (1 - q) * q, (3, NULL): (1 - q) ** 2 * q, (NULL, 3): (1 - q) ** 3}
+
+    assert_distributed(tabulate(table["agreement_week"], table["lapse_week"]), cells(q), wrong=[cells(q * 1.02)])
+
+
+def test_nothing_is_reframed_while_talks_are_lapsed() -> None:
+    """Lapsed in weeks 2 and 3, revived in week 4: reframed in week 1, 4, 5 and so on."""
+    chance = 0.3
+    parameters = {
+        "lapse_probability": 1.0,
+        "threat_earliest_week": 4,
+        "threat_probability": 1.0,
+        "deadline_weeks": 40,
+        "reframe_probability": chance,
+    }
+
+    def reframed_by(horizon: int) -> float:
+        numerical = {"access": issue(0.5, numerical=True)}
+        table = played(scenario(numerical, parameters, horizon_weeks=horizon), 300_000, seed=32)
+        return float(table["reframed.access"].mean())
+
+    for horizon, sessions in ((1, 1), (2, 1), (3, 1), (4, 2), (6, 4)):
+        expected = 1 - (1 - chance) ** sessions
+        assert abs(reframed_by(horizon) - expected) < 5 * math.sqrt(expected * (1 - expected) / 300_000)
+
+
+# 11. Decisions that look at the table
+
+
+def looking(chances: dict[str, float], weight: float, horizon: int, deadline: int = 3, extension: int = 2) -> Cells:
+    """Threat week, agreement week, sanctions week, extensions; issues of the weight settled in week 1."""
+    later = 1 - (1 - chances["threat_probability"]) ** (1 - chances["patience"] * weight)
+    sign = chances["partial_deal_probability"] * weight
+    impose = (1 - sign) * chances["follow_through"] * (1 - chances["restraint"] * weight)
+    extend = (1 - sign - impose) * chances["extension_probability"]
+    cells: Cells = {}
+
+    def add(key: tuple[int, ...], probability: float) -> None:
+        cells[key] = cells.get(key, 0.0) + probability
+
+    quiet = 1.0
+    for week in range(1, horizon + 1):
+        announced = chances["threat_probability"] if week == 1 else later
+        left, due, extensions = quiet * announced, week + deadline, 0
+        while due <= horizon:
+            add((week, due, NULL, extensions), left * sign)
+            add((week, NULL, due, extensions), left * impose)
+            add((week, NULL, NULL, extensions), left * (1 - sign - impose - extend))
+            left, due, extensions = left * extend, due + extension, extensions + 1
+        add((week, NULL, NULL, extensions), left)
+        quiet *= 1 - announced
+    add((NULL, NULL, NULL, 0), quiet)
+    return cells
+
+
+@pytest.mark.parametrize("weight", [0.6, 0.9])
+def test_threat_and_deadline_look_at_the_table(weight: float) -> None:
+    horizon = 14
+    chances = {
+        "threat_probability": 0.4,
+        "patience": 0.7,
+        "follow_through": 0.6,
+        "restraint": 0.8,
+        "partial_deal_probability": 0.5,
+        "extension_probability": 0.7,
+    }
+    parameters = {**chances, "deadline_weeks": 3, "extension_weeks": 2, "target_readiness": 1e6}
+    example = scenario(
+        {"settled": issue(0.5, 0.0, 0.01, weight), "open": issue(0.8, 0.0, 0.0, 1 - weight)},
+        parameters,
+        horizon_weeks=horizon,
+    )
+    trials = 1_500_000
+    table = played(example, trials, seed=33)
+    right = looking(chances, weight, horizon)
+    wrong = [looking(chances | {name: 1.05 * chance}, weight, horizon) for name, chance in chances.items()]
+    names = ("threat_week", "agreement_week", "sanctions_week", "extensions")
+    assert_distributed(tabulate(*(table[name] for name in names)), right, wrong)
+    agreed = table["agreement_week"] != NULL
+    assert np.all(table["partial_deal"] == np.where(agreed, 1, NULL))
+    assert np.all(table["outcome"][agreed] == OUTCOMES.index("agreement_under_threat"))
+    np.testing.assert_allclose(table["market_access"][agreed], weight + (1 - weight) * 0.2, rtol=1e-6)
+    assert np.isnan(table["settled.open"]).all()
+
+
+# 12. Sanctions from the start, in tranches; residual sanctions; a breach
+
+
+def share_in_force(week: int, imposed: int, number: int, apart: int) -> float:
+    return min(number, 1 + (week - imposed - 1) // apart) / number
+
+
+SIDES_OF_TRADE = {
+    "sanctioned_trade": 5.9,
+    "tariff_rate": 1.0,
+    "import_elasticity": 1.4,
+    "supply_elasticity": 2.2,
+    "retaliation_share": 0.4,
+    "retaliation_tariff": 0.6,
+    "retaliation_import_elasticity": 0.9,
+    "retaliation_supply_elasticity": 3.0,
+}
+LIST, ANSWER_LIST = incidence(5.9, 1.0, 1.4, 2.2), incidence(5.9 * 0.4, 0.6, 0.9, 3.0)
+
+
+@pytest.mark.parametrize(("number", "apart"), [(1, 13), (4, 6), (3, 1), (40, 2), (2.5, 6.5)])
+@pytest.mark.parametrize("at_start", [True, False])
+def test_costs_of_sanctions_in_tranches(number: float, apart: float, at_start: bool) -> None:
+    """A certain course: both sides' costs are the sum over weeks of the share in force."""
+    horizon, rate = 30, 0.07
+    parameters = SIDES_OF_TRADE | {"tranches": number, "tranche_weeks": apart, "unilateral_retaliation": 1.0}
+    parameters |= {"sanctions_at_start": 1.0, "file_on_sanctions": 1.0} if at_start else CERTAIN_SANCTIONS
+    table = played(scenario(parameters=parameters, horizon_weeks=horizon, discount_rate=rate), 3, seed=1)
+    imposed = 0 if at_start else 2
+    shares = [share_in_force(week, imposed, round(number), round(apart)) for week in range(imposed + 1, horizon + 1)]
+    years = sum(
+        share * (1 + rate) ** (-week / 52) / 52 for week, share in zip(range(imposed + 1, 31), shares, strict=True)
+    )
+    assert np.all(table["sanctions_week"] == imposed)
+    assert np.all(table["threat_week"] == (NULL if at_start else 1))
+    assert np.all(table["filing_week"] == (1 if at_start else NULL))
+    assert np.all(table["defiant"] == 0)
+    assert np.all(table["sanctions_weeks"] == horizon - imposed)
+    assert np.all(table["retaliation_weeks"] == horizon - imposed)
+    np.testing.assert_allclose(table["sender_cost"], (LIST.buyer_loss + ANSWER_LIST.exporter_loss) * years, rtol=1e-6)
+    np.testing.assert_allclose(table["target_cost"], (LIST.exporter_loss + ANSWER_LIST.buyer_loss) * years, rtol=1e-6)
+    fall = shares[-1] * (LIST.trade_fall - ANSWER_LIST.trade_fall)
+    np.testing.assert_allclose(table["balance_change"], fall, rtol=1e-6)
+
+
+def test_residual_sanctions_and_a_breach() -> None:
+    """The sender alone concedes, at a stroke: each trial's money follows from the weeks of agreement and breach."""
+    horizon, rate, p, breach, trials = 24, 0.05, 0.15, 0.1, 1_500_000
+    number, apart, residual, kept, gap, access = 3, 5, 0.4, 0.3, 0.5, 9.0
+    parameters = SIDES_OF_TRADE | {
+        "sanctions_at_start": 1.0,
+        "tranches": number,
+        "tranche_weeks": apart,
+        "residual_sanctions": residual,
+        "breach_probability": breach,
+        "breach_retention": kept,
+        "full_access": access,
+    }
+    example = scenario({"access": issue(gap, p)}, parameters, horizon_weeks=horizon, discount_rate=rate)
+    table = played(example, trials, seed=34)
+
+    def cells(p: float, breach: float) -> Cells:
+        found: Cells = {(NULL, NULL): (1 - p) ** horizon}
+        for agreed in range(1, horizon + 1):
+            chance = p * (1 - p) ** (agreed - 1)
+            for broken in range(agreed + 1, horizon + 1):
+                found[agreed, broken] = chance * breach * (1 - breach) ** (broken - agreed - 1)
+            found[agreed, NULL] = chance * (1 - breach) ** (horizon - agreed)
+        return found
+
+    right = cells(p, breach)
+    wrong = [cells(p * 1.02, breach), cells(p, breach * 1.02), a_week_off(right, 1)]
+    assert_distributed(tabulate(table["agreement_week"], table["breach_week"]), right, wrong)
+
+    year = [(1 + rate) ** (-week / 52) / 52 for week in range(horizon + 1)]
+    share = [share_in_force(week, 0, number, apart) for week in range(horizon + 1)]
+    for agreed, broken in right:
+        here = np.flatnonzero((table["agreement_week"] == agreed) & (table["breach_week"] == broken))[:1]
+        if not here.size:
+            continue
+        end = horizon if agreed == NULL else int(agreed)
+        after = range(end + 1, horizon + 1)
+        years = sum(share[week] * year[week] for week in range(1, end + 1))
+        years += sum(residual * share[end] * year[week] for week in after)
+        worth = [kept if broken != NULL and week >= broken else 1.0 for week in after]
+        level = 0.0 if agreed == NULL else 1 - gap
+        gain = level * access * sum(value * year[week] for value, week in zip(worth, after, strict=True))
+        balance = share[end] * float(LIST.trade_fall)
+        if agreed != NULL:
+            balance = level * access * (kept if broken != NULL else 1.0) + residual * balance
+        np.testing.assert_allclose(table["sender_cost"][here], LIST.buyer_loss * years, rtol=1e-6)
+        np.testing.assert_allclose(table["target_cost"][here], LIST.exporter_loss * years, rtol=1e-6)
+        np.testing.assert_allclose(table["export_gain"][here], gain, rtol=1e-6)
+        np.testing.assert_allclose(table["balance_change"][here], balance, rtol=1e-6)
+    under = table["agreement_week"] != NULL
+    assert np.all(table["outcome"][under] == OUTCOMES.index("agreement_under_sanctions"))
+
+
+def test_pressure_comes_with_the_share_in_force() -> None:
+    """Sanctions from the start in three parts, two weeks apart; the target alone concedes."""
+    parameters = target_pressure(4.0) | {"sanctions_at_start": 1.0, "tranches": 3, "tranche_weeks": 2}
+    check_hazards(0.02, [math.exp(4 / 3)] * 2 + [math.exp(8 / 3)] * 2 + [math.exp(4)] * 2, parameters, trials=2_500_000)
+    parameters = sender_pressure(4.0, float(OWN.buyer_loss)) | {"sanctions_at_start": 1.0, "tranches": 2}
+    parameters |= {"import_elasticity": 0.4, "supply_elasticity": 5.0, "tranche_weeks": 2}
+    check_hazards(0.02, [math.exp(2.0)] * 2 + [math.exp(4.0)] * 2, parameters, side="sender", trials=2_500_000)
+
+
+def test_readiness_multiplies_a_sides_hazards() -> None:
+    for side, other in (("sender", "target"), ("target", "sender")):
+        ready = {f"{side}_readiness": 0.5, f"{other}_readiness": 7.0}
+        check_hazards(0.999, [0.5] * 3, ready, side=side, trials=400_000)
+    check_hazards(0.9, [1.0, 1.0], {"sender_readiness": 7.0}, trials=300_000)
+
+
+# 13. A void appeal
+
+
+def test_a_void_appeal_is_never_decided() -> None:
+    """Imposed at the end of week 2, complained of then; the tree at a far horizon: stage, ruling."""
+    chances = {
+        "target_win": 0.7,
+        "appeal_probability": 0.6,
+        "void_probability": 0.4,
+        "reversal_probability": 0.3,
+        "compliance_probability": 0.8,
+    }
+
+    def cells(chances: dict[str, float]) -> Cells:
+        win, appeal, void, turn, comply = chances.values()
+        decided = appeal * (1 - void)
+        for_target = win * (1 - appeal) + decided * (win * (1 - turn) + (1 - win) * turn)
+        for_sender = (1 - win) * (1 - appeal) + decided * ((1 - win) * (1 - turn) + win * turn)
+        return {
+            (STAGES.index("appeal"), NULL): appeal * void,
+            (STAGES.index("upheld"), RULINGS.index("for_sender")): for_sender,
+            (STAGES.index("complied"), RULINGS.index("for_target")): for_target * comply,
+            (STAGES.index("retaliation"), RULINGS.index("for_target")): for_target * (1 - comply),
+        }
+
+    parameters = CERTAIN_SANCTIONS | LENGTHS | chances | {"file_on_sanctions": 1.0}
+    table = played(scenario(parameters=parameters, horizon_weeks=60), 2_500_000, seed=35)
+    wrong = [cells(chances | {name: chance * 1.1}) for name, chance in chances.items()]
+    assert_distributed(tabulate(table["litigation"], table["ruling"]), cells(chances), wrong)
+
+
+# 14. The deeper model switched off: see also test_unchanged_tables
+
+
+DEEPER_OFF = {
+    "sender_readiness": 1,
+    "target_readiness": 1,
+    "lapse_probability": 0,
+    "patience": 0,
+    "restraint": 0,
+    "partial_deal_probability": 0,
+    "sanctions_at_start": 0,
+    "tranches": 1,
+    "residual_sanctions": 0,
+    "void_probability": 0,
+    "breach_probability": 0,
+}
+INERT_WITHOUT = {"tranches": ("tranche_weeks",), "breach_probability": ("breach_retention",)}
+
+
+@pytest.mark.parametrize("full", [litigious, reluctant], ids=lambda build: build.__name__)
+@pytest.mark.parametrize("off", DEEPER_OFF)
+def test_a_mechanism_of_the_deeper_model_switched_off_is_as_if_it_were_not_there(full, off: str) -> None:
+    given = deeper(full)
+    zero = played(scenario_from_document(changed(given, {off: DEEPER_OFF[off]})), 6_000, seed=36)
+    without = changed(given, without=(off, *INERT_WITHOUT.get(off, ())))
+    same_rows(zero, played(scenario_from_document(without), 6_000, seed=36))

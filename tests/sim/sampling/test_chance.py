@@ -1,5 +1,7 @@
 """A trial's row depends on the scenario, the strategy, the seed and its number: on nothing else, bit for bit."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.sampling.designs import design as design_of
 from sim.scenario.scenario import scenario_from_document
-from tests.support.examples import changed, every_mechanism, litigious, reluctant
+from tests.support.examples import changed, deeper, every_mechanism, litigious, reluctant
 
 TRIALS = 30_000
 FULL = changed(
@@ -32,7 +34,7 @@ def assert_equal_rows(some: dict[str, np.ndarray], whole: dict[str, np.ndarray],
 
 
 @pytest.mark.parametrize("design", ["random", "sobol", "latin_hypercube"])
-@pytest.mark.parametrize("build", [every_mechanism, litigious, reluctant])
+@pytest.mark.parametrize("build", [every_mechanism, litigious, reluctant, partial(deeper, litigious)])
 def test_cuts_do_not_show(build, design):
     whole = rows(build(), "base", 0, TRIALS, design)
     for first, count in ((0, 1), (1, 1), (7, 9), (4095, 3), (16_383, 2), (29_999, 1), (12_345, 10_000)):

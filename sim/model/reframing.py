@@ -1,0 +1,39 @@
+"""Numerical issues that are reframed as voluntary plans (step 2 of a week)."""
+
+import numpy as np
+
+from sim.model.calendar import NEVER, waiting_weeks, weekly_hazard
+from sim.model.lapse import Lapse
+from sim.model.threat import Threat
+from sim.sampling.chance import Numbers
+from sim.sampling.designs import Points
+from sim.scenario.scenario import Scenario
+
+
+def lay_out_reframing(
+    scenario: Scenario, points: Points, threat: Threat, lapse: Lapse | None, chance: Numbers
+) -> dict[str, np.ndarray]:
+    """The week in which each numerical issue would be reframed if it stayed open; int32, `NEVER` if it is not."""
+    eligible = np.array([kind in ("mid", "senior") for kind in scenario.session_calendar()])
+    week_of = np.append(np.flatnonzero(eligible) + 1, NEVER)
+    sessions_by = np.concatenate([[0], np.cumsum(eligible)])
+    hazard = weekly_hazard(points["reframe_probability"])
+    weeks = {}
+    for issue in scenario.issues:
+        if issue.numerical:
+            session = waiting_weeks(chance.exponential(f"reframing/{issue.name}"), hazard)
+            if lapse is not None:
+                session = session + _sessions_lost(session, threat, lapse, sessions_by)
+            week = week_of[np.minimum(session - 1, week_of.size - 1)]
+            if lapse is not None:
+                week = np.where(lapse.final_week < week, NEVER, week)
+            weeks[issue.name] = week.astype(np.int32)
+    return weeks
+
+
+def _sessions_lost(session: np.ndarray, threat: Threat, lapse: Lapse, sessions_by: np.ndarray) -> np.ndarray:
+    """The sessions that pass without effect, while talks are lapsed, before a trial's n-th one with effect."""
+    horizon = sessions_by.size - 1
+    held = sessions_by[np.minimum(lapse.first_week, horizon)]
+    lost = sessions_by[np.clip(threat.week - 1, 0, horizon)] - held
+    return np.where((lapse.first_week <= horizon) & (session > held), lost, 0)
