@@ -79,13 +79,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="brink-scale-") as scratch:
         many, few = Path(scratch) / "many", Path(scratch) / "few"
         started = time.perf_counter()
-        scenario = scenario_from_document(SCENARIO)
         for folder, number in ((few, rows // 100), (many, rows)):
-            run(
-                make_plan(scenario, trials=number // len(STRATEGIES), seed=1, shard_trials=1_000_000),
-                folder,
-                RunOptions(),
-            )
+            measured(_PLAY, str(folder), json.dumps(SCENARIO), str(number // len(STRATEGIES)))
         gigabytes = sum(file.stat().st_size for file in many.rglob("*.parquet")) / 1e9
         print(f"{rows:,} rows, {gigabytes:.1f} GB, played in {time.perf_counter() - started:.0f} s", flush=True)
         print(f"{'answer':10} {'seconds':>8} {'peak MB':>8} {'peak MB on a hundredth':>24}")
