@@ -1,14 +1,18 @@
 """Pictures of answers, drawn by Altair and written by vl-convert: nothing is loaded from elsewhere."""
 
+import io
 from datetime import date, timedelta
 from pathlib import Path
 
 import altair as alt
 
 from sim.faults import Fault, InvalidInput
+from sim.scenario.vocabulary import OUTCOME_TERMS
 from sim.statistics.timeline import STATES
 
 FORMATS = (".svg", ".png")
+OUTCOME_COLOURS = ("#0b6e4f", "#3a9d76", "#7fc8a9", "#c5e4d4", "#b5443c", "#e3a857", "#9aa0a6")
+"""One for each outcome, in the order of `sim.scenario.vocabulary.OUTCOME_TERMS`."""
 _STATES = ("agreement", "threat_standing", "sanctions_standing", "withdrawn", "backed_down")
 _COLOURS = ("#0b6e4f", "#e3a857", "#b5443c", "#8a6bb0", "#9aa0a6")
 _LABELS = {state.name: state.label for state in STATES}
@@ -85,3 +89,84 @@ def _place(found: dict, week: int) -> object:
     if found["as_of"] is None:
         return week
     return (date.fromisoformat(found["as_of"]) + timedelta(weeks=week)).isoformat()
+
+
+def outcomes_chart(summary: dict) -> alt.TopLevelMixin:
+    """The outcome shares of each strategy of a summary as stacked bars."""
+    rows = [
+        {"strategy": strategy, "outcome": outcome.label, "share": one["outcome"][outcome.name]["estimate"], "order": k}
+        for strategy, one in summary["strategies"].items()
+        for k, outcome in enumerate(OUTCOME_TERMS)
+    ]
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar()
+        .encode(
+            y=alt.Y("strategy:N", title=None, sort=list(summary["strategies"]), axis=alt.Axis(labelLimit=260)),
+            x=alt.X("share:Q", title=None, axis=alt.Axis(format="%", tickCount=5), scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color(
+                "outcome:N",
+                title=None,
+                scale=alt.Scale(domain=[outcome.label for outcome in OUTCOME_TERMS], range=list(OUTCOME_COLOURS)),
+                legend=alt.Legend(orient="bottom", columns=2, labelLimit=300),
+            ),
+            order="order:Q",
+        )
+        .properties(width=520, height=alt.Step(26))
+    )
+
+
+def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.drivers`: the mean in each parameter's lowest and highest decile."""
+    result = document["result"]
+    known = [one for one in result["parameters"] if one.get("swing") and one["swing"]["estimate"] is not None]
+    chosen = sorted(known, key=lambda one: -abs(one["swing"]["estimate"]))[:most]
+    rows = [
+        {"parameter": one["name"], "end": label, "value": end["mean"]["estimate"]}
+        for one in chosen
+        for label, end in (("lowest tenth", one["lowest_decile"]), ("highest tenth", one["highest_decile"]))
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
+    )
+    lines = base.mark_line(color="#9aa0a6", strokeWidth=2).encode(
+        x=alt.X("value:Q", title=result["measure"], scale=alt.Scale(zero=False)), detail="parameter:N"
+    )
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x="value:Q",
+        color=alt.Color(
+            "end:N",
+            title="mean where the parameter is in its",
+            scale=alt.Scale(domain=["lowest tenth", "highest tenth"], range=["#3b6fb6", "#c9762a"]),
+            legend=alt.Legend(orient="bottom"),
+        ),
+        shape=alt.Shape("end:N", scale=alt.Scale(domain=["lowest tenth", "highest tenth"], range=["circle", "square"])),
+    )
+    return (lines + points).properties(width=420, height=alt.Step(22))
+
+
+def means_chart(document: dict) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.worth`: each strategy's mean of the measure with its 95 % interval."""
+    result = document["result"]
+    means = result["now"]["means"]
+    rows = [{"strategy": name, **one} for name, one in means.items()]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y(
+            "strategy:N",
+            title=None,
+            sort=sorted(means, key=lambda name: -means[name]["estimate"]),
+            axis=alt.Axis(labelLimit=260),
+        )
+    )
+    points = base.mark_point(filled=True, size=70, color="#0b6e4f", opacity=1).encode(
+        x=alt.X("estimate:Q", title=f"mean of {result['measure']}, with its 95 % interval", scale=alt.Scale(zero=False))
+    )
+    bars = base.mark_rule(color="#0b6e4f").encode(x="low:Q", x2="high:Q")
+    return (bars + points).properties(width=420, height=alt.Step(24))
+
+
+def svg_of(chart: alt.TopLevelMixin) -> str:
+    """A chart as SVG text, which loads nothing."""
+    out = io.StringIO()
+    chart.save(out, format="svg")
+    return out.getvalue()

@@ -147,3 +147,14 @@ def test_the_command_line_describes_itself():
     )
     for command in ("run", "scenarios", "validate", "parameters", "verify", "serve"):
         assert command in found.stdout
+
+
+def test_no_test_module_imports_another():
+    """What several of them need is in tests/support."""
+    found = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for line in re.findall(r"^(?:from|import) (tests\.\S+)", path.read_text(), re.MULTILINE)
+        if not line.startswith(("tests.support.", "tests.chaos"))
+    ]
+    assert found == []

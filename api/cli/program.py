@@ -29,6 +29,7 @@ COMMANDS = {
     "timeline": "Show how likely each state of the dispute is in each week.",
     "typical": "List a typical trial of each outcome, and the extreme trials.",
     "replay": "Replay one trial of a stored run week by week.",
+    "report": "Write a report of a stored run: one HTML page to hand on.",
     "score": "Score the forecast of a stored run against what happened.",
     "backtest": "Run the scenarios of past disputes and score their forecasts.",
     "rates": "Show how comparable threats of the past ended, by class, as far as was known on a day.",

@@ -114,6 +114,8 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
     measured = {name: column[~finding] for name, column in drawn.items()}
     # Trials with odd numbers are in the odd replicates.
     held_out = _Held(happened[~finding], trial[~finding] % replicates // 2, max(1, replicates // 2))
+    base = held_out.share(np.ones(held_out.happened.size, bool))
+    boxes = [box for box in boxes if held_out.is_likelier(box.holds(measured), base)]
     inside = [box.holds(measured) for box in boxes]
     together = np.zeros(held_out.happened.size, bool)
     found = []
@@ -135,7 +137,7 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
             "finding": int(finding.sum()),
             "measuring": int((~finding).sum()),
         },
-        "probability": held_out.share(np.ones(held_out.happened.size, bool)),
+        "probability": base,
         "reason": None if boxes else "no range of any parameter makes the outcome likelier than over all",
         "boxes": found,
     }
@@ -143,7 +145,8 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
         "boxes": (
             f"leaves of a classification tree (CART, scikit-learn) at most {DEPTH} splits deep, each with at "
             f"least {LEAST_SHARE:.0%} of the trials with even numbers, on which it was grown, and likelier "
-            "there than over all; density, coverage, mass and lift on the trials with odd numbers"
+            "there than over all; density, coverage, mass and lift on the trials with odd numbers. A box is left "
+            "out unless its density's interval lies above the probability over all"
         ),
         "errors": "95 % intervals: "
         + ("Wilson" if replicates == 1 else "Student's t over the design's replicates, Wilson for rare events"),
@@ -164,6 +167,10 @@ class _Held:
         hits = of & (self.happened if hits is None else hits)
         counted = [np.bincount(self.replicate[which], minlength=self.replicates).tolist() for which in (hits, of)]
         return proportion(counted[0][0], counted[1][0]) if self.replicates == 1 else proportion_of_replicates(*counted)
+
+    def is_likelier(self, inside: np.ndarray, base: Estimate) -> bool:
+        """Whether the outcome is surely likelier in a box than over all."""
+        return bool((self.share(inside)["low"] or 0.0) > (base["estimate"] or 0.0))
 
     def worth(self, inside: np.ndarray) -> dict:
         """Mass, density, coverage and lift of a box."""

@@ -29,9 +29,9 @@ from sim.scenario.places import Path
 from sim.scenario.validation import Report
 
 GREATEST = 1e12
-"""Beyond it numbers mean nothing, and products of them leave what a float32 column holds."""
+"""The greatest number allowed: products of greater ones would not fit a float32 column."""
 LEAST = 1e-12
-"""The same for what is divided by."""
+"""The least number allowed for what is divided by."""
 _FARTHEST = (2.0**-53, 1.0 - 2.0**-53)
 """How far into its tails a distribution may be drawn."""
 MAX_POINTS = 1000
@@ -57,7 +57,7 @@ def read_parameters(report: Report, given: object) -> dict[str, Distribution]:
 
 
 def read_distribution(report: Report, path: Path, given: object, parameter: Parameter) -> Distribution | None:
-    """The distribution of a parameter, checked against its domain; None, with the faults noted, if it has any."""
+    """The distribution of a parameter, checked against its domain; None, with its faults recorded, if it has any."""
     found = _read(report, path, given, allow_mixture=True)
     if found is None:
         return None

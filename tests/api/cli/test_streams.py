@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from api.cli.output import console, heading, print_json
+from api.cli.rendering import print_summary
 from tests.support.command_line import BRINK, assert_refused, brink, brink_process
 from tests.support.examples import changed, litigious
 
@@ -133,3 +136,21 @@ def test_a_reader_of_errors_may_leave(tmp_path, command):
 def test_an_argument_that_is_not_utf_8_is_refused(tmp_path):
     assert_refused(brink_process("run", *SMALL, "--out", os.fsdecode(b"r\xff"), cwd=tmp_path), "must be UTF-8 text")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_summary_fits_the_width_and_loses_nothing(run, width, terminal):
+    summary = json.loads((run / "summary.json").read_text())
+    one = next(iter(summary["strategies"].values()))
+    names = [f"strategy-{k}-with-a-long-name" for k in range(7)]
+    summary["strategies"] = dict.fromkeys(names, one)
+    output = io.StringIO()
+    print_summary(Console(file=output, width=width, force_terminal=terminal, color_system=None, markup=False), summary)
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    whole = "".join(re.sub(r"[│┃\s]", "", output.getvalue()))
+    assert "…" not in whole
+    share = f"{100 * one['outcome']['stalemate']['estimate']:.1f}%"
+    assert whole.count(share) >= len(names)
+    assert terminal or not re.search("[─-╿█]", output.getvalue())

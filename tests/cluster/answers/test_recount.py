@@ -11,7 +11,7 @@ from cluster.answers.summary import recount, summarize, verify_summary
 from cluster.query.trials import open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from tests.cluster.answers.test_folder_names import assert_same
+from tests.support.answers import assert_same
 from tests.support.runs import small_plan
 
 

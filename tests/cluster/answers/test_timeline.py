@@ -129,9 +129,11 @@ def test_the_answer_is_that_of_the_rows(stored):
             _, hits, trials = zip(*rows, strict=True)
             expected = proportion(hits[0], trials[0]) if replicates == 1 else proportion_of_replicates(hits, trials)
             course = found["strategies"][strategy]["states"][state]
-            assert {key: course[key][week - 1] for key in course} == pytest.approx(
-                {key: expected[key] for key in course}
+            assert {key: course[key][week - 1] for key in ("estimate", "low", "high")} == pytest.approx(
+                {key: expected[key] for key in ("estimate", "low", "high")}
             )
+            assert course["band_low"][week - 1] <= course["low"][week - 1]
+            assert course["band_high"][week - 1] >= course["high"][week - 1]
         assert found["strategies"][strategy]["trials"] == sum(trials)
     assert set(found["strategies"]["talk"]["states"]["threat_standing"]["estimate"]) == {0.0}
     assert found["states"]["agreement"] == {"when": "by then", "meaning": "an agreement was reached"}

@@ -1,0 +1,43 @@
+"""``brink report``: a stored run as one page to hand on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.options import Given, RunFolder, measure_option
+from api.cli.output import answer_progress
+from sim.faults import Fault, InvalidInput
+
+
+def report(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="The file to write.")],
+    measure: Annotated[str | None, measure_option("What the strategies are compared by; more is better")] = None,
+    given: Given = None,
+) -> None:
+    """Write a report of a stored run: one HTML file that loads nothing, with charts, sources and method.
+
+    It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
+    """
+    _check_file(out)
+    from api.report.contents import MEASURE, gather
+    from api.report.page import report_page
+    from cluster.query.trials import open_run
+
+    with answer_progress("parts") as on_progress:
+        answers = gather(
+            open_run(run),
+            measure=measure or MEASURE,
+            given=given,
+            on_step=lambda _, done, total: on_progress(done, total),
+        )
+    out.write_text(report_page(answers), encoding="utf-8")
+    print(f"{out}: the report, {out.stat().st_size / 1024:.0f} KB")
+
+
+def _check_file(out: Path) -> None:
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InvalidInput((Fault("out", str(out), "must end in .html"),))
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise InvalidInput((Fault("out", str(out), "must be a file in a folder that exists"),))

@@ -1,0 +1,85 @@
+"""What a report says: the answers it is made from, and the figures and sentences made of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.answers.registry import ask
+from cluster.query.trials import StoredRun
+from cluster.results.result_folder import RUN, read_json
+from sim.faults import Fault, InvalidInput
+from sim.scenario.scenario import scenario_hash
+
+MEASURE = "export_gain - sender_cost"
+STORIES = 2
+Step = Callable[[str, int, int], None]
+"""Called with what is being computed, how many steps are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The documents of a run's answers that a report is made from; None for one that the run cannot give.
+
+    `stories` holds replays of typical trials. `best` is the strategy with the highest mean of `measure`, the only one
+    where there is no choice.
+    """
+
+    run: StoredRun
+    measure: str
+    given: str | None
+    best: str
+    summary: dict[str, Any]
+    timeline: dict[str, Any]
+    compare: dict[str, Any] | None
+    worth: dict[str, Any] | None
+    drivers: dict[str, Any]
+    stories: tuple[dict[str, Any], ...]
+    recorded: Mapping[str, Any]
+    scenario_sha256: str
+
+
+def gather(run: StoredRun, *, measure: str = MEASURE, given: str | None = None, on_step: Step) -> Answers:
+    """Ask a run all that a report needs. Raises `InvalidInput` for a measure or a condition that cannot be read.
+
+    A run of a saltelli design, whose trials share points, cannot be reported on.
+    """
+    if run.plan.design.name == "saltelli":
+        message = "is a design for Sobol indices, whose trials are no sample: report on a run of another design"
+        raise InvalidInput((Fault("run", run.plan.design.name, message),))
+    several = len(run.plan.strategies) > 1
+    steps = ["summary", "timeline", *(["compare", "worth"] if several else []), "drivers", "typical"]
+    shared = {} if given is None else {"given": given}
+    found: dict[str, dict] = {}
+    best = run.plan.strategies[0]
+    for k, name in enumerate(steps):
+        on_step(name, k, len(steps))
+        request: dict[str, object] = dict(shared)
+        if name == "compare":
+            request["measures"] = [measure]
+        if name == "worth":
+            request["measure"] = measure
+        if name == "drivers":
+            request |= {"measure": measure, "strategy": best}
+        if name == "typical":
+            request["strategy"] = best
+        found[name] = ask(run, name, request)
+        if name == "worth":
+            best = found["worth"]["result"]["now"]["best"]
+    on_step("stories", len(steps), len(steps))
+    typical = sorted(found["typical"]["result"]["typical"], key=lambda one: -one["count"])[:STORIES]
+    stories = tuple(ask(run, "replay", {"trial": one["trial"], "strategy": best}) for one in typical)
+    recorded = read_json(run.folder, RUN)
+    return Answers(
+        run=run,
+        measure=measure,
+        given=found["timeline"]["given"],
+        best=best,
+        summary=found["summary"],
+        timeline=found["timeline"],
+        compare=found.get("compare"),
+        worth=found.get("worth"),
+        drivers=found["drivers"],
+        stories=stories,
+        recorded=recorded if isinstance(recorded, dict) else {},
+        scenario_sha256=scenario_hash(run.plan.scenario),
+    )

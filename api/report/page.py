@@ -1,0 +1,165 @@
+"""A report as one HTML page that loads nothing."""
+
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from api import charts
+from api.report import sentences
+from api.report.contents import Answers
+from sim.model.narrative import week_name
+from sim.scenario.distributions import Fixed
+from sim.scenario.parameters import parameter
+from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
+
+LEARNING = 5
+"""Parameters listed by the worth of knowing them."""
+
+
+def report_page(answers: Answers) -> str:
+    """The report as HTML. All text of the scenario is escaped; charts are inline SVG."""
+    text = (resources.files("api.report") / "page.html.jinja").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(text).render(_values(answers))
+
+
+def _values(answers: Answers) -> dict[str, Any]:
+    scenario = answers.run.plan.scenario
+    several = answers.worth is not None
+    return {
+        "scenario": scenario,
+        "recorded": answers.recorded,
+        "strategies": list(answers.summary["strategies"]),
+        "several": several,
+        "best": answers.best,
+        "given": answers.given,
+        "measure_name": sentences.name_of(answers.measure),
+        "question": sentences.question(answers),
+        "findings": sentences.findings(answers),
+        "changes": sentences.changes(answers),
+        "charts": _charts(answers),
+        "outcome_rows": _outcome_rows(answers),
+        "choice_rows": _choice_rows(answers) if several else [],
+        "learning": _learning(answers) if several else [],
+        "stories": [_story(answers, one["result"]) for one in answers.stories],
+        "ranges": _ranges(answers),
+        "method": answers.timeline["method"]["errors"].rstrip("."),
+        "reproducibility": _reproducibility(answers),
+    }
+
+
+def _charts(answers: Answers) -> dict[str, Markup]:
+    drawn = {
+        "outcomes": charts.outcomes_chart(answers.summary),
+        "timeline": charts.timeline_chart(answers.timeline),
+        "tornado": charts.tornado_chart(answers.drivers),
+    }
+    if answers.worth is not None:
+        drawn["means"] = charts.means_chart(answers.worth)
+    # The SVG is made by vl-convert, which escapes the texts in it.
+    return {name: Markup(charts.svg_of(chart)) for name, chart in drawn.items()}
+
+
+def _outcome_rows(answers: Answers) -> list[dict[str, Any]]:
+    strategies = answers.summary["strategies"].values()
+    return [
+        {"label": term.label, "cells": [sentences.share(one[kind][term.name]) for one in strategies]}
+        for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS))
+        for term in terms
+    ]
+
+
+def _choice_rows(answers: Answers) -> list[dict[str, str]]:
+    assert answers.worth is not None
+    assert answers.compare is not None
+    now = answers.worth["result"]["now"]
+    regret = answers.compare["result"]["choices"][0]["regret"]
+    rows = []
+    for name, mean in sorted(now["means"].items(), key=lambda one: -one[1]["estimate"]):
+        other = now["others"].get(name)
+        rows.append(
+            {
+                "name": name,
+                "mean": sentences.amount(mean, sentences.unit_of(answers.measure)),
+                "short_by": sentences.amount(other["short_by"]) if other else "",
+                "better_in": sentences.share(other["better_in"]) if other else "",
+                "regret": sentences.amount(regret[name]["mean"]) if name in regret else "",
+            }
+        )
+    return rows
+
+
+def _learning(answers: Answers) -> list[dict[str, str]]:
+    assert answers.worth is not None
+    seen = [
+        one
+        for one in answers.worth["result"]["parameters"]
+        if one["value"]["low"] is not None and one["value"]["low"] > 0.0
+    ]
+    seen.sort(key=lambda one: -one["value"]["estimate"])
+    unit = sentences.unit_of(answers.measure)
+    return [
+        {"name": sentences.describe(one["name"]), "value": sentences.amount(one["value"], unit)}
+        for one in seen[:LEARNING]
+    ]
+
+
+def _story(answers: Answers, told: dict[str, Any]) -> dict[str, Any]:
+    scenario = answers.run.plan.scenario
+    outcome = {term.name: term.label for term in OUTCOME_TERMS}[told["end"]["outcome"]]
+    return {
+        "heading": outcome,
+        "trial": f"{told['trial']:,}",
+        "strategy": told["strategy"],
+        "passages": [
+            {"when": week_name(scenario, one["first_week"]), "text": " ".join(one["sentences"])}
+            for one in told["story"]
+            if one["events"]
+        ],
+        "ending": f"The end: {told['strategies'][told['strategy']]['ending']}.",
+    }
+
+
+def _ranges(answers: Answers) -> list[dict[str, str]]:
+    scenario = answers.run.plan.scenario
+    rows = []
+    for name, distribution in scenario.base.items():
+        varied = name in scenario.uncertain or name in scenario.sources
+        if varied or (isinstance(distribution, Fixed) and distribution.value != parameter(name).default):
+            rows.append(
+                {
+                    "name": name,
+                    "range": _shown(distribution.document()),
+                    "unit": parameter(name).unit,
+                    "source": scenario.sources.get(name, "no source is given"),
+                }
+            )
+    return rows
+
+
+def _shown(document: object) -> str:
+    """A distribution's document in a line, such as ``uniform 1 to 8``."""
+    if isinstance(document, dict) and len(document) == 1:
+        (kind, numbers), *_ = document.items()
+        if isinstance(numbers, list):
+            return f"{kind.replace('_', ' ')} {', '.join(f'{number:g}' for number in numbers)}"
+        if isinstance(numbers, dict) and all(isinstance(number, int | float) for number in numbers.values()):
+            inside = ", ".join(f"{key} {number:g}" for key, number in numbers.items())
+            return f"{kind.replace('_', ' ')} {inside}"
+        return kind.replace("_", " ")
+    return f"{document:g}" if isinstance(document, int | float) else str(document)
+
+
+def _reproducibility(answers: Answers) -> list[tuple[str, str]]:
+    plan = answers.run.plan
+    versions = answers.recorded.get("versions", {})
+    command = f"brink run {plan.scenario.name} --trials {plan.trials} --seed {plan.seed} --design {plan.design.name}"
+    return [
+        ("command", command),
+        ("seed", str(plan.seed)),
+        ("design", plan.design.name),
+        ("scenario (SHA-256)", answers.scenario_sha256),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+    ]

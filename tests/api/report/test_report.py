@@ -1,0 +1,120 @@
+"""The report of a run: what it says, that it loads nothing, and that no text becomes markup."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from api.report.sentences import amount, share
+from cluster.answers.registry import ask
+from cluster.query.trials import open_run
+from cluster.results.plan import Plan, make_plan
+from cluster.runs.options import RunOptions
+from cluster.runs.run import run
+from sim.scenario.scenario import Scenario, scenario_from_document
+from tests.support.command_line import assert_refused, brink
+from tests.support.examples import changed, litigious
+from tests.support.runs import STRATEGIES
+
+HOSTILE = '<script>alert(1)</script> & "quotes" \u202e\U0001f600'
+
+
+class Page(HTMLParser):
+    """The tags and attributes of a page, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _plan(scenario: Scenario) -> Plan:
+    return make_plan(scenario, trials=3000, seed=3)
+
+
+def page_of(folder, tmp_path, *options) -> Page:
+    found = brink("report", folder, "--out", tmp_path / "r.html", *options)
+    assert found.returncode == 0, found.stderr
+    return Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    scenario = scenario_from_document(
+        changed(litigious(), strategies=STRATEGIES, title=HOSTILE, sender=HOSTILE, sources={"target_win": HOSTILE})
+    )
+    folder = tmp_path_factory.mktemp("report") / "run"
+    run(_plan(scenario), folder, RunOptions(engine="inline"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder, tmp_path_factory) -> Page:
+    return page_of(folder, tmp_path_factory.mktemp("page"))
+
+
+def test_it_loads_nothing_and_runs_nothing(page):
+    assert not {"script", "link", "iframe", "img", "object", "embed", "form", "base"} & set(page.tags)
+    loading = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "srcset", "action")]
+    assert [value for value in loading if not (value or "").startswith("#")] == []
+    assert not any(name.startswith("on") for name, _ in page.attributes)
+    assert "svg" in page.tags
+
+
+def test_texts_of_the_scenario_are_shown_as_they_are(page):
+    assert page.text.count(HOSTILE) >= 3
+
+
+def test_the_numbers_are_those_of_the_answers(folder, page):
+    document = ask(open_run(folder), "worth", {})
+    now = document["result"]["now"]
+    assert amount(now["means"][now["best"]], " bn USD") in page.text
+    for one in ask(open_run(folder), "summary", {})["strategies"].values():
+        assert share(one["events"]["agreement"]) in page.text
+
+
+def test_it_can_be_about_the_trials_that_agree_with_a_condition(folder, tmp_path):
+    page = page_of(folder, tmp_path, "--given", "target_win > 0.4")
+    assert "(target_win > 0.4)" in page.text
+
+
+def test_a_run_of_one_strategy_has_no_comparison(tmp_path):
+    scenario = scenario_from_document(changed(litigious(), strategies={"only": {}}))
+    run(_plan(scenario), tmp_path / "run", RunOptions(engine="inline"))
+    page = page_of(tmp_path / "run", tmp_path)
+    assert "How the strategies differ" not in page.text
+    assert "What it depends on" in page.text
+
+
+def test_a_measure_of_ones_own_is_named_as_it_was_written(folder, tmp_path):
+    page = page_of(folder, tmp_path, "--measure", "-target_cost")
+    assert re.search(r"By -target_cost, ", page.text)
+
+
+def test_files_that_cannot_be_written_are_refused(folder, tmp_path):
+    assert_refused(brink("report", folder, "--out", tmp_path / "r.txt"), "--out", "must end in .html")
+    assert_refused(brink("report", folder, "--out", tmp_path / "no" / "r.html"), "--out", "a folder that exists")
+    assert_refused(brink("report", tmp_path / "nothing", "--out", tmp_path / "r.html"), "must be a run's result folder")
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "text"),
+    [(6.88, 7.0, 7.12, "7.0 ±0.1"), (0.0462, 0.0493, 0.0524, "0.049 ±0.003"), (-40.0, 10.0, 60.0, "10 ±50")],
+)
+def test_amounts_have_the_digits_that_their_interval_supports(low, value, high, text):
+    assert amount({"estimate": value, "low": low, "high": high}) == text
+
+
+def test_shares_that_no_trial_had_say_how_much_could_have_been_missed():
+    assert share({"estimate": 0.0, "low": 0.0, "high": 0.00038}) == "under 0.04 %"
+    assert share({"estimate": 0.375, "low": 0.373, "high": 0.377}) == "37.5 %"
+    assert share({"estimate": 0.375, "low": 0.36, "high": 0.39}) == "38 %"
