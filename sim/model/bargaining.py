@@ -56,9 +56,9 @@ class Clocks:
         self._made = 0
 
     def first(self) -> np.ndarray:
-        """The first number of every clock: float32, shape (count, clocks)."""
+        """The first number of every clock: float32, shape (count, clocks), the caller's own."""
         self._make(1)
-        return np.ascontiguousarray(self._numbers[0].T)
+        return self._numbers[0].T.copy(order="C")
 
     def number(self, clock: np.ndarray, trial: np.ndarray, j: np.ndarray) -> np.ndarray:
         """The j-th (from 0) numbers of the given clocks and trials: float32, shape of the arguments."""
