@@ -16,9 +16,8 @@ def test_migrating_makes_the_tables_and_then_finds_them_up_to_date(database_url)
 def test_migrating_an_older_database_keeps_its_jobs_and_reports_both_versions(database_url):
     open_database(database_url, "0003").dispose()
     with sa.create_engine(database_url).begin() as connection:
-        connection.execute(
-            sa.text("INSERT INTO keys (id, secret_sha256, owner, scopes, created_at) VALUES ('k', 'x', 'ann', 'read', 0)")
-        )
+        columns = "id, secret_sha256, owner, scopes, created_at"
+        connection.execute(sa.text(f"INSERT INTO keys ({columns}) VALUES ('k', 'x', 'ann', 'read', 0)"))
     before, after = migrate(database_url)
     assert (before, after) == ("0003", migrate(database_url)[0])
     assert after > before
