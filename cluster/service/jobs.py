@@ -1,7 +1,7 @@
 """Jobs: what was asked for, where it stands, and who works on it.
 
 The database is the truth about jobs; about results the result folder is. How runners take jobs and give them up
-is in `cluster/leases.py`.
+is in `cluster/service/leases.py`.
 """
 
 import hashlib
