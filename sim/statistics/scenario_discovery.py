@@ -105,10 +105,11 @@ def _find_box(
 def peel(columns: Mapping[str, np.ndarray], happened: np.ndarray) -> list[Box]:
     """The boxes of a peeling, each inside the one before it; empty if there are too few trials.
 
-    A peel removes the lowest or the highest values of a parameter: at most `PEEL` of the remaining trials, or one of its
-    `LEVELS` intervals (one value, if it has few) where more trials are in it. The end is peeled of which one of `TAILS` is less likely to have the outcome by the most
-    standard errors. (A peel alone holds too few cases of a rare outcome to choose by; and standard errors do not prefer
-    parameters of few values.) Peeling ends where no tail is less likely, or too few trials would remain.
+    A peel removes the lowest or the highest values of a parameter: at most `PEEL` of the remaining trials, or one of
+    its `LEVELS` intervals (one value, if it has few) where more trials are in it. The end is peeled where one of
+    `TAILS` is less likely to have the outcome by the most standard errors. (A peel alone holds too few cases of a rare
+    outcome to choose by, and standard errors do not prefer parameters of few values.) Peeling ends where no tail is
+    less likely, or too few trials would remain.
     """
     names = list(columns)
     least = max(LEAST_TRIALS, int(LEAST_SHARE * happened.size))
