@@ -131,7 +131,7 @@ def test_a_damaged_file_is_noticed(folder):
 
 def test_trials_and_strategies_that_are_not_there_are_refused(small, folder):
     found = open_run(small)
-    with pytest.raises(InvalidInput, match=rf"--trial: must be a whole number from 0 to {TRIALS - 1}"):
+    with pytest.raises(InvalidInput, match=rf"trial: must be a whole number from 0 to {TRIALS - 1}"):
         replay(found, trial=TRIALS)
     with pytest.raises(InvalidInput, match=r"trial: must be at least 0 \(found -1\)"):
         replay(found, trial=-1)
