@@ -1,11 +1,13 @@
 """``python -m benchmarks.scale``: every answer on a hundred million rows, with the memory that each takes.
 
 A hundred million rows of the smallest scenario that has every outcome are played first (some gigabytes and minutes);
-then each answer is asked of them by a process of its own, whose greatest memory is told beside that of the same
-answer on a hundredth of the rows.
+then each answer of the registry is asked of them, by its first example and in a process of its own, whose greatest
+memory is printed beside that of the same answer on a hundredth of the rows. Answers for runs of another design are left
+out.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -13,21 +15,29 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
-
-BRINK = str(Path(sys.executable).parent / "brink")
 ROWS = 100_000_000
-ANSWERS = (
-    ("summary", "--given", "agreement_week is null or agreement_week > 6"),
-    ("timeline",),
-    ("compare", "--measure", "export_gain - sender_cost"),
-    ("worth", "--measure", "export_gain - sender_cost"),
-    ("stress", "--bound", "target_cost > 0.2"),
-    ("drivers", "--measure", "export_gain"),
-    ("discover", "--outcome", "sanctions_standing"),
-    ("aggregate", "--measure", "export_gain", "--by", "outcome"),
-    ("typical",),
-)
+# This process imports nothing large: a process that it starts begins with the memory that this one has.
+_LIST = """
+import json
+from cluster.answers.registry import ANSWERS
+print(json.dumps({one.name: one.examples[0] for one in ANSWERS if "random" in one.designs}))
+"""
+_PLAY = """
+import json, sys
+from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
+from cluster.runs.run import run
+from sim.scenario.scenario import scenario_from_document
+scenario = scenario_from_document(json.loads(sys.argv[2]))
+run(make_plan(scenario, trials=int(sys.argv[3]), seed=1, shard_trials=1_000_000), sys.argv[1], RunOptions())
+"""
+_ASK = """
+import json, sys
+from cluster.answers.registry import ask
+from cluster.query.trials import open_run
+ask(open_run(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))
+"""
+"""What the process of an answer does: the run's folder, the answer's name and its request are its arguments."""
 STRATEGIES = {"threaten": {}, "talk": {"threat_probability": 0.0}}
 SCENARIO = {
     "schema": 1,
@@ -54,8 +64,11 @@ SCENARIO = {
         "full_access": 10.0,
     },
     "strategies": STRATEGIES,
+    "history": {"outcome": "agreement_in_talks", "agreement_week": 6, "retaliation": False, "sources": ["made up"]},
 }
 """One issue, two uncertain parameters, and a threat."""
+REQUESTS = {"stress": {"bound": "target_cost > 0.2"}}
+"""What is asked instead of an answer's first example, where that example does not suit the scenario."""
 
 
 def main() -> None:
@@ -66,36 +79,27 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="brink-scale-") as scratch:
         many, few = Path(scratch) / "many", Path(scratch) / "few"
         started = time.perf_counter()
-        scenario = Path(scratch) / "small.yaml"
-        scenario.write_text(yaml.safe_dump(SCENARIO), encoding="utf-8")
         for folder, number in ((few, rows // 100), (many, rows)):
-            ask(
-                "run",
-                str(scenario),
-                "--trials",
-                str(number // len(STRATEGIES)),
-                "--shard-trials",
-                "1000000",
-                "--out",
-                str(folder),
-            )
+            measured(_PLAY, str(folder), json.dumps(SCENARIO), str(number // len(STRATEGIES)))
         gigabytes = sum(file.stat().st_size for file in many.rglob("*.parquet")) / 1e9
         print(f"{rows:,} rows, {gigabytes:.1f} GB, played in {time.perf_counter() - started:.0f} s", flush=True)
         print(f"{'answer':10} {'seconds':>8} {'peak MB':>8} {'peak MB on a hundredth':>24}")
-        for answer in ANSWERS:
-            _, on_few = ask(answer[0], str(few), *answer[1:])
-            seconds, on_many = ask(answer[0], str(many), *answer[1:])
-            print(f"{answer[0]:10} {seconds:>8.0f} {on_many:>8.0f} {on_few:>24.0f}", flush=True)
+        listed = subprocess.run([sys.executable, "-P", "-c", _LIST], capture_output=True, text=True, check=True).stdout
+        for name, example in json.loads(listed).items():
+            request = json.dumps(REQUESTS.get(name, example))
+            _, on_few = measured(_ASK, str(few), name, request)
+            seconds, on_many = measured(_ASK, str(many), name, request)
+            print(f"{name:10} {seconds:>8.0f} {on_many:>8.0f} {on_few:>24.0f}", flush=True)
 
 
-def ask(*command: str) -> tuple[float, float]:
-    """Run a brink command: the seconds it took, and the greatest memory of its process in MB."""
+def measured(code: str, *arguments: str) -> tuple[float, float]:
+    """Run some code in a process of its own: the seconds it took, and its greatest memory in MB."""
     started = time.perf_counter()
-    process = subprocess.Popen([BRINK, *command], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-P", "-c", code, *arguments])
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"brink {' '.join(command)} ended with status {process.returncode}")
+        raise RuntimeError(f"{' '.join(arguments)} ended with status {process.returncode}")
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 

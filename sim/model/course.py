@@ -21,7 +21,7 @@ from sim.model.reframing import lay_out_reframing
 from sim.model.threat import lay_out_threat, lay_out_threat_again
 from sim.model.tranches import lay_out_tranches
 from sim.sampling.chance import KeptChance
-from sim.sampling.designs import Points
+from sim.sampling.designs import Points, PointsAt
 from sim.scenario.scenario import Scenario
 
 TABLE = ("patience", "restraint", "partial_deal_probability")
@@ -79,17 +79,21 @@ class Course:
         trial, settled = trial[open_to_table], settled[open_to_table]
         if not trial.size:
             return
-        points = {
-            name: value[trial] if isinstance(value, np.ndarray) and value.ndim else value
-            for name, value in self.points.items()
-        }
+        points = PointsAt(self.points, trial)
         chance = self.chance.at(trial)
-        before = _take(self.pressure, trial)
-        threat = lay_out_threat_again(before.threat, points, chance, week, np.minimum(settled, 1.0))
+        threat = lay_out_threat_again(_take(threat, trial), points, chance, week, np.minimum(settled, 1.0))
         case = lay_out_case(points, threat, chance)
         lapse = lay_out_lapse(points, threat, case, chance)
         reframing = lay_out_reframing(self.scenario, points, threat, lapse, chance)
-        now = replace(before, points=points, threat=threat, case=case, lapse=lapse)
+        now = Pressure(
+            points,
+            threat,
+            case,
+            lapse,
+            _take(self.pressure.tranches, trial),
+            _take(self.pressure.sanctions, trial),
+            _take(self.pressure.retaliation, trial),
+        )
         _put(self.pressure.threat, trial, threat)
         _put(self.pressure.case, trial, case)
         if lapse is not None:
@@ -116,14 +120,9 @@ def _own(pressure: Pressure, parts: tuple[str, ...]) -> Pressure:
     return replace(pressure, **{name: _each(np.array, getattr(pressure, name)) for name in parts})
 
 
-def _take(pressure: Pressure, trial: np.ndarray) -> Pressure:
-    """The same for the trials at some positions."""
-
-    def taken(value: np.ndarray) -> np.ndarray:
-        return value[trial] if np.ndim(value) else value
-
-    parts = ("threat", "case", "lapse", "tranches", "sanctions", "retaliation")
-    return replace(pressure, **{name: _each(taken, getattr(pressure, name)) for name in parts})
+def _take(laid: Laid, trial: np.ndarray) -> Laid:
+    """What is laid out for the trials at some positions."""
+    return _each(lambda value: value.take(trial) if np.ndim(value) else value, laid)
 
 
 def _each(function: Any, laid: Laid) -> Laid:

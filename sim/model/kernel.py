@@ -22,6 +22,7 @@ issue is settled while that matters. So the talks are played week by week under 
 finally each trial is read up to its end.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ from sim.model.course import Course
 from sim.model.outcomes import read_trials
 from sim.sampling.chance import Chance, KeptChance
 from sim.sampling.design import Design
-from sim.sampling.designs import RANDOM, Points, draw_points
+from sim.sampling.designs import RANDOM, Points, draw_points_of_strategies
 from sim.scenario.columns import columns
 from sim.scenario.scenario import Scenario
 
@@ -45,22 +46,40 @@ def simulate(scenario: Scenario, strategy: str, chance: Chance, design: Design =
     Returns an array of shape (count,) for each column of `sim.scenario.columns.columns` but the strategy. A trial's
     row depends on the scenario, the strategy, the seed, the design and its number alone. Raises `InvalidInput`.
     """
-    table = {
+    return simulate_strategies(scenario, (strategy,), chance, design)[strategy]
+
+
+def simulate_strategies(
+    scenario: Scenario, strategies: Sequence[str], chance: Chance, design: Design = RANDOM
+) -> dict[str, dict[str, np.ndarray]]:
+    """Play the trials of `chance` of a scenario under each of several strategies: the tables of `simulate`.
+
+    Points and chance that strategies share are drawn once. Raises `InvalidInput`.
+    """
+    tables = {strategy: _empty_table(scenario, chance.count) for strategy in strategies}
+    block_size = CLOCKS_AT_A_TIME // (2 * len(scenario.issues))
+    for start in range(0, chance.count, block_size):
+        part = chance.part(start, min(block_size, chance.count - start))
+        points = draw_points_of_strategies(scenario, strategies, part, design)
+        kept = KeptChance(part)
+        clocks = Clocks(scenario, part, max(most_concessions(scenario, own) for own in points.values()) + 1)
+        for strategy, table in tables.items():
+            course = Course(scenario, points[strategy], kept)
+            talks = bargain(scenario, points[strategy], course, clocks)
+            for name, values in read_played(scenario, Played(course, talks)).items():
+                table[name][start : start + part.count] = values
+    return tables
+
+
+def _empty_table(scenario: Scenario, count: int) -> dict[str, np.ndarray]:
+    return {
         column.name: np.empty(
-            chance.count,
+            count,
             "int8" if column.kind == "category" or (column.nullable and column.kind == "bool") else column.kind,
         )
         for column in columns(scenario)
         if column.name != "strategy"
     }
-    block_size = CLOCKS_AT_A_TIME // (2 * len(scenario.issues))
-    for start in range(0, chance.count, block_size):
-        size = min(block_size, chance.count - start)
-        part = chance.part(start, size)
-        block = play(scenario, draw_points(scenario, strategy, part, design), part)
-        for name, column in table.items():
-            column[start : start + size] = block[name]
-    return table
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ Every uncertain parameter has a stream of uniform numbers of its own, named afte
 parameter, or overriding it in a strategy, leaves the others' values where they were.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import special
 
@@ -16,7 +18,7 @@ from sim.sampling.random_points import Random
 from sim.sampling.saltelli import Saltelli
 from sim.sampling.sobol_points import Sobol
 from sim.scenario.correlations import correlation_factor
-from sim.scenario.distributions import Fixed
+from sim.scenario.distributions import Distribution, Fixed
 from sim.scenario.scenario import Scenario
 
 RANDOM, SOBOL, SALTELLI = Random(), Sobol(), Saltelli()
@@ -40,20 +42,52 @@ def design(name: object, trials: int | None = None) -> Design:
     return kind(trials) if kind is LatinHypercube else kind()
 
 
+class PointsAt(Points):
+    """The parameters of the trials at some positions of a range, each taken when it is asked for."""
+
+    def __init__(self, points: Points, trial: np.ndarray) -> None:
+        super().__init__()
+        self._points, self._trial = points, trial
+
+    def __missing__(self, name: str) -> np.ndarray | float:
+        value = self._points[name]
+        self[name] = value.take(self._trial) if isinstance(value, np.ndarray) and value.ndim else value
+        return self[name]
+
+
 def draw_points(scenario: Scenario, strategy: str, chance: Chance, design: Design = RANDOM) -> Points:
     """The parameters of the trials of `chance` under a strategy. Raises `InvalidInput` for trials not in the design."""
+    return draw_points_of_strategies(scenario, (strategy,), chance, design)[strategy]
+
+
+def draw_points_of_strategies(
+    scenario: Scenario, strategies: Sequence[str], chance: Chance, design: Design = RANDOM
+) -> dict[str, Points]:
+    """The parameters of the trials of `chance` under each strategy; those that strategies share are drawn once.
+
+    Raises `InvalidInput` for trials not in the design.
+    """
     design.check_holds(chance.first + chance.count)
-    distributions = scenario.parameters(strategy)
-    uncertain = [name for name, given in distributions.items() if not isinstance(given, Fixed)]
     linked, factor = correlation_factor(scenario.correlations, tuple(scenario.base.items()))
     uniforms = design.uniforms(scenario, chance)
-    cells = {name: uniforms(name) for name in uncertain if name not in linked}
-    if any(name in linked for name in uncertain):
-        # All the linked parameters are drawn, those that this strategy fixes too: the others must not move.
-        cells |= _copula({name: uniforms(name) for name in linked}, factor)
+    cells: dict[str, np.ndarray] = {}
+    drawn: dict[tuple[str, Distribution], np.ndarray | float] = {}
+
+    def value(name: str, given: Distribution) -> np.ndarray | float:
+        if isinstance(given, Fixed):
+            return given.value
+        if (name, given) not in drawn:
+            if name in linked and name not in cells:
+                # All the linked parameters are drawn, those that a strategy fixes too: the others must not move.
+                cells.update(_copula({other: uniforms(other) for other in linked}, factor))
+            elif name not in cells:
+                cells[name] = uniforms(name)
+            drawn[name, given] = draw(given, cells[name])
+        return drawn[name, given]
+
     return {
-        name: given.value if isinstance(given, Fixed) else draw(given, cells[name])
-        for name, given in distributions.items()
+        strategy: {name: value(name, given) for name, given in scenario.parameters(strategy).items()}
+        for strategy in strategies
     }
 
 

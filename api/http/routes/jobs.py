@@ -251,7 +251,7 @@ async def events(
     """
     seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
     if seen > job.change:
-        # No id of this job's: better told twice than not at all.
+        # Not an id of this job: better sent twice than not at all.
         seen = 0
 
     async def changes() -> AsyncIterator[JSONServerSentEvent]:

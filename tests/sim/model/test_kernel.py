@@ -1,0 +1,44 @@
+"""Several strategies played at once, and trials whose course is laid out again, against each alone."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from sim.model.kernel import simulate, simulate_strategies
+from sim.sampling.chance import Chance
+from sim.sampling.designs import design as design_of
+from sim.scenario.scenario import scenario_from_document
+from tests.support.examples import changed, deeper, every_mechanism, litigious
+
+STRATEGIES = {
+    "base": {},
+    "talk": {"threat_probability": 0},
+    "sure": {"follow_through": {"uniform": [0.9, 1]}, "sender_step": 0.2},
+    "same": {},
+}
+
+
+@pytest.mark.parametrize("build", [every_mechanism, litigious, partial(deeper, litigious)])
+@pytest.mark.parametrize("design", ["random", "sobol", "latin_hypercube"])
+def test_strategies_played_at_once_are_those_played_alone(build, design):
+    """With a last block of a single trial, too: the size is one more than that of a block."""
+    scenario = scenario_from_document(changed(build(), strategies=STRATEGIES))
+    count = 16_385
+    chance, sampled = Chance(6, 3, count), design_of(design, count + 3)
+    together = simulate_strategies(scenario, tuple(STRATEGIES), chance, sampled)
+    for strategy, table in together.items():
+        alone = simulate(scenario, strategy, chance, sampled)
+        assert {name: column.tobytes() for name, column in table.items()} == {
+            name: column.tobytes() for name, column in alone.items()
+        }
+    assert np.array_equal(together["base"]["outcome"], together["same"]["outcome"])
+
+
+def test_a_trial_laid_out_again_is_the_same_in_any_company():
+    scenario = scenario_from_document(deeper(litigious))
+    whole = simulate(scenario, "base", Chance(6, 0, 3000))
+    for trial in range(0, 3000, 97):
+        alone = simulate(scenario, "base", Chance(6, trial, 1))
+        for name, column in alone.items():
+            assert column.tobytes() == whole[name][trial : trial + 1].tobytes(), (trial, name)
