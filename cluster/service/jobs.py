@@ -1,7 +1,7 @@
 """Jobs: what was asked for, where it stands, and who works on it.
 
 The database is the truth about jobs; about results the result folder is. How runners take jobs and give them up
-is in `cluster/leases.py`.
+is in `cluster/service/leases.py`.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from importlib import resources
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import IntegrityError
 
@@ -137,9 +138,7 @@ def open_database(url: str, version: str = "head") -> sa.Engine:
 
     Raises `InvalidInput` for the database of a later version of Brink.
     """
-    engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+    engine = _connect(url)
     config = Config()
     config.set_main_option("script_location", str(resources.files("cluster") / "service" / "migrations"))
     with engine.begin() as connection:
@@ -157,6 +156,33 @@ def open_database(url: str, version: str = "head") -> sa.Engine:
             message = "names the jobs database of a later version of Brink: install it, or use another database"
             raise InvalidInput((Fault("BRINK_DATABASE_URL", None, message),)) from None
     return engine
+
+
+def migrate(url: str) -> tuple[str | None, str]:
+    """Bring the tables of the jobs database up to date.
+
+    Returns their version before and after; before is None for a database without tables. Raises `InvalidInput` for
+    the database of a later version of Brink.
+    """
+    before = _schema_version(_connect(url))
+    after = _schema_version(open_database(url))
+    assert after is not None
+    return before, after
+
+
+def _connect(url: str) -> sa.Engine:
+    engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _schema_version(engine: sa.Engine) -> str | None:
+    """The version of the tables, as Alembic names it. Closes the engine's connections."""
+    with engine.connect() as connection:
+        version = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    return version
 
 
 def lineage(plan: Plan) -> str:

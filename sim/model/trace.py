@@ -262,7 +262,7 @@ def _talks(
         }
         worth = {
             "market_access": now["market_access"],
-            "a_year": now["balance_change"],
+            "a_year": float(now["market_access"]) * _drawn(course.points, "full_access"),  # type: ignore[arg-type]
             "partial": now["partial_deal"],
             "residual": _residual(course, week, now),
         }

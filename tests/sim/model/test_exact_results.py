@@ -1,7 +1,7 @@
 """What the model must give exactly, on scenarios that switch all the rest off.
 
 Each test states its power: the number of trials is such that a formula wrong by half a percent, or a week too
-early or too late, would be refused with 99 % probability (see `tests/power.py`).
+early or too late, would be refused with 99 % probability (see `tests/support/power.py`).
 """
 
 import itertools
