@@ -1,6 +1,5 @@
 """The options and arguments that commands share, each spelled and explained once."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -37,7 +36,7 @@ ScenarioArguments = Annotated[
         autocompletion=_complete_scenario,
     ),
 ]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The result folder of a run.")]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="The result folder of a run, or s3://bucket/prefix.")]
 ScenarioOrRun = Annotated[
     str,
     typer.Argument(

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import duckdb
 import numpy as np
-import pyarrow.parquet as pq
 
+from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, recorded_plan, shard_path
@@ -112,13 +112,19 @@ def shard_of(run: StoredRun, strategy: str, trial: int) -> Shard | None:
 
 
 def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | None:
-    """A trial's row in a committed shard as plain values by column; None if its file holds no such trial.
+    """A trial's row in a committed shard as plain values by column; None if it is not at its place in the file.
 
     Reads the trial's row group alone. Raises `OSError` or `pyarrow.ArrowException` if the file is damaged.
     """
-    with run.folder.open(shard_path(shard)) as file:
-        rows = pq.read_table(file, filters=[("trial", "==", trial)], partitioning=None).to_pylist()
-    return rows[0] if rows else None
+    place = trial - shard.first
+    with open_parquet(run.folder, shard_path(shard)) as file:
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if place < rows:
+                row: dict[str, object] = read_row_group(file, group).slice(place, 1).to_pylist()[0]
+                return row if row.get("trial") == trial else None
+            place -= rows
+    return None
 
 
 @contextmanager

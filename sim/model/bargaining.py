@@ -13,7 +13,6 @@ import numpy as np
 
 from sim.model.calendar import NEVER
 from sim.model.course import Course
-from sim.model.hazards import LARGEST
 from sim.sampling.chance import Chance
 from sim.sampling.designs import Points
 from sim.scenario.scenario import Scenario
@@ -21,6 +20,8 @@ from sim.scenario.scenario import Scenario
 CLOSED = 1e-6
 """A gap this small is closed, and a threshold missed by this little is met."""
 SIDES = ("sender", "target")
+MOST_READY = 1e5
+"""A weekly hazard is cut here, where a concession is certain, so that its product with other multipliers is finite."""
 AT_MID_LEVEL = 1.0
 """The authority of a mid-level session, to which those of others are relative."""
 _LIVE_SHARE = 0.75
@@ -202,7 +203,7 @@ def _rates(scenario: Scenario, points: Points, count: int) -> tuple[np.ndarray, 
             rate[:, column] = -np.log1p(-np.asarray(points[f"issues.{issue.name}.{name}_concession"]))
             readiness = points[f"{name}_readiness"]
             if not isinstance(readiness, float) or readiness != 1.0:
-                rate[:, column] = np.minimum(rate[:, column] * readiness, LARGEST)
+                rate[:, column] = np.minimum(rate[:, column].astype(np.float64) * readiness, MOST_READY)
             if name == "target" and issue.numerical:
                 reframed[issue.name] = rate[:, column].copy()
                 rate[:, column] *= points["quota_aversion"]

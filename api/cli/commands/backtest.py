@@ -1,6 +1,5 @@
 """``brink backtest``: the shipped scenarios of real disputes, played and scored together."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +25,7 @@ def backtest(
     ] = None,
     seed: Seed = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="DIR", help="Where each run gets a result folder.", show_default="runs/backtest"),
     ] = None,
     engine: Engine = None,
@@ -49,7 +48,7 @@ def backtest(
     trials, seed, out = (
         trials if trials is not None else TRIALS,
         1 if seed is None else seed,
-        out or Path("runs/backtest"),
+        out or "runs/backtest",
     )
     chosen = [find_scenario(name) for name in scenario] if scenario else _shipped()
     _check(chosen)
@@ -57,7 +56,7 @@ def backtest(
     for one in chosen:
         assert one.history is not None
         plan = make_plan(one, trials=trials, seed=seed, strategies=(one.history.strategy,))
-        folder = out / f"{one.name}-{trials}-{seed}"
+        folder = f"{out.rstrip('/')}/{one.name}-{trials}-{seed}"
         plan = adopt_shard_size(plan, folder)
         with run_progress(plan) as on_progress:
             run(

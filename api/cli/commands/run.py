@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -24,8 +23,12 @@ def run(
     ] = None,
     seed: Seed = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The result folder.", show_default="runs/<scenario>-<trials>-<seed>"),
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="The result folder, or s3://bucket/prefix.",
+            show_default="runs/<scenario>-<trials>-<seed>",
+        ),
     ] = None,
     strategy: Strategies = None,
     design: Annotated[
@@ -70,7 +73,7 @@ def run(
     plan = make_plan(
         chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
     )
-    folder = out or Path("runs") / f"{chosen.name}-{'precise' if wanted else trials}-{seed}"
+    folder = out or f"runs/{chosen.name}-{'precise' if wanted else trials}-{seed}"
     if shard_trials is None:
         plan = adopt_shard_size(plan, folder)
     print_warnings(chosen)
@@ -93,7 +96,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folder: Path) -> None:
+def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folder: str) -> None:
     from api.cli.precision import print_precision
     from api.cli.rendering import print_summary
 

@@ -166,4 +166,4 @@ def test_the_command_tells_the_story_and_fails_on_an_altered_file(folder):
     assert "equals" not in altered.stdout
     refused = brink("replay", folder, "--trial", "99999")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"trial: must be a whole number from 0 to {TRIALS - 1} (found 99999)\n"
+    assert refused.stderr == f"--trial: must be a whole number from 0 to {TRIALS - 1} (found 99999)\n"
