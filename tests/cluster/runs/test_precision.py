@@ -115,7 +115,7 @@ def test_a_measure_that_is_never_known_ends_the_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("wished", "design", "says"),
     [
-        ({"agremeent": 0.1}, "random", "agreement_in_talks, .*, retaliation, .*, agreement_week, .*, share_of_deficit"),
+        ({"agremeent": 0.1}, "random", "agreement_in_talks, .*, retaliation, .*agreement_week, .*share_of_deficit"),
         ({"agreement": 0.0}, "random", "precision.agreement: .*between 0 and 0.5"),
         ({"agreement": 0.5}, "random", "precision.agreement"),
         ({"agreement": float("nan")}, "random", "precision.agreement"),
