@@ -1,6 +1,6 @@
 """Prometheus metrics: of the service as a whole from its database, of this web process's requests from itself.
 
-Several web processes tell the same of the jobs, and each of its own requests.
+Every web process reports the same about jobs, and each reports its own requests.
 """
 
 import time
@@ -61,7 +61,7 @@ class Requests:
 
 
 class JobsCollector:
-    """Asks the database each time somebody looks."""
+    """Asks the database each time metrics are read."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine

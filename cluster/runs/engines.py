@@ -22,8 +22,6 @@ from cluster.runs.options import RunOptions, Stop
 from cluster.runs.shard import run_shards
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
-from sim.model.kernel import simulate_strategies
-from sim.sampling.chance import Chance
 
 ENGINES = ("auto", "inline", "ray")
 RAY_START_SECONDS = 8.0
@@ -252,26 +250,25 @@ def play_where_it_pays(
     cores: int,
     workers: int | None,
 ) -> Iterator[ShardResult]:
-    """Play shards here until the rest would be done sooner on Ray, going by the time that they take.
+    """Play shards here, and move the rest to a Ray of one's own once that is expected to end sooner.
 
-    What a process does only once, such as tabulating distributions, does not count.
+    The pace is that of the tasks after the first: the first also pays for imports and tables, once in a process.
     """
     tasks = list(tasks_of(shards, strategies_together(plan, 1)))
-    hands = min(workers or cores, len(shards))
     left = sum(shard.count for shard in shards)
-    if hands > 1 and len(tasks) > 1:
-        simulate_strategies(plan.scenario, plan.strategies, Chance(plan.seed, 0, 1), plan.design)
     seconds, played = 0.0, 0
     for k, task in enumerate(tasks):
         here = left * seconds / max(1, played)
-        rest = [shard for later in tasks[k:] for shard in later] if RAY_START_SECONDS + here / hands < here else []
-        if len(rest) > 1:
+        hands = min(workers or cores, sum(len(later) for later in tasks[k : k + (workers or cores)]))
+        if hands > 1 and RAY_START_SECONDS + here / hands < here:
+            rest = [shard for later in tasks[k:] for shard in later]
             yield from play_on_ray(plan, rest, folder, should_stop, workers=workers)
             return
         for result in play_task(plan, task, folder, should_stop):
-            seconds += result.seconds
-            played += result.shard.count
             left -= result.shard.count
+            if k:
+                seconds += result.seconds
+                played += result.shard.count
             yield result
 
 

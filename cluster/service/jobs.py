@@ -20,6 +20,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.exc import IntegrityError
 
 from cluster.results.plan import Plan, plan_document, plan_from_document
+from cluster.service.wakeup import announce_job
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_document, scenario_from_document, scenario_hash
 
@@ -230,6 +231,7 @@ def submit(
     try:
         with engine.begin() as connection:
             connection.execute(jobs.insert().values(row))
+            announce_job(connection)
     except IntegrityError:
         earlier = by_key(engine, key, owner) if key else None
         if earlier is None:

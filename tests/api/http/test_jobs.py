@@ -78,9 +78,9 @@ def test_the_summary_is_the_folders(service, finished):
 def test_a_trial_is_told_as_from_the_folder(service, finished):
     base = f"/v1/jobs/{finished['id']}"
     folder = service.folder / "jobs" / finished["id"]
-    told = service.client.post(f"{base}/replay", json={"trial": 3, "strategy": "talk"})
-    assert told.status_code == 200
-    assert told.json() == document_of("replay", open_run(folder), trial=3, strategy="talk")
+    answered = service.client.post(f"{base}/replay", json={"trial": 3, "strategy": "talk"})
+    assert answered.status_code == 200
+    assert answered.json() == document_of("replay", open_run(folder), trial=3, strategy="talk")
     typical = service.client.post(f"{base}/typical", json={"measure": "export_gain - sender_cost"})
     assert typical.status_code == 200
     for one in typical.json()["result"]["typical"]:
@@ -340,7 +340,7 @@ def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
 
     async def sent(last: str) -> list[dict]:
         messages: list[dict] = [{"type": "http.request", "body": whole, "more_body": True}]
-        told: list[dict] = []
+        answered: list[dict] = []
 
         async def receive() -> dict:
             if not messages and last == "nothing":
@@ -348,12 +348,12 @@ def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
             return messages.pop() if messages else {"type": last}
 
         async def send(message: dict) -> None:
-            told.append(message)
+            answered.append(message)
 
         headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
         scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "headers": headers, "query_string": b""}
         await app(scope | {"server": ("127.0.0.1", 80)}, receive, send)
-        return told
+        return answered
 
     with monkeypatch.context() as impatient:
         impatient.setattr(bodies, "BODY_SECONDS", 0.1)

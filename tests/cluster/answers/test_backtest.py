@@ -137,8 +137,8 @@ def test_the_command_plays_and_scores_and_goes_on(tmp_path):
     arguments = ("backtest", "us-mexico-2019", "us-ec-bananas-1998", "--trials", "1000", "--engine", "inline")
     found = brink(*arguments, "--json", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
-    told = json.loads(found.stdout)
-    assert [one["scenario"] for one in told["scenarios"]] == ["us-mexico-2019", "us-ec-bananas-1998"]
+    document = json.loads(found.stdout)
+    assert [one["scenario"] for one in document["scenarios"]] == ["us-mexico-2019", "us-ec-bananas-1998"]
     folder = tmp_path / "runs" / "backtest" / "us-mexico-2019-1000-1"
     assert {path.name for path in (folder / "trials").iterdir()} == {"strategy=five-to-twenty-five"}
     again = brink(*arguments, cwd=tmp_path)

@@ -29,7 +29,7 @@ TRIALS = 8_000
 DEEPER_LITIGIOUS = partial(deeper, litigious)
 
 
-def told(table: dict[str, np.ndarray], durations: dict[str, float]) -> dict[str, np.ndarray]:
+def as_states_need(table: dict[str, np.ndarray], durations: dict[str, float]) -> dict[str, np.ndarray]:
     """A table of trials as `state_spans` takes it."""
     outcome, count = table["outcome"], len(table["outcome"])
     true = {name: outcome == OUTCOMES.index(name) for name in CONDITIONS[:-2]}
@@ -73,7 +73,7 @@ def test_states_are_those_of_the_same_trials_played_to_each_week(example):
     scenario = scenario_from_document(given)
     whole = simulate(scenario, "base", Chance(4, 0, TRIALS))
     durations = {name: given["parameters"][name] for name in DURATIONS if name not in whole}
-    spans = state_spans(told(whole, durations), 30)
+    spans = state_spans(as_states_need(whole, durations), 30)
     assert list(spans) == [state.name for state in STATES]
     before = {"sanctions_weeks": np.zeros(TRIALS, int), "retaliation_weeks": np.zeros(TRIALS, int)}
     seen = set()
@@ -97,7 +97,7 @@ def test_states_are_those_of_the_same_trials_played_to_each_week(example):
 
 def test_each_trial_is_in_one_state_of_the_partition_and_the_weeks_add_up():
     table = simulate(scenario_from_document(litigious()), "base", Chance(9, 0, TRIALS))
-    counted = count_states(state_spans(told(table, {}), 18), np.arange(TRIALS) % 16, 16, 18)
+    counted = count_states(state_spans(as_states_need(table, {}), 18), np.arange(TRIALS) % 16, 16, 18)
     np.testing.assert_array_equal(sum(counted[name] for name in PARTITION), TRIALS // 16)
     assert counted["sanctions_in_force"].sum() == table["sanctions_weeks"].sum()
     assert counted["retaliation_in_force"].sum() == table["retaliation_weeks"].sum()

@@ -25,11 +25,9 @@ from cluster.runs.engines import (
 )
 from cluster.runs.options import Progress, RunOptions, Stop
 from cluster.runs.run import Stopped, run
-from cluster.runs.shard import run_shards
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import InvalidInput
-from sim.sampling.quantile_tables import quantile_table
 from tests.support.runs import digests, small_plan
 
 PLAN = small_plan()
@@ -127,39 +125,50 @@ def test_a_run_on_ray_stops_when_told(own_ray, inline, tmp_path):
     assert digests(tmp_path / "run") == inline
 
 
-@pytest.mark.parametrize(("seconds", "taken"), [(0.05, "inline"), (9.0, "one core"), (9.0, "ray")])
-def test_auto_takes_ray_where_it_pays(monkeypatch, tmp_path, seconds, taken):
-    """The time of the shards so far decides: nine seconds a shard pay for Ray's start, a twentieth does not."""
-    played: list[str] = []
+@pytest.mark.parametrize(
+    ("first", "later", "cores", "inline"),
+    [
+        (0.05, 0.05, 4, 10),
+        (30.0, 0.05, 4, 10),
+        (30.0, 9.0, 1, 10),
+        (9.0, 9.0, 4, 4),
+        (0.05, 9.0, 4, 4),
+    ],
+    ids=["quick", "slow first task", "one core", "slow", "slow after a quick first task"],
+)
+def test_auto_takes_ray_where_the_tasks_after_the_first_are_slow(monkeypatch, tmp_path, first, later, cores, inline):
+    """Nine seconds a shard repay Ray's start, a twentieth of a second does not, whatever the first task took."""
+    engines_used: list[str] = []
 
-    def play(engine: str, shards: Iterable[Shard]) -> Iterator[ShardResult]:
-        for shard in shards:
-            played.append(engine)
+    def play_task(plan: Plan, task: Task, folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
+        seconds = later if engines_used else first
+        for shard in task:
+            engines_used.append("inline")
             yield ShardResult(shard, describe(shard, 0, ""), seconds)
 
-    monkeypatch.setattr(engines, "run_shards", lambda plan, task, folder, should_stop: play("inline", task))
-    monkeypatch.setattr(engines, "play_on_ray", lambda plan, shards, folder, should_stop, workers: play("ray", shards))
-    cores = 1 if taken == "one core" else 4
-    results = list(play_where_it_pays(PLAN, list(PLAN.shards()), tmp_path, lambda: False, cores=cores, workers=None))
-    assert [result.shard for result in results] == list(PLAN.shards())
-    assert played == ["inline"] * 2 + ["ray" if taken == "ray" else "inline"] * 8
+    def play_on_ray(
+        plan: Plan, shards: Iterable[Shard], folder: Folder, should_stop: Stop, *, workers: int | None
+    ) -> Iterator[ShardResult]:
+        for shard in shards:
+            engines_used.append("ray")
+            yield ShardResult(shard, describe(shard, 0, ""), later)
+
+    monkeypatch.setattr(engines, "play_task", play_task)
+    monkeypatch.setattr(engines, "play_on_ray", play_on_ray)
+    shards, folder = list(PLAN.shards()), open_folder(tmp_path)
+    played = list(play_where_it_pays(PLAN, shards, folder, lambda: False, cores=cores, workers=None))
+    assert [result.shard for result in played] == shards
+    assert engines_used == ["inline"] * inline + ["ray"] * (10 - inline)
 
 
-def test_auto_tabulates_before_it_measures(monkeypatch, tmp_path):
-    """What a process does once is done before the first shard: its tables are there when the first shard begins."""
-    tables: list[int] = []
-
-    def play(plan: Plan, task: Task, folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
-        tables.append(quantile_table.cache_info().currsize)
-        yield from run_shards(plan, task, folder, should_stop)
-        tables.append(quantile_table.cache_info().currsize)
-
-    monkeypatch.setattr(engines, "run_shards", play)
-    quantile_table.cache_clear()
-    folder = open_folder(tmp_path)
-    list(play_where_it_pays(PLAN, list(PLAN.shards()), folder, lambda: False, cores=2, workers=None))
-    assert tables[0] > 0
-    assert set(tables) == {tables[0]}
+def test_auto_stops_where_it_is_told_to(tmp_path):
+    """A stop between shards leaves the rest unplayed."""
+    folder, stop = open_folder(tmp_path), threading.Event()
+    played = []
+    for result in play_where_it_pays(PLAN, list(PLAN.shards()), folder, stop.is_set, cores=4, workers=None):
+        played.append(result)
+        stop.set()
+    assert len(played) == 1
 
 
 def test_tasks_have_the_same_trials_and_follow_the_plan():

@@ -79,19 +79,19 @@ def test_events_go_on_after_a_restart_and_the_log_names_job_and_shard(tmp_path):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:
         job = service.submit(trials=600_000)["id"]
-        told = [*_events(service, job, most=3)]
+        seen = [*_events(service, job, most=3)]
         service.kill()
         service.start()
-        rest = _events(service, job, after=told[-1]["id"])
+        rest = _events(service, job, after=seen[-1]["id"])
         again = _events(service, job)
         assert _events(service, job, after=str(int(rest[-1]["id"]) + 5)) == again
     finally:
         service.stop()
-    ids = [int(event["id"]) for event in told + rest]
+    ids = [int(event["id"]) for event in seen + rest]
     assert ids == sorted(set(ids))
     assert [event["id"] for event in again] == [rest[-1]["id"]]
     assert rest[-1]["event"] == "succeeded"
-    done = [json.loads(event["data"])["progress"]["trials_done"] for event in told + rest]
+    done = [json.loads(event["data"])["progress"]["trials_done"] for event in seen + rest]
     assert done == sorted(done)
     assert done[-1] == 1_200_000
 

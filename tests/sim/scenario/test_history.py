@@ -31,7 +31,7 @@ history:
 """
 
 
-def told(**fields: object) -> dict:
+def with_fields(**fields: object) -> dict:
     return changed(litigious(), history={**HISTORY, **fields})
 
 
@@ -42,13 +42,13 @@ def test_a_history_is_read_and_survives_its_document():
     assert (found.history.ruling, found.history.sanctions_week, found.history.retaliation) == (None, None, False)
     assert found.history.events == {"1995-05-16": "A list."}
     assert scenario_from_document(scenario_document(found)) == found
-    full = scenario_from_document(told())
+    full = scenario_from_document(with_fields())
     assert full.history is not None
     assert history_document(full.history) == {**HISTORY, "strategy": "base"}
 
 
 def test_a_history_changes_no_trial_and_no_hash():
-    with_history, without = scenario_from_document(told()), scenario_from_document(litigious())
+    with_history, without = scenario_from_document(with_fields()), scenario_from_document(litigious())
     assert with_history != without
     assert scenario_hash(with_history) == scenario_hash(without)
     tables = [simulate(one, "base", Chance(3, 0, 500)) for one in (with_history, without)]
@@ -99,4 +99,4 @@ def test_every_outcome_can_be_told(outcome, weeks):
 @given(field=st.sampled_from([*HISTORY, "strategy", "other"]), value=json_values)
 @settings(max_examples=200, deadline=None)
 def test_no_value_of_any_field_breaks_the_reader(field, value):
-    assert_read_or_refused(told(**{field: value}))
+    assert_read_or_refused(with_fields(**{field: value}))
