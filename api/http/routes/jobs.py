@@ -83,8 +83,8 @@ class JobProgress(BaseModel):
     trials_total: int
 
 
-class WishedPrecision(BaseModel):
-    """Half the width of a 95 % interval that was wished for and, once known, those under each strategy.
+class RequestedPrecision(BaseModel):
+    """Half the width of a 95 % interval that was requested and, once known, those under each strategy.
 
     `trials_needed` is about how many trials would make it; `never_known` are strategies that leave it null.
     """
@@ -102,7 +102,7 @@ class JobPrecision(BaseModel):
     reached: bool | None = None
     most_trials: int
     looks: list[int] = []
-    wished: dict[str, WishedPrecision]
+    requested: dict[str, RequestedPrecision]
 
 
 class JobView(BaseModel):
@@ -166,8 +166,8 @@ def submit(
 ) -> JobView:
     """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
     # Without a precision the digest is that of services which knew none.
-    told = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude={"precision"})
-    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    sent = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude={"precision"})
+    digest = hashlib.sha256(json.dumps(sent).encode()).hexdigest()
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
