@@ -43,7 +43,7 @@ from sim.statistics.estimates import (
     merge_replicates,
     method_note,
     outcome_estimates,
-    quantile_bounds,
+    quantile_bounds_of_counts,
     quantile_bounds_of_replicates,
 )
 from sim.statistics.measure_ranges import measure_ranges
@@ -331,7 +331,8 @@ def _quantiles(
     numbers = {name: found for name, found in numbers.items() if found.count}
     at: dict[str, dict[float, float]] = {name: {} for name in numbers}
     if len(counted) == 1:
-        bounds = {name: [quantile_bounds(found.count, level) for level in LEVELS] for name, found in numbers.items()}
+        counts = [found.count for found in numbers.values()]
+        bounds = dict(zip(numbers, quantile_bounds_of_counts(counts, LEVELS), strict=True))
     else:
         at = trials.quantiles(dict.fromkeys(numbers, LEVELS), numbers)
         bounds = {

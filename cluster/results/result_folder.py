@@ -64,7 +64,7 @@ def shard_path(shard: Shard) -> str:
 
 
 def file_metadata(plan: Plan, shard: Shard) -> dict[str, str]:
-    """What a shard's file says of itself: enough to tell whether it belongs to a plan."""
+    """What a shard's file says of itself: enough to decide whether it belongs to a plan."""
     return {
         f"{_KEY}version": version("brink"),
         f"{_KEY}scenario_sha256": scenario_hash(plan.scenario),
@@ -303,7 +303,7 @@ def _verify_origin(folder: Folder, files: list[Committed]) -> list[str]:
         with folder.open(file.path) as content:
             said = {key.decode(): value.decode() for key, value in (pq.read_metadata(content).metadata or {}).items()}
         for key, value in file_metadata(plan, shard).items():
-            # A run may be gone on with by a later version.
+            # A later version may continue a run.
             if key != f"{_KEY}version" and said.get(key) != value:
                 where = {"scenario_sha256": SCENARIO, "seed": RUN, "design": RUN, "trials": RUN}
                 name = key.removeprefix(_KEY)

@@ -187,17 +187,28 @@ def play_where_it_pays(
     cores: int,
     workers: int | None,
 ) -> Iterator[ShardResult]:
-    """Play a first shard here, and the rest where that is sooner done, going by the time the first took."""
-    started = time.monotonic()
-    yield from play_inline(plan, iter(shards[:1]), folder, should_stop)
-    seconds = time.monotonic() - started
-    rest = shards[1:]
-    here = seconds * sum(shard.count for shard in rest) / max(1, shards[0].count)
-    hands = min(workers or cores, len(rest))
-    if hands > 1 and RAY_START_SECONDS + here / hands < here:
-        yield from play_on_ray(plan, iter(rest), folder, should_stop, workers=workers)
-    else:
-        yield from play_inline(plan, iter(rest), folder, should_stop)
+    """Play shards here, and move the rest to a Ray of one's own once that is expected to end sooner.
+
+    The pace is that of the shards after the first: the first also pays for imports and tables, once in a process.
+    """
+    played = 0
+    started: float | None = None
+    for k, shard in enumerate(shards):
+        rest = shards[k:]
+        hands = min(workers or cores, len(rest))
+        if started is not None and played and hands > 1:
+            here = (time.monotonic() - started) / played * sum(following.count for following in rest)
+            if RAY_START_SECONDS + here / hands < here:
+                yield from play_on_ray(plan, iter(rest), folder, should_stop, workers=workers)
+                return
+        results = list(play_inline(plan, iter((shard,)), folder, should_stop))
+        if not results:
+            return
+        yield from results
+        if started is None:
+            started = time.monotonic()
+        else:
+            played += shard.count
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.exc import IntegrityError
 
 from cluster.results.plan import Plan, plan_document, plan_from_document
+from cluster.service.wakeup import announce_job
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_document, scenario_from_document, scenario_hash
 
@@ -64,7 +65,7 @@ jobs = sa.Table(
     sa.Column("owner", sa.String(64), nullable=False, server_default="local"),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("waiting", sa.Text),
-    sa.Column("hindered_at", sa.Float),
+    sa.Column("failing_since", sa.Float),
     sa.Column("not_before", sa.Float),
     sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("lineage", sa.String(64), index=True),
@@ -88,8 +89,8 @@ runners = sa.Table(
 class Job:
     """A job as the database has it. Times are seconds since 1970; `change` counts the changes of the job's view.
 
-    `waiting` is the cause of a transient failure, and `hindered_at` the time of the first in a row. No runner takes the
-    job before `not_before`. `bytes` is the size of its results.
+    `waiting` is the cause of a transient failure, and `failing_since` the time of the first in a row. No runner takes
+    the job before `not_before`. `bytes` is the size of its results.
     """
 
     id: str
@@ -111,7 +112,7 @@ class Job:
     owner: str
     priority: int
     waiting: str | None
-    hindered_at: float | None
+    failing_since: float | None
     not_before: float | None
     bytes: int
     lineage: str | None
@@ -209,8 +210,8 @@ def submit(
     """
     request = {"scenario": scenario_document(plan.scenario), **plan_document(plan)}
     if precision:
-        wished = {name: {"half_width": half} for name, half in precision.items()}
-        request["precision"] = {"most_trials": plan.trials, "wished": wished}
+        wanted = {name: {"half_width": half} for name, half in precision.items()}
+        request["precision"] = {"most_trials": plan.trials, "requested": wanted}
     row = {
         "id": uuid.uuid4().hex,
         "state": QUEUED,
@@ -230,6 +231,7 @@ def submit(
     try:
         with engine.begin() as connection:
             connection.execute(jobs.insert().values(row))
+            announce_job(connection)
     except IntegrityError:
         earlier = by_key(engine, key, owner) if key else None
         if earlier is None:

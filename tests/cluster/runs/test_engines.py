@@ -118,25 +118,51 @@ def test_a_run_on_ray_stops_when_told(own_ray, inline, tmp_path):
     assert digests(tmp_path / "run") == inline
 
 
-@pytest.mark.parametrize(("seconds", "taken"), [(0.05, "inline"), (0.05, "one core"), (9.0, "ray")])
-def test_auto_takes_ray_where_it_pays(monkeypatch, tmp_path, seconds, taken):
-    """The first shard's time decides: nine seconds a shard are worth Ray's start, a twentieth is not."""
-    clock = iter((0.0, seconds))
-    played: list[str] = []
+@pytest.mark.parametrize(
+    ("first", "later", "cores", "inline"),
+    [
+        (0.05, 0.05, 4, 10),
+        (30.0, 0.05, 4, 10),
+        (30.0, 9.0, 1, 10),
+        (9.0, 9.0, 4, 2),
+        (0.05, 9.0, 4, 2),
+    ],
+    ids=["quick", "slow first shard", "one core", "slow", "slow after a quick first shard"],
+)
+def test_auto_takes_ray_where_the_shards_after_the_first_are_slow(monkeypatch, tmp_path, first, later, cores, inline):
+    """Nine seconds a shard repay Ray's start, a twentieth of a second does not, whatever the first shard took."""
+    now = 0.0
+    engines_used: list[str] = []
 
-    def engine(name: str):
-        def play(plan, shards, folder, should_stop, **rest):
-            played.extend(name for _ in shards)
-            return iter(())
+    def play_inline(plan, shards, folder, should_stop):
+        nonlocal now
+        for shard in shards:
+            now += later if engines_used else first
+            engines_used.append("inline")
+            yield shard
 
-        return play
+    def play_on_ray(plan, shards, folder, should_stop, **rest):
+        for shard in shards:
+            engines_used.append("ray")
+            yield shard
 
-    monkeypatch.setattr(engines.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(engines, "play_inline", engine("inline"))
-    monkeypatch.setattr(engines, "play_on_ray", engine("ray"))
-    cores = 1 if taken == "one core" else 4
-    list(play_where_it_pays(PLAN, list(PLAN.shards()), tmp_path, lambda: False, cores=cores, workers=None))
-    assert played == ["inline"] + ["ray" if taken == "ray" else "inline"] * 9
+    monkeypatch.setattr(engines.time, "monotonic", lambda: now)
+    monkeypatch.setattr(engines, "play_inline", play_inline)
+    monkeypatch.setattr(engines, "play_on_ray", play_on_ray)
+    shards = list(PLAN.shards())
+    played = list(play_where_it_pays(PLAN, shards, tmp_path, lambda: False, cores=cores, workers=None))
+    assert played == shards
+    assert engines_used == ["inline"] * inline + ["ray"] * (10 - inline)
+
+
+def test_auto_stops_where_it_is_told_to(tmp_path):
+    """A stop between shards leaves the rest unplayed."""
+    folder, stop = open_folder(tmp_path), threading.Event()
+    played = []
+    for result in play_where_it_pays(PLAN, list(PLAN.shards()), folder, stop.is_set, cores=4, workers=None):
+        played.append(result)
+        stop.set()
+    assert len(played) == 1
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "ray://127.0.0.1:1"])

@@ -77,8 +77,8 @@ def test_a_repetition_has_the_firsts_summary(service, monkeypatch):
     for plan, earlier in ((SMALL, first), (LARGE, larger)):
         again = service.job(plan)
         assert again.state == jobs.SUCCEEDED
-        told, expected = (service.folder(job) / "summary.json" for job in (again, earlier))
-        assert told.read_bytes() == expected.read_bytes()
+        found, expected = (service.folder(job) / "summary.json" for job in (again, earlier))
+        assert found.read_bytes() == expected.read_bytes()
 
 
 @pytest.mark.parametrize("other", [{"seed": 12}, {"design": "sobol"}, {"shard_trials": 500}])
@@ -119,7 +119,7 @@ def test_what_other_versions_played_is_not_taken_over(service, played):
 
 
 def test_a_damaged_file_is_not_taken_over(service, played, undisturbed):
-    """One that still says that it is the shard, but no longer has the digest that its manifest tells."""
+    """One that still says that it is the shard, but no longer has the digest that is in its manifest."""
     first = service.job(SMALL)
     damaged = service.folder(first) / shard_path(next(SMALL.shards()))
     content = bytearray(damaged.read_bytes())

@@ -35,10 +35,10 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
 
 def test_a_stopped_run_goes_on_from_what_is_committed(tmp_path, undisturbed):
     stop = threading.Event()
-    told: list[Progress] = []
+    seen: list[Progress] = []
 
     def on_progress(progress: Progress) -> None:
-        told.append(progress)
+        seen.append(progress)
         if progress.shards_done == 3:
             stop.set()
 
@@ -48,10 +48,10 @@ def test_a_stopped_run_goes_on_from_what_is_committed(tmp_path, undisturbed):
     assert not (tmp_path / "run" / "summary.json").exists()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")}
 
-    told.clear()
-    summary = run(PLAN, tmp_path / "run", RunOptions(engine="inline", on_progress=told.append))
-    assert told[0].trials_done == 3000
-    assert [progress.shards_done for progress in told] == list(range(3, 11))
+    seen.clear()
+    summary = run(PLAN, tmp_path / "run", RunOptions(engine="inline", on_progress=seen.append))
+    assert seen[0].trials_done == 3000
+    assert [progress.shards_done for progress in seen] == list(range(3, 11))
     assert digests(tmp_path / "run") == undisturbed
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
     assert verify(tmp_path / "run") == []

@@ -1,4 +1,4 @@
-"""What runners tell those who watch: counters in the database, lines in the log, and events across a restart."""
+"""What runners report: counters in the database, lines in the log, and events across a restart."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Scores of forecasts: values reckoned by hand, and properness."""
+"""Scores of forecasts: values computed by hand, and properness."""
 
 from math import inf, isclose, log
 
