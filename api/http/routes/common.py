@@ -44,7 +44,7 @@ JobId = Annotated[str, PathParameter(description="The job's id.", max_length=64)
 
 
 def _find(job_id: str, whose: Caller, engine: sa.Engine) -> Job:
-    """The job of that id; a 404, the same one, if there is none or it is somebody else's."""
+    """The job of that id; the same 404 if there is none and if it belongs to another user."""
     found = jobs.get(engine, job_id, whose.sees) if re.fullmatch("[0-9a-f]{32}", job_id) else None
     if found is None:
         raise Problem(404, f"there is no job {job_id}")
