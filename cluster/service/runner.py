@@ -254,7 +254,7 @@ def _play_precisely(database: sa.Engine, job: Job, runner: str, folder: Folder, 
     """Play a job to the precision it asks for, and record what that took; what was not reached, if so."""
     asked = job.precision or {}
     plan = replace(job.plan, trials=asked["most_trials"])
-    requested = {name: found["half_width"] for name, found in asked["wished"].items()}
+    requested = {name: found["half_width"] for name, found in asked["requested"].items()}
     _, took = run_to_precision(
         plan,
         folder.address,

@@ -284,7 +284,7 @@ def proportion_of_replicates(
 ) -> Estimate:
     """A probability's estimate from replicates, with their standard error and Student's 95 % interval.
 
-    Of rare events (or rare failures) replicates tell too little: there it is Wilson's interval, which is wide enough.
+    Of rare events (or rare failures) replicates say too little: there it is Wilson's interval, which is wide enough.
     Where so many trials go `together` (see `sim.sampling.design.Design.trials_together`) they count as one.
     """
     hits, total = sum(successes), sum(trials)

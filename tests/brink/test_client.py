@@ -84,7 +84,7 @@ def test_a_precision_is_asked_for_instead_of_a_number_of_trials(brink):
     asked = {"agreement": 0.02}
     done = brink.run(SCENARIO, precision=asked, strategies=["threaten"])
     assert done.info["precision"]["most_trials"] == 10_000_000
-    assert done.info["precision"]["wished"]["agreement"]["half_widths"]["threaten"] <= 0.02
+    assert done.info["precision"]["requested"]["agreement"]["half_widths"]["threaten"] <= 0.02
     assert len(done.trials(["trial"])) == done.info["trials"]
     with pytest.raises(JobFailed, match="precision not reached with 100 trials"):
         brink.run(SCENARIO, precision=asked, trials=100)
