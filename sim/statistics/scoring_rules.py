@@ -1,6 +1,6 @@
 """Scores of probability forecasts against what happened. All are negatively oriented: less is better.
 
-Each is proper: its expected value is least for the forecast that is the truth (Gneiting & Raftery 2007, "Strictly
+Each is proper: its expected value is smallest where the forecast is the true distribution (Gneiting & Raftery 2007, "Strictly
 proper scoring rules, prediction, and estimation", JASA 102).
 """
 

@@ -75,7 +75,7 @@ def print_worth(out: Console, document: dict) -> None:
         table.add_row(
             name,
             _plus_minus(one["value"]),
-            f"{one['promised']:.3g}",
+            f"{one['promised']:.3g}" if "promised" in one else "-",
             share_bar(max(0.0, min(1.0, share))).append(f" {100 * share:.0f} %"),
             ", ".join(f"{name} {100 * part:.0f} %" for name, part in _taken(one)),
         )
