@@ -79,7 +79,7 @@ def shares_by_decile(inside: np.ndarray, outside: np.ndarray) -> list[tuple[floa
 
 
 def normal_scores(column: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The standard normal's quantile at each value's rank in a reference distribution, float64 of the column's shape."""
+    """The standard normal's quantile at each value's rank in a reference distribution; float64, shape of `column`."""
     ordered = np.sort(reference)
     rank = (np.searchsorted(ordered, column, "left") + np.searchsorted(ordered, column, "right")) / 2.0
     return ndtri(np.clip(rank / ordered.size, 0.5 / ordered.size, 1.0 - 0.5 / ordered.size))
