@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from cluster.answers.registry import ask
 from cluster.query.trials import StoredRun
-from cluster.results.result_folder import TRIALS
+from cluster.results.result_folder import TRIALS_FOLDER
 
 MAX_BYTES = 64 << 20
 """Bytes of answers that are kept; of those used least recently the first are dropped."""
@@ -46,7 +46,7 @@ def ask_once(cache: AnswerCache, run: StoredRun, name: str, fields: Mapping[str,
     Raises what `cluster.answers.registry.ask` raises.
     """
     # Listed before the answer is computed: an answer from more files than were listed is not found again.
-    files = [(entry.name, entry.tag) for entry in run.folder.entries() if entry.name.startswith(f"{TRIALS}/")]
+    files = [(entry.name, entry.tag) for entry in run.folder.entries() if entry.name.startswith(f"{TRIALS_FOLDER}/")]
     words = json.dumps([run.folder.address, run.plan.trials, files, name, fields], sort_keys=True)
     key = hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest()
     text = cache.find(key)
