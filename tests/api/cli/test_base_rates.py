@@ -42,7 +42,7 @@ def test_shipped_rates_are_the_same_on_the_command_line_and_over_http(tmp_path):
     assert strong["counts"] == {"settled": 10, "imposed": 6, "dropped": 1}
 
 
-@pytest.mark.parametrize("day", ["soon", "1995-13-01", ""])
+@pytest.mark.parametrize("day", ["soon", "1995-13-01"])
 def test_a_bad_day_is_refused(day):
     found = brink("rates", "--known-on", day)
     assert found.returncode == 2
