@@ -13,7 +13,8 @@ def whole_number(text: str) -> int:
         raise typer.BadParameter(f"must be a whole number (found {text!r})") from None
 
 
-def _complete_scenario(incomplete: str) -> list[str]:
+def complete_scenario(incomplete: str) -> list[str]:
+    """The names of shipped scenarios that begin so."""
     from api.shipped_scenarios import shipped_names
 
     return [name for name in shipped_names() if name.startswith(incomplete)]
@@ -24,7 +25,7 @@ ScenarioArgument = Annotated[
     typer.Argument(
         metavar="SCENARIO",
         help="A scenario file, or the name of a shipped scenario.",
-        autocompletion=_complete_scenario,
+        autocompletion=complete_scenario,
     ),
 ]
 ScenarioArguments = Annotated[
@@ -33,7 +34,7 @@ ScenarioArguments = Annotated[
         metavar="[SCENARIO]...",
         help="Scenario files, or names of shipped scenarios.",
         show_default="all shipped ones with a history",
-        autocompletion=_complete_scenario,
+        autocompletion=complete_scenario,
     ),
 ]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="The result folder of a run, or s3://bucket/prefix.")]
@@ -42,7 +43,7 @@ ScenarioOrRun = Annotated[
     typer.Argument(
         metavar="SCENARIO|RUN",
         help="A scenario file or name, to be run; or the result folder of such a run.",
-        autocompletion=_complete_scenario,
+        autocompletion=complete_scenario,
     ),
 ]
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.faults import InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.history import history_document
@@ -94,6 +95,41 @@ def test_a_fault_is_found_with_its_line_and_field(old, new, line, field, says):
 def test_every_outcome_can_be_told(outcome, weeks):
     short = {"outcome": outcome, **weeks, "sources": ["A newspaper."]}
     assert scenario_from_document(changed(litigious(), history=short)).history is not None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "weeks"),
+    [
+        ("agreement_under_sanctions", {"agreement_week": 3, "sanctions_weeks": 3}),
+        ("agreement_after_retreat", {"agreement_week": 3}),
+        ("sanctions_standing", {}),
+        ("retreat", {}),
+    ],
+)
+def test_sanctions_from_the_start_need_no_threat(outcome, weeks):
+    short = {"outcome": outcome, "sanctions_week": 0, **weeks, "sources": ["A newspaper."]}
+    found = scenario_from_document(changed(litigious(), history=short)).history
+    assert found is not None
+    assert (found.sanctions_week, found.threat_week) == (0, None)
+    assert history_document(found) == {**short, "strategy": "base", "retaliation": False, "events": {}}
+
+
+def test_no_threat_comes_before_sanctions_from_the_start():
+    with pytest.raises(InvalidInput, match=r"history\.sanctions_week: must not be before threat_week, 2"):
+        scenario_from_document(with_fields(sanctions_week=0))
+
+
+def test_a_reference_class_is_read_and_changes_no_hash():
+    named = scenario_from_document(changed(litigious(), reference="specific-strong"))
+    assert named.reference == "specific-strong"
+    assert scenario_from_document(scenario_document(named)) == named
+    assert scenario_hash(named) == scenario_hash(scenario_from_document(litigious()))
+
+
+@pytest.mark.parametrize("value", [7, "", "two words", ["specific-strong"], {}])
+def test_a_reference_class_that_is_no_name_is_refused(value):
+    with pytest.raises(InvalidInput, match="reference: must be 1 to 64 letters, digits and '-'"):
+        scenario_from_document(changed(litigious(), reference=value))
 
 
 @given(field=st.sampled_from([*HISTORY, "strategy", "other"]), value=json_values)
