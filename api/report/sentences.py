@@ -77,7 +77,7 @@ def _choice(answers: Answers) -> str:
     clear = gap["low"] is not None and gap["low"] > 0.0
     if not clear:
         return (
-            f"By {name_of(answers.measure)}, {now['best']} and {second} cannot be told apart with these trials: "
+            f"By {name_of(answers.measure)}, {now['best']} and {second} do not differ significantly in these trials: "
             f"{amount(means[0][1], unit)} and {amount(other, unit)}."
         )
     return (

@@ -12,11 +12,12 @@ import numpy as np
 from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.results.plan import Plan, Shard
-from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, recorded_plan, shard_path
+from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, read_json, recorded_plan, shard_path
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression
+from sim.scenario.scenario import scenario_hash
 from sim.statistics.estimates import Tally
 
 BLOCK = 250_000
@@ -65,6 +66,14 @@ def open_run(address: str | os.PathLike[str]) -> StoredRun:
     except (OSError, ValueError, TypeError, KeyError) as error:
         message = f"must be a run's result folder: its {RUN} cannot be read ({error})"
         raise InvalidInput((Fault("run", folder.address, message),)) from None
+    document = read_json(folder, RUN)
+    recorded = document.get("scenario_sha256") if isinstance(document, dict) else None
+    if recorded != scenario_hash(found.plan.scenario):
+        message = (
+            "was made from another scenario, or by a version of Brink whose scenarios had other parameters "
+            f"({RUN} names the scenario {str(recorded)[:12]}...): run it again into a new folder"
+        )
+        raise InvalidInput((Fault("run", folder.address, message),))
     check_any(found)
     return found
 

@@ -26,16 +26,18 @@ class Passage:
 
 def passages(story: Story) -> tuple[Passage, ...]:
     """The story's weeks in order, from week 1 on, in sentences."""
-    told = []
-    for quiet, weeks in groupby(zip(story.told, story.told[1:], strict=False), lambda pair: not pair[1].events):
+    found = []
+    for quiet, weeks in groupby(
+        zip(story.all_weeks, story.all_weeks[1:], strict=False), lambda pair: not pair[1].events
+    ):
         pairs = list(weeks)
         if quiet:
-            told.append(Passage(tuple(week for _, week in pairs), _quiet(story.scenario, pairs)))
+            found.append(Passage(tuple(week for _, week in pairs), _quiet(story.scenario, pairs)))
         else:
-            told += [
+            found += [
                 Passage((week,), tuple(_sentence(story.scenario, event) for event in week.events)) for _, week in pairs
             ]
-    return tuple(told)
+    return tuple(found)
 
 
 def ending(scenario: Scenario, row: Mapping[str, Any]) -> str:

@@ -42,31 +42,38 @@ def print_boxes(out: Console, document: dict) -> None:
     if found["reason"]:
         out.print(f"No box: {found['reason']}.")
         return
-    table = Table(header_style="bold", show_edge=False, pad_edge=False)
-    table.add_column("box")
-    table.add_column("where", overflow="fold")
-    for label in ("density", "lift", "coverage", "mass", "coverage with those above", "density with those above"):
-        table.add_column(label, justify="right")
+    table = _table("box", "coverage with those above", "density with those above")
     for number, box in enumerate(found["boxes"], 1):
-        where = "\n".join(_range(one) for one in box["restrictions"])
         before = box["with_those_before"]
-        table.add_row(
-            str(number),
-            where,
-            _percent(box["density"]),
-            "-" if box["lift"] is None else f"{box['lift']:.2f}",
-            _percent(box["coverage"]),
-            _percent(box["mass"]),
-            _percent(before["coverage"]),
-            _percent(before["density"]),
-        )
+        table.add_row(str(number), *_measures(box), _percent(before["coverage"]), _percent(before["density"]))
         table.add_section()
     out.print(table)
+    out.print("\nTrade-off between coverage and density, by steps of the first box's peeling")
+    steps = _table("step")
+    for number, box in enumerate(found["trade_off"], 1):
+        steps.add_row(str(number), *_measures(box))
+    out.print(steps)
     out.print(
         "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
-        f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}; {notes['errors']}.",
+        f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}. "
+        f"Trade-off: {notes['trade_off']}. {notes['errors']}.",
         style="dim",
     )
+
+
+def _table(first: str, *last: str) -> Table:
+    table = Table(header_style="bold", show_edge=False, pad_edge=False)
+    table.add_column(first)
+    table.add_column("where", overflow="fold")
+    for label in ("density", "lift", "coverage", "mass", *last):
+        table.add_column(label, justify="right")
+    return table
+
+
+def _measures(box: dict) -> tuple[str, ...]:
+    where = "\n".join(_range(one) for one in box["restrictions"])
+    lift = "-" if box["lift"] is None else f"{box['lift']:.2f}"
+    return where, _percent(box["density"]), lift, _percent(box["coverage"]), _percent(box["mass"])
 
 
 def _range(one: dict) -> str:

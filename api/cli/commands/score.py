@@ -1,4 +1,4 @@
-"""``brink score``: a run's forecast against what its scenario's history tells."""
+"""``brink score``: a run's forecast compared with its scenario's history."""
 
 from typing import Annotated
 

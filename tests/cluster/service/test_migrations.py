@@ -1,5 +1,7 @@
 """The tables of the jobs database: made, brought up to date, and left alone."""
 
+import json
+
 import sqlalchemy as sa
 
 from cluster.service.jobs import get, migrate, open_database, submit
@@ -27,6 +29,24 @@ def test_migrating_an_older_database_keeps_its_jobs_and_reports_both_versions(da
     job = submit(database, small_plan())
     assert get(database, job.id).plan == small_plan()
     database.dispose()
+
+
+def test_requested_precisions_of_older_jobs_are_kept(database_url):
+    database = open_database(database_url, "0004")
+    request = {"precision": {"most_trials": 1000, "wished": {"agreement": {"half_width": 0.01}}}}
+    with database.begin() as connection:
+        jobs = sa.Table("jobs", sa.MetaData(), autoload_with=connection)
+        values = {"id": "a", "state": "queued", "request": json.dumps(request), "hindered_at": 5.0}
+        for column in jobs.columns:
+            if not column.nullable and column.server_default is None and column.name not in values:
+                values[column.name] = "" if isinstance(column.type, sa.String | sa.Text) else 0
+        connection.execute(jobs.insert().values(values))
+    database.dispose()
+    migrate(database_url)
+    with sa.create_engine(database_url).connect() as connection:
+        row = connection.execute(sa.text("SELECT request, failing_since FROM jobs")).one()
+    assert json.loads(row.request)["precision"]["requested"] == request["precision"]["wished"]
+    assert row.failing_since == 5.0
 
 
 def test_the_command_says_what_it_did(database_url):

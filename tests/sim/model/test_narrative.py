@@ -1,7 +1,7 @@
 """A story in sentences, on a trial in which nothing is left to chance."""
 
 from sim.model.narrative import ending, passages, week_name
-from sim.model.trace import tell
+from sim.model.trace import play_story
 from sim.sampling.chance import Chance
 from tests.support.examples import CERTAIN_SANCTIONS, issue, scenario
 
@@ -28,10 +28,10 @@ CERTAIN = scenario(
 
 
 def test_a_certain_trial_is_told_as_it_must_be():
-    story = tell(CERTAIN, "base", Chance(1, 0, 1))
-    told = [(p.weeks[0].week, p.weeks[-1].week, list(p.sentences)) for p in passages(story)]
+    story = play_story(CERTAIN, "base", Chance(1, 0, 1))
+    sentences = [(p.weeks[0].week, p.weeks[-1].week, list(p.sentences)) for p in passages(story)]
     title = "“an issue”"
-    assert told == [
+    assert sentences == [
         (
             1,
             1,
@@ -83,7 +83,7 @@ def test_quiet_weeks_are_summed_up_with_what_sanctions_cost():
         {**CERTAIN_SANCTIONS, "sanctioned_trade": 5.2, "tariff_rate": 1.0, "supply_elasticity": 4.0},
         horizon_weeks=14,
     )
-    story = tell(standing, "base", Chance(1, 0, 1))
+    story = play_story(standing, "base", Chance(1, 0, 1))
     last = passages(story)[-1]
     assert (last.weeks[0].week, last.weeks[-1].week) == (3, 14)
     assert last.sentences[0] == "Twelve sessions, nobody moved."
@@ -93,7 +93,7 @@ def test_quiet_weeks_are_summed_up_with_what_sanctions_cost():
 
 def test_better_terms_of_trade_are_no_cost():
     gain = {"sanctioned_trade": 5.0, "tariff_rate": 0.2, "import_elasticity": 1.0, "supply_elasticity": 0.5}
-    story = tell(scenario(None, {**CERTAIN_SANCTIONS, **gain}, horizon_weeks=8), "base", Chance(1, 0, 1))
+    story = play_story(scenario(None, {**CERTAIN_SANCTIONS, **gain}, horizon_weeks=8), "base", Chance(1, 0, 1))
     assert story.row["sender_cost"] < 0.0
     assert "sanctions brought Sender" in ending(story.scenario, story.row)
     assert "and cost Target" in ending(story.scenario, story.row)
@@ -132,22 +132,22 @@ def test_a_lapse_a_revival_a_partial_deal_and_a_breach_are_told():
     # With one issue settled of a weight of 0.6 three trials in five sign.
     story = next(
         found
-        for found in (tell(certain, "base", Chance(1, trial, 1)) for trial in range(50))
+        for found in (play_story(certain, "base", Chance(1, trial, 1)) for trial in range(50))
         if found.row["partial_deal"]
     )
-    told = sentences_by_week(story)
+    sentences = sentences_by_week(story)
     title = "“an issue”"
-    assert told[1] == ["The talks lapse."]
-    assert told[2] == ["No session."]
-    assert told[3] == [
+    assert sentences[1] == ["The talks lapse."]
+    assert sentences[2] == ["No session."]
+    assert sentences[3] == [
         "Athens announces sanctions on 2.60 bn USD a year of imports, at 100 %, unless there is an agreement by week "
         "5. The talks, which had lapsed, are on again."
     ]
-    assert told[5] == [
+    assert sentences[5] == [
         "At the deadline the sides sign what is settled. Athens gains 84 % of its demand in market access, worth 8.40 "
         f"bn USD a year. {title} stays open and is dropped at what Sparta offers, 60 %."
     ]
-    assert told[6] == ["Sparta stops keeping the agreement; 25 % of the market access won is left."]
+    assert sentences[6] == ["Sparta stops keeping the agreement; 25 % of the market access won is left."]
     assert ending(certain, story.row).endswith("no sanctions; Sparta breaks the agreement in week 6")
 
 
@@ -172,14 +172,14 @@ def test_sanctions_from_the_start_their_tranches_and_what_stays_of_them_are_told
         target="Sparta",
         sessions={"first": ["none"] * 5, "cycle": ["mid"]},
     )
-    told = sentences_by_week(tell(certain, "base", Chance(1, 0, 1)))
-    assert told[1] == [
+    sentences = sentences_by_week(play_story(certain, "base", Chance(1, 0, 1)))
+    assert sentences[1] == [
         "Sanctions are in force as the dispute begins; they cost Athens 71 mn USD and Sparta 130 mn USD a year by "
         "themselves, with 50 % of the list in force. Sparta refuses to negotiate under sanctions. Sparta complains to "
         "the WTO. Sparta retaliates at once."
     ]
-    assert told[4] == ["A further part of the sanctions comes into force: 100 % of the list is now."]
-    assert told[6][2:] == [
+    assert sentences[4] == ["A further part of the sanctions comes into force: 100 % of the list is now."]
+    assert sentences[6][2:] == [
         "The sides agree. Athens gains 50 % of its demand in market access, worth 5.00 bn USD a year. 50 % of the "
         "sanctions stay in force.",
         "The case before the WTO lapses.",
