@@ -14,8 +14,10 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from cluster.query.parquet_files import DamagedTrials
 from cluster.query.session import QueryLimit
 from cluster.query.trials import NoTrialsYet
+from cluster.service.full_disk import FULL, is_full
 from cluster.service.logs import logger
 from sim.faults import Fault, InvalidInput
 from sim.scenario.places import LONGEST_SHOWN, field_name
@@ -121,7 +123,8 @@ def database_problem(error: Exception) -> Problem:
     """The problem of a database that does not answer; its cause is written to the log."""
     log.warning("the jobs database does not answer", error=str(error))
     later = {"Retry-After": str(RETRY_SECONDS)}
-    return Problem(503, "the jobs database does not answer; try again soon", headers=later)
+    cause = FULL if is_full(error) else "the jobs database does not answer; try again soon"
+    return Problem(503, cause, headers=later)
 
 
 def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
@@ -142,6 +145,11 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     @app.exception_handler(QueryLimit)
     async def _(_: Request, error: QueryLimit) -> JSONResponse:
         return problem_response(Problem(422, str(error)))
+
+    @app.exception_handler(DamagedTrials)
+    async def _(_: Request, error: DamagedTrials) -> JSONResponse:
+        log.error("the files of a job are damaged", error=str(error))
+        return problem_response(Problem(500, "the job's files are damaged: delete the job and run it again"))
 
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -27,7 +27,7 @@ from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document, scenario_hash
 from sim.statistics.estimates import Moments, Tally
 
-TRIALS = "trials"
+TRIALS_FOLDER = "trials"
 SCENARIO = "scenario.json"
 RUN = "run.json"
 MANIFEST = "manifest.json"
@@ -61,7 +61,7 @@ class ShardResult:
 
 def shard_path(shard: Shard) -> str:
     """A shard's file, relative to the result folder."""
-    return f"{TRIALS}/strategy={shard.strategy}/part-{shard.index:05d}.parquet"
+    return f"{TRIALS_FOLDER}/strategy={shard.strategy}/part-{shard.index:05d}.parquet"
 
 
 @cache
@@ -274,7 +274,7 @@ def verify(address: str | os.PathLike[str]) -> list[str]:
     wrong = {file: _verify_file(folder, file, present.get(file.path)) for file in files}
     findings += [finding for found in wrong.values() for finding in found]
     listed = {file.path for file in files}
-    foreign = [name for name in present if name.startswith(f"{TRIALS}/") and name not in listed]
+    foreign = [name for name in present if name.startswith(f"{TRIALS_FOLDER}/") and name not in listed]
     findings += [f"{name}: is foreign: the manifest does not list it" for name in foreign]
     findings += _verify_extent(folder, files)
     return findings + _verify_origin(folder, [file for file, found in wrong.items() if not found])
@@ -321,7 +321,7 @@ def _verify_extent(folder: Folder, files: list[Committed]) -> list[str]:
                 findings.append(f"{file.path}: trials before {file.first_trial} {kind}: expected {expected}")
             expected = max(expected, file.last_trial + 1)
         if expected != trials:
-            findings.append(f"{TRIALS}/strategy={strategy}: holds {expected} of {trials} trials")
+            findings.append(f"{TRIALS_FOLDER}/strategy={strategy}: holds {expected} of {trials} trials")
     return findings
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cluster.query.trials import StoredRun
 
-TRIALS = 20_000
+DEFAULT_TRIALS = 20_000
 
 
 def check(
@@ -26,14 +26,14 @@ def check(
     trials: Annotated[
         int | None,
         typer.Option(
-            parser=whole_number, metavar="N", help="Trials, where a scenario is run.", show_default=str(TRIALS)
+            parser=whole_number, metavar="N", help="Trials, where a scenario is run.", show_default=str(DEFAULT_TRIALS)
         ),
     ] = None,
     seed: Seed = None,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a scenario's forecast with how comparable threats ended, and show what would move it.
+    """Compare a forecast with how comparable threats ended, and show what would move it.
 
     A forecast outside the interval of its class is marked, with the parameters that move it most.
     """
@@ -65,7 +65,7 @@ def _run(scenario: str, strategy: str | None, trials: int | None, seed: int, wor
 
     chosen = find_scenario(scenario)
     played = strategy or next(iter(chosen.strategies))
-    plan = make_plan(chosen, trials=TRIALS if trials is None else trials, seed=seed, strategies=(played,))
+    plan = make_plan(chosen, trials=DEFAULT_TRIALS if trials is None else trials, seed=seed, strategies=(played,))
     folder = Path("runs") / f"check-{chosen.name}-{played}-{plan.trials}-{seed}"
     plan = adopt_shard_size(plan, folder)
     with run_progress(plan) as on_progress:
