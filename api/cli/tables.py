@@ -21,6 +21,7 @@ _KEY = 12
 """Characters below which the words of a key are broken."""
 _NARROWEST = 4
 """Characters that are left for a key in any case."""
+_BREAKS = re.compile(r"(?<=[-_./])(?=[^\W\d_])|(?<=\S)(?=\s+[^\s%])|(?<=\s)(?=[^\s%])")
 _INDENT = "  "
 
 
@@ -114,8 +115,8 @@ def _wrap(text: str, width: int) -> tuple[str, ...]:
 
 
 def _pieces(text: str) -> list[str]:
-    """The parts of a text after each of which a line may end."""
-    return re.findall(r"\s+|[^\s\-_./]+[\-_./]*|[\-_./]+", text)
+    """The parts of a text after each of which a line may end: not within a number, and not before a per cent sign."""
+    return _BREAKS.split(text)
 
 
 def _layout(columns: Sequence[Column | Bars], keys: int, gap: int, width: int, terminal: bool) -> _Layout:
@@ -135,7 +136,9 @@ def _beside(
 ) -> _Layout | None:
     """All columns in one block, None if they do not fit."""
     most = [_most(one, key=k < keys) for k, one in enumerate(columns)]
-    least = [most[k] if k < keys and whole_keys else _least(one, key=k < keys) for k, one in enumerate(columns)]
+    least = [_least(one, key=k < keys) for k, one in enumerate(columns)]
+    for k in range(keys):
+        least[k] = most[k] if whole_keys else max(least[k], min(most[k], width // (3 * keys)))
     room = width - gap * (len(columns) - 1)
     if sum(least) > room:
         return None

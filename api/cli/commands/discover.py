@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from api.cli.options import AsJson, Given, OneStrategy, RunFolder
 from api.cli.output import heading
+from api.cli.tables import Column, print_table
 
 
 def discover(
@@ -42,26 +42,19 @@ def print_boxes(out: Console, document: dict) -> None:
     if found["reason"]:
         out.print(f"No box: {found['reason']}.")
         return
-    table = Table(header_style="bold", show_edge=False, pad_edge=False)
-    table.add_column("box")
-    table.add_column("where", overflow="fold")
-    for label in ("density", "lift", "coverage", "mass", "coverage with those above", "density with those above"):
-        table.add_column(label, justify="right")
-    for number, box in enumerate(found["boxes"], 1):
-        where = "\n".join(_range(one) for one in box["restrictions"])
-        before = box["with_those_before"]
-        table.add_row(
-            str(number),
-            where,
-            _percent(box["density"]),
-            "-" if box["lift"] is None else f"{box['lift']:.2f}",
-            _percent(box["coverage"]),
-            _percent(box["mass"]),
-            _percent(before["coverage"]),
-            _percent(before["density"]),
-        )
-        table.add_section()
-    out.print(table)
+    boxes = found["boxes"]
+    before = [box["with_those_before"] for box in boxes]
+    columns = [
+        Column("box", [str(number) for number in range(1, len(boxes) + 1)]),
+        Column("density", [_percent(box["density"]) for box in boxes]),
+        Column("lift", ["-" if box["lift"] is None else f"{box['lift']:.2f}" for box in boxes]),
+        Column("coverage", [_percent(box["coverage"]) for box in boxes]),
+        Column("mass", [_percent(box["mass"]) for box in boxes]),
+        Column("coverage with those above", [_percent(one["coverage"]) for one in before]),
+        Column("density with those above", [_percent(one["density"]) for one in before]),
+        Column("where", ["\n".join(map(_range, box["restrictions"])) for box in boxes], prose=True),
+    ]
+    print_table(out, columns)
     out.print(
         "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
         f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}; {notes['errors']}.",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.commands.calibrate import rates_table
+from api.cli.commands.calibrate import rates_columns
 from api.cli.options import AsJson
 from api.cli.output import console, heading, print_json
 from sim.faults import Fault, InvalidInput
@@ -23,6 +23,7 @@ def rates(
     as_json: AsJson = False,
 ) -> None:
     """Show how comparable threats of the past ended, by class, as far as was known on a day."""
+    from api.cli.tables import print_table
     from cluster.reference.rates import rates_document
 
     found = rates_document(_day(known_on))
@@ -32,10 +33,10 @@ def rates(
     out = console()
     when = f", as known on {found['known_on']}" if found["known_on"] else ""
     out.print(heading("How threats of trade sanctions ended", when))
-    out.print(rates_table(found["classes"], "class"))
+    print_table(out, rates_columns(found["classes"], "class"))
     for one in found["classes"]:
         out.print(f"{one['class']}: {one['title']}.", style="dim")
-    out.print(rates_table(found["records"], "record"))
+    print_table(out, rates_columns(found["records"], "record"))
     for one in found["records"]:
         out.print(f"{one['record']}: {one['title']}.", style="dim")
     for one in found["wto"]:
