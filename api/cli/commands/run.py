@@ -110,9 +110,9 @@ def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folde
     count = len(plan.strategies)
     out.print(
         f"{answer['trials']:,} trials of each of {count} {'strategy' if count == 1 else 'strategies'}, "
-        f"seed {plan.seed}, {plan.design} design, in {seconds:.1f} s. Results: {folder}",
-        soft_wrap=True,
+        f"seed {plan.seed}, {plan.design} design, in {seconds:.1f} s."
     )
+    out.print(f"Results: {folder}", soft_wrap=True)
 
 
 def _sentences(plan: "Plan", answer: dict, folder: Path) -> list[str]:
