@@ -82,7 +82,7 @@ class Disputes:
 
     @property
     def in_force(self) -> np.ndarray:
-        """Trials going on with sanctions in force."""
+        """Trials that continue with sanctions in force."""
         return self.going & (self.state == SANCTIONS)
 
     @property

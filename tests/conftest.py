@@ -13,7 +13,7 @@ from tests.support.postgres import new_database, postgres
 LONGEST_FIRST = (
     "cluster/runs/test_ray_cluster.py",
     "cluster/runs/test_engines.py",
-    "cluster/storage/test_folders.py",
+    "cluster/storage/test_s3.py",
     "api/http/test_jobs.py",
     "brink/test_client.py",
     "api/cli/test_main.py",

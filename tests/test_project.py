@@ -15,7 +15,7 @@ from tests.support.waiting import HANG_SECONDS
 ROOT = Path(__file__).parent.parent
 ORDER = {
     "sim": ("faults", "scenario", "sampling", "model", "statistics"),
-    "cluster": ("reference", "storage", "results", "query", "answers", "runs", "service"),
+    "cluster": ("storage", "results", "query", "answers", "reference", "runs", "service"),
 }
 """The sub-packages of a package: each imports those before it alone."""
 LAYERS = ("sim", "cluster", "api")
@@ -127,6 +127,49 @@ def test_links_of_the_pages_lead_somewhere():
     for page in (ROOT / "README.md", *HERE.glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+FOLDERS = ("api", "benchmarks", "brink", "cluster", "configs", "docs", "sim", "tests")
+PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w./-]+\.(?:py|md|yaml|json|jinja)\b")
+EXAMPLES = ("NAME", "imposed", "runner.py", "shard.py")
+"""Parts of paths that stand for files that are still to be written, or that a test writes."""
+
+
+def tracked(*endings: str) -> list[Path]:
+    """The project's text files of these endings."""
+    found = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in endings]
+    return sorted([*found, *(path for path in ROOT.iterdir() if path.suffix in endings)])
+
+
+def test_files_named_in_pages_and_docstrings_exist():
+    missing = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in tracked(".py", ".md")
+        for name in PATH.findall(path.read_text(encoding="utf-8"))
+        if not any(part in name for part in EXAMPLES)
+        and not ((ROOT / name).exists() or (ROOT / "tests" / name).exists())
+    }
+    assert missing == set()
+
+
+UNUSUAL = re.compile(
+    r"\b(reckon\w*|hinder\w*|hindrance|wished|wound|tenths|kin|somebody's|held against|gone on with|goes on|"
+    r"stands? in the way|worth while|have it that|at last|told otherwise|told apart)\b",
+    re.IGNORECASE,
+)
+"""Words and phrases of an older or a private English. Standard ones are: compute, transient failure, requested,
+deciles, compare with, continue."""
+
+
+def test_texts_use_standard_words():
+    """Names in backticks, names of fields and old columns in a migration are no prose."""
+    found = {
+        f"{path.relative_to(ROOT)}: {word}"
+        for path in tracked(".py", ".md", ".yaml", ".jinja", ".toml")
+        if "migrations" not in path.as_posix() and path != Path(__file__)
+        for word in UNUSUAL.findall(re.sub(r"`[^`]*`", "", path.read_text(encoding="utf-8")))
+    }
+    assert found == set()
 
 
 def test_settings_are_described():

@@ -1,6 +1,5 @@
 """The options and arguments that commands share, each spelled and explained once."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -14,7 +13,8 @@ def whole_number(text: str) -> int:
         raise typer.BadParameter(f"must be a whole number (found {text!r})") from None
 
 
-def _complete_scenario(incomplete: str) -> list[str]:
+def complete_scenario(incomplete: str) -> list[str]:
+    """The names of shipped scenarios that begin so."""
     from api.shipped_scenarios import shipped_names
 
     return [name for name in shipped_names() if name.startswith(incomplete)]
@@ -25,7 +25,7 @@ ScenarioArgument = Annotated[
     typer.Argument(
         metavar="SCENARIO",
         help="A scenario file, or the name of a shipped scenario.",
-        autocompletion=_complete_scenario,
+        autocompletion=complete_scenario,
     ),
 ]
 ScenarioArguments = Annotated[
@@ -34,16 +34,16 @@ ScenarioArguments = Annotated[
         metavar="[SCENARIO]...",
         help="Scenario files, or names of shipped scenarios.",
         show_default="all shipped ones with a history",
-        autocompletion=_complete_scenario,
+        autocompletion=complete_scenario,
     ),
 ]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The result folder of a run.")]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="The result folder of a run, or s3://bucket/prefix.")]
 ScenarioOrRun = Annotated[
     str,
     typer.Argument(
         metavar="SCENARIO|RUN",
         help="A scenario file or name, to be run; or the result folder of such a run.",
-        autocompletion=_complete_scenario,
+        autocompletion=complete_scenario,
     ),
 ]
 

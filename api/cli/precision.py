@@ -28,7 +28,7 @@ def half_widths(texts: Sequence[str]) -> dict[str, float]:
 
 def print_precision(out: Console, taken: dict) -> None:
     """Print what precision was reached, and after how many trials."""
-    for name, found in taken["wished"].items():
+    for name, found in taken["requested"].items():
         halves = {strategy: half for strategy, half in found["half_widths"].items() if half is not None}
         worst = max(halves, key=halves.__getitem__) if halves else None
         reached = "unknown" if worst is None else f"±{halves[worst]:.4g} or better (widest under {worst})"

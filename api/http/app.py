@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 
+from api.http.answer_cache import AnswerCache
 from api.http.authentication import Authentication, caller
 from api.http.bodies import BodyCheck
 from api.http.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
@@ -18,6 +19,7 @@ from api.http.metrics import router as metrics_router
 from api.http.openapi import describe
 from api.http.problems import handle_problems
 from api.http.routes import answers, catalogue, health, jobs, results
+from cluster.service.full_disk import keep_reserve
 from cluster.service.jobs import open_database
 from cluster.service.settings import Settings, read_settings
 
@@ -30,6 +32,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         app.state.database = open_database(settings.jobs_database)
+        keep_reserve(app.state.database)
         # Described before the first request, so that a stranger's request does not cause it.
         app.openapi()
         yield
@@ -48,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # With several owners, each leaves half of the slots to the others.
     per_owner = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
     app.state.answer_slots = AnswerSlots(settings.answers, per_owner)
+    app.state.answer_cache = AnswerCache()
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)

@@ -1,6 +1,6 @@
 """Prometheus metrics: of the service as a whole from its database, of this web process's requests from itself.
 
-Several web processes tell the same of the jobs, and each of its own requests.
+Every web process reports the same about jobs, and each reports its own requests.
 """
 
 import time
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.authentication import admin
 from api.http.problems import RESPONSES
 from api.http.routes.common import Database
-from cluster.service.counters import LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS
+from cluster.service.counters import LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS_COUNTED
 from cluster.service.metrics import counts
 
 router = APIRouter(tags=["health"])
@@ -61,7 +61,7 @@ class Requests:
 
 
 class JobsCollector:
-    """Asks the database each time somebody looks."""
+    """Asks the database each time metrics are read."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
@@ -77,7 +77,9 @@ class JobsCollector:
             "brink_queue_age_seconds", "Time that the oldest queued job has waited.", value=found.queue_age
         )
         yield CounterMetricFamily(
-            "brink_trials_computed", "Trials computed and committed by all runners.", value=found.counted[TRIALS]
+            "brink_trials_computed",
+            "Trials computed and committed by all runners.",
+            value=found.counted[TRIALS_COUNTED],
         )
         yield SummaryMetricFamily(
             "brink_shard_seconds",

@@ -16,7 +16,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 def describe(app: FastAPI, *, keys: bool) -> None:
     """Let an app describe itself at ``/openapi.json``: problems by reference, and keys only where it asks for them.
 
-    The document is made once, and its text kept: whoever asks for it needs no key.
+    The document is made once, and its text is kept: it needs no key.
     """
 
     def openapi() -> dict[str, Any]:

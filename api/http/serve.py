@@ -29,7 +29,7 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
     if not is_loopback(host) and host not in WILDCARDS:
         settings = settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, host)})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    # What is wrong with the database is told before anything is begun.
+    # Faults of the database are reported before anything starts.
     open_database(settings.jobs_database).dispose()
     _check_free(host, port)
     log_to_stderr()

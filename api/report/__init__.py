@@ -1,1 +1,1 @@
-"""A run's report: one self-contained page for somebody who has to decide, made from the run's answers."""
+"""A run's report: one self-contained page for those who decide, made from the run's answers."""

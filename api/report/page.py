@@ -104,19 +104,19 @@ def _learning(answers: Answers) -> list[dict[str, str]]:
     return [{"name": describe(one["name"]), "value": amount(one["value"], unit)} for one in seen[:LEARNING]]
 
 
-def _story(answers: Answers, told: dict[str, Any]) -> dict[str, Any]:
+def _story(answers: Answers, story: dict[str, Any]) -> dict[str, Any]:
     scenario = answers.run.plan.scenario
-    outcome = {term.name: term.label for term in OUTCOME_TERMS}[told["end"]["outcome"]]
+    outcome = {term.name: term.label for term in OUTCOME_TERMS}[story["end"]["outcome"]]
     return {
         "heading": outcome,
-        "trial": f"{told['trial']:,}",
-        "strategy": told["strategy"],
+        "trial": f"{story['trial']:,}",
+        "strategy": story["strategy"],
         "passages": [
             {"when": week_name(scenario, one["first_week"]), "text": " ".join(one["sentences"])}
-            for one in told["story"]
+            for one in story["story"]
             if one["events"]
         ],
-        "ending": f"The end: {told['strategies'][told['strategy']]['ending']}.",
+        "ending": f"The end: {story['strategies'][story['strategy']]['ending']}.",
     }
 
 

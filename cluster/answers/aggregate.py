@@ -155,7 +155,7 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     chosen = chosen_strategies(run, request.strategies)
     groupings = [Grouping(value=one) if isinstance(one, str) else one for one in request.by]
     _check_groupings(groupings)
-    # The strategies' trials share their chance: together they have no standard error that a group's rows tell.
+    # The strategies' trials share their chance: a group's rows do not give the standard error of all of them.
     pooled = len(chosen) > 1 and all(one.value != STRATEGY for one in groupings)
     condition = condition_of(run, request.given)
     with trials_table(run, chosen) as database:
@@ -469,7 +469,7 @@ def _method(exact: bool, replicates: int, pooled: bool) -> dict[str, str]:
     )
     errors = "s/sqrt(n)" if replicates == 1 else f"from the design's {replicates} replicates"
     if pooled:
-        errors = "null, since strategies that share their chance are not told apart: group by strategy"
+        errors = "null, since the groups mix strategies that share their chance: group by strategy"
     return {
         "statistics": "of the known values",
         "errors": f"standard errors of the mean {errors}",

@@ -23,12 +23,13 @@ from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_condition, parse_measure
 from sim.scenario.parameters import parameter
 from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates
-from sim.statistics.scenario_discovery import DEPTH, LEAST_SHARE, Box, find_boxes
+from sim.statistics.scenario_discovery import PEEL, Box, find_boxes
+from sim.statistics.sensitivity import difference
 
-TRIALS = 100_000
-"""Half of at most so many trials find the boxes, the other half measure them."""
+MOST_READ = 100_000
+"""At most so many trials are read: half of them find the boxes, the other half measure them."""
 FEWEST_CASES = 200
-"""Trials with the outcome, and without it, that must be there."""
+"""Trials with the outcome, and trials without it, that are needed."""
 
 
 class DiscoverRequest(StrategyRequest, GivenRequest):
@@ -58,10 +59,15 @@ class Restriction(Result):
     density_without: Annotated[float | None, Field(description="The box's density without this restriction.")]
 
 
-class DiscoveredBox(BoxMeasures):
-    """A box of parameters in which the outcome is likely."""
+class MeasuredBox(BoxMeasures):
+    """A box of parameters and what it is worth."""
 
     restrictions: list[Restriction]
+
+
+class DiscoveredBox(MeasuredBox):
+    """A box of parameters in which the outcome is likely."""
+
     with_those_before: BoxMeasures
 
 
@@ -83,14 +89,18 @@ class Discovery(Result):
     probability: EstimateResult
     reason: Annotated[str | None, Field(description="Why there are no boxes, if there are none.")]
     boxes: list[DiscoveredBox]
+    trade_off: Annotated[
+        list[MeasuredBox], Field(description="Boxes within each other, from the greatest coverage to the least.")
+    ]
 
 
 def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) -> Computed:
     """The boxes of uncertain parameters in which an outcome, any condition over the columns, is likely.
 
-    They are found on one half of the trials read and measured on the other, so that what is said of them is honest:
+    They are found on one half of the trials read and measured on the other, so that their figures are not too good:
     density (the outcome's probability in the box), coverage (the share of its cases that lie in the box), mass (the
-    share of all trials that do) and lift (density over the outcome's probability over all). Raises `InvalidInput`.
+    share of all trials that do) and lift (density over the outcome's probability over all). The trade-off lists boxes
+    of less and less coverage and more and more density. Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
     wanted = parse_condition(request.outcome, scenario, "outcome")
@@ -98,36 +108,40 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     values = {"outcome": wanted, **{name: parse_measure(name, scenario) for name in names}}
-    drawn = sample(run, chosen, values, given=condition, most=TRIALS)
+    drawn = sample(run, chosen, values, given=condition, most=MOST_READ)
     trial, happened = drawn.pop("trial"), drawn.pop("outcome") > 0.0
     cases = int(happened.sum())
     if min(cases, happened.size - cases) < FEWEST_CASES:
         message = (
             f"holds in {cases} of the {happened.size} trials of {chosen} read; at least {FEWEST_CASES} with it and "
-            f"{FEWEST_CASES} without are needed: play more trials, or ask for less"
+            f"{FEWEST_CASES} without are needed: play more trials, or choose a less extreme outcome"
         )
         raise InvalidInput((Fault("outcome", request.outcome, message),))
 
     replicates = plan.design.replicates(scenario)
     finding = trial % 2 == 0
-    boxes = find_boxes({name: column[finding] for name, column in drawn.items()}, happened[finding])
+    discovered = find_boxes(
+        {name: column[finding] for name, column in drawn.items()}, happened[finding], trial[finding] % 4 == 0
+    )
     measured = {name: column[~finding] for name, column in drawn.items()}
     # Trials with odd numbers are in the odd replicates.
     held_out = _Held(happened[~finding], trial[~finding] % replicates // 2, max(1, replicates // 2))
-    base = held_out.share(np.ones(held_out.happened.size, bool))
-    boxes = [box for box in boxes if held_out.is_likelier(box.holds(measured), base)]
-    inside = [box.holds(measured) for box in boxes]
-    together = np.zeros(held_out.happened.size, bool)
+    everywhere = np.ones(held_out.happened.size, bool)
+    base = held_out.share(everywhere)
+    together = ~everywhere
     found = []
-    for box, own in zip(boxes, inside, strict=True):
-        together |= own
-        found.append(
-            {
-                "restrictions": _restrictions(box, measured, held_out),
-                **held_out.worth(own),
-                "with_those_before": held_out.worth(together),
-            }
-        )
+    for box in discovered.boxes:
+        inside = box.holds(measured)
+        if held_out.is_likelier(inside & ~together, base):
+            together = together | inside
+            found.append({**_measured(box, measured, held_out), "with_those_before": held_out.worth(together)})
+    trade_off = []
+    around = everywhere
+    for box in discovered.trade_off:
+        inside = box.holds(measured)
+        if held_out.is_denser(inside, around & ~inside):
+            around = inside
+            trade_off.append(_measured(box, measured, held_out))
     result = {
         "outcome": request.outcome,
         "trials": {
@@ -138,15 +152,22 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
             "measuring": int((~finding).sum()),
         },
         "probability": base,
-        "reason": None if boxes else "no range of any parameter makes the outcome likelier than over all",
+        "reason": None if found else "no range of any parameter makes the outcome likelier than over all",
         "boxes": found,
+        "trade_off": trade_off,
     }
     method = {
         "boxes": (
-            f"leaves of a classification tree (CART, scikit-learn) at most {DEPTH} splits deep, each with at "
-            f"least {LEAST_SHARE:.0%} of the trials with even numbers, on which it was grown, and likelier "
-            "there than over all; density, coverage, mass and lift on the trials with odd numbers. A box is left "
-            "out unless its density's interval lies above the probability over all"
+            f"patient rule induction (PRIM; Friedman & Fisher 1999): at most {PEEL:.0%} of the trials left are peeled "
+            "at one end of one parameter at a time, on the trials whose numbers divide by four; restrictions that do "
+            "not surely raise the density on the other even trials are removed, and the step with the most cases in "
+            "excess of the probability over all is a box; the next box is found in the trials outside. Density, "
+            "coverage, mass and lift are measured on the trials with odd numbers, and a box is left out if it is not "
+            "likelier there, outside the boxes before it, than over all"
+        ),
+        "trade_off": (
+            "steps of the first box's peeling, each with a density on the trials with odd numbers that is surely "
+            "above that of what was removed since the one before it"
         ),
         "errors": "95 % intervals: "
         + ("Wilson" if replicates == 1 else "Student's t over the design's replicates, Wilson for rare events"),
@@ -172,6 +193,10 @@ class _Held:
         """Whether the outcome is surely likelier in a box than over all."""
         return bool((self.share(inside)["low"] or 0.0) > (base["estimate"] or 0.0))
 
+    def is_denser(self, inside: np.ndarray, removed: np.ndarray) -> bool:
+        """Whether the outcome is surely likelier in a box than in the trials around it."""
+        return (difference(self.share(inside), self.share(removed))["low"] or 0.0) > 0.0
+
     def worth(self, inside: np.ndarray) -> dict:
         """Mass, density, coverage and lift of a box."""
         everywhere = np.ones(inside.size, bool)
@@ -183,6 +208,10 @@ class _Held:
             "coverage": self.share(self.happened, inside),
             "lift": density["estimate"] / base if density["estimate"] is not None and base > 0.0 else None,
         }
+
+
+def _measured(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> dict:
+    return {"restrictions": _restrictions(box, measured, held_out), **held_out.worth(box.holds(measured))}
 
 
 def _restrictions(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> list[dict]:

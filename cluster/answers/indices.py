@@ -244,7 +244,7 @@ def _reason(found: Indices, counts: Mapping[str, float]) -> str | None:
     if counts["least"] == counts["greatest"]:
         return "the measure is the same in all trials that know it"
     if (found.parameters["low"] or 0.0) <= 0.0:
-        return "the parameters' share of the variance cannot be told from 0 with so few base samples"
+        return "the parameters' share of the variance is not significantly above 0 with so few base samples"
     return None
 
 

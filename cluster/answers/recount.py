@@ -12,8 +12,8 @@ from functools import reduce
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import shard_path
@@ -97,10 +97,10 @@ class RecountedTrials:
         wanted = [COMMON_COLUMNS[name] for name in names if name not in ("trial", "strategy")]
         for shard in self.run.shards(self.strategy):
             expected = shard.first
-            with self.run.folder.open(shard_path(shard)) as opened, pq.ParquetFile(opened) as file:
+            with open_parquet(self.run.folder, shard_path(shard)) as file:
                 for group in range(file.num_row_groups):
                     check_time()
-                    table = file.read_row_group(group, columns=["trial", *(column.name for column in wanted)])
+                    table = read_row_group(file, group, ["trial", *(column.name for column in wanted)])
                     trials = np.asarray(table["trial"])
                     if not np.array_equal(trials, np.arange(expected, expected + len(trials))):
                         raise ValueError(f"{shard_path(shard)}: its trials are not {expected} and those that follow")

@@ -15,7 +15,7 @@ from cluster.results.result_folder import RUN, read_json
 from sim.faults import Fault, InvalidInput
 from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages, sessions_held, week_date
-from sim.model.trace import Story, tell
+from sim.model.trace import Story, play_story
 from sim.sampling.chance import Chance
 from sim.scenario import validation
 from sim.scenario.columns import trial_row
@@ -119,15 +119,17 @@ def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> C
     trial that the run does not have, or has not committed yet.
     """
     plan, trial = run.plan, request.trial
-    told = chosen_strategy(run, request.strategy)
+    strategy = chosen_strategy(run, request.strategy)
     report = validation.Report()
     validation.whole(report, ("trial",), trial, 0, plan.trials - 1)
     report.raise_faults()
     shards = {name: shard_of(run, name, trial) for name in plan.strategies}
-    if shards[told] is None:
-        raise InvalidInput((Fault("trial", trial, f"is not committed under {told}, or its file is not this run's"),))
-    story = tell(plan.scenario, told, Chance(plan.seed, trial, 1), plan.design)
-    rows = {name: dict(story.row) if name == told else _played(plan, name, trial) for name in plan.strategies}
+    if shards[strategy] is None:
+        raise InvalidInput(
+            (Fault("trial", trial, f"is not committed under {strategy}, or its file is not this run's"),)
+        )
+    story = play_story(plan.scenario, strategy, Chance(plan.seed, trial, 1), plan.design)
+    rows = {name: dict(story.row) if name == strategy else _played(plan, name, trial) for name in plan.strategies}
     check = _check(run, trial, rows, shards)
     result = {
         **_head(plan, story),
@@ -141,7 +143,7 @@ def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> C
             }
             for k, issue in enumerate(plan.scenario.issues)
         },
-        "end": rows[told],
+        "end": rows[strategy],
         "strategies": {
             name: {
                 "ending": ending(plan.scenario, row),
@@ -185,11 +187,11 @@ def _head(plan: Plan, story: Story) -> dict:
 
 
 def _passages(story: Story) -> list[dict]:
-    told = []
+    found = []
     for passage in passages(story):
         first, last = passage.weeks[0], passage.weeks[-1]
         day = week_date(story.scenario, first.week)
-        told.append(
+        found.append(
             {
                 "first_week": first.week,
                 "last_week": last.week,
@@ -205,7 +207,7 @@ def _passages(story: Story) -> list[dict]:
                 "target_cost": last.row["target_cost"],
             }
         )
-    return told
+    return found
 
 
 def _check(

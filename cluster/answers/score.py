@@ -134,7 +134,7 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
         "outcome": _categories(counts, history.outcome, {UNIFORM: dict.fromkeys(OUTCOMES, 1 / len(OUTCOMES))}),
         "class": _categories(
             classes,
-            class_of(history.outcome, history.sanctions_week is not None),
+            class_of(history.outcome, (history.sanctions_week or 0) > 0),
             {UNIFORM: dict.fromkeys(CLASSES, 1 / len(CLASSES)), **BASE_RATES},
         ),
         "events": {
@@ -160,17 +160,18 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
 def _counts(
     run: StoredRun, strategy: str, where: str
 ) -> tuple[dict[str, int], dict[str, int], dict[int, int], dict[str, int]]:
-    """Trials by outcome, those of them with sanctions imposed, by week of agreement, and with each event."""
+    """Trials by outcome, those with sanctions imposed after the start, by week of agreement, and with each event."""
     scenario = run.plan.scenario
     named = {name: to_sql(parse_condition(NAMED[name], scenario)) for name in EVENTS}
     with trials_table(run, (strategy,)) as database:
         outcomes = database.execute(
-            f"SELECT outcome::VARCHAR, count(*), count(sanctions_week) FROM trials WHERE {where} GROUP BY 1"
+            "SELECT outcome::VARCHAR, count(*), count(*) FILTER (sanctions_week > 0) FROM trials "
+            f"WHERE {where} GROUP BY 1"
         ).fetchall()
         weeks = database.execute(
             f"SELECT agreement_week, count(*) FROM trials WHERE {where} AND agreement_week IS NOT NULL GROUP BY 1"
         ).fetchall()
-        sums = ", ".join(f"count_if({condition})" for condition in named.values())
+        sums = ", ".join(f"count(*) FILTER ({condition})" for condition in named.values())
         events = database.execute(f"SELECT {sums} FROM trials WHERE {where}").fetchall()[0]
     counts = dict.fromkeys(OUTCOMES, 0) | {outcome: count for outcome, count, _ in outcomes}
     imposed = dict.fromkeys(OUTCOMES, 0) | {outcome: count for outcome, _, count in outcomes}

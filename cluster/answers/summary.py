@@ -25,7 +25,7 @@ from cluster.answers.recount import RecountedTrials
 from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
 from cluster.results.plan import Plan
-from cluster.results.result_folder import SUMMARY, TRIALS, read_json
+from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, read_json
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
 from sim.scenario.scenario import Scenario
@@ -43,7 +43,7 @@ from sim.statistics.estimates import (
     merge_replicates,
     method_note,
     outcome_estimates,
-    quantile_bounds,
+    quantile_bounds_of_counts,
     quantile_bounds_of_replicates,
 )
 from sim.statistics.measure_ranges import measure_ranges
@@ -173,7 +173,7 @@ def verify_summary(run: StoredRun) -> list[str]:
     try:
         recounted = json.loads(json.dumps(recount(run)))
     except (OSError, ValueError, pa.ArrowException) as error:
-        return [f"{TRIALS}: cannot be counted: {error}"]
+        return [f"{TRIALS_FOLDER}: cannot be counted: {error}"]
     return [f"{SUMMARY}: {place} is not what the trials give" for place in _differing(stored, recounted, ())]
 
 
@@ -331,7 +331,8 @@ def _quantiles(
     numbers = {name: found for name, found in numbers.items() if found.count}
     at: dict[str, dict[float, float]] = {name: {} for name in numbers}
     if len(counted) == 1:
-        bounds = {name: [quantile_bounds(found.count, level) for level in LEVELS] for name, found in numbers.items()}
+        counts = [found.count for found in numbers.values()]
+        bounds = dict(zip(numbers, quantile_bounds_of_counts(counts, LEVELS), strict=True))
     else:
         at = trials.quantiles(dict.fromkeys(numbers, LEVELS), numbers)
         bounds = {

@@ -1,4 +1,4 @@
-"""How DuckDB reads the Parquet files of a folder, whatever the folder is called.
+"""How the Parquet files of a folder are read, by DuckDB and by Arrow, whatever the folder is called.
 
 DuckDB takes ``*``, ``?`` and ``[`` in a path for a pattern, and ``name=value`` for a column. It is therefore never
 given a folder's own path: it reads a local folder through a symbolic link of a fixed name, and no folder name
@@ -9,12 +9,14 @@ import errno
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
 
@@ -25,6 +27,22 @@ from sim.faults import Fault, InvalidInput
 
 _LINK = "folder"
 _PATTERN = "*?["
+
+
+@contextmanager
+def open_parquet(folder: Folder, name: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of a folder, for Arrow. Raises `OSError` or `pyarrow.ArrowException` if it is damaged."""
+    with folder.open(name) as opened, pq.ParquetFile(opened, pre_buffer=False) as file:
+        yield file
+
+
+def read_row_group(file: pq.ParquetFile, group: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """A row group of a file, read by this thread alone.
+
+    A thread of Arrow's pools that lets go of a Python file only while the interpreter ends has no lock to take any
+    more, and aborts the process ("terminate called without an active exception", status 134).
+    """
+    return file.read_row_group(group, columns=None if columns is None else list(columns), use_threads=False)
 
 
 @contextmanager

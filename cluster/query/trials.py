@@ -8,15 +8,16 @@ from functools import cached_property
 
 import duckdb
 import numpy as np
-import pyarrow.parquet as pq
 
+from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.results.plan import Plan, Shard
-from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, recorded_plan, shard_path
+from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, read_json, recorded_plan, shard_path
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression
+from sim.scenario.scenario import scenario_hash
 from sim.statistics.estimates import Tally
 
 BLOCK = 250_000
@@ -65,6 +66,14 @@ def open_run(address: str | os.PathLike[str]) -> StoredRun:
     except (OSError, ValueError, TypeError, KeyError) as error:
         message = f"must be a run's result folder: its {RUN} cannot be read ({error})"
         raise InvalidInput((Fault("run", folder.address, message),)) from None
+    document = read_json(folder, RUN)
+    recorded = document.get("scenario_sha256") if isinstance(document, dict) else None
+    if recorded != scenario_hash(found.plan.scenario):
+        message = (
+            "was made from another scenario, or by a version of Brink whose scenarios had other parameters "
+            f"({RUN} names the scenario {str(recorded)[:12]}...): run it again into a new folder"
+        )
+        raise InvalidInput((Fault("run", folder.address, message),))
     check_any(found)
     return found
 
@@ -112,13 +121,19 @@ def shard_of(run: StoredRun, strategy: str, trial: int) -> Shard | None:
 
 
 def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | None:
-    """A trial's row in a committed shard as plain values by column; None if its file holds no such trial.
+    """A trial's row in a committed shard as plain values by column; None if it is not at its place in the file.
 
     Reads the trial's row group alone. Raises `OSError` or `pyarrow.ArrowException` if the file is damaged.
     """
-    with run.folder.open(shard_path(shard)) as file:
-        rows = pq.read_table(file, filters=[("trial", "==", trial)], partitioning=None).to_pylist()
-    return rows[0] if rows else None
+    place = trial - shard.first
+    with open_parquet(run.folder, shard_path(shard)) as file:
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if place < rows:
+                row: dict[str, object] = read_row_group(file, group).slice(place, 1).to_pylist()[0]
+                return row if row.get("trial") == trial else None
+            place -= rows
+    return None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from sim.faults import Fault, InvalidInput
+from sim.scenario.scenario import Scenario
 from sim.statistics import base_rates
 from sim.statistics.base_rates import ENDINGS
 from sim.statistics.estimates import Estimate, proportion
@@ -134,6 +135,29 @@ def class_rates(name: str, day: date | None = None) -> dict:
         "pooled": base_rates.pooled_estimates(counts, overall, weight),
         "prior_weight": weight,
         "agreed_by_week": {str(week): share for week, share in found.agreed_by_week.items()} if day is None else {},
+    }
+
+
+def scenario_rates(scenario: Scenario, day: date | None = None) -> dict:
+    """The rates of a scenario's reference class as known on a day, its `as_of` without one, as plain values.
+
+    In the form of `rates_document`, with that class alone. Raises `InvalidInput` if the scenario names no class, or
+    one that there is not.
+    """
+    if scenario.reference is None:
+        known = ", ".join(shipped_rates().classes)
+        message = f"is missing: {scenario.name} names no reference class; there are {known}"
+        raise InvalidInput((Fault("reference", None, message),))
+    if day is None and scenario.as_of is not None:
+        day = date.fromisoformat(scenario.as_of)
+    found = class_rates(scenario.reference, day)
+    return {
+        "source": shipped_rates().source,
+        "scenario": scenario.name,
+        "known_on": found["known_on"],
+        "classes": [found],
+        "records": [],
+        "wto": [],
     }
 
 

@@ -77,7 +77,7 @@ def run_to_precision(
         folder.remove(SUMMARY)
         write_json(folder, RUN, run_document(stage))
     reached = all(one["reached"] for one in found.values())
-    took = {"reached": reached, "trials": stage.trials, "most_trials": plan.trials, "looks": looks, "wished": found}
+    took = {"reached": reached, "trials": stage.trials, "most_trials": plan.trials, "looks": looks, "requested": found}
     return conclude(stage, folder), took
 
 
@@ -93,7 +93,7 @@ def check_precise(plan: Plan, requested: Mapping[str, float]) -> None:
 def shortfall(took: Mapping) -> str:
     """What was not reached and what it would take, in one line."""
     parts = []
-    for name, found in took["wished"].items():
+    for name, found in took["requested"].items():
         if found["reached"]:
             continue
         if found["never_known"]:
@@ -119,7 +119,7 @@ def shortfall(took: Mapping) -> str:
 
 def more_would_help(took: Mapping) -> bool:
     """Whether more trials would make the precision that was not reached."""
-    return any(found["trials_needed"] is not None and not found["reached"] for found in took["wished"].values())
+    return any(found["trials_needed"] is not None and not found["reached"] for found in took["requested"].values())
 
 
 def _look(plan: Plan, folder: Folder, name: str, requested: float) -> dict:

@@ -18,7 +18,7 @@ def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
 
     Returns whether the summary is among it.
 
-    The run's manifest then lists them as the donor's did, so that the run holds each file against its SHA-256 and
+    The run's manifest then lists them as the donor's did, so that the run compares each file with its SHA-256 and
     plays anew what is other than it should be. Donors that cannot be read are passed over, and so are those played
     by other versions of the libraries, whose last bits might differ.
     """

@@ -1,7 +1,7 @@
 """Jobs: what was asked for, where it stands, and who works on it.
 
 The database is the truth about jobs; about results the result folder is. How runners take jobs and give them up
-is in `cluster/leases.py`.
+is in `cluster/service/leases.py`.
 """
 
 import hashlib
@@ -15,12 +15,16 @@ from importlib import resources
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import IntegrityError
 
 from cluster.results.plan import Plan, plan_document, plan_from_document
+from cluster.service.full_disk import with_reserve
+from cluster.service.wakeup import announce_job
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_document, scenario_from_document, scenario_hash
+from sim.scenario.warnings import warning_documents
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 TRANSITIONS = {
@@ -63,7 +67,7 @@ jobs = sa.Table(
     sa.Column("owner", sa.String(64), nullable=False, server_default="local"),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
     sa.Column("waiting", sa.Text),
-    sa.Column("hindered_at", sa.Float),
+    sa.Column("failing_since", sa.Float),
     sa.Column("not_before", sa.Float),
     sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("lineage", sa.String(64), index=True),
@@ -87,8 +91,8 @@ runners = sa.Table(
 class Job:
     """A job as the database has it. Times are seconds since 1970; `change` counts the changes of the job's view.
 
-    `waiting` is the cause of a transient failure, and `hindered_at` the time of the first in a row. No runner takes the
-    job before `not_before`. `bytes` is the size of its results.
+    `waiting` is the cause of a transient failure, and `failing_since` the time of the first in a row. No runner takes
+    the job before `not_before`. `bytes` is the size of its results.
     """
 
     id: str
@@ -110,7 +114,7 @@ class Job:
     owner: str
     priority: int
     waiting: str | None
-    hindered_at: float | None
+    failing_since: float | None
     not_before: float | None
     bytes: int
     lineage: str | None
@@ -137,9 +141,7 @@ def open_database(url: str, version: str = "head") -> sa.Engine:
 
     Raises `InvalidInput` for the database of a later version of Brink.
     """
-    engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+    engine = _connect(url)
     config = Config()
     config.set_main_option("script_location", str(resources.files("cluster") / "service" / "migrations"))
     with engine.begin() as connection:
@@ -157,6 +159,33 @@ def open_database(url: str, version: str = "head") -> sa.Engine:
             message = "names the jobs database of a later version of Brink: install it, or use another database"
             raise InvalidInput((Fault("BRINK_DATABASE_URL", None, message),)) from None
     return engine
+
+
+def migrate(url: str) -> tuple[str | None, str]:
+    """Bring the tables of the jobs database up to date.
+
+    Returns their version before and after; before is None for a database without tables. Raises `InvalidInput` for
+    the database of a later version of Brink.
+    """
+    before = _schema_version(_connect(url))
+    after = _schema_version(open_database(url))
+    assert after is not None
+    return before, after
+
+
+def _connect(url: str) -> sa.Engine:
+    engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _schema_version(engine: sa.Engine) -> str | None:
+    """The version of the tables, as Alembic names it. Closes the engine's connections."""
+    with engine.connect() as connection:
+        version = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    return version
 
 
 def lineage(plan: Plan) -> str:
@@ -182,9 +211,11 @@ def submit(
     With a `precision`, half-widths by name, it plays until they are reached, the plan's trials at most.
     """
     request = {"scenario": scenario_document(plan.scenario), **plan_document(plan)}
+    if plan.scenario.warnings:
+        request["warnings"] = warning_documents(plan.scenario.warnings)
     if precision:
-        wished = {name: {"half_width": half} for name, half in precision.items()}
-        request["precision"] = {"most_trials": plan.trials, "wished": wished}
+        wanted = {name: {"half_width": half} for name, half in precision.items()}
+        request["precision"] = {"most_trials": plan.trials, "requested": wanted}
     row = {
         "id": uuid.uuid4().hex,
         "state": QUEUED,
@@ -204,6 +235,7 @@ def submit(
     try:
         with engine.begin() as connection:
             connection.execute(jobs.insert().values(row))
+            announce_job(connection)
     except IntegrityError:
         earlier = by_key(engine, key, owner) if key else None
         if earlier is None:
@@ -240,7 +272,15 @@ def newest(
 
 
 def request_cancel(engine: sa.Engine, job_id: str) -> Job | None:
-    """Ask for a job's end: at once if nobody works on it yet, else its runner sees it. Returns the job."""
+    """Cancel a queued job at once, or ask the runner of a running one to stop. Returns the job.
+
+    Works on a full disk too, as far as the database's reserve allows (`cluster.service.full_disk`).
+    """
+    with_reserve(engine, lambda: _request_cancel(engine, job_id))
+    return get(engine, job_id)
+
+
+def _request_cancel(engine: sa.Engine, job_id: str) -> None:
     now = time.time()
     with engine.begin() as connection:
         connection.execute(
@@ -253,13 +293,19 @@ def request_cancel(engine: sa.Engine, job_id: str) -> Job | None:
             .where(jobs.c.id == job_id, jobs.c.state == RUNNING, sa.not_(jobs.c.cancel_requested))
             .values(cancel_requested=True, change=jobs.c.change + 1)
         )
-    return get(engine, job_id)
 
 
 def delete(engine: sa.Engine, job_id: str) -> bool:
-    """Forget a job; its runner, if it has one, notices and stops. Whether there was one."""
-    with engine.begin() as connection:
-        return connection.execute(jobs.delete().where(jobs.c.id == job_id)).rowcount > 0
+    """Delete a job's row; its runner, if it has one, notices and stops. Returns whether there was one.
+
+    Works on a full disk too, as far as the database's reserve allows (`cluster.service.full_disk`).
+    """
+
+    def delete_row() -> bool:
+        with engine.begin() as connection:
+            return connection.execute(jobs.delete().where(jobs.c.id == job_id)).rowcount > 0
+
+    return with_reserve(engine, delete_row)
 
 
 def runner_seen(engine: sa.Engine, runner: str) -> None:

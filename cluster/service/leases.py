@@ -59,7 +59,7 @@ def renew(
             change=sa.case((jobs.c.trials_done != trials_done, jobs.c.change + 1), else_=jobs.c.change),
             # A job that gets further is no longer failing.
             waiting=sa.case((further, None), else_=jobs.c.waiting),
-            hindered_at=sa.case((further, None), else_=jobs.c.hindered_at),
+            failing_since=sa.case((further, None), else_=jobs.c.failing_since),
             trials_done=trials_done,
             bytes=stored,
         )
@@ -137,14 +137,14 @@ def put_off(
         row = connection.execute(sa.select(jobs).where(_held(job_id, runner)).with_for_update()).first()
         if row is None:
             return False
-        since = row.hindered_at if row.hindered_at is not None and row.trials_done >= trials_done else now
+        since = row.failing_since if row.failing_since is not None and row.trials_done >= trials_done else now
         values: dict[str, Any] = {"trials_done": trials_done, "bytes": stored}
         if now - since >= patience_seconds and not row.cancel_requested:
             cause = f"{reason} (for {now - since:.0f} s)"
             values |= {"state": FAILED, "error": cause, "finished_at": now, **_END, **_NO_LEASE}
         else:
             pause = min(max(now - since, LEAST_PAUSE), LONGEST_PAUSE)
-            values |= {**_back(now), "waiting": reason, "hindered_at": since, "not_before": now + pause}
+            values |= {**_back(now), "waiting": reason, "failing_since": since, "not_before": now + pause}
         connection.execute(jobs.update().where(_held(job_id, runner)).values(values))
     return True
 
@@ -158,7 +158,7 @@ def gives_way(engine: sa.Engine, job: Job) -> bool:
     return first is not None and first != job.id
 
 
-_END: dict[str, Any] = {"waiting": None, "hindered_at": None, "not_before": None}
+_END: dict[str, Any] = {"waiting": None, "failing_since": None, "not_before": None}
 _NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires": None, "change": jobs.c.change + 1}
 
 

@@ -1,4 +1,4 @@
-"""What the jobs database tells of the service as a whole, for those who watch it."""
+"""What the jobs database reports about the service as a whole."""
 
 import time
 from dataclasses import dataclass

@@ -1,9 +1,10 @@
 """The process that works jobs; ``brink runner`` and ``brink serve`` keep one going.
 
-Its settings come from the environment. It takes a job under a lease, plays it, and takes the next. Beside it one
-thread renews the lease and watches for cancellation, so that neither waits for a shard; a second works jobs that
-merely repeat earlier ones, so that they need not wait for long ones; a third deletes jobs by the rules of retention.
-A runner that loses its lease stops work on the job.
+Its settings come from the environment. Before its first job it plays a small run, so that the job does not pay for
+imports. It takes a job under a lease, plays it, and takes the next. It has four more threads: one renews the lease and
+watches for cancellation while a job is played; one plays jobs that merely repeat earlier ones, so that these do not
+wait for long ones; one deletes jobs by the rules of retention; and one learns of new jobs. A runner that loses its
+lease stops work on the job.
 """
 
 import os
@@ -28,11 +29,14 @@ from cluster.service.jobs import Job
 from cluster.service.logs import log_to_stderr, logger
 from cluster.service.retention import apply_retention
 from cluster.service.settings import Settings, read_settings
+from cluster.service.wakeup import watch_for_jobs
+from cluster.service.warm_up import warm_up
 from cluster.storage.base import Folder
 from sim.faults import InvalidInput
 
 log = logger("brink.runner")
 IDLE_SECONDS = 0.5
+"""A runner without a job looks for one at least so often; of a new job it learns at once."""
 RETENTION_SECONDS = 60.0
 
 
@@ -124,14 +128,22 @@ def work(settings: Settings, ending: threading.Event) -> None:
     runner = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     # A repeated job has nothing to play, unless a file turns out to be damaged.
     inline = settings.model_copy(update={"engine": "inline", "ray_address": None})
+    any_job, repeated_job = threading.Event(), threading.Event()
+
+    def wake() -> None:
+        any_job.set()
+        repeated_job.set()
+
     beside = [
-        threading.Thread(target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, True)),
+        threading.Thread(target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, repeated_job, True)),
         threading.Thread(target=_retention_loop, args=(database, settings, ending)),
+        threading.Thread(target=watch_for_jobs, args=(database, wake, ending)),
     ]
+    warm_up()
     log.info("runner is ready", runner=runner)
     for thread in beside:
         thread.start()
-    _work_lane(database, runner, settings, ending, False)
+    _work_lane(database, runner, settings, ending, any_job, False)
     for thread in beside:
         thread.join()
     database.dispose()
@@ -211,12 +223,22 @@ def main(*, end_with_parent: bool = False) -> None:
 
 
 def _work_lane(
-    database: sa.Engine, runner: str, settings: Settings, ending: threading.Event, repeats_only: bool
+    database: sa.Engine,
+    runner: str,
+    settings: Settings,
+    ending: threading.Event,
+    new_job: threading.Event,
+    repeats_only: bool,
 ) -> None:
+    seen = -IDLE_SECONDS
     while not ending.is_set():
+        # Cleared before the look, so that a job that comes after the look is not missed.
+        new_job.clear()
         try:
-            if not repeats_only:
+            # Not at every wakeup: on SQLite each is a commit, which wakes the other runners.
+            if not repeats_only and time.monotonic() - seen > IDLE_SECONDS / 2:
                 jobs.runner_seen(database, runner)
+                seen = time.monotonic()
             job = leases.claim(database, runner, settings.lease_seconds, repeats_only=repeats_only)
             if job is not None:
                 work_job(database, job, runner, settings, ending)
@@ -225,14 +247,14 @@ def _work_lane(
             log.warning("the database or the store does not answer", runner=runner, error=str(error))
             job = None
         if job is None:
-            ending.wait(IDLE_SECONDS)
+            new_job.wait(IDLE_SECONDS)
 
 
 def _play_precisely(database: sa.Engine, job: Job, runner: str, folder: Folder, options: RunOptions) -> str | None:
     """Play a job to the precision it asks for, and record what that took; what was not reached, if so."""
     asked = job.precision or {}
     plan = replace(job.plan, trials=asked["most_trials"])
-    requested = {name: found["half_width"] for name, found in asked["wished"].items()}
+    requested = {name: found["half_width"] for name, found in asked["requested"].items()}
     _, took = run_to_precision(
         plan,
         folder.address,

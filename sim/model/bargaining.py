@@ -1,7 +1,7 @@
 """The talks: reframing, concessions and agreement (steps 2, 3 and 5 of a week).
 
-A weekly chance 1 - exp(-h) with a hazard h that changes is an exponential clock, run down by h each week,
-that rings when it reaches 0 and is wound anew. So a side needs a new random number on an issue only when it
+A weekly chance 1 - exp(-h) with a hazard h that changes is an exponential clock, reduced by h each week,
+that rings when it reaches 0 and is then set again. So a side needs a new random number on an issue only when it
 has conceded. The clocks of a live trial are a row of a matrix: one subtraction a week runs all of them down,
 and only those that ring are looked at.
 """
@@ -13,7 +13,6 @@ import numpy as np
 
 from sim.model.calendar import NEVER
 from sim.model.course import Course
-from sim.model.hazards import LARGEST
 from sim.sampling.chance import Chance
 from sim.sampling.designs import Points
 from sim.scenario.scenario import Scenario
@@ -21,6 +20,8 @@ from sim.scenario.scenario import Scenario
 CLOSED = 1e-6
 """A gap this small is closed, and a threshold missed by this little is met."""
 SIDES = ("sender", "target")
+MOST_READY = 1e5
+"""A weekly hazard is cut here, where a concession is certain, so that its product with other multipliers is finite."""
 AT_MID_LEVEL = 1.0
 """The authority of a mid-level session, to which those of others are relative."""
 _LIVE_SHARE = 0.75
@@ -88,7 +89,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
     agreement_week = np.full(count, NEVER, np.int64)
     settled_week = np.full((count, issues), NEVER, np.int64)
     conceded = np.zeros((count, rows))
-    wound = np.zeros((count, rows), np.int16)
+    times_set = np.zeros((count, rows), np.int16)
     partial = np.zeros(count, bool)
 
     # A row of clocks for each live trial, and of the hazards that run them down at a mid-level session.
@@ -135,8 +136,8 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                 given = conceded.take(who) + step.take(who)
                 given = np.minimum(given, 1.0 - conceded.take(opposite))
                 conceded.reshape(-1)[who] = given
-                used = wound.take(who) + 1
-                wound.reshape(-1)[who] = used
+                used = times_set.take(who) + 1
+                times_set.reshape(-1)[who] = used
                 clock.reshape(-1)[rings] = clocks.number(column, trial, used)
 
                 left = 1.0 - given - conceded.take(opposite)
@@ -202,7 +203,7 @@ def _rates(scenario: Scenario, points: Points, count: int) -> tuple[np.ndarray, 
             rate[:, column] = -np.log1p(-np.asarray(points[f"issues.{issue.name}.{name}_concession"]))
             readiness = points[f"{name}_readiness"]
             if not isinstance(readiness, float) or readiness != 1.0:
-                rate[:, column] = np.minimum(rate[:, column] * readiness, LARGEST)
+                rate[:, column] = np.minimum(rate[:, column].astype(np.float64) * readiness, MOST_READY)
             if name == "target" and issue.numerical:
                 reframed[issue.name] = rate[:, column].copy()
                 rate[:, column] *= points["quota_aversion"]

@@ -26,16 +26,18 @@ class Passage:
 
 def passages(story: Story) -> tuple[Passage, ...]:
     """The story's weeks in order, from week 1 on, in sentences."""
-    told = []
-    for quiet, weeks in groupby(zip(story.told, story.told[1:], strict=False), lambda pair: not pair[1].events):
+    found = []
+    for quiet, weeks in groupby(
+        zip(story.all_weeks, story.all_weeks[1:], strict=False), lambda pair: not pair[1].events
+    ):
         pairs = list(weeks)
         if quiet:
-            told.append(Passage(tuple(week for _, week in pairs), _quiet(story.scenario, pairs)))
+            found.append(Passage(tuple(week for _, week in pairs), _quiet(story.scenario, pairs)))
         else:
-            told += [
+            found += [
                 Passage((week,), tuple(_sentence(story.scenario, event) for event in week.events)) for _, week in pairs
             ]
-    return tuple(told)
+    return tuple(found)
 
 
 def ending(scenario: Scenario, row: Mapping[str, Any]) -> str:
@@ -142,24 +144,21 @@ def _ruled(scenario: Scenario, _: Mapping[str, str], ruling: Mapping[str, Any]) 
 
 
 def _imposed(scenario: Scenario, _: Mapping[str, str], imposed: Mapping[str, Any]) -> str:
-    sanctions = (
-        f"the deadline passes and {scenario.sender} imposes sanctions; from next week on they "
-        f"{_a_year(scenario, imposed)} a year by themselves."
-    )
-    return " ".join([sanctions, *_answers(scenario, imposed)])
+    sanctions = f"the deadline passes and {scenario.sender} imposes sanctions; from next week on they"
+    return " ".join([sanctions, _a_year(scenario, imposed), *_answers(scenario, imposed)])
 
 
 def _sanctioned(scenario: Scenario, _: Mapping[str, str], begun: Mapping[str, Any]) -> str:
-    sanctions = f"sanctions are in force as the dispute begins; they {_a_year(scenario, begun)} a year by themselves."
+    sanctions = "sanctions are in force as the dispute begins; they"
     defies = [f"{scenario.target} refuses to negotiate under sanctions."] if begun["defiant"] else []
-    return " ".join([sanctions, *defies, *_answers(scenario, begun)])
+    return " ".join([sanctions, _a_year(scenario, begun), *defies, *_answers(scenario, begun)])
 
 
 def _a_year(scenario: Scenario, imposed: Mapping[str, Any]) -> str:
     """What the sanctions that come into force first cost a year, with their share of the whole list if it is less."""
     costs = {f"{side}_cost": imposed[f"{side}_loss"] * imposed["share"] for side in SIDES}
-    part = f", with {_share(imposed['share'])} of the list in force," if imposed["share"] < 1.0 else ""
-    return f"{_bill(scenario, costs, ('cost', 'bring'))}{part}"
+    part = f", with {_share(imposed['share'])} of the list in force" if imposed["share"] < 1.0 else ""
+    return f"{_bill(scenario, costs, ('cost', 'bring'))} a year by themselves{part}."
 
 
 def _answers(scenario: Scenario, imposed: Mapping[str, Any]) -> list[str]:

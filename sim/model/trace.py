@@ -108,15 +108,15 @@ class Story:
     @property
     def events(self) -> tuple[Event, ...]:
         """All events in their order."""
-        return tuple(event for week in self.told for event in week.events)
+        return tuple(event for week in self.all_weeks for event in week.events)
 
     @property
-    def told(self) -> tuple[Week, ...]:
+    def all_weeks(self) -> tuple[Week, ...]:
         """The weeks from the start on, with the epilogue."""
         return (*self.weeks, *([] if self.epilogue is None else [self.epilogue]))
 
 
-def tell(scenario: Scenario, strategy: str, chance: Chance, design: Design = RANDOM) -> Story:
+def play_story(scenario: Scenario, strategy: str, chance: Chance, design: Design = RANDOM) -> Story:
     """The story of one trial of a scenario under a strategy: the first of `chance`. Raises `InvalidInput`."""
     chance = chance.part(0, 1)
     points = draw_points(scenario, strategy, chance, design)
@@ -182,7 +182,7 @@ def _conceded_by_week(conceded_by: Callable[[int], np.ndarray], last: int) -> np
 
 
 def _sanctions(course: Course, week: int, row: Mapping[str, object]) -> tuple[Event, ...]:
-    """Sanctions in force from the start, told in week 1, and further parts of sanctions."""
+    """Sanctions in force from the start, reported in week 1, and further parts of sanctions."""
     pressure = course.pressure
     imposition = int(pressure.threat.imposition_week[0])
     if week == 1 and imposition == 0:
@@ -262,7 +262,7 @@ def _talks(
         }
         worth = {
             "market_access": now["market_access"],
-            "a_year": now["balance_change"],
+            "a_year": float(now["market_access"]) * _drawn(course.points, "full_access"),  # type: ignore[arg-type]
             "partial": now["partial_deal"],
             "residual": _residual(course, week, now),
         }

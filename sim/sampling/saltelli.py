@@ -3,7 +3,7 @@
 Two independent samples A and B of the inputs are played, and for every input A with that input's values from B
 (Saltelli et al. 2010, "Variance based sensitivity analysis of model output"). An input is an uncertain parameter, or
 all those that the scenario's correlations link: the method needs inputs that are independent of each other. Every
-point is played `PLAYS` times with other chance, so that chance can be told from what the parameters do.
+point is played `PLAYS` times with other chance, so that chance can be separated from what the parameters do.
 
 Trial *i* belongs to replicate i mod 16, a scrambled Sobol sequence of its own. In a replicate trials go by base point,
 then by matrix (A, A with the first input from B, ..., B: the order of SALib's rows), then by play. So a trial's point

@@ -1,7 +1,7 @@
 """Scrambled Sobol points, addressed by trial: each dimension and each point can be had alone.
 
 The trials are dealt out in turn to `REPLICATES` sequences that are scrambled independently: trial *i* is point
-i div 16 of replicate i mod 16, so that a run of any size holds sixteen randomised replicates, whose scatter tells
+i div 16 of replicate i mod 16, so that a run of any size holds sixteen randomised replicates, whose scatter gives
 its error. Both the points and the order in which they come are scrambled by a nested uniform permutation of binary
 digits (Owen 1995; shuffled as in Burley 2020, "Practical hash-based Owen scrambling"). Every aligned run of 2^k
 points of a replicate stays a net, and two seeds share neither points nor their order.

@@ -29,7 +29,10 @@ _PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "retreat": (("threat_week",), ("agreement_week",)),
     "stalemate": ((), ("sanctions_week", "agreement_week")),
 }
-"""For each outcome the weeks that it needs, and those that it rules out."""
+"""For each outcome the weeks that it needs, and those that it rules out.
+
+Sanctions in force from the start (`sanctions_week` 0) need no `threat_week`.
+"""
 _ORDERS = (
     ("threat_week", "sanctions_week"),
     ("filing_week", "ruling_week"),
@@ -43,7 +46,8 @@ _ORDERS = (
 class History:
     """What happened up to the scenario's horizon; a week is None if the event did not happen by then.
 
-    `strategy` is the one that describes what the sender really did, `retaliation` whether the target's was ever in
+    `sanctions_week` is 0 if sanctions were in force from the start; `threat_week` is then None. `strategy` is the one
+    that describes what the sender really did, `retaliation` whether the target's was ever in
     force. `events` records what happened by date, after the horizon too.
     """
 
@@ -121,12 +125,14 @@ def _week(report: Report, name: str, given: object, horizon_weeks: int) -> int |
         message = f"lies after the horizon, {horizon_weeks} weeks; leave it out, and record it in events by its date"
         report.fault((*_PATH, name), given, message)
         return None
-    return validation.whole(report, (*_PATH, name), given, 1, horizon_weeks)
+    return validation.whole(report, (*_PATH, name), given, 0 if name == "sanctions_week" else 1, horizon_weeks)
 
 
 def _check_consistent(report: Report, body: dict[str, Any], outcome: object, in_force: int | None) -> None:
     needed, ruled_out = _PLACES.get(str(outcome), ((), ()))
     for name in needed:
+        if name == "threat_week" and body.get("sanctions_week") == 0:
+            continue
         if body.get(name) is None:
             report.fault((*_PATH, name), None, f"is required by the outcome {outcome}")
     for name in ruled_out:

@@ -41,8 +41,11 @@ _FIELDS = (
     "correlations",
     "strategies",
     "sources",
+    "reference",
     "history",
 )
+_NOT_PLAYED = ("reference", "history")
+"""Fields that have no part in how a scenario is played."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,10 @@ class Scenario:
     """A scenario in full, defaults filled in.
 
     `base` holds a distribution for every parameter: those of the catalogue in its order, then those of each
-    issue as ``issues.<issue>.<parameter>``. `strategies` holds what each strategy overrides. `history` records what
-    happened in a real dispute; it has no part in how the scenario is played. `warnings` are probable mistakes found
-    when the scenario was read, in the form of faults.
+    issue as ``issues.<issue>.<parameter>``. `strategies` holds what each strategy overrides. `reference` names the
+    class of past threats with which the forecast is compared, `history` records what happened in a real dispute; they
+    have no part in how the scenario is played. `warnings` are probable mistakes found when the scenario was read, in
+    the form of faults.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Scenario:
     correlations: tuple[Correlation, ...]
     strategies: Mapping[str, Mapping[str, Distribution]]
     sources: Mapping[str, str]
+    reference: str | None = None
     history: History | None = None
     warnings: tuple[Fault, ...] = field(default=(), compare=False)
 
@@ -138,6 +143,9 @@ def scenario_from_document(
         for field, default in (("title", name or "-"), ("sender", "sender"), ("target", "target"))
     }
     sources = read_sources(report, given.get("sources"), _FIELDS, base, issues, strategies)
+    reference = None
+    if given.get("reference") is not None:
+        reference = validation.name(report, ("reference",), given["reference"])
     history = None
     if given.get("history") is not None:
         history = read_history(report, given["history"], horizon, strategies)
@@ -158,6 +166,7 @@ def scenario_from_document(
         correlations=correlations,
         strategies=strategies,
         sources=sources,
+        reference=reference,
         history=history,
     )
     for warning in scenario_warnings(scenario):
@@ -198,17 +207,18 @@ def scenario_document(scenario: Scenario) -> dict[str, Any]:
             for strategy, overrides in scenario.strategies.items()
         },
         "sources": dict(scenario.sources),
+        "reference": scenario.reference,
         "history": None if scenario.history is None else history_document(scenario.history),
     }
     return {key: value for key, value in document.items() if value is not None}
 
 
 def scenario_hash(scenario: Scenario) -> str:
-    """SHA-256 of the scenario's document without its history, in hexadecimal.
+    """SHA-256 of the scenario's document without its reference class and history, in hexadecimal.
 
-    Scenarios that differ in their history alone have the same hash, because they play the same trials.
+    Scenarios that differ in these alone have the same hash, because they play the same trials.
     """
-    played = {key: value for key, value in scenario_document(scenario).items() if key != "history"}
+    played = {key: value for key, value in scenario_document(scenario).items() if key not in _NOT_PLAYED}
     document = json.dumps(played, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(document.encode()).hexdigest()
 

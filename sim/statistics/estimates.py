@@ -284,7 +284,7 @@ def proportion_of_replicates(
 ) -> Estimate:
     """A probability's estimate from replicates, with their standard error and Student's 95 % interval.
 
-    Of rare events (or rare failures) replicates tell too little: there it is Wilson's interval, which is wide enough.
+    Of rare events (or rare failures) replicates say too little: there it is Wilson's interval, which is wide enough.
     Where so many trials go `together` (see `sim.sampling.design.Design.trials_together`) they count as one.
     """
     hits, total = sum(successes), sum(trials)
@@ -345,8 +345,20 @@ def quantile_bounds(count: int, level: float) -> Bounds:
     Exact ranks of order statistics from the binomial number of values below the quantile. Each is given as the level
     at which a sample quantile (the least number whose share is at least the level) is that order statistic.
     """
-    low, high = int(binom.ppf(0.025, count, level)), int(binom.ppf(0.975, count, level)) + 1
-    return (low - 0.5) / count if low >= 1 else None, (high - 0.5) / count if high <= count else None
+    return quantile_bounds_of_counts((count,), (level,))[0][0]
+
+
+def quantile_bounds_of_counts(counts: Sequence[int], levels: Sequence[float]) -> list[list[Bounds]]:
+    """`quantile_bounds` of each level (inner lists) for each count, in one pass over all of them."""
+    count, level = np.asarray(counts)[:, None], np.asarray(levels)[None, :]
+    low, high = (np.asarray(binom.ppf(q, count, level)).astype(int) + more for q, more in ((0.025, 0), (0.975, 1)))
+    return [
+        [
+            ((below - 0.5) / n if below >= 1 else None, (above - 0.5) / n if above <= n else None)
+            for below, above in zip(lows, highs, strict=True)
+        ]
+        for n, lows, highs in zip(counts, low.tolist(), high.tolist(), strict=True)
+    ]
 
 
 def quantile_bounds_of_replicates(

@@ -19,13 +19,13 @@ from sim.statistics.estimates import (
 )
 from sim.statistics.sensitivity import cells
 
-TENTHS = 10
+DECILES = 10
 
 
 def difference_of_means(inside: Sequence[Moments], outside: Sequence[Moments], scale: float = 1.0) -> Estimate:
     """The mean of one set of trials less that of another, disjoint one, in units of `scale`, with its 95 % interval.
 
-    A tally of independent trials, or one of each replicate, whose own differences then tell the error if each has
+    A tally of independent trials, or one of each replicate, whose own differences then give the error if each has
     enough trials on either side. Without spread on either side there is no error.
     """
     a, b = inside[0], outside[0]
@@ -70,7 +70,7 @@ def shares_by_tenth(inside: np.ndarray, outside: np.ndarray) -> list[tuple[float
 
     A cell a value where there are few values.
     """
-    cell, count = cells(outside, TENTHS)
+    cell, count = cells(outside, DECILES)
     ends = np.full(count, -np.inf)
     np.maximum.at(ends, cell, outside)
     own = np.searchsorted(ends[:-1], inside, side="left")

@@ -1,20 +1,40 @@
-"""Scenario discovery: boxes of parameters in which an outcome is likely, as the leaves of a classification tree.
+"""Scenario discovery: boxes of parameters in which an outcome is likely, by the patient rule induction method (PRIM).
 
-A tree of few splits (CART; Breiman et al. 1984) is grown on some trials, and each leaf is a box: a range for each of
-a few parameters. What a box is worth must be measured on other trials (Bryant & Lempert 2010).
+A box is peeled (Friedman & Fisher 1999, Bump hunting in high-dimensional data): from all trials, a small share of those
+left is removed at one end of one parameter, again and again, where that makes the outcome most likely in what remains.
+Each step loses some of the outcome's cases (coverage) and gains probability (density); the steps are the trade-off
+between the two. Other trials than those that were peeled decide which restrictions a box needs, and others again must
+measure it (Bryant & Lempert 2010).
+
+A classification tree offers few points of the trade-off: its leaves are made by a few deep cuts. A peel takes a
+little at a time, so that there is a box for any coverage, and needs fewer restrictions.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, sqrt
 
 import numpy as np
 
-DEPTH = 4
-"""Splits on the way to a leaf, at most: what a person can keep in mind."""
+PEEL = 0.05
+"""The share of the remaining trials that a peel may remove."""
+TAILS = (0.05, 0.1, 0.2, 0.35, 0.5)
+"""Shares of the remaining trials at either end of a parameter by which the end to peel is chosen."""
 LEAST_SHARE = 0.02
-LEAST_TRIALS = 100
-_SEED = 20_250_101
+LEAST_TRIALS = 50
+"""A box keeps at least so many of the trials that were peeled, and at least `LEAST_SHARE` of all of them."""
+MOST_BOXES = 4
+LEAST_COVERAGE = 0.05
+"""A box adds at least so large a share of the outcome's cases to those of the boxes before it."""
+LEVELS = 200
+"""Intervals of equal share between whose ends a peel may cut a parameter."""
+COVERAGES = (0.95, 0.85, 0.7, 0.5, 0.3, 0.15)
+"""Of the steps of a trajectory, the ones nearest to these coverages are reported."""
+SURELY = 3.0
+"""Standard errors by which a restriction must raise the density on trials that were not peeled.
+
+More than for a single test, since the step is chosen on the same trials, and each of its restrictions is tested.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,7 +44,7 @@ class Box:
     ranges: Mapping[str, tuple[float, float]]
 
     def holds(self, columns: Mapping[str, np.ndarray], without: str | None = None) -> np.ndarray:
-        """Which trials lie in the box, one of its restrictions left away if `without` names it."""
+        """Which trials lie in the box, bool of shape (trials,); `without` leaves out the restriction of a parameter."""
         found = np.ones(len(next(iter(columns.values()))), bool)
         for name, (low, high) in self.ranges.items():
             if name != without:
@@ -32,37 +52,173 @@ class Box:
         return found
 
 
-def find_boxes(columns: Mapping[str, np.ndarray], happened: np.ndarray) -> list[Box]:
-    """The boxes in which an outcome is likelier than over all, the likeliest first; disjoint.
+@dataclass(frozen=True)
+class Discovered:
+    """Boxes in the order found, and the trade-off: steps of the first one's peeling, the greatest coverage first."""
 
-    Grown on the given trials: each split parts the trials where that separates the outcome best (Gini), at most
-    `DEPTH` deep, as long as each side keeps `LEAST_SHARE` of the trials and at least `LEAST_TRIALS`.
+    boxes: tuple[Box, ...] = ()
+    trade_off: tuple[Box, ...] = ()
+
+
+def find_boxes(columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: np.ndarray) -> Discovered:
+    """Boxes in which an outcome is likelier than over all; they may overlap.
+
+    `columns` holds a parameter's values, `happened` whether the outcome did, all of shape (trials,). The trials that
+    `peeled` marks are peeled; on the others restrictions that do not surely raise the density are removed, and the
+    step is chosen whose box has the most cases in excess of the outcome's probability over all (weighted relative
+    accuracy; Lavrac, Flach & Zupan 1999). The next box is found in the trials outside (covering), until no box is
+    found, or `MOST_BOXES` are.
     """
-    # scikit-learn takes a second or two to load, which no other command needs to wait for.
-    from sklearn.tree import DecisionTreeClassifier
-
-    names = list(columns)
-    table = np.column_stack([columns[name] for name in names])
-    least = max(LEAST_TRIALS, int(LEAST_SHARE * happened.size))
-    if happened.size < 2 * least:
-        return []
-    grown = DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=least, random_state=_SEED)
-    tree = grown.fit(table, happened).tree_
+    found: list[Box] = []
+    trade_off: tuple[Box, ...] = ()
+    left = np.ones(happened.size, bool)
     base = float(happened.mean())
-    found: list[tuple[float, Box]] = []
+    while len(found) < MOST_BOXES:
+        own = {name: column[left] for name, column in columns.items()}
+        box, steps = _find_box(own, happened[left], peeled[left], base)
+        trade_off = trade_off if found else steps
+        added = left & box.holds(columns)
+        if not box.ranges or happened[added].sum() < LEAST_COVERAGE * happened.sum():
+            break
+        found.append(box)
+        left &= ~added
+    return Discovered(tuple(found), trade_off)
 
-    def descend(node: int, ranges: dict[str, tuple[float, float]]) -> None:
-        left, right = int(tree.children_left[node]), int(tree.children_right[node])
-        if left < 0:
-            inside = tree.value[node][0]
-            density = float(inside[-1] / inside.sum())
-            if ranges and density > base:
-                found.append((density, Box(ranges)))
-            return
-        name, cut = names[tree.feature[node]], float(tree.threshold[node])
+
+def _find_box(
+    columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: np.ndarray, base: float
+) -> tuple[Box, tuple[Box, ...]]:
+    """The box with the most excess cases on the trials that are not peeled, and steps of its peeling."""
+    trajectory = peel({name: column[peeled] for name, column in columns.items()}, happened[peeled])
+    others = {name: column[~peeled] for name, column in columns.items()}
+    cases = happened[~peeled]
+    if not trajectory or not cases.any():
+        return Box({}), ()
+    inside = [box.holds(others) for box in trajectory]
+    coverage = np.array([cases[own].sum() for own in inside]) / cases.sum()
+    best = int(np.argmax([cases[own].sum() - base * own.sum() for own in inside]))
+    chosen = {best, *(int(np.abs(coverage - wanted).argmin()) for wanted in COVERAGES)}
+    pruned = {step: _pruned(trajectory[step], others, cases) for step in sorted(chosen)}
+    return pruned[best], tuple(box for box in pruned.values() if box.ranges)
+
+
+def peel(columns: Mapping[str, np.ndarray], happened: np.ndarray) -> list[Box]:
+    """The boxes of a peeling, each inside the one before it; empty if there are too few trials.
+
+    A peel removes the lowest or the highest values of a parameter: at most `PEEL` of the remaining trials, or one of
+    its `LEVELS` intervals (one value, if it has few) where more trials are in it. The end is peeled where one of
+    `TAILS` is less likely to have the outcome by the most standard errors. (A peel alone holds too few cases of a rare
+    outcome to choose by, and standard errors do not prefer parameters of few values.) Peeling ends where no tail is
+    less likely, or too few trials would remain.
+    """
+    names = list(columns)
+    least = max(LEAST_TRIALS, int(LEAST_SHARE * happened.size))
+    if happened.size < 2 * least or not happened.any():
+        return []
+    coded = [_coded(columns[name]) for name in names]
+    ends = [own for _, own in coded]
+    place = np.stack([code for code, _ in coded], axis=1) + np.arange(len(names)) * LEVELS
+    hit = happened.astype(np.float64)
+
+    def counted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Trials and cases of some rows, by parameter and interval."""
+        flat, width = place[rows].ravel(), len(names) * LEVELS
+        trials = np.bincount(flat, minlength=width)
+        cases = np.bincount(flat, np.repeat(hit[rows], len(names)), width)
+        return trials.reshape(-1, LEVELS).astype(np.float64), cases.reshape(-1, LEVELS)
+
+    rows = np.arange(happened.size)
+    trials, cases = counted(rows)
+    ranges: dict[str, tuple[float, float]] = {}
+    found: list[Box] = []
+    while True:
+        size = float(rows.size)
+        sides = [(np.cumsum(trials[:, ::step], axis=1), np.cumsum(cases[:, ::step], axis=1)) for step in (1, -1)]
+        score = np.stack([_contrast(*side, least) for side in sides])
+        cut = [_cuts(*side, PEEL) for side in sides]
+        allowed = np.stack([(removed > 0) & (size - removed >= least) for _, removed, _ in cut])
+        score = np.where(allowed, score, -inf)
+        side, which = np.unravel_index(int(score.argmax()), score.shape)
+        if not score[side, which] > 0.0:
+            return found
+        code = place[rows, which] - which * LEVELS
+        low, high = ranges.get(names[which], (-inf, inf))
+        if side == 0:
+            last = int(cut[0][0][which])
+            gone, bounds = code <= last, (float(ends[which][last]), high)
+        else:
+            last = LEVELS - 1 - int(cut[1][0][which])
+            gone, bounds = code >= last, (low, float(ends[which][last - 1]))
+        taken = counted(rows[gone])
+        trials, cases, rows = trials - taken[0], cases - taken[1], rows[~gone]
+        ranges = {**ranges, names[which]: bounds}
+        found.append(Box(ranges))
+
+
+def _coded(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of each value, from 0, and the greatest value of each interval."""
+    ordered = np.sort(column)
+    values = ordered[np.append(np.flatnonzero(np.diff(ordered)), ordered.size - 1)]
+    if values.size > LEVELS:
+        ranks = np.ceil(np.arange(1, LEVELS + 1) / LEVELS * column.size).astype(np.int64) - 1
+        values = np.unique(ordered[np.maximum(ranks, 0)])
+    return np.searchsorted(values, column, side="left"), values
+
+
+def _cuts(below: np.ndarray, cases: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each parameter the last interval in a lower tail, and the trials and cases in that tail.
+
+    `below` and `cases` count trials and cases up to each interval, shape (parameters, `LEVELS`); `tail` is a share of
+    the trials.
+    """
+    first = (below > 0).argmax(axis=1)
+    last = np.maximum(first, (below <= tail * below[0, -1]).sum(axis=1) - 1)
+    rows = np.arange(len(below))
+    return last, below[rows, last], cases[rows, last]
+
+
+def _contrast(below: np.ndarray, cases: np.ndarray, least: int) -> np.ndarray:
+    """For each parameter by how many standard errors a lower tail has less density than the rest: the best tail's."""
+    size, hits = below[0, -1], cases[0, -1]
+    share = min(max(hits, 1.0), size - 1.0) / size
+    tails = [_cuts(below, cases, tail)[1:] for tail in TAILS]
+    removed, lost = (np.stack(part) for part in zip(*tails, strict=True))
+    kept = size - removed
+    possible = (removed > 0) & (kept >= least)
+    removed, kept = np.maximum(removed, 1.0), np.maximum(kept, 1.0)
+    error = np.sqrt(share * (1.0 - share) * (1.0 / removed + 1.0 / kept))
+    return np.where(possible, ((hits - lost) / kept - lost / removed) / error, -inf).max(axis=0)
+
+
+def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> Box:
+    """The box without the bounds that do not surely raise its density on these trials, the least useful left first."""
+    bounds = [
+        (name, side, value) for name, own in box.ranges.items() for side, value in enumerate(own) if np.isfinite(value)
+    ]
+    within = np.stack([columns[name] > value if side == 0 else columns[name] <= value for name, side, value in bounds])
+    kept = list(range(len(bounds)))
+    # Each trial's number of bounds that it is beyond: one alone tells what a bound removes by itself.
+    beyond = (~within).sum(axis=0)
+    while kept:
+        inside, near = beyond == 0, beyond == 1
+        useful = [_raises(cases[inside], cases[near & ~within[k]]) for k in kept]
+        worst = int(np.argmin(useful))
+        if useful[worst] > SURELY:
+            break
+        beyond = beyond - ~within[kept[worst]]
+        del kept[worst]
+    ranges: dict[str, tuple[float, float]] = {}
+    for k in kept:
+        name, side, value = bounds[k]
         low, high = ranges.get(name, (-inf, inf))
-        descend(left, {**ranges, name: (low, min(high, cut))})
-        descend(right, {**ranges, name: (max(low, cut), high)})
+        ranges[name] = (value, high) if side == 0 else (low, value)
+    return Box(ranges)
 
-    descend(0, {})
-    return [box for _, box in sorted(found, key=lambda one: -one[0])]
+
+def _raises(inside: np.ndarray, removed: np.ndarray) -> float:
+    """By how many standard errors the density inside is above that of what is removed."""
+    if not inside.size or not removed.size:
+        return -inf
+    pooled = (inside.sum() + removed.sum() + 1.0) / (inside.size + removed.size + 2.0)
+    error = sqrt(pooled * (1.0 - pooled) * (1.0 / inside.size + 1.0 / removed.size))
+    return float((inside.mean() - removed.mean()) / error)

@@ -14,18 +14,20 @@ from sim.statistics.estimates import Estimate, proportion
 
 CLASSES = ("settled", "imposed", "backed_down")
 """How a threat ends: see `class_of`."""
-AGREED_BEFORE_SANCTIONS = ("agreement_in_talks", "agreement_under_threat")
+SETTLED = ("agreement_in_talks", "agreement_under_threat", "agreement_under_sanctions")
 
 
 def class_of(outcome: str, imposed: bool) -> str:
     """The class of a dispute among `CLASSES`.
 
-    ``imposed`` if sanctions were ever imposed, whatever followed; ``settled`` if there was an agreement before that,
-    and before the sender backed down; ``backed_down`` otherwise: it backed down, or the threat came to nothing.
+    `imposed` says whether sanctions were imposed after the dispute began. ``imposed`` if they were, whatever followed;
+    ``settled`` if there was an agreement before that, and before the sender backed down; ``backed_down`` otherwise: it
+    backed down, or the threat came to nothing. Of a dispute with sanctions in force from the start the class is
+    ``imposed`` if they stand at the horizon, and ``settled`` if there is an agreement while they are in force.
     """
-    if imposed:
+    if imposed or outcome == "sanctions_standing":
         return "imposed"
-    return "settled" if outcome in AGREED_BEFORE_SANCTIONS else "backed_down"
+    return "settled" if outcome in SETTLED else "backed_down"
 
 
 def brier_score(forecast: Sequence[float], happened: int) -> float:

@@ -4,8 +4,8 @@ What parameters do to a measure is its mean over chance, E[measure | parameters]
 between the plays of one point. The plays' own scatter is known, so what it adds to squares of points' means is taken
 off: noise is taken neither for an effect nor for an interaction.
 
-Everything is reckoned from sums over base points, kept apart by replicate, so that trials can be read a block at a
-time, and the replicates tell the errors (delete-one jackknife; Tukey 1958).
+Everything is computed from sums over base points, kept apart by replicate, so that trials can be read a block at a
+time, and the replicates give the errors (delete-one jackknife; Tukey 1958).
 """
 
 from dataclasses import dataclass, fields
@@ -49,8 +49,8 @@ class Sums:
 class Indices:
     """First- and total-order index of each input, the sum of the first, and where the variance comes from.
 
-    An index is a share of the variance of the conditional expectation. All are unknown where that cannot be told
-    from 0, that of an input where too many base points do not know the measure well enough (`left_out`, int64, shape
+    An index is a share of the variance of the conditional expectation. All are unknown where that is not significantly
+    above 0, that of an input where too many base points do not know the measure well enough (`left_out`, int64, shape
     (inputs,)). `plain` has first and total order without noise taken off, float64, shape (2, inputs): it is what
     SALib finds in the points' means.
     """
@@ -108,7 +108,7 @@ def _points(values: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def indices(found: Sums) -> Indices:
-    """The indices that the sums tell: first order by Saltelli et al. (2010), total order by Jansen (1999).
+    """The indices from the sums: first order by Saltelli et al. (2010), total order by Jansen (1999).
 
     Unbiased but for the quotient by the variance; intervals are of 95 %, Student's t over the replicates.
     """
@@ -129,11 +129,11 @@ def indices(found: Sums) -> Indices:
         plain = np.stack([effects[:, 0], jumps[:, 0]]) / between[0]
     left_out = found.points.sum() - found.triples.sum(axis=1)
     measurable = (parameters["low"] or 0.0) > 0.0
-    told = measurable & (left_out <= MOST_LEFT_OUT * found.points.sum())
+    estimable = measurable & (left_out <= MOST_LEFT_OUT * found.points.sum())
     return Indices(
-        first=[_jackknife(one) if known else UNKNOWN for one, known in zip(first, told, strict=True)],
-        total=[_jackknife(one) if known else UNKNOWN for one, known in zip(total, told, strict=True)],
-        alone=_jackknife(first.sum(axis=0)) if told.all() else UNKNOWN,
+        first=[_jackknife(one) if known else UNKNOWN for one, known in zip(first, estimable, strict=True)],
+        total=[_jackknife(one) if known else UNKNOWN for one, known in zip(total, estimable, strict=True)],
+        alone=_jackknife(first.sum(axis=0)) if estimable.all() else UNKNOWN,
         parameters=parameters,
         chance=chance,
         variance=float(variance[0]),

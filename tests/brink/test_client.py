@@ -84,7 +84,7 @@ def test_a_precision_is_asked_for_instead_of_a_number_of_trials(brink):
     asked = {"agreement": 0.02}
     done = brink.run(SCENARIO, precision=asked, strategies=["threaten"])
     assert done.info["precision"]["most_trials"] == 10_000_000
-    assert done.info["precision"]["wished"]["agreement"]["half_widths"]["threaten"] <= 0.02
+    assert done.info["precision"]["requested"]["agreement"]["half_widths"]["threaten"] <= 0.02
     assert len(done.trials(["trial"])) == done.info["trials"]
     with pytest.raises(JobFailed, match="precision not reached with 100 trials"):
         brink.run(SCENARIO, precision=asked, trials=100)
@@ -119,8 +119,8 @@ def test_an_aggregate_comes_as_pandas_and_arrow(job, table):
 
 
 def test_answers_are_asked_for_by_name(job):
-    told = job.ask("replay", trial=3, strategy="talk")
-    assert told["result"]["trial"] == 3
+    replayed = job.ask("replay", trial=3, strategy="talk")
+    assert replayed["result"]["trial"] == 3
     with pytest.raises(BrinkError) as refused:
         job.ask("prophecy")
     assert refused.value.status == 404
@@ -316,12 +316,12 @@ def test_a_terminal_shows_progress_and_an_interrupted_wait_leaves_the_job(servic
         [sys.executable, "-c", script, brink.url, json.dumps(SCENARIO), trials], stderr=theirs, env=os.environ
     ) as run:
         os.close(theirs)
-        shown, told = b"", False
+        shown, sent = b"", False
         try:
             while part := os.read(ours, 4096):
                 shown += part
-                if interrupted and not told and b"running" in shown:
-                    told = True
+                if interrupted and not sent and b"running" in shown:
+                    sent = True
                     run.send_signal(signal.SIGINT)
         except OSError:
             pass

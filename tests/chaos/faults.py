@@ -53,7 +53,7 @@ def kill_all(service: Service, job_id: str, chance: random.Random) -> None:
 
 
 def pause_runners(service: Service, job_id: str, chance: random.Random) -> None:
-    """Runners that stand still until their leases have run out, and then go on as if nothing had been."""
+    """Runners that stand still until their leases have run out, and then continue as if nothing had happened."""
     service.signal_runners(signal.SIGSTOP)
     time.sleep(LEASE_SECONDS * chance.uniform(1.1, 1.5))
     service.signal_runners(signal.SIGCONT)

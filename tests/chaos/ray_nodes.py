@@ -11,7 +11,7 @@ from ray.cluster_utils import Cluster
 
 
 def main() -> None:
-    """Start the nodes, tell of them, and wait."""
+    """Start the nodes, print their addresses, and wait."""
     node = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
     head = {"gcs_server_port": int(sys.argv[1]), "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=node | head)

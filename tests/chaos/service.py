@@ -104,7 +104,7 @@ class Service:
         self.runners[which] = self.start_runner()
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """A job as the service tells it."""
+        """A job as the service shows it."""
         answer = self.client.get(f"/v1/jobs/{job_id}")
         answer.raise_for_status()
         return dict(answer.json())
@@ -139,7 +139,7 @@ class Service:
         return list(marked(self.mark))
 
     def stop(self) -> list[str]:
-        """End the service as an administrator does, and tell which of its processes are left over; kill those."""
+        """End the service as an administrator does, and return which of its processes are left over; kill those."""
         own = [*self.runners, self.web]
         for process in own:
             process.send_signal(signal.SIGTERM)

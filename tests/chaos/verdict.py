@@ -100,7 +100,7 @@ def _files(service: Service, job_id: str) -> dict[str, bytes]:
 
 
 def _judge_parts(files: dict[str, bytes], plan: Plan, *, partial: bool) -> list[str]:
-    """Whether the manifest tells the truth and each trial of each strategy is there once (at most once, if partial)."""
+    """Whether the manifest is right and each trial of each strategy is there once (at most once, if partial)."""
     parts = {name: body for name, body in files.items() if name.endswith(".parquet")}
     if MANIFEST not in files:
         return ["there is no manifest"] if parts else []

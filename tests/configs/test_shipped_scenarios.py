@@ -61,9 +61,9 @@ def test_a_history_happened_after_the_set_up_and_its_weeks_are_those_of_its_even
     monday = start - datetime.timedelta(days=start.weekday())
     days = [datetime.date.fromisoformat(day) for day in history.events]
     assert all(day > start for day in days)
-    told = {(day - monday).days // 7 + 1 for day in days} | {1}
+    reported = {(day - monday).days // 7 + 1 for day in days} | {1}
     for week in (history.agreement_week, history.sanctions_week, history.filing_week, history.ruling_week):
-        assert week is None or week in told
+        assert week is None or week in reported
     if history.sanctions_week is not None:
         last = history.agreement_week or scenario.horizon_weeks
         assert history.sanctions_weeks == last - history.sanctions_week
@@ -76,14 +76,14 @@ def test_calendar_weeks_are_the_models_weeks_but_for_the_autos(name):
     history = scenario.history
     assert history is not None
     start = datetime.date.fromisoformat(scenario.as_of or "")
-    told = {(datetime.date.fromisoformat(day) - start).days // 7 + 1 for day in history.events} | {1}
+    reported = {(datetime.date.fromisoformat(day) - start).days // 7 + 1 for day in history.events} | {1}
     weeks = {history.threat_week, history.filing_week, history.sanctions_week, history.ruling_week}
     weeks = {week for week in weeks | {history.agreement_week} if week is not None}
     if name == "us-japan-autos-1995":
-        assert not weeks & told
-        assert {week - 1 for week in weeks} <= told
+        assert not weeks & reported
+        assert {week - 1 for week in weeks} <= reported
     else:
-        assert weeks <= told
+        assert weeks <= reported
 
 
 RECORD = {

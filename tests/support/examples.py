@@ -26,7 +26,7 @@ def issue(
 
 
 def document(issues: dict | None = None, parameters: dict | None = None, **fields: object) -> dict:
-    """A scenario document: one issue on which nobody ever concedes, unless told otherwise."""
+    """A scenario document: one issue on which nobody ever concedes, by default."""
     return {
         "schema": 1,
         "name": "example",

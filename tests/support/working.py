@@ -24,7 +24,7 @@ class Working:
         return self.work(jobs.submit(self.database, plan, owner=owner))
 
     def work(self, job: Job, ending: threading.Event | None = None) -> Job:
-        """A job once a runner has had it, whatever has hindered it before."""
+        """A job once a runner has had it, whatever failed before."""
         with self.database.begin() as connection:
             connection.execute(jobs.jobs.update().where(jobs.jobs.c.id == job.id).values(not_before=None))
         taken = leases.claim(self.database, "runner", 60)

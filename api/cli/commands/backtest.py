@@ -1,6 +1,5 @@
 """``brink backtest``: the shipped scenarios of real disputes, played and scored together."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,18 +14,20 @@ from sim.faults import Fault, InvalidInput
 if TYPE_CHECKING:
     from sim.scenario.scenario import Scenario
 
-TRIALS = 100_000
+DEFAULT_TRIALS = 100_000
 
 
 def backtest(
     scenario: ScenarioArguments = None,
     trials: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="N", help="Trials of each dispute.", show_default=str(TRIALS)),
+        typer.Option(
+            parser=whole_number, metavar="N", help="Trials of each dispute.", show_default=str(DEFAULT_TRIALS)
+        ),
     ] = None,
     seed: Seed = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="DIR", help="Where each run gets a result folder.", show_default="runs/backtest"),
     ] = None,
     engine: Engine = None,
@@ -47,9 +48,9 @@ def backtest(
     from cluster.runs.run import adopt_shard_size, run
 
     trials, seed, out = (
-        trials if trials is not None else TRIALS,
+        trials if trials is not None else DEFAULT_TRIALS,
         1 if seed is None else seed,
-        out or Path("runs/backtest"),
+        out or "runs/backtest",
     )
     chosen = [find_scenario(name) for name in scenario] if scenario else _shipped()
     _check(chosen)
@@ -57,7 +58,7 @@ def backtest(
     for one in chosen:
         assert one.history is not None
         plan = make_plan(one, trials=trials, seed=seed, strategies=(one.history.strategy,))
-        folder = out / f"{one.name}-{trials}-{seed}"
+        folder = f"{out.rstrip('/')}/{one.name}-{trials}-{seed}"
         plan = adopt_shard_size(plan, folder)
         with run_progress(plan) as on_progress:
             run(

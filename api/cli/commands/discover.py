@@ -44,22 +44,32 @@ def print_boxes(out: Console, document: dict) -> None:
         return
     boxes = found["boxes"]
     before = [box["with_those_before"] for box in boxes]
-    columns = [
-        Column("box", [str(number) for number in range(1, len(boxes) + 1)]),
+    together = [
+        Column("coverage with those above", [_percent(one["coverage"]) for one in before]),
+        Column("density with those above", [_percent(one["density"]) for one in before]),
+    ]
+    print_table(out, _columns("box", boxes, *together))
+    out.print()
+    title = "Trade-off between coverage and density, by steps of the first box's peeling"
+    print_table(out, _columns("step", found["trade_off"]), title=title)
+    out.print(
+        "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
+        f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}. "
+        f"Trade-off: {notes['trade_off']}. {notes['errors']}.",
+        style="dim",
+    )
+
+
+def _columns(first: str, boxes: list[dict], *last: Column) -> list[Column]:
+    return [
+        Column(first, [str(number) for number in range(1, len(boxes) + 1)]),
         Column("density", [_percent(box["density"]) for box in boxes]),
         Column("lift", ["-" if box["lift"] is None else f"{box['lift']:.2f}" for box in boxes]),
         Column("coverage", [_percent(box["coverage"]) for box in boxes]),
         Column("mass", [_percent(box["mass"]) for box in boxes]),
-        Column("coverage with those above", [_percent(one["coverage"]) for one in before]),
-        Column("density with those above", [_percent(one["density"]) for one in before]),
+        *last,
         Column("where", ["\n".join(map(_range, box["restrictions"])) for box in boxes], prose=True),
     ]
-    print_table(out, columns)
-    out.print(
-        "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
-        f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}; {notes['errors']}.",
-        style="dim",
-    )
 
 
 def _range(one: dict) -> str:

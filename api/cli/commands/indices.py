@@ -38,8 +38,10 @@ def indices(
     ] = None,
     seed: Seed = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The result folder.", show_default="runs/<scenario>-indices-..."),
+        str | None,
+        typer.Option(
+            metavar="DIR", help="The result folder, or s3://bucket/prefix.", show_default="runs/<scenario>-indices-..."
+        ),
     ] = None,
     engine: Engine = None,
     ray_address: RayAddress = None,
@@ -63,7 +65,7 @@ def indices(
     from sim.scenario.expressions import parse_measure
 
     measure = measure or NET_GAIN
-    if Path(run).is_dir():
+    if run.startswith("s3://") or Path(run).is_dir():
         _refuse(base_samples=base_samples, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers)
         stored = open_run(run)
     else:
@@ -74,7 +76,7 @@ def indices(
         plan = make_plan(
             scenario, trials=trials_needed(scenario, samples), seed=seed, design="saltelli", strategies=(first,)
         )
-        folder = out or Path("runs") / f"{scenario.name}-indices-{first}-{samples}-{seed}"
+        folder = out or f"runs/{scenario.name}-indices-{first}-{samples}-{seed}"
         plan = adopt_shard_size(plan, folder)
         with run_progress(plan) as on_progress:
             play(

@@ -6,27 +6,38 @@ from typing import Annotated
 import typer
 
 from api.cli.commands.calibrate import rates_columns
-from api.cli.options import AsJson
+from api.cli.options import AsJson, complete_scenario
 from api.cli.output import console, heading, print_json
 from sim.faults import Fault, InvalidInput
 
 
 def rates(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SCENARIO]",
+            help="A scenario file or name: only its reference class, as known on its as_of.",
+            show_default="all classes",
+            autocompletion=complete_scenario,
+        ),
+    ] = None,
     known_on: Annotated[
         str | None,
         typer.Option(
             metavar="YYYY-MM-DD",
             help="Only threats that had ended in the years before this day.",
-            show_default="the whole record",
+            show_default="the scenario's as_of, or the whole record",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how comparable threats of the past ended, by class, as far as was known on a day."""
     from api.cli.tables import print_table
-    from cluster.reference.rates import rates_document
+    from api.shipped_scenarios import find_scenario
+    from cluster.reference.rates import rates_document, scenario_rates
 
-    found = rates_document(_day(known_on))
+    day = _day(known_on)
+    found = rates_document(day) if scenario is None else scenario_rates(find_scenario(scenario), day)
     if as_json:
         print_json(found)
         return
@@ -36,7 +47,8 @@ def rates(
     print_table(out, rates_columns(found["classes"], "class"))
     for one in found["classes"]:
         out.print(f"{one['class']}: {one['title']}.", style="dim")
-    print_table(out, rates_columns(found["records"], "record"))
+    if found["records"]:
+        print_table(out, rates_columns(found["records"], "record"))
     for one in found["records"]:
         out.print(f"{one['record']}: {one['title']}.", style="dim")
     for one in found["wto"]:

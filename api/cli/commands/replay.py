@@ -44,12 +44,12 @@ def replay(run: RunFolder, trial: Trial, strategy: OneStrategy = None, as_json: 
         raise typer.Exit(1)
 
 
-def _print_story(out: Console, scenario: "Scenario", told: dict) -> None:
+def _print_story(out: Console, scenario: "Scenario", replayed: dict) -> None:
     from sim.model.narrative import week_name
 
-    out.print(heading(told["title"], f": trial {told['trial']:,} under {told['strategy']}"))
-    _print_draws(out, told)
-    for passage in told["story"]:
+    out.print(heading(replayed["title"], f": trial {replayed['trial']:,} under {replayed['strategy']}"))
+    _print_draws(out, replayed)
+    for passage in replayed["story"]:
         first, last = passage["first_week"], passage["last_week"]
         sessions = ", ".join(f"{kind} session" for kind in passage["sessions"]) if first == last else ""
         name = week_name(scenario, first) if first == last else f"weeks {first} to {last}"
@@ -58,21 +58,21 @@ def _print_story(out: Console, scenario: "Scenario", told: dict) -> None:
         for sentence in passage["sentences"]:
             out.print(Text(f"  {sentence}", style="" if passage["events"] else "dim"))
     out.print(Text("\nHow far apart the sides stood", style="bold"))
-    for line in _picture(told, out.width) if out.is_terminal else _gaps(told, out.width):
+    for line in _picture(replayed, out.width) if out.is_terminal else _gaps(replayed, out.width):
         out.print(line, no_wrap=True, overflow="ignore", crop=False)
-    _print_totals(out, told)
-    _print_endings(out, told)
-    if told["check"]["equal"]:
+    _print_totals(out, replayed)
+    _print_endings(out, replayed)
+    if replayed["check"]["equal"]:
         out.print(
-            f"The story's end equals the stored row in each of {told['check']['columns']} columns, and so do the "
-            f"endings under {len(told['check']['strategies'])} strategies.",
+            f"The story's end equals the stored row in each of {replayed['check']['columns']} columns, and so do the "
+            f"endings under {len(replayed['check']['strategies'])} strategies.",
             style="dim",
         )
 
 
-def _print_draws(out: Console, told: dict) -> None:
+def _print_draws(out: Console, replayed: dict) -> None:
     """The draws that played a part and lie farthest from the middle of their ranges."""
-    played = [draw for draw in told["draws"] if draw["played_a_part"]]
+    played = [draw for draw in replayed["draws"] if draw["played_a_part"]]
     played.sort(key=lambda draw: -abs(draw["share_below"] - 0.5))
     if not played:
         return
@@ -92,10 +92,10 @@ def _place(share: float) -> str:
     return "─" * at + "●" + "─" * (9 - at)
 
 
-def _gaps(told: dict, width: int) -> list[Text]:
+def _gaps(replayed: dict, width: int) -> list[Text]:
     """For each issue a line: how far apart the sides were at first, and how it ended."""
     lines = []
-    for issue in told["positions"].values():
+    for issue in replayed["positions"].values():
         text = f"{issue['title']}: {_percent(issue['sender'][0] - issue['target'][0])} apart at first, {_end(issue)}"
         lines += [Text("  " * (1 + (k > 0)) + line) for k, line in enumerate(wrap(text, width - 4))]
     return lines
@@ -111,19 +111,19 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _picture(told: dict, width: int) -> list[Text]:
+def _picture(replayed: dict, width: int) -> list[Text]:
     """For each issue a line of bars, the gap between the sides at the end of each week; below them the events.
 
     Beside the bars stand the issue's title and its end, on a line of their own where the width is too small.
     """
-    weeks = len(next(iter(told["positions"].values()))["sender"])
-    titles = max(cell_len(issue["title"]) for issue in told["positions"].values())
-    ends = max(len(_end(issue)) for issue in told["positions"].values())
+    weeks = len(next(iter(replayed["positions"].values()))["sender"])
+    titles = max(cell_len(issue["title"]) for issue in replayed["positions"].values())
+    ends = max(len(_end(issue)) for issue in replayed["positions"].values())
     beside = width >= titles + ends + min(_PICTURE, weeks) + 6
     every = -(-weeks // min(_PICTURE, width - 4))
     shown = [min(week + every - 1, weeks - 1) for week in range(0, weeks, every)]
     lines = []
-    for issue in told["positions"].values():
+    for issue in replayed["positions"].values():
         gap = [issue["sender"][week] - issue["target"][week] for week in shown]
         bars = Text("".join(_HEIGHTS[max(1, round(8 * one))] if one > 1e-6 else "_" for one in gap), style="cyan")
         if beside:
@@ -133,7 +133,7 @@ def _picture(told: dict, width: int) -> list[Text]:
             lines += [Text(f"  {line}", style="dim") for line in wrap(f"{issue['title']}: {_end(issue)}", width - 2)]
             lines.append(Text.assemble("  ", bars))
     marks = [" "] * len(shown)
-    for event in (event for passage in told["story"] for event in passage["events"]):
+    for event in (event for passage in replayed["story"] for event in passage["events"]):
         # A breach comes after the last week of the talks.
         if event["kind"] in _MARKS and event["week"] // every < len(marks):
             marks[event["week"] // every] = _MARKS[event["kind"]]
@@ -158,12 +158,12 @@ _MARKS = {
 }
 
 
-def _print_totals(out: Console, told: dict) -> None:
-    end = told["end"]
+def _print_totals(out: Console, replayed: dict) -> None:
+    end = replayed["end"]
     totals = [
         ("weeks of sanctions", "sanctions_weeks", "d"),
-        (f"cost to {told['sender']}, bn USD", "sender_cost", "z.2f"),
-        (f"cost to {told['target']}, bn USD", "target_cost", "z.2f"),
+        (f"cost to {replayed['sender']}, bn USD", "sender_cost", "z.2f"),
+        (f"cost to {replayed['target']}, bn USD", "target_cost", "z.2f"),
         ("export gain by the horizon, bn USD", "export_gain", "z.2f"),
         ("balance, change in bn USD a year", "balance_change", "z.2f"),
     ]
@@ -171,10 +171,10 @@ def _print_totals(out: Console, told: dict) -> None:
     out.print(heading("\nIn all", f"  {shown}"))
 
 
-def _print_endings(out: Console, told: dict) -> None:
+def _print_endings(out: Console, replayed: dict) -> None:
     out.print()
-    for name, found in told["strategies"].items():
-        label = f"Under {name}" if name == told["strategy"] else f"The same parameters and chance under {name}"
+    for name, found in replayed["strategies"].items():
+        label = f"Under {name}" if name == replayed["strategy"] else f"The same parameters and chance under {name}"
         out.print(Text(f"{label}: {found['ending']}."))
 
 

@@ -16,7 +16,9 @@ def report(
     measure: Annotated[str | None, measure_option("What the strategies are compared by; more is better")] = None,
     given: Given = None,
 ) -> None:
-    """Write a report of a stored run: one HTML file that loads nothing, with charts, sources and method.
+    """Write a report of a stored run: one HTML page to hand on.
+
+    It has charts, sources and method, and loads nothing.
 
     It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
     """

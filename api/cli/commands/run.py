@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,7 +12,7 @@ from api.cli.output import console, print_json, print_warnings, run_progress
 if TYPE_CHECKING:
     from cluster.results.plan import Plan
 
-TRIALS = 100_000
+DEFAULT_TRIALS = 100_000
 FIRST = 2**14
 """The strategies are compared on at most so many trials, so that it takes no more than a second or two."""
 
@@ -22,12 +21,18 @@ def run(
     scenario: ScenarioArgument,
     trials: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="N", help="Trials of each strategy.", show_default=str(TRIALS)),
+        typer.Option(
+            parser=whole_number, metavar="N", help="Trials of each strategy.", show_default=str(DEFAULT_TRIALS)
+        ),
     ] = None,
     seed: Seed = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The result folder.", show_default="runs/<scenario>-<trials>-<seed>"),
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="The result folder, or s3://bucket/prefix.",
+            show_default="runs/<scenario>-<trials>-<seed>",
+        ),
     ] = None,
     strategy: Strategies = None,
     design: Annotated[
@@ -66,13 +71,13 @@ def run(
 
     wanted = half_widths(precision or ())
     if trials is None:
-        trials = MOST_TRIALS if wanted else TRIALS
+        trials = MOST_TRIALS if wanted else DEFAULT_TRIALS
     seed = 1 if seed is None else seed
     chosen = find_scenario(scenario)
     plan = make_plan(
         chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
     )
-    folder = out or Path("runs") / f"{chosen.name}-{'precise' if wanted else trials}-{seed}"
+    folder = out or f"runs/{chosen.name}-{'precise' if wanted else trials}-{seed}"
     if shard_trials is None:
         plan = adopt_shard_size(plan, folder)
     print_warnings(chosen)
@@ -95,7 +100,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folder: Path) -> None:
+def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folder: str) -> None:
     from api.cli.precision import print_precision
     from api.cli.rendering import print_summary
 
@@ -115,7 +120,7 @@ def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folde
     out.print(f"Results: {folder}", soft_wrap=True)
 
 
-def _sentences(plan: "Plan", answer: dict, folder: Path) -> list[str]:
+def _sentences(plan: "Plan", answer: dict, folder: str) -> list[str]:
     """The answer in words: which strategy is best, how sure that is, and how the dispute ends under it."""
     from api.sentences import best_of, choice_sentences, ending_sentence
     from cluster.answers.compare import compare_first

@@ -1,4 +1,4 @@
-"""``brink score``: a run's forecast compared with what happened, as its scenario's history records it."""
+"""``brink score``: a run's forecast compared with its scenario's history."""
 
 from typing import Annotated
 

@@ -35,7 +35,7 @@ def typical(
 
 
 def print_typical(out: Console, document: dict, folder: str, usual: str) -> None:
-    """Print a document of `cluster.answers.typical`: a row for each trial, and the command that prints its story."""
+    """Print a document of `cluster.answers.typical`: a row for each trial, and the command that replays one."""
     found, strategy = document["result"], document["strategies"][0]
     own = {found["measure"]: (found["measure"], 1.0, 2)} if found["measure"] not in (None, *_SHOWN) else {}
     shown = {**_SHOWN, **own}

@@ -14,7 +14,7 @@ from api.http.authentication import reader
 from api.http.bodies import YAML, is_yaml
 from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
 from api.shipped_scenarios import shipped_scenario
-from cluster.reference.rates import rates_document
+from cluster.reference.rates import rates_document, scenario_rates
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 
@@ -136,9 +136,13 @@ def parameters() -> list[ParameterEntry]:
 
 @router.get("/rates", summary="Read the base rates of past threats")
 def rates(
+    scenario: Annotated[
+        str | None,
+        Query(description="A shipped scenario: only its reference class, as known on its as_of if no day is given."),
+    ] = None,
     known_on: Annotated[
         date | None, Query(description="Only threats that had ended in the years before this day.")
     ] = None,
 ) -> dict[str, Any]:
     """How comparable threats of the past ended, by class, with their intervals and sources."""
-    return rates_document(known_on)
+    return rates_document(known_on) if scenario is None else scenario_rates(shipped_scenario(scenario), known_on)

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from fastapi import Path as PathParameter
 from starlette.concurrency import run_in_threadpool
 
+from api.http.answer_cache import AnswerCache
 from api.http.authentication import Caller, Reader, Submitter
 from api.http.problems import Problem
 from cluster.query.session import time_limit
@@ -37,14 +38,20 @@ def submitting(request: Request) -> Lock:
     return request.app.state.submitting
 
 
+def answer_cache(request: Request) -> AnswerCache:
+    """The answers that are kept."""
+    return request.app.state.answer_cache
+
+
 SettingsOf = Annotated[Settings, Depends(settings)]
 Database = Annotated[sa.Engine, Depends(database)]
+KeptAnswers = Annotated[AnswerCache, Depends(answer_cache)]
 Submitting = Annotated[Lock, Depends(submitting)]
 JobId = Annotated[str, PathParameter(description="The job's id.", max_length=64)]
 
 
 def _find(job_id: str, whose: Caller, engine: sa.Engine) -> Job:
-    """The job of that id; a 404, the same one, if there is none or it is somebody else's."""
+    """The job of that id; the same 404 if there is none and if it belongs to another user."""
     found = jobs.get(engine, job_id, whose.sees) if re.fullmatch("[0-9a-f]{32}", job_id) else None
     if found is None:
         raise Problem(404, f"there is no job {job_id}")

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from math import isfinite
 from typing import Annotated, Any, Literal
@@ -20,6 +21,7 @@ from api.http.limits import check_room
 from api.http.problems import RESPONSES, Problem, invalid
 from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
 from api.shipped_scenarios import shipped_scenario
+from cluster.answers.summary import ScenarioWarning
 from cluster.results.plan import Plan, make_plan
 from cluster.runs.precision import MOST_TRIALS, check_precise
 from cluster.service import jobs
@@ -30,7 +32,8 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_from_document
 
 router = APIRouter(tags=["jobs"], responses=RESPONSES)
-POLL_SECONDS = 0.5
+SHORTEST_POLL, LONGEST_POLL = 0.02, 0.5
+"""Seconds between two looks at a watched job: a tenth of the time since its last change, within these bounds."""
 HEARTBEAT_SECONDS = 15
 
 
@@ -81,8 +84,8 @@ class JobProgress(BaseModel):
     trials_total: int
 
 
-class WishedPrecision(BaseModel):
-    """Half the width of a 95 % interval that was wished for and, once known, those under each strategy.
+class RequestedPrecision(BaseModel):
+    """The requested half-width of a 95 % interval and, once known, those under each strategy.
 
     `trials_needed` is about how many trials would make it; `never_known` are strategies that leave it null.
     """
@@ -100,7 +103,7 @@ class JobPrecision(BaseModel):
     reached: bool | None = None
     most_trials: int
     looks: list[int] = []
-    wished: dict[str, WishedPrecision]
+    requested: dict[str, RequestedPrecision]
 
 
 class JobView(BaseModel):
@@ -117,6 +120,7 @@ class JobView(BaseModel):
     priority: int
     progress: JobProgress
     error: str | None = Field(description="Why the job failed.")
+    warnings: list[ScenarioWarning] = Field(description="Values of the scenario that are probably mistakes.")
     waiting: str | None = Field(description="Cause of a transient failure, while the job waits to be tried again.")
     created_at: str
     started_at: str | None
@@ -145,6 +149,7 @@ def view(job: Job) -> JobView:
         priority=job.priority,
         progress=JobProgress(trials_done=job.trials_done, trials_total=job.trials_total),
         error=job.error,
+        warnings=[ScenarioWarning(**warning) for warning in request.get("warnings", ())],
         waiting=job.waiting,
         created_at=rfc3339(job.created_at) or "",
         started_at=rfc3339(job.started_at),
@@ -164,8 +169,8 @@ def submit(
 ) -> JobView:
     """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
     # Without a precision the digest is that of services which knew none.
-    told = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude={"precision"})
-    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    sent = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude={"precision"})
+    digest = hashlib.sha256(json.dumps(sent).encode()).hexdigest()
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
@@ -249,21 +254,21 @@ async def events(
     """
     seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
     if seen > job.change:
-        # No id of this job's: better told twice than not at all.
+        # Not an id of this job: better sent twice than not at all.
         seen = 0
 
     async def changes() -> AsyncIterator[JSONServerSentEvent]:
-        last = seen
+        last, changed = seen, time.monotonic()
         while True:
             now = await run_in_threadpool(jobs.get, engine, job.id)
             if now is None:
                 return
             if now.change > last:
-                last = now.change
+                last, changed = now.change, time.monotonic()
                 yield JSONServerSentEvent(view(now).model_dump(), event=now.state, id=str(now.change))
             if now.ended:
                 return
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(min(max(0.1 * (time.monotonic() - changed), SHORTEST_POLL), LONGEST_POLL))
 
     return EventSourceResponse(changes(), ping=HEARTBEAT_SECONDS)
 

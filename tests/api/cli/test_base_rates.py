@@ -42,7 +42,41 @@ def test_shipped_rates_are_the_same_on_the_command_line_and_over_http(tmp_path):
     assert strong["counts"] == {"settled": 10, "imposed": 6, "dropped": 1}
 
 
-@pytest.mark.parametrize("day", ["soon", "1995-13-01", ""])
+def test_a_scenario_has_its_class_as_known_on_its_as_of(tmp_path):
+    printed = json.loads(brink("rates", "us-japan-autos-1995", "--json").stdout)
+    assert printed["known_on"] == "1995-04-13"
+    assert [one["class"] for one in printed["classes"]] == ["specific-strong"]
+    assert printed["classes"][0]["counts"] == {"settled": 10, "imposed": 6, "dropped": 1}
+    later = json.loads(brink("rates", "us-japan-autos-1995", "--known-on", "2011-01-01", "--json").stdout)
+    assert later["classes"][0]["counts"] == {"settled": 18, "imposed": 11, "dropped": 2}
+    shown = brink("rates", "us-japan-autos-1995")
+    assert "as known on 1995-04-13" in shown.stdout
+    assert "lists-with-deadline" not in shown.stdout, "that record is not dated"
+    with served(tmp_path) as service:
+        assert service.ask("GET", "/v1/rates?scenario=us-japan-autos-1995").json() == printed
+        nowhere = service.ask("GET", "/v1/rates?scenario=nowhere")
+        assert nowhere.status_code == 422
+        assert nowhere.json()["errors"][0]["field"] == "scenario"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("", "reference: is missing: example names no reference class; there are all, specific-weak"),
+        ("reference: nonesuch\n", "reference: is no reference class; there are all, specific-weak"),
+    ],
+)
+def test_a_scenario_without_a_known_class_is_refused(tmp_path, line, says):
+    (tmp_path / "own.yaml").write_text(
+        "schema: 1\nname: example\n"
+        "issues: {dealers: {weight: 1, gap: 0.5, sender_concession: 0.1, target_concession: 0.1}}\n" + line
+    )
+    found = brink("rates", tmp_path / "own.yaml")
+    assert found.returncode == 2
+    assert says in found.stderr
+
+
+@pytest.mark.parametrize("day", ["soon", "1995-13-01"])
 def test_a_bad_day_is_refused(day):
     found = brink("rates", "--known-on", day)
     assert found.returncode == 2

@@ -108,7 +108,7 @@ def test_a_process_ends_with_the_status_of_wrong_input(tmp_path):
     assert_refused(brink_process("run", "none.yaml", cwd=tmp_path), "none.yaml", "No such file")
 
 
-@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["runner"], ["keys", "list"]])
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["runner"], ["migrate"], ["keys", "list"]])
 def test_every_wrong_setting_is_named_by_its_variable(tmp_path, monkeypatch, command):
     monkeypatch.setenv("BRINK_MAX_TRIALS", "many")
     monkeypatch.setenv("BRINK_ENGINE", "dask")

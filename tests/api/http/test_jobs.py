@@ -19,8 +19,9 @@ from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
 from tests.support.answers import document_of
-from tests.support.requests import PROBLEM
+from tests.support.requests import PROBLEM, SMALL_JOB
 from tests.support.runs import digests
+from tests.support.served import served
 from tests.support.service_process import JOB, PLAN, ServiceProcess
 from tests.support.waiting import HANG_SECONDS
 
@@ -78,9 +79,9 @@ def test_the_summary_is_the_folders(service, finished):
 def test_a_trial_is_told_as_from_the_folder(service, finished):
     base = f"/v1/jobs/{finished['id']}"
     folder = service.folder / "jobs" / finished["id"]
-    told = service.client.post(f"{base}/replay", json={"trial": 3, "strategy": "talk"})
-    assert told.status_code == 200
-    assert told.json() == document_of("replay", open_run(folder), trial=3, strategy="talk")
+    answered = service.client.post(f"{base}/replay", json={"trial": 3, "strategy": "talk"})
+    assert answered.status_code == 200
+    assert answered.json() == document_of("replay", open_run(folder), trial=3, strategy="talk")
     typical = service.client.post(f"{base}/typical", json={"measure": "export_gain - sender_cost"})
     assert typical.status_code == 200
     for one in typical.json()["result"]["typical"]:
@@ -340,7 +341,7 @@ def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
 
     async def sent(last: str) -> list[dict]:
         messages: list[dict] = [{"type": "http.request", "body": whole, "more_body": True}]
-        told: list[dict] = []
+        answered: list[dict] = []
 
         async def receive() -> dict:
             if not messages and last == "nothing":
@@ -348,12 +349,12 @@ def test_a_body_that_dawdles_or_breaks_off_is_no_request(tmp_path, monkeypatch):
             return messages.pop() if messages else {"type": last}
 
         async def send(message: dict) -> None:
-            told.append(message)
+            answered.append(message)
 
         headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
         scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "headers": headers, "query_string": b""}
         await app(scope | {"server": ("127.0.0.1", 80)}, receive, send)
-        return told
+        return answered
 
     with monkeypatch.context() as impatient:
         impatient.setattr(bodies, "BODY_SECONDS", 0.1)
@@ -403,3 +404,19 @@ def test_a_job_is_scored_against_its_history(service, finished):
         refused = service.client.post(f"/v1/jobs/{wrong['id']}/score", json=body)
         assert (refused.status_code, refused.headers["content-type"]) == (422, PROBLEM)
         assert field in refused.json()["errors"][0]["field"]
+
+
+def test_a_job_carries_the_warnings_of_its_scenario(tmp_path):
+    """The same that validation and the summary give; none for a scenario without probable mistakes."""
+    scenario = {**JOB["scenario"], "parameters": {**JOB["scenario"]["parameters"], "tariff_rate": 25.0}}
+    with served(tmp_path) as service:
+        job = service.ask("POST", "/v1/jobs", json={**JOB, "scenario": scenario, "trials": 100}).json()
+        validated = service.ask("POST", "/v1/scenarios/validate", json=scenario).json()["warnings"]
+        service.work()
+        path = f"/v1/jobs/{job['id']}"
+        summary = service.ask("GET", f"{path}/summary").json()["warnings"]
+        assert job["warnings"] == service.ask("GET", path).json()["warnings"] == summary
+        assert [warning["field"] for warning in summary] == [warning["field"] for warning in validated]
+        assert "parameters.tariff_rate" in [warning["field"] for warning in summary]
+        without = service.ask("POST", "/v1/jobs", json=SMALL_JOB).json()
+        assert without["warnings"] == []

@@ -60,23 +60,23 @@ def test_answers_have_slots_in_all_and_for_each_owner(monkeypatch):
 
     async def scenario() -> list[str]:
         slots = AnswerSlots(3, 2)
-        told = []
+        happened = []
         async with slots.slot("ann"), slots.slot("ann"):
             for owner in ("ann", "bob"):
                 try:
                     async with slots.slot(owner):
-                        told.append(f"{owner} has a slot")
+                        happened.append(f"{owner} has a slot")
                 except Problem as problem:
-                    told.append(f"{owner} {problem.status} {problem.headers['Retry-After']}")
+                    happened.append(f"{owner} {problem.status} {problem.headers['Retry-After']}")
             async with slots.slot("bob"):
                 try:
                     async with slots.slot("carl"):
-                        told.append("carl has a slot")
+                        happened.append("carl has a slot")
                 except Problem as problem:
-                    told.append(f"carl {problem.status}")
+                    happened.append(f"carl {problem.status}")
         async with slots.slot("ann"), slots.slot("ann"), slots.slot("carl"):
-            told.append("all are free again")
-        return told
+            happened.append("all are free again")
+        return happened
 
     assert asyncio.run(scenario()) == ["ann 503 10", "bob has a slot", "carl 503", "all are free again"]
 

@@ -1,4 +1,4 @@
-"""What Prometheus is told: jobs from the database, requests by their route's template, and to whom."""
+"""What Prometheus gets: jobs from the database, requests by their route's template, and to whom."""
 
 import asyncio
 

@@ -1,6 +1,6 @@
 """The service's description of itself: its examples work when pasted, and hostile requests meet what it promises.
 
-Schemathesis makes requests from the OpenAPI document, valid ones and others, and holds the answers against it.
+Schemathesis makes requests from the OpenAPI document, valid ones and others, and checks the answers against it.
 """
 
 import asyncio

@@ -89,6 +89,32 @@ def test_a_score_given_what_has_happened_so_far(played, trials):
     assert found["events"]["agreement"]["forecast"] == pytest.approx(held.agreement_week.notna().mean())
 
 
+def test_sanctions_from_the_start_are_no_imposition(tmp_path):
+    """Their class is forecast by their end: an agreement while they are in force, or none and they stand."""
+    document = changed(
+        litigious(),
+        history={
+            "outcome": "agreement_under_sanctions",
+            "sanctions_week": 0,
+            "agreement_week": 4,
+            "sources": ["A newspaper."],
+        },
+    )
+    document["parameters"] |= {"sanctions_at_start": 0.6}
+    run(make_plan(scenario_from_document(document), trials=TRIALS, seed=5), tmp_path / "run", RunOptions("inline"))
+    found = score(open_run(tmp_path / "run"))
+    trials = pd.read_parquet(tmp_path / "run" / "trials")
+    from_start, outcome = trials.sanctions_week == 0, trials.outcome.astype(str)
+    assert 0 < from_start.sum() < TRIALS
+    imposed = (trials.sanctions_week > 0) | (from_start & (outcome == "sanctions_standing"))
+    settled = ~imposed & outcome.isin(["agreement_in_talks", "agreement_under_threat", "agreement_under_sanctions"])
+    assert (settled & from_start).any()
+    assert found["class"]["happened"] == "settled"
+    assert found["class"]["forecast"]["imposed"] == pytest.approx((imposed.sum() + 0.5) / (TRIALS + 1.5))
+    assert found["class"]["forecast"]["settled"] == pytest.approx((settled.sum() + 0.5) / (TRIALS + 1.5))
+    assert found["events"]["sanctions"]["happened"]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -137,8 +163,8 @@ def test_the_command_plays_and_scores_and_goes_on(tmp_path):
     arguments = ("backtest", "us-mexico-2019", "us-ec-bananas-1998", "--trials", "1000", "--engine", "inline")
     found = brink(*arguments, "--json", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
-    told = json.loads(found.stdout)
-    assert [one["scenario"] for one in told["scenarios"]] == ["us-mexico-2019", "us-ec-bananas-1998"]
+    document = json.loads(found.stdout)
+    assert [one["scenario"] for one in document["scenarios"]] == ["us-mexico-2019", "us-ec-bananas-1998"]
     folder = tmp_path / "runs" / "backtest" / "us-mexico-2019-1000-1"
     assert {path.name for path in (folder / "trials").iterdir()} == {"strategy=five-to-twenty-five"}
     again = brink(*arguments, cwd=tmp_path)

@@ -102,10 +102,10 @@ def test_regret_is_pandas_regret(answer, wide):
 
 
 def test_progress_is_told_in_trials(found):
-    told: list[tuple[int, int]] = []
-    compare(found, measures=["export_gain"], on_progress=lambda done, of: told.append((done, of)))
-    assert [done for done, _ in told] == sorted({done for done, _ in told})
-    assert told[-1] == (found.plan.trials, found.plan.trials)
+    progress: list[tuple[int, int]] = []
+    compare(found, measures=["export_gain"], on_progress=lambda done, of: progress.append((done, of)))
+    assert [done for done, _ in progress] == sorted({done for done, _ in progress})
+    assert progress[-1] == (found.plan.trials, found.plan.trials)
 
 
 def test_leads_are_of_beliefs_and_decisions_are_named(answer, wide):

@@ -262,8 +262,13 @@ def test_discovery_finds_what_decides_and_measures_it_on_other_trials(found, tab
     # The threat comes in week 1 with the probability drawn.
     assert best["density"]["low"] <= odd.threat_probability[inside].mean() <= best["density"]["high"]
     assert one["density_without"] == pytest.approx(happened.mean())
-    last = answer["boxes"][-1]["with_those_before"]
-    assert last["mass"]["estimate"] == pytest.approx(sum(box["mass"]["estimate"] for box in answer["boxes"]))
+    assert best["with_those_before"]["mass"] == best["mass"]
+    steps = answer["trade_off"]
+    assert len(steps) > 2
+    for name, sign in (("density", 1), ("coverage", -1), ("mass", -1)):
+        course = [sign * step[name]["estimate"] for step in steps]
+        assert course == sorted(course)
+    assert best["restrictions"] in [step["restrictions"] for step in steps]
     json.dumps(answer, allow_nan=False)
 
 

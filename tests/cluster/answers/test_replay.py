@@ -1,4 +1,4 @@
-"""A stored trial told again: its end is held against the stored row, from the command line and over HTTP too."""
+"""A stored trial played again: its end is compared with the stored row, from the command line and over HTTP too."""
 
 import json
 import shutil
@@ -52,17 +52,17 @@ def test_random_trials_end_as_they_are_stored(tmp_path, name, design):
     tables = {s: pq.read_table(tmp_path / "run" / "trials" / f"strategy={s}") for s in plan.strategies}
     for trial in np.random.default_rng(3).integers(0, TRIALS, 4).tolist():
         for strategy in plan.strategies[:2]:
-            told = replay(found, trial=trial, strategy=strategy)
-            check = told["check"]
+            replayed = replay(found, trial=trial, strategy=strategy)
+            check = replayed["check"]
             assert check["equal"], check
             assert (check["strategies"], check["differences"]) == (list(plan.strategies), [])
             stored = tables[strategy].slice(trial, 1).to_pylist()[0]
             stored.pop("strategy", None)
-            assert told["end"] == stored
+            assert replayed["end"] == stored
             assert check["columns"] == len(stored)
-            for other, ended in told["strategies"].items():
+            for other, ended in replayed["strategies"].items():
                 assert ended["outcome"] == tables[other]["outcome"][trial].as_py()
-            json.dumps(told, allow_nan=False)
+            json.dumps(replayed, allow_nan=False)
 
 
 def test_the_first_strategy_is_told_unless_one_is_named(small):
@@ -75,13 +75,16 @@ def test_the_first_strategy_is_told_unless_one_is_named(small):
 
 
 def test_positions_and_costs_run_through_the_story(small):
-    told = replay(open_run(small), trial=12)
-    assert told["story"][0]["first_week"] == 1
-    for before, after in zip(told["story"], told["story"][1:], strict=False):
+    replayed = replay(open_run(small), trial=12)
+    assert replayed["story"][0]["first_week"] == 1
+    for before, after in zip(replayed["story"], replayed["story"][1:], strict=False):
         assert after["first_week"] == before["last_week"] + 1
-    last = told["story"][-1]
-    assert (last["sender_cost"], last["target_cost"]) == (told["end"]["sender_cost"], told["end"]["target_cost"])
-    for issue in told["positions"].values():
+    last = replayed["story"][-1]
+    assert (last["sender_cost"], last["target_cost"]) == (
+        replayed["end"]["sender_cost"],
+        replayed["end"]["target_cost"],
+    )
+    for issue in replayed["positions"].values():
         assert len(issue["sender"]) == len(issue["target"]) == last["last_week"] + 1
         assert issue["sender"][0] == 1.0
 
@@ -151,11 +154,11 @@ def test_trials_and_strategies_that_are_not_there_are_refused(small, folder):
 
 
 def test_the_command_tells_the_story_and_fails_on_an_altered_file(folder):
-    told = brink("replay", folder, "--trial", "1234")
-    assert told.returncode == 0, told.stderr
+    replayed = brink("replay", folder, "--trial", "1234")
+    assert replayed.returncode == 0, replayed.stderr
     for part in ("trial 1,234 under threaten", "How far apart the sides stood", "The same world under talk:"):
-        assert part in told.stdout
-    assert "The story's end equals the stored row in each of" in told.stdout
+        assert part in replayed.stdout
+    assert "The story's end equals the stored row in each of" in replayed.stdout
     as_json = brink("replay", folder, "--trial", "1234", "--json")
     assert json.loads(as_json.stdout)["result"] == replay(open_run(folder), trial=1234)
 
@@ -166,4 +169,4 @@ def test_the_command_tells_the_story_and_fails_on_an_altered_file(folder):
     assert "equals" not in altered.stdout
     refused = brink("replay", folder, "--trial", "99999")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"trial: must be a whole number from 0 to {TRIALS - 1} (found 99999)\n"
+    assert refused.stderr == f"--trial: must be a whole number from 0 to {TRIALS - 1} (found 99999)\n"

@@ -1,4 +1,4 @@
-"""The summary of a run: nothing is claimed that the trials do not tell."""
+"""The summary of a run: nothing is claimed that does not follow from the trials."""
 
 import itertools
 import json

@@ -1,6 +1,8 @@
-"""How DuckDB reads a folder's files."""
+"""How DuckDB and Arrow read a folder's files."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,12 +11,27 @@ import pytest
 
 from cluster.query.parquet_files import _ObjectFiles
 from cluster.query.session import open_duckdb
+from cluster.runs.options import RunOptions
+from cluster.runs.run import run
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from tests.support.object_store import BUCKET, object_store
+from tests.support.runs import small_plan
 from tests.support.storage_tests import put
 
 ROOT = Path(__file__).parents[3]
+COUNT_THREADS = """
+import sys
+import psutil
+from cluster.answers.summary import verify_summary
+from cluster.query.trials import open_run, shard_of, stored_row
+
+run = open_run(sys.argv[1])
+before = psutil.Process().num_threads()
+assert stored_row(run, shard_of(run, "talk", 1700), 1700)["trial"] == 1700
+assert verify_summary(run) == []
+assert psutil.Process().num_threads() == before
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +55,29 @@ def test_threads_that_share_an_object_read_each_at_its_own_position(endpoint: st
     assert shared.read() == bytes([97, 98, 99])
 
 
-def test_only_the_query_package_opens_parquet_files_in_sql():
-    """Elsewhere a path would again be taken for a pattern, and its parts for columns."""
-    found = [
-        path.relative_to(ROOT).as_posix()
-        for package in ("cluster", "api")
-        for path in (ROOT / package).rglob("*.py")
-        if re.search(r"(read|scan)_parquet\(", path.read_text(encoding="utf-8"))
-    ]
-    assert found == ["cluster/query/parquet_files.py"]
-
-
 def test_a_folder_for_temporary_files_that_is_a_pattern_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "[x]").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "[x]"))
     with pytest.raises(InvalidInput, match="TMPDIR"), open_duckdb(open_folder(tmp_path)):
         pass
+
+
+def test_arrow_reads_python_files_without_threads_of_its_own(tmp_path: Path):
+    """Such a thread that still held the file while the interpreter ended would abort the process."""
+    run(small_plan(trials=2000), tmp_path / "run", RunOptions(engine="inline"))
+    done = subprocess.run([sys.executable, "-c", COUNT_THREADS, tmp_path / "run"], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_only_one_module_reads_parquet_files():
+    """Elsewhere a path might be taken for a pattern and its parts for columns, or Arrow's threads might read."""
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for package in ("cluster", "api")
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(
+            r"(read|scan)_parquet\(|pq\.(read_table|ParquetFile|ParquetDataset)\b|pyarrow\.dataset",
+            path.read_text(encoding="utf-8"),
+        )
+    ]
+    assert found == ["cluster/query/parquet_files.py"]

@@ -1,4 +1,4 @@
-"""The jobs database held against a plain model of it, by random histories of runners and users."""
+"""The jobs database compared with a plain model of it, on random histories of runners and users."""
 
 import itertools
 
@@ -26,7 +26,7 @@ BOUNDED = settings(
 
 
 class Modelled:
-    """A job as the model has it; `number` tells its place among all."""
+    """A job as the model has it; `number` is its place among all."""
 
     def __init__(self, number: int, owner: str, priority: int) -> None:
         self.number, self.owner, self.priority = number, owner, priority
@@ -148,7 +148,7 @@ class JobStore(RuleBasedStateMachine):
             self.served[model.owner] = next(self.count)
 
     def loses(self, job, model, runner, held, _):
-        """Something hinders the job, and patience is at its end."""
+        """A transient failure of the job, with no patience left."""
         assert leases.put_off(self.database, job, runner, "no room", 0.0, model.done) == held
         if held:
             model.state = jobs.CANCELLED if model.cancelled else jobs.FAILED
@@ -171,12 +171,12 @@ class JobStore(RuleBasedStateMachine):
         found = {job.id: job for job in jobs.newest(self.database, 1000)}
         assert set(found) == set(self.known)
         for job, model in self.known.items():
-            told = found[job]
-            assert (told.state, told.trials_done, told.cancel_requested) == (model.state, model.done, model.cancelled)
-            assert told.owner == model.owner
-            assert (told.lease_owner is not None) == (model.state == jobs.RUNNING)
-            assert (told.finished_at is not None) == told.ended
-            assert (told.error is not None) == (told.state == jobs.FAILED)
+            seen = found[job]
+            assert (seen.state, seen.trials_done, seen.cancel_requested) == (model.state, model.done, model.cancelled)
+            assert seen.owner == model.owner
+            assert (seen.lease_owner is not None) == (model.state == jobs.RUNNING)
+            assert (seen.finished_at is not None) == seen.ended
+            assert (seen.error is not None) == (seen.state == jobs.FAILED)
 
 
 def test_random_histories_agree_with_the_model(database_url):

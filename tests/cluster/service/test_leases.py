@@ -1,4 +1,4 @@
-"""Whose turn it is, who gives way, and what becomes of a job that something hinders."""
+"""Whose turn it is, who gives way, and what becomes of a job after a transient failure."""
 
 import threading
 import time
@@ -116,14 +116,14 @@ def test_a_cancelled_job_that_is_given_back_is_over(database):
         assert over.finished_at is not None
 
 
-def test_a_hindered_job_waits_ever_longer_and_goes_on(database):
+def test_a_job_that_fails_transiently_waits_ever_longer_and_continues(database):
     (job,) = submitted(database, "anna")
     leases.claim(database, "one", 60)
     assert leases.put_off(database, job, "one", "the disk is full", 60, 10)
     waits = jobs.get(database, job)
     assert (waits.state, waits.waiting) == (jobs.QUEUED, "the disk is full")
     assert leases.claim(database, "one", 60) is None
-    pauses = [waits.not_before - waits.hindered_at]
+    pauses = [waits.not_before - waits.failing_since]
     for seconds in (4, 30, 4000):
         past(database, job, seconds)
         assert leases.claim(database, "one", 60).waiting == "the disk is full"
@@ -134,14 +134,14 @@ def test_a_hindered_job_waits_ever_longer_and_goes_on(database):
     past(database, job, 100)
     leases.claim(database, "one", 60)
     assert leases.renew(database, job, "one", 60, 10).waiting == "the disk is full"
-    goes_on = leases.renew(database, job, "one", 60, 20)
-    assert (goes_on.waiting, goes_on.hindered_at) == (None, None)
+    continued = leases.renew(database, job, "one", 60, 20)
+    assert (continued.waiting, continued.failing_since) == (None, None)
 
 
 def past(database: sa.Engine, job: str, seconds: float) -> None:
-    """Move what hinders a job into the past."""
+    """Move a job's transient failure into the past."""
     with database.begin() as connection:
-        moved = {"hindered_at": jobs.jobs.c.hindered_at - seconds, "not_before": 0.0}
+        moved = {"failing_since": jobs.jobs.c.failing_since - seconds, "not_before": 0.0}
         connection.execute(jobs.jobs.update().where(jobs.jobs.c.id == job).values(moved))
 
 

@@ -39,7 +39,7 @@ def test_a_precise_job_is_a_run_of_the_number_of_trials_it_came_to(tmp_path):
         path = f"/v1/jobs/{job['id']}"
         assert job["trials"] == job["precision"]["most_trials"] == 10_000_000
         assert job["precision"]["reached"] is None
-        assert job["precision"]["wished"]["agreement"]["half_width"] == 0.006
+        assert job["precision"]["requested"]["agreement"]["half_width"] == 0.006
         service.work()
         job = service.ask("GET", path).json()
         trials = job["trials"]
@@ -48,7 +48,7 @@ def test_a_precise_job_is_a_run_of_the_number_of_trials_it_came_to(tmp_path):
         assert job["progress"] == {"trials_done": trials, "trials_total": trials}
         assert job["precision"]["reached"]
         assert job["precision"]["looks"] == [FIRST_LOOK, trials]
-        found = job["precision"]["wished"]["agreement"]
+        found = job["precision"]["requested"]["agreement"]
         summary = service.ask("GET", f"{path}/summary").json()
         agreement = summary["strategies"]["threaten"]["events"]["agreement"]
         assert found["half_widths"] == {"threaten": (agreement["high"] - agreement["low"]) / 2}
@@ -72,7 +72,7 @@ def test_too_few_trials_fail_the_job_and_keep_its_results(tmp_path):
         assert "precision not reached with 18000 trials" in job["error"]
         assert "would take about" in job["error"]
         assert (job["trials"], job["precision"]["reached"]) == (18_000, False)
-        assert job["precision"]["wished"]["agreement"]["trials_needed"] > 18_000
+        assert job["precision"]["requested"]["agreement"]["trials_needed"] > 18_000
         assert service.ask("GET", f"{path}/summary").json()["trials"] == 18_000
         assert contents(Path(service.settings.results.within(job["id"]).address)) == direct(18_000, tmp_path / "direct")
 

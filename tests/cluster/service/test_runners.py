@@ -23,8 +23,8 @@ class Runners:
     """Runner processes on one database and one folder of results."""
 
     def __init__(self, folder: Path, url: str, count: int, **settings: str) -> None:
-        told = {"BRINK_DATA_DIR": str(folder), "BRINK_DATABASE_URL": url, "BRINK_ENGINE": "inline"}
-        self.environment = os.environ | told | {"BRINK_LEASE_SECONDS": "3"} | settings
+        given = {"BRINK_DATA_DIR": str(folder), "BRINK_DATABASE_URL": url, "BRINK_ENGINE": "inline"}
+        self.environment = os.environ | given | {"BRINK_LEASE_SECONDS": "3"} | settings
         self.folder, self.database = folder, jobs.open_database(url)
         self.log = (folder.parent / "runners.log").open("ab")
         self.processes = [self.start() for _ in range(count)]

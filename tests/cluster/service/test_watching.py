@@ -1,4 +1,4 @@
-"""What runners tell those who watch: counters in the database, lines in the log, and events across a restart."""
+"""What runners report: counters in the database, lines in the log, and events across a restart."""
 
 import json
 import re
@@ -9,7 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from cluster.service import jobs, leases
-from cluster.service.counters import COUNTERS, LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS, PendingCounts, read_counters
+from cluster.service.counters import (
+    COUNTERS,
+    LEASE_LOSSES,
+    SHARD_SECONDS,
+    SHARDS,
+    TRIALS_COUNTED,
+    PendingCounts,
+    read_counters,
+)
 from cluster.service.runner import work_job
 from tests.support.prometheus import samples
 from tests.support.runs import small_plan
@@ -31,7 +39,7 @@ def test_runners_that_count_at_once_lose_nothing(database_url):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(count, range(4)))
-    assert read_counters(database) == {TRIALS: 40_000, SHARDS: 40, SHARD_SECONDS: 10.0, LEASE_LOSSES: 0}
+    assert read_counters(database) == {TRIALS_COUNTED: 40_000, SHARDS: 40, SHARD_SECONDS: 10.0, LEASE_LOSSES: 0}
     database.dispose()
 
 
@@ -79,19 +87,19 @@ def test_events_go_on_after_a_restart_and_the_log_names_job_and_shard(tmp_path):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:
         job = service.submit(trials=600_000)["id"]
-        told = [*_events(service, job, most=3)]
+        seen = [*_events(service, job, most=3)]
         service.kill()
         service.start()
-        rest = _events(service, job, after=told[-1]["id"])
+        rest = _events(service, job, after=seen[-1]["id"])
         again = _events(service, job)
         assert _events(service, job, after=str(int(rest[-1]["id"]) + 5)) == again
     finally:
         service.stop()
-    ids = [int(event["id"]) for event in told + rest]
+    ids = [int(event["id"]) for event in seen + rest]
     assert ids == sorted(set(ids))
     assert [event["id"] for event in again] == [rest[-1]["id"]]
     assert rest[-1]["event"] == "succeeded"
-    done = [json.loads(event["data"])["progress"]["trials_done"] for event in told + rest]
+    done = [json.loads(event["data"])["progress"]["trials_done"] for event in seen + rest]
     assert done == sorted(done)
     assert done[-1] == 1_200_000
 

@@ -1,4 +1,4 @@
-"""A store that fails: the job waits, says why, and goes on; no reader ever sees a half-written result."""
+"""A store that fails: the job waits, says why, and continues; no reader ever sees a half-written result."""
 
 import http.client
 import resource
@@ -78,14 +78,14 @@ def disk(tmp_path) -> Iterator[SmallDisk]:
 
 def test_a_full_disk_is_waited_out(tmp_path, disk, postgres_url, undisturbed):
     working = Working(tmp_path / "data", database_url=postgres_url)
-    hindered = working.job(PLAN)
-    assert hindered.state == jobs.QUEUED
-    assert "No space left" in hindered.waiting or "too large" in hindered.waiting
-    folder = working.folder(hindered)
+    waiting_job = working.job(PLAN)
+    assert waiting_job.state == jobs.QUEUED
+    assert "No space left" in waiting_job.waiting or "too large" in waiting_job.waiting
+    folder = working.folder(waiting_job)
     assert digests(folder).items() < undisturbed.items()
     assert not list(folder.rglob(".work/*"))
     disk.remount("size=64m")
-    done = working.work(hindered)
+    done = working.work(waiting_job)
     assert (done.state, done.waiting, done.error) == (jobs.SUCCEEDED, None, None)
     assert digests(folder) == undisturbed
     assert verify(folder) == []
@@ -95,12 +95,12 @@ def test_a_disk_that_takes_nothing_any_more_is_waited_out(tmp_path, disk, postgr
     working = Working(tmp_path / "data", database_url=postgres_url)
     disk.remount("size=64m")
     disk.remount("ro")
-    hindered = working.job(PLAN)
-    assert hindered.state == jobs.QUEUED
-    assert "cannot be used" in hindered.waiting
+    waiting_job = working.job(PLAN)
+    assert waiting_job.state == jobs.QUEUED
+    assert "cannot be used" in waiting_job.waiting
     disk.remount("rw")
-    assert working.work(hindered).state == jobs.SUCCEEDED
-    assert digests(working.folder(hindered)) == undisturbed
+    assert working.work(waiting_job).state == jobs.SUCCEEDED
+    assert digests(working.folder(waiting_job)) == undisturbed
 
 
 def test_at_the_end_of_patience_the_job_fails_with_the_cause(tmp_path, disk, postgres_url):
@@ -118,7 +118,7 @@ def test_at_the_end_of_patience_the_job_fails_with_the_cause(tmp_path, disk, pos
 
 
 class Faulty(ThreadingHTTPServer):
-    """A way to an object store that fails as told: `unavailable`, `half` a body, or not at all."""
+    """A way to an object store that fails as requested: `unavailable`, `half` a body, or not at all."""
 
     daemon_threads = True
 
@@ -207,15 +207,15 @@ def way(endpoint, monkeypatch) -> Iterator[Faulty]:
 def test_a_failing_object_store_is_waited_out(tmp_path, way, undisturbed, fault, spared):
     working = Working(tmp_path / "data", store_url=f"s3://{BUCKET}/{fault}-{spared}")
     way.fault, way.spared = fault, spared
-    hindered = working.job(PLAN)
-    assert hindered.state == jobs.QUEUED
-    assert "object store" in hindered.waiting
+    waiting_job = working.job(PLAN)
+    assert waiting_job.state == jobs.QUEUED
+    assert "object store" in waiting_job.waiting
     way.fault = ""
-    folder = working.results.within(hindered.id)
+    folder = working.results.within(waiting_job.id)
     held = StoredRun(PLAN, folder)
     assert (len(held.committed) > 0) == (spared > 0)
     assert len(held.committed) == len([entry for entry in folder.entries() if entry.name.startswith("trials/")])
-    done = working.work(hindered)
+    done = working.work(waiting_job)
     assert (done.state, done.waiting) == (jobs.SUCCEEDED, None)
     assert {file.path: file.sha256 for file in read_manifest(folder)} == undisturbed
     assert verify(folder.address) == []

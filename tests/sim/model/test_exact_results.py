@@ -1,7 +1,7 @@
 """What the model must give exactly, on scenarios that switch all the rest off.
 
 Each test states its power: the number of trials is such that a formula wrong by half a percent, or a week too
-early or too late, would be refused with 99 % probability (see `tests/power.py`).
+early or too late, would be refused with 99 % probability (see `tests/support/power.py`).
 """
 
 import itertools
@@ -1113,3 +1113,13 @@ def test_a_mechanism_of_the_deeper_model_switched_off_is_as_if_it_were_not_there
     zero = played(scenario_from_document(changed(given, {off: DEEPER_OFF[off]})), 6_000, seed=36)
     without = changed(given, without=(off, *INERT_WITHOUT.get(off, ())))
     same_rows(zero, played(scenario_from_document(without), 6_000, seed=36))
+
+
+@pytest.mark.parametrize("readiness", [0.0, 1e-12, 1e12])
+def test_the_greatest_and_the_least_readiness_are_finite(readiness: float) -> None:
+    """With multipliers that are cut, too: nothing overflows, and talks settle at once or never."""
+    parameters = CERTAIN_SANCTIONS | TRADE | {"target_readiness": readiness, "target_pressure": 1e9}
+    table = played(scenario({"access": issue(0.5, 0.0, 0.5)}, parameters), 100, seed=37)
+    # Sanctions come into force in week 3, with a pressure that makes the least readiness enough.
+    expected = {0.0: NULL, 1e-12: 3}.get(readiness, 1)
+    np.testing.assert_array_equal(table["agreement_week"], expected)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sim.model.bargaining import CLOSED, SIDES
 from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages
-from sim.model.trace import KINDS, Event, Story, tell
+from sim.model.trace import KINDS, Event, Story, play_story
 from sim.sampling.chance import Chance
 from sim.sampling.designs import design as design_of
 from sim.scenario.columns import trial_row
@@ -26,8 +26,8 @@ trials = st.integers(0, TRIALS - 1)
 heavy = settings(max_examples=20, deadline=None)
 
 
-def told(name: str, strategy: str, trial: int, design: str = "random") -> Story:
-    return tell(SCENARIOS[name], strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
+def story_of(name: str, strategy: str, trial: int, design: str = "random") -> Story:
+    return play_story(SCENARIOS[name], strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
 
 
 def row_of(scenario: Scenario, strategy: str, trial: int, design: str = "random") -> dict[str, object]:
@@ -38,13 +38,13 @@ def row_of(scenario: Scenario, strategy: str, trial: int, design: str = "random"
 @given(world=worlds, trial=trials, design=designs)
 @heavy
 def test_a_story_ends_in_the_row_of_its_trial(world, trial, design):
-    assert told(*world, trial, design).row == row_of(SCENARIOS[world[0]], world[1], trial, design)
+    assert story_of(*world, trial, design).row == row_of(SCENARIOS[world[0]], world[1], trial, design)
 
 
 @given(world=worlds, trial=trials, data=st.data())
 @heavy
 def test_a_week_of_a_story_is_the_trial_played_up_to_it(world, trial, data):
-    story = told(*world, trial)
+    story = story_of(*world, trial)
     week = data.draw(st.sampled_from(story.weeks[1:-1] or story.weeks[-1:]))
     cut = replace(story.scenario, horizon_weeks=week.week)
     if week is not story.weeks[-1]:
@@ -55,11 +55,11 @@ def test_a_week_of_a_story_is_the_trial_played_up_to_it(world, trial, data):
 @example(world=("litigious", "base"), trial=3)
 @settings(max_examples=50, deadline=None)
 def test_events_say_what_the_row_says(world, trial):
-    story = told(*world, trial)
+    story = story_of(*world, trial)
     row, scenario = story.row, story.scenario
     assert {event.kind for event in story.events} <= set(KINDS)
     assert story.weeks[-1].week == (row["agreement_week"] or scenario.horizon_weeks)
-    assert all(event.week == week.week for week in story.told for event in week.events)
+    assert all(event.week == week.week for week in story.all_weeks for event in week.events)
 
     announced, imposed, agreed, ruled = (only(story, kind) for kind in ("announced", "imposed", "agreed", "ruled"))
     assert week_of(announced) == row["threat_week"]
@@ -119,7 +119,7 @@ def test_events_say_what_the_row_says(world, trial):
 @given(world=worlds, trial=trials)
 @settings(max_examples=50, deadline=None)
 def test_concessions_sum_up_to_the_positions(world, trial):
-    story = told(*world, trial)
+    story = story_of(*world, trial)
     for k, issue in enumerate(story.scenario.issues):
         positions = {side: story.weeks[0].positions[k][s] for s, side in enumerate(SIDES)}
         assert positions["sender"] == 1.0
@@ -145,9 +145,9 @@ def test_concessions_sum_up_to_the_positions(world, trial):
 @given(world=worlds, trial=trials)
 @heavy
 def test_every_week_is_told_once_and_every_event_in_a_sentence(world, trial):
-    story = told(*world, trial)
+    story = story_of(*world, trial)
     found = passages(story)
-    assert [week for passage in found for week in passage.weeks] == list(story.told[1:])
+    assert [week for passage in found for week in passage.weeks] == list(story.all_weeks[1:])
     for passage in found:
         happened = [event for week in passage.weeks for event in week.events]
         if happened:
@@ -161,14 +161,14 @@ def test_every_week_is_told_once_and_every_event_in_a_sentence(world, trial):
 def test_every_kind_of_event_is_met():
     missing = set(KINDS)
     for trial in range(300):
-        missing -= {event.kind for event in told("deeper-litigious", "base", trial).events}
+        missing -= {event.kind for event in story_of("deeper-litigious", "base", trial).events}
         if not missing:
             return
     raise AssertionError(missing)
 
 
 def test_draws_are_placed_in_their_ranges():
-    story = told("1995", "keep-talking", 5)
+    story = story_of("1995", "keep-talking", 5)
     draws = {draw.name: draw for draw in story.draws}
     assert "threat_probability" not in draws
     assert draws["tariff_rate"].share_below in (0.05, 0.55)

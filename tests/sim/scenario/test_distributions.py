@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sim.sampling.quantile_tables import TOLERANCE, draw, quantile_table
+from sim.sampling.quantile_tables import CELLS, TOLERANCE, QuantileTable, draw, quantile_table
 from sim.scenario.distributions import (
     Beta,
     Discrete,
@@ -79,7 +79,23 @@ def test_what_is_drawn_is_the_exact_quantile_within_the_tables_tolerance(ours):
 
 @pytest.mark.parametrize("ours", [Pert(0, 0.2, 1), Beta(0.4, 0.3), Beta(30, 50), Pert(0, 0, 1)])
 def test_tables_leave_few_cells_to_the_slow_inverse(ours):
-    assert quantile_table(ours).exact.mean() < 0.02
+    table = quantile_table(ours)
+    table.need(np.arange(CELLS))
+    assert table.exact.mean() < 0.02
+
+
+MIXED = Mixture((Uniform(0, 1), Pert(0.5, 1.5, 4)), (0.4, 0.6))
+
+
+@pytest.mark.parametrize("ours", [Pert(0, 0.2, 1), Beta(0.4, 0.3), MIXED])
+def test_a_cell_is_the_same_whichever_others_are_tabulated_with_it(ours):
+    whole, grown = QuantileTable(ours), QuantileTable(ours)
+    whole.need(np.arange(CELLS))
+    for cells in np.array_split(np.random.default_rng(2).permutation(CELLS), 40):
+        grown.need(cells)
+        np.testing.assert_array_equal(grown.coefficients[:, cells], whole.coefficients[:, cells])
+        np.testing.assert_array_equal(grown.exact[cells], whole.exact[cells])
+    np.testing.assert_array_equal(grown.coefficients, whole.coefficients)
 
 
 def test_a_drawn_number_does_not_depend_on_its_neighbours():

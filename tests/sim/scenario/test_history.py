@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.faults import InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.history import history_document
@@ -31,7 +32,7 @@ history:
 """
 
 
-def told(**fields: object) -> dict:
+def with_fields(**fields: object) -> dict:
     return changed(litigious(), history={**HISTORY, **fields})
 
 
@@ -42,13 +43,13 @@ def test_a_history_is_read_and_survives_its_document():
     assert (found.history.ruling, found.history.sanctions_week, found.history.retaliation) == (None, None, False)
     assert found.history.events == {"1995-05-16": "A list."}
     assert scenario_from_document(scenario_document(found)) == found
-    full = scenario_from_document(told())
+    full = scenario_from_document(with_fields())
     assert full.history is not None
     assert history_document(full.history) == {**HISTORY, "strategy": "base"}
 
 
 def test_a_history_changes_no_trial_and_no_hash():
-    with_history, without = scenario_from_document(told()), scenario_from_document(litigious())
+    with_history, without = scenario_from_document(with_fields()), scenario_from_document(litigious())
     assert with_history != without
     assert scenario_hash(with_history) == scenario_hash(without)
     tables = [simulate(one, "base", Chance(3, 0, 500)) for one in (with_history, without)]
@@ -96,7 +97,42 @@ def test_every_outcome_can_be_told(outcome, weeks):
     assert scenario_from_document(changed(litigious(), history=short)).history is not None
 
 
+@pytest.mark.parametrize(
+    ("outcome", "weeks"),
+    [
+        ("agreement_under_sanctions", {"agreement_week": 3, "sanctions_weeks": 3}),
+        ("agreement_after_retreat", {"agreement_week": 3}),
+        ("sanctions_standing", {}),
+        ("retreat", {}),
+    ],
+)
+def test_sanctions_from_the_start_need_no_threat(outcome, weeks):
+    short = {"outcome": outcome, "sanctions_week": 0, **weeks, "sources": ["A newspaper."]}
+    found = scenario_from_document(changed(litigious(), history=short)).history
+    assert found is not None
+    assert (found.sanctions_week, found.threat_week) == (0, None)
+    assert history_document(found) == {**short, "strategy": "base", "retaliation": False, "events": {}}
+
+
+def test_no_threat_comes_before_sanctions_from_the_start():
+    with pytest.raises(InvalidInput, match=r"history\.sanctions_week: must not be before threat_week, 2"):
+        scenario_from_document(with_fields(sanctions_week=0))
+
+
+def test_a_reference_class_is_read_and_changes_no_hash():
+    named = scenario_from_document(changed(litigious(), reference="specific-strong"))
+    assert named.reference == "specific-strong"
+    assert scenario_from_document(scenario_document(named)) == named
+    assert scenario_hash(named) == scenario_hash(scenario_from_document(litigious()))
+
+
+@pytest.mark.parametrize("value", [7, "", "two words", ["specific-strong"], {}])
+def test_a_reference_class_that_is_no_name_is_refused(value):
+    with pytest.raises(InvalidInput, match="reference: must be 1 to 64 letters, digits and '-'"):
+        scenario_from_document(changed(litigious(), reference=value))
+
+
 @given(field=st.sampled_from([*HISTORY, "strategy", "other"]), value=json_values)
 @settings(max_examples=200, deadline=None)
 def test_no_value_of_any_field_breaks_the_reader(field, value):
-    assert_read_or_refused(told(**{field: value}))
+    assert_read_or_refused(with_fields(**{field: value}))

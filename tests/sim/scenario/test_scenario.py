@@ -120,10 +120,10 @@ def test_faults_of_the_file_and_of_what_it_says_are_reported_together():
     assert [line for line, _ in places] == sorted((line for line, _ in places), key=int)
 
 
-def test_names_may_be_digits_alone():
-    found = read_scenario(TEXT.replace("dealers", "1995").replace("  second", "  301"), "a.yaml")
-    assert found.issues[0].name == "1995"
-    assert list(found.strategies) == ["first", "301"]
+def test_names_of_issues_may_be_digits_alone_and_those_of_strategies_not():
+    assert read_scenario(TEXT.replace("dealers", "1995"), "a.yaml").issues[0].name == "1995"
+    with pytest.raises(InvalidInput, match="begin with a letter, such as s-301"):
+        read_scenario(TEXT.replace("  second", "  301"), "a.yaml")
 
 
 @pytest.mark.parametrize("field", ["parameters", "strategies", "correlations", "sources", "sessions"])

@@ -1,6 +1,7 @@
 """YAML and JSON as plain values with lines: what is read, and what the message about a broken text says."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -92,7 +93,10 @@ def test_a_broken_json_text_is_refused_with_advice_at_the_line_to_change(text, l
     assert says in faults[0].message
 
 
-_texts = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\u2028\u2029\ufeff"), max_size=12)
+_texts = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\u2028\u2029\ufeff"), max_size=12
+).filter(lambda text: not re.fullmatch(r"[-+]?\d+e[-+]?\d+", text, re.IGNORECASE))
+"""Without texts such as 0E0, which PyYAML writes without quotes though they are numbers in JSON and here."""
 _values = st.recursive(
     st.one_of(
         st.none(),

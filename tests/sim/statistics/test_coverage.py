@@ -104,7 +104,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(design, kind):
 
 
 def test_those_of_a_latin_hypercube_hold_it_at_least_as_often():
-    """They are reckoned as if trials were independent, whose error is greater."""
+    """They are computed as if trials were independent, whose error is greater."""
     found = coverage("latin_hypercube")
     for kind in TRUTH:
         assert found[kind] > 0.95 - TOLERANCE

@@ -1,50 +1,101 @@
-"""Boxes: found where they are, and not where there is nothing."""
+"""Boxes: found where they are, with the trade-off between coverage and density, and not where there is nothing."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from sim.statistics.estimates import proportion
-from sim.statistics.scenario_discovery import find_boxes
+from sim.statistics.scenario_discovery import PEEL, find_boxes, peel
 
 
 def test_a_box_is_found_with_its_bounds():
     rng = np.random.default_rng(1)
     columns = {name: rng.random(20_000) for name in ("a", "b", "c")}
     happened = (columns["a"] > 0.7) & (columns["b"] <= 0.4)
-    best, *others = find_boxes(columns, happened)
+    best, *others = find_boxes(columns, happened, np.arange(20_000) % 2 == 0).boxes
     assert not others
     assert set(best.ranges) == {"a", "b"}
-    assert best.ranges["a"] == pytest.approx((0.7, np.inf), abs=1e-3)
-    assert best.ranges["b"] == pytest.approx((-np.inf, 0.4), abs=1e-3)
-    assert (best.holds(columns) == happened).mean() > 0.999
+    assert best.ranges["a"] == pytest.approx((0.7, np.inf), abs=0.02)
+    assert best.ranges["b"] == pytest.approx((-np.inf, 0.4), abs=0.02)
+    assert (best.holds(columns) == happened).mean() > 0.99
     assert (best.holds(columns, without="b") == (columns["a"] > best.ranges["a"][0])).all()
 
 
-def test_boxes_are_disjoint_and_the_likeliest_comes_first():
+def test_three_of_twenty_parameters_are_found_in_noise():
+    """The outcome has .5 inside a box of three parameters and .1 outside: no other parameter is restricted.
+
+    Power, measured on the seeds 100 to 159: all 60 runs restrict these three alone, so that at least 95 % do (97.5 %
+    confidence); the least density of their boxes on new trials is .448, and 95 % of the bounds are off by less than
+    .02. Of ten runs eight or more succeed then with a probability of at least 98.8 %.
+    """
+    exact = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        columns = {f"x{k:02}": rng.random(20_000) for k in range(20)}
+
+        def inside(given):
+            return (given["x00"] > 0.4) & (given["x01"] <= 0.6) & (given["x02"] > 0.3) & (given["x02"] <= 0.8)
+
+        happened = rng.random(20_000) < np.where(inside(columns), 0.5, 0.1)
+        box = find_boxes(columns, happened, np.arange(20_000) % 2 == 0).boxes[0]
+        exact += set(box.ranges) == {"x00", "x01", "x02"}
+        assert {"x00", "x01", "x02"} <= set(box.ranges)
+        new = {name: rng.random(100_000) for name in columns}
+        density = np.where(inside(new), 0.5, 0.1)[box.holds(new)].mean()
+        assert density > 0.42
+        assert box.ranges["x02"] == pytest.approx((0.3, 0.8), abs=0.08)
+    assert exact >= 8
+
+
+def test_two_separate_boxes_are_both_found():
+    rng = np.random.default_rng(4)
+    columns = {name: rng.random(40_000) for name in "abcdef"}
+    first = (columns["a"] > 0.7) & (columns["b"] > 0.7)
+    second = (columns["c"] <= 0.25) & (columns["d"] <= 0.25)
+    happened = rng.random(40_000) < np.where(first | second, 0.6, 0.05)
+    boxes = find_boxes(columns, happened, np.arange(40_000) % 2 == 0).boxes
+    assert {frozenset(box.ranges) for box in boxes[:2]} == {frozenset("ab"), frozenset("cd")}
+
+
+def test_steps_lie_within_each_other_and_gain_density():
     rng = np.random.default_rng(2)
-    columns = {name: rng.random(20_000) for name in ("a", "b")}
-    happened = rng.random(20_000) < columns["a"] * columns["b"]
-    boxes = find_boxes(columns, happened)
-    inside = np.array([box.holds(columns) for box in boxes])
-    assert inside.sum(axis=0).max() == 1
+    columns = {name: rng.random(40_000) for name in ("a", "b")}
+    happened = rng.random(40_000) < columns["a"] * columns["b"]
+    steps = find_boxes(columns, happened, np.arange(40_000) % 2 == 0).trade_off
+    inside = [box.holds(columns) for box in steps]
+    assert len(steps) >= 4
+    for outer, inner in pairwise(inside):
+        assert not (inner & ~outer).any()
     density = [happened[own].mean() for own in inside]
-    assert density == sorted(density, reverse=True)
-    assert min(density) > happened.mean()
+    assert density == sorted(density)
+    assert happened[inside[0]].sum() / happened.sum() > 0.9
 
 
-def test_boxes_found_in_noise_are_worth_nothing_on_other_trials():
-    rng = np.random.default_rng(3)
-    columns = {str(k): rng.random(20_000) for k in range(20)}
-    happened = rng.random(20_000) < 0.3
-    half = np.arange(20_000) % 2 == 0
-    boxes = find_boxes({name: column[half] for name, column in columns.items()}, happened[half])
-    assert boxes
-    best = boxes[0].holds(columns)
-    assert happened[best & half].mean() > 0.35, "on the trials it was found on it looks good"
-    held_out = happened[best & ~half]
-    honest = proportion(int(held_out.sum()), held_out.size)
-    assert honest["low"] <= 0.3 <= honest["high"]
+def test_a_peel_removes_little_at_a_time():
+    rng = np.random.default_rng(5)
+    columns = {"a": rng.random(10_000), "b": rng.integers(0, 3, 10_000).astype(float)}
+    happened = rng.random(10_000) < 0.2 + 0.5 * (columns["a"] > 0.5)
+    sizes = [10_000, *(int(box.holds(columns).sum()) for box in peel(columns, happened))]
+    assert sizes[-1] >= 200
+    for before, after in pairwise(sizes):
+        # An interval of a has 50 trials. A value of b is a third of the trials, and can only be removed as a whole.
+        assert before - after <= max(PEEL * before, 50) or 0.25 < 1.0 - after / before < 0.55
+
+
+def test_no_box_is_found_in_noise():
+    """Twenty outcomes that no parameter affects: at most three have a box after the trials that were not peeled.
+
+    Measured on the seeds 100 to 159: 3 of 60 have one. At that rate more than three of twenty come in 1.6 % of tests.
+    """
+    found = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        columns = {str(k): rng.random(6000) for k in range(20)}
+        happened = rng.random(6000) < 0.3
+        found += bool(find_boxes(columns, happened, np.arange(6000) % 2 == 0).boxes)
+    assert found <= 3
 
 
 def test_too_few_trials_have_no_box():
-    assert find_boxes({"a": np.arange(150.0)}, np.arange(150) > 70) == []
+    x = np.arange(150.0)
+    assert find_boxes({"a": x}, x > 70, x % 2 == 0).boxes == ()

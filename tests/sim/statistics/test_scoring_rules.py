@@ -1,4 +1,4 @@
-"""Scores of forecasts: values reckoned by hand, and properness."""
+"""Scores of forecasts: values computed by hand, and properness."""
 
 from math import inf, isclose, log
 
@@ -67,9 +67,9 @@ def test_every_outcome_has_its_class():
     assert {outcome: class_of(outcome, False) for outcome in OUTCOMES} == {
         "agreement_in_talks": "settled",
         "agreement_under_threat": "settled",
-        "agreement_under_sanctions": "backed_down",
+        "agreement_under_sanctions": "settled",
         "agreement_after_retreat": "backed_down",
-        "sanctions_standing": "backed_down",
+        "sanctions_standing": "imposed",
         "retreat": "backed_down",
         "stalemate": "backed_down",
     }

@@ -103,7 +103,7 @@ def small(seed: int, trials: int, noise: float):
 def test_few_or_noisy_trials_find_nine_tenths_of_what_there_is(trials, noise, runs):
     """EVPPI of one parameter .267, of all three .331; means of cells found .18 for .20 and .012 for .045.
 
-    The standard error of the mean of the runs is below 0.02, and a regression that finds 9 tenths lies above 0.8.
+    The standard error of the mean of the runs is below 0.02, and a regression that finds 90 % lies above 0.8.
     """
     one, several, promised = [], [], []
     for seed in range(runs):
