@@ -27,7 +27,7 @@ World = Mapping[str, Distribution]
 
 def scenario_warnings(scenario: "Scenario") -> tuple[Fault, ...]:
     """The probable mistakes in a scenario, in the form of faults without lines; each depends on the scenario alone."""
-    return (*_rates(scenario), *_quick_agreements(scenario), *_others_choices(scenario))
+    return (*_rates(scenario), *_late_threats(scenario), *_quick_agreements(scenario), *_others_choices(scenario))
 
 
 def warning_documents(warnings: Iterable[Fault]) -> list[dict[str, str]]:
@@ -100,6 +100,15 @@ def _rates(scenario: "Scenario") -> Iterator[Fault]:
     if scenario.discount_rate > HIGHEST_DISCOUNT_RATE:
         rate = scenario.discount_rate
         yield _warning(("discount_rate",), f"is {rate:g}, which is {100 * rate:,.0f} % a year; 5 % a year is 0.05")
+
+
+def _late_threats(scenario: "Scenario") -> Iterator[Fault]:
+    """Threats that cannot begin within the horizon under any draw."""
+    for path, distribution in _set_in(scenario, "threat_earliest_week"):
+        low = _low(distribution)
+        if low > scenario.horizon_weeks:
+            message = f"is at least {low:g}, after the last of the {scenario.horizon_weeks} weeks: no threat is made"
+            yield _warning(path, message)
 
 
 def _quick_agreements(scenario: "Scenario") -> Iterator[Fault]:

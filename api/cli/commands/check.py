@@ -33,7 +33,7 @@ def check(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a scenario's forecast with how comparable threats ended, and show what would move it.
+    """Compare a forecast with how comparable threats ended, and show what would move it.
 
     A forecast outside the interval of its class is marked, with the parameters that move it most.
     """

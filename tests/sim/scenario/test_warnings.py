@@ -29,6 +29,8 @@ def fields_of(found: Scenario) -> list[str]:
             "parameters.retaliation_tariff",
         ),
         ({"strategies": {"high": {"tariff_rate": 100}}}, "strategies.high.tariff_rate"),
+        ({"parameters": {"threat_earliest_week": 2000}}, "parameters.threat_earliest_week"),
+        ({"strategies": {"late": {"threat_earliest_week": 2000}}}, "strategies.late.threat_earliest_week"),
         ({"discount_rate": 5}, "discount_rate"),
         ({"strategies": {"win": {"target_win": 0}}}, "strategies.win.target_win"),
         ({"strategies": {"calm": {"defiance_probability": 0}}}, "strategies.calm.defiance_probability"),
