@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -153,3 +154,18 @@ def test_a_summary_fits_the_width_and_loses_nothing(run, width, terminal):
     share = share_cell(one["outcome"]["agreement_under_threat"])
     assert output.getvalue().count(share) >= len(names)
     assert terminal or not re.search("[─-╿█]", output.getvalue())
+
+
+def test_a_low_soft_limit_on_open_files_is_raised():
+    """Many shells set 1,024 or less; the hard limit is what counts."""
+    script = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "sys.argv = ['brink', '--version']; from api.cli.main import MOST_OPEN_FILES, main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "assert soft == (MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)), soft"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
