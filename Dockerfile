@@ -12,12 +12,14 @@ COPY api api
 COPY configs configs
 COPY brink brink
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/brink/bin/pip install --constraint constraints.txt . \
+    /opt/brink/bin/pip install --constraint constraints.txt '.[kubernetes]' \
     && /opt/brink/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim-bookworm
 RUN useradd --create-home --uid 10001 brink && mkdir /data && chown brink /data
 COPY --from=build /opt/brink /opt/brink
+# A login shell, which some versions of KubeRay use, does not keep the path below.
+RUN ln -s /opt/brink/bin/brink /opt/brink/bin/ray /usr/local/bin/
 ENV PATH=/opt/brink/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     BRINK_DATA_DIR=/data \

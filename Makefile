@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install postgres demo test test-slow coverage check bench scale chaos docs clean
+.PHONY: install postgres demo test test-slow manifests coverage check bench scale chaos docs clean
 
 install: .venv/installed
 
@@ -27,6 +27,10 @@ test: install postgres  ## all tests but the slow ones
 
 test-slow: install  ## the tests that take long by their nature: statistics over many seeds, the plain model
 	$(PYTEST) -m slow
+
+manifests: install  ## tests of configs/cluster; installs Helm's library and Kubernetes's schemas, 350 MB
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[manifests]'
+	$(BIN)/python -m pytest tests/configs/test_cluster.py
 
 coverage: install postgres  ## all tests but the slow ones, and how much of the code they run
 	$(PYTEST) -m "not slow" --cov --cov-report=

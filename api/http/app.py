@@ -18,6 +18,7 @@ from api.http.metrics import router as metrics_router
 from api.http.openapi import describe
 from api.http.problems import handle_problems
 from api.http.routes import answers, catalogue, health, jobs, results
+from cluster.service.full_disk import keep_reserve
 from cluster.service.jobs import open_database
 from cluster.service.settings import Settings, read_settings
 
@@ -30,6 +31,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         app.state.database = open_database(settings.jobs_database)
+        keep_reserve(app.state.database)
         # Described before the first request, so that a stranger's request does not cause it.
         app.openapi()
         yield

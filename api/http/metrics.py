@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.authentication import admin
 from api.http.problems import RESPONSES
 from api.http.routes.common import Database
-from cluster.service.counters import LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS
+from cluster.service.counters import LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS_COUNTED
 from cluster.service.metrics import counts
 
 router = APIRouter(tags=["health"])
@@ -77,7 +77,9 @@ class JobsCollector:
             "brink_queue_age_seconds", "Time that the oldest queued job has waited.", value=found.queue_age
         )
         yield CounterMetricFamily(
-            "brink_trials_computed", "Trials computed and committed by all runners.", value=found.counted[TRIALS]
+            "brink_trials_computed",
+            "Trials computed and committed by all runners.",
+            value=found.counted[TRIALS_COUNTED],
         )
         yield SummaryMetricFamily(
             "brink_shard_seconds",

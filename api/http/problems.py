@@ -16,6 +16,7 @@ from starlette.routing import Match
 
 from cluster.query.session import QueryLimit
 from cluster.query.trials import NoTrialsYet
+from cluster.service.full_disk import FULL, is_full
 from cluster.service.logs import logger
 from sim.faults import Fault, InvalidInput
 from sim.scenario.places import LONGEST_SHOWN, field_name
@@ -121,7 +122,8 @@ def database_problem(error: Exception) -> Problem:
     """The problem of a database that does not answer; its cause is written to the log."""
     log.warning("the jobs database does not answer", error=str(error))
     later = {"Retry-After": str(RETRY_SECONDS)}
-    return Problem(503, "the jobs database does not answer; try again soon", headers=later)
+    cause = FULL if is_full(error) else "the jobs database does not answer; try again soon"
+    return Problem(503, cause, headers=later)
 
 
 def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:

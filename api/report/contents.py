@@ -43,7 +43,7 @@ def gather(run: StoredRun, *, measure: str = MEASURE, given: str | None = None, 
 
     A run of a saltelli design, whose trials share points, cannot be reported on.
     """
-    if run.plan.design.name == "saltelli":
+    if not run.plan.design.is_sample:
         message = "is a design for Sobol indices, whose trials are no sample: report on a run of another design"
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
     several = len(run.plan.strategies) > 1

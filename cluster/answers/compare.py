@@ -240,12 +240,10 @@ class _Tallies:
         self.trials = 0
         self.conditions = {name for name, measure in measures.items() if measure.kind == TRUTH}
         self.couples = list(combinations(strategies, 2))
-        kinds = {"outcome": len(OUTCOMES), "events": 2 ** len(EVENTS)}
-        self.joint = {
-            (couple, name): np.zeros((replicates, size, size), np.int64)
-            for couple in self.couples
-            for name, size in kinds.items()
-        }
+        outcomes, events = len(OUTCOMES), 2 ** len(EVENTS)
+        self.joint = {couple: np.zeros((replicates, outcomes, outcomes), np.int64) for couple in self.couples}
+        # Trials by which events they have under one strategy and not under the other: the first's, the second's.
+        self.changes = {couple: np.zeros((replicates, 2, events), np.int64) for couple in self.couples}
         self.measures = {(couple, name): [NO_PAIRS] * replicates for couple in self.couples for name in measures}
         self.regrets = {name: [paired_differences.no_regret(len(strategies))] * replicates for name in choices}
 
@@ -262,10 +260,15 @@ class _Tallies:
             self._add_replicate(replicate, part)
 
     def _add_replicate(self, replicate: int, part: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        for (couple, name), joint in self.joint.items():
-            size = joint.shape[1]
-            first, second = (part[strategy][name].astype(np.int64) for strategy in couple)
-            joint[replicate] += np.bincount(first * size + second, minlength=size * size).reshape(size, size)
+        outcomes = {strategy: part[strategy]["outcome"].astype(np.int64) for strategy in self.strategies}
+        events = {strategy: part[strategy]["events"].astype(np.int64) for strategy in self.strategies}
+        for couple in self.couples:
+            joint, changes = self.joint[couple][replicate], self.changes[couple][replicate]
+            code = outcomes[couple[0]] * len(OUTCOMES) + outcomes[couple[1]]
+            joint += np.bincount(code, minlength=joint.size).reshape(joint.shape)
+            first, second = (events[strategy] for strategy in couple)
+            for one, only in enumerate((first & ~second, second & ~first)):
+                changes[one] += np.bincount(only, minlength=changes.shape[1])
         for (couple, name), tallied in self.measures.items():
             own = paired_differences.pair(*(part[strategy][name] for strategy in couple))
             tallied[replicate] = paired_differences.merge_pairs(tallied[replicate], own)
@@ -281,8 +284,19 @@ class _Tallies:
             {
                 "first": couple[0],
                 "second": couple[1],
-                "outcome": self._conditions(self.joint[couple, "outcome"], outcomes),
-                "events": self._conditions(self.joint[couple, "events"], events),
+                "outcome": {
+                    name: _conditions([paired_differences.pair_of_counts(own, holds) for own in self.joint[couple]])
+                    for name, holds in outcomes.items()
+                },
+                "events": {
+                    name: _conditions(
+                        [
+                            paired_differences.pair_of_changes(int(joint.sum()), *map(int, own[:, holds].sum(axis=1)))
+                            for joint, own in zip(self.joint[couple], self.changes[couple], strict=True)
+                        ]
+                    )
+                    for name, holds in events.items()
+                },
                 "measures": {
                     name: paired_differences.pair_estimates(
                         tallied,
@@ -296,11 +310,9 @@ class _Tallies:
             for couple in self.couples
         ]
 
-    def _conditions(self, joint: np.ndarray, holds: Mapping[str, np.ndarray]) -> dict[str, dict]:
-        tallied: dict[str, list[Pair]] = {
-            name: [paired_differences.pair_of_counts(own, which) for own in joint] for name, which in holds.items()
-        }
-        return {name: paired_differences.pair_estimates(own, condition=True) for name, own in tallied.items()}
+
+def _conditions(tallied: list[Pair]) -> dict:
+    return paired_differences.pair_estimates(tallied, condition=True)
 
 
 def _regrets(

@@ -26,7 +26,7 @@ from sim.statistics.estimates import Estimate, proportion, proportion_of_replica
 from sim.statistics.scenario_discovery import PEEL, Box, find_boxes
 from sim.statistics.sensitivity import difference
 
-TRIALS = 100_000
+MOST_READ = 100_000
 """At most so many trials are read: half of them find the boxes, the other half measure them."""
 FEWEST_CASES = 200
 """Trials with the outcome, and trials without it, that are needed."""
@@ -108,7 +108,7 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     values = {"outcome": wanted, **{name: parse_measure(name, scenario) for name in names}}
-    drawn = sample(run, chosen, values, given=condition, most=TRIALS)
+    drawn = sample(run, chosen, values, given=condition, most=MOST_READ)
     trial, happened = drawn.pop("trial"), drawn.pop("outcome") > 0.0
     cases = int(happened.sum())
     if min(cases, happened.size - cases) < FEWEST_CASES:

@@ -48,7 +48,7 @@ from sim.statistics.estimates import (
 )
 from sim.statistics.sensitivity import Jackknife
 
-TRIALS = 250_000
+MOST_READ = 250_000
 """First-order indices and deciles are computed from at most so many trials."""
 PAWN_TRIALS = 20_000
 PAIRS = 50_000
@@ -261,7 +261,7 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
 
     For every uncertain parameter its first-order index, PAWN, and the measure's mean in the parameter's lowest and
     highest decile, all with intervals; and the shares of the measure's variance that come from the parameters and
-    from chance. Reads at most the first `TRIALS` for which the condition holds, a few columns at a time. Progress is
+    from chance. Reads at most the first `MOST_READ` for which the condition holds, a few columns at a time. Progress is
     in parameters. Raises `InvalidInput` for what cannot be read, or leaves too few trials.
     """
     scenario = run.plan.scenario
@@ -320,7 +320,7 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
 
 
 def _read(run: StoredRun, strategy: str, value: Expression, condition: Expression | None) -> _Known:
-    drawn = sample(run, strategy, {"measure": value}, given=condition, most=TRIALS)
+    drawn = sample(run, strategy, {"measure": value}, given=condition, most=MOST_READ)
     replicates = run.plan.design.replicates(run.plan.scenario)
     groups = replicates if replicates > 1 else sensitivity.GROUPS
     known = np.isfinite(drawn["measure"])

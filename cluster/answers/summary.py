@@ -25,7 +25,7 @@ from cluster.answers.recount import RecountedTrials
 from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
 from cluster.results.plan import Plan
-from cluster.results.result_folder import SUMMARY, TRIALS, read_json
+from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, read_json
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
 from sim.scenario.scenario import Scenario
@@ -173,7 +173,7 @@ def verify_summary(run: StoredRun) -> list[str]:
     try:
         recounted = json.loads(json.dumps(recount(run)))
     except (OSError, ValueError, pa.ArrowException) as error:
-        return [f"{TRIALS}: cannot be counted: {error}"]
+        return [f"{TRIALS_FOLDER}: cannot be counted: {error}"]
     return [f"{SUMMARY}: {place} is not what the trials give" for place in _differing(stored, recounted, ())]
 
 

@@ -130,9 +130,14 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, repli
 
 def _course(count: np.ndarray, trials: np.ndarray, together: int, simultaneous: float) -> dict[str, list[float | None]]:
     """A state's estimates, bounds and band, week by week; `simultaneous` is the tail of the band's intervals."""
-    weeks = [count[:, week].tolist() for week in range(count.shape[1])]
-    found = [_share(hits, trials.tolist(), together, TAIL) for hits in weeks]
-    band = [_share(hits, trials.tolist(), together, simultaneous) for hits in weeks]
+    weeks = [tuple(own) for own in count.T.tolist()]
+
+    def estimates(tail: float) -> list[Estimate]:
+        """One of each week; many weeks have the same counts."""
+        known = {hits: _share(list(hits), trials.tolist(), together, tail) for hits in set(weeks)}
+        return [known[hits] for hits in weeks]
+
+    found, band = estimates(TAIL), estimates(simultaneous)
     return {key: [one[key] for one in found] for key in ("estimate", "low", "high")} | {
         f"band_{key}": [one[key] for one in band] for key in ("low", "high")
     }

@@ -30,7 +30,7 @@ from sim.statistics.estimates import Estimate, method_note
 from sim.statistics.paired_differences import share_of
 from sim.statistics.value_of_information import MOST_CELLS, MOST_TREE_PARAMETERS, Choice, Worth
 
-TRIALS = 250_000
+MOST_READ = 250_000
 """Parameters are valued one by one on at most so many trials, the first."""
 GROUP_TRIALS = 50_000
 """Groups of them on at most so many."""
@@ -144,7 +144,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     """What it is worth to learn each uncertain parameter, groups of them, and all, before choosing a strategy.
 
     The choice is between strategies by a measure of which more is better. With a condition, over the trials for
-    which it holds under every strategy. Reads at most the first `TRIALS`; progress is in parameters and groups.
+    which it holds under every strategy. Reads at most the first `MOST_READ`; progress is in parameters and groups.
     Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
@@ -155,7 +155,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     together = {ALL: beliefs} if len(beliefs) > 1 else {}
     together |= _checked_groups(request.groups, beliefs, decided, scenario)
     shared = {name: parse_measure(name, scenario) for name in beliefs}
-    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, most=TRIALS)
+    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, most=MOST_READ)
     values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
     known = np.isfinite(values).all(axis=0)
     if known.sum() < FEWEST:

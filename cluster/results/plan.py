@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from sim.faults import Fault, InvalidInput
 from sim.sampling.chance import check_seed
 from sim.sampling.design import Design
 from sim.sampling.designs import design as design_of
 from sim.scenario import validation
-from sim.scenario.scenario import Scenario
+from sim.scenario.scenario import Scenario, scenario_hash
 
 MAX_TRIALS = 10**10
 SHARD_TRIALS = 100_000
@@ -51,6 +52,11 @@ class Plan:
             count = min(self.shard_trials, self.trials - first)
             for strategy in self.strategies:
                 yield Shard(strategy, index, first, count)
+
+    @cached_property
+    def scenario_sha256(self) -> str:
+        """See `sim.scenario.scenario.scenario_hash`; computed once, for all shards of a plan carry it."""
+        return scenario_hash(self.scenario)
 
     @property
     def shard_count(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +27,7 @@ from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document, scenario_hash
 from sim.statistics.estimates import Moments, Tally
 
-TRIALS = "trials"
+TRIALS_FOLDER = "trials"
 SCENARIO = "scenario.json"
 RUN = "run.json"
 MANIFEST = "manifest.json"
@@ -60,14 +61,19 @@ class ShardResult:
 
 def shard_path(shard: Shard) -> str:
     """A shard's file, relative to the result folder."""
-    return f"{TRIALS}/strategy={shard.strategy}/part-{shard.index:05d}.parquet"
+    return f"{TRIALS_FOLDER}/strategy={shard.strategy}/part-{shard.index:05d}.parquet"
+
+
+@cache
+def _version() -> str:
+    return version("brink")
 
 
 def file_metadata(plan: Plan, shard: Shard) -> dict[str, str]:
     """What a shard's file says of itself: enough to decide whether it belongs to a plan."""
     return {
-        f"{_KEY}version": version("brink"),
-        f"{_KEY}scenario_sha256": scenario_hash(plan.scenario),
+        f"{_KEY}version": _version(),
+        f"{_KEY}scenario_sha256": plan.scenario_sha256,
         f"{_KEY}seed": str(plan.seed),
         f"{_KEY}design": plan.design.name,
         **({} if plan.design.size is None else {f"{_KEY}trials": str(plan.design.size)}),
@@ -75,6 +81,49 @@ def file_metadata(plan: Plan, shard: Shard) -> dict[str, str]:
         f"{_KEY}first_trial": str(shard.first),
         f"{_KEY}rows": str(shard.count),
     }
+
+
+class HashedFile:
+    """A new file to write to from its start to its end, which is hashed as it is written: pyarrow's `NativeFile`."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb")
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed."""
+        return self._file.closed
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        self._digest.update(data)
+        self.bytes += self._file.write(data)
+        return len(data)
+
+    def tell(self) -> int:
+        """The bytes written so far."""
+        return self.bytes
+
+    def flush(self) -> None:
+        """Hand everything to the system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._file.close()
+
+    def __enter__(self) -> "HashedFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @contextmanager
@@ -158,7 +207,7 @@ def committed_shards(folder: Folder, plan: Plan, among: Iterable[Shard] | None =
         if committed_tallies(folder, plan, shard) is None:
             return None
         with folder.open(shard_path(shard)) as file:
-            entry = describe(shard, file)
+            entry = describe(shard, *fingerprint(file))
         return entry if listed.get(entry.path, entry) == entry else None
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -166,12 +215,10 @@ def committed_shards(folder: Folder, plan: Plan, among: Iterable[Shard] | None =
         return {shard: entry for shard, entry in zip(shards, entries, strict=True) if entry is not None}
 
 
-def describe(shard: Shard, file: BinaryIO) -> Committed:
-    """A shard's entry for the manifest, from its file's whole content."""
-    size, digest = fingerprint(file)
-    return Committed(
-        shard_path(shard), shard.strategy, shard.count, size, digest, shard.first, shard.first + shard.count - 1
-    )
+def describe(shard: Shard, size: int, sha256: str) -> Committed:
+    """A shard's entry for the manifest, with its file's size in bytes and SHA-256."""
+    last = shard.first + shard.count - 1
+    return Committed(shard_path(shard), shard.strategy, shard.count, size, sha256, shard.first, last)
 
 
 def fingerprint(file: BinaryIO) -> tuple[int, str]:
@@ -227,7 +274,7 @@ def verify(address: str | os.PathLike[str]) -> list[str]:
     wrong = {file: _verify_file(folder, file, present.get(file.path)) for file in files}
     findings += [finding for found in wrong.values() for finding in found]
     listed = {file.path for file in files}
-    foreign = [name for name in present if name.startswith(f"{TRIALS}/") and name not in listed]
+    foreign = [name for name in present if name.startswith(f"{TRIALS_FOLDER}/") and name not in listed]
     findings += [f"{name}: is foreign: the manifest does not list it" for name in foreign]
     findings += _verify_extent(folder, files)
     return findings + _verify_origin(folder, [file for file, found in wrong.items() if not found])
@@ -274,7 +321,7 @@ def _verify_extent(folder: Folder, files: list[Committed]) -> list[str]:
                 findings.append(f"{file.path}: trials before {file.first_trial} {kind}: expected {expected}")
             expected = max(expected, file.last_trial + 1)
         if expected != trials:
-            findings.append(f"{TRIALS}/strategy={strategy}: holds {expected} of {trials} trials")
+            findings.append(f"{TRIALS_FOLDER}/strategy={strategy}: holds {expected} of {trials} trials")
     return findings
 
 

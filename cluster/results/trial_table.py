@@ -6,7 +6,7 @@ import pyarrow as pa
 from sim.scenario.columns import NULL, Column, columns
 from sim.scenario.scenario import Scenario
 
-PARTITION = "strategy"
+PARTITION_COLUMN = "strategy"
 """The column that stands in a file's folder name instead of in the file."""
 
 _TYPES = {
@@ -20,7 +20,7 @@ _TYPES = {
 
 def table_columns(scenario: Scenario) -> list[Column]:
     """The columns that a shard's file holds, in order."""
-    return [column for column in columns(scenario) if column.name != PARTITION]
+    return [column for column in columns(scenario) if column.name != PARTITION_COLUMN]
 
 
 def table_schema(scenario: Scenario, metadata: dict[str, str]) -> pa.Schema:

@@ -11,14 +11,15 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby, islice
 from typing import Any
 
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
 from cluster.runs.options import RunOptions, Stop
-from cluster.runs.shard import run_shard
+from cluster.runs.shard import run_shards
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 
@@ -34,7 +35,16 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Unless this is 0 when Ray is imported, Ray takes a loopback address for one of the machine's others."""
 _IN_FLIGHT = 2
-"""Shards in flight for each core: one that runs and one that waits."""
+"""Tasks in flight for each core: one that runs and one that waits."""
+MOST_TOGETHER = 8
+"""Strategies played together at most, whose trials are in memory at the same time."""
+TASK_TRIALS = 1_000_000
+"""Trials of all strategies in a task at most, unless a shard has more. After each a run may stop or move to Ray."""
+_SHARED_COST = 0.5
+"""What strategies played together share, as a share of what each takes besides."""
+
+Task = tuple[Shard, ...]
+"""Shards of the same trials under different strategies, played together."""
 
 
 class ShardFailed(RuntimeError):
@@ -74,10 +84,10 @@ def play(plan: Plan, shards: list[Shard], folder: Folder, options: RunOptions) -
         return iter(())
     address, workers, should_stop = options.ray_address, options.workers, options.should_stop
     if options.engine == "ray" or (options.engine == "auto" and address is not None):
-        return play_on_ray(plan, iter(shards), folder, should_stop, address=address, workers=workers)
+        return play_on_ray(plan, shards, folder, should_stop, address=address, workers=workers)
     if options.engine == "auto":
         return play_where_it_pays(plan, shards, folder, should_stop, cores=usable_cores(), workers=workers)
-    return play_inline(plan, iter(shards), folder, should_stop)
+    return play_inline(plan, shards, folder, should_stop)
 
 
 def usable_cores() -> int:
@@ -87,33 +97,74 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def play_inline(plan: Plan, shards: Iterator[Shard], folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
-    """Play shards in this process, one after the other."""
-    for shard in shards:
-        if should_stop():
-            return
-        try:
-            result = run_shard(plan, shard, folder)
-        except Exception as error:
-            raise ShardFailed(shard, error) from error
-        yield result
+def tasks_of(shards: Iterable[Shard], together: int) -> Iterator[Task]:
+    """Shards as tasks of at most so many strategies. Shards of the same trials stand next to each other, as in a plan.
+
+    Takes no more shards than the next task needs, and one.
+    """
+    for _, same in groupby(shards, key=lambda shard: (shard.first, shard.count)):
+        while task := tuple(islice(same, together)):
+            yield task
+
+
+def strategies_together(plan: Plan, hands: int) -> int:
+    """How many strategies a task should have, for the run to be done soonest by so many workers.
+
+    The more there are, the more their trials share; the fewer, the more evenly the work is spread.
+    """
+    strategies = len(plan.strategies)
+    ranges = plan.shard_count // strategies
+    most = max(1, min(strategies, MOST_TOGETHER, TASK_TRIALS // plan.shard_trials))
+
+    def time(together: int) -> float:
+        rounds = -(-ranges * -(-strategies // together) // hands)
+        return rounds * (_SHARED_COST + together)
+
+    return min(range(most, 0, -1), key=time)
+
+
+def play_inline(plan: Plan, shards: Iterable[Shard], folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
+    """Play shards in this process, those of the same trials together."""
+    for task in tasks_of(shards, strategies_together(plan, 1)):
+        yield from play_task(plan, task, folder, should_stop)
+
+
+def play_task(plan: Plan, task: Task, folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
+    """Play a task in this process; if it fails, its shards one by one, so that only those are lost that must be."""
+    if should_stop():
+        return
+    left = list(task)
+    try:
+        for result in run_shards(plan, task, folder, should_stop):
+            left.remove(result.shard)
+            yield result
+    except Exception as error:
+        if len(task) == 1:
+            raise ShardFailed(task[0], error) from error
+        for shard in left:
+            yield from play_task(plan, (shard,), folder, should_stop)
+
+
+def run_task(plan: Plan, task: Task, folder: Folder) -> list[ShardResult]:
+    """Play a task as a Ray task."""
+    return list(run_shards(plan, task, folder))
 
 
 def play_on_ray(
     plan: Plan,
-    shards: Iterator[Shard],
+    shards: Iterable[Shard],
     folder: Folder,
     should_stop: Stop,
     *,
     address: str | None = None,
     workers: int | None = None,
 ) -> Iterator[ShardResult]:
-    """Play shards as Ray tasks, at most two for each core in flight.
+    """Play shards as Ray tasks, at most two for each core in flight. A task has the same trials of some strategies.
 
     Without an `address` Ray is started on this machine's loopback and ended at the end; with one, the Ray
     there is joined, whose nodes must see `folder` under the same address. Ray repeats the tasks of lost workers
-    and nodes. If a shard fails for good, no new ones are begun, those in flight are finished, and
-    `ShardFailed` is raised. When it is time to stop, shards in flight are broken off.
+    and nodes. If a task fails, its shards are played one by one. If one of these fails, no new tasks are begun, those
+    in flight are finished, and `ShardFailed` is raised. When it is time to stop, shards in flight are broken off.
     """
     if address is None or _host_and_port(address)[0] in _LOOPBACK:
         os.environ.setdefault(_LOOPBACK_SETTING, "0")
@@ -125,32 +176,37 @@ def play_on_ray(
         with _own_signal_handlers(), tempfile.TemporaryDirectory(prefix="brink-ray-") as nowhere:
             _connect(address, workers, nowhere)
     try:
-        task = ray.remote(run_shard).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES, retry_exceptions=[OSError])
+        remote = ray.remote(run_task).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES, retry_exceptions=[OSError])
         shared = ray.put(plan)
+        tasks = tasks_of(shards, strategies_together(plan, _hands(workers)))
+        alone: list[Task] = []
         failure: ShardFailed | None = None
         more = True
         stopping: float | None = None
         while more or running:
-            room = _IN_FLIGHT * (workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+            room = _IN_FLIGHT * _hands(workers)
             while more and len(running) < room:
-                shard = None if failure or should_stop() else next(shards, None)
-                if shard is None:
+                following = alone.pop() if alone else next(tasks, None)
+                task = None if failure or should_stop() else following
+                if task is None:
                     more = False
                 else:
-                    running[task.remote(shared, shard, folder)] = shard
+                    running[remote.remote(shared, task, folder)] = task
             done, _ = ray.wait(list(running), timeout=0.5) if running else ([], [])
             for reference in done:
-                shard = running.pop(reference)
+                task = running.pop(reference)
                 try:
-                    result = ray.get(reference)
-                except ray.exceptions.RayTaskError as error:
-                    if stopping is None:
-                        failure = failure or ShardFailed(shard, error.cause or error)
+                    results = ray.get(reference)
                 except ray.exceptions.RayError as error:
-                    if stopping is None:
-                        failure = failure or ShardFailed(shard, error)
+                    if stopping is not None:
+                        continue
+                    if len(task) > 1:
+                        alone += [(shard,) for shard in reversed(task)]
+                        more = True
+                    else:
+                        failure = failure or ShardFailed(task[0], getattr(error, "cause", None) or error)
                 else:
-                    yield result
+                    yield from results
             if stopping is None and should_stop():
                 more, stopping = False, time.monotonic()
                 _cancel(running, force=False)
@@ -171,6 +227,13 @@ def play_on_ray(
             ray.shutdown()
 
 
+def _hands(workers: int | None) -> int:
+    """Tasks that Ray may run at a time."""
+    import ray
+
+    return workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
 def _cancel(running: dict, *, force: bool) -> None:
     import ray
 
@@ -189,26 +252,24 @@ def play_where_it_pays(
 ) -> Iterator[ShardResult]:
     """Play shards here, and move the rest to a Ray of one's own once that is expected to end sooner.
 
-    The pace is that of the shards after the first: the first also pays for imports and tables, once in a process.
+    The pace is that of the tasks after the first: the first also pays for imports and tables, once in a process.
     """
-    played = 0
-    started: float | None = None
-    for k, shard in enumerate(shards):
-        rest = shards[k:]
-        hands = min(workers or cores, len(rest))
-        if started is not None and played and hands > 1:
-            here = (time.monotonic() - started) / played * sum(following.count for following in rest)
-            if RAY_START_SECONDS + here / hands < here:
-                yield from play_on_ray(plan, iter(rest), folder, should_stop, workers=workers)
-                return
-        results = list(play_inline(plan, iter((shard,)), folder, should_stop))
-        if not results:
+    tasks = list(tasks_of(shards, strategies_together(plan, 1)))
+    left = sum(shard.count for shard in shards)
+    seconds, played = 0.0, 0
+    for k, task in enumerate(tasks):
+        here = left * seconds / max(1, played)
+        hands = min(workers or cores, sum(len(later) for later in tasks[k : k + (workers or cores)]))
+        if hands > 1 and RAY_START_SECONDS + here / hands < here:
+            rest = [shard for later in tasks[k:] for shard in later]
+            yield from play_on_ray(plan, rest, folder, should_stop, workers=workers)
             return
-        yield from results
-        if started is None:
-            started = time.monotonic()
-        else:
-            played += shard.count
+        for result in play_task(plan, task, folder, should_stop):
+            left -= result.shard.count
+            if k:
+                seconds += result.seconds
+                played += result.shard.count
+            yield result
 
 
 @contextmanager

@@ -35,7 +35,8 @@ def _ignore(_: Progress) -> None:
     pass
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Whether to stop, for what is never stopped."""
     return False
 
 
@@ -57,6 +58,6 @@ class RunOptions:
     ray_address: str | None = None
     workers: int | None = None
     on_progress: Callable[[Progress], object] = _ignore
-    should_stop: Stop = _never
+    should_stop: Stop = never
     donors: tuple[Folder, ...] = ()
     owns_folder: Callable[[], bool] = _always

@@ -1,15 +1,19 @@
-"""One shard, from its plan to its committed file: the same here, in a Ray task, and on another machine."""
+"""Shards, from their plan to their committed files: the same here, in a Ray task, and on another machine."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from cluster.results.plan import Plan, Shard
-from cluster.results.result_folder import ShardResult, describe, file_metadata, new_file, shard_path, tally_document
+from cluster.results.result_folder import HashedFile, ShardResult, describe, file_metadata, shard_path, tally_document
 from cluster.results.trial_table import table_columns, table_schema, to_table
+from cluster.runs.options import Stop, never
 from cluster.storage.base import Folder
-from sim.model.kernel import simulate
+from sim.model.kernel import simulate_strategies
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import Scenario
 from sim.statistics.estimates import NO_TRIALS, merge_replicates, tally_replicates
@@ -21,30 +25,63 @@ ROW_GROUP = 65_536
 def writer_options(scenario: Scenario) -> dict[str, Any]:
     """How a scenario's columns are encoded, as `benchmarks/parquet.py` found best.
 
-    Drawn floats do not repeat and hardly compress: dictionaries and compression would cost time for nothing.
+    Drawn floats do not repeat and hardly compress: dictionaries and compression would cost time for nothing. Their
+    ranges are the same in all row groups, so that statistics would spare no reader anything.
     """
     columns = table_columns(scenario)
     repeating = [column.name for column in columns if column.kind in ("int16", "category", "bool")]
     return {
         "use_dictionary": repeating,
         "compression": {column.name: "zstd" if column.name in repeating else "none" for column in columns},
+        "write_statistics": [column.name for column in columns if column.kind != "float32"],
+        "write_batch_size": ROW_GROUP,
     }
 
 
-def run_shard(plan: Plan, shard: Shard, folder: Folder) -> ShardResult:
-    """Play a shard's trials and commit them. Doing it again gives the same file, byte for byte."""
+def run_shards(plan: Plan, shards: Sequence[Shard], folder: Folder, should_stop: Stop = never) -> Iterator[ShardResult]:
+    """Play shards of the same trials under several strategies, and commit one after the other.
+
+    Points and chance that the strategies share are drawn once. Playing shards again, alone or together, gives the
+    same files, byte for byte. What is not committed yet when it is time to stop is given up.
+    """
     started = time.perf_counter()
-    schema = table_schema(plan.scenario, file_metadata(plan, shard))
-    replicates = plan.design.replicates(plan.scenario)
-    tallies = (NO_TRIALS,) * replicates
-    with new_file(folder, shard_path(shard)) as draft:
-        with pq.ParquetWriter(draft, schema, **writer_options(plan.scenario)) as writer:
-            for first in range(shard.first, shard.first + shard.count, ROW_GROUP):
-                count = min(ROW_GROUP, shard.first + shard.count - first)
-                arrays = simulate(plan.scenario, shard.strategy, Chance(plan.seed, first, count), plan.design)
-                tallies = merge_replicates(tallies, tally_replicates(arrays, replicates))
-                writer.write_table(to_table(plan.scenario, schema, arrays), row_group_size=ROW_GROUP)
-            writer.add_key_value_metadata({"brink.tallies": tally_document(tallies)})
-        with draft.open("rb") as written:
-            file = describe(shard, written)
-    return ShardResult(shard, file, time.perf_counter() - started)
+    drafts = [folder.draft(Path(shard_path(shard)).suffix) for shard in shards]
+    try:
+        files = _play(plan, shards, drafts, should_stop)
+        playing = (time.perf_counter() - started) / len(shards)
+        for shard, draft, file in zip(shards, drafts, files, strict=False):
+            if should_stop():
+                return
+            started = time.perf_counter()
+            folder.commit(draft, shard_path(shard))
+            yield ShardResult(shard, describe(shard, *file), playing + time.perf_counter() - started)
+    finally:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+
+
+def _play(plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_stop: Stop) -> list[tuple[int, str]]:
+    """Play shards into drafts. Returns the size and SHA-256 of each, or nothing when it was time to stop."""
+    scenario, (first, count) = plan.scenario, (shards[0].first, shards[0].count)
+    strategies = tuple(shard.strategy for shard in shards)
+    replicates = plan.design.replicates(scenario)
+    tallies = dict.fromkeys(strategies, (NO_TRIALS,) * replicates)
+    schemas = [table_schema(scenario, file_metadata(plan, shard)) for shard in shards]
+    with ExitStack() as opened:
+        files = [opened.enter_context(HashedFile(draft)) for draft in drafts]
+        writers = [
+            opened.enter_context(pq.ParquetWriter(file, schema, **writer_options(scenario)))
+            for file, schema in zip(files, schemas, strict=True)
+        ]
+        for start in range(first, first + count, ROW_GROUP):
+            if should_stop():
+                return []
+            chance = Chance(plan.seed, start, min(ROW_GROUP, first + count - start))
+            tables = simulate_strategies(scenario, strategies, chance, plan.design)
+            for strategy, schema, writer in zip(strategies, schemas, writers, strict=True):
+                arrays = tables.pop(strategy)
+                tallies[strategy] = merge_replicates(tallies[strategy], tally_replicates(arrays, replicates))
+                writer.write_table(to_table(scenario, schema, arrays), row_group_size=ROW_GROUP)
+        for strategy, writer in zip(strategies, writers, strict=True):
+            writer.add_key_value_metadata({"brink.tallies": tally_document(tallies[strategy])})
+    return [(file.bytes, file.sha256) for file in files]

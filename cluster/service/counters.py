@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cluster.service.jobs import metadata
 
-TRIALS, SHARDS, SHARD_SECONDS, LEASE_LOSSES = COUNTERS = ("trials", "shards", "shard_seconds", "lease_losses")
+TRIALS_COUNTED, SHARDS, SHARD_SECONDS, LEASE_LOSSES = COUNTERS = ("trials", "shards", "shard_seconds", "lease_losses")
 counters = sa.Table(
     "counters",
     metadata,

@@ -20,9 +20,11 @@ from alembic.util.exc import CommandError
 from sqlalchemy.exc import IntegrityError
 
 from cluster.results.plan import Plan, plan_document, plan_from_document
+from cluster.service.full_disk import with_reserve
 from cluster.service.wakeup import announce_job
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_document, scenario_from_document, scenario_hash
+from sim.scenario.warnings import warning_documents
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 TRANSITIONS = {
@@ -209,6 +211,8 @@ def submit(
     With a `precision`, half-widths by name, it plays until they are reached, the plan's trials at most.
     """
     request = {"scenario": scenario_document(plan.scenario), **plan_document(plan)}
+    if plan.scenario.warnings:
+        request["warnings"] = warning_documents(plan.scenario.warnings)
     if precision:
         wanted = {name: {"half_width": half} for name, half in precision.items()}
         request["precision"] = {"most_trials": plan.trials, "requested": wanted}
@@ -268,7 +272,15 @@ def newest(
 
 
 def request_cancel(engine: sa.Engine, job_id: str) -> Job | None:
-    """Ask for a job's end: at once if nobody works on it yet, else its runner sees it. Returns the job."""
+    """Cancel a queued job at once, or ask the runner of a running one to stop. Returns the job.
+
+    Works on a full disk too, as far as the database's reserve allows (`cluster.service.full_disk`).
+    """
+    with_reserve(engine, lambda: _request_cancel(engine, job_id))
+    return get(engine, job_id)
+
+
+def _request_cancel(engine: sa.Engine, job_id: str) -> None:
     now = time.time()
     with engine.begin() as connection:
         connection.execute(
@@ -281,13 +293,19 @@ def request_cancel(engine: sa.Engine, job_id: str) -> Job | None:
             .where(jobs.c.id == job_id, jobs.c.state == RUNNING, sa.not_(jobs.c.cancel_requested))
             .values(cancel_requested=True, change=jobs.c.change + 1)
         )
-    return get(engine, job_id)
 
 
 def delete(engine: sa.Engine, job_id: str) -> bool:
-    """Forget a job; its runner, if it has one, notices and stops. Whether there was one."""
-    with engine.begin() as connection:
-        return connection.execute(jobs.delete().where(jobs.c.id == job_id)).rowcount > 0
+    """Delete a job's row; its runner, if it has one, notices and stops. Returns whether there was one.
+
+    Works on a full disk too, as far as the database's reserve allows (`cluster.service.full_disk`).
+    """
+
+    def delete_row() -> bool:
+        with engine.begin() as connection:
+            return connection.execute(jobs.delete().where(jobs.c.id == job_id)).rowcount > 0
+
+    return with_reserve(engine, delete_row)
 
 
 def runner_seen(engine: sa.Engine, runner: str) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from cluster.service.full_disk import is_full
 from cluster.service.jobs import metadata
 from sim.faults import Fault, InvalidInput
 
@@ -108,8 +109,13 @@ def find(engine: sa.Engine, text: str) -> Key | None:
     if key.state(now) != "valid":
         return None
     if key.used_at is None or now - key.used_at > USED_SECONDS:
-        with engine.begin() as connection:
-            connection.execute(keys.update().where(keys.c.id == key_id).values(used_at=now))
+        try:
+            with engine.begin() as connection:
+                connection.execute(keys.update().where(keys.c.id == key_id).values(used_at=now))
+        except sa.exc.OperationalError as error:
+            # On a full disk keys must work, so that their holders can delete jobs.
+            if not is_full(error):
+                raise
     return key
 
 

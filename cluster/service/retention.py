@@ -6,6 +6,7 @@ import time
 import sqlalchemy as sa
 
 from cluster.service import jobs
+from cluster.service.full_disk import is_full, keep_reserve
 from cluster.service.jobs import ENDED, Job
 from cluster.service.logs import logger
 from cluster.storage.base import Folder
@@ -15,11 +16,22 @@ _JOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def remove_job(engine: sa.Engine, results: Folder, job: Job) -> None:
-    """Forget a job, then remove its results; a runner at work on it stops.
+    """Delete a job's row, then its results; a runner that plays it stops.
 
-    What cannot be removed now, or is written by a runner that has not noticed yet, goes with the next sweep.
+    What cannot be removed now, or is written by a runner that has not noticed yet, is removed by the next sweep. Where
+    the disk is so full that the row cannot be deleted, the results go first: they free the room that this takes.
     """
-    jobs.delete(engine, job.id)
+    try:
+        jobs.delete(engine, job.id)
+    except sa.exc.OperationalError as error:
+        if not is_full(error):
+            raise
+        _remove_results(results, job)
+        jobs.delete(engine, job.id)
+    _remove_results(results, job)
+
+
+def _remove_results(results: Folder, job: Job) -> None:
     try:
         results.within(job.id).remove_all()
     except OSError as error:
@@ -67,9 +79,10 @@ def overdue(engine: sa.Engine, days: float | None, stored: int | None) -> list[J
 
 
 def apply_retention(engine: sa.Engine, results: Folder, days: float | None, stored: int | None) -> None:
-    """Delete the jobs that are due, and the folders of jobs that are no more."""
+    """Delete the jobs that are due, and the folders of deleted jobs; make the database's reserve if it is missing."""
     for job in overdue(engine, days, stored):
         log.info("job deleted: it ended long ago, or room was needed", job_id=job.id)
         remove_job(engine, results, job)
     for job_id in sweep(engine, results):
         log.info("folder removed: there is no such job", job_id=job_id)
+    keep_reserve(engine)

@@ -17,6 +17,8 @@ def open_folder(address: str | os.PathLike[str]) -> Folder:
     (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ...). Raises `InvalidInput` for an address that names no bucket.
     """
     text = os.fspath(address)
+    if "\0" in text:
+        raise InvalidInput((Fault("folder", text, "must be a path, or s3://bucket/prefix"),))
     if not text.startswith(_S3):
         return LocalFolder(Path(text).absolute())
     bucket, _, prefix = text.removeprefix(_S3).strip("/").partition("/")

@@ -81,10 +81,17 @@ def pair_of_counts(joint: np.ndarray, holds: np.ndarray) -> Pair:
     `joint[i, j]` counts trials of kind i under the first strategy and of kind j under the second; `holds`, a bool a
     kind, says of which kinds the condition holds.
     """
-    trials = int(joint.sum())
+    both = joint[np.ix_(holds, holds)].sum()
+    higher, lower = int(joint[holds].sum() - both), int(joint[:, holds].sum() - both)
+    return pair_of_changes(int(joint.sum()), higher, lower)
+
+
+def pair_of_changes(trials: int, higher: int, lower: int) -> Pair:
+    """Tally a condition, as 0 and 1, from the trials in which it holds under the first strategy alone (`higher`), and
+    under the second alone (`lower`).
+    """
     if not trials:
         return NO_PAIRS
-    higher, lower = int(joint[holds][:, ~holds].sum()), int(joint[~holds][:, holds].sum())
     centre = (higher - lower) / trials
     spread = Moments(trials, centre, higher + lower - trials * centre * centre, float(-(lower > 0)), float(higher > 0))
     return Pair(spread, higher, lower, 0, 0, 0)

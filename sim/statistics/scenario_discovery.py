@@ -133,9 +133,9 @@ def peel(columns: Mapping[str, np.ndarray], happened: np.ndarray) -> list[Box]:
     found: list[Box] = []
     while True:
         size = float(rows.size)
-        sides = (trials, cases), (trials[:, ::-1], cases[:, ::-1])
-        score = np.stack([_contrast(*side, size, least) for side in sides])
-        cut = [_cuts(*side, PEEL * size) for side in sides]
+        sides = [(np.cumsum(trials[:, ::step], axis=1), np.cumsum(cases[:, ::step], axis=1)) for step in (1, -1)]
+        score = np.stack([_contrast(*side, least) for side in sides])
+        cut = [_cuts(*side, PEEL) for side in sides]
         allowed = np.stack([(removed > 0) & (size - removed >= least) for _, removed, _ in cut])
         score = np.where(allowed, score, -inf)
         side, which = np.unravel_index(int(score.argmax()), score.shape)
@@ -157,34 +157,37 @@ def peel(columns: Mapping[str, np.ndarray], happened: np.ndarray) -> list[Box]:
 
 def _coded(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The interval of each value, from 0, and the greatest value of each interval."""
-    values = np.unique(column)
+    ordered = np.sort(column)
+    values = ordered[np.append(np.flatnonzero(np.diff(ordered)), ordered.size - 1)]
     if values.size > LEVELS:
-        values = np.unique(np.quantile(column, np.arange(1, LEVELS + 1) / LEVELS, method="inverted_cdf"))
+        ranks = np.ceil(np.arange(1, LEVELS + 1) / LEVELS * column.size).astype(np.int64) - 1
+        values = np.unique(ordered[np.maximum(ranks, 0)])
     return np.searchsorted(values, column, side="left"), values
 
 
-def _cuts(trials: np.ndarray, cases: np.ndarray, most: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each parameter the last interval in a lower tail of `most` trials, and the trials and cases in that tail."""
-    below = np.cumsum(trials, axis=1)
+def _cuts(below: np.ndarray, cases: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each parameter the last interval in a lower tail, and the trials and cases in that tail.
+
+    `below` and `cases` count trials and cases up to each interval, shape (parameters, `LEVELS`); `tail` is a share of
+    the trials.
+    """
     first = (below > 0).argmax(axis=1)
-    last = np.maximum(first, (below <= most).sum(axis=1) - 1)
-    rows = np.arange(len(trials))
-    return last, below[rows, last], np.cumsum(cases, axis=1)[rows, last]
+    last = np.maximum(first, (below <= tail * below[0, -1]).sum(axis=1) - 1)
+    rows = np.arange(len(below))
+    return last, below[rows, last], cases[rows, last]
 
 
-def _contrast(trials: np.ndarray, cases: np.ndarray, size: float, least: int) -> np.ndarray:
+def _contrast(below: np.ndarray, cases: np.ndarray, least: int) -> np.ndarray:
     """For each parameter by how many standard errors a lower tail has less density than the rest: the best tail's."""
-    hits = cases[0].sum()
+    size, hits = below[0, -1], cases[0, -1]
     share = min(max(hits, 1.0), size - 1.0) / size
-    found = np.full(len(trials), -inf)
-    for tail in TAILS:
-        _, removed, lost = _cuts(trials, cases, tail * size)
-        kept = size - removed
-        possible = (removed > 0) & (kept >= least)
-        removed, kept = np.maximum(removed, 1.0), np.maximum(kept, 1.0)
-        error = np.sqrt(share * (1.0 - share) * (1.0 / removed + 1.0 / kept))
-        found = np.maximum(found, np.where(possible, ((hits - lost) / kept - lost / removed) / error, -inf))
-    return found
+    tails = [_cuts(below, cases, tail)[1:] for tail in TAILS]
+    removed, lost = (np.stack(part) for part in zip(*tails, strict=True))
+    kept = size - removed
+    possible = (removed > 0) & (kept >= least)
+    removed, kept = np.maximum(removed, 1.0), np.maximum(kept, 1.0)
+    error = np.sqrt(share * (1.0 - share) * (1.0 / removed + 1.0 / kept))
+    return np.where(possible, ((hits - lost) / kept - lost / removed) / error, -inf).max(axis=0)
 
 
 def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> Box:

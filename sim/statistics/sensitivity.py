@@ -72,13 +72,12 @@ def cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
 
     Equal values share a cell always.
     """
-    values = np.unique(x)
-    if values.size <= most:
-        starts = values[1:]
-    else:
-        levels = np.arange(1, most) / most
-        starts = np.unique(np.quantile(x, levels, method="inverted_cdf"))
-        starts = starts[starts > values[0]]
+    ordered = np.sort(x)
+    starts = ordered[np.flatnonzero(np.diff(ordered)) + 1]
+    if starts.size >= most:
+        ranks = np.ceil(np.arange(1, most) / most * x.size).astype(np.int64) - 1
+        starts = np.unique(ordered[np.maximum(ranks, 0)])
+        starts = starts[starts > ordered[0]]
     return np.searchsorted(starts, x, side="right"), starts.size + 1
 
 

@@ -63,7 +63,7 @@ STATES = (
         "retaliation_in_force", "retaliation in force", DURING, "retaliation in force, as retaliation_weeks counts them"
     ),
 )
-PARTITION = (
+EXCLUSIVE_STATES = (
     "agreement_in_talks",
     "agreement_under_threat",
     "agreement_under_sanctions",

@@ -187,9 +187,12 @@ def _forms(basis: np.ndarray, given: Choice) -> np.ndarray:
 
 
 def _normal_scores(column: np.ndarray) -> np.ndarray:
-    order = np.sort(column)
-    rank = (np.searchsorted(order, column, "left") + np.searchsorted(order, column, "right")) / 2.0
-    return ndtri(np.clip(rank / column.size, 0.5 / column.size, 1.0 - 0.5 / column.size))
+    order = np.argsort(column)
+    edges = np.flatnonzero(np.concatenate([[True], np.diff(column[order]) > 0.0, [True]]))
+    rank = np.repeat((edges[:-1] + edges[1:]) / 2.0, np.diff(edges))
+    scores = np.empty(column.size)
+    scores[order] = ndtri(np.clip(rank / column.size, 0.5 / column.size, 1.0 - 0.5 / column.size))
+    return scores
 
 
 def _quadratic(scores: np.ndarray) -> np.ndarray:

@@ -179,7 +179,7 @@ def ray_cluster(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
         """``kill -9`` of Ray's workers at work."""
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.name().startswith("ray::") and "run_shard" in process.name():
+                if process.name().startswith("ray::") and "run_task" in process.name():
                     process.send_signal(signal.SIGKILL)
 
     def kill_raylet(service: Service, job_id: str, chance: random.Random) -> None:

@@ -14,14 +14,16 @@ from sim.faults import Fault, InvalidInput
 if TYPE_CHECKING:
     from sim.scenario.scenario import Scenario
 
-TRIALS = 100_000
+DEFAULT_TRIALS = 100_000
 
 
 def backtest(
     scenario: ScenarioArguments = None,
     trials: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="N", help="Trials of each dispute.", show_default=str(TRIALS)),
+        typer.Option(
+            parser=whole_number, metavar="N", help="Trials of each dispute.", show_default=str(DEFAULT_TRIALS)
+        ),
     ] = None,
     seed: Seed = None,
     out: Annotated[
@@ -46,7 +48,7 @@ def backtest(
     from cluster.runs.run import adopt_shard_size, run
 
     trials, seed, out = (
-        trials if trials is not None else TRIALS,
+        trials if trials is not None else DEFAULT_TRIALS,
         1 if seed is None else seed,
         out or "runs/backtest",
     )

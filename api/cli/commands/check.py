@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cluster.query.trials import StoredRun
 
-TRIALS = 20_000
+DEFAULT_TRIALS = 20_000
 
 
 def check(
@@ -26,7 +26,7 @@ def check(
     trials: Annotated[
         int | None,
         typer.Option(
-            parser=whole_number, metavar="N", help="Trials, where a scenario is run.", show_default=str(TRIALS)
+            parser=whole_number, metavar="N", help="Trials, where a scenario is run.", show_default=str(DEFAULT_TRIALS)
         ),
     ] = None,
     seed: Seed = None,
@@ -65,7 +65,7 @@ def _run(scenario: str, strategy: str | None, trials: int | None, seed: int, wor
 
     chosen = find_scenario(scenario)
     played = strategy or next(iter(chosen.strategies))
-    plan = make_plan(chosen, trials=TRIALS if trials is None else trials, seed=seed, strategies=(played,))
+    plan = make_plan(chosen, trials=DEFAULT_TRIALS if trials is None else trials, seed=seed, strategies=(played,))
     folder = Path("runs") / f"check-{chosen.name}-{played}-{plan.trials}-{seed}"
     plan = adopt_shard_size(plan, folder)
     with run_progress(plan) as on_progress:

@@ -12,14 +12,16 @@ from api.cli.output import console, print_json, print_warnings, run_progress
 if TYPE_CHECKING:
     from cluster.results.plan import Plan
 
-TRIALS = 100_000
+DEFAULT_TRIALS = 100_000
 
 
 def run(
     scenario: ScenarioArgument,
     trials: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="N", help="Trials of each strategy.", show_default=str(TRIALS)),
+        typer.Option(
+            parser=whole_number, metavar="N", help="Trials of each strategy.", show_default=str(DEFAULT_TRIALS)
+        ),
     ] = None,
     seed: Seed = None,
     out: Annotated[
@@ -67,7 +69,7 @@ def run(
 
     wanted = half_widths(precision or ())
     if trials is None:
-        trials = MOST_TRIALS if wanted else TRIALS
+        trials = MOST_TRIALS if wanted else DEFAULT_TRIALS
     seed = 1 if seed is None else seed
     chosen = find_scenario(scenario)
     plan = make_plan(

@@ -21,6 +21,7 @@ from api.http.limits import check_room
 from api.http.problems import RESPONSES, Problem, invalid
 from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
 from api.shipped_scenarios import shipped_scenario
+from cluster.answers.summary import ScenarioWarning
 from cluster.results.plan import Plan, make_plan
 from cluster.runs.precision import MOST_TRIALS, check_precise
 from cluster.service import jobs
@@ -84,7 +85,7 @@ class JobProgress(BaseModel):
 
 
 class RequestedPrecision(BaseModel):
-    """Half the width of a 95 % interval that was requested and, once known, those under each strategy.
+    """The requested half-width of a 95 % interval and, once known, those under each strategy.
 
     `trials_needed` is about how many trials would make it; `never_known` are strategies that leave it null.
     """
@@ -119,6 +120,7 @@ class JobView(BaseModel):
     priority: int
     progress: JobProgress
     error: str | None = Field(description="Why the job failed.")
+    warnings: list[ScenarioWarning] = Field(description="Values of the scenario that are probably mistakes.")
     waiting: str | None = Field(description="Cause of a transient failure, while the job waits to be tried again.")
     created_at: str
     started_at: str | None
@@ -147,6 +149,7 @@ def view(job: Job) -> JobView:
         priority=job.priority,
         progress=JobProgress(trials_done=job.trials_done, trials_total=job.trials_total),
         error=job.error,
+        warnings=[ScenarioWarning(**warning) for warning in request.get("warnings", ())],
         waiting=job.waiting,
         created_at=rfc3339(job.created_at) or "",
         started_at=rfc3339(job.started_at),

@@ -19,8 +19,9 @@ from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
 from tests.support.answers import document_of
-from tests.support.requests import PROBLEM
+from tests.support.requests import PROBLEM, SMALL_JOB
 from tests.support.runs import digests
+from tests.support.served import served
 from tests.support.service_process import JOB, PLAN, ServiceProcess
 from tests.support.waiting import HANG_SECONDS
 
@@ -403,3 +404,19 @@ def test_a_job_is_scored_against_its_history(service, finished):
         refused = service.client.post(f"/v1/jobs/{wrong['id']}/score", json=body)
         assert (refused.status_code, refused.headers["content-type"]) == (422, PROBLEM)
         assert field in refused.json()["errors"][0]["field"]
+
+
+def test_a_job_carries_the_warnings_of_its_scenario(tmp_path):
+    """The same that validation and the summary give; none for a scenario without probable mistakes."""
+    scenario = {**JOB["scenario"], "parameters": {**JOB["scenario"]["parameters"], "tariff_rate": 25.0}}
+    with served(tmp_path) as service:
+        job = service.ask("POST", "/v1/jobs", json={**JOB, "scenario": scenario, "trials": 100}).json()
+        validated = service.ask("POST", "/v1/scenarios/validate", json=scenario).json()["warnings"]
+        service.work()
+        path = f"/v1/jobs/{job['id']}"
+        summary = service.ask("GET", f"{path}/summary").json()["warnings"]
+        assert job["warnings"] == service.ask("GET", path).json()["warnings"] == summary
+        assert [warning["field"] for warning in summary] == [warning["field"] for warning in validated]
+        assert "parameters.tariff_rate" in [warning["field"] for warning in summary]
+        without = service.ask("POST", "/v1/jobs", json=SMALL_JOB).json()
+        assert without["warnings"] == []

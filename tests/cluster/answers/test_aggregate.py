@@ -18,7 +18,7 @@ from cluster.answers.aggregate import answer_table
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import begin, run
-from cluster.runs.shard import run_shard
+from cluster.runs.shard import run_shards
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from tests.support.answers import document_of, result_of, served_run
@@ -208,7 +208,7 @@ def test_an_unfinished_run_is_answered_from_what_is_committed(tmp_path):
     plan, folder = small_plan(), open_folder(tmp_path / "run")
     begin(plan, folder)
     shard = next(iter(plan.shards()))
-    run_shard(plan, shard, folder)
+    list(run_shards(plan, [shard], folder))
     whole = document_of("aggregate", open_run(tmp_path / "run"), measures=["export_gain"])
     answer = whole["result"]
     assert [(row["strategy"], row["trials"]) for row in answer["rows"]] == [(shard.strategy, shard.count)]

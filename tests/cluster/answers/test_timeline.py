@@ -19,7 +19,16 @@ from sim.scenario.columns import NULL
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import OUTCOMES
 from sim.statistics.estimates import proportion, proportion_of_replicates
-from sim.statistics.timeline import CONDITIONS, COUNTS, DURATIONS, PARTITION, STATES, WEEKS, count_states, state_spans
+from sim.statistics.timeline import (
+    CONDITIONS,
+    COUNTS,
+    DURATIONS,
+    EXCLUSIVE_STATES,
+    STATES,
+    WEEKS,
+    count_states,
+    state_spans,
+)
 from tests.support.answers import document_of, result_of, served_run
 from tests.support.examples import changed, deeper, litigious, reluctant
 from tests.support.runs import small_plan
@@ -49,7 +58,7 @@ def states_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     threatened, imposed = table["threat_week"] != NULL, table["sanctions_week"] != NULL
     stalemate, retreat = outcome == OUTCOMES.index("stalemate"), outcome == OUTCOMES.index("retreat")
     return {
-        **{name: outcome == OUTCOMES.index(name) for name in PARTITION[:4]},
+        **{name: outcome == OUTCOMES.index(name) for name in EXCLUSIVE_STATES[:4]},
         "agreement": table["agreement_week"] != NULL,
         "threat": threatened,
         "sanctions": imposed,
@@ -98,7 +107,7 @@ def test_states_are_those_of_the_same_trials_played_to_each_week(example):
 def test_each_trial_is_in_one_state_of_the_partition_and_the_weeks_add_up():
     table = simulate(scenario_from_document(litigious()), "base", Chance(9, 0, TRIALS))
     counted = count_states(state_spans(as_states_need(table, {}), 18), np.arange(TRIALS) % 16, 16, 18)
-    np.testing.assert_array_equal(sum(counted[name] for name in PARTITION), TRIALS // 16)
+    np.testing.assert_array_equal(sum(counted[name] for name in EXCLUSIVE_STATES), TRIALS // 16)
     assert counted["sanctions_in_force"].sum() == table["sanctions_weeks"].sum()
     assert counted["retaliation_in_force"].sum() == table["retaliation_weeks"].sum()
 

@@ -3,24 +3,30 @@
 import os
 import socket
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 import ray
 
-from cluster.results.result_folder import read_manifest, verify
+from cluster.results.plan import Plan, Shard
+from cluster.results.result_folder import ShardResult, describe, read_manifest, verify
 from cluster.runs import engines
 from cluster.runs.engines import (
     ShardFailed,
+    Task,
     _host_and_port,
     check_reachable,
     play_on_ray,
     play_where_it_pays,
+    strategies_together,
+    tasks_of,
     usable_cores,
 )
-from cluster.runs.options import Progress, RunOptions
+from cluster.runs.options import Progress, RunOptions, Stop
 from cluster.runs.run import Stopped, run
 from cluster.storage.address import open_folder
+from cluster.storage.base import Folder
 from sim.faults import InvalidInput
 from tests.support.runs import digests, small_plan
 
@@ -66,7 +72,7 @@ def test_the_cut_into_shards_does_not_show(own_ray, tmp_path, shard_trials):
 
 
 def test_shards_in_flight_are_bounded(own_ray, tmp_path):
-    """No more shards are begun than two for each worker ahead of those that are done."""
+    """No more tasks are begun than two a worker ahead of those that are done; one more shard is looked at."""
     begun = 0
 
     def counted():
@@ -76,9 +82,10 @@ def test_shards_in_flight_are_bounded(own_ray, tmp_path):
             yield shard
 
     done = 0
+    ahead = 4 * strategies_together(PLAN, 2) + 1
     for _ in play_on_ray(PLAN, counted(), open_folder(tmp_path), lambda: False, workers=2):
         done += 1
-        assert begun <= done + 4
+        assert begun <= done + ahead
     assert done == 10
 
 
@@ -124,34 +131,33 @@ def test_a_run_on_ray_stops_when_told(own_ray, inline, tmp_path):
         (0.05, 0.05, 4, 10),
         (30.0, 0.05, 4, 10),
         (30.0, 9.0, 1, 10),
-        (9.0, 9.0, 4, 2),
-        (0.05, 9.0, 4, 2),
+        (9.0, 9.0, 4, 4),
+        (0.05, 9.0, 4, 4),
     ],
-    ids=["quick", "slow first shard", "one core", "slow", "slow after a quick first shard"],
+    ids=["quick", "slow first task", "one core", "slow", "slow after a quick first task"],
 )
-def test_auto_takes_ray_where_the_shards_after_the_first_are_slow(monkeypatch, tmp_path, first, later, cores, inline):
-    """Nine seconds a shard repay Ray's start, a twentieth of a second does not, whatever the first shard took."""
-    now = 0.0
+def test_auto_takes_ray_where_the_tasks_after_the_first_are_slow(monkeypatch, tmp_path, first, later, cores, inline):
+    """Nine seconds a shard repay Ray's start, a twentieth of a second does not, whatever the first task took."""
     engines_used: list[str] = []
 
-    def play_inline(plan, shards, folder, should_stop):
-        nonlocal now
-        for shard in shards:
-            now += later if engines_used else first
+    def play_task(plan: Plan, task: Task, folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
+        seconds = later if engines_used else first
+        for shard in task:
             engines_used.append("inline")
-            yield shard
+            yield ShardResult(shard, describe(shard, 0, ""), seconds)
 
-    def play_on_ray(plan, shards, folder, should_stop, **rest):
+    def play_on_ray(
+        plan: Plan, shards: Iterable[Shard], folder: Folder, should_stop: Stop, *, workers: int | None
+    ) -> Iterator[ShardResult]:
         for shard in shards:
             engines_used.append("ray")
-            yield shard
+            yield ShardResult(shard, describe(shard, 0, ""), later)
 
-    monkeypatch.setattr(engines.time, "monotonic", lambda: now)
-    monkeypatch.setattr(engines, "play_inline", play_inline)
+    monkeypatch.setattr(engines, "play_task", play_task)
     monkeypatch.setattr(engines, "play_on_ray", play_on_ray)
-    shards = list(PLAN.shards())
-    played = list(play_where_it_pays(PLAN, shards, tmp_path, lambda: False, cores=cores, workers=None))
-    assert played == shards
+    shards, folder = list(PLAN.shards()), open_folder(tmp_path)
+    played = list(play_where_it_pays(PLAN, shards, folder, lambda: False, cores=cores, workers=None))
+    assert [result.shard for result in played] == shards
     assert engines_used == ["inline"] * inline + ["ray"] * (10 - inline)
 
 
@@ -163,6 +169,23 @@ def test_auto_stops_where_it_is_told_to(tmp_path):
         played.append(result)
         stop.set()
     assert len(played) == 1
+
+
+def test_tasks_have_the_same_trials_and_follow_the_plan():
+    shards = list(PLAN.shards())
+    for together in (1, 2, 3):
+        tasks = list(tasks_of(shards, together))
+        assert [shard for task in tasks for shard in task] == shards
+        assert all(len({(shard.first, shard.count) for shard in task}) == 1 for task in tasks)
+        assert max(len(task) for task in tasks) == min(together, 2)
+    assert list(tasks_of(shards[1:4], 2)) == [(shards[1],), (shards[2], shards[3])]
+
+
+def test_work_is_spread_over_the_workers_before_it_is_shared():
+    short, long = small_plan(trials=1000), small_plan(trials=1000, shard_trials=10)
+    assert strategies_together(short, 1) == 2
+    assert strategies_together(short, 2) == 1
+    assert strategies_together(long, 2) == 2
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "ray://127.0.0.1:1"])

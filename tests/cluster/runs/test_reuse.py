@@ -1,6 +1,7 @@
 """Jobs that ask for what is played already: they take it over, hold it to its digest, and harm nobody by it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.storage.address import open_folder
-from sim.model.kernel import simulate
+from sim.model.kernel import simulate_strategies
 from sim.sampling.chance import Chance
 from sim.sampling.design import Design
 from sim.scenario.scenario import Scenario
@@ -29,11 +30,11 @@ def played(monkeypatch) -> list[tuple[str, int]]:
     """The strategy and first trial of all that is played from here on."""
     found: list[tuple[str, int]] = []
 
-    def counted(scenario: Scenario, strategy: str, chance: Chance, design: Design) -> object:
-        found.append((strategy, chance.first))
-        return simulate(scenario, strategy, chance, design)
+    def counted(scenario: Scenario, strategies: Sequence[str], chance: Chance, design: Design) -> object:
+        found.extend((strategy, chance.first) for strategy in strategies)
+        return simulate_strategies(scenario, strategies, chance, design)
 
-    monkeypatch.setattr(shard_module, "simulate", counted)
+    monkeypatch.setattr(shard_module, "simulate_strategies", counted)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster.results.plan import MAX_SHARDS, make_plan
-from cluster.results.result_folder import committed_shards, read_manifest, recorded_plan, shard_path, verify
+from cluster.results.result_folder import (
+    committed_shards,
+    file_metadata,
+    read_manifest,
+    recorded_plan,
+    shard_path,
+    verify,
+)
+from cluster.results.trial_table import table_schema, to_table
 from cluster.runs import shard as shard_module
 from cluster.runs.engines import ShardFailed
 from cluster.runs.options import Progress, RunOptions
 from cluster.runs.run import Stopped, adopt_shard_size, run
+from cluster.runs.shard import ROW_GROUP, run_shards
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
-from sim.model.kernel import simulate
+from sim.model.kernel import simulate, simulate_strategies
 from sim.sampling.chance import Chance
 from sim.sampling.design import Design
 from sim.scenario.scenario import Scenario
@@ -71,12 +81,14 @@ def test_an_interrupt_keeps_what_is_committed(tmp_path, undisturbed):
 
 
 def test_a_failing_shard_is_named_and_the_others_are_kept(tmp_path, undisturbed, monkeypatch):
-    def failing(scenario: Scenario, strategy: str, chance: Chance, design: Design) -> dict[str, np.ndarray]:
-        if (strategy, chance.first) == ("talk", 3000):
+    def failing(
+        scenario: Scenario, strategies: Sequence[str], chance: Chance, design: Design
+    ) -> dict[str, dict[str, np.ndarray]]:
+        if "talk" in strategies and chance.first == 3000:
             raise FloatingPointError("trial 3141 is impossible")
-        return simulate(scenario, strategy, chance, design)
+        return simulate_strategies(scenario, strategies, chance, design)
 
-    monkeypatch.setattr(shard_module, "simulate", failing)
+    monkeypatch.setattr(shard_module, "simulate_strategies", failing)
     with pytest.raises(ShardFailed) as caught:
         run(PLAN, tmp_path / "run", RunOptions(engine="inline"))
     assert str(caught.value) == (
@@ -108,6 +120,43 @@ def without_tallies(path: Path) -> None:
     table = pq.read_table(path, partitioning=None)
     kept = {key: value for key, value in table.schema.metadata.items() if key != b"brink.tallies"}
     pq.write_table(table.replace_schema_metadata(kept), path)
+
+
+def test_a_run_stops_within_a_shard(tmp_path, undisturbed):
+    """A shard of several row groups that is not finished leaves nothing behind, and is played again later."""
+    plan = small_plan(trials=3 * ROW_GROUP, shard_trials=3 * ROW_GROUP, strategies=("talk",))
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 2
+
+    with pytest.raises(Stopped, match="0 of"):
+        run(plan, tmp_path / "run", RunOptions(engine="inline", should_stop=should_stop))
+    assert not list((tmp_path / "run").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("design", ["random", "sobol", "latin_hypercube"])
+def test_shards_played_together_and_alone_are_the_same_files(tmp_path, design):
+    """Byte for byte, also where a shard has several row groups."""
+    plan = small_plan(trials=ROW_GROUP + 999, shard_trials=ROW_GROUP + 500, design=design)
+    run(plan, tmp_path / "together", RunOptions(engine="inline"))
+    folder = open_folder(tmp_path / "alone")
+    alone = [result for shard in plan.shards() for result in run_shards(plan, [shard], folder)]
+    assert [result.shard for result in alone] == list(plan.shards())
+    assert digests(tmp_path / "together") == digests(tmp_path / "alone")
+    assert [result.file for result in alone] == [committed_shards(folder, plan)[shard] for shard in plan.shards()]
+
+
+def test_a_shards_rows_are_those_of_the_kernel(tmp_path):
+    plan = small_plan(trials=ROW_GROUP + 999, shard_trials=ROW_GROUP + 999)
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
+    for shard in plan.shards():
+        schema = table_schema(plan.scenario, file_metadata(plan, shard))
+        arrays = simulate(plan.scenario, shard.strategy, Chance(plan.seed, 0, plan.trials), plan.design)
+        stored = pq.read_table(tmp_path / "run" / shard_path(shard), partitioning=None, schema=schema)
+        assert stored.equals(to_table(plan.scenario, schema, arrays).replace_schema_metadata(stored.schema.metadata))
 
 
 @pytest.mark.parametrize(

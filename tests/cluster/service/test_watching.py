@@ -9,7 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from cluster.service import jobs, leases
-from cluster.service.counters import COUNTERS, LEASE_LOSSES, SHARD_SECONDS, SHARDS, TRIALS, PendingCounts, read_counters
+from cluster.service.counters import (
+    COUNTERS,
+    LEASE_LOSSES,
+    SHARD_SECONDS,
+    SHARDS,
+    TRIALS_COUNTED,
+    PendingCounts,
+    read_counters,
+)
 from cluster.service.runner import work_job
 from tests.support.prometheus import samples
 from tests.support.runs import small_plan
@@ -31,7 +39,7 @@ def test_runners_that_count_at_once_lose_nothing(database_url):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(count, range(4)))
-    assert read_counters(database) == {TRIALS: 40_000, SHARDS: 40, SHARD_SECONDS: 10.0, LEASE_LOSSES: 0}
+    assert read_counters(database) == {TRIALS_COUNTED: 40_000, SHARDS: 40, SHARD_SECONDS: 10.0, LEASE_LOSSES: 0}
     database.dispose()
 
 
