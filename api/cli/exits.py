@@ -22,7 +22,8 @@ def message_and_status(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError):
         # A name that is too long is the only error of the system that is always the user's.
         status = 2 if error.errno == errno.ENAMETOOLONG else 1
-        return f"{_shown(error.filename) or 'the system'}: {error.strerror or error}", status
+        advice = " (ulimit -n raises the limit)" if error.errno == errno.EMFILE else ""
+        return f"{_shown(error.filename) or 'the system'}: {error.strerror or error}{advice}", status
     return _known(error) or f"unexpected error: {type(error).__name__}: {' '.join(str(error).split())}", 1
 
 
@@ -46,6 +47,7 @@ def _known(error: BaseException) -> str | None:
         ("cluster.runs.engines", "ShardFailed"),
         ("cluster.runs.engines", "EngineFailed"),
         ("cluster.query.session", "QueryLimit"),
+        ("cluster.query.parquet_files", "DamagedTrials"),
     ):
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
             return str(error)

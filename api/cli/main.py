@@ -1,16 +1,22 @@
 """The entry point of ``brink``."""
 
+import resource
 import signal
 import sys
+from contextlib import suppress
 
 from api.cli.exits import message_and_status
 from api.cli.program import build
 from api.cli.streams import discard_output, prepare, say
 
+MOST_OPEN_FILES = 65_536
+"""More are never needed, and a few libraries close every number up to the limit."""
+
 
 def main() -> None:
     """Run the command line and exit: 0 done, 2 the user's input is wrong, 1 anything else."""
     prepare()
+    _raise_open_file_limit()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = build().main(prog_name="brink", standalone_mode=False)
@@ -25,6 +31,16 @@ def main() -> None:
         say(message)
     discard_output()
     sys.exit(status or 0)
+
+
+def _raise_open_file_limit() -> None:
+    """Allow as many open files as the system lets this user have: DuckDB and Ray keep many open at a time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # Some systems have further limits of their own, and what there is must do then.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _interrupt(*_: object) -> None:

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 
+from api.http.answer_cache import AnswerCache
 from api.http.authentication import Authentication, caller
 from api.http.bodies import BodyCheck
 from api.http.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
@@ -50,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # With several owners, each leaves half of the slots to the others.
     per_owner = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
     app.state.answer_slots = AnswerSlots(settings.answers, per_owner)
+    app.state.answer_cache = AnswerCache()
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from cluster.query.parquet_files import DamagedTrials
 from cluster.query.session import QueryLimit
 from cluster.query.trials import NoTrialsYet
 from cluster.service.full_disk import FULL, is_full
@@ -144,6 +145,11 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     @app.exception_handler(QueryLimit)
     async def _(_: Request, error: QueryLimit) -> JSONResponse:
         return problem_response(Problem(422, str(error)))
+
+    @app.exception_handler(DamagedTrials)
+    async def _(_: Request, error: DamagedTrials) -> JSONResponse:
+        log.error("the files of a job are damaged", error=str(error))
+        return problem_response(Problem(500, "the job's files are damaged: delete the job and run it again"))
 
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -1,8 +1,8 @@
 """A run's numbers counted again from its files, to check the summary by another way than it was made.
 
-`cluster.answers.summary` reads the tallies in the files' footers and asks DuckDB for quantiles. Here each file is read
-by pyarrow, a row group at a time, and counted by numpy; nothing else is used of what was stored. Memory is bounded
-whatever the run's size: quantiles are selected by the bits of the numbers, in two passes over the files.
+`cluster.answers.summary` reads the tallies in the files' footers, and sorts the numbers of a measure or asks DuckDB
+for its quantiles. Here the rows are read, a row group at a time, and counted by numpy; nothing else is used of what was
+stored. Memory is bounded whatever the run's size: quantiles are selected by the bits of the numbers, in two passes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

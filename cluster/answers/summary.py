@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from typing import Protocol
 
 import duckdb
@@ -21,6 +22,7 @@ from cluster.answers.entry import (
     Result,
     StrategiesRequest,
 )
+from cluster.answers.held_trials import HeldTrials, held_together, ranks
 from cluster.answers.recount import RecountedTrials
 from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
@@ -122,7 +124,9 @@ def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[
     plan = run.plan
     condition = parse_condition(given, plan.scenario) if given is not None else None
     chosen = chosen_strategies(run, strategies)
-    with open_duckdb(run.folder) as database:
+    with ExitStack() as opened:
+        # Opened where it is needed alone: it takes longer than a small run's summary.
+        database = cache(lambda: opened.enter_context(open_duckdb(run.folder)))
         summaries = {strategy: _summarize_strategy(run, strategy, condition, database) for strategy in chosen}
     summary = _document(plan, summaries)
     return summary if condition is None else {"given": str(condition), **summary}
@@ -190,7 +194,10 @@ def _differing(stored: object, recounted: object, path: tuple[str, ...]) -> Iter
 
 
 def _summarize_strategy(
-    run: StoredRun, strategy: str, condition: Expression | None, database: duckdb.DuckDBPyConnection
+    run: StoredRun,
+    strategy: str,
+    condition: Expression | None,
+    database: Callable[[], duckdb.DuckDBPyConnection],
 ) -> dict:
     plan, paths = run.plan, run.files(strategy)
     replicates = plan.design.replicates(plan.scenario)
@@ -200,7 +207,7 @@ def _summarize_strategy(
     where = "true"
     if condition is not None:
         where = to_sql(condition)
-        counted = _tally(paths, where, replicates, plan.scenario, database)
+        counted = _tally(paths, where, replicates, plan.scenario, database())
         left = sum(tally.trials for tally in counted)
         if left < shared.FEWEST_GIVEN:
             message = (
@@ -208,7 +215,12 @@ def _summarize_strategy(
                 f"at least {shared.FEWEST_GIVEN} are needed: play more trials, ask for less, or leave the strategy out"
             )
             raise InvalidInput((Fault("given", str(condition), message),))
-    return _strategy_document(plan, strategy, counted, played, _BySql(paths, where, database))
+    trials: _Trials
+    if condition is None and played <= shared.EXACT_NUMBERS:
+        trials = HeldTrials(run, strategy)
+    else:
+        trials = _BySql(paths, where, database())
+    return _strategy_document(plan, strategy, counted, played, trials)
 
 
 def _strategy_document(plan: Plan, strategy: str, counted: tuple[Tally, ...], played: int, trials: "_Trials") -> dict:
@@ -374,7 +386,7 @@ def _ask_quantiles(
     As many measures are asked about at once as can be held in memory together: fewer reads of the same files.
     """
     found: dict[str, dict[float, float]] = {}
-    for names in _held_together(numbers):
+    for names in held_together(numbers):
         asked = ", ".join(f'quantile_disc("{name}", {list(levels[name])}::DOUBLE[])' for name in names)
         row = database.execute(f"SELECT {asked} FROM committed(?) WHERE {where}", [paths]).fetchone() or ()
         for name, values in zip(names, row, strict=True):
@@ -387,21 +399,6 @@ def _ask_quantiles(
         values = _select(f'"{name}"::DOUBLE', source, paths, levels[name], numbers[name], database)
         found[name] = dict(zip(levels[name], values, strict=True))
     return found
-
-
-def _held_together(numbers: Mapping[str, Moments]) -> list[list[str]]:
-    """Measures in groups of at most `shared.EXACT_NUMBERS` numbers; without those that have more by themselves."""
-    groups: list[list[str]] = []
-    room = 0
-    for name, found in numbers.items():
-        if found.count > shared.EXACT_NUMBERS:
-            continue
-        if found.count > room:
-            groups.append([])
-            room = shared.EXACT_NUMBERS
-        groups[-1].append(name)
-        room -= found.count
-    return groups
 
 
 def _select(
@@ -419,8 +416,8 @@ def _select(
         f"SELECT {place} AS bin, count(*) {source} GROUP BY bin ORDER BY bin", [paths]
     ).fetchnumpy()
     bins, up_to = np.asarray(binned["bin"]), np.cumsum(binned["count_star()"])
-    ranks = np.ceil(np.round(np.array(levels) * numbers.count, 6)).clip(1, numbers.count).astype(np.int64)
-    chosen = np.unique(np.searchsorted(up_to, ranks))
+    wanted = ranks(levels, numbers.count)
+    chosen = np.unique(np.searchsorted(up_to, wanted))
     # Numbers of the bins between the chosen ones are counted, not looked at.
     valued = database.execute(
         f"SELECT {place} AS bin, {number} AS value, count(*) AS trials {source} "
@@ -431,7 +428,7 @@ def _select(
     inside = np.searchsorted(bins[chosen], np.asarray(valued["bin"]))
     before = (up_to - np.diff(up_to, prepend=0))[chosen]
     within = np.cumsum(trials) - np.concatenate([[0], np.cumsum(np.bincount(inside, trials))])[inside].astype(np.int64)
-    return [float(value) for value in values[np.searchsorted(before[inside] + within, ranks)]]
+    return [float(value) for value in values[np.searchsorted(before[inside] + within, wanted)]]
 
 
 def _scaled(measure: dict, factor: float) -> dict:

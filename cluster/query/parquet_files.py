@@ -27,6 +27,17 @@ from sim.faults import Fault, InvalidInput
 
 _LINK = "folder"
 _PATTERN = "*?["
+_OF_CONTENT = (
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+    duckdb.OutOfRangeException,
+    duckdb.SerializationException,
+)
+"""What DuckDB raises for a damaged file, besides its most general error."""
+
+
+class DamagedTrials(RuntimeError):
+    """A file of trials holds what cannot be read."""
 
 
 @contextmanager
@@ -49,7 +60,8 @@ def read_row_group(file: pq.ParquetFile, group: int, columns: Sequence[str] | No
 def readable(folder: Folder, database: duckdb.DuckDBPyConnection, scratch: str) -> Iterator[None]:
     """Let DuckDB read the files of a folder within the block, as the table ``committed(names)``.
 
-    `scratch` is an empty local folder. Raises `OSError` if a file could not be read.
+    `scratch` is an empty local folder. Raises `OSError` if a file cannot be opened or read, and `DamagedTrials` if its
+    content makes no sense.
     """
     if isinstance(folder, LocalFolder):
         if any(sign in scratch for sign in _PATTERN):
@@ -57,20 +69,24 @@ def readable(folder: Folder, database: duckdb.DuckDBPyConnection, scratch: str) 
             raise InvalidInput((Fault("TMPDIR", str(Path(scratch).parent), message),))
         link = Path(scratch, _LINK)
         os.symlink(folder.root, link, target_is_directory=True)
-        _define_table(database, f"{link}/")
-        yield
-        return
-    objects = _ObjectFiles("s3", retry_config=RETRIES)
-    database.register_filesystem(objects)
-    _define_table(database, f"{folder.address}/")
+        base, objects = f"{link}/", None
+    else:
+        base, objects = f"{folder.address}/", _ObjectFiles("s3", retry_config=RETRIES)
+        database.register_filesystem(objects)
+    _define_table(database, base)
     try:
         yield
     except duckdb.Error as error:
         # DuckDB passes on the text of a Python exception, but not the exception.
-        if objects.failure is not None:
+        if objects is not None and objects.failure is not None:
             raise objects.failure from None
+        cause = str(error).partition("\n")[0].removeprefix("IO Error: ").replace(base, "")
         if isinstance(error, duckdb.IOException):
-            raise OSError(errno.EIO, f"object store: {str(error).splitlines()[0]}") from None
+            number = errno.EMFILE if os.strerror(errno.EMFILE) in cause else errno.EIO
+            raise OSError(number, cause, folder.address) from None
+        if type(error) is duckdb.Error or isinstance(error, _OF_CONTENT):
+            message = "the files of trials hold what cannot be read: brink verify lists those that were altered"
+            raise DamagedTrials(f"{message} ({cause})") from error
         raise
 
 

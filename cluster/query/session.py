@@ -48,7 +48,7 @@ def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> 
 
     Queries read Parquet files of the folder by ``FROM committed(?)`` with a list of their names. With `threads` = 1
     (the default is all cores) it adds up in one order, to the same last bit each time. Raises `QueryLimit` where
-    `SPILL_LIMIT` or the time limit is not enough.
+    `SPILL_LIMIT` or the time limit is not enough, and whatever `readable` raises.
     """
     check_time()
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as database:

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
         ("127.0.0.1", "::1"), description="Addresses and networks of proxies whose X-Forwarded-For is believed."
     )
     streams: int = Field(100, ge=1, le=100_000, description="Event streams that are open at a time, of an owner.")
-    answers: int = Field(4, ge=1, le=1000, description="Answers that are worked out at a time.")
+    answers: int = Field(4, ge=1, le=1000, description="Answers that are computed at a time.")
     query_seconds: float = Field(60.0, gt=0.0, le=86_400.0, description="Seconds that an answer may take.")
     max_queued: int = Field(1000, ge=1, description="Jobs of a user that wait or run.")
     max_queue: int = Field(10_000, ge=1, description="Jobs of all users that wait or run.")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from fastapi.responses import JSONResponse
 
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
+from api.http.answer_cache import ask_once
 from api.http.problems import RESPONSES, Problem
-from api.http.routes.common import KnownRun
+from api.http.routes.common import KeptAnswers, KnownRun
 from cluster.answers.entry import Answer
-from cluster.answers.registry import ANSWERS, ask
+from cluster.answers.registry import ANSWERS
 from sim.faults import Fault, InvalidInput
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
@@ -59,17 +59,16 @@ def _routed() -> list[Answer]:
 
 
 def _endpoint(answer: Answer) -> Callable[..., Response]:
-    def document(fields: Fields, run: KnownRun) -> Response:
-        return JSONResponse(ask(run, answer.name, fields))
+    def document(fields: Fields, run: KnownRun, kept: KeptAnswers) -> Response:
+        return Response(ask_once(kept, run, answer.name, fields), media_type=JSON)
 
-    def negotiated(fields: Fields, run: KnownRun, accept: Accept = None) -> Response:
+    def negotiated(fields: Fields, run: KnownRun, kept: KeptAnswers, accept: Accept = None) -> Response:
         media_type = negotiate(accept, OFFERED)
         if media_type is None or answer.table is None:
             raise Problem(406, f"the media types offered are {', '.join(OFFERED)}")
-        found, headers = ask(run, answer.name, fields), {"Vary": "Accept"}
-        if media_type == JSON:
-            return JSONResponse(found, headers=headers)
-        return Response(encode(answer.table(found), media_type), media_type=media_type, headers=headers)
+        found = ask_once(kept, run, answer.name, fields)
+        content = found if media_type == JSON else encode(answer.table(json.loads(found)), media_type)
+        return Response(content, media_type=media_type, headers={"Vary": "Accept"})
 
     return document if answer.table is None else negotiated
 

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from fastapi import Path as PathParameter
 from starlette.concurrency import run_in_threadpool
 
+from api.http.answer_cache import AnswerCache
 from api.http.authentication import Caller, Reader, Submitter
 from api.http.problems import Problem
 from cluster.query.session import time_limit
@@ -37,8 +38,14 @@ def submitting(request: Request) -> Lock:
     return request.app.state.submitting
 
 
+def answer_cache(request: Request) -> AnswerCache:
+    """The answers that are kept."""
+    return request.app.state.answer_cache
+
+
 SettingsOf = Annotated[Settings, Depends(settings)]
 Database = Annotated[sa.Engine, Depends(database)]
+KeptAnswers = Annotated[AnswerCache, Depends(answer_cache)]
 Submitting = Annotated[Lock, Depends(submitting)]
 JobId = Annotated[str, PathParameter(description="The job's id.", max_length=64)]
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.output import console, heading, print_json
-from api.cli.rendering import print_summary
+from api.cli.rendering import print_summary, share_cell
 from tests.support.command_line import BRINK, assert_refused, brink, brink_process
 from tests.support.examples import changed, litigious
 
@@ -149,8 +150,22 @@ def test_a_summary_fits_the_width_and_loses_nothing(run, width, terminal):
     print_summary(Console(file=output, width=width, force_terminal=terminal, color_system=None, markup=False), summary)
     lines = output.getvalue().splitlines()
     assert max(map(len, lines)) <= width
-    whole = "".join(re.sub(r"[│┃\s]", "", output.getvalue()))
-    assert "…" not in whole
-    share = f"{100 * one['outcome']['stalemate']['estimate']:.1f}%"
-    assert whole.count(share) >= len(names)
+    assert "…" not in output.getvalue()
+    share = share_cell(one["outcome"]["agreement_under_threat"])
+    assert output.getvalue().count(share) >= len(names)
     assert terminal or not re.search("[─-╿█]", output.getvalue())
+
+
+def test_a_low_soft_limit_on_open_files_is_raised():
+    """Many shells set 1,024 or less; the hard limit is what counts."""
+    script = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "sys.argv = ['brink', '--version']; from api.cli.main import MOST_OPEN_FILES, main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "assert soft == (MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)), soft"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -315,7 +315,7 @@ def test_nobodys_job_tells_nothing_of_the_folder(tmp_path):
         bodies: dict[str, dict] = {"drivers": {}, "discover": {"outcome": "sanctions"}, "typical": {}, "score": {}}
         for answer, body in bodies.items():
             early = service.ask("POST", f"/v1/jobs/{job}/{answer}", json=body)
-            assert (early.status_code, early.json()["errors"][0]["field"]) == (422, "run")
+            assert (early.status_code, early.json()["errors"][0]["field"]) == (409, "run")
             assert str(tmp_path) not in early.text
 
 

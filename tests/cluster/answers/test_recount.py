@@ -36,6 +36,7 @@ def test_verify_asks_neither_duckdb_nor_the_tallies(tmp_path: Path, monkeypatch:
     stored = open_run(tmp_path / "run")
     monkeypatch.setattr(summaries, "open_duckdb", None)
     monkeypatch.setattr(summaries, "_BySql", None)
+    monkeypatch.setattr(summaries, "HeldTrials", None)
     for tallies in stored.committed.values():
         assert tallies
     stored.__dict__["committed"] = dict.fromkeys(stored.committed, ())

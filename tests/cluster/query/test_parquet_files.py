@@ -1,6 +1,8 @@
 """How DuckDB and Arrow read a folder's files."""
 
+import errno
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.query.parquet_files import _ObjectFiles
+from cluster.answers.summary import summarize
+from cluster.query.parquet_files import DamagedTrials, _ObjectFiles
 from cluster.query.session import open_duckdb
+from cluster.query.trials import open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.storage.address import open_folder
@@ -81,3 +85,35 @@ def test_only_one_module_reads_parquet_files():
         )
     ]
     assert found == ["cluster/query/parquet_files.py"]
+
+
+def test_a_damaged_file_is_reported_as_such(tmp_path: Path):
+    """Zeros in the place of pages: no number, but nothing that can be read either."""
+    run(small_plan(trials=2000), tmp_path / "run", RunOptions(engine="inline"))
+    file = tmp_path / "run" / "trials" / "strategy=talk" / "part-00001.parquet"
+    content = bytearray(file.read_bytes())
+    content[2000 : len(content) // 2] = bytes(len(content) // 2 - 2000)
+    file.write_bytes(content)
+    with pytest.raises(DamagedTrials, match="brink verify") as raised:
+        summarize(open_run(tmp_path / "run"), "export_gain > 0")
+    assert "folder/" not in str(raised.value)
+
+
+def test_too_few_files_that_may_be_open_are_reported_as_such(tmp_path: Path):
+    run(small_plan(trials=2000, shard_trials=20), tmp_path / "run", RunOptions(engine="inline"))
+    found = open_run(tmp_path / "run")
+    assert found.committed
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def ask_without_files() -> None:
+        with open_duckdb(found.folder) as database:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+            try:
+                database.execute("SELECT sum(trial) FROM committed(?)", [found.files("talk")]).fetchall()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    with pytest.raises(OSError, match="open") as raised:
+        ask_without_files()
+    assert raised.value.errno == errno.EMFILE
+    assert raised.value.filename == str(tmp_path / "run")

@@ -1,0 +1,101 @@
+"""Quantiles of a run's measures over all its trials, from columns that are held in memory a few at a time.
+
+Where there are more numbers than may be held, or a condition, `cluster.answers.summary` asks DuckDB instead.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from cluster.answers import shared
+from cluster.query.parquet_files import open_parquet, read_row_group
+from cluster.query.session import check_time
+from cluster.query.trials import StoredRun
+from cluster.results.plan import Shard
+from cluster.results.result_folder import shard_path
+from sim.statistics.estimates import Moments
+
+_AT_ONCE = 8
+"""Files read at a time."""
+
+
+@dataclass(frozen=True)
+class HeldTrials:
+    """The trials of a strategy's committed shards. There may be no more than `shared.EXACT_NUMBERS`."""
+
+    run: StoredRun
+    strategy: str
+
+    def quantiles(
+        self, levels: Mapping[str, Sequence[float]], numbers: Mapping[str, Moments]
+    ) -> dict[str, dict[float, float]]:
+        """By measure and level the smallest value whose share is at least the level."""
+        found: dict[str, dict[float, float]] = {name: {} for name in numbers}
+        for names in held_together({name: known for name, known in numbers.items() if len(levels[name])}):
+            parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+            for _, table in self._row_groups(names):
+                for name, held in parts.items():
+                    held.append(np.asarray(table[name].drop_null()))
+            for name in names:
+                values = np.concatenate(parts.pop(name))
+                values.sort()
+                at = values[ranks(levels[name], len(values)) - 1]
+                found[name] = dict(zip(levels[name], at.astype(np.float64).tolist(), strict=True))
+        return found
+
+    def below(
+        self, at: Mapping[str, Mapping[float, float]], replicates: int
+    ) -> dict[str, dict[float, tuple[list[int], list[int]]]]:
+        """By measure and level how many numbers of each replicate are less than, and at most, the value there."""
+        counts = {name: {level: np.zeros((2, replicates), np.int64) for level in found} for name, found in at.items()}
+        for first, table in self._row_groups(list(at)):
+            replicate = np.arange(first, first + len(table)) % replicates
+            for name, values in at.items():
+                known = replicate[np.asarray(table[name].is_valid())]
+                column = np.asarray(table[name].drop_null())
+                for level, value in values.items():
+                    for k, held in enumerate((column < value, column <= value)):
+                        counts[name][level][k] += np.bincount(known[held], minlength=replicates)
+        return {
+            name: {level: (less.tolist(), most.tolist()) for level, (less, most) in found.items()}
+            for name, found in counts.items()
+        }
+
+    def _row_groups(self, names: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+        """Columns of the trials, a row group at a time in order, each with its first trial."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for groups in pool.map(lambda shard: self._read(shard, names), self.run.shards(self.strategy)):
+                check_time()
+                yield from groups
+
+    def _read(self, shard: Shard, names: Sequence[str]) -> list[tuple[int, pa.Table]]:
+        first, groups = shard.first, []
+        with open_parquet(self.run.folder, shard_path(shard)) as file:
+            for group in range(file.num_row_groups):
+                table = read_row_group(file, group, names)
+                groups.append((first, table))
+                first += len(table)
+        return groups
+
+
+def held_together(numbers: Mapping[str, Moments]) -> list[list[str]]:
+    """Measures in groups of at most `shared.EXACT_NUMBERS` numbers; without those that have more by themselves."""
+    groups: list[list[str]] = []
+    room = 0
+    for name, found in numbers.items():
+        if found.count > shared.EXACT_NUMBERS:
+            continue
+        if found.count > room:
+            groups.append([])
+            room = shared.EXACT_NUMBERS
+        groups[-1].append(name)
+        room -= found.count
+    return groups
+
+
+def ranks(levels: Sequence[float], count: int) -> np.ndarray:
+    """The ranks, from 1, of the smallest of `count` numbers whose share is at least each level."""
+    return np.ceil(np.round(np.array(levels) * count, 6)).clip(1, count).astype(np.int64)
