@@ -38,6 +38,7 @@ def fields_of(found: Scenario) -> list[str]:
         ({"issues": {"a": issue(0.5, 0.4, 0.4)}}, "issues"),
         ({"issues": {"a": issue(0.5, {"uniform": [0.5, 0.9]}, 0.1)}}, "issues"),
         ({"strategies": {"base": {}, "yield": {"issues.access.sender_concession": 0.5}}}, "issues"),
+        ({"issues": {"a": issue(0.5, {"uniform": [0, 0.9]}, {"uniform": [0, 0.9]})}}, "issues"),
         ({"issues": {"a": issue(weight=1), "b": issue(weight=3)}}, "issues"),
     ],
 )
