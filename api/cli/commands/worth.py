@@ -89,7 +89,7 @@ def _print_values(out: Console, shown: list[dict]) -> None:
     columns: list[Column | Bars] = [
         Column("", [_name(one) for one in shown]),
         Column("value", [_plus_minus(one["value"]) for one in shown]),
-        Column("promised", [f"{one['promised']:.3g}" for one in shown]),
+        Column("promised", [f"{one['promised']:.3g}" if "promised" in one else "-" for one in shown]),
         Column("of everything", [f"{100 * (one['share_of_everything'] or 0.0):.0f} %" for one in shown]),
         bars("", parts),
         Column("then you would choose", [_choices(one) for one in shown], prose=True),
