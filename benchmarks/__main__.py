@@ -3,7 +3,7 @@
 import os
 
 from api.shipped_scenarios import shipped_scenario
-from benchmarks import designs, kernel, parquet, start, whole_run
+from benchmarks import designs, kernel, parquet, service, start, whole_run
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import every_mechanism
 
@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def main() -> None:
     """Print the benchmarks' tables."""
     print("\n".join(start.report()), flush=True)
+    print("\n".join(service.report()), flush=True)
     scenarios = {
         "every mechanism": scenario_from_document(every_mechanism()),
         "us-japan-autos-1995": shipped_scenario("us-japan-autos-1995"),

@@ -1,6 +1,7 @@
 """How commands print: tables on standard output, JSON documents, progress on standard error."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,18 +18,23 @@ if TYPE_CHECKING:
     from cluster.runs.options import Progress as RunProgress
     from sim.scenario.scenario import Scenario
 
-PIPE_WIDTH = 220
-"""Characters a line where nobody's terminal sets a limit."""
+PIPE_WIDTH = 80
+"""Characters a line where no terminal and no COLUMNS sets a limit."""
+LEAST_WIDTH = 40
 MOST_NAMES = 8
 """Names in a sentence; the document has them all."""
 
 
 def console() -> "Console":
-    """Standard output, as wide as the terminal. Text is printed as it is: markup and emoji codes mean nothing."""
+    """Standard output, as wide as the terminal. Text is printed as it is: markup and emoji codes mean nothing.
+
+    In a pipe a line has as many characters as the environment variable COLUMNS says, or `PIPE_WIDTH`.
+    """
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, markup=False, emoji=False, highlight=False)
+    columns = os.environ.get("COLUMNS", "")
+    piped = max(int(columns), LEAST_WIDTH) if columns.isascii() and columns.isdigit() else PIPE_WIDTH
+    return Console(width=None if sys.stdout.isatty() else piped, markup=False, emoji=False, highlight=False)
 
 
 def print_json(document: object, file: TextIO | None = None) -> None:

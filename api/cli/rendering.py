@@ -1,19 +1,15 @@
-"""A summary as a table for people: outcomes and measures down, strategies across."""
+"""A summary as tables for people: outcomes and events, then measures, strategies across."""
 
-from collections.abc import Iterable
-from textwrap import fill
+from collections.abc import Iterable, Mapping
+from math import ceil, floor, log10
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from api.cli.tables import Bars, Column, print_table
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS, SHARE_OF_DEFICIT, TERMS, Term
 
 _BAR = 10
-_LABEL_WIDTH = 30
-"""Characters of a label in a line; longer ones are wrapped."""
-_WIDE = 120
-"""Characters a line from which there is room for bars and for whole names."""
 _SHOWN_MEASURES = (
     "agreement_week",
     "market_access",
@@ -46,96 +42,104 @@ def measure_scale(name: str) -> tuple[str, float, int]:
 
 
 def print_summary(console: Console, summary: dict) -> None:
-    """Print the table of a summary, and how to read it.
+    """Print the tables of a summary, and how to read them.
 
-    Strategies that do not fit beside each other follow in further tables. Without a terminal there are no bars and no
-    lines.
+    What no trial did and what is 0 in every trial is named in a sentence instead of a row.
     """
     strategies = summary["strategies"]
-    wide = console.width >= _WIDE
-    columns = {name: _column(found, console.is_terminal and wide) for name, found in strategies.items()}
-    headers = {name: name if wide else _in_lines(name, cells) for name, cells in columns.items()}
-    for names in _blocks(columns, headers, console.width):
-        shown = {headers[name]: columns[name] for name in names}
-        console.print(_table(summary["scenario"], shown, console.is_terminal))
+    _print_shares(console, summary["scenario"], strategies)
+    console.print()
+    _print_measures(console, strategies)
     if not summary["complete"]:
         played = ", ".join(f"{found['trials_played']:,} of {name}" for name, found in strategies.items())
         console.print(f"Unfinished: of {summary['trials']:,} trials of each strategy these are committed: {played}.")
     console.print(f"± is half the 95 % interval of the simulation's own error. {summary['method']}.", style="dim")
 
 
-def _column(found: dict, bars: bool) -> list[Text]:
-    """The cells of a strategy, a row of the table each."""
-    shares = [found["outcome"][term.name] for term in OUTCOME_TERMS] + [found["events"][t.name] for t in EVENT_TERMS]
-    measures = [(found["measures"].get(key), *measure_scale(key)[1:]) for key in _SHOWN_MEASURES]
-    return [
-        *(_share(share, bars) for share in shares),
-        *(Text("-" if one is None else _measure(one, factor, digits)) for one, factor, digits in measures),
-    ]
+def _print_shares(console: Console, scenario: str, strategies: Mapping[str, dict]) -> None:
+    rows: list[tuple[str, list[dict]]] = []
+    headings, never, most_missed = {}, [], 0.0
+    for heading, kind, terms in (
+        ("How it ends", "outcome", OUTCOME_TERMS),
+        ("What happens on the way", "events", EVENT_TERMS),
+    ):
+        headings[len(rows)] = heading
+        for term in terms:
+            shares = [found[kind][term.name] for found in strategies.values()]
+            most_missed = max([most_missed, *(share["high"] for share in shares if share["estimate"] == 0.0)])
+            if all(share["estimate"] == 0.0 for share in shares):
+                never.append(term.label)
+            else:
+                rows.append((term.label, shares))
+    columns: list[Column | Bars] = [Column("", [label for label, _ in rows])]
+    for k, name in enumerate(strategies):
+        own = [shares[k] for _, shares in rows]
+        columns += [Column(name, [share_cell(share) for share in own]), bars("", [one["estimate"] for one in own])]
+    print_table(console, columns, title=f"{scenario}: % of trials", gap=1, headings=headings)
+    if never:
+        console.print(f"In no trial: {'; '.join(never)}.")
+    if most_missed:
+        console.print(f"0: in no trial, so that its probability is under {_up(100.0 * most_missed)} %.", style="dim")
 
 
-def _blocks(columns: dict[str, list[Text]], headers: dict[str, str], width: int) -> list[list[str]]:
-    """The strategies in groups that fit into a width beside the labels, one at least in each."""
-    blocks: list[list[str]] = [[]]
-    room = left = width - _LABEL_WIDTH
-    for name, cells in columns.items():
-        needed = 3 + max(_widest(cells), *map(len, headers[name].splitlines()))
-        if needed > left and blocks[-1]:
-            blocks.append([])
-            left = room
-        blocks[-1].append(name)
-        left -= needed
-    return blocks
+def _up(value: float) -> str:
+    """A positive number rounded up to its first digit."""
+    digits = -floor(log10(value))
+    return f"{ceil(value * 10.0**digits) / 10.0**digits:.{max(digits, 0)}f}"
 
 
-def _widest(cells: list[Text]) -> int:
-    return max(cell.cell_len for cell in cells)
+def _print_measures(console: Console, strategies: Mapping[str, dict]) -> None:
+    columns, zero = [Column("", list(strategies))], []
+    for key in _SHOWN_MEASURES:
+        label, factor, digits = measure_scale(key)
+        found = [one["measures"].get(key) for one in strategies.values()]
+        cells = [_measure(one, factor, digits) for one in found]
+        if all(_is_zero(one) for one in found):
+            zero.append(TERMS[key].label)
+        elif any(cell != "-" for cell in cells) or key != SHARE_OF_DEFICIT:
+            columns.append(Column(label, cells))
+    print_table(console, columns, title="How much: mean (5 %, 95 % quantile of the trials)", gap=1)
+    if zero:
+        console.print(f"0 in every trial: {'; '.join(zero)}.")
 
 
-def _in_lines(name: str, cells: list[Text]) -> str:
-    """A strategy's name in lines as wide as the cells below it, broken at hyphens."""
-    return fill(name, _widest(cells), break_on_hyphens=True)
-
-
-def _table(title: str, columns: dict[str, list[Text]], lines: bool) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
-    if not lines:
-        table.box = None
-    table.add_column("", max_width=_LABEL_WIDTH)
-    for name in columns:
-        table.add_column(name, justify="right", overflow="fold")
-    titles = ["How it ends", "What happens on the way", "How much: mean (5 % to 95 % of trials)"]
-    groups = [[term.label for term in terms] for terms in (OUTCOME_TERMS, EVENT_TERMS)]
-    groups.append([measure_scale(key)[0] for key in _SHOWN_MEASURES])
-    row = 0
-    for heading, group in zip(titles, groups, strict=True):
-        table.add_section()
-        table.add_row(Text(heading, style="bold"))
-        for label in group:
-            cells = [cells[row] for cells in columns.values()]
-            row += 1
-            if any(cell.plain != "-" for cell in cells) or label != measure_scale(SHARE_OF_DEFICIT)[0]:
-                table.add_row(label, *cells)
-    return table
-
-
-def _share(estimate: dict, bar: bool) -> Text:
+def share_cell(estimate: dict) -> str:
+    """A probability in per cent with half its interval; 0 where no trial had it."""
     if estimate["estimate"] is None:
-        return Text("-")
-    share, half = estimate["estimate"], (estimate["high"] - estimate["low"]) / 2.0
-    text = Text(f"{100 * share:5.1f} % ±{100 * half:4.2f}")
-    return text.append(" ").append(share_bar(share)) if bar else text
+        return "-"
+    if estimate["estimate"] == 0.0:
+        return "0"
+    half = 50.0 * (estimate["high"] - estimate["low"])
+    digits = 1 if half >= 0.05 else 2
+    return f"{100.0 * estimate['estimate']:.{digits}f}±{half:.{digits}f}"
 
 
-def share_bar(share: float) -> Text:
+def share_bar(share: float, width: int = _BAR) -> Text:
     """A bar as long as a share of its width."""
-    filled = round(share * _BAR)
-    return Text("█" * filled + "·" * (_BAR - filled), style="cyan")
+    filled = min(width, max(0, round(share * width)))
+    return Text("█" * filled + "·" * (width - filled), style="cyan")
 
 
-def _measure(measure: dict, factor: float, digits: int) -> str:
-    if measure["mean"]["estimate"] is None:
+def bars(title: str, shares: Iterable[float | None]) -> Bars:
+    """A column of bars of some shares, empty where a share is not known."""
+    known = list(shares)
+    return Bars(title, lambda width: [Text() if one is None else share_bar(one, width) for one in known], _BAR, _BAR)
+
+
+def _is_zero(measure: dict | None) -> bool:
+    """Whether a measure was 0 in every trial: its mean is known without error then."""
+    return measure is not None and measure["mean"]["estimate"] == 0.0 == measure["mean"]["standard_error"]
+
+
+def _measure(measure: dict | None, factor: float, digits: int) -> str:
+    if measure is None or measure["mean"]["estimate"] is None:
         return "-"
     mean = measure["mean"]["estimate"] * factor
-    low, high = (measure["quantiles"][level] * factor for level in ("0.05", "0.95"))
-    return f"{mean:z.{max(digits, 1)}f} ({low:z.{digits}f} to {high:z.{digits}f})"
+    low, high = (_rounded(measure["quantiles"][level] * factor, digits) for level in ("0.05", "0.95"))
+    return f"{mean:z.{max(digits, 1)}f} ({low}, {high})"
+
+
+def _rounded(value: float, most: int) -> str:
+    """A number with two significant digits, whole ones with all and no more decimals than `most`."""
+    size = floor(log10(abs(value))) if value else most
+    return f"{value:z.{max(0, min(most, 1 - size))}f}"

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cluster.answers.entry import NET_GAIN
 from cluster.answers.registry import ask
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import RUN, read_json
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_hash
 
-MEASURE = "export_gain - sender_cost"
 STORIES = 2
 Step = Callable[[str, int, int], None]
 """Called with what is being computed, how many steps are done, and of how many."""
@@ -38,7 +38,7 @@ class Answers:
     scenario_sha256: str
 
 
-def gather(run: StoredRun, *, measure: str = MEASURE, given: str | None = None, on_step: Step) -> Answers:
+def gather(run: StoredRun, *, measure: str = NET_GAIN, given: str | None = None, on_step: Step) -> Answers:
     """Ask a run all that a report needs. Raises `InvalidInput` for a measure or a condition that cannot be read.
 
     A run of a saltelli design, whose trials share points, cannot be reported on.

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from api import charts
 from api.report import sentences
 from api.report.contents import Answers
+from api.sentences import amount, describe, name_of, share, unit_of
 from sim.model.narrative import week_name
 from sim.scenario.distributions import Fixed
 from sim.scenario.parameters import parameter
@@ -35,7 +36,7 @@ def _values(answers: Answers) -> dict[str, Any]:
         "several": several,
         "best": answers.best,
         "given": answers.given,
-        "measure_name": sentences.name_of(answers.measure),
+        "measure_name": name_of(answers.measure),
         "question": sentences.question(answers),
         "findings": sentences.findings(answers),
         "changes": sentences.changes(answers),
@@ -65,7 +66,7 @@ def _charts(answers: Answers) -> dict[str, Markup]:
 def _outcome_rows(answers: Answers) -> list[dict[str, Any]]:
     strategies = answers.summary["strategies"].values()
     return [
-        {"label": term.label, "cells": [sentences.share(one[kind][term.name]) for one in strategies]}
+        {"label": term.label, "cells": [share(one[kind][term.name]) for one in strategies]}
         for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS))
         for term in terms
     ]
@@ -82,10 +83,10 @@ def _choice_rows(answers: Answers) -> list[dict[str, str]]:
         rows.append(
             {
                 "name": name,
-                "mean": sentences.amount(mean, sentences.unit_of(answers.measure)),
-                "short_by": sentences.amount(other["short_by"]) if other else "",
-                "better_in": sentences.share(other["better_in"]) if other else "",
-                "regret": sentences.amount(regret[name]["mean"]) if name in regret else "",
+                "mean": amount(mean, unit_of(answers.measure)),
+                "short_by": amount(other["short_by"]) if other else "",
+                "better_in": share(other["better_in"]) if other else "",
+                "regret": amount(regret[name]["mean"]) if name in regret else "",
             }
         )
     return rows
@@ -99,11 +100,8 @@ def _learning(answers: Answers) -> list[dict[str, str]]:
         if one["value"]["low"] is not None and one["value"]["low"] > 0.0
     ]
     seen.sort(key=lambda one: -one["value"]["estimate"])
-    unit = sentences.unit_of(answers.measure)
-    return [
-        {"name": sentences.describe(one["name"]), "value": sentences.amount(one["value"], unit)}
-        for one in seen[:LEARNING]
-    ]
+    unit = unit_of(answers.measure)
+    return [{"name": describe(one["name"]), "value": amount(one["value"], unit)} for one in seen[:LEARNING]]
 
 
 def _story(answers: Answers, story: dict[str, Any]) -> dict[str, Any]:

@@ -1,44 +1,10 @@
-"""Sentences made from the numbers of answers: what comes out, how sure it is, and what it depends on."""
+"""Sentences of a report: what comes out, how sure it is, and what it depends on."""
 
-from math import floor, log10
+from collections.abc import Mapping
 from typing import Any
 
-from api.report.contents import MEASURE, Answers
-from sim.scenario.parameters import parameter
-
-SHOWN_LEADS = 3
-
-
-def share(estimate: dict[str, Any]) -> str:
-    """A probability in per cent, with as many digits as its interval supports."""
-    value, half = 100.0 * estimate["estimate"], 50.0 * (estimate["high"] - estimate["low"])
-    if estimate["estimate"] == 0.0:
-        return f"under {_short(100.0 * estimate['high'])} %"
-    return f"{value:.{1 if half < 0.5 else 0}f} %"
-
-
-def _short(value: float) -> str:
-    """A positive number with its first digit."""
-    return f"{value:.{max(0, -floor(log10(value)))}f}" if value > 0.0 else "0"
-
-
-def amount(estimate: dict[str, Any], unit: str = "") -> str:
-    """A number with as many digits as its interval supports, and half the interval."""
-    if estimate["low"] is None or estimate["high"] is None:
-        return f"{estimate['estimate']:.3g}{unit}"
-    half = (estimate["high"] - estimate["low"]) / 2.0
-    digits = min(max(0, -floor(log10(half))), 6) if half > 0.0 else 2
-    return f"{estimate['estimate']:.{digits}f}{unit} ±{half:.{digits}f}"
-
-
-def unit_of(measure: str) -> str:
-    """The unit of the usual measure; a measure of the user's own has none that is known."""
-    return " bn USD" if measure == MEASURE else ""
-
-
-def name_of(measure: str) -> str:
-    """The usual measure in words, another one as it was written."""
-    return "the sender's net gain (export gain less its own cost of sanctions)" if measure == MEASURE else measure
+from api.report.contents import Answers
+from api.sentences import amount, belief_sentences, best_by, describe, ending_sentence, share, unit_of
 
 
 def question(answers: Answers) -> str:
@@ -70,37 +36,28 @@ def findings(answers: Answers) -> list[str]:
 def _choice(answers: Answers) -> str:
     assert answers.worth is not None
     now = answers.worth["result"]["now"]
-    unit = unit_of(answers.measure)
-    means = sorted(now["means"].items(), key=lambda one: -one[1]["estimate"])
-    second, other = means[1]
-    gap = now["others"][second]["short_by"]
-    clear = gap["low"] is not None and gap["low"] > 0.0
-    if not clear:
-        return (
-            f"By {name_of(answers.measure)}, {now['best']} and {second} do not differ significantly in these trials: "
-            f"{amount(means[0][1], unit)} and {amount(other, unit)}."
-        )
-    return (
-        f"By {name_of(answers.measure)}, {now['best']} is the best of {len(means)} strategies: on average "
-        f"{amount(means[0][1], unit)}, ahead of {second} by {amount(gap, unit)}."
-    )
+    second = _second(now)
+    chosen = best_by(answers.measure, now["best"], second, len(now["means"]), now["others"][second]["short_by"])
+    return f"{chosen} It has {amount(now['means'][now['best']], unit_of(answers.measure))}."
+
+
+def _second(now: Mapping[str, Any]) -> str:
+    """The strategy with the second best mean."""
+    return min(now["others"], key=lambda name: now["others"][name]["short_by"]["estimate"])
 
 
 def _surety(answers: Answers) -> str:
     assert answers.worth is not None
     now = answers.worth["result"]["now"]
-    second = sorted(now["means"].items(), key=lambda one: -one[1]["estimate"])[1][0]
+    second = _second(now)
     better = now["others"][second]["better_in"]
     return f"That is an average: in the same dispute, {second} would have done better in {share(better)} of the trials."
 
 
 def _ending(answers: Answers) -> str:
     events = answers.summary["strategies"][answers.best]["events"]
-    under = f"Under {answers.best}, a" if answers.worth is not None else "A"
-    return (
-        f"{under}n agreement within {answers.run.plan.scenario.horizon_weeks} weeks comes in "
-        f"{share(events['agreement'])} of the trials, and sanctions are imposed in {share(events['sanctions'])}."
-    )
+    weeks = answers.run.plan.scenario.horizon_weeks
+    return ending_sentence(answers.best if answers.worth is not None else None, events, weeks)
 
 
 def _driver(answers: Answers) -> str | None:
@@ -117,7 +74,7 @@ def _driver(answers: Answers) -> str | None:
     )
 
 
-def _clipped(estimate: dict[str, Any]) -> dict[str, Any]:
+def _clipped(estimate: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value if value is None else min(max(value, 0.0), 1.0) for key, value in estimate.items()}
 
 
@@ -135,21 +92,6 @@ def _learning(answers: Answers) -> str:
     )
 
 
-def describe(name: str) -> str:
-    """A parameter by its meaning and name."""
-    return f"“{parameter(name).meaning}” ({name})"
-
-
 def changes(answers: Answers) -> list[str]:
     """The parameters over whose range the leading strategy changes, a sentence each."""
-    if answers.compare is None:
-        return []
-    said = []
-    for one in answers.compare["result"]["choices"][0]["leads"]:
-        if one["changes_hands"]:
-            parts = [
-                f"{part['leads'] or ' or '.join(part['ahead'])} from {part['low']:.3g} to {part['high']:.3g}"
-                for part in one["ranges"]
-            ]
-            said.append(f"{describe(one['name'])}: {'; '.join(parts)} ({one['unit']}).")
-    return said[:SHOWN_LEADS]
+    return [] if answers.compare is None else belief_sentences(answers.compare["result"])

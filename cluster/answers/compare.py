@@ -206,6 +206,50 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     return Computed(Comparison.model_validate(result), chosen, tallied.trials * len(chosen), method)
 
 
+def compare_first(run: StoredRun, measure: str = NET_GAIN, *, trials: int) -> Comparison | None:
+    """The strategies of a run compared by one measure alone, on the first so many trials that are committed of all.
+
+    There are no outcomes, events, leads or quantiles of regret, so that this takes a second. None where there are
+    fewer than two strategies or than `FEWEST` trials. Raises `InvalidInput`.
+    """
+    plan = run.plan
+    chosen, replicates = plan.strategies, plan.design.replicates(plan.scenario)
+    if len(chosen) < 2:
+        return None
+    sampled = paired_sample(run, chosen, {measure: parse_measure(measure, plan.scenario)}, most=trials)
+    values, known = _known(measure, chosen, sampled)
+    if known.sum() < FEWEST:
+        return None
+    number = sampled[chosen[0]]["trial"] % replicates
+    parts = [values[:, number == replicate] for replicate in range(replicates)]
+    regrets = [paired_differences.regret(part) for part in parts]
+    pairs = [
+        {
+            "first": chosen[a],
+            "second": chosen[b],
+            "outcome": {},
+            "events": {},
+            "measures": {
+                measure: paired_differences.pair_estimates(
+                    [paired_differences.pair(part[a], part[b]) for part in parts]
+                )
+            },
+        }
+        for a, b in combinations(range(len(chosen)), 2)
+    ]
+    choice = {
+        "measure": measure,
+        "trials": int(known.sum()),
+        "unknown": int((~known).sum()),
+        "regret": {
+            name: {**paired_differences.regret_estimates(regrets, k), "quantiles": {}} for k, name in enumerate(chosen)
+        },
+        "leads": [],
+    }
+    counts = {"compared": number.size, "sampled": number.size}
+    return Comparison.model_validate({"trials": counts, "pairs": pairs, "choices": [choice], "set_by_strategies": {}})
+
+
 def read_measures(measures: Sequence[str], scenario: Scenario) -> dict[str, Expression]:
     """Measures by their texts. Raises `InvalidInput` that holds the faults of them all."""
     found: dict[str, Expression] = {}

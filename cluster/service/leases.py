@@ -20,7 +20,7 @@ LEAST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 
 def claim(engine: sa.Engine, runner: str, lease_seconds: float, *, repeats_only: bool = False) -> Job | None:
-    """Take the job whose turn it is under a lease, or one that merely repeats an earlier job of its owner's."""
+    """Take the next job in turn under a lease; with `repeats_only`, only one that repeats an ended job of its owner."""
     now = time.time()
     free = _free(now)
     if repeats_only:

@@ -21,7 +21,7 @@ _SHARED: list[Processor] = [
 
 
 _KEY = re.compile("(brink_[0-9a-f]{16})_[0-9A-Za-z]+")
-"""A key, which somebody may have put where it does not belong, such as an address."""
+"""A key, which may have been sent where it does not belong, such as in a URL."""
 
 
 def logger(name: str) -> BoundLogger:

@@ -2,7 +2,7 @@
 
 Its settings come from the environment. Before its first job it plays a small run, so that the job does not pay for
 imports. It takes a job under a lease, plays it, and takes the next. It has four more threads: one renews the lease and
-watches for cancellation while a job is played; one plays jobs that merely repeat earlier ones, so that these do not
+watches for cancellation while a job is played; one plays jobs that repeat earlier ones, so that these do not
 wait for long ones; one deletes jobs by the rules of retention; and one learns of new jobs. A runner that loses its
 lease stops work on the job.
 """

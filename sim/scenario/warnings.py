@@ -1,7 +1,7 @@
 """Values that are allowed but are probably mistakes, and what a strategy assumes of others than the sender."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from math import ceil, exp, isfinite, log1p
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import ceil, exp, isfinite, log1p, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +22,17 @@ LONG_BEFORE = 0.25
 """Share of the horizon by which an agreement should not be all but certain."""
 _TARIFFS = ("tariff_rate", "retaliation_tariff")
 
+NEARLY_CERTAIN = 0.99
+VERY_EARLY = 0.1
+"""Share of the horizon by which an agreement should not be nearly certain for the medians of all ranges."""
+
 World = Mapping[str, Distribution]
+Value = Callable[[Distribution], float]
 
 
 def scenario_warnings(scenario: "Scenario") -> tuple[Fault, ...]:
     """The probable mistakes in a scenario, in the form of faults without lines; each depends on the scenario alone."""
-    return (*_rates(scenario), *_quick_agreements(scenario), *_others_choices(scenario))
+    return (*_rates(scenario), *_late_threats(scenario), *_quick_agreements(scenario), *_others_choices(scenario))
 
 
 def warning_documents(warnings: Iterable[Fault]) -> list[dict[str, str]]:
@@ -102,6 +107,15 @@ def _rates(scenario: "Scenario") -> Iterator[Fault]:
         yield _warning(("discount_rate",), f"is {rate:g}, which is {100 * rate:,.0f} % a year; 5 % a year is 0.05")
 
 
+def _late_threats(scenario: "Scenario") -> Iterator[Fault]:
+    """Threats that cannot begin within the horizon under any draw."""
+    for path, distribution in _set_in(scenario, "threat_earliest_week"):
+        low = _low(distribution)
+        if low > scenario.horizon_weeks:
+            message = f"is at least {low:g}, after the last of the {scenario.horizon_weeks} weeks: no threat is made"
+            yield _warning(path, message)
+
+
 def _quick_agreements(scenario: "Scenario") -> Iterator[Fault]:
     """Concession chances, each a week, that leave no time for anything but an agreement."""
     weeks = int(LONG_BEFORE * scenario.horizon_weeks)
@@ -111,35 +125,51 @@ def _quick_agreements(scenario: "Scenario") -> Iterator[Fault]:
     for strategy, overrides in scenario.strategies.items():
         if strategy != next(iter(scenario.strategies)) and not set(overrides) & set(concessions):
             continue
-        chance = 1.0
-        for issue in scenario.issues:
-            chance *= _chance_settled(scenario, scenario.parameters(strategy), issue.name, issue.numerical, weeks)
-        if chance >= ALL_BUT_CERTAIN:
-            message = (
-                f"concession chances make an agreement under {strategy} all but certain by week {weeks} of "
-                f"{scenario.horizon_weeks}; they hold for each week, not for the whole dispute"
-            )
-            yield _warning(("issues",), message)
-            return
+        world = scenario.parameters(strategy)
+        very_early = int(VERY_EARLY * scenario.horizon_weeks)
+        if _chance_agreed(scenario, world, weeks, _low) >= ALL_BUT_CERTAIN:
+            found, when = "all but certain", weeks
+        elif _chance_agreed(scenario, world, very_early, _median) >= NEARLY_CERTAIN:
+            found, when = "nearly certain, for the medians of all ranges,", very_early
+        else:
+            continue
+        message = (
+            f"concession chances make an agreement under {strategy} {found} by week {when} of "
+            f"{scenario.horizon_weeks}; they hold for each week, not for the whole dispute"
+        )
+        yield _warning(("issues",), message)
+        return
 
 
-def _chance_settled(scenario: "Scenario", world: World, issue: str, numerical: bool, weeks: int) -> float:
-    """The chance that an issue is settled within some weeks, with the least of every concession, step and authority."""
-    authority = {"none": 0.0, "mid": 1.0} | {kind: _low(world[f"{kind}_authority"]) for kind in ("technical", "senior")}
+def _chance_agreed(scenario: "Scenario", world: World, weeks: int, value: Value) -> float:
+    """The chance that all issues are settled within some weeks."""
+    chances = (_chance_settled(scenario, world, i.name, i.numerical, weeks, value) for i in scenario.issues)
+    return prod(chances)
+
+
+def _chance_settled(scenario: "Scenario", world: World, issue: str, numerical: bool, weeks: int, value: Value) -> float:
+    """The chance that an issue is settled within some weeks, with one `value` of every distribution, as its least."""
+    authority = {"none": 0.0, "mid": 1.0} | {
+        kind: value(world[f"{kind}_authority"]) for kind in ("technical", "senior")
+    }
     sessions = sum(authority[kind] for kind in scenario.session_calendar()[:weeks])
     open_chance = 1.0
     for side in ("sender", "target"):
-        hazard = -log1p(-_low(world[f"issues.{issue}.{side}_concession"])) * sessions
+        hazard = -log1p(-value(world[f"issues.{issue}.{side}_concession"])) * sessions
         if side == "target":
-            hazard *= min(1.0, _low(world["quota_aversion"])) if numerical else 1.0
-            hazard *= min(1.0, _low(world["defiance_multiplier"])) if _may_defy(world) else 1.0
-        moves = ceil(1.0 / max(_low(world[f"{side}_step"]), 1e-3) - 1e-9)
+            hazard *= min(1.0, value(world["quota_aversion"])) if numerical else 1.0
+            hazard *= min(1.0, value(world["defiance_multiplier"])) if _may_defy(world) else 1.0
+        moves = ceil(1.0 / max(value(world[f"{side}_step"]), 1e-3) - 1e-9)
         open_chance *= _poisson_below(moves, hazard)
     return 1.0 - open_chance
 
 
 def _may_defy(world: World) -> bool:
     return world["threat_probability"].support.high > 0.0 and world["defiance_probability"].support.high > 0.0
+
+
+def _median(distribution: Distribution) -> float:
+    return float(distribution.quantile(np.array([0.5]))[0])
 
 
 def _low(distribution: Distribution) -> float:

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies
 from api.cli.output import print_json
+from api.cli.tables import Column, print_table
 from sim.faults import Fault, InvalidInput
 
 
@@ -84,22 +84,26 @@ def _grouping(text: str, field: str) -> str | dict[str, object]:
 
 def _print_table(shown: Console, document: dict) -> None:
     found = document["result"]
-    table = Table(show_edge=False, pad_edge=False)
-    for column in found["columns"]:
-        numeric = column["kind"] in ("whole", "number")
-        table.add_column(column["name"], justify="right" if numeric else "left", overflow="fold")
-    for row in found["rows"]:
-        table.add_row(*(_cell(value) for value in row.values()))
-    shown.print(table)
+    cells = list(zip(*(map(_cell, row.values()) for row in found["rows"]), strict=True)) or [()] * len(found["columns"])
+    columns = [
+        Column(one["name"], own, left=one["kind"] not in ("whole", "number"))
+        for one, own in zip(found["columns"], cells, strict=True)
+    ]
+    print_table(shown, columns, keys=_groups(found["columns"]))
     given = f" for which {document['given']}" if document["given"] else ""
     so_far = "" if document["run"]["complete"] else ", all that are committed so far"
     notes = "; ".join((document["method"]["errors"], f"quantiles {document['method']['quantiles']}"))
     shown.print(Text(f"{document['trials']['used']:,} trials{given}{so_far}; {notes}.", style="dim"))
 
 
-def _cell(value: object) -> Text:
+def _groups(columns: list[dict]) -> int:
+    """How many columns name the groups: those before the number of trials."""
+    return max(1, [one["name"] for one in columns].index("trials"))
+
+
+def _cell(value: object) -> str:
     if isinstance(value, float):
-        return Text(f"{value:.6g}")
+        return f"{value:.6g}"
     if isinstance(value, int) and not isinstance(value, bool):
-        return Text(f"{value:,}")
-    return Text("-" if value is None else str(value).lower() if isinstance(value, bool) else str(value))
+        return f"{value:,}"
+    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from api.cli.options import AsJson, Engine, RayAddress, ScenarioArguments, Seed, Workers, whole_number
 from api.cli.output import console, print_json, run_progress
-from api.cli.rendering import share_bar
+from api.cli.rendering import bars
+from api.cli.tables import Bars, Column, print_table
 from sim.faults import Fault, InvalidInput
 
 if TYPE_CHECKING:
@@ -102,33 +102,23 @@ def _check(chosen: list["Scenario"]) -> None:
 
 
 def _print_disputes(out: Console, found: dict) -> None:
-    table = Table(title="Forecast and outcome of each dispute", title_justify="left", show_edge=False, pad_edge=False)
-    for title in (
-        "dispute",
-        "settled",
-        "imposed",
-        "backed down",
-        "happened",
-        "Brier",
-        "log",
-        "week",
-        "given ±2",
-        "CRPS",
-    ):
-        table.add_column(title, justify="left" if title in ("dispute", "happened") else "right")
-    for one in found["scenarios"]:
-        kind, week = one["class"], one["agreement_week"]
-        table.add_row(
-            one["scenario"],
-            *(f"{100 * p:.0f} %" for p in kind["forecast"].values()),
-            kind["happened"],
-            f"{kind['brier']:.3f}",
-            f"{kind['log']:.3f}" + ("!" if kind["never_played"] else ""),
-            str(week["happened"] or f"> {week['horizon_weeks']}"),
-            f"{100 * week['probability']:.0f} %",
-            f"{week['crps']:.1f}",
-        )
-    out.print(table)
+    rows = [(one["class"], one["agreement_week"]) for one in found["scenarios"]]
+    names = [name for kind, _ in rows[:1] for name in kind["forecast"]]
+    columns = [
+        Column("dispute", [one["scenario"] for one in found["scenarios"]]),
+        *(Column(_words(name), [f"{100 * kind['forecast'][name]:.0f} %" for kind, _ in rows]) for name in names),
+        Column("happened", [_words(kind["happened"]) for kind, _ in rows], left=True),
+        Column("Brier", [f"{kind['brier']:.3f}" for kind, _ in rows]),
+        Column("log", [f"{kind['log']:.3f}" + ("!" if kind["never_played"] else "") for kind, _ in rows]),
+        Column("week", [str(week["happened"] or f"> {week['horizon_weeks']}") for _, week in rows]),
+        Column("given ±2", [f"{100 * week['probability']:.0f} %" for _, week in rows]),
+        Column("CRPS", [f"{week['crps']:.1f}" for _, week in rows]),
+    ]
+    print_table(out, columns, title="Forecast and outcome of each dispute")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _print_means(out: Console, found: dict) -> None:
@@ -140,20 +130,14 @@ def _print_means(out: Console, found: dict) -> None:
         ("agreement_week", "probability"): "given to the week",
         ("agreement_week", "crps"): "CRPS, weeks",
     }
-    table = Table("forecast", title="Mean over the disputes", title_justify="left", show_edge=False, pad_edge=False)
-    for label in (*labels.values(), "model's Brier, class, less this one's"):
-        table.add_column(label, justify="right")
     forecasters = list(dict.fromkeys(name for part in found["mean"].values() for name in part))
-    for forecaster in forecasters:
-        table.add_row(
-            forecaster,
-            *(
-                f"{found['mean'][part][forecaster][name]:.3f}" if forecaster in found["mean"][part] else ""
-                for part, name in labels
-            ),
-            _difference(found["mean"]["class"][forecaster].get("brier_difference")),
-        )
-    out.print(table)
+    columns = [Column("forecast", [_words(name) for name in forecasters])]
+    for (part, score), label in labels.items():
+        means = found["mean"][part]
+        columns.append(Column(label, [f"{means[one][score]:.3f}" if one in means else "" for one in forecasters]))
+    differences = [_difference(found["mean"]["class"][one].get("brier_difference")) for one in forecasters]
+    columns.append(Column("model's Brier, class, less this one's", differences))
+    print_table(out, columns, title="Mean over the disputes")
 
 
 def _difference(estimate: dict | None) -> str:
@@ -163,20 +147,17 @@ def _difference(estimate: dict | None) -> str:
 
 
 def _print_calibration(out: Console, found: dict) -> None:
-    table = Table(title="Calibration of events", title_justify="left", show_edge=False, pad_edge=False)
-    for title in ("forecast", "events", "mean forecast", "happened", "", "95 % interval"):
-        table.add_column(title, justify="right")
-    for row in found["calibration"]["bins"]:
-        frequency = row["frequency"]
-        table.add_row(
-            f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %",
-            str(row["forecasts"]),
-            f"{100 * row['mean_forecast']:.0f} %",
-            f"{100 * frequency['estimate']:.0f} %",
-            share_bar(frequency["estimate"]),
-            f"{100 * frequency['low']:.0f} to {100 * frequency['high']:.0f} %",
-        )
-    certain = found["calibration"]["certain"]
-    table.add_row("0 or 100 %", str(certain["forecasts"]), "", f"{certain['wrong']} otherwise", "", "")
-    out.print(table)
+    rows, certain = found["calibration"]["bins"], found["calibration"]["certain"]
+    frequencies = [row["frequency"] for row in rows]
+    columns: list[Column | Bars] = [
+        Column("forecast", [*(f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %" for row in rows), "0 or 100 %"]),
+        Column("events", [*(str(row["forecasts"]) for row in rows), str(certain["forecasts"])]),
+        Column("mean forecast", [*(f"{100 * row['mean_forecast']:.0f} %" for row in rows), ""]),
+        Column(
+            "happened", [*(f"{100 * one['estimate']:.0f} %" for one in frequencies), f"{certain['wrong']} otherwise"]
+        ),
+        bars("", [*(one["estimate"] for one in frequencies), None]),
+        Column("95 % interval", [*(f"{100 * one['low']:.0f} to {100 * one['high']:.0f} %" for one in frequencies), ""]),
+    ]
+    print_table(out, columns, title="Calibration of events")
     out.print(f"Calibration: {found['method']['calibration']}.", style="dim")

@@ -10,7 +10,8 @@ from api.cli.output import console, heading, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from api.cli.tables import Column
 
 
 def calibrate(
@@ -49,41 +50,37 @@ def calibrate(
 
 
 def _print(out: "Console", found: dict) -> None:
+    from api.cli.tables import print_table
+
     table = found["table"]
     out.print(
         heading(f"{table['ended']:,} ended threats", f" of {table['episodes']:,} chosen from {table['rows']:,} rows")
     )
     for reason, count in table["left_out"].items():
         out.print(f"Left out: {count} {reason}.", style="dim")
-    out.print(rates_table(found["classes"], "class"))
+    print_table(out, rates_columns(found["classes"], "class"))
     out.print(
         "In brackets: counts, and the 95 % interval. Pooled: pulled towards all threats together, with the weight of "
         f"{found['prior_weight']:.3g} threats.",
         style="dim",
     )
-    out.print(_durations(found["classes"][0]))
+    _print_durations(out, found["classes"][0])
     _print_scores(out, found["scores"])
     _print_reliability(out, found["reliability"])
 
 
-def rates_table(classes: list[dict], name: str) -> "Table":
-    """A table of classes with the share of each ending, its count and interval, and the pooled share."""
-    from rich.table import Table
-
+def rates_columns(classes: list[dict], name: str) -> list["Column"]:
+    """A table of classes with the share of each ending, its count and interval, and the pooled share if any."""
+    from api.cli.tables import Column
     from sim.statistics.base_rates import ENDINGS
 
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column("")
+    columns = [Column("", [one[name] for one in classes])]
     for ending in ENDINGS:
-        table.add_column(ending, justify="right")
-        table.add_column("pooled", justify="right")
-    for one in classes:
-        cells = []
-        for ending in ENDINGS:
-            pooled = one.get("pooled")
-            cells += [_share(one["rates"][ending], one["counts"][ending]), _percent(pooled[ending]) if pooled else ""]
-        table.add_row(one[name], *cells)
-    return table
+        columns.append(Column(ending, [_share(one["rates"][ending], one["counts"][ending]) for one in classes]))
+        if any("pooled" in one for one in classes):
+            pooled = [_percent(one["pooled"][ending]) if one.get("pooled") else "" for one in classes]
+            columns.append(Column("pooled", pooled))
+    return columns
 
 
 def _share(found: dict, count: int) -> str:
@@ -96,21 +93,22 @@ def _percent(found: dict) -> str:
     return f"{100 * found['estimate']:.0f} %"
 
 
-def _durations(found: dict) -> "Table":
-    from rich.table import Table
+def _print_durations(out: "Console", found: dict) -> None:
+    from api.cli.tables import Column, print_table
 
-    table = Table(title="Days, all classes", title_justify="left", show_edge=False, pad_edge=False)
-    for label in ("", "episodes", "events", "a quarter by", "half by", "three quarters by"):
-        table.add_column(label, justify="right" if label else "left")
-    for name, one in found["durations_days"].items():
-        cells = [_days(quartile) for quartile in one["quartiles"].values()]
-        table.add_row(name.replace("_", " "), f"{one['episodes']}", f"{one['events']}", *cells)
+    rows = found["durations_days"]
+    columns = [
+        Column("", [name.replace("_", " ") for name in rows]),
+        Column("episodes", [f"{one['episodes']}" for one in rows.values()]),
+        Column("events", [f"{one['events']}" for one in rows.values()]),
+    ]
+    for k, label in enumerate(("a quarter by", "half by", "three quarters by")):
+        columns.append(Column(label, [_days(list(one["quartiles"].values())[k]) for one in rows.values()]))
+    print_table(out, columns, title="Days, all classes")
     by_week = ", ".join(
         f"week {week}: {'-' if share is None else f'{100 * share:.0f} %'}" for week, share in found["agreed_by"].items()
     )
-    table.caption = f"Settled by {by_week}."
-    table.caption_justify = "left"
-    return table
+    out.print(f"Settled by {by_week}.")
 
 
 def _days(found: dict) -> str:
@@ -139,20 +137,19 @@ def _print_scores(out: "Console", scores: dict) -> None:
 
 
 def _print_reliability(out: "Console", reliability: dict) -> None:
-    from rich.table import Table
+    from api.cli.tables import Column, print_table
 
-    if not reliability:
+    rows = [(ending, band) for ending, bands in reliability.items() for band in bands]
+    if not rows:
         return
-    table = Table(title="Forecast and happened", title_justify="left", show_edge=False, pad_edge=False)
-    for label in ("", "forecasts", "mean forecast", "happened"):
-        table.add_column(label, justify="right" if label else "left")
-    for ending, bands in reliability.items():
-        for band in bands:
-            happened = band["happened"]
-            table.add_row(
-                f"{ending}, {100 * band['low']:.0f} to {100 * band['high']:.0f} %",
-                f"{band['episodes']}",
-                f"{100 * band['forecast']:.0f} %",
-                f"{100 * happened['estimate']:.0f} % ({100 * happened['low']:.0f} to {100 * happened['high']:.0f})",
-            )
-    out.print(table)
+    columns = [
+        Column("", [f"{ending}, {100 * band['low']:.0f} to {100 * band['high']:.0f} %" for ending, band in rows]),
+        Column("forecasts", [f"{band['episodes']}" for _, band in rows]),
+        Column("mean forecast", [f"{100 * band['forecast']:.0f} %" for _, band in rows]),
+        Column("happened", [_percent_of(band["happened"]) for _, band in rows]),
+    ]
+    print_table(out, columns, title="Forecast and happened")
+
+
+def _percent_of(found: dict) -> str:
+    return f"{100 * found['estimate']:.0f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"

@@ -74,17 +74,18 @@ def _run(scenario: str, strategy: str | None, trials: int | None, seed: int, wor
 
 
 def _print(out: "Console", found: dict) -> None:
-    from rich.table import Table
+    from api.cli.tables import Column, print_table
 
     day = f", as known on {found['known_on']}" if found["known_on"] else ""
-    out.print(heading(found["scenario"], f", {found['strategy']}, beside the class {found['reference']}{day}"))
-    table = Table(show_edge=False, pad_edge=False)
-    for label in ("", "forecast", "class", ""):
-        table.add_column(label, justify="right" if label else "left")
-    for row in found["compared"]:
-        mark = "outside" if row["outside"] else ""
-        table.add_row(row["label"], _percent(row["forecast"]), _percent(row["class"]), mark)
-    out.print(table)
+    out.print(heading(found["scenario"], f", {found['strategy']}, compared with the class {found['reference']}{day}"))
+    rows = found["compared"]
+    columns = [
+        Column("", [row["label"] for row in rows]),
+        Column("forecast", [_percent(row["forecast"]) for row in rows]),
+        Column("class", [_percent(row["class"]) for row in rows]),
+        Column("", ["outside" if row["outside"] else "" for row in rows], left=True),
+    ]
+    print_table(out, columns)
     for row in found["compared"]:
         for mover in row["movers"]:
             out.print(

@@ -1,16 +1,17 @@
-"""``brink compare``: strategies on the same trials, pair by pair; regret; and who leads as a function of belief."""
+"""``brink compare``: strategies on the same trials: differences, regret, and which leads as a function of belief."""
 
 from string import ascii_uppercase
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
+from api.cli.tables import Bars, Column, print_table
+from api.sentences import belief_sentences, choice_sentences
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 _BAR = 40
@@ -41,17 +42,13 @@ def compare(
 
 
 def print_comparison(out: Console, document: dict) -> None:
-    """Print a document of `cluster.answers.compare`: the others compared with the first strategy, then each choice."""
+    """Print a document of `cluster.answers.compare`: the answer, differences from the first strategy, each choice."""
     found = document["result"]
     reference, *others = document["strategies"]
     title = f"{document['scenario']}: {len(others) + 1} strategies in the same {found['trials']['compared']:,} trials"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
-    out.print(_differences(found["pairs"], reference, others))
-    out.print(
-        f"Each column: that strategy less {reference}, shares in points, with half the 95 % interval; grey "
-        "where the interval holds 0.",
-        style="dim",
-    )
+    _print_answer(out, found)
+    _print_differences(out, found["pairs"], reference, others)
     for choice in found["choices"]:
         _print_choice(out, document["strategies"], found["pairs"], choice)
     if found["set_by_strategies"]:
@@ -61,20 +58,54 @@ def print_comparison(out: Console, document: dict) -> None:
     out.print(f"{document['method']['errors']}. --json has every pair.", style="dim")
 
 
-def _differences(pairs: list[dict], reference: str, others: list[str]) -> Table:
+def _print_answer(out: Console, found: dict) -> None:
+    """Which strategy is best by the first measure of choice, how sure that is, and which beliefs would change it."""
+    for sentence in choice_sentences(found):
+        out.print(sentence)
+    beliefs = belief_sentences(found)
+    if beliefs:
+        out.print("The best strategy depends on these beliefs:")
+        for belief in beliefs:
+            out.print(f"- {belief}")
+    elif found["choices"][0]["leads"]:
+        out.print("No single parameter, over its whole range, makes another strategy clearly better.")
+
+
+def _print_differences(out: Console, pairs: list[dict], reference: str, others: list[str]) -> None:
     against = {one["second"]: one for one in pairs if one["first"] == reference}
-    table = Table(title=f"Against {reference}", title_justify="left", header_style="bold", show_edge=False)
-    table.add_column("")
-    for other in others:
-        table.add_column(other, justify="right", overflow="fold")
-    for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS)):
-        for key, label in labels(terms).items():
-            table.add_row(label, *(_less(against[other][kind][key], 100.0, 1) for other in others))
-        table.add_section()
+    rows = [
+        (label, [_less(against[other][kind][key], 100.0, 1) for other in others])
+        for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS))
+        for key, label in labels(terms).items()
+    ]
+    shares = len(rows)
     for key in next(iter(against.values()))["measures"]:
         label, factor, digits = measure_scale(key)
-        table.add_row(label, *(_less(against[other]["measures"][key], factor, digits) for other in others))
-    return table
+        rows.append((label, [_less(against[other]["measures"][key], factor, digits) for other in others]))
+    shown = [(label, cells, k < shares) for k, (label, cells) in enumerate(rows) if not all(map(_is_same, cells))]
+    columns = [Column("", [label for label, _, _ in shown])]
+    columns += [Column(other, [cells[k] for _, cells, _ in shown]) for k, other in enumerate(others)]
+    first_measure = sum(share for _, _, share in shown)
+    out.print()
+    print_table(
+        out,
+        columns,
+        title=f"Difference from {reference}",
+        gap=1,
+        headings={0: "Probability, percentage points", first_measure: "Mean"},
+    )
+    same = [label for label, cells in rows if all(map(_is_same, cells))]
+    if same:
+        out.print(f"The same in every trial, or not known in any: {'; '.join(same)}.")
+    out.print(
+        f"Each column is that strategy less {reference}, ± half the 95 % interval, ~ where the interval contains 0; "
+        "0: the same in every trial; -: not known.",
+        style="dim",
+    )
+
+
+def _is_same(cell: Text) -> bool:
+    return cell.plain in ("0", "-")
 
 
 def _less(found: dict, factor: float, digits: int) -> Text:
@@ -82,91 +113,98 @@ def _less(found: dict, factor: float, digits: int) -> Text:
     difference = found["difference"]
     if difference["standard_error"] is None:
         return Text("-")
+    if found["equal"]["estimate"] == 1.0:
+        return Text("0", style="dim")
     if difference["low"] is None:
-        return Text(f"{-factor * difference['estimate']:+z.{max(digits, 1)}f} ±?", style="dim")
+        return Text(f"{-factor * difference['estimate']:+z.{max(digits, 1)}f}±?", style="dim")
     half = factor * (difference["high"] - difference["low"]) / 2.0
     clear = difference["low"] > 0.0 or difference["high"] < 0.0
-    digits = max(digits, 1)
-    return Text(f"{-factor * difference['estimate']:+z.{digits}f} ±{half:.{digits + 1}f}", style="" if clear else "dim")
+    digits = max(digits, 1) if half >= 0.05 else max(digits, 2) if half >= 0.005 else 3
+    text = f"{-factor * difference['estimate']:+z.{digits}f}±{half:.{digits}f}"
+    return Text(text if clear else f"~{text}", style="" if clear else "dim")
 
 
 def _print_choice(out: Console, strategies: list[str], pairs: list[dict], choice: dict) -> None:
     name = choice["measure"]
-    out.print(heading(f"\nIf you want {name} to be high"))
+    out.print(heading(f"\nBy {name}, more being better"))
     if choice["unknown"]:
         out.print(
-            f"Of {choice['trials'] + choice['unknown']:,} trials {choice['trials']:,} know it under every strategy; "
-            "the rest is left out.",
+            f"Of {choice['trials'] + choice['unknown']:,} trials, {choice['trials']:,} have a value under every one. "
+            "The others are left out.",
             style="dim",
         )
     if not choice["regret"]:
-        out.print("No trial knows it under every strategy.")
+        out.print("No trial has a value under every strategy.")
         return
-    out.print(_regret(choice["regret"]))
-    out.print(_duels(strategies, pairs, name))
+    _print_regret(out, choice["regret"])
+    _print_duels(out, strategies, pairs, name)
     _print_leads(out, strategies, choice["leads"])
 
 
-def _regret(regret: dict) -> Table:
-    table = Table(title="Regret: short of the best in the same world", title_justify="left", show_edge=False)
-    for label in ("", "mean", "half stay below", "9 in 10", "19 in 20", "is best", "alone"):
-        table.add_column(label, justify="right" if label else "left")
-    for strategy, one in regret.items():
-        table.add_row(
-            strategy,
-            f"{one['mean']['estimate']:z.3g} ±{_half(one['mean'])}",
-            *(f"{quantile['estimate']:z.3g}" for quantile in one["quantiles"].values()),
-            *(
-                f"{100 * one[key]['estimate']:.1f} % ±{50 * (one[key]['high'] - one[key]['low']):.1f}"
-                for key in ("best", "best_alone")
-            ),
+def _print_regret(out: Console, regret: dict) -> None:
+    columns = [
+        Column("", list(regret)),
+        Column("mean", [f"{one['mean']['estimate']:z.3g} ±{_half(one['mean'])}" for one in regret.values()]),
+    ]
+    for k, label in enumerate(("median", "90 % quantile", "95 % quantile")):
+        columns.append(
+            Column(label, [f"{list(one['quantiles'].values())[k]['estimate']:z.3g}" for one in regret.values()])
         )
-    return table
+    for label, key in (("is best", "best"), ("is best alone", "best_alone")):
+        columns.append(Column(label, [_share(one[key]) for one in regret.values()]))
+    print_table(out, columns, title="Regret: below the best strategy in the same trial")
 
 
-def _duels(strategies: list[str], pairs: list[dict], measure: str) -> Table:
-    """How often the strategy of a row does better than that of a column in the same world."""
+def _share(found: dict) -> str:
+    return f"{100 * found['estimate']:.1f} % ±{50 * (found['high'] - found['low']):.1f}"
+
+
+def _print_duels(out: Console, strategies: list[str], pairs: list[dict], measure: str) -> None:
+    """In what share of the trials the strategy of a row does better than that of a column."""
     shares: dict[tuple[str, str], float | None] = {}
     for one in pairs:
         own = one["measures"][measure]
         shares[one["first"], one["second"]] = own["higher"]["estimate"]
         shares[one["second"], one["first"]] = own["lower"]["estimate"]
-    table = Table(title="Does better than", title_justify="left", show_edge=False)
-    for label in ("", *strategies):
-        table.add_column(label, justify="right" if label else "left", overflow="fold")
-    for row in strategies:
-        cells = (shares.get((row, column)) for column in strategies)
-        table.add_row(row, *("" if share is None else f"{100 * share:.1f} %" for share in cells))
-    return table
+    columns = [Column("", strategies)]
+    for column in strategies:
+        found = [shares.get((row, column)) for row in strategies]
+        columns.append(Column(column, ["" if share is None else f"{100 * share:.1f}" for share in found]))
+    print_table(out, columns, title="Does better than, % of the same trials", gap=1)
 
 
 def _print_leads(out: Console, strategies: list[str], leads: list[dict]) -> None:
     letters = dict(zip(strategies, _letters(len(strategies)), strict=True))
     steady = [one for one in leads if len(one["ranges"]) == 1]
-    table = Table(title="Who leads, if you believe", title_justify="left", show_edge=False)
-    table.add_column("")
-    table.add_column("low to high", no_wrap=True)
-    table.add_column("ranges", overflow="fold")
-    for one in leads:
-        if one not in steady:
-            ranges = "; ".join(_range(part, letters) for part in one["ranges"])
-            table.add_row(one["name"], _bar(one["ranges"], letters), f"{ranges} ({one['unit']})")
-    if len(steady) < len(leads):
-        out.print(table)
+    changing = [one for one in leads if len(one["ranges"]) > 1]
+    if changing:
+        columns: list[Column | Bars] = [
+            Column("", [one["name"] for one in changing]),
+            Bars("low to high", lambda width: [_bar(one["ranges"], letters, width) for one in changing], 20, _BAR),
+            Column("ranges", [_ranges(one, letters) for one in changing], prose=True),
+        ]
+        print_table(out, columns, title="Which strategy leads, by what you believe")
+        legend = ", ".join(f"{letter} {strategy}" for strategy, letter in letters.items())
+        bar = (
+            " · too close to call. The bar's width is a parameter's trials, not its values." if out.is_terminal else ""
+        )
+        out.print(f"{legend}.{bar}", style="dim")
     for ahead in dict.fromkeys(tuple(one["ranges"][0]["ahead"]) for one in steady):
         names = some_names([one["name"] for one in steady if tuple(one["ranges"][0]["ahead"]) == ahead])
         whom = f"{ahead[0]} leads" if len(ahead) == 1 else f"It is too close to call between {' and '.join(ahead)}"
         out.print(f"{whom} over the whole range of {names}.")
-    legend = ", ".join(f"{letter} {strategy}" for strategy, letter in letters.items())
-    out.print(f"{legend}; · too close to call. The bar's width is a parameter's trials, not its values.", style="dim")
 
 
-def _bar(ranges: list[dict], letters: dict[str, str]) -> Text:
+def _ranges(one: dict, letters: dict[str, str]) -> str:
+    return f"{'; '.join(_range(part, letters) for part in one['ranges'])} ({one['unit']})"
+
+
+def _bar(ranges: list[dict], letters: dict[str, str], width: int) -> Text:
     cells = sum(part["cells"] for part in ranges)
     text, done = "", 0
     for part in ranges:
         done += part["cells"]
-        text = text.ljust(round(done * _BAR / cells), letters[part["leads"]] if part["leads"] else "·")
+        text = text.ljust(round(done * width / cells), letters[part["leads"]] if part["leads"] else "·")
     return Text(text, style="cyan")
 
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from api.cli.options import AsJson, Given, OneStrategy, RunFolder
 from api.cli.output import heading
+from api.cli.tables import Column, print_table
 
 
 def discover(
@@ -42,17 +42,16 @@ def print_boxes(out: Console, document: dict) -> None:
     if found["reason"]:
         out.print(f"No box: {found['reason']}.")
         return
-    table = _table("box", "coverage with those above", "density with those above")
-    for number, box in enumerate(found["boxes"], 1):
-        before = box["with_those_before"]
-        table.add_row(str(number), *_measures(box), _percent(before["coverage"]), _percent(before["density"]))
-        table.add_section()
-    out.print(table)
-    out.print("\nTrade-off between coverage and density, by steps of the first box's peeling")
-    steps = _table("step")
-    for number, box in enumerate(found["trade_off"], 1):
-        steps.add_row(str(number), *_measures(box))
-    out.print(steps)
+    boxes = found["boxes"]
+    before = [box["with_those_before"] for box in boxes]
+    together = [
+        Column("coverage with those above", [_percent(one["coverage"]) for one in before]),
+        Column("density with those above", [_percent(one["density"]) for one in before]),
+    ]
+    print_table(out, _columns("box", boxes, *together))
+    out.print()
+    title = "Trade-off between coverage and density, by steps of the first box's peeling"
+    print_table(out, _columns("step", found["trade_off"]), title=title)
     out.print(
         "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
         f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}. "
@@ -61,19 +60,16 @@ def print_boxes(out: Console, document: dict) -> None:
     )
 
 
-def _table(first: str, *last: str) -> Table:
-    table = Table(header_style="bold", show_edge=False, pad_edge=False)
-    table.add_column(first)
-    table.add_column("where", overflow="fold")
-    for label in ("density", "lift", "coverage", "mass", *last):
-        table.add_column(label, justify="right")
-    return table
-
-
-def _measures(box: dict) -> tuple[str, ...]:
-    where = "\n".join(_range(one) for one in box["restrictions"])
-    lift = "-" if box["lift"] is None else f"{box['lift']:.2f}"
-    return where, _percent(box["density"]), lift, _percent(box["coverage"]), _percent(box["mass"])
+def _columns(first: str, boxes: list[dict], *last: Column) -> list[Column]:
+    return [
+        Column(first, [str(number) for number in range(1, len(boxes) + 1)]),
+        Column("density", [_percent(box["density"]) for box in boxes]),
+        Column("lift", ["-" if box["lift"] is None else f"{box['lift']:.2f}" for box in boxes]),
+        Column("coverage", [_percent(box["coverage"]) for box in boxes]),
+        Column("mass", [_percent(box["mass"]) for box in boxes]),
+        *last,
+        Column("where", ["\n".join(map(_range, box["restrictions"])) for box in boxes], prose=True),
+    ]
 
 
 def _range(one: dict) -> str:

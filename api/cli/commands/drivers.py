@@ -1,17 +1,18 @@
 """``brink drivers``: which parameters a measure depends on, how far, and how much of it is chance."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, OneStrategy, RunFolder, measure_option
 from api.cli.output import heading
+from api.cli.rendering import bars
+from api.cli.tables import Bars, Column, print_table
 
 SHOWN = 20
 """Parameters in a table; the document has them all."""
-_BAR = 10
 _TORNADO = 40
 
 
@@ -40,7 +41,7 @@ def print_drivers(out: Console, document: dict) -> None:
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     missing = trials["null"] + trials["infinite"]
     out.print(
-        f"Trials {trials['first']:,} to {trials['last']:,}: {trials['known']:,} of {trials['read']:,} know the measure"
+        f"Trials {trials['first']:,} to {trials['last']:,}: {trials['known']:,} of {trials['read']:,} have a value"
         + (f" ({trials['null']:,} null, {trials['infinite']:,} infinite)." if missing else ".")
     )
     mean = found["mean"]["estimate"]
@@ -48,10 +49,10 @@ def print_drivers(out: Console, document: dict) -> None:
     if found["reason"]:
         out.print(f"No index: {found['reason']}.")
         return
-    out.print(_variance(found["variance"]))
+    _print_variance(out, found["variance"])
     _reasons(out, found["variance"])
-    out.print(_indices(found))
-    out.print(_tornado(found, mean))
+    _print_indices(out, found)
+    _print_tornado(out, found, mean)
     _groups(out, found)
     out.print(
         f"First-order: {method['first_order']}. PAWN on {trials['pawn']:,} trials: "
@@ -60,16 +61,16 @@ def print_drivers(out: Console, document: dict) -> None:
     )
 
 
-def _variance(shares: dict) -> Table:
-    table = Table(title="Where its variance comes from", title_justify="left", show_header=False, show_edge=False)
-    for label, key in (
-        ("What you do not know (all parameters)", "parameters"),
-        ("  each parameter alone, summed", "alone"),
-        ("  parameters together (interactions)", "interactions"),
-        ("Chance", "chance"),
-    ):
-        table.add_row(label, _share(shares[key]))
-    return table
+def _print_variance(out: Console, shares: dict) -> None:
+    rows = {
+        "What you do not know (all parameters)": shares["parameters"],
+        "- each parameter alone, summed": shares["alone"],
+        "- parameters together (interactions)": shares["interactions"],
+        "Chance": shares["chance"],
+    }
+    print_table(
+        out, [Column("", list(rows)), *_share_columns("share", rows.values())], title="Where its variance comes from"
+    )
 
 
 def _reasons(out: Console, shares: dict) -> None:
@@ -77,73 +78,76 @@ def _reasons(out: Console, shares: dict) -> None:
         out.print(f"Not all is known: {reason}.", style="dim")
 
 
-def _indices(found: dict) -> Table:
+def _print_indices(out: Console, found: dict) -> None:
     noise = found["pawn_noise"]["maximum"]
-    table = Table(title="Which parameters", title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
-    table.add_column("")
-    table.add_column("first-order index", justify="right")
-    table.add_column("PAWN median", justify="right")
-    table.add_column(f"PAWN maximum (noise to {noise:.3f})", justify="right")
-    table.add_column("correlated with", overflow="fold")
-    for one in found["parameters"][:SHOWN]:
-        median, maximum = (_distance(one["pawn"], statistic) for statistic in ("median", "maximum"))
-        partners = ", ".join(f"{other['name']} ({other['spearman']:+.2f})" for other in one["correlated_with"])
-        table.add_row(one["name"], _share(one["first_order"]), median, maximum, partners)
-    hidden = len(found["parameters"]) - SHOWN
-    if hidden > 0:
-        table.add_row(f"and {hidden} more, with smaller indices", style="dim")
-    return table
+    shown = found["parameters"][:SHOWN]
+    columns = [
+        Column("", [one["name"] for one in shown]),
+        *_share_columns("first-order index", [one["first_order"] for one in shown]),
+        Column("PAWN median", [_distance(one["pawn"], "median") for one in shown]),
+        Column(f"PAWN maximum (noise to {noise:.3f})", [_distance(one["pawn"], "maximum") for one in shown]),
+    ]
+    if any(one["correlated_with"] for one in shown):
+        columns.append(Column("correlated with", [_partners(one) for one in shown], prose=True))
+    print_table(out, columns, title="Which parameters")
+    if len(found["parameters"]) > SHOWN:
+        out.print(f"And {len(found['parameters']) - SHOWN} more, with smaller indices.", style="dim")
+
+
+def _partners(one: dict) -> str:
+    return ", ".join(f"{other['name']} ({other['spearman']:+.2f})" for other in one["correlated_with"])
+
+
+def _share_columns(title: str, shares: Iterable[dict]) -> list[Column | Bars]:
+    """Shares with half their intervals, and their bars."""
+    known = list(shares)
+    return [Column(title, [_share(share) for share in known]), bars("", [share["estimate"] for share in known])]
 
 
 def _groups(out: Console, found: dict) -> None:
     for group in found["groups"]:
-        out.print(
-            Text(f"Jointly {' and '.join(group['parameters'])}, which are correlated: ").append_text(
-                _share(group["first_order"])
-            )
-        )
+        out.print(f"Jointly {' and '.join(group['parameters'])}, which are correlated: {_share(group['first_order'])}")
 
 
-def _tornado(found: dict, mean: float) -> Table:
-    """Each parameter's bar from the mean in its lowest decile to that in its highest, longest first."""
+def _print_tornado(out: Console, found: dict, mean: float) -> None:
+    """Each parameter's mean in its lowest decile and in its highest, with a bar between them, longest first."""
     swung = [one for one in found["parameters"] if one["swing"]["estimate"] is not None]
     swung.sort(key=lambda one: -abs(one["swing"]["estimate"]))
-    table = Table(title="Tornado", title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
-    for label in ("", "in its lowest decile", "░ lowest, █ highest decile", "in its highest decile", "difference"):
-        table.add_column(label, justify="left" if label[:1] in ("", "░") else "right")
     ends = [one[decile]["mean"]["estimate"] for one in swung for decile in ("lowest_decile", "highest_decile")]
     low, high = min([mean, *ends]), max([mean, *ends])
-    for one in swung[:SHOWN]:
-        first, last = (one[decile]["mean"] for decile in ("lowest_decile", "highest_decile"))
-        table.add_row(
-            one["name"],
-            _plus_minus(first),
-            _bar(first["estimate"], last["estimate"], mean, low, high),
-            _plus_minus(last),
-            _plus_minus(one["swing"]),
-        )
-    return table
+    shown = swung[:SHOWN]
+    columns: list[Column | Bars] = [
+        Column("", [one["name"] for one in shown]),
+        Column("in its lowest decile", [_plus_minus(one["lowest_decile"]["mean"]) for one in shown]),
+        Bars(
+            "░ lowest, █ highest decile",
+            lambda width: [_bar(one, mean, low, high, width) for one in shown],
+            len("░ lowest, █ highest decile"),
+            _TORNADO,
+        ),
+        Column("in its highest decile", [_plus_minus(one["highest_decile"]["mean"]) for one in shown]),
+        Column("difference", [_plus_minus(one["swing"]) for one in shown]),
+    ]
+    print_table(out, columns, title="Tornado: the mean at the ends of each parameter's range")
 
 
-def _bar(first: float, last: float, mean: float, low: float, high: float) -> Text:
+def _bar(one: dict, mean: float, low: float, high: float, width: int) -> Text:
     def place(value: float) -> int:
-        return round((value - low) / (high - low) * (_TORNADO - 1)) if high > low else 0
+        return round((value - low) / (high - low) * (width - 1)) if high > low else 0
 
-    cells = [" "] * _TORNADO
-    for value, mark in ((first, "░"), (last, "█")):
+    cells = [" "] * width
+    for decile, mark in (("lowest_decile", "░"), ("highest_decile", "█")):
+        value = one[decile]["mean"]["estimate"]
         for k in range(min(place(value), place(mean)), max(place(value), place(mean)) + 1):
             cells[k] = mark
     cells[place(mean)] = "│"
     return Text("".join(cells), style="cyan")
 
 
-def _share(share: dict) -> Text:
+def _share(share: dict) -> str:
     if share["estimate"] is None:
-        return Text("-")
-    half = (share["high"] - share["low"]) / 2.0
-    filled = min(_BAR, max(0, round(share["estimate"] * _BAR)))
-    text = Text(f"{100 * share['estimate']:z.1f} % ±{100 * half:4.1f} ")
-    return text.append("█" * filled + "·" * (_BAR - filled), style="cyan")
+        return "-"
+    return f"{100 * share['estimate']:z.1f} % ±{50 * (share['high'] - share['low']):.1f}"
 
 
 def _distance(distances: dict | None, statistic: str) -> Text:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from api.cli.options import (
     AsJson,
@@ -19,6 +18,7 @@ from api.cli.options import (
     whole_number,
 )
 from api.cli.output import console, heading, run_progress
+from api.cli.tables import Column, print_table
 from sim.faults import Fault, InvalidInput
 
 BASE_SAMPLES = 4096
@@ -87,12 +87,12 @@ def indices(
         stored = open_run(folder)
     answer(stored, "indices", {"strategy": strategy, "measure": measure}, as_json=as_json, render=print_indices)
     if not as_json:
-        console().print(f"Results: {stored.folder.address}. brink indices asks that folder about another measure.")
+        console().print(f"Results: {stored.folder.address}. brink indices takes that folder too, for another measure.")
 
 
 def _refuse(**given: object) -> None:
     faults = [
-        Fault(name, str(value), "goes with a scenario to be played, not with a folder that holds a run")
+        Fault(name, str(value), "is for a scenario that will be run, not for the folder of a run")
         for name, value in given.items()
         if value is not None
     ]
@@ -104,7 +104,7 @@ def print_indices(out: Console, document: dict) -> None:
     """Print a document of `cluster.answers.indices`: where the variance comes from, and each input's indices."""
     found, method = document["result"], document["method"]
     trials, variance = found["trials"], found["variance"]
-    title = f"What decides {found['measure']} under {document['strategies'][0]}"
+    title = f"What drives {found['measure']} under {document['strategies'][0]}"
     out.print(heading(title))
     missing = trials["null"] + trials["infinite"]
     out.print(
@@ -112,36 +112,31 @@ def print_indices(out: Console, document: dict) -> None:
         f"times: {trials['known']:,} of {trials['read']:,} trials know the measure"
         + (f" ({trials['null']:,} null, {trials['infinite']:,} infinite)." if missing else ".")
     )
-    shares = Table(title="Where its variance comes from", title_justify="left", show_header=False, show_edge=False)
-    shares.add_row("What you do not know (all parameters)", _percent(variance["parameters"]))
-    shares.add_row("Chance", _percent(variance["chance"]))
-    shares.add_row("Of the parameters' part: each input alone, summed", _percent(variance["alone"]))
-    shares.add_row("Of the parameters' part: inputs together (interactions)", _percent(variance["interactions"]))
-    out.print(shares)
+    shares = {
+        "What you do not know (all parameters)": variance["parameters"],
+        "Chance": variance["chance"],
+        "Of the parameters' part: each input alone, summed": variance["alone"],
+        "Of the parameters' part: inputs together (interactions)": variance["interactions"],
+    }
+    columns = [Column("", list(shares)), Column("share", [_percent(one) for one in shares.values()])]
+    print_table(out, columns, title="Where its variance comes from")
     if found["reason"]:
         out.print(f"No index: {found['reason']}.")
         return
-    table = Table(
-        title="Of the parameters' part", title_justify="left", header_style="bold", show_edge=False, pad_edge=False
-    )
-    table.add_column("", overflow="fold")
-    table.add_column("first order", justify="right")
-    table.add_column("total order", justify="right")
+    inputs = found["inputs"][:SHOWN]
+    columns = [
+        Column("", [" with ".join(one["parameters"]) for one in inputs]),
+        Column("first order", [_percent(one["first_order"]) for one in inputs]),
+        Column("total order", [_percent(one["total_order"]) for one in inputs]),
+    ]
     if missing:
-        table.add_column("total order, unknown values lowest or highest", justify="right")
-        table.add_column("total order of whether it is known", justify="right")
-    for one in found["inputs"][:SHOWN]:
-        cells = [_percent(one[order]) for order in ("first_order", "total_order")]
-        if missing:
-            total = one["total_order"]
-            ends = [total["missing_lowest"], total["missing_highest"]]
-            cells.append(" or ".join("-" if end is None else f"{100 * end:z.1f} %" for end in ends))
-            cells.append(_percent(total["missing"]))
-        table.add_row(" with ".join(one["parameters"]), *cells)
-    hidden = len(found["inputs"]) - SHOWN
-    if hidden > 0:
-        table.add_row(f"and {hidden} more, with smaller indices", style="dim")
-    out.print(table)
+        totals = [one["total_order"] for one in inputs]
+        ends = [_ends(one) for one in totals]
+        columns.append(Column("total order, unknown values lowest or highest", ends))
+        columns.append(Column("total order of whether it is known", [_percent(one["missing"]) for one in totals]))
+    print_table(out, columns, title="Of the parameters' part")
+    if len(found["inputs"]) > SHOWN:
+        out.print(f"And {len(found['inputs']) - SHOWN} more, with smaller indices.", style="dim")
     refused = [one["reason"] for one in found["inputs"] if one["reason"]]
     if refused:
         out.print(f"{len(refused)} inputs have no index: for the first, {refused[0]}.", style="dim")
@@ -150,6 +145,11 @@ def print_indices(out: Console, document: dict) -> None:
         f"{method['inputs'].capitalize()}. {method['intervals']}.",
         style="dim",
     )
+
+
+def _ends(total: dict) -> str:
+    ends = (total["missing_lowest"], total["missing_highest"])
+    return " or ".join("-" if end is None else f"{100 * end:z.1f} %" for end in ends)
 
 
 def _percent(share: dict) -> str:

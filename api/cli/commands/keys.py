@@ -37,8 +37,7 @@ def create(
 
 def list_keys(as_json: AsJson = False) -> None:
     """List the keys: their owners, what they allow, and when they were last used (to the minute)."""
-    from rich.table import Table
-
+    from api.cli.tables import Column, print_table
     from cluster.service.keys import listed
 
     now = time.time()
@@ -57,11 +56,15 @@ def list_keys(as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("id", "owner", "scopes", "state", "created", "expires", "last used", show_edge=False, pad_edge=False)
-    for one in found:
-        times = (_minute(one[name]) for name in ("created_at", "expires_at", "used_at"))
-        table.add_row(one["id"], one["owner"], " ".join(one["scopes"]), one["state"], *times)
-    console().print(table)
+    columns = [
+        Column("id", [one["id"] for one in found]),
+        Column("owner", [one["owner"] for one in found], left=True),
+        Column("scopes", [" ".join(one["scopes"]) for one in found], left=True),
+        Column("state", [one["state"] for one in found], left=True),
+    ]
+    for title, name in (("created", "created_at"), ("expires", "expires_at"), ("last used", "used_at")):
+        columns.append(Column(title, [_minute(one[name]) for one in found], left=True))
+    print_table(console(), columns)
 
 
 def revoke(

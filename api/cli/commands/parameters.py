@@ -6,18 +6,23 @@ from api.cli.output import console, print_json
 
 def parameters(as_json: AsJson = False) -> None:
     """List the parameters with who decides them, their units, domains and neutral defaults."""
-    from rich.table import Table
-
     from api.catalogue import parameter_entries
+    from api.cli.tables import Column, print_table
 
     found = parameter_entries()
     if as_json:
         print_json(found)
         return
-    table = Table(
-        "group", "parameter", "decided by", "unit", "domain", "default", "meaning", show_edge=False, pad_edge=False
-    )
-    for one in found:
-        default = "required" if one["default"] is None else f"{one['default']:g}"
-        table.add_row(one["group"], one["name"], one["decided_by"], one["unit"], one["domain"], default, one["meaning"])
-    console().print(table)
+    columns = [
+        Column("parameter", [one["name"] for one in found]),
+        Column("decided by", [one["decided_by"] for one in found], left=True),
+        Column("unit", [one["unit"] for one in found], left=True),
+        Column("domain", [one["domain"] for one in found], left=True),
+        Column(
+            "default", ["required" if one["default"] is None else f"{one['default']:g}" for one in found], left=True
+        ),
+        Column("meaning", [one["meaning"] for one in found], prose=True),
+    ]
+    groups = [one["group"] for one in found]
+    headings = {k: group for k, group in enumerate(groups) if k == 0 or groups[k - 1] != group}
+    print_table(console(), columns, headings=headings)

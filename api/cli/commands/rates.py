@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.commands.calibrate import rates_table
+from api.cli.commands.calibrate import rates_columns
 from api.cli.options import AsJson, complete_scenario
 from api.cli.output import console, heading, print_json
 from sim.faults import Fault, InvalidInput
@@ -32,6 +32,7 @@ def rates(
     as_json: AsJson = False,
 ) -> None:
     """Show how comparable threats of the past ended, by class, as far as was known on a day."""
+    from api.cli.tables import print_table
     from api.shipped_scenarios import find_scenario
     from cluster.reference.rates import rates_document, scenario_rates
 
@@ -43,11 +44,11 @@ def rates(
     out = console()
     when = f", as known on {found['known_on']}" if found["known_on"] else ""
     out.print(heading("How threats of trade sanctions ended", when))
-    out.print(rates_table(found["classes"], "class"))
+    print_table(out, rates_columns(found["classes"], "class"))
     for one in found["classes"]:
         out.print(f"{one['class']}: {one['title']}.", style="dim")
     if found["records"]:
-        out.print(rates_table(found["records"], "record"))
+        print_table(out, rates_columns(found["records"], "record"))
     for one in found["records"]:
         out.print(f"{one['record']}: {one['title']}.", style="dim")
     for one in found["wto"]:

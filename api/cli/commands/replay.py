@@ -4,12 +4,13 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, OneStrategy, RunFolder, whole_number
 from api.cli.output import heading
+from api.cli.tables import Bars, Column, print_table, wrap
 
 if TYPE_CHECKING:
     from sim.scenario.scenario import Scenario
@@ -57,8 +58,8 @@ def _print_story(out: Console, scenario: "Scenario", replayed: dict) -> None:
         for sentence in passage["sentences"]:
             out.print(Text(f"  {sentence}", style="" if passage["events"] else "dim"))
     out.print(Text("\nHow far apart the sides stood", style="bold"))
-    for line in _picture(replayed):
-        out.print(line, no_wrap=True, crop=False)
+    for line in _picture(replayed, out.width) if out.is_terminal else _gaps(replayed, out.width):
+        out.print(line, no_wrap=True, overflow="ignore", crop=False)
     _print_totals(out, replayed)
     _print_endings(out, replayed)
     if replayed["check"]["equal"]:
@@ -75,11 +76,14 @@ def _print_draws(out: Console, replayed: dict) -> None:
     played.sort(key=lambda draw: -abs(draw["share_below"] - 0.5))
     if not played:
         return
-    table = Table("What marks this world out", "", "share of its range below", show_edge=False, pad_edge=False)
-    for draw in played[:_DRAWS]:
-        value = f"{draw['value']:.3g} {'' if draw['unit'] == '1' else draw['unit']}"
-        table.add_row(draw["parameter"], value, f"{100 * draw['share_below']:3.0f} % {_place(draw['share_below'])}")
-    out.print(table)
+    shown = played[:_DRAWS]
+    columns: list[Column | Bars] = [
+        Column("", [draw["parameter"] for draw in shown]),
+        Column("", [f"{draw['value']:.3g} {'' if draw['unit'] == '1' else draw['unit']}" for draw in shown], left=True),
+        Column("share of its range below", [f"{100 * draw['share_below']:3.0f} %" for draw in shown]),
+        Bars("", lambda _: [Text(_place(draw["share_below"])) for draw in shown], 10, 10),
+    ]
+    print_table(out, columns, title="How this trial differs from others")
 
 
 def _place(share: float) -> str:
@@ -88,22 +92,46 @@ def _place(share: float) -> str:
     return "─" * at + "●" + "─" * (9 - at)
 
 
-def _picture(replayed: dict) -> list[Text]:
-    """For each issue a line of bars, the gap between the sides at the end of each week; below them the events."""
+def _gaps(replayed: dict, width: int) -> list[Text]:
+    """For each issue a line: how far apart the sides were at first, and how it ended."""
+    lines = []
+    for issue in replayed["positions"].values():
+        text = f"{issue['title']}: {_percent(issue['sender'][0] - issue['target'][0])} apart at first, {_end(issue)}"
+        lines += [Text("  " * (1 + (k > 0)) + line) for k, line in enumerate(wrap(text, width - 4))]
+    return lines
+
+
+def _end(issue: dict) -> str:
+    if issue["settled"] is not None:
+        return f"settled at {_percent(issue['settled'])} of the demand"
+    return f"open, {_percent(issue['sender'][-1] - issue['target'][-1])} apart"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _picture(replayed: dict, width: int) -> list[Text]:
+    """For each issue a line of bars, the gap between the sides at the end of each week; below them the events.
+
+    Beside the bars stand the issue's title and its end, on a line of their own where the width is too small.
+    """
     weeks = len(next(iter(replayed["positions"].values()))["sender"])
-    every = -(-weeks // _PICTURE)
+    titles = max(cell_len(issue["title"]) for issue in replayed["positions"].values())
+    ends = max(len(_end(issue)) for issue in replayed["positions"].values())
+    beside = width >= titles + ends + min(_PICTURE, weeks) + 6
+    every = -(-weeks // min(_PICTURE, width - 4))
     shown = [min(week + every - 1, weeks - 1) for week in range(0, weeks, every)]
-    width = max(len(issue["title"]) for issue in replayed["positions"].values())
     lines = []
     for issue in replayed["positions"].values():
         gap = [issue["sender"][week] - issue["target"][week] for week in shown]
-        bars = "".join(_HEIGHTS[max(1, round(8 * one))] if one > 1e-6 else "_" for one in gap)
-        end = f"open, {100 * gap[-1]:.0f} % apart"
-        if issue["settled"] is not None:
-            end = f"settled at {100 * issue['settled']:.0f} % of the demand"
-        line = Text(f"  {issue['title']:<{width}}  ")
-        line.append(bars, style="cyan")
-        lines.append(line.append(f"  {end}", style="dim"))
+        bars = Text("".join(_HEIGHTS[max(1, round(8 * one))] if one > 1e-6 else "_" for one in gap), style="cyan")
+        if beside:
+            space = " " * (titles - cell_len(issue["title"]))
+            lines.append(Text.assemble(f"  {issue['title']}{space}  ", bars, (f"  {_end(issue)}", "dim")))
+        else:
+            lines += [Text(f"  {line}", style="dim") for line in wrap(f"{issue['title']}: {_end(issue)}", width - 2)]
+            lines.append(Text.assemble("  ", bars))
     marks = [" "] * len(shown)
     for event in (event for passage in replayed["story"] for event in passage["events"]):
         # A breach comes after the last week of the talks.
@@ -111,8 +139,8 @@ def _picture(replayed: dict) -> list[Text]:
             marks[event["week"] // every] = _MARKS[event["kind"]]
     seen = [f"{mark} {kind.replace('_', ' ')}" for kind, mark in _MARKS.items() if mark in marks]
     step = "a column a week" if every == 1 else f"a column every {every} weeks"
-    lines.append(Text(f"  {'':<{width}}  {''.join(marks)}  {', '.join([step, *seen])}", style="dim"))
-    return lines
+    lines.append(Text(f"  {' ' * (titles + 2) * beside}{''.join(marks)}".rstrip(), style="dim"))
+    return [*lines, *(Text(f"  {line}", style="dim") for line in wrap(", ".join([step, *seen]), width - 2))]
 
 
 _MARKS = {
@@ -146,7 +174,7 @@ def _print_totals(out: Console, replayed: dict) -> None:
 def _print_endings(out: Console, replayed: dict) -> None:
     out.print()
     for name, found in replayed["strategies"].items():
-        label = f"Under {name}" if name == replayed["strategy"] else f"The same world under {name}"
+        label = f"Under {name}" if name == replayed["strategy"] else f"The same parameters and chance under {name}"
         out.print(Text(f"{label}: {found['ending']}."))
 
 

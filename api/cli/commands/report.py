@@ -23,14 +23,15 @@ def report(
     It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
     """
     _check_file(out)
-    from api.report.contents import MEASURE, gather
+    from api.report.contents import gather
     from api.report.page import report_page
+    from cluster.answers.entry import NET_GAIN
     from cluster.query.trials import open_run
 
     with answer_progress("parts") as on_progress:
         answers = gather(
             open_run(run),
-            measure=measure or MEASURE,
+            measure=measure or NET_GAIN,
             given=given,
             on_step=lambda _, done, total: on_progress(done, total),
         )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from cluster.results.plan import Plan
 
 DEFAULT_TRIALS = 100_000
+FIRST = 2**14
+"""The strategies are compared on at most so many trials, so that it takes no more than a second or two."""
 
 
 def run(
@@ -104,12 +106,40 @@ def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folde
 
     out = console()
     out.print(plan.scenario.title, style="bold")
+    for sentence in _sentences(plan, answer, folder):
+        out.print(sentence)
+    out.print()
     print_summary(out, answer)
     if taken:
         print_precision(out, taken)
     count = len(plan.strategies)
     out.print(
         f"{answer['trials']:,} trials of each of {count} {'strategy' if count == 1 else 'strategies'}, "
-        f"seed {plan.seed}, {plan.design} design, in {seconds:.1f} s. Results: {folder}",
-        soft_wrap=True,
+        f"seed {plan.seed}, {plan.design} design, in {seconds:.1f} s."
     )
+    out.print(f"Results: {folder}", soft_wrap=True)
+
+
+def _sentences(plan: "Plan", answer: dict, folder: str) -> list[str]:
+    """The answer in words: which strategy is best, how sure that is, and how the dispute ends under it."""
+    from api.sentences import best_of, choice_sentences, ending_sentence
+    from cluster.answers.compare import compare_first
+    from cluster.query.trials import open_run
+
+    weeks = plan.scenario.horizon_weeks
+    compared = compare_first(open_run(folder), trials=FIRST)
+    if compared is None:
+        return [
+            ending_sentence(name if len(plan.strategies) > 1 else None, answer["strategies"][name]["events"], weeks)
+            for name in plan.strategies[:1]
+        ]
+    result = compared.model_dump()
+    best = best_of(result)
+    count = compared.trials.compared
+    first = "all" if count == answer["trials"] else f"the first {count:,} of"
+    return [
+        *choice_sentences(result),
+        ending_sentence(best, answer["strategies"][best]["events"], weeks),
+        f"(Strategies are compared on {first} {answer['trials']:,} trials; brink compare {folder} compares them on all "
+        "and shows on which beliefs the choice depends.)",
+    ]

@@ -6,15 +6,17 @@ from api.cli.output import console, print_json
 
 def scenarios(as_json: AsJson = False) -> None:
     """List the shipped scenarios."""
-    from rich.table import Table
-
     from api.catalogue import scenario_entries
+    from api.cli.tables import Column, print_table
 
     found = scenario_entries()
     if as_json:
         print_json(found)
         return
-    table = Table("name", "as of", "title", "strategies", show_edge=False, pad_edge=False)
-    for one in found:
-        table.add_row(one["name"], one["as_of"] or "-", one["title"], ", ".join(one["strategies"]))
-    console().print(table)
+    columns = [
+        Column("name", [one["name"] for one in found]),
+        Column("as of", [str(one["as_of"] or "-") for one in found], left=True),
+        Column("title", [one["title"] for one in found], prose=True),
+        Column("strategies", [", ".join(one["strategies"]) for one in found], prose=True),
+    ]
+    print_table(console(), columns)

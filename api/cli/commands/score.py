@@ -4,12 +4,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from api.cli.options import AsJson, Given, RunFolder
 from api.cli.output import heading
-from api.cli.rendering import share_bar
+from api.cli.rendering import bars
+from api.cli.tables import Bars, Column, print_table
 
 
 def score(
@@ -31,20 +30,31 @@ def print_score(out: Console, document: dict) -> None:
     """Print a document of `cluster.answers.score`: forecasts and what happened, then the scores."""
     found = document["result"]
     out.print(heading(found["title"], f", as of {found['as_of']}, under {document['strategies'][0]}"))
-    table = Table("", "forecast", "", "happened", show_edge=False, pad_edge=False)
-    for part in ("class", "outcome"):
-        for name, p in found[part]["forecast"].items():
-            table.add_row(name, f"{100 * p:.1f} %", share_bar(p), _mark(name == found[part]["happened"]))
-        table.add_section()
-    for name, event in found["events"].items():
-        p = event["forecast"]
-        table.add_row(name, f"{100 * p:.1f} %", share_bar(p), _mark(event["happened"]))
-    out.print(table)
-    scores = Table("", "Brier", "log", show_edge=False, pad_edge=False)
-    for part in ("class", "outcome"):
-        for forecaster, one in (("model", found[part]), *found[part]["naive"].items()):
-            scores.add_row(f"{part}: {forecaster}", f"{one['brier']:.3f}", f"{one['log']:.3f}")
-    out.print(scores)
+    rows = [
+        (name, share, name == found[part]["happened"])
+        for part in ("class", "outcome")
+        for name, share in found[part]["forecast"].items()
+    ]
+    rows += [(name, event["forecast"], event["happened"]) for name, event in found["events"].items()]
+    classes, outcomes = len(found["class"]["forecast"]), len(found["outcome"]["forecast"])
+    columns: list[Column | Bars] = [
+        Column("", [name.replace("_", " ") for name, _, _ in rows]),
+        Column("forecast", [f"{100 * share:.1f} %" for _, share, _ in rows]),
+        bars("", [share for _, share, _ in rows]),
+        Column("happened", ["yes" if happened else "" for _, _, happened in rows], left=True),
+    ]
+    print_table(out, columns, headings={0: "Class", classes: "Outcome", classes + outcomes: "On the way"})
+    scores = [
+        (f"{part}: {forecaster.replace('_', ' ')}", one)
+        for part in ("class", "outcome")
+        for forecaster, one in (("model", found[part]), *found[part]["naive"].items())
+    ]
+    columns = [
+        Column("", [label for label, _ in scores]),
+        Column("Brier", [f"{one['brier']:.3f}" for _, one in scores]),
+        Column("log", [f"{one['log']:.3f}" for _, one in scores]),
+    ]
+    print_table(out, columns, title="Scores")
     week = found["agreement_week"]
     real = f"week {week['happened']}" if week["happened"] else f"none in {week['horizon_weeks']} weeks"
     out.print(
@@ -52,7 +62,3 @@ def print_score(out: Console, document: dict) -> None:
         f"CRPS {week['crps']:.1f} weeks."
     )
     out.print(f"Less is better; {document['method']['scores']}.", style="dim")
-
-
-def _mark(happened: bool) -> Text:
-    return Text("yes" if happened else "", style="bold")

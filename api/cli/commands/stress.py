@@ -1,20 +1,21 @@
-"""``brink stress``: what was different in the worlds in which a bound was broken."""
+"""``brink stress``: what was different in the trials in which a bound was broken."""
 
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, OneStrategy, RunFolder
 from api.cli.output import heading
 from api.cli.rendering import labels
+from api.cli.tables import Bars, Column, print_table
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, OUTCOME_TERMS
 
 _SHOWN = 15
 _LEVEL = 0.05
 """Parameters with a larger p-value are not shown."""
+_PICTURE = "Picture: how much likelier than outside, from the outside's lowest decile to its highest. "
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
@@ -41,27 +42,27 @@ def print_stress(out: Console, document: dict, folder: str) -> None:
     """Print a document of `cluster.answers.stress`: parameters, events and outcomes inside and outside, trials."""
     found, method, strategy = document["result"], document["method"], document["strategies"][0]
     trials = found["trials"]
-    title = f"Worlds in which {found['bound']} under {strategy}"
+    title = f"Trials in which {found['bound']} under {strategy}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     out.print(
-        f"The bound is broken in {_percent(found['probability'])} of worlds: in {trials['broken']:,} of "
-        f"{trials['asked']:,} trials."
+        f"The bound is broken in {_percent(found['probability'])} of the trials: in {trials['broken']:,} of "
+        f"{trials['asked']:,}."
     )
-    out.print(_parameters(found["parameters"]))
+    _print_parameters(out, found["parameters"])
     rest = len(found["parameters"]) - len(_differing(found["parameters"])[:_SHOWN])
     if rest:
         out.print(f"{rest} parameters differ less, or by no more than chance explains (p > {_LEVEL:g}).", style="dim")
-    out.print(_shares("On the way", found["events"], labels((*EVENT_TERMS, *DETAIL_TERMS))))
-    out.print(_shares("How it ends", found["outcome"], labels(OUTCOME_TERMS)))
-    out.print("Read the story of a world in which it is broken, with brink replay:")
+    _print_shares(out, "On the way", found["events"], labels((*EVENT_TERMS, *DETAIL_TERMS)))
+    _print_shares(out, "How it ends", found["outcome"], labels(OUTCOME_TERMS))
+    out.print("Read the story of a trial in which it is broken, with brink replay:")
     for kind, label in (("nearest", "of the most ordinary parameters"), ("typical", "typical of where it is broken")):
         numbers = ", ".join(str(one["trial"]) for one in found["worlds"][kind])
         out.print(f"  {label}: trials {numbers}")
     first = found["worlds"]["typical"][0]["trial"]
     out.print(f"  brink replay {folder} --strategy {strategy} --trial {first}", soft_wrap=True)
+    picture = _PICTURE if out.is_terminal else ""
     out.print(
-        f"Shift: {method['shift']}. Distance: {method['distance']}. Picture: how much likelier than outside, from the "
-        f"outside's lowest decile to its highest. {method['boxes']}. {method['errors']}.",
+        f"Shift: {method['shift']}. Distance: {method['distance']}. {picture}{method['boxes']}. {method['errors']}.",
         style="dim",
     )
 
@@ -70,24 +71,24 @@ def _differing(parameters: list[dict]) -> list[dict]:
     return [one for one in parameters if one["p_value"] < _LEVEL]
 
 
-def _parameters(parameters: list[dict]) -> Table:
-    table = Table(title="Parameters that differ", title_justify="left", header_style="bold", show_edge=False)
-    for label in ("", "broken: median (5 % to 95 %)", "kept: median (5 % to 95 %)", "unit", "shift", "distance"):
-        table.add_column(label, justify="left" if label in ("", "unit") else "right")
-    table.add_column("low to high", no_wrap=True)
-    for one in _differing(parameters)[:_SHOWN]:
-        shift = one["shift"]
-        half = (shift["high"] - shift["low"]) / 2.0
-        table.add_row(
-            one["name"],
-            _spread(one["inside"]),
-            _spread(one["outside"]),
-            one["unit"],
-            f"{shift['estimate']:+.2f} ±{half:.2f}",
-            f"{one['distance']:.2f}",
-            _picture(one["by_decile"]),
-        )
-    return table
+def _print_parameters(out: Console, parameters: list[dict]) -> None:
+    shown = _differing(parameters)[:_SHOWN]
+    if not shown:
+        return
+    columns: list[Column | Bars] = [
+        Column("", [one["name"] for one in shown]),
+        Column("broken: median (5 % to 95 %)", [_spread(one["inside"]) for one in shown]),
+        Column("kept: median (5 % to 95 %)", [_spread(one["outside"]) for one in shown]),
+        Column("shift", [_shift(one["shift"]) for one in shown]),
+        Column("distance", [f"{one['distance']:.2f}" for one in shown]),
+        Bars("low to high", lambda _: [_picture(one["by_decile"]) for one in shown], 11, 11),
+        Column("unit", [one["unit"] for one in shown], left=True),
+    ]
+    print_table(out, columns, title="Parameters that differ")
+
+
+def _shift(shift: dict) -> str:
+    return f"{shift['estimate']:+.2f} ±{(shift['high'] - shift['low']) / 2.0:.2f}"
 
 
 def _picture(by_decile: list[dict]) -> Text:
@@ -98,22 +99,24 @@ def _picture(by_decile: list[dict]) -> Text:
     return Text("".join(heights), style="cyan")
 
 
-def _shares(title: str, rows: list[dict], labels: dict[str, str]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold", show_edge=False)
-    for label in ("", "broken", "kept", "difference in points"):
-        table.add_column(label, justify="right" if label else "left")
-    for one in rows:
-        difference = one["difference"]
-        half = 50.0 * (difference["high"] - difference["low"])
-        clear = difference["low"] > 0.0 or difference["high"] < 0.0
-        table.add_row(
-            labels[one["name"]],
-            _percent(one["inside"]),
-            _percent(one["outside"]),
-            f"{100 * difference['estimate']:+z.1f} ±{half:.1f}",
-            style="" if clear else "dim",
-        )
-    return table
+def _print_shares(out: Console, title: str, rows: list[dict], labels: dict[str, str]) -> None:
+    happened = [one for one in rows if one["inside"]["estimate"] or one["outside"]["estimate"]]
+    columns = [
+        Column(title, [labels[one["name"]] for one in happened]),
+        Column("broken", [_percent(one["inside"]) for one in happened]),
+        Column("kept", [_percent(one["outside"]) for one in happened]),
+        Column("difference in points", [_difference(one["difference"]) for one in happened]),
+    ]
+    print_table(out, columns)
+    never = [labels[one["name"]] for one in rows if one not in happened]
+    if never:
+        out.print(f"In no trial: {'; '.join(never)}.", style="dim")
+
+
+def _difference(difference: dict) -> Text:
+    half = 50.0 * (difference["high"] - difference["low"])
+    clear = difference["low"] > 0.0 or difference["high"] < 0.0
+    return Text(f"{100 * difference['estimate']:+z.1f} ±{half:.1f}", style="" if clear else "dim")
 
 
 def _spread(distribution: dict) -> str:

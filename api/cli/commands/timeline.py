@@ -1,14 +1,16 @@
 """``brink timeline``: where the dispute stands in each week, under each strategy."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies
 from api.cli.output import console, heading
+from api.cli.tables import Bars, Column, print_table
 
 _COURSE = 40
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -55,7 +57,7 @@ def timeline(
 
 
 def print_timeline(out: Console, document: dict) -> None:
-    """Print a document of `cluster.answers.timeline`: a table a strategy, states down and some weeks across."""
+    """Print a document of `cluster.answers.timeline`: a table for each strategy, states down and some weeks across."""
     found = document["result"]
     horizon = len(found["weeks"])
     shown = [*[week for week in _SHOWN if week < horizon][-9:], horizon]
@@ -63,17 +65,20 @@ def print_timeline(out: Console, document: dict) -> None:
     out.print(heading(f"{document['scenario']}: probability of each state by week, %{given}"))
     widest = 0.0
     for strategy, one in found["strategies"].items():
-        table = Table(header_style="bold", show_edge=False, pad_edge=False)
-        table.add_column(strategy, min_width=max(map(len, _LABELS.values())))
-        table.add_column(f"weeks 1 to {horizon}", no_wrap=True)
-        for week in shown:
-            table.add_column(str(week), justify="right")
-        for state, label in _LABELS.items():
-            course = one["states"][state]
-            numbers = [course["estimate"][week - 1] for week in shown]
+        courses = {label: one["states"][state] for state, label in _LABELS.items()}
+        happened = {label: course for label, course in courses.items() if any(course["estimate"])}
+        estimates = [course["estimate"] for course in happened.values()]
+        for course in courses.values():
             widest = max([widest, *((h - w) / 2 for w, h in zip(course["low"], course["high"], strict=True))])
-            table.add_row(label, sparkline(course["estimate"]), *(f"{100 * number:.1f}" for number in numbers))
-        out.print(table)
+        columns: list[Column | Bars] = [
+            Column(strategy, list(happened)),
+            Bars(f"weeks 1 to {horizon}", partial(_sparklines, estimates), _COURSE // 2, _COURSE),
+            *(Column(str(week), [f"{100 * shares[week - 1]:.1f}" for shares in estimates]) for week in shown),
+        ]
+        print_table(out, columns)
+        never = [label for label in courses if label not in happened]
+        if never:
+            out.print(f"In no trial: {'; '.join(never)}.", style="dim")
         out.print()
     out.print(
         f"States hold at the end of a week, retaliation during it. No interval is wider than ±{100 * widest:.2f} "
@@ -82,8 +87,12 @@ def print_timeline(out: Console, document: dict) -> None:
     )
 
 
-def sparkline(shares: list[float]) -> str:
-    """A course of shares as a line of bars, at most `_COURSE` of them."""
-    count = min(_COURSE, len(shares))
+def _sparklines(courses: list[list[float]], width: int) -> list[Text]:
+    return [Text(sparkline(shares, width)) for shares in courses]
+
+
+def sparkline(shares: list[float], most: int = _COURSE) -> str:
+    """A course of shares as a line of bars, so many at most."""
+    count = min(most, len(shares))
     picked = [shares[round((k + 1) * len(shares) / count) - 1] for k in range(count)]
     return "".join(_BARS[0 if share == 0 else 1 + min(7, int(share * 8))] for share in picked)

@@ -3,10 +3,10 @@
 import shlex
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.cli.options import AsJson, Given, Measure, OneStrategy, RunFolder
+from api.cli.tables import Column, print_table
 
 _SHOWN = {
     "agreement_week": ("agreement week", 1.0, 0),
@@ -40,26 +40,27 @@ def print_typical(out: Console, document: dict, folder: str, usual: str) -> None
     own = {found["measure"]: (found["measure"], 1.0, 2)} if found["measure"] not in (None, *_SHOWN) else {}
     shown = {**_SHOWN, **own}
     named = [] if strategy == usual else ["--strategy", strategy]
-    table = Table(show_edge=False, pad_edge=False, title_justify="left")
-    table.title = f"{document['scenario']} under {strategy}: trials worth reading, money in bn USD"
-    table.add_column("why")
-    table.add_column("trial", justify="right")
-    for label, _, _ in shown.values():
-        table.add_column(label, justify="right")
-    for group in ("typical", "extreme"):
-        table.add_section()
-        for one in found[group]:
-            share = f", {100 * one['share']:.1f} % of trials" if group == "typical" else f" ({_words(one['outcome'])})"
-            table.add_row(
-                Text(f"{one['why']}{share}"),
-                str(one["trial"]),
-                *(_number(one["numbers"][name], factor, digits) for name, (_, factor, digits) in shown.items()),
-            )
-    out.print(table)
+    rows = [(_why(one, group), one) for group in ("typical", "extreme") for one in found[group]]
+    columns = [
+        Column("why", [why for why, _ in rows]),
+        Column("trial", [str(one["trial"]) for _, one in rows]),
+        *(
+            Column(label, [_number(one["numbers"][name], factor, digits) for _, one in rows])
+            for name, (label, factor, digits) in shown.items()
+        ),
+    ]
+    title = f"{document['scenario']} under {strategy}: trials worth reading, money in bn USD"
+    print_table(out, columns, title=title, gap=1, headings={len(found["typical"]): ""})
     command = shlex.join(["brink", "replay", folder, *named, "--trial"])
     out.print(Text(f"To read one's story: {command} TRIAL"), soft_wrap=True)
     note = document["method"]["typical"]
     out.print(Text(f"{note[:1].upper()}{note[1:]}.", style="dim"))
+
+
+def _why(one: dict, group: str) -> str:
+    """Why a trial is listed, and how often its outcome comes or which one it has."""
+    share = f", {100 * one['share']:.1f} % of trials" if group == "typical" else f" ({_words(one['outcome'])})"
+    return f"{one['why']}{share}"
 
 
 def _words(outcome: str) -> str:

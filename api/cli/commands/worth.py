@@ -1,14 +1,14 @@
-"""``brink worth``: what it is worth to learn parameters before a strategy is chosen."""
+"""``brink worth``: the value of learning parameters before a strategy is chosen."""
 
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from api.cli.options import AsJson, Given, RunFolder, Strategies, measure_option
 from api.cli.output import heading, print_assumptions, some_names
-from api.cli.rendering import share_bar
+from api.cli.rendering import bars
+from api.cli.tables import Bars, Column, print_table
 from sim.faults import Fault, InvalidInput
 
 _SHOWN = 20
@@ -51,50 +51,58 @@ def _groups(texts: list[str]) -> dict[str, list[str]]:
 def print_worth(out: Console, document: dict) -> None:
     """Print a document of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
     found, method = document["result"], document["method"]
-    title = f"What it is worth to know, before choosing by {found['measure']}"
+    title = f"Value of information, choosing by {found['measure']}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     trials = found["trials"]
     if trials["unknown"]:
         out.print(
-            f"{trials['unknown']:,} of {trials['read']:,} trials do not know it under every strategy and are left out.",
+            f"{trials['unknown']:,} of {trials['read']:,} trials have no value under some strategy and are left out.",
             style="dim",
         )
     _print_now(out, found["now"])
     out.print(
-        f"To know the whole world in advance, chance too, would be worth {_plus_minus(found['everything'])}: "
-        "no parameter is worth more."
+        f"To know everything in advance, chance too, would be worth {_plus_minus(found['everything'])}: no parameter "
+        "is worth more."
     )
     rows = [*found["groups"], *found["parameters"]]
-    table = Table(title="Worth of learning", title_justify="left", header_style="bold", show_edge=False)
-    for label in ("", "is worth", "promised", "of everything", "then you would choose"):
-        table.add_column(label, justify="right" if label in ("is worth", "promised") else "left", overflow="fold")
     shown = [one for one in rows if _found(one)]
-    for one in shown[:_SHOWN]:
-        name = one["name"] if "parameters" not in one else f"{one['name']} ({len(one['parameters'])} parameters)"
-        share = one["share_of_everything"] or 0.0
-        table.add_row(
-            name,
-            _plus_minus(one["value"]),
-            f"{one['promised']:.3g}",
-            share_bar(max(0.0, min(1.0, share))).append(f" {100 * share:.0f} %"),
-            ", ".join(f"{name} {100 * part:.0f} %" for name, part in _taken(one)),
-        )
     if shown:
-        out.print(table)
+        _print_values(out, shown[:_SHOWN])
     if len(shown) > _SHOWN:
         out.print(f"And {len(shown) - _SHOWN} more, worth less.", style="dim")
     rest = [one["name"] for one in rows if one not in shown]
     if rest:
-        out.print(f"Found to be worth nothing, since the choice would hardly ever change: {some_names(rest)}.")
+        out.print(f"No value was found for {some_names(rest)}: the choice would hardly ever change.")
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
         out.print(f"Nothing to learn, since set by a strategy compared: {set_by}.", style="dim")
     print_assumptions(out, document)
     out.print(
-        f"Worth: {method['value']}. Promised: {method['promised']}. "
+        f"Value: {method['value']}. Promised: {method['promised']}. "
         f"{trials['known']:,} trials, {trials['groups']:,} for groups. {method['errors']}.",
         style="dim",
     )
+
+
+def _print_values(out: Console, shown: list[dict]) -> None:
+    parts = [max(0.0, min(1.0, one["share_of_everything"] or 0.0)) for one in shown]
+    columns: list[Column | Bars] = [
+        Column("", [_name(one) for one in shown]),
+        Column("value", [_plus_minus(one["value"]) for one in shown]),
+        Column("promised", [f"{one['promised']:.3g}" for one in shown]),
+        Column("of everything", [f"{100 * (one['share_of_everything'] or 0.0):.0f} %" for one in shown]),
+        bars("", parts),
+        Column("then you would choose", [_choices(one) for one in shown], prose=True),
+    ]
+    print_table(out, columns, title="Value of learning")
+
+
+def _name(one: dict) -> str:
+    return one["name"] if "parameters" not in one else f"{one['name']} ({len(one['parameters'])} parameters)"
+
+
+def _choices(one: dict) -> str:
+    return ", ".join(f"{name} {100 * part:.0f} %" for name, part in _taken(one))
 
 
 def _print_now(out: Console, now: dict) -> None:
@@ -103,8 +111,8 @@ def _print_now(out: Console, now: dict) -> None:
     name, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
     doubt = " That is too close to call." if (nearest["short_by"]["low"] or 0.0) <= 0.0 else ""
     out.print(
-        f"Next is {name}, short of it by {_plus_minus(nearest['short_by'])}, though better in "
-        f"{100 * nearest['better_in']['estimate']:.0f} % of the worlds.{doubt}"
+        f"Next is {name}, lower by {_plus_minus(nearest['short_by'])}, though better in "
+        f"{100 * nearest['better_in']['estimate']:.0f} % of the trials.{doubt}"
     )
 
 

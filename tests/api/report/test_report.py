@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from api.report.sentences import amount, share
+from api.sentences import amount, share
 from cluster.answers.registry import ask
 from cluster.query.trials import open_run
 from cluster.results.plan import Plan, make_plan

@@ -29,6 +29,8 @@ def fields_of(found: Scenario) -> list[str]:
             "parameters.retaliation_tariff",
         ),
         ({"strategies": {"high": {"tariff_rate": 100}}}, "strategies.high.tariff_rate"),
+        ({"parameters": {"threat_earliest_week": 2000}}, "parameters.threat_earliest_week"),
+        ({"strategies": {"late": {"threat_earliest_week": 2000}}}, "strategies.late.threat_earliest_week"),
         ({"discount_rate": 5}, "discount_rate"),
         ({"strategies": {"win": {"target_win": 0}}}, "strategies.win.target_win"),
         ({"strategies": {"calm": {"defiance_probability": 0}}}, "strategies.calm.defiance_probability"),
@@ -36,6 +38,7 @@ def fields_of(found: Scenario) -> list[str]:
         ({"issues": {"a": issue(0.5, 0.4, 0.4)}}, "issues"),
         ({"issues": {"a": issue(0.5, {"uniform": [0.5, 0.9]}, 0.1)}}, "issues"),
         ({"strategies": {"base": {}, "yield": {"issues.access.sender_concession": 0.5}}}, "issues"),
+        ({"issues": {"a": issue(0.5, {"uniform": [0, 0.9]}, {"uniform": [0, 0.9]})}}, "issues"),
         ({"issues": {"a": issue(weight=1), "b": issue(weight=3)}}, "issues"),
     ],
 )
