@@ -124,7 +124,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
     rows = [
         {"parameter": one["name"], "end": label, "value": end["mean"]["estimate"]}
         for one in chosen
-        for label, end in (("lowest tenth", one["lowest_decile"]), ("highest tenth", one["highest_decile"]))
+        for label, end in (("lowest decile", one["lowest_decile"]), ("highest decile", one["highest_decile"]))
     ]
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
@@ -137,10 +137,12 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
         color=alt.Color(
             "end:N",
             title="mean where the parameter is in its",
-            scale=alt.Scale(domain=["lowest tenth", "highest tenth"], range=["#3b6fb6", "#c9762a"]),
+            scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["#3b6fb6", "#c9762a"]),
             legend=alt.Legend(orient="bottom"),
         ),
-        shape=alt.Shape("end:N", scale=alt.Scale(domain=["lowest tenth", "highest tenth"], range=["circle", "square"])),
+        shape=alt.Shape(
+            "end:N", scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["circle", "square"])
+        ),
     )
     return (lines + points).properties(width=420, height=alt.Step(22))
 

@@ -3,7 +3,7 @@
 import os
 
 from api.shipped_scenarios import shipped_scenario
-from benchmarks import designs, kernel, parquet, service, start, whole_run
+from benchmarks import answers, designs, kernel, parquet, service, start, whole_run
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import every_mechanism
 
@@ -27,6 +27,9 @@ def main() -> None:
     print("\nParquet, us-japan-autos-1995")
     for line in parquet.report(scenarios["us-japan-autos-1995"]):
         print(line)
+    print("\nAnswers, us-japan-autos-1995")
+    for line in answers.report(scenarios["us-japan-autos-1995"]):
+        print(line, flush=True)
     print("\nTrials of a random design that one of another is worth, at equal error, us-japan-autos-1995")
     for line in designs.report(scenarios["us-japan-autos-1995"]):
         print(line)

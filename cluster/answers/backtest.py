@@ -93,7 +93,7 @@ def backtest(scores: Sequence[dict]) -> dict:
             ),
             "scores": METHOD,
             "calibration": (
-                "events of all disputes, which hang together within each: the Wilson intervals are too narrow. Events "
+                "events of all disputes, dependent within each: the Wilson intervals are too narrow. Events "
                 "that no trial or every trial has are counted apart: most are settled by the scenario's set-up"
             ),
         },

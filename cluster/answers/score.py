@@ -25,13 +25,14 @@ from sim.statistics.scoring_rules import (
 
 WITHIN_WEEKS = 2
 BASE_RATES: dict[str, dict[str, float]] = {
-    "us_threats_to_japan": {"settled": 0.48, "imposed": 0.32, "backed_down": 0.20},
-    "us_threats": {"settled": 0.266, "imposed": 0.482, "backed_down": 0.252},
+    "us_threats_to_japan": {"settled": 12 / 18, "imposed": 1 / 18, "backed_down": 5 / 18},
+    "us_threats": {"settled": 57 / 128, "imposed": 22 / 128, "backed_down": 49 / 128},
 }
-"""How sanctions that the United States threatened from 1971 to 2000 ended, 25 times against Japan, 274 times in all.
+"""How American trade threats ended: 18 against Japan from 1971 to 2000, 128 in all from 1975 to 2005.
 
-Counted from the Threat and Imposition of Economic Sanctions data (Morgan, Bapat & Kobayashi 2014): the target
-conceded, the sender imposed, the sender backed down. They cover some of the disputes that are scored here.
+Counted from the Threat and Imposition of Economic Sanctions data (Morgan, Bapat & Kobayashi 2014), without sanctions
+imposed on the day of the threat or before it, which are trade remedies (see ``configs/base_rates.yaml``). They cover
+some of the disputes that are scored here.
 """
 UNIFORM = "uniform"
 METHOD = (

@@ -278,7 +278,7 @@ def _parameter(
         "outside": _distribution(outside, elsewhere),
         "by_decile": [
             {"up_to": end, "inside": a, "outside": b}
-            for end, a, b in regional_sensitivity.shares_by_tenth(there, elsewhere)
+            for end, a, b in regional_sensitivity.shares_by_decile(there, elsewhere)
         ],
     }
 

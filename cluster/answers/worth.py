@@ -49,8 +49,8 @@ _METHOD = {
         "EVPPI and with few or noisy trials less; it may be a little below 0"
     ),
     "promised": (
-        "the same as the regressions themselves expect: a parameter's on the trials on which it was made, a group's on "
-        "the other ones. Where it is far above the value, more trials would help"
+        "of one parameter: the same as the regression expects on the trials on which it was made, rather too much. "
+        "Where it is far above the value, more trials would help"
     ),
     "parameters": (
         f"penalised spline over up to {MOST_CELLS} cells of equal share, as smooth as cross-validation on its own "
@@ -85,7 +85,6 @@ class Learned(Result):
 
     name: str
     value: EstimateResult
-    promised: float
     share_of_everything: float | None
     chosen: Annotated[dict[str, float], Field(description="How often each strategy would be chosen then.")]
 
@@ -94,6 +93,7 @@ class LearnedParameter(Learned):
     """What it is worth to learn a parameter."""
 
     unit: str
+    promised: Annotated[float, Field(description="The value that the regression expects on its own trials.")]
 
 
 class LearnedGroup(Learned):
@@ -172,7 +172,8 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     alone = []
     for name in beliefs:
         found = value_of_information.worth_of_one(choice, columns[name])
-        alone.append({"name": name, "unit": parameter(name).unit, **_document(found, everything, chosen)})
+        own = {"name": name, "unit": parameter(name).unit, "promised": found.promised}
+        alone.append({**own, **_document(found, everything, chosen)})
         on_progress(done := done + 1, total)
     jointly = []
     for name, members in together.items():
@@ -225,7 +226,6 @@ def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -
     whole = everything["estimate"] or 0.0
     return {
         "value": found.value,
-        "promised": found.promised,
         "share_of_everything": (found.value["estimate"] or 0.0) / whole if whole > 0.0 else None,
         "chosen": dict(zip(strategies, found.chosen, strict=True)),
     }

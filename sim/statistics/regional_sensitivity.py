@@ -1,4 +1,4 @@
-"""What is different in some trials from the others: shifts and distances of distributions, and worlds to look at."""
+"""Regional sensitivity analysis: how parameters differ between some trials and the others, and trials to look at."""
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
@@ -53,7 +53,7 @@ def distances(inside: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray
     """The Kolmogorov-Smirnov distance of every parameter's two distributions, and its p-value.
 
     P-values hold for all parameters together (Holm 1979). They are those of independent trials from continuous
-    distributions: with more even designs, and with parameters of few values, they are rather too high.
+    distributions: with more even designs, and with parameters of few values, they are too high.
     """
     found = {name: ks_2samp(column, outside[name], method="asymp") for name, column in inside.items()}
     ordered = sorted(found, key=lambda name: found[name].pvalue)
@@ -65,8 +65,8 @@ def distances(inside: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray
     return {name: (float(one.statistic), adjusted[name]) for name, one in found.items()}
 
 
-def shares_by_tenth(inside: np.ndarray, outside: np.ndarray) -> list[tuple[float, float, float]]:
-    """For each tenth of the outside's distribution its upper end, and the shares of either that lie in it.
+def shares_by_decile(inside: np.ndarray, outside: np.ndarray) -> list[tuple[float, float, float]]:
+    """For each decile of the outside's distribution its upper end, and the shares of either that lie in it.
 
     A cell a value where there are few values.
     """
@@ -79,7 +79,7 @@ def shares_by_tenth(inside: np.ndarray, outside: np.ndarray) -> list[tuple[float
 
 
 def normal_scores(column: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """How far out values lie in a reference distribution: the standard normal's quantile at their rank there."""
+    """The standard normal's quantile at each value's rank in a reference distribution; float64, shape of `column`."""
     ordered = np.sort(reference)
     rank = (np.searchsorted(ordered, column, "left") + np.searchsorted(ordered, column, "right")) / 2.0
     return ndtri(np.clip(rank / ordered.size, 0.5 / ordered.size, 1.0 - 0.5 / ordered.size))

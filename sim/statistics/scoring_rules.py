@@ -1,7 +1,7 @@
 """Scores of probability forecasts against what happened. All are negatively oriented: less is better.
 
-Each is proper: its expected value is least for the forecast that is the truth (Gneiting & Raftery 2007, "Strictly
-proper scoring rules, prediction, and estimation", JASA 102).
+Each is proper: its expected value is smallest where the forecast is the true distribution (Gneiting & Raftery 2007,
+"Strictly proper scoring rules, prediction, and estimation", JASA 102).
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
 """Sobol indices of the conditional expectation, from the trials of a Saltelli design.
 
-What parameters do to a measure is its mean over chance, E[measure | parameters]; chance adds to that what varies
-between the plays of one point. The plays' own scatter is known, so what it adds to squares of points' means is taken
-off: noise is taken neither for an effect nor for an interaction.
+The effect of parameters on a measure is its mean over chance, E[measure | parameters]; chance adds the variance between
+the plays of one point. That variance is estimated from the plays of each point, and its contribution to the squares of
+points' means is subtracted: noise counts neither as an effect nor as an interaction.
 
-Everything is computed from sums over base points, kept apart by replicate, so that trials can be read a block at a
-time, and the replicates give the errors (delete-one jackknife; Tukey 1958).
+All indices are computed from sums over base points, kept by replicate, so that trials can be read a block at a time.
+Their errors come from the replicates (delete-one jackknife; Tukey 1958).
 """
 
 from dataclasses import dataclass, fields
@@ -51,7 +51,7 @@ class Indices:
 
     An index is a share of the variance of the conditional expectation. All are unknown where that is not significantly
     above 0, that of an input where too many base points do not know the measure well enough (`left_out`, int64, shape
-    (inputs,)). `plain` has first and total order without noise taken off, float64, shape (2, inputs): it is what
+    (inputs,)). `plain` has first and total order without subtracting noise, float64, shape (2, inputs): it is what
     SALib finds in the points' means.
     """
 

@@ -1,4 +1,4 @@
-"""Where a dispute stands in each week, read from the columns of finished trials.
+"""The state of a dispute in each week, read from the columns of finished trials.
 
 A trial's columns record weeks, not states; but a state begins and ends with events whose weeks are recorded or follow
 from others, so that each state of each trial is a span of weeks.
@@ -90,8 +90,8 @@ CONDITIONS = (*(state.name for state in STATES[1:5]), "retreat", "ruling_for_tar
 DURATIONS = ("deadline_weeks", "extension_weeks")
 
 Spans = dict[str, tuple[np.ndarray, np.ndarray]]
-"""By state the first week of it in each trial, and the first one no more of it; int64, the first not before the
-second where the state is never entered."""
+"""By state the first week in it in each trial, and the first week no longer in it; int64. They are the same where the
+state is never entered."""
 
 
 def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:

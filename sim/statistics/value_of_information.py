@@ -31,8 +31,8 @@ PENALTIES = 10.0 ** np.arange(-2.0, 6.5)
 """Of the spline's second differences, relative to the trials of a cell: from one mean a cell to a straight line."""
 RIDGES = 10.0 ** np.arange(-4.0, 2.5)
 """Penalties of the quadratic form's coefficients, relative to the trials of a fold."""
-TREE_ITERATIONS = 40
-MOST_TREE_PARAMETERS = 16
+TREE_ITERATIONS = 28
+MOST_TREE_PARAMETERS = 12
 """Parameters that the trees see: those on which the gain depends most in the trials of the regression."""
 _SEED = 20_250_101
 
@@ -73,12 +73,14 @@ def value_of_everything(given: Choice) -> Estimate:
 
 @dataclass(frozen=True)
 class Worth:
-    """The value of learning something: `value` by choices valued on other trials, which tends to be too low;
-    `promised` by the regression itself. `chosen` is the share of trials in which each strategy would be taken.
+    """The value of learning something, by choices valued on other trials, which tends to be too low.
+
+    `chosen` is the share of trials in which each strategy would be taken, `promised` the value that the regression
+    expects on its own trials. It is None for several parameters, whose flexible regressions expect far too much.
     """
 
     value: Estimate
-    promised: float
+    promised: float | None
     chosen: tuple[float, ...]
 
 
@@ -154,7 +156,7 @@ def worth_of_several(given: Choice, columns: Sequence[np.ndarray]) -> Worth:
         for strategy, gain in enumerate(given.gains):
             if strategy != given.best and held.any() and not held.all():
                 expected[strategy, held] = _stacked(predicted[:, strategy], gain, held)
-    return _worth(given, _chosen(expected, given.best), float(expected.max(axis=0).mean()))
+    return _worth(given, _chosen(expected, given.best), None)
 
 
 def _forms(basis: np.ndarray, given: Choice) -> np.ndarray:
@@ -216,9 +218,9 @@ def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray
     table = scores[kept].T
     trees = HistGradientBoostingRegressor(
         max_iter=TREE_ITERATIONS,
-        learning_rate=0.15,
+        learning_rate=0.2,
         max_leaf_nodes=12,
-        max_bins=64,
+        max_bins=32,
         min_samples_leaf=max(20, min(200, gain.size // 200)),
         early_stopping=False,
         random_state=_SEED,
@@ -241,7 +243,9 @@ def _chosen(expected: np.ndarray, best: int) -> np.ndarray:
     return np.where(expected.max(axis=0) > 0.0, first, best)
 
 
-def _worth(given: Choice, chosen: np.ndarray, promised: float) -> Worth:
+def _worth(given: Choice, chosen: np.ndarray, promised: float | None) -> Worth:
     gain = given.gains[chosen, np.arange(chosen.size)]
     shares = np.bincount(chosen, minlength=len(given.gains)) / chosen.size
-    return Worth(given.mean(gain), max(0.0, promised), tuple(float(share) for share in shares))
+    return Worth(
+        given.mean(gain), None if promised is None else max(0.0, promised), tuple(float(share) for share in shares)
+    )

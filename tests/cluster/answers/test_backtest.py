@@ -60,7 +60,7 @@ def test_a_score_agrees_with_the_raw_table(played, trials):
     for name, p in found["class"]["forecast"].items():
         assert p == pytest.approx((classes.count(name) + 0.5) / (TRIALS + 1.5))
     assert found["class"]["happened"] == "imposed"
-    assert found["class"]["naive"]["us_threats"]["brier"] == pytest.approx(0.266**2 + (1 - 0.482) ** 2 + 0.252**2)
+    assert found["class"]["naive"]["us_threats"]["brier"] == pytest.approx((57**2 + (128 - 22) ** 2 + 49**2) / 128**2)
     assert found["events"]["sanctions"] == {
         "forecast": pytest.approx(trials.sanctions_week.notna().mean()),
         "happened": True,

@@ -230,7 +230,7 @@ def test_what_cannot_be_asked_is_refused(found):
 
 @pytest.mark.usefixtures("quick")
 def test_few_rows_are_read_whatever_the_run_holds(found, monkeypatch, table):
-    monkeypatch.setattr(module, "TRIALS", 12_000)
+    monkeypatch.setattr(module, "MOST_READ", 12_000)
     whole = document_of("drivers", found, measure="export_gain")
     answer = whole["result"]
     assert whole["trials"] == {"played": 40_000, "used": 12_000}

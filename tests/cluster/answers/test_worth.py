@@ -63,6 +63,7 @@ def test_a_known_value_comes_out_of_a_stored_run(answer):
     assert one["value"]["low"] > 0.5
     assert abs(one["value"]["estimate"] - CLOSED_FORM) < 4 * one["value"]["standard_error"]
     assert one["promised"] == pytest.approx(CLOSED_FORM, abs=4 * one["value"]["standard_error"])
+    assert all("promised" not in group for group in answer["groups"])
     assert one["chosen"]["act"] == pytest.approx(5 / 8, abs=0.03)
     # Nothing but this parameter decides what acting gains, so all together are worth as much, and so is everything.
     assert of(answer, ALL)["value"]["estimate"] == pytest.approx(CLOSED_FORM, abs=0.03)
@@ -119,7 +120,7 @@ def test_what_cannot_be_asked_is_refused(found):
 
 
 def test_few_rows_are_read_whatever_the_run_holds(found, monkeypatch):
-    monkeypatch.setattr(module, "TRIALS", 5000)
+    monkeypatch.setattr(module, "MOST_READ", 5000)
     monkeypatch.setattr(module, "GROUP_TRIALS", 2000)
     trials = worth(found, measure=MEASURE)["trials"]
     assert trials == {"read": 5000, "known": 5000, "unknown": 0, "groups": 2000}

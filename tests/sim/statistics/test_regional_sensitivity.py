@@ -11,7 +11,7 @@ from sim.statistics.regional_sensitivity import (
     nearest,
     normal_scores,
     of_counts,
-    shares_by_tenth,
+    shares_by_decile,
 )
 
 
@@ -71,13 +71,13 @@ def test_false_alarms_are_as_rare_as_told():
     assert alarms <= 15
 
 
-def test_tenths_of_the_outside():
+def test_deciles_of_the_outside():
     rng = np.random.default_rng(5)
-    found = shares_by_tenth(np.full(10, 0.95), rng.random(10_000))
+    found = shares_by_decile(np.full(10, 0.95), rng.random(10_000))
     assert [end for end, _, _ in found] == pytest.approx(np.arange(1, 11) / 10, abs=0.02)
     assert [b for _, _, b in found] == pytest.approx([0.1] * 10, abs=1e-3)
     assert found[-1][1] == 1.0
-    few = shares_by_tenth(np.array([1.0, 2.0, 2.0, 9.0]), np.array([1.0, 1.0, 2.0]))
+    few = shares_by_decile(np.array([1.0, 2.0, 2.0, 9.0]), np.array([1.0, 1.0, 2.0]))
     assert few == [(1.0, 0.25, pytest.approx(2 / 3)), (2.0, 0.75, pytest.approx(1 / 3))]
 
 
