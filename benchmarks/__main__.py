@@ -3,7 +3,7 @@
 import os
 
 from api.shipped_scenarios import shipped_scenario
-from benchmarks import answers, designs, kernel, parquet, service, start
+from benchmarks import answers, designs, kernel, parquet, service, start, whole_run
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import every_mechanism
 
@@ -21,6 +21,9 @@ def main() -> None:
     print(f"{'Trials a second, one core':28} {'kernel':>11} {'plain':>11}   ratio (range of {kernel.ROUNDS} rounds)")
     for name, scenario in scenarios.items():
         print(kernel.report(name, scenario), flush=True)
+    print("\nA whole run of six strategies against six bare kernels, us-japan-autos-1995")
+    for line in whole_run.report(scenarios["us-japan-autos-1995"]):
+        print(line, flush=True)
     print("\nParquet, us-japan-autos-1995")
     for line in parquet.report(scenarios["us-japan-autos-1995"]):
         print(line)
