@@ -132,7 +132,12 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
     whole = json.loads(printed.stdout)
     assert whole["result"] == answer
     shown = brink(*command, status=0)
-    for one in ("Knowing nothing more, act is best", "full_access", "worth nothing", "threat_probability (act, wait)"):
+    for one in (
+        "Knowing nothing more, act is best",
+        "full_access",
+        "No value was found",
+        "threat_probability (act, wait)",
+    ):
         assert one in shown.stdout
     assert shown.stderr == ""
     refused = brink("worth", found.folder.address, "--group", "court", status=2)
