@@ -37,7 +37,8 @@ def backtest(
 ) -> None:
     """Run the scenarios of past disputes and score their forecasts.
 
-    Each is run as it stood before it was decided. The same command continues a run that was stopped.
+    Each is run as it stood before it was decided. The same command continues a run that was stopped; a scenario that
+    was changed gets a folder of its own.
     """
     from api.shipped_scenarios import find_scenario
     from cluster.answers.backtest import backtest as score_together
@@ -46,6 +47,7 @@ def backtest(
     from cluster.results.plan import make_plan
     from cluster.runs.options import RunOptions
     from cluster.runs.run import adopt_shard_size, run
+    from sim.scenario.scenario import scenario_hash
 
     trials, seed, out = (
         trials if trials is not None else DEFAULT_TRIALS,
@@ -58,7 +60,7 @@ def backtest(
     for one in chosen:
         assert one.history is not None
         plan = make_plan(one, trials=trials, seed=seed, strategies=(one.history.strategy,))
-        folder = f"{out.rstrip('/')}/{one.name}-{trials}-{seed}"
+        folder = f"{out.rstrip('/')}/{one.name}-{scenario_hash(one)[:8]}-{trials}-{seed}"
         plan = adopt_shard_size(plan, folder)
         with run_progress(plan) as on_progress:
             run(

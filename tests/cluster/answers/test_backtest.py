@@ -165,16 +165,27 @@ def test_the_command_plays_and_scores_and_goes_on(tmp_path):
     assert found.returncode == 0, found.stderr
     document = json.loads(found.stdout)
     assert [one["scenario"] for one in document["scenarios"]] == ["us-mexico-2019", "us-ec-bananas-1998"]
-    folder = tmp_path / "runs" / "backtest" / "us-mexico-2019-1000-1"
+    (folder,) = (tmp_path / "runs" / "backtest").glob("us-mexico-2019-*-1000-1")
     assert {path.name for path in (folder / "trials").iterdir()} == {"strategy=five-to-twenty-five"}
     again = brink(*arguments, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    for expected in ("us-mexico-2019", "us_threats_to_japan", "Calibration"):
+    for expected in ("us-mexico-2019", "us threats to japan", "Calibration"):
         assert expected in again.stdout
     one = brink("score", str(folder), "--json", cwd=tmp_path)
     assert one.returncode == 0, one.stderr
     assert json.loads(one.stdout) == document_of("score", open_run(folder))
     assert "CRPS" in brink("score", str(folder), cwd=tmp_path).stdout
+
+
+def test_a_changed_scenario_is_played_anew_and_not_refused(tmp_path):
+    arguments = ("backtest", "own.yaml", "--trials", "200", "--engine", "inline")
+    for weight in (0.5, 0.6):
+        document = changed(litigious(), history=HISTORY)
+        document["parameters"] |= {"follow_through": weight}
+        (tmp_path / "own.yaml").write_text(json.dumps(document))
+        found = brink(*arguments, cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+    assert len(list((tmp_path / "runs" / "backtest").iterdir())) == 2
 
 
 def test_the_command_refuses_a_scenario_without_history(tmp_path):
