@@ -11,7 +11,6 @@ from api.cli.options import AsJson, Given, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from api.cli.tables import Bars, Column, print_table
-from api.sentences import belief_sentences, choice_sentences
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 _BAR = 40
@@ -60,6 +59,8 @@ def print_comparison(out: Console, document: dict) -> None:
 
 def _print_answer(out: Console, found: dict) -> None:
     """Which strategy is best by the first measure of choice, how sure that is, and which beliefs would change it."""
+    from api.sentences import belief_sentences, choice_sentences
+
     for sentence in choice_sentences(found):
         out.print(sentence)
     beliefs = belief_sentences(found)
