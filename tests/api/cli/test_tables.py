@@ -132,7 +132,8 @@ def test_a_terminal_of_any_width_is_wide_enough(folder, command, width):
     shown = "\n".join(line for line in found.stdout.splitlines() if not line.startswith("  brink replay "))
     assert widest(shown) <= width
     if command != "replay":
-        assert not numbers(printed(folder, command, 80)) - numbers(shown)
+        # Labels of rows stand again in each block of a narrow table, so that only which numbers there are is compared.
+        assert not numbers(printed(folder, command, 80)).keys() - numbers(shown).keys()
 
 
 def test_the_summary_of_six_strategies_is_short(folder):

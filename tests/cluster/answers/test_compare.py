@@ -197,9 +197,22 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
 
 def test_the_table_says_what_matters(found):
     printed = brink(
-        "compare", found.folder.address, "--measure", "-target_cost", "--measure", "-agreement_week", status=0
+        "compare",
+        found.folder.address,
+        "--measure",
+        "-target_cost",
+        "--measure",
+        "-agreement_week",
+        environment={"COLUMNS": "200"},
+        status=0,
     )
-    for one in ("Against threaten", "Regret", "Does better than", "over the whole range of", "tariff_rate (mild)"):
+    for one in (
+        "Difference from threaten",
+        "Regret",
+        "Does better than",
+        "over the whole range of",
+        "tariff_rate (mild)",
+    ):
         assert one in printed.stdout
     assert printed.stderr == ""
     refused = brink("compare", found.folder.address, "--strategy", "bluff", status=2)

@@ -358,7 +358,7 @@ def test_the_command_line_plays_and_asks_again(found, tmp_path):
     assert first == document_of("indices", open_run(out), measure="export_gain")
     assert first["result"]["base_samples"] == 64
     assert open_run(out).plan.strategies == ("threaten",)
-    shown = brink("indices", out, "--measure", "agreement_week").stdout
+    shown = brink("indices", out, "--measure", "agreement_week", environment={"COLUMNS": "220"}).stdout
     for says in ("null", "Chance", "total order of whether it is known", "credibility with follow_through"):
         assert says in shown
     assert "--base-samples" in brink("indices", out, "--base-samples", 64, status=2).stderr

@@ -131,7 +131,7 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
     printed = brink(*command, "--json", status=0)
     whole = json.loads(printed.stdout)
     assert whole["result"] == answer
-    shown = brink(*command, status=0)
+    shown = brink(*command, environment={"COLUMNS": "200"}, status=0)
     for one in (
         "Knowing nothing more, act is best",
         "full_access",
