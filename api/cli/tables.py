@@ -128,7 +128,8 @@ def _layout(columns: Sequence[Column | Bars], keys: int, gap: int, width: int, t
             return beside
     below = tuple(one for one in plain[keys:] if one.prose)
     beside = _beside(plain, keys, gap, width) if below else None
-    return beside or replace(_in_blocks([one for one in plain if one not in below], keys, gap, width), below=below)
+    rest = [one for k, one in enumerate(plain) if k < keys or not one.prose]
+    return beside or replace(_in_blocks(rest, keys, gap, width), below=below)
 
 
 def _beside(

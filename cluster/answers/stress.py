@@ -337,6 +337,6 @@ ANSWER = Answer(
     request=StressRequest,
     result=ReverseStressTest,
     compute=stress,
-    examples=({"bound": "sender_cost > 0.1"},),
+    examples=({"bound": "sanctions"},),
     designs=SAMPLES,
 )

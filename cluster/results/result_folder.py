@@ -84,10 +84,10 @@ def file_metadata(plan: Plan, shard: Shard) -> dict[str, str]:
 
 
 class HashedFile:
-    """A new file to write to from its start to its end, which is hashed as it is written: pyarrow's `NativeFile`."""
+    """A file to write to from its start to its end, which is hashed as it is written: pyarrow's `NativeFile`."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("xb")
+        self._file = path.open("wb")
         self._digest = hashlib.sha256()
         self.bytes = 0
 

@@ -129,7 +129,11 @@ def _quick_agreements(scenario: "Scenario") -> Iterator[Fault]:
         very_early = int(VERY_EARLY * scenario.horizon_weeks)
         if _chance_agreed(scenario, world, weeks, _low) >= ALL_BUT_CERTAIN:
             found, when = "all but certain", weeks
-        elif _chance_agreed(scenario, world, very_early, _median) >= NEARLY_CERTAIN:
+        elif (
+            # Medians may need SciPy, whose import takes long; where the greatest values do not suffice, no median does.
+            _chance_agreed(scenario, world, very_early, _high) >= NEARLY_CERTAIN
+            and _chance_agreed(scenario, world, very_early, _median) >= NEARLY_CERTAIN
+        ):
             found, when = "nearly certain, for the medians of all ranges,", very_early
         else:
             continue
@@ -155,7 +159,7 @@ def _chance_settled(scenario: "Scenario", world: World, issue: str, numerical: b
     sessions = sum(authority[kind] for kind in scenario.session_calendar()[:weeks])
     open_chance = 1.0
     for side in ("sender", "target"):
-        hazard = -log1p(-value(world[f"issues.{issue}.{side}_concession"])) * sessions
+        hazard = -log1p(-min(value(world[f"issues.{issue}.{side}_concession"]), 1.0 - 1e-12)) * sessions
         if side == "target":
             hazard *= min(1.0, value(world["quota_aversion"])) if numerical else 1.0
             hazard *= min(1.0, value(world["defiance_multiplier"])) if _may_defy(world) else 1.0
@@ -170,6 +174,10 @@ def _may_defy(world: World) -> bool:
 
 def _median(distribution: Distribution) -> float:
     return float(distribution.quantile(np.array([0.5]))[0])
+
+
+def _high(distribution: Distribution) -> float:
+    return distribution.support.high
 
 
 def _low(distribution: Distribution) -> float:

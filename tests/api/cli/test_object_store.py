@@ -33,5 +33,6 @@ def test_indices_and_a_backtest_into_a_bucket_write_nothing_beside_it(tmp_path):
     brink("indices", folder, "--measure", "agreement", cwd=tmp_path, status=0)
     options = ["--trials", "500", "--engine", "inline", "--out", f"s3://{BUCKET}/backtest/"]
     brink("backtest", "us-japan-autos-1995", *options, cwd=tmp_path, status=0)
-    assert open_folder(f"s3://{BUCKET}/backtest").subfolders() == ["us-japan-autos-1995-500-1"]
+    (folder,) = open_folder(f"s3://{BUCKET}/backtest").subfolders()
+    assert folder.startswith("us-japan-autos-1995-")
     assert list(tmp_path.iterdir()) == []

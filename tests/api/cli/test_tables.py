@@ -98,7 +98,7 @@ def numbers(text: str) -> Counter[str]:
 
 
 def widest(text: str) -> int:
-    return max(map(cell_len, text.splitlines()))
+    return max(map(cell_len, text.splitlines()), default=0)
 
 
 def test_every_command_that_prints_a_table_is_tested_here():

@@ -183,7 +183,8 @@ def test_a_deleted_job_leaves_nothing(service, running):
         service.ended(job["id"])
     assert service.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
     assert service.client.get(f"/v1/jobs/{job['id']}").status_code == 404
-    service.until(lambda: service.ended(service.submit(trials=1000)["id"]))
+    service.until(lambda: not (service.folder / "jobs" / job["id"]).exists())
+    assert service.ended(service.submit(trials=1000)["id"])["state"] == "succeeded"
     assert not (service.folder / "jobs" / job["id"]).exists()
 
 

@@ -26,7 +26,8 @@ def folder(tmp_path_factory):
 def test_a_comparison_says_what_its_strategies_assume(folder, command):
     name, *options = command
     note = "won sets target_win (decided by the court), credibility (decided by both sides): an assumption"
-    assert f"Assumptions: {note}" in brink(name, str(folder), *options, cwd=folder.parent).stdout
+    printed = brink(name, str(folder), *options, cwd=folder.parent).stdout
+    assert f"Assumptions: {note}" in " ".join(printed.split())
     document = json.loads(brink(name, str(folder), *options, "--json", cwd=folder.parent).stdout)
     assert document["method"]["assumptions"].startswith(note)
     own = [*options, "--strategy", "threaten", "--strategy", "talk"]

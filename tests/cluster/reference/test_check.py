@@ -67,7 +67,7 @@ def test_a_strategy_that_seldom_threatens_has_nothing_to_compare(folder):
 def test_the_command_prints_the_same(folder):
     printed = json.loads(brink("check", folder, "--json").stdout)
     assert printed == json.loads(json.dumps(check(open_run(folder), reference="specific-strong")))
-    assert "beside the class specific-strong" in brink("check", folder).stdout
+    assert "compared with the class specific-strong" in " ".join(brink("check", folder).stdout.split())
     assert_refused(brink("check", folder, "--class", "none"), "--class", "specific-strong")
     assert_refused(brink("check", folder, "--trials", "500"), "--trials", "goes with a scenario")
 

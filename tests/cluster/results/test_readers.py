@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from cluster.results.plan import make_plan
@@ -72,7 +72,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(name=NAMES)
 @example(name="1-1-1")
 def test_every_reader_reads_the_name_of_an_accepted_strategy(name: str, tmp_path_factory: pytest.TempPathFactory):

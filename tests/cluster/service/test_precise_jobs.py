@@ -113,27 +113,27 @@ def test_wishes_that_cannot_be_are_refused_where_they_stand(tmp_path, changed, p
         assert service.ask("GET", "/v1/jobs").json()["jobs"] == []
 
 
-class EndsAt(threading.Event):
-    """Set from the so-manyth look on."""
+class EndsAfter(threading.Event):
+    """Set once a folder holds so many files of trials."""
 
-    def __init__(self, look: int) -> None:
+    def __init__(self, folder: Path, files: int) -> None:
         super().__init__()
-        self.left = look
+        self.folder, self.files = folder, files
 
     def is_set(self) -> bool:
-        self.left -= 1
-        return self.left < 0
+        return len(list(self.folder.rglob("part-*.parquet"))) >= self.files
 
 
-@pytest.mark.parametrize("look", [1, 3])
-def test_an_interrupted_job_is_gone_on_with_and_can_be_read_meanwhile(tmp_path, look):
+@pytest.mark.parametrize("files", [1, 3])
+def test_an_interrupted_job_is_gone_on_with_and_can_be_read_meanwhile(tmp_path, files):
     working = Working(tmp_path / "data")
     plan = small_plan(trials=200_000, shard_trials=10_000, strategies=("threaten",))
-    job = working.work(jobs.submit(working.database, plan, precision={"agreement": 0.006}), EndsAt(look))
+    submitted = jobs.submit(working.database, plan, precision={"agreement": 0.003})
+    job = working.work(submitted, EndsAfter(tmp_path / "data", files))
     assert job.state == jobs.QUEUED
     assert 0 < job.trials_done < job.trials_total == job.plan.trials
     assert job.precision["most_trials"] == 200_000
-    assert (job.trials_total > FIRST_LOOK) == (look == 3)
+    assert (job.trials_total > FIRST_LOOK) == (files == 3)
     with served(tmp_path / "data") as service:
         got = service.ask("GET", f"/v1/jobs/{job.id}/summary").json()
         assert not got["complete"]
