@@ -131,7 +131,7 @@ def _quick_agreements(scenario: "Scenario") -> Iterator[Fault]:
             found, when = "all but certain", weeks
         elif (
             # Medians may need SciPy, whose import takes long; where the greatest values do not suffice, no median does.
-            _chance_agreed(scenario, world, very_early, _high) >= NEARLY_CERTAIN
+            _chance_agreed(scenario, world, very_early, _greatest) >= NEARLY_CERTAIN
             and _chance_agreed(scenario, world, very_early, _median) >= NEARLY_CERTAIN
         ):
             found, when = "nearly certain, for the medians of all ranges,", very_early
@@ -176,7 +176,7 @@ def _median(distribution: Distribution) -> float:
     return float(distribution.quantile(np.array([0.5]))[0])
 
 
-def _high(distribution: Distribution) -> float:
+def _greatest(distribution: Distribution) -> float:
     return distribution.support.high
 
 
