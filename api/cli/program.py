@@ -124,7 +124,8 @@ def load(name: str) -> TyperCommand | TyperGroup:
     found = getattr(import_module(f"api.cli.commands.{name}"), name)
     if isinstance(found, Mapping):
         return _group(COMMANDS[name], found)
-    rest = "\n".join(inspect.cleandoc(found.__doc__).splitlines()[1:])
+    # Under PYTHONOPTIMIZE=2 there are no docstrings.
+    rest = "\n".join(inspect.cleandoc(found.__doc__ or "").splitlines()[1:])
     return _command(name, found, f"{COMMANDS[name]}\n{rest}")
 
 
