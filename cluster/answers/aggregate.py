@@ -21,7 +21,8 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column, columns
 from sim.scenario.expressions import NUMBER, TEXT, Expression, parse_expression, parse_measure
 from sim.scenario.scenario import Scenario
-from sim.statistics.estimates import NO_NUMBERS, Moments, mean_of_replicates
+from sim.statistics.estimates import mean_of_replicates
+from sim.statistics.tallies import NO_NUMBERS, Moments
 
 MAX_GROUPS = 10_000
 MAX_NUMBERS = 100

@@ -29,7 +29,8 @@ from cluster.results.trial_table import table_schema, to_table
 from sim.faults import Fault, InvalidInput
 from sim.model.kernel import play
 from sim.sampling.chance import Chance
-from sim.sampling.designs import SAMPLES, draw_points
+from sim.sampling.designs import SAMPLES
+from sim.sampling.points import draw_points
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
@@ -37,16 +38,15 @@ from sim.statistics import sensitivity
 from sim.statistics.estimates import (
     UNKNOWN,
     Estimate,
-    Moments,
     Z,
     around,
     mean,
     mean_of_replicates,
-    moments,
     proportion,
     proportion_of_replicates,
 )
 from sim.statistics.sensitivity import Jackknife
+from sim.statistics.tallies import Moments, moments
 
 MOST_READ = 250_000
 """First-order indices and deciles are computed from at most so many trials."""

@@ -28,8 +28,10 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, NAMED, OUTCOMES
 from sim.statistics import regional_sensitivity
-from sim.statistics.estimates import NO_NUMBERS, Moments, merge_moments, method_note, proportion
+from sim.statistics.estimates import proportion
 from sim.statistics.paired_differences import share_of
+from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments
+from sim.statistics.tally_estimates import method_note
 
 SAMPLE = 20_000
 """Distributions are compared on at most so many trials of either side, the first."""

@@ -33,22 +33,10 @@ from sim.scenario.expressions import Expression, parse_condition
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES, SHARE_OF_DEFICIT
 from sim.scenario.warnings import scenario_warnings, warning_documents
-from sim.statistics.estimates import (
-    NO_NUMBERS,
-    NO_TRIALS,
-    Moments,
-    Tally,
-    event_estimates,
-    mean_estimate,
-    merge,
-    merge_moments,
-    merge_replicates,
-    method_note,
-    outcome_estimates,
-    quantile_bounds_of_counts,
-    quantile_bounds_of_replicates,
-)
 from sim.statistics.measure_ranges import measure_ranges
+from sim.statistics.quantile_bounds import quantile_bounds_of_counts, quantile_bounds_of_replicates
+from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, Moments, Tally, merge, merge_moments, merge_replicates
+from sim.statistics.tally_estimates import event_estimates, mean_estimate, method_note, outcome_estimates
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 BINS = 65_536

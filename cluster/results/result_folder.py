@@ -25,7 +25,7 @@ from cluster.storage.address import open_folder
 from cluster.storage.base import CHUNK_BYTES, Entry, Folder
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document, scenario_hash
-from sim.statistics.estimates import Moments, Tally
+from sim.statistics.tallies import Moments, Tally
 
 TRIALS_FOLDER = "trials"
 SCENARIO = "scenario.json"
