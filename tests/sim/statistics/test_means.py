@@ -9,19 +9,10 @@ from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import MEASURES
-from sim.statistics.estimates import (
-    ANY_NUMBER,
-    NO_NUMBERS,
-    NO_TRIALS,
-    is_skewed,
-    mean,
-    mean_bounds,
-    mean_of_replicates,
-    moments,
-    tally,
-)
+from sim.statistics.estimates import ANY_NUMBER, is_skewed, mean, mean_bounds, mean_of_replicates
 from sim.statistics.measure_ranges import measure_ranges
 from sim.statistics.stopping import half_width
+from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, moments, tally
 from tests.support.examples import litigious
 
 RUNS = 2000
