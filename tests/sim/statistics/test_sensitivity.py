@@ -221,6 +221,11 @@ def test_two_plays_give_the_parameters_share(share):
     assert found["standard_error"] < 0.006
 
 
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_ranks_of_equal_values_are_their_mean(values):
+    np.testing.assert_array_equal(s.average_ranks(np.array(values)), stats.rankdata(values))
+
+
 def test_outer_deciles_of_few_values_do_not_overlap():
     assert s.outer_deciles(np.arange(1.0, 101.0)) == (10.0, 90.0)
     assert s.outer_deciles(np.repeat([0.5, 1.0], [5, 95])) == (0.5, 1.0)
