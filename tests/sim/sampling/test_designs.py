@@ -1,5 +1,7 @@
 """Parameter points: each design, the copula, and the generator beneath them."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,8 +9,9 @@ from scipy.stats import qmc
 
 from sim.faults import InvalidInput
 from sim.sampling.chance import Chance, _blocks, check_seed, purpose_key
-from sim.sampling.designs import DESIGNS, find_design
+from sim.sampling.designs import DESIGNS, SAMPLES, find_design
 from sim.sampling.latin_hypercube import permuted
+from sim.sampling.names import DesignName, SampleName
 from sim.sampling.points import draw_points
 from sim.sampling.saltelli import PLAYS
 from sim.sampling.sobol_points import REPLICATES, _reversed_bits, _scrambled, sobol_uniform
@@ -29,6 +32,11 @@ def points(
     trials: int | None = TRIALS,
 ) -> dict:
     return draw_points(given, strategy, Chance(seed, first, count), find_design(name, trials))
+
+
+def test_the_names_of_designs_are_those_of_the_types():
+    assert get_args(DesignName) == tuple(DESIGNS)
+    assert get_args(SampleName) == SAMPLES
 
 
 def test_the_generator_gives_the_published_words(monkeypatch):
