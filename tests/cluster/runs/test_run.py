@@ -143,6 +143,7 @@ def test_shards_played_together_and_alone_are_the_same_files(tmp_path, design):
     plan = small_plan(trials=ROW_GROUP + 999, shard_trials=ROW_GROUP + 500, design=design)
     run(plan, tmp_path / "together", RunOptions(engine="inline"))
     folder = open_folder(tmp_path / "alone")
+    folder.create()
     alone = [result for shard in plan.shards() for result in run_shards(plan, [shard], folder)]
     assert [result.shard for result in alone] == list(plan.shards())
     assert digests(tmp_path / "together") == digests(tmp_path / "alone")
