@@ -8,16 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.entry import (
-    Answer,
-    Computed,
-    Estimate,
-    GivenRequest,
-    OnProgress,
-    Result,
-    StrategyRequest,
-    Text,
-)
+from cluster.answers.entry import Answer, Computed, Estimate, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, sample, trials_table

@@ -7,7 +7,7 @@ from functools import cached_property
 from sim.faults import Fault, InvalidInput
 from sim.sampling.base import Design
 from sim.sampling.chance import check_seed
-from sim.sampling.designs import find_design
+from sim.sampling.designs import RANDOM, find_design
 from sim.scenario import validation
 from sim.scenario.scenario import Scenario, scenario_hash
 
@@ -92,7 +92,7 @@ def make_plan(
     *,
     trials: int,
     seed: int,
-    design: str = "random",
+    design: str = RANDOM.name,
     strategies: tuple[str, ...] = (),
     shard_trials: int | None = None,
 ) -> Plan:

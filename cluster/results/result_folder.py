@@ -257,7 +257,7 @@ def verify(address: str | os.PathLike[str]) -> list[str]:
     """Whatever is wrong with a result folder, a line a finding; empty if every committed row is there, unaltered.
 
     Holds the files of trials against the manifest, and the run and the scenario that the folder names against what
-    the files' footers say they were played from. The summary is for `cluster.answers.summary.verify_summary`.
+    the files' footers say they were played from. `cluster.answers.summary_verification` verifies the summary.
     """
     folder = open_folder(address)
     present = {entry.name: entry for entry in folder.entries()}
