@@ -8,8 +8,10 @@ from pydantic import Field
 
 from cluster.answers.entry import NET_GAIN, Answer, Computed, Measure, OnProgress, Result, StrategyRequest
 from cluster.answers.entry import Estimate as EstimateResult
+from cluster.answers.shared import finite_or_none
 from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SALTELLI
 from sim.sampling.saltelli import PLAYS, inputs, trials_together
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.distributions import Fixed
@@ -142,7 +144,10 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
                 "parameters": list(group),
                 "first_order": _with_filled(found.first[k], {name: one.first[k] for name, one in filled.items()}),
                 "total_order": _with_filled(found.total[k], {name: one.total[k] for name, one in filled.items()}),
-                "plain": {"first_order": _number(found.plain[0, k]), "total_order": _number(found.plain[1, k])},
+                "plain": {
+                    "first_order": finite_or_none(found.plain[0, k]),
+                    "total_order": finite_or_none(found.plain[1, k]),
+                },
                 "left_out": left_out,
                 "reason": reason or (refused if found.total[k]["estimate"] is None else None),
             }
@@ -154,7 +159,7 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
         "trials": {name: counts[name] for name in ("read", "known", "null", "infinite")},
         "reason": reason,
         "variance": {
-            "of_expectation": _number(found.variance),
+            "of_expectation": finite_or_none(found.variance),
             "parameters": _with_filled(found.parameters, {name: one.parameters for name, one in filled.items()}),
             "chance": found.chance,
             "alone": found.alone,
@@ -277,10 +282,6 @@ def _importance(part: dict) -> float:
     return max((one for one in known if one is not None), default=-np.inf)
 
 
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 ANSWER = Answer(
     name="indices",
     sentence="First- and total-order Sobol indices of a measure, from a run of the saltelli design.",
@@ -288,6 +289,6 @@ ANSWER = Answer(
     result=SobolIndices,
     compute=indices,
     examples=({"measure": "export_gain"},),
-    designs=("saltelli",),
+    designs=(SALTELLI.name,),
     steps="base points",
 )

@@ -145,6 +145,7 @@ def begin(plan: Plan, folder: Folder) -> None:
         if held and held != [SCENARIO]:
             fault = Fault("out", folder.address, f"must be a new folder or a run's; this one holds {held[0]}")
             raise InvalidInput((fault,))
+        folder.create()
         write_json(folder, SCENARIO, scenario_document(plan.scenario))
         write_json(folder, RUN, run_document(plan))
     except OSError as error:

@@ -156,6 +156,11 @@ def put_off(
     return True
 
 
+def is_held(job: Job) -> bool:
+    """Whether a runner holds the job under a lease that has not run out."""
+    return job.state == RUNNING and (job.lease_expires or 0.0) >= time.time()
+
+
 def gives_way(engine: sa.Engine, job: Job) -> bool:
     """Whether it would be another job's turn if this one, which is in work, were given back now."""
     now = time.time()

@@ -40,6 +40,7 @@ log = logger("brink.runner")
 IDLE_SECONDS = 0.5
 """A runner without a job looks for one at least so often; of a new job it learns at once."""
 RETENTION_SECONDS = 60.0
+"""Folders of deleted jobs are removed after this. A runner that plays a deleted job has stopped long before."""
 
 
 class Watch:
@@ -281,9 +282,11 @@ def _play_precisely(
 
 
 def _retention_loop(database: sa.Engine, settings: Settings, ending: threading.Event) -> None:
+    limits = settings.retention_days, settings.retention_bytes
+    without_job: frozenset[str] = frozenset()
     while not ending.is_set():
         try:
-            apply_retention(database, settings.results, settings.retention_days, settings.retention_bytes)
+            without_job = apply_retention(database, settings.results, *limits, without_job)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             log.warning("nothing could be removed", error=str(error))
         ending.wait(RETENTION_SECONDS)
