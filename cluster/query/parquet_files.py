@@ -124,7 +124,7 @@ class _ObjectFiles(AbstractFileSystem):
         """The path itself: it names one object and is no pattern."""
         return [path]
 
-    def _open(self, path: str, mode: str = "rb", **_: object) -> "_SharedFile":  # type: ignore[override]
+    def _open(self, path: str, mode: str = "rb", **_: object) -> "_SharedFile":
         if mode != "rb":
             raise ValueError(f"objects are only read here, not opened as {mode!r}")
         with self.noting_failure():
