@@ -43,7 +43,7 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
     return digests(folder)
 
 
-def test_a_stopped_run_goes_on_from_what_is_committed(tmp_path, undisturbed):
+def test_a_stopped_run_continues_from_what_is_committed(tmp_path, undisturbed):
     stop = threading.Event()
     seen: list[Progress] = []
 
@@ -232,7 +232,7 @@ def test_the_summary_is_that_of_the_rows(tmp_path):
         ({"design": "sobol", "trials": 2**32 + 1, "shard_trials": None}, "trials"),
     ],
 )
-def test_a_plan_that_cannot_be_is_refused(given, field):
+def test_an_impossible_plan_is_refused(given, field):
     with pytest.raises(InvalidInput, match=field):
         make_plan(PLAN.scenario, **{"trials": 1000, "seed": 1} | given)
 

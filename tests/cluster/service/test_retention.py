@@ -51,7 +51,7 @@ def test_age_counts_from_a_jobs_end(database):
     assert due(database, 30, None) == [older, old]
 
 
-def test_the_oldest_go_until_the_rest_has_room(database):
+def test_the_oldest_jobs_are_overdue_until_the_others_have_room(database):
     first, second, third = ended(database, 3, 50), ended(database, 2, 50), ended(database, 1, 50)
     assert due(database, None, 150) == []
     assert due(database, None, 149) == [first]
@@ -59,7 +59,7 @@ def test_the_oldest_go_until_the_rest_has_room(database):
     assert due(database, None, 0) == [first, second, third]
 
 
-def test_jobs_that_have_not_ended_stay(database):
+def test_jobs_that_have_not_ended_are_never_overdue(database):
     jobs.submit(database, PLAN)
     running = jobs.submit(database, PLAN)
     leases.claim(database, "runner", 60)
@@ -176,7 +176,7 @@ def test_a_runner_that_lost_a_job_long_ago_cannot_restore_its_folder(tmp_path):
     working.database.dispose()
 
 
-def test_house_keeping_deletes_what_is_overdue_with_its_results(database, tmp_path):
+def test_overdue_jobs_are_deleted_with_their_results(database, tmp_path):
     results = open_folder(tmp_path / "jobs")
     old, young = ended(database, 40), ended(database, 1)
     for job in (old, young):
@@ -187,7 +187,7 @@ def test_house_keeping_deletes_what_is_overdue_with_its_results(database, tmp_pa
     assert [path.name for path in Path(tmp_path / "jobs").iterdir()] == [young]
 
 
-def test_a_job_is_forgotten_even_where_its_results_cannot_be_removed(database, tmp_path):
+def test_a_job_is_deleted_even_if_its_results_cannot_be_removed(database, tmp_path):
     job = jobs.get(database, ended(database, 1))
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / job.id).write_text("a file where a folder should be")

@@ -70,7 +70,7 @@ def test_purposes_have_keys_of_their_own():
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.0, True, "1", None])
-def test_a_seed_that_is_none_is_refused(seed):
+def test_a_value_that_is_not_a_seed_is_refused(seed):
     with pytest.raises(InvalidInput, match="seed"):
         check_seed(seed)
 
@@ -175,7 +175,7 @@ def test_bits_are_reversed():
 
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("spearman", [0.5, -0.9, 1.0])
-def test_rank_correlations_come_out_as_asked(design, spearman):
+def test_rank_correlations_are_those_requested(design, spearman):
     given = scenario_from_document(
         document(parameters=TWO, correlations=[{"between": list(TWO), "spearman": spearman}])
     )
@@ -215,6 +215,6 @@ def test_uniform_numbers_are_never_0_or_1():
 @pytest.mark.parametrize(
     ("design", "stop", "trials"), [("halton", 1, 1), ("sobol", 2**32 + 1, None), ("latin_hypercube", 2, 1)]
 )
-def test_a_design_that_cannot_be_is_refused(design, stop, trials):
+def test_an_impossible_design_is_refused(design, stop, trials):
     with pytest.raises(InvalidInput):
         points(scenario_from_document(document()), design, first=stop - 1, count=1, trials=trials)
