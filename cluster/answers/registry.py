@@ -46,7 +46,8 @@ def find_answer(name: str) -> Answer:
     for answer in ANSWERS:
         if answer.name == name:
             return answer
-    raise InvalidInput((Fault("answer", name, f"is not an answer; there are {', '.join(one.name for one in ANSWERS)}"),))
+    known = ", ".join(one.name for one in ANSWERS)
+    raise InvalidInput((Fault("answer", name, f"is not an answer; there are {known}"),))
 
 
 def ask(

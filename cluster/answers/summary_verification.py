@@ -43,10 +43,7 @@ def verify_summary(run: StoredRun) -> list[str]:
         recounted = json.loads(json.dumps(recount(run)))
     except (OSError, ValueError, pa.ArrowException) as error:
         return [f"{TRIALS_FOLDER}: cannot be counted: {error}"]
-    return [
-        f"{SUMMARY}: {place} differs from the value computed from the trials"
-        for place in _differing(stored, recounted, ())
-    ]
+    return [f"{SUMMARY}: {place} differs from the trials" for place in _differing(stored, recounted, ())]
 
 
 def _differing(stored: object, recounted: object, path: tuple[str, ...]) -> Iterator[str]:
