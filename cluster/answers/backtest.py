@@ -13,8 +13,9 @@ from cluster.answers.score import METHOD, WITHIN_WEEKS, Score, ScoreRequest, sco
 from cluster.query.trials import StoredRun
 from sim.scenario.history import History
 from sim.scenario.vocabulary import OUTCOMES
-from sim.statistics.estimates import Estimate, around, moments, student
+from sim.statistics.estimates import Estimate, around, student
 from sim.statistics.scoring_rules import CLASSES, calibration, crps_of_week, half_added, probability_near
+from sim.statistics.tallies import moments
 
 BIN_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 MODEL, OTHERS = "model", "other_disputes"

@@ -30,9 +30,10 @@ from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.scenario.warnings import assumption_method
 from sim.statistics import paired_differences
-from sim.statistics.estimates import ANY_NUMBER, Range, method_note
+from sim.statistics.estimates import ANY_NUMBER, Range
 from sim.statistics.measure_ranges import difference_range, measure_ranges
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
+from sim.statistics.tally_estimates import method_note
 
 SAMPLE = 250_000
 """Leads and quantiles of regret are computed from at most so many trials, the first."""

@@ -6,15 +6,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.entry import (
-    Answer,
-    Computed,
-    GivenRequest,
-    OnProgress,
-    Result,
-    StrategyRequest,
-    Text,
-)
+from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.trials import StoredRun, chosen_strategy, sample

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cluster.answers.entry import NET_GAIN, Answer, Computed, Measure, OnProgress, Result, StrategyRequest
 from cluster.answers.entry import Estimate as EstimateResult
+from cluster.answers.shared import finite_or_none
 from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
 from sim.faults import Fault, InvalidInput
 from sim.sampling.saltelli import PLAYS, inputs, trials_together
@@ -142,7 +143,10 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
                 "parameters": list(group),
                 "first_order": _with_filled(found.first[k], {name: one.first[k] for name, one in filled.items()}),
                 "total_order": _with_filled(found.total[k], {name: one.total[k] for name, one in filled.items()}),
-                "plain": {"first_order": _number(found.plain[0, k]), "total_order": _number(found.plain[1, k])},
+                "plain": {
+                    "first_order": finite_or_none(found.plain[0, k]),
+                    "total_order": finite_or_none(found.plain[1, k]),
+                },
                 "left_out": left_out,
                 "reason": reason or (refused if found.total[k]["estimate"] is None else None),
             }
@@ -154,7 +158,7 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
         "trials": {name: counts[name] for name in ("read", "known", "null", "infinite")},
         "reason": reason,
         "variance": {
-            "of_expectation": _number(found.variance),
+            "of_expectation": finite_or_none(found.variance),
             "parameters": _with_filled(found.parameters, {name: one.parameters for name, one in filled.items()}),
             "chance": found.chance,
             "alone": found.alone,
@@ -275,10 +279,6 @@ def _importance(part: dict) -> float:
     if total["estimate"] is not None:
         return total["estimate"]
     return max((one for one in known if one is not None), default=-np.inf)
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 ANSWER = Answer(

@@ -1,6 +1,7 @@
 """What several answers share: the strategies and parameters they are about, and refusals of too few trials."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 from cluster.query.trials import StoredRun, chosen_strategies
 from sim.faults import Fault, InvalidInput
@@ -67,6 +68,11 @@ def beliefs_of(scenario: Scenario, strategies: Sequence[str]) -> tuple[tuple[str
         elif not isinstance(distributions[0], Fixed):
             beliefs.append(name)
     return tuple(beliefs), decided
+
+
+def finite_or_none(value: float) -> float | None:
+    """A number as JSON can hold it."""
+    return float(value) if isfinite(value) else None
 
 
 def uncertain_parameters(scenario: Scenario, strategy: str) -> tuple[str, ...]:

@@ -8,16 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.entry import (
-    Answer,
-    Computed,
-    Estimate,
-    GivenRequest,
-    OnProgress,
-    Result,
-    StrategyRequest,
-    Text,
-)
+from cluster.answers.entry import Answer, Computed, Estimate, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, sample, trials_table
@@ -28,8 +19,10 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, NAMED, OUTCOMES
 from sim.statistics import regional_sensitivity
-from sim.statistics.estimates import NO_NUMBERS, Moments, merge_moments, method_note, proportion
+from sim.statistics.estimates import proportion
 from sim.statistics.paired_differences import share_of
+from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments
+from sim.statistics.tally_estimates import method_note
 
 SAMPLE = 20_000
 """Distributions are compared on at most so many trials of either side, the first."""

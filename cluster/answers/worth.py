@@ -26,8 +26,9 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.warnings import assumption_method
 from sim.statistics import value_of_information
-from sim.statistics.estimates import Estimate, method_note
+from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import share_of
+from sim.statistics.tally_estimates import method_note
 from sim.statistics.value_of_information import MOST_CELLS, MOST_TREE_PARAMETERS, Choice, Worth
 
 MOST_READ = 250_000

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sim.faults import Fault, InvalidInput
+from sim.sampling.base import Design
 from sim.sampling.chance import check_seed
-from sim.sampling.design import Design
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario import validation
 from sim.scenario.scenario import Scenario, scenario_hash
 
@@ -80,7 +80,7 @@ def plan_from_document(scenario: Scenario, document: Mapping) -> Plan:
     return Plan(
         scenario,
         document["seed"],
-        design_of(document["design"], document["trials"]),
+        find_design(document["design"], document["trials"]),
         document["trials"],
         document["shard_trials"],
         tuple(document["strategies"]),
@@ -107,13 +107,13 @@ def make_plan(
             report.fault(("strategies",), strategy, f"is no strategy of {scenario.name}; there are {known}")
         elif strategy in strategies[:k]:
             report.fault(("strategies",), strategy, "is named more than once")
-    for check in (lambda: check_seed(seed), lambda: design_of(design)):
+    for check in (lambda: check_seed(seed), lambda: find_design(design)):
         try:
             check()
         except InvalidInput as error:
             report.faults.extend(error.faults)
     report.raise_faults()
-    points = design_of(design, trials)
+    points = find_design(design, trials)
     points.check(scenario, trials)
     least = -(-trials // MAX_SHARDS)
     if shard_trials is None:

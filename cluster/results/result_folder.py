@@ -25,7 +25,7 @@ from cluster.storage.address import open_folder
 from cluster.storage.base import CHUNK_BYTES, Entry, Folder
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document, scenario_hash
-from sim.statistics.estimates import Moments, Tally
+from sim.statistics.tallies import Moments, Tally
 
 TRIALS_FOLDER = "trials"
 SCENARIO = "scenario.json"
@@ -257,7 +257,7 @@ def verify(address: str | os.PathLike[str]) -> list[str]:
     """Whatever is wrong with a result folder, a line a finding; empty if every committed row is there, unaltered.
 
     Holds the files of trials against the manifest, and the run and the scenario that the folder names against what
-    the files' footers say they were played from. The summary is for `cluster.answers.summary.verify_summary`.
+    the files' footers say they were played from. `cluster.answers.summary_verification` verifies the summary.
     """
     folder = open_folder(address)
     present = {entry.name: entry for entry in folder.entries()}

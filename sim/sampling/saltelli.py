@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.faults import Fault, InvalidInput
+from sim.sampling.base import Design, Uniforms
 from sim.sampling.chance import Chance
-from sim.sampling.design import Design, Uniforms
 from sim.sampling.sobol_points import REPLICATES, shuffled, sobol_uniform
 from sim.scenario.scenario import Scenario
 

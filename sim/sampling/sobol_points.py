@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import qmc
 
+from sim.sampling.base import Design, Uniforms, too_many
 from sim.sampling.chance import Chance, purpose_key
-from sim.sampling.design import Design, Uniforms, too_many
 from sim.scenario.distributions import Fixed
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario

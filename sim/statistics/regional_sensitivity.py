@@ -7,17 +7,9 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import ks_2samp
 
-from sim.statistics.estimates import (
-    FEW,
-    UNKNOWN,
-    Estimate,
-    Moments,
-    around,
-    around_replicates,
-    merge_moments,
-    student,
-)
+from sim.statistics.estimates import FEW, UNKNOWN, Estimate, around, around_replicates, student
 from sim.statistics.sensitivity import cells
+from sim.statistics.tallies import Moments, merge_moments
 
 DECILES = 10
 

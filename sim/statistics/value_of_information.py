@@ -19,9 +19,10 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.special import ndtri
 
-from sim.statistics.estimates import Estimate, moments
+from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import mean_of
 from sim.statistics.sensitivity import cells
+from sim.statistics.tallies import moments
 
 FOLDS = 4
 """Divides the number of a Sobol design's replicates, so that each of these lies in one fold."""

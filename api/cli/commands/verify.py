@@ -14,7 +14,7 @@ def verify(run: RunFolder, as_json: AsJson = False) -> None:
     Every committed file is read again and the summary is computed again from the trials. The exit status is 1 if
     anything differs.
     """
-    from cluster.answers.summary import verify_summary
+    from cluster.answers.summary_verification import verify_summary
     from cluster.query.trials import open_run
     from cluster.results.result_folder import verify as verify_folder
 

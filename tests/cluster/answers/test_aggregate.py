@@ -13,8 +13,8 @@ import pytest
 from api.cli.program import build
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
 from api.http.routes.answers import OFFERED
-from cluster.answers import aggregate as module
 from cluster.answers.aggregate import answer_table
+from cluster.answers.aggregate_statistics import STATISTICS
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import begin, run
@@ -60,7 +60,7 @@ def quantile(numbers: pd.Series, level: float) -> float:
 
 
 def test_every_statistic_is_pandas(found, table):
-    statistics = [*module.STATISTICS, "q05", "0.9"]
+    statistics = [*STATISTICS, "q05", "0.9"]
     answer = aggregate(found, measures=["agreement_week"], statistics=statistics, by=["strategy", "outcome"])
     groups = table.groupby(["strategy", "outcome"])
     assert len(answer["rows"]) == len(groups)
@@ -217,7 +217,7 @@ def test_an_unfinished_run_is_answered_from_what_is_committed(tmp_path):
 
 def test_many_numbers_have_quantiles_from_a_sketch_which_is_said(found, monkeypatch):
     exact = aggregate(found, measures=["trial"], statistics=["median"])
-    monkeypatch.setattr(module, "EXACT_NUMBERS", 1000)
+    monkeypatch.setattr("cluster.answers.shared.EXACT_NUMBERS", 1000)
     whole = document_of("aggregate", found, measures=["trial"], statistics=["median"])
     sketched = whole["result"]
     assert (exact["quantiles"], sketched["quantiles"]) == ("exact", "sketch")
@@ -257,7 +257,7 @@ def test_many_numbers_have_quantiles_from_a_sketch_which_is_said(found, monkeypa
     ],
 )
 def test_what_cannot_be_asked_is_refused(found, asked, says, monkeypatch):
-    monkeypatch.setattr(module, "MAX_GROUPS", 50)
+    monkeypatch.setattr("cluster.answers.aggregate_groups.MAX_GROUPS", 50)
     with pytest.raises(InvalidInput, match=says):
         aggregate(found, **{"measures": ["export_gain"]} | asked)
 

@@ -15,8 +15,8 @@ from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
-from sim.sampling.designs import draw_points
+from sim.sampling.designs import find_design
+from sim.sampling.points import draw_points
 from sim.sampling.saltelli import PLAYS, inputs, trials_needed
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario, scenario_from_document
@@ -36,7 +36,7 @@ SIGMAS = 4.5
 def played(scenario: Scenario, function, base_samples: int, noise: float = 0.0) -> np.ndarray:
     """A function of the parameters at a design's trials, with chance of a standard deviation of `noise` in each."""
     count = trials_needed(scenario, base_samples)
-    points = draw_points(scenario, "base", Chance(5, 0, count), design_of("saltelli", count))
+    points = draw_points(scenario, "base", Chance(5, 0, count), find_design("saltelli", count))
     y = function(*(points[name] for name in scenario.uncertain))
     y = y + noise * np.random.default_rng(8).normal(size=count)
     return y.reshape(-1, len(inputs(scenario)) + 2, PLAYS, REPLICATES)
@@ -159,7 +159,7 @@ def test_intervals_hold_the_truth():
     missed = 0
     for seed in range(100):
         count = trials_needed(PLAIN, 256)
-        points = draw_points(PLAIN, "base", Chance(seed, 0, count), design_of("saltelli", count))
+        points = draw_points(PLAIN, "base", Chance(seed, 0, count), find_design("saltelli", count))
         x = [points[name] for name in PLAIN.uncertain]
         y = (x[0] + 2.0 * x[1] + rng.normal(size=count)).reshape(-1, 5, PLAYS, REPLICATES)
         for one, true in zip(indices(sums(y, 1.5)).total, (0.2, 0.8, 0.0), strict=True):

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 COUNT_THREADS = """
 import sys
 import psutil
-from cluster.answers.summary import verify_summary
+from cluster.answers.summary_verification import verify_summary
 from cluster.query.trials import open_run, shard_of, stored_row
 
 run = open_run(sys.argv[1])

@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.answers.summary import verify_summary
+from cluster.answers.summary_verification import verify_summary
 from cluster.query.trials import open_run
 from cluster.results.result_folder import new_file, read_manifest, verify
 from cluster.runs.options import RunOptions

@@ -15,8 +15,8 @@ from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.storage.address import open_folder
 from sim.model.kernel import simulate_strategies
+from sim.sampling.base import Design
 from sim.sampling.chance import Chance
-from sim.sampling.design import Design
 from sim.scenario.scenario import Scenario
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import digests, small_plan

@@ -28,8 +28,8 @@ from cluster.runs.shard import ROW_GROUP, run_shards
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate, simulate_strategies
+from sim.sampling.base import Design
 from sim.sampling.chance import Chance
-from sim.sampling.design import Design
 from sim.scenario.scenario import Scenario
 from tests.support.runs import digests, small_plan
 

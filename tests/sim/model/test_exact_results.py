@@ -14,7 +14,7 @@ from scipy import integrate, optimize, stats
 from sim.model.incidence import incidence
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario.columns import NULL
 from sim.scenario.scenario import Scenario, scenario_from_document
 from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
@@ -709,7 +709,7 @@ def test_a_strategy_that_overrides_nothing_is_the_base(design: str) -> None:
     trials = 20_000
 
     def rows(given: dict, strategy: str) -> dict[str, np.ndarray]:
-        return simulate(scenario_from_document(given), strategy, Chance(22, 0, trials), design_of(design, trials))
+        return simulate(scenario_from_document(given), strategy, Chance(22, 0, trials), find_design(design, trials))
 
     base = rows(full, "base")
     same_rows(base, rows(full, "same"))

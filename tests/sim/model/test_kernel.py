@@ -7,7 +7,7 @@ import pytest
 
 from sim.model.kernel import simulate, simulate_strategies
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import changed, deeper, every_mechanism, litigious
 
@@ -25,7 +25,7 @@ def test_strategies_played_at_once_are_those_played_alone(build, design):
     """With a last block of a single trial, too: the size is one more than that of a block."""
     scenario = scenario_from_document(changed(build(), strategies=STRATEGIES))
     count = 16_385
-    chance, sampled = Chance(6, 3, count), design_of(design, count + 3)
+    chance, sampled = Chance(6, 3, count), find_design(design, count + 3)
     together = simulate_strategies(scenario, tuple(STRATEGIES), chance, sampled)
     for strategy, table in together.items():
         alone = simulate(scenario, strategy, chance, sampled)

@@ -11,7 +11,7 @@ from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages
 from sim.model.trace import KINDS, Event, Story, play_story
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario.columns import trial_row
 from sim.scenario.scenario import Scenario
 from tests.support.examples import full_scenarios
@@ -27,11 +27,11 @@ heavy = settings(max_examples=20, deadline=None)
 
 
 def story_of(name: str, strategy: str, trial: int, design: str = "random") -> Story:
-    return play_story(SCENARIOS[name], strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
+    return play_story(SCENARIOS[name], strategy, Chance(SEED, trial, 1), find_design(design, TRIALS))
 
 
 def row_of(scenario: Scenario, strategy: str, trial: int, design: str = "random") -> dict[str, object]:
-    table = simulate(scenario, strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
+    table = simulate(scenario, strategy, Chance(SEED, trial, 1), find_design(design, TRIALS))
     return trial_row(scenario, table)
 
 

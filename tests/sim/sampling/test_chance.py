@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import changed, deeper, every_mechanism, litigious, reluctant
 
@@ -25,7 +25,7 @@ FULL = changed(
 
 
 def rows(document: dict, strategy: str, first: int, count: int, design: str = "random") -> dict[str, np.ndarray]:
-    return simulate(scenario_from_document(document), strategy, Chance(9, first, count), design_of(design, TRIALS))
+    return simulate(scenario_from_document(document), strategy, Chance(9, first, count), find_design(design, TRIALS))
 
 
 def assert_equal_rows(some: dict[str, np.ndarray], whole: dict[str, np.ndarray], first: int = 0) -> None:
@@ -55,7 +55,7 @@ WHOLE = rows(litigious(), "base", 0, TRIALS)
 def test_rows_do_not_depend_on_how_many_there_are(design):
     def some(trials: int) -> dict[str, np.ndarray]:
         given_scenario = scenario_from_document(every_mechanism())
-        return simulate(given_scenario, "base", Chance(9, 500, 20), design_of(design, trials))
+        return simulate(given_scenario, "base", Chance(9, 500, 20), find_design(design, trials))
 
     assert_equal_rows(some(520), some(10**6))
 

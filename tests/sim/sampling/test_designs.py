@@ -7,9 +7,9 @@ from scipy.stats import qmc
 
 from sim.faults import InvalidInput
 from sim.sampling.chance import Chance, _blocks, check_seed, purpose_key
-from sim.sampling.designs import DESIGNS, draw_points
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import DESIGNS, find_design
 from sim.sampling.latin_hypercube import permuted
+from sim.sampling.points import draw_points
 from sim.sampling.saltelli import PLAYS
 from sim.sampling.sobol_points import REPLICATES, _reversed_bits, _scrambled, sobol_uniform
 from sim.scenario.scenario import Scenario, scenario_from_document
@@ -28,7 +28,7 @@ def points(
     count: int = TRIALS,
     trials: int | None = TRIALS,
 ) -> dict:
-    return draw_points(given, strategy, Chance(seed, first, count), design_of(name, trials))
+    return draw_points(given, strategy, Chance(seed, first, count), find_design(name, trials))
 
 
 def test_the_generator_gives_the_published_words(monkeypatch):

@@ -13,17 +13,12 @@ import pytest
 
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import SOBOL
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import SOBOL, find_design
 from sim.scenario.columns import NULL
-from sim.statistics.estimates import (
-    Estimate,
-    event_estimates,
-    mean_estimate,
-    quantile_bounds,
-    quantile_bounds_of_replicates,
-    tally_replicates,
-)
+from sim.statistics.estimates import Estimate
+from sim.statistics.quantile_bounds import quantile_bounds, quantile_bounds_of_replicates
+from sim.statistics.tallies import tally_replicates
+from sim.statistics.tally_estimates import event_estimates, mean_estimate
 from tests.support.examples import issue, scenario
 
 pytestmark = pytest.mark.slow
@@ -79,9 +74,9 @@ def quantile(values: np.ndarray, replicate: np.ndarray, replicates: int, level: 
 def coverage(design: str) -> dict[str, float]:
     """The share of runs, each of a seed of its own, whose intervals hold the truth."""
     held = dict.fromkeys(TRUTH, 0)
-    replicates = design_of(design).replicates(EXAMPLE)
+    replicates = find_design(design).replicates(EXAMPLE)
     for seed in range(RUNS):
-        table = simulate(EXAMPLE, "base", Chance(seed, 0, TRIALS), design_of(design, TRIALS))
+        table = simulate(EXAMPLE, "base", Chance(seed, 0, TRIALS), find_design(design, TRIALS))
         counted = tally_replicates(table, replicates)
         agreed = table["agreement_week"] != NULL
         replicate = table["trial"] % replicates

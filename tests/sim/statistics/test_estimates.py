@@ -11,22 +11,10 @@ from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import MEASURES
-from sim.statistics.estimates import (
-    NO_NUMBERS,
-    NO_TRIALS,
-    Moments,
-    mean,
-    mean_of_replicates,
-    merge,
-    merge_moments,
-    moments,
-    outcome_estimates,
-    proportion,
-    proportion_of_replicates,
-    quantile_bounds,
-    quantile_bounds_of_replicates,
-    tally,
-)
+from sim.statistics.estimates import mean, mean_of_replicates, proportion, proportion_of_replicates
+from sim.statistics.quantile_bounds import quantile_bounds, quantile_bounds_of_replicates
+from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, Moments, merge, merge_moments, moments, tally
+from sim.statistics.tally_estimates import outcome_estimates
 from tests.support.examples import litigious
 
 TABLE = simulate(scenario_from_document(litigious()), "base", Chance(3, 0, 10_000))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, norm, ttest_ind
 
-from sim.statistics.estimates import moments
 from sim.statistics.regional_sensitivity import (
     difference_of_means,
     distances,
@@ -13,6 +12,7 @@ from sim.statistics.regional_sensitivity import (
     of_counts,
     shares_by_decile,
 )
+from sim.statistics.tallies import moments
 
 
 def test_a_difference_of_means_is_welchs():

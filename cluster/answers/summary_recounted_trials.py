@@ -18,7 +18,7 @@ from cluster.query.session import check_time
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import shard_path
 from sim.scenario.columns import COMMON_COLUMNS, NULL, Column
-from sim.statistics.estimates import NO_TRIALS, Moments, Tally, merge_replicates, tally_replicates
+from sim.statistics.tallies import NO_TRIALS, Moments, Tally, merge_replicates, tally_replicates
 
 _HALF = 1 << 16
 """Values of half of a number's 32 bits."""

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.answers import recount as recounting
 from cluster.answers import summary as summaries
-from cluster.answers.summary import recount, summarize, verify_summary
+from cluster.answers import summary_recounted_trials as recounting
+from cluster.answers.summary import summarize
+from cluster.answers.summary_verification import recount, verify_summary
 from cluster.query.trials import open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
@@ -35,7 +36,7 @@ def test_verify_asks_neither_duckdb_nor_the_tallies(tmp_path: Path, monkeypatch:
     run(small_plan(trials=500), tmp_path / "run", RunOptions(engine="inline"))
     stored = open_run(tmp_path / "run")
     monkeypatch.setattr(summaries, "open_duckdb", None)
-    monkeypatch.setattr(summaries, "_BySql", None)
+    monkeypatch.setattr(summaries, "QueriedTrials", None)
     monkeypatch.setattr(summaries, "HeldTrials", None)
     for tallies in stored.committed.values():
         assert tallies

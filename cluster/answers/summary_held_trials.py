@@ -16,7 +16,7 @@ from cluster.query.session import check_time
 from cluster.query.trials import StoredRun
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
-from sim.statistics.estimates import Moments
+from sim.statistics.tallies import Moments
 
 _AT_ONCE = 8
 """Files read at a time."""
