@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from cluster.answers.drivers_trials import KnownTrials
 from cluster.answers.shared import finite_or_none
@@ -51,7 +50,7 @@ def parameter_influences(
             continue
         index, part["first_order"] = _first_order(found, varying[name])
         part["pawn"] = _pawn(first[name], y, distances[name], maximum) if name in distances else None
-        yield name, part | _outer_deciles(found, varying[name]), index, rankdata(first[name])
+        yield name, part | _outer_deciles(found, varying[name]), index, sensitivity.average_ranks(first[name])
 
 
 def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[Explained, dict]:

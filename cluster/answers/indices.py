@@ -11,6 +11,7 @@ from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import finite_or_none
 from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SALTELLI
 from sim.sampling.saltelli import PLAYS, inputs, trials_together
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.distributions import Fixed
@@ -288,6 +289,6 @@ ANSWER = Answer(
     result=SobolIndices,
     compute=indices,
     examples=({"measure": "export_gain"},),
-    designs=("saltelli",),
+    designs=(SALTELLI.name,),
     steps="base points",
 )

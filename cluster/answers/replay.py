@@ -16,6 +16,7 @@ from sim.faults import Fault, InvalidInput
 from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages, sessions_held, week_date
 from sim.model.trace import Story, play_story
+from sim.model.version import KERNEL_VERSION
 from sim.sampling.chance import Chance
 from sim.scenario import validation
 from sim.scenario.columns import trial_row
@@ -78,7 +79,7 @@ class RowDifference(Result):
 
 
 class VersionPair(Result):
-    """A library's version when the run was made, and here."""
+    """The version of a library, or of the kernel, when the run was made, and here."""
 
     run: str
     here: str
@@ -250,10 +251,12 @@ def _finite(value: object) -> object:
 
 
 def _other_versions(run: StoredRun) -> dict[str, dict[str, str]]:
-    """The libraries of which the run was made with another version than the one here."""
+    """The kernel, and the libraries, of which the run was made with another version than the one here."""
     recorded = read_json(run.folder, RUN)
     versions = recorded.get("versions", {}) if isinstance(recorded, dict) else {}
-    return {
+    made = run.plan.kernel_version
+    kernel = {"kernel": {"run": str(made), "here": str(KERNEL_VERSION)}} if made != KERNEL_VERSION else {}
+    return kernel | {
         name: {"run": made, "here": version(name)}
         for name, made in versions.items()
         if name != "python" and version(name) != made

@@ -190,7 +190,7 @@ def _schema_version(engine: sa.Engine) -> str | None:
 
 def lineage(plan: Plan) -> str:
     """What a plan's shards follow from, as a digest: plans of one lineage share those shards that both have."""
-    identity = [scenario_hash(plan.scenario), plan.seed, plan.design.name, plan.shard_trials]
+    identity = [scenario_hash(plan.scenario), plan.seed, plan.design.name, plan.shard_trials, plan.kernel_version]
     if plan.design.size is not None:
         identity.append(plan.design.size)
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
@@ -295,15 +295,16 @@ def _request_cancel(engine: sa.Engine, job_id: str) -> None:
         )
 
 
-def delete(engine: sa.Engine, job_id: str) -> bool:
-    """Delete a job's row; its runner, if it has one, notices and stops. Returns whether there was one.
+def delete(engine: sa.Engine, job_id: str) -> Job | None:
+    """Delete a job's row; its runner, if it has one, notices and stops. Returns the job as it was, if there was one.
 
     Works on a full disk too, as far as the database's reserve allows (`cluster.service.full_disk`).
     """
 
-    def delete_row() -> bool:
+    def delete_row() -> Job | None:
         with engine.begin() as connection:
-            return connection.execute(jobs.delete().where(jobs.c.id == job_id)).rowcount > 0
+            row = connection.execute(jobs.delete().where(jobs.c.id == job_id).returning(jobs)).first()
+        return Job(**row._mapping) if row else None
 
     return with_reserve(engine, delete_row)
 

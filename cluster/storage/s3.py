@@ -69,6 +69,9 @@ class ObjectFolder:
             prefixes = obstore.list_with_delimiter(client(self.bucket), self.prefix)["common_prefixes"]
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
 
+    def create(self) -> None:
+        """Do nothing: a prefix exists while there is an object of it."""
+
     def draft(self, suffix: str) -> Path:
         """A path in the machine's folder for temporary files."""
         handle, path = tempfile.mkstemp(suffix, f"{_DRAFT}{os.getpid()}-")

@@ -16,11 +16,9 @@ def report(
     measure: Annotated[str | None, measure_option("What the strategies are compared by; more is better")] = None,
     given: Given = None,
 ) -> None:
-    """Write a report of a stored run: one HTML page to hand on.
+    """It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
 
-    It has charts, sources and method, and loads nothing.
-
-    It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
+    It has charts, sources and method, and loads nothing from elsewhere.
     """
     _check_file(out)
     from api.report.contents import gather

@@ -9,9 +9,7 @@ from api.cli.output import print_json
 
 
 def verify(run: RunFolder, as_json: AsJson = False) -> None:
-    """Check that a result folder is complete and unaltered.
-
-    Every committed file is read again and the summary is computed again from the trials. The exit status is 1 if
+    """Every committed file is read again and the summary is computed again from the trials. The exit status is 1 if
     anything differs.
     """
     from cluster.answers.summary_verification import verify_summary

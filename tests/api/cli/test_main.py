@@ -170,7 +170,7 @@ def test_an_interrupted_run_keeps_what_is_committed_and_says_how_to_continue(tmp
 
 
 @pytest.mark.parametrize("command", ["parameters", "--help", f"run {' '.join(SMALL)} --json"])
-def test_a_reader_that_has_enough_is_no_error(tmp_path, command):
+def test_a_closed_pipe_is_not_an_error(tmp_path, command):
     found = subprocess.run(
         f"{BRINK} {command} | true; exit ${{PIPESTATUS[0]}}",
         shell=True,
@@ -183,7 +183,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path, command):
     assert (found.returncode, found.stderr) == (0, "")
 
 
-def test_lists(tmp_path):
+def test_lists_of_scenarios_and_parameters_are_printed(tmp_path):
     scenarios = brink("scenarios", cwd=tmp_path)
     assert scenarios.returncode == 0
     assert "us-japan-autos-1995" in scenarios.stdout

@@ -128,7 +128,7 @@ def test_a_full_disk_behind_a_stream_is_no_traceback(tmp_path, streams, command)
 
 
 @pytest.mark.parametrize("command", ["parameters", "--help", "validate nosuch", "scenarios --json"])
-def test_a_reader_of_errors_may_leave(tmp_path, command):
+def test_standard_error_may_be_closed_by_its_reader(tmp_path, command):
     script = f"{BRINK} {command} 2> >(true) | true; exit ${{PIPESTATUS[0]}}"
     found = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert (found.returncode, found.stderr) == (2 if "nosuch" in command else 0, "")

@@ -215,7 +215,7 @@ def test_an_unfinished_run_is_answered_from_what_is_committed(tmp_path):
     assert not whole["run"]["complete"]
 
 
-def test_many_numbers_have_quantiles_from_a_sketch_which_is_said(found, monkeypatch):
+def test_quantiles_of_many_numbers_come_from_a_sketch_and_the_method_says_so(found, monkeypatch):
     exact = aggregate(found, measures=["trial"], statistics=["median"])
     monkeypatch.setattr("cluster.answers.shared.EXACT_NUMBERS", 1000)
     whole = document_of("aggregate", found, measures=["trial"], statistics=["median"])
@@ -256,13 +256,13 @@ def test_many_numbers_have_quantiles_from_a_sketch_which_is_said(found, monkeypa
         ({"by": [grouping(f"trial + {k}", quantiles=100) for k in range(2)]}, "makes 100 groups; at most 50"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(found, asked, says, monkeypatch):
+def test_impossible_requests_are_refused(found, asked, says, monkeypatch):
     monkeypatch.setattr("cluster.answers.aggregate_groups.MAX_GROUPS", 50)
     with pytest.raises(InvalidInput, match=says):
         aggregate(found, **{"measures": ["export_gain"]} | asked)
 
 
-def test_texts_and_names_that_a_spreadsheet_would_run_are_made_harmless():
+def test_formulas_in_texts_and_names_are_escaped_for_spreadsheets():
     table = pa.table({"-export_gain.mean": [1.5, None], "strategy": ["=HYPERLINK(A1)", 'ä "quoted", and more']})
     text = encode(table, CSV).decode("utf-8")
     read = pd.read_csv(io.StringIO(text))
@@ -342,7 +342,7 @@ def test_http_gives_one_answer_in_four_formats(found, post):
         ({"measures": ["export_gain"], "limit": 3}, JSON, 422, "/limit"),
     ],
 )
-def test_http_says_what_is_wrong_and_where(post, body, accept, status, pointer):
+def test_http_errors_name_the_field_and_the_cause(post, body, accept, status, pointer):
     refused = post(body, accept)
     assert refused.status_code == status, refused.text
     assert refused.headers["content-type"] == "application/problem+json"

@@ -216,7 +216,7 @@ def test_a_sobol_design_has_its_errors_from_replicates(tmp_path, gain):
     assert answer["mean"]["standard_error"] < gain["mean"]["standard_error"]
 
 
-def test_what_cannot_be_asked_is_refused(found):
+def test_impossible_requests_are_refused(found):
     with pytest.raises(InvalidInput, match="did you mean export_gain"):
         drivers(found, measure="export_gains")
     for ask in (drivers, partial(discover, outcome="agreement")):
@@ -248,7 +248,7 @@ def test_few_rows_are_read_whatever_the_run_holds(found, monkeypatch, table):
     assert answer["mean"]["estimate"] == pytest.approx(table.export_gain[:12_000].astype(float).mean())
 
 
-def test_discovery_finds_what_decides_and_measures_it_on_other_trials(found, table):
+def test_discovery_finds_the_decisive_parameters_and_is_measured_on_other_trials(found, table):
     answer = discover(found, outcome="threat_week == 1")
     best = answer["boxes"][0]
     assert {one["name"] for one in best["restrictions"]} == {"threat_probability"}

@@ -56,7 +56,7 @@ def test_a_summary_with_a_wrong_quantile_is_found(tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", [0.0, 1.0, -1.0, 3.4e38, -3.4e38, 1e-45, -1e-45, 0.1])
-def test_a_number_is_that_of_its_key(number: float):
+def test_a_number_of_the_summary_is_compared_under_its_own_key(number: float):
     import numpy as np
 
     bits = np.array([number], np.float32).view(np.uint32)[0]

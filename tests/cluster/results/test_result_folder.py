@@ -147,7 +147,7 @@ def edit(folder: Path, name: str, change: Callable[[dict], object]) -> None:
     (folder / name).write_text(json.dumps(document))
 
 
-def test_verify_finds_a_manifest_that_lies(folder: Path):
+def test_verify_finds_a_wrong_manifest(folder: Path):
     edit(folder, "manifest.json", lambda manifest: manifest["files"].pop(0))
     found = " ".join(verify(folder))
     assert f"{FIRST}: is foreign" in found
@@ -216,7 +216,7 @@ def test_verify_does_not_leave_the_folder(folder: Path):
     assert "../../etc/passwd: is missing" in verify(folder)
 
 
-def test_verify_of_no_folder_says_so(tmp_path: Path):
+def test_verify_reports_a_missing_folder(tmp_path: Path):
     for folder in (tmp_path / "none", tmp_path):
         assert verify(folder) == [f"{folder}: holds no files"]
     (tmp_path / "note.txt").write_text("no run")

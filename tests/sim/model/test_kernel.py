@@ -21,7 +21,7 @@ STRATEGIES = {
 
 @pytest.mark.parametrize("build", [every_mechanism, litigious, partial(deeper, litigious)])
 @pytest.mark.parametrize("design", ["random", "sobol", "latin_hypercube"])
-def test_strategies_played_at_once_are_those_played_alone(build, design):
+def test_strategies_played_together_give_the_same_trials_as_played_alone(build, design):
     """With a last block of a single trial, too: the size is one more than that of a block."""
     scenario = scenario_from_document(changed(build(), strategies=STRATEGIES))
     count = 16_385
@@ -35,7 +35,7 @@ def test_strategies_played_at_once_are_those_played_alone(build, design):
     assert np.array_equal(together["base"]["outcome"], together["same"]["outcome"])
 
 
-def test_a_trial_laid_out_again_is_the_same_in_any_company():
+def test_a_trial_that_is_computed_again_among_others_is_the_same():
     scenario = scenario_from_document(deeper(litigious))
     whole = simulate(scenario, "base", Chance(6, 0, 3000))
     for trial in range(0, 3000, 97):

@@ -144,7 +144,7 @@ def test_concessions_sum_up_to_the_positions(world, trial):
 
 @given(world=worlds, trial=trials)
 @heavy
-def test_every_week_is_told_once_and_every_event_in_a_sentence(world, trial):
+def test_every_week_is_described_once_and_every_event_in_a_sentence(world, trial):
     story = story_of(*world, trial)
     found = passages(story)
     assert [week for passage in found for week in passage.weeks] == list(story.all_weeks[1:])
@@ -158,7 +158,7 @@ def test_every_week_is_told_once_and_every_event_in_a_sentence(world, trial):
     assert ending(story.scenario, story.row)
 
 
-def test_every_kind_of_event_is_met():
+def test_every_kind_of_event_occurs():
     missing = set(KINDS)
     for trial in range(300):
         missing -= {event.kind for event in story_of("deeper-litigious", "base", trial).events}

@@ -68,5 +68,5 @@ def test_mechanisms_that_are_off_change_nothing(path):
     assert_unchanged(changed(held["scenario"], NEUTRAL | INERT), held["tables"])
 
 
-def test_each_case_is_there():
+def test_each_case_has_a_stored_digest():
     assert len(FILES) == 3

@@ -94,18 +94,18 @@ def coverage(design: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("design", ["random", "sobol"])
 @pytest.mark.parametrize("kind", ["probability", "mean", "mean where known", "quantile"])
-def test_intervals_hold_the_truth_as_often_as_they_say(design, kind):
+def test_intervals_have_their_nominal_coverage(design, kind):
     assert coverage(design)[kind] == pytest.approx(0.95, abs=TOLERANCE)
 
 
-def test_those_of_a_latin_hypercube_hold_it_at_least_as_often():
+def test_intervals_of_a_latin_hypercube_have_at_least_their_nominal_coverage():
     """They are computed as if trials were independent, whose error is greater."""
     found = coverage("latin_hypercube")
     for kind in TRUTH:
         assert found[kind] > 0.95 - TOLERANCE
 
 
-def test_those_of_quantiles_of_whole_numbers_hold_it_more_often():
+def test_intervals_of_quantiles_of_whole_numbers_are_conservative():
     """A week is a step: a bound that falls on it holds all of its share."""
     for design in ("random", "sobol"):
         assert coverage(design)["quantile of weeks"] > 0.95 - TOLERANCE

@@ -37,14 +37,14 @@ def coverage(samples: np.ndarray, truth: float) -> float:
     ("sigma", "count", "least"),
     [(1.0, 200, 0.95), (1.5, 200, 0.945), (1.5, 2000, 0.945), (2.0, 200, 0.92), (2.0, 2000, 0.93)],
 )
-def test_intervals_of_skewed_means_hold_the_truth(sigma, count, least):
+def test_intervals_of_skewed_means_have_their_coverage(sigma, count, least):
     samples = np.random.default_rng(1).lognormal(0.0, sigma, (RUNS, count))
     assert coverage(samples, np.exp(sigma**2 / 2)) > least
     assert coverage(-samples, -np.exp(sigma**2 / 2)) > least
 
 
 @pytest.mark.parametrize("expected", [0.3, 0.8, 2, 5, 10, 30])
-def test_intervals_of_rare_large_costs_hold_the_truth(expected):
+def test_intervals_of_rare_large_costs_have_their_coverage(expected):
     """A cost of 100 in one trial of many: never below 94 %, where Student has 88 % for five expected."""
     count = 1000
     samples = 100.0 * (np.random.default_rng(2).random((RUNS, count)) < expected / count)
@@ -61,7 +61,7 @@ SIZES = {
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("expected", [0.3, 1, 2, 5, 10, 30])
-def test_intervals_of_rare_costs_of_random_size_hold_the_truth(size, expected):
+def test_intervals_of_rare_costs_of_random_size_have_their_coverage(size, expected):
     """Costs of mean 1 in so many trials of 1,000, of those samples that have any: 95 % or more in 4,000 runs.
 
     Four standard errors below 95 % are 93 %. With one more number as great as the greatest (Fay and Feuer) an
@@ -84,7 +84,7 @@ def test_a_number_not_seen_yet_lies_in_the_range_of_the_measure():
 
 
 @pytest.mark.parametrize("draw", ["uniform", "standard_normal", "exponential"])
-def test_intervals_of_ordinary_means_are_hardly_wider_than_students(draw):
+def test_intervals_of_ordinary_means_are_hardly_wider_than_by_students_t(draw):
     generator = np.random.default_rng(4)
     samples = getattr(generator, draw)(size=(200, 10_000))
     low, high = bounds(samples)
