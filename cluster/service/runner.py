@@ -20,10 +20,10 @@ import sqlalchemy as sa
 from structlog.contextvars import bound_contextvars
 
 from cluster.results.plan import Plan
-from cluster.runs.engines import EngineFailed, ShardFailed
 from cluster.runs.options import Progress, RunOptions
 from cluster.runs.precision import run_to_precision, shortfall
 from cluster.runs.run import Stopped, run
+from cluster.runs.tasks import EngineFailed, ShardFailed
 from cluster.service import jobs, leases
 from cluster.service.counters import PendingCounts
 from cluster.service.jobs import Job
