@@ -91,7 +91,8 @@ def mean(numbers: Moments, within: Range = ANY_NUMBER) -> Estimate:
     if numbers.least == numbers.greatest:
         return _of_equal(numbers, within)
     error = sqrt(numbers.m2 / (numbers.count - 1) / numbers.count)
-    low, high = mean_bounds(*(np.array([getattr(numbers, field)]) for field in _FIELDS), within=within)
+    count, centre, m2, least, greatest = (np.array([getattr(numbers, field)]) for field in _FIELDS)
+    low, high = mean_bounds(count, centre, m2, least, greatest, within=within)
     return {"estimate": numbers.mean, "standard_error": error, "low": float(low[0]), "high": float(high[0])}
 
 
