@@ -14,7 +14,7 @@ from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
 from api.http.routes.common import KeptAnswers, KnownRun
 from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
-from cluster.answers.entry import NET_GAIN, GivenRequest, Measure
+from cluster.answers.entry import NET_GAIN, GivenRequest, Measure, StrategiesRequest
 from cluster.query.trials import StoredRun
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
@@ -80,10 +80,10 @@ for _chart in CHARTS:
     _add_route(_chart)
 
 
-class FindingsRequest(GivenRequest):
-    """By which measure strategies are compared, and under which condition."""
+class FindingsRequest(StrategiesRequest, GivenRequest):
+    """Which strategies are compared, by which measure, and under which condition."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"measure": "export_gain", "given": "threat"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"measure": "export_gain", "given": "agreement"}]})
 
     measure: Measure = NET_GAIN
 
@@ -104,17 +104,16 @@ class Findings(BaseModel):
 @router.post("/jobs/{job_id}/findings", summary="The answer in sentences")
 def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) -> Findings:
     """Which strategy is best, by how much, how sure that is, how it ends, and which belief would change that."""
-    given = {} if asked.given is None else {"given": asked.given}
-    summary = _ask(kept, run, "summary", given)
+    shared = asked.model_dump(exclude={"measure"}, exclude_none=True)
+    summary = _ask(kept, run, "summary", shared)
     weeks = run.plan.scenario.horizon_weeks
-    if len(run.plan.strategies) == 1:
-        (name,) = run.plan.strategies
-        one = summary["strategies"][name]
-        said = [ending_sentence(None, one["events"], weeks)]
+    if len(summary["strategies"]) == 1:
+        ((name, one),) = summary["strategies"].items()
+        said = [ending_sentence(name if len(run.plan.strategies) > 1 else None, one["events"], weeks)]
         return Findings(measure=asked.measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
-    compared = _ask(kept, run, "compare", {**given, "measures": [asked.measure]})["result"]
+    compared = _ask(kept, run, "compare", {**shared, "measures": [asked.measure]})["result"]
     said = choice_sentences(compared)
-    best = best_of(compared) if said else run.plan.strategies[0]
+    best = best_of(compared) if said else next(iter(summary["strategies"]))
     said.append(ending_sentence(best, summary["strategies"][best]["events"], weeks))
     return Findings(
         measure=compared["choices"][0]["measure"],
