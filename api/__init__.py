@@ -1,1 +1,1 @@
-"""The faces of Brink: command line and HTTP service."""
+"""The faces of Brink: the HTTP service, the command line and the report."""

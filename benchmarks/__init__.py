@@ -1,1 +1,1 @@
-"""Measurements of speed, reported as ratios taken in one run."""
+"""Measurements of speed, reported as ratios of times taken in one run of the benchmark."""

@@ -4,10 +4,11 @@ import numpy as np
 
 from sim.model.kernel import play, simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import SAMPLES, design, draw_points
+from sim.sampling.designs import SAMPLES, find_design
+from sim.sampling.points import draw_points
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS
-from sim.statistics.estimates import Tally, tally
+from sim.statistics.tallies import Tally, tally
 
 SIZES = (1024, 8192)
 SEEDS = 150
@@ -40,7 +41,8 @@ def report(scenario: Scenario) -> list[str]:
 def _estimates(scenario: Scenario, name: str, size: int) -> dict[str, np.ndarray]:
     """The estimates of every measure by each seed."""
     found = [
-        _values(tally(simulate(scenario, STRATEGY, Chance(seed, 0, size), design(name, size)))) for seed in range(SEEDS)
+        _values(tally(simulate(scenario, STRATEGY, Chance(seed, 0, size), find_design(name, size))))
+        for seed in range(SEEDS)
     ]
     return {name: np.array([one[name] for one in found]) for name in MEASURES}
 

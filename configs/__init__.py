@@ -1,1 +1,1 @@
-"""What a person edits: the shipped scenarios and cluster settings."""
+"""What a person edits: the shipped scenarios, the table of base rates, and settings of clusters."""

@@ -1,1 +1,1 @@
-"""Pages about the model, and what makes the generated ones."""
+"""The documentation, and the program that generates part of its pages."""

@@ -123,7 +123,7 @@ def test_every_make_target_of_the_readme_exists():
     assert {target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)} == set()
 
 
-def test_links_of_the_pages_lead_somewhere():
+def test_links_of_the_pages_resolve():
     for page in (ROOT / "README.md", *HERE.glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,8 +1,11 @@
 """The options and arguments that commands share, each spelled and explained once."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
+from sim.faults import Fault, InvalidInput
 
 
 def whole_number(text: str) -> int:
@@ -92,6 +95,32 @@ Workers = Annotated[
     int | None,
     typer.Option(parser=whole_number, metavar="N", help="The largest number of cores to use.", show_default="all"),
 ]
+
+
+def trials_option(default: int, what: str = "Trials of each strategy") -> Any:
+    """The option of a command that plays trials."""
+    return typer.Option(parser=whole_number, metavar="N", help=f"{what}.", show_default=f"{default}")
+
+
+def out_option(default: str) -> Any:
+    """The option of a command that writes a result folder."""
+    return typer.Option(metavar="DIR", help="The result folder, or s3://bucket/prefix.", show_default=default)
+
+
+def refuse_for_stored_run(**given: object) -> None:
+    """Raise `InvalidInput` for options that say how a scenario is run, where a stored run was named."""
+    faults = [
+        Fault(name, str(value), "is for a scenario that will be run, not for the folder of a run")
+        for name, value in given.items()
+        if value is not None
+    ]
+    if faults:
+        raise InvalidInput(tuple(faults))
+
+
+def is_stored_run(address: str) -> bool:
+    """Whether an argument is the address of a run rather than a scenario."""
+    return address.startswith("s3://") or Path(address).is_dir()
 
 
 def measure_option(what: str = "A number or condition of each trial") -> Any:

@@ -40,8 +40,8 @@ COMMANDS = {
     "migrate": "Bring the tables of the jobs database up to date.",
     "keys": "Create, list and revoke the keys of the service.",
 }
-"""Each command's sentence, by its name. Its module in `api.cli.commands` has a function of that name, or a mapping of
-functions for a command with commands of its own."""
+"""Each command's sentence, by its name. Its module in `api.cli.commands` has a function of that name, whose docstring
+follows the sentence in the help; or, for a command with commands of its own, a mapping of functions."""
 
 _SETTINGS: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 
@@ -79,7 +79,7 @@ class Command(TyperCommand):
         """List the arguments by these names and the options."""
         for title in ("Arguments", "Options"):
             listed: list[Any] = [one for one in self.get_params(ctx) if f"{one.param_type_name}s" == title.lower()]
-            records = [one.get_help_record(ctx) for one in listed]
+            records = [_help_record(one, ctx) for one in listed]
             names = [one.metavar for one in listed] if title == "Arguments" else [name for name, _ in records]
             if records:
                 with formatter.section(title):
@@ -91,6 +91,13 @@ class Command(TyperCommand):
             return super().invoke(ctx)
         except InvalidInput as error:
             raise InvalidInput(with_options(error.faults, self.params)) from error
+
+
+def _help_record(parameter: Any, ctx: Any) -> tuple[str, str]:
+    """A parameter's name and help. A default that is described, not given, has no brackets of its own in the help."""
+    name, text = parameter.get_help_record(ctx)
+    described = parameter.show_default
+    return name, text.replace(f"({described})", described) if isinstance(described, str) else text
 
 
 class LazyCommand(TyperCommand):
@@ -124,15 +131,15 @@ def load(name: str) -> TyperCommand | TyperGroup:
     found = getattr(import_module(f"api.cli.commands.{name}"), name)
     if isinstance(found, Mapping):
         return _group(COMMANDS[name], found)
-    rest = "\n".join(inspect.cleandoc(found.__doc__).splitlines()[1:])
-    return _command(name, found, f"{COMMANDS[name]}\n{rest}")
+    # Under PYTHONOPTIMIZE=2 there are no docstrings.
+    return _command(name, found, f"{COMMANDS[name]}\n\n{inspect.getdoc(found) or ''}")
 
 
 def _group(sentence: str, functions: Mapping[str, Callable]) -> TyperGroup:
     group = typer.Typer(help=sentence, **_SETTINGS)
     group.callback(invoke_without_command=True)(_help_if_alone)
     for name, function in functions.items():
-        group.command(name, cls=Command)(function)
+        group.command(name, cls=Command, short_help=inspect.getdoc(function))(function)
     return get_command(group)  # type: ignore[return-value]
 
 

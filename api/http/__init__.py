@@ -1,1 +1,1 @@
-"""The HTTP interface."""
+"""The HTTP service: the application, authentication, limits, problem documents and the OpenAPI document."""

@@ -1,1 +1,1 @@
-"""A run's report: one self-contained page for those who decide, made from the run's answers."""
+"""The report of a run: one self-contained HTML page made from the run's answers."""

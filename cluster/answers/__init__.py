@@ -1,1 +1,4 @@
-"""Answers read from the trials of a stored run, each a function from the run to a JSON document."""
+"""The answers that can be computed from a stored run: the registry, the form of an entry, and one module an answer.
+
+A part that only one answer needs stands in a module whose name begins with the answer's, such as `drivers_variance`.
+"""

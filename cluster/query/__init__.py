@@ -1,1 +1,1 @@
-"""Questions to stored trials, in DuckDB."""
+"""Reading stored trials: Parquet files, DuckDB sessions, and samples of a run's trials as arrays."""

@@ -18,7 +18,7 @@ from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression
 from sim.scenario.scenario import scenario_hash
-from sim.statistics.estimates import Tally
+from sim.statistics.tallies import Tally
 
 BLOCK = 250_000
 """Trials read at a time."""

@@ -1,1 +1,1 @@
-"""The outside view: reference classes of past threats, their rates, and how a scenario compares with its class."""
+"""Reference classes of past threats: their episodes and base rates, and how a forecast compares with its class."""

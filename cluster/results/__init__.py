@@ -1,1 +1,1 @@
-"""What a run leaves: its plan, its result folder, its table of trials."""
+"""What a run leaves: its plan, its result folder, and the table of trials in a file."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sim.faults import Fault, InvalidInput
+from sim.model.version import KERNEL_VERSION
+from sim.sampling.base import Design
 from sim.sampling.chance import check_seed
-from sim.sampling.design import Design
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import RANDOM, find_design
 from sim.scenario import validation
 from sim.scenario.scenario import Scenario, scenario_hash
 
@@ -38,6 +39,8 @@ class Plan:
     trials: int
     shard_trials: int
     strategies: tuple[str, ...]
+    kernel_version: int = KERNEL_VERSION
+    """See `sim.model.version`; a run of another version than this one can be read, but not continued."""
 
     def __post_init__(self) -> None:
         if self.design.size not in (None, self.trials):
@@ -72,18 +75,23 @@ def plan_document(plan: Plan) -> dict:
         "design": plan.design.name,
         "strategies": list(plan.strategies),
         "shard_trials": plan.shard_trials,
+        "kernel_version": plan.kernel_version,
     }
 
 
 def plan_from_document(scenario: Scenario, document: Mapping) -> Plan:
-    """The plan that `plan_document` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `InvalidInput`."""
+    """The plan that `plan_document` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `InvalidInput`.
+
+    Documents from before kernel versions were recorded have none: theirs was 1.
+    """
     return Plan(
         scenario,
         document["seed"],
-        design_of(document["design"], document["trials"]),
+        find_design(document["design"], document["trials"]),
         document["trials"],
         document["shard_trials"],
         tuple(document["strategies"]),
+        document.get("kernel_version", 1),
     )
 
 
@@ -92,7 +100,7 @@ def make_plan(
     *,
     trials: int,
     seed: int,
-    design: str = "random",
+    design: str = RANDOM.name,
     strategies: tuple[str, ...] = (),
     shard_trials: int | None = None,
 ) -> Plan:
@@ -107,13 +115,13 @@ def make_plan(
             report.fault(("strategies",), strategy, f"is no strategy of {scenario.name}; there are {known}")
         elif strategy in strategies[:k]:
             report.fault(("strategies",), strategy, "is named more than once")
-    for check in (lambda: check_seed(seed), lambda: design_of(design)):
+    for check in (lambda: check_seed(seed), lambda: find_design(design)):
         try:
             check()
         except InvalidInput as error:
             report.faults.extend(error.faults)
     report.raise_faults()
-    points = design_of(design, trials)
+    points = find_design(design, trials)
     points.check(scenario, trials)
     least = -(-trials // MAX_SHARDS)
     if shard_trials is None:

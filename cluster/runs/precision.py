@@ -15,7 +15,6 @@ from cluster.runs.run import Stopped, begin, conclude, play_missing, run_documen
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
-from sim.statistics.estimates import Tally, merge_replicates
 from sim.statistics.stopping import (
     FIRST_LOOK,
     GROWTH,
@@ -26,6 +25,7 @@ from sim.statistics.stopping import (
     next_look,
     trials_needed,
 )
+from sim.statistics.tallies import Tally, merge_replicates
 
 MOST_TRIALS = 10_000_000
 """Trials of each strategy at which a precise run ends, unless the user says otherwise."""

@@ -16,7 +16,7 @@ from cluster.storage.base import Folder
 from sim.model.kernel import simulate_strategies
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import Scenario
-from sim.statistics.estimates import NO_TRIALS, merge_replicates, tally_replicates
+from sim.statistics.tallies import NO_TRIALS, merge_replicates, tally_replicates
 
 ROW_GROUP = 65_536
 """Trials simulated and written at a time, which bounds a worker's memory whatever the shard's size."""

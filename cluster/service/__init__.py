@@ -1,1 +1,1 @@
-"""The service behind the HTTP interface: jobs, leases, keys, runners, retention."""
+"""The service's jobs: database, leases, keys, runners and their supervisor, retention, settings and metrics."""

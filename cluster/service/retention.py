@@ -1,11 +1,16 @@
-"""What is removed: deleted jobs' results, and ended jobs that are too old or take up too much room."""
+"""What is removed: deleted jobs' results, and ended jobs that are too old or take up too much room.
+
+The results of a deleted job are removed after the last writer has stopped, so that they do not appear again. If a
+runner holds the job under a lease, it is this runner that removes them, once it has stopped.
+"""
 
 import re
 import time
+from collections.abc import Set
 
 import sqlalchemy as sa
 
-from cluster.service import jobs
+from cluster.service import jobs, leases
 from cluster.service.full_disk import is_full, keep_reserve
 from cluster.service.jobs import ENDED, Job
 from cluster.service.logs import logger
@@ -16,41 +21,41 @@ _JOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def remove_job(engine: sa.Engine, results: Folder, job: Job) -> None:
-    """Delete a job's row, then its results; a runner that plays it stops.
+    """Delete a job's row, then its results, unless a runner plays the job: it stops, and removes them.
 
-    What cannot be removed now, or is written by a runner that has not noticed yet, is removed by the next sweep. Where
-    the disk is so full that the row cannot be deleted, the results go first: they free the room that this takes.
+    What cannot be removed, or was left by a runner that died, is removed by `apply_retention` later. Where the disk is
+    so full that the row cannot be deleted, the results are removed first: they free the room that this takes.
     """
     try:
-        jobs.delete(engine, job.id)
+        deleted = jobs.delete(engine, job.id)
     except sa.exc.OperationalError as error:
         if not is_full(error):
             raise
-        _remove_results(results, job)
-        jobs.delete(engine, job.id)
-    _remove_results(results, job)
+        _remove_results(results, job.id)
+        deleted = jobs.delete(engine, job.id)
+    if deleted is not None and not leases.is_held(deleted):
+        _remove_results(results, job.id)
 
 
-def _remove_results(results: Folder, job: Job) -> None:
+def _remove_results(results: Folder, job_id: str) -> bool:
     try:
-        results.within(job.id).remove_all()
+        results.within(job_id).remove_all()
     except OSError as error:
-        log.warning("results remain until the next sweep", job_id=job.id, error=str(error))
+        log.warning("results could not be removed; it will be tried again", job_id=job_id, error=str(error))
+        return False
+    return True
 
 
-def sweep(engine: sa.Engine, results: Folder) -> list[str]:
-    """Remove the folders of jobs that are no more; returns the jobs' ids.
+def folders_without_job(engine: sa.Engine, results: Folder) -> list[str]:
+    """The names of the folders of deleted jobs.
 
     A job is recorded before its folder is made, and folders are listed before jobs are looked up: a folder without
-    a job is one that is deleted.
+    a job is that of a deleted one.
     """
     found = [name for name in results.subfolders() if _JOB_ID.fullmatch(name)]
     with engine.connect() as connection:
         known = set(connection.execute(sa.select(jobs.jobs.c.id)).scalars())
-    gone = [job_id for job_id in found if job_id not in known]
-    for job_id in gone:
-        results.within(job_id).remove_all()
-    return gone
+    return [job_id for job_id in found if job_id not in known]
 
 
 def overdue(engine: sa.Engine, days: float | None, stored: int | None) -> list[Job]:
@@ -78,11 +83,20 @@ def overdue(engine: sa.Engine, days: float | None, stored: int | None) -> list[J
     return found
 
 
-def apply_retention(engine: sa.Engine, results: Folder, days: float | None, stored: int | None) -> None:
-    """Delete the jobs that are due, and the folders of deleted jobs; make the database's reserve if it is missing."""
+def apply_retention(
+    engine: sa.Engine, results: Folder, days: float | None, stored: int | None, without_job: Set[str]
+) -> frozenset[str]:
+    """Delete the jobs that are due and the folders of deleted jobs; make the database's reserve if it is missing.
+
+    A folder is deleted if it is `without_job` since the last call, so that its job's runner has had the time to stop.
+    Returns the folders without a job that are left, for the next call.
+    """
     for job in overdue(engine, days, stored):
         log.info("job deleted: it ended long ago, or room was needed", job_id=job.id)
         remove_job(engine, results, job)
-    for job_id in sweep(engine, results):
-        log.info("folder removed: there is no such job", job_id=job_id)
+    found = frozenset(folders_without_job(engine, results))
+    for job_id in sorted(found & without_job):
+        if _remove_results(results, job_id):
+            log.info("folder removed: there is no such job", job_id=job_id)
     keep_reserve(engine)
+    return found - without_job

@@ -1,1 +1,1 @@
-"""Bytes under names: a local folder or an object store."""
+"""Bytes under names, in a local folder or an object store; a commit is atomic."""

@@ -27,6 +27,9 @@ def open_folder(address: str | os.PathLike[str]) -> Folder:
     if ":" in bucket or "@" in bucket:
         # The text may be a secret, and is not repeated.
         raise InvalidInput((Fault("folder", None, "must hold no credentials: they come from the environment"),))
+    if any(part in ("", ".", "..") or not part.isprintable() for part in prefix.split("/")):
+        message = "must have a prefix of printable characters whose parts are not empty, and neither . nor .."
+        raise InvalidInput((Fault("folder", text, message),))
     # The object store's client takes long to import, and local folders do without it.
     from cluster.storage.s3 import ObjectFolder
 

@@ -42,6 +42,10 @@ class Folder(Protocol):
         """The names of the folders directly in this one, in order."""
         ...
 
+    def create(self) -> None:
+        """Create the folder, if it is not there, so that files can be committed to it."""
+        ...
+
     def draft(self, suffix: str) -> Path:
         """A new local path to write a file at before it is committed."""
         ...
@@ -71,7 +75,7 @@ class Folder(Protocol):
         ...
 
     def remove_all(self) -> None:
-        """Remove every file, and the folder."""
+        """Remove every file, and the folder. Only `create` makes it again, where a store has folders."""
         ...
 
 

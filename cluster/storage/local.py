@@ -60,10 +60,14 @@ class LocalFolder:
         except FileNotFoundError:
             return []
 
+    def create(self) -> None:
+        """Create the folder and those above it. Nothing else does: a late writer cannot restore a removed folder."""
+        self.root.mkdir(parents=True, exist_ok=True)
+
     def draft(self, suffix: str) -> Path:
         """A path on the same file system, from which a rename is atomic."""
         work = self._path(_WORK)
-        work.mkdir(parents=True, exist_ok=True)
+        work.mkdir(exist_ok=True)
         return work / f"{uuid.uuid4().hex}{suffix}"
 
     def commit(self, draft: Path, name: str) -> None:
@@ -71,7 +75,7 @@ class LocalFolder:
         with draft.open("rb") as written:
             os.fsync(written.fileno())
         final = self._path(name)
-        final.parent.mkdir(parents=True, exist_ok=True)
+        self._create_parents(name)
         try:
             draft.replace(final)
         except OSError as error:
@@ -124,6 +128,13 @@ class LocalFolder:
             if not self.root.exists():
                 return
         shutil.rmtree(self.root)
+
+    def _create_parents(self, name: str) -> None:
+        """Create the subfolders that a file's name leads through."""
+        path = self.root
+        for part in name.split("/")[:-1]:
+            path = path / part
+            path.mkdir(exist_ok=True)
 
     def _path(self, name: str) -> Path:
         """A file's path. Raises `FileNotFoundError` if it is, or leads through, a symbolic link inside the folder."""

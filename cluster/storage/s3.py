@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -69,6 +69,9 @@ class ObjectFolder:
             prefixes = obstore.list_with_delimiter(client(self.bucket), self.prefix)["common_prefixes"]
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in prefixes)
 
+    def create(self) -> None:
+        """Do nothing: a prefix exists while there is an object of it."""
+
     def draft(self, suffix: str) -> Path:
         """A path in the machine's folder for temporary files."""
         handle, path = tempfile.mkstemp(suffix, f"{_DRAFT}{os.getpid()}-")
@@ -78,7 +81,7 @@ class ObjectFolder:
     def commit(self, draft: Path, name: str) -> None:
         """Put the object; no reader sees it before it is whole."""
         with os_errors():
-            obstore.put(client(self.bucket), self._key(name), draft)
+            obstore.put(client(self.bucket), self.key(name), draft)
         draft.unlink()
 
     def copy_from(self, source: Folder, name: str) -> bool:
@@ -87,7 +90,7 @@ class ObjectFolder:
             return False
         try:
             with os_errors():
-                obstore.copy(client(self.bucket), source._key(name), self._key(name))
+                obstore.copy(client(self.bucket), source.key(name), self.key(name))
         except FileNotFoundError:
             return False
         return True
@@ -95,16 +98,16 @@ class ObjectFolder:
     def read(self, name: str) -> bytes:
         """The object's content."""
         with os_errors():
-            return bytes(obstore.get(client(self.bucket), self._key(name)).bytes())
+            return bytes(obstore.get(client(self.bucket), self.key(name)).bytes())
 
     def open(self, name: str) -> BinaryIO:
         """The object, read by ranges."""
-        return io.BufferedReader(_RawObject(client(self.bucket), self._key(name)), CHUNK_BYTES)
+        return io.BufferedReader(_RawObject(client(self.bucket), self.key(name)), CHUNK_BYTES)
 
     def remove(self, name: str) -> None:
         """Delete the object."""
         with os_errors():
-            obstore.delete(client(self.bucket), self._key(name))
+            obstore.delete(client(self.bucket), self.key(name))
 
     def remove_drafts(self) -> None:
         """Remove the drafts that processes which have ended left on this machine."""
@@ -116,7 +119,7 @@ class ObjectFolder:
 
     def remove_all(self) -> None:
         """Delete every object of the prefix."""
-        names = [self._key(entry.name) for entry in self.entries()]
+        names = [self.key(entry.name) for entry in self.entries()]
         if names:
             with os_errors():
                 obstore.delete(client(self.bucket), names)
@@ -126,7 +129,8 @@ class ObjectFolder:
         with os_errors():
             next(iter(obstore.list(client(self.bucket), prefix=self.prefix, chunk_size=1)), None)
 
-    def _key(self, name: str) -> str:
+    def key(self, name: str) -> str:
+        """The key of the object of that name."""
         return f"{self.prefix}/{name}"
 
 
@@ -140,6 +144,12 @@ def object_size(store: S3Store, key: str) -> int:
     """An object's length in bytes. Raises `FileNotFoundError`."""
     with os_errors():
         return obstore.head(store, key)["size"]
+
+
+def object_time(store: S3Store, key: str) -> datetime:
+    """When an object was put. Raises `FileNotFoundError`."""
+    with os_errors():
+        return obstore.head(store, key)["last_modified"]
 
 
 def read_range(store: S3Store, key: str, start: int, stop: int) -> bytes:

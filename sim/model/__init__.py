@@ -1,1 +1,1 @@
-"""The dispute model: the nine steps of a week, outcomes and the narrative of a trial."""
+"""The dispute model: the nine steps of a week, the outcomes of a trial, and the narrative of one trial."""

@@ -14,7 +14,7 @@ import numpy as np
 from sim.model.calendar import NEVER
 from sim.model.course import Course
 from sim.sampling.chance import Chance
-from sim.sampling.designs import Points
+from sim.sampling.points import Points
 from sim.scenario.scenario import Scenario
 
 CLOSED = 1e-6

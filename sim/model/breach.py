@@ -4,7 +4,7 @@ import numpy as np
 
 from sim.model.calendar import NEVER, waiting_weeks, weekly_hazard
 from sim.sampling.chance import Numbers
-from sim.sampling.designs import Points
+from sim.sampling.points import Points
 
 
 def lay_out_breach(points: Points, agreement_week: np.ndarray, chance: Numbers) -> np.ndarray | None:

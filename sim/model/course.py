@@ -21,7 +21,7 @@ from sim.model.reframing import lay_out_reframing
 from sim.model.threat import lay_out_threat, lay_out_threat_again
 from sim.model.tranches import lay_out_tranches
 from sim.sampling.chance import KeptChance
-from sim.sampling.designs import Points, PointsAt
+from sim.sampling.points import Points, PointsAt
 from sim.scenario.scenario import Scenario
 
 TABLE = ("patience", "restraint", "partial_deal_probability")

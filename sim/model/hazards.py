@@ -16,7 +16,7 @@ from sim.model.lapse import Lapse
 from sim.model.litigation import Case
 from sim.model.threat import Threat
 from sim.model.tranches import Tranches
-from sim.sampling.designs import Points
+from sim.sampling.points import Points
 
 LARGEST = 1e25
 """Multipliers are cut here, where a concession has long been certain, so that no product overflows."""

@@ -30,9 +30,10 @@ import numpy as np
 from sim.model.bargaining import Clocks, Talks, bargain, most_concessions
 from sim.model.course import Course
 from sim.model.outcomes import read_trials
+from sim.sampling.base import Design
 from sim.sampling.chance import Chance, KeptChance
-from sim.sampling.design import Design
-from sim.sampling.designs import RANDOM, Points, draw_points_of_strategies
+from sim.sampling.designs import RANDOM
+from sim.sampling.points import Points, draw_points_of_strategies
 from sim.scenario.columns import columns
 from sim.scenario.scenario import Scenario
 

@@ -8,7 +8,7 @@ from sim.model.calendar import NEVER, never_after, waiting_weeks, weekly_hazard
 from sim.model.litigation import Case
 from sim.model.threat import Threat
 from sim.sampling.chance import Numbers
-from sim.sampling.designs import Points
+from sim.sampling.points import Points
 
 
 @dataclass(frozen=True)

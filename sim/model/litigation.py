@@ -11,7 +11,7 @@ import numpy as np
 from sim.model.calendar import NEVER, never_after, waiting_weeks, weekly_hazard, whole_weeks
 from sim.model.threat import Threat
 from sim.sampling.chance import Numbers, happens
-from sim.sampling.designs import Points
+from sim.sampling.points import Points
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from sim.model.calendar import NEVER, waiting_weeks, weekly_hazard
 from sim.model.lapse import Lapse
 from sim.model.threat import Threat
 from sim.sampling.chance import Numbers
-from sim.sampling.designs import Points
+from sim.sampling.points import Points
 from sim.scenario.scenario import Scenario
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from sim.model.calendar import NEVER, never_after, waiting_weeks, weekly_hazard, whole_weeks
 from sim.sampling.chance import Numbers, happens
-from sim.sampling.designs import Points
+from sim.sampling.points import Points
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from sim.model.bargaining import SIDES
 from sim.model.calendar import NEVER
 from sim.model.course import Course
 from sim.model.kernel import Played, play_weeks, read_played
+from sim.sampling.base import Design
 from sim.sampling.chance import Chance
-from sim.sampling.design import Design
-from sim.sampling.designs import RANDOM, Points, draw_points
+from sim.sampling.designs import RANDOM
+from sim.sampling.points import Points, draw_points
 from sim.scenario.columns import trial_row
 from sim.scenario.distributions import Fixed
 from sim.scenario.issues import Issue

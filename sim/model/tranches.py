@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.model.calendar import NEVER, whole_weeks
-from sim.sampling.designs import Points
+from sim.sampling.points import Points
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Addressed chance, and the designs that place parameter points."""
+"""Addressed chance, the sampling designs, and the parameter points that a design gives a range of trials."""

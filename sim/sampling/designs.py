@@ -1,25 +1,11 @@
-"""The sampling designs by name, and the parameter points that one gives a range of trials.
-
-Every uncertain parameter has a stream of uniform numbers of its own, named after it, so that fixing one
-parameter, or overriding it in a strategy, leaves the others' values where they were.
-"""
-
-from collections.abc import Sequence
-
-import numpy as np
-from scipy import special
+"""The sampling designs by name."""
 
 from sim.faults import Fault, InvalidInput
-from sim.sampling.chance import Chance
-from sim.sampling.design import Design
+from sim.sampling.base import Design
 from sim.sampling.latin_hypercube import LatinHypercube
-from sim.sampling.quantile_tables import draw
 from sim.sampling.random_points import Random
 from sim.sampling.saltelli import Saltelli
 from sim.sampling.sobol_points import Sobol
-from sim.scenario.correlations import correlation_factor
-from sim.scenario.distributions import Distribution, Fixed
-from sim.scenario.scenario import Scenario
 
 RANDOM, SOBOL, SALTELLI = Random(), Sobol(), Saltelli()
 DESIGNS: dict[str, type[Design]] = {kind.name: kind for kind in (Random, LatinHypercube, Sobol, Saltelli)}
@@ -27,11 +13,9 @@ SAMPLES = tuple(name for name, kind in DESIGNS.items() if kind.is_sample)
 """Designs whose trials are a sample of the parameters' distributions."""
 GROWING = tuple(name for name, kind in DESIGNS.items() if kind.grows)
 """Designs to which trials can be added."""
-Points = dict[str, np.ndarray | float]
-"""A value for each parameter of a scenario: a float where it is fixed, else float64, shape (count,)."""
 
 
-def design(name: object, trials: int | None = None) -> Design:
+def find_design(name: object, trials: int | None = None) -> Design:
     """The design of a name; `trials` is the number of trials in the whole design, which a Latin hypercube needs.
 
     Raises `InvalidInput` for an unknown name.
@@ -40,68 +24,3 @@ def design(name: object, trials: int | None = None) -> Design:
         raise InvalidInput((Fault("design", name, f"must be one of {', '.join(DESIGNS)}"),))
     kind = DESIGNS[name]
     return kind(trials) if kind is LatinHypercube else kind()
-
-
-class PointsAt(Points):
-    """The parameters of the trials at some positions of a range, each taken when it is asked for."""
-
-    def __init__(self, points: Points, trial: np.ndarray) -> None:
-        super().__init__()
-        self._points, self._trial = points, trial
-
-    def __missing__(self, name: str) -> np.ndarray | float:
-        value = self._points[name]
-        self[name] = value.take(self._trial) if isinstance(value, np.ndarray) and value.ndim else value
-        return self[name]
-
-
-def draw_points(scenario: Scenario, strategy: str, chance: Chance, design: Design = RANDOM) -> Points:
-    """The parameters of the trials of `chance` under a strategy. Raises `InvalidInput` for trials not in the design."""
-    return draw_points_of_strategies(scenario, (strategy,), chance, design)[strategy]
-
-
-def draw_points_of_strategies(
-    scenario: Scenario, strategies: Sequence[str], chance: Chance, design: Design = RANDOM
-) -> dict[str, Points]:
-    """The parameters of the trials of `chance` under each strategy; those that strategies share are drawn once.
-
-    Raises `InvalidInput` for trials not in the design.
-    """
-    design.check_holds(chance.first + chance.count)
-    linked, factor = correlation_factor(scenario.correlations, tuple(scenario.base.items()))
-    uniforms = design.uniforms(scenario, chance)
-    cells: dict[str, np.ndarray] = {}
-    drawn: dict[tuple[str, Distribution], np.ndarray | float] = {}
-
-    def value(name: str, given: Distribution) -> np.ndarray | float:
-        if isinstance(given, Fixed):
-            return given.value
-        if (name, given) not in drawn:
-            if name in linked and name not in cells:
-                # All the linked parameters are drawn, those that a strategy fixes too: the others must not move.
-                cells.update(_copula({other: uniforms(other) for other in linked}, factor))
-            elif name not in cells:
-                cells[name] = uniforms(name)
-            drawn[name, given] = draw(given, cells[name])
-        return drawn[name, given]
-
-    return {
-        strategy: {name: value(name, given) for name, given in scenario.parameters(strategy).items()}
-        for strategy in strategies
-    }
-
-
-def _copula(cells: dict[str, np.ndarray], factor: np.ndarray) -> dict[str, np.ndarray]:
-    """Uniform numbers joined by a Gaussian copula with the given lower triangular factor.
-
-    The sum is written out: a matrix product's last bits would depend on the number of trials.
-    """
-    normal = [special.ndtri(cell) for cell in cells.values()]
-    joined = {}
-    for name, row in zip(cells, factor, strict=True):
-        total = np.zeros_like(normal[0])
-        for weight, z in zip(row, normal, strict=True):
-            if weight != 0.0:
-                total += weight * z
-        joined[name] = np.clip(special.ndtr(total), 2.0**-60, 1.0 - 2.0**-53)
-    return joined

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.faults import Fault, InvalidInput
+from sim.sampling.base import Design, Uniforms
 from sim.sampling.chance import Chance
-from sim.sampling.design import Design, Uniforms
 from sim.scenario.scenario import Scenario
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from sim.sampling.base import Design, Uniforms
 from sim.sampling.chance import Chance
-from sim.sampling.design import Design, Uniforms
 from sim.scenario.scenario import Scenario
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.faults import Fault, InvalidInput
+from sim.sampling.base import Design, Uniforms
 from sim.sampling.chance import Chance
-from sim.sampling.design import Design, Uniforms
 from sim.sampling.sobol_points import REPLICATES, shuffled, sobol_uniform
 from sim.scenario.scenario import Scenario
 
@@ -92,7 +92,7 @@ def trials_needed(scenario: Scenario, base_samples: int) -> int:
 def check_trials(scenario: Scenario, trials: int) -> None:
     """Raise `InvalidInput` unless a design of the scenario has so many trials."""
     if not scenario.uncertain:
-        fault = Fault("design", "saltelli", f"needs uncertain parameters; {scenario.name} has none")
+        fault = Fault("design", Saltelli.name, f"needs uncertain parameters; {scenario.name} has none")
         raise InvalidInput((fault,))
     step, together = REPLICATES * trials_together(scenario), trials_together(scenario)
     least = FEWEST_BASE_SAMPLES * together

@@ -1,1 +1,1 @@
-"""Estimates and their errors, and the methods behind the answers."""
+"""Estimates with their Monte Carlo errors, and the statistical methods of the answers, one module a method."""

@@ -1,39 +1,26 @@
-"""Estimates from played trials, with their Monte Carlo error.
+"""Estimates of a probability and of a mean, with their Monte Carlo error and 95 % intervals.
 
-A `Tally` holds what the estimates need of any number of trials. Tallies of disjoint sets of trials merge
-without loss (moments by Chan, Golub & LeVeque 1983), so that shards can be tallied where they are played.
-
-Independent trials have one tally. Those of a Sobol design are not independent, and the usual formulas are wrong
-for them; but they fall into replicates that are, with a tally each, and the error follows from the scatter of the
-replicates (Owen 1997). So do those of a Saltelli design.
+Points of a Sobol design are not independent, and the usual formulas are wrong for their trials. These trials fall into
+replicates that are independent of each other, so the error follows from the differences between replicates (Owen
+1997). The same holds for a Saltelli design.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache, reduce
+from dataclasses import replace
+from functools import lru_cache, reduce
 from math import inf, isinf, sqrt
 
 import numpy as np
 from scipy.special import gammaincinv, ndtri, stdtrit
-from scipy.stats import binom
 
-from sim.sampling.design import Design
-from sim.sampling.designs import RANDOM
-from sim.scenario.columns import COMMON_COLUMNS
-from sim.scenario.evaluation import evaluate
-from sim.scenario.expressions import Expression, parse_over
-from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import EVENTS, MEASURES, OUTCOMES, TERMS
+from sim.statistics.tallies import Moments, merge_moments
 
 Z = 1.959963984540054
 """The 97.5 % point of the standard normal: intervals are of 95 %."""
-
 TAIL = 0.025
 """The probability beyond either end of an interval."""
-
 FEW = 10
 """Trials a replicate, on either side of an event or a quantile, below which replicates say little of its error."""
-
 SKEWED = 0.1
 """The greatest deviation from a mean, in units of s sqrt(n), above which Student's interval is not trusted if the
 other side's is `LOPSIDED` times less."""
@@ -42,91 +29,12 @@ FAR_OUT = 5.0
 """A deviation of so many standard deviations, or more, makes a side of a distribution heavy-tailed."""
 HEAVY = 0.25
 """As `SKEWED`, where the other side has great deviations too."""
-
 Range = tuple[float, float]
 """The least and the greatest value that a measure can have; infinite where no bound is known."""
 ANY_NUMBER: Range = (-inf, inf)
-
 Estimate = dict[str, float | None]
 """``estimate``, ``standard_error``, ``low`` and ``high`` (of the 95 % interval); null for what is not known."""
 UNKNOWN: Estimate = {"estimate": None, "standard_error": None, "low": None, "high": None}
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Count, mean, sum of squared deviations from the mean, least and greatest of some numbers."""
-
-    count: int
-    mean: float
-    m2: float
-    least: float
-    greatest: float
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What the estimates need of some trials of one strategy."""
-
-    trials: int
-    outcomes: dict[str, int]
-    events: dict[str, int]
-    measures: dict[str, Moments]
-
-
-NO_NUMBERS = Moments(0, 0.0, 0.0, inf, -inf)
-NO_TRIALS = Tally(0, dict.fromkeys(OUTCOMES, 0), dict.fromkeys(EVENTS, 0), dict.fromkeys(MEASURES, NO_NUMBERS))
-
-
-def tally(table: dict[str, np.ndarray]) -> Tally:
-    """Tally the columns of some trials, arrays as `sim.model.kernel.simulate` returns them."""
-    outcomes = np.bincount(table["outcome"], minlength=len(OUTCOMES))
-    return Tally(
-        trials=len(table["outcome"]),
-        outcomes={name: int(count) for name, count in zip(OUTCOMES, outcomes, strict=True)},
-        events={name: int(np.count_nonzero(_evaluated(name, table))) for name in EVENTS},
-        measures={name: moments(_not_null(_evaluated(name, table))) for name in MEASURES},
-    )
-
-
-def _evaluated(name: str, table: dict[str, np.ndarray]) -> np.ndarray:
-    return evaluate(_parsed(name), table, COMMON_COLUMNS)
-
-
-@cache
-def _parsed(name: str) -> Expression:
-    return parse_over(COMMON_COLUMNS, TERMS[name].expression, name)
-
-
-def moments(numbers: np.ndarray) -> Moments:
-    """The moments of some numbers, computed in float64."""
-    if not numbers.size:
-        return NO_NUMBERS
-    numbers = numbers.astype(np.float64)
-    mean = float(numbers.mean())
-    deviation = numbers - mean
-    return Moments(numbers.size, mean, float(np.square(deviation).sum()), float(numbers.min()), float(numbers.max()))
-
-
-def merge(a: Tally, b: Tally) -> Tally:
-    """The tally of two disjoint sets of trials together."""
-    return Tally(
-        a.trials + b.trials,
-        {name: a.outcomes[name] + b.outcomes[name] for name in a.outcomes},
-        {name: a.events[name] + b.events[name] for name in a.events},
-        {name: merge_moments(a.measures[name], b.measures[name]) for name in a.measures},
-    )
-
-
-def tally_replicates(table: dict[str, np.ndarray], replicates: int) -> tuple[Tally, ...]:
-    """A tally of each replicate; trial *i* belongs to replicate *i* mod `replicates`. Trials are consecutive."""
-    first = int(table["trial"][0]) if len(table["trial"]) else 0
-    starts = [(replicate - first) % replicates for replicate in range(replicates)]
-    return tuple(tally({name: column[start::replicates] for name, column in table.items()}) for start in starts)
-
-
-def merge_replicates(a: tuple[Tally, ...], b: tuple[Tally, ...]) -> tuple[Tally, ...]:
-    """The tallies of two disjoint sets of trials together, replicate by replicate."""
-    return tuple(merge(one, other) for one, other in zip(a, b, strict=True))
 
 
 def proportion(successes: float, trials: float, tail: float = TAIL) -> Estimate:
@@ -285,7 +193,7 @@ def proportion_of_replicates(
     """A probability's estimate from replicates, with their standard error and Student's 95 % interval.
 
     Of rare events (or rare failures) replicates say too little: there it is Wilson's interval, which is wide enough.
-    Where so many trials go `together` (see `sim.sampling.design.Design.trials_together`) they count as one.
+    Where so many trials go `together` (see `sim.sampling.base.Design.trials_together`) they count as one.
     """
     hits, total = sum(successes), sum(trials)
     if min(hits, total - hits) < FEW * len(trials) * together or not all(trials):
@@ -333,115 +241,3 @@ def around_replicates(values: Sequence[float], weights: Sequence[float], tail: f
 def student(freedom: int, tail: float = TAIL) -> float:
     """The point of Student's t distribution with the probability `tail` above it."""
     return float(stdtrit(freedom, 1.0 - tail))
-
-
-Bounds = tuple[float | None, float | None]
-"""Levels between whose sample quantiles a quantile lies with 95 % probability; null where no number bounds it."""
-
-
-def quantile_bounds(count: int, level: float) -> Bounds:
-    """Bounds of a quantile of `count` independent numbers, whatever their distribution (Conover 1999, 3.2).
-
-    Exact ranks of order statistics from the binomial number of values below the quantile. Each is given as the level
-    at which a sample quantile (the least number whose share is at least the level) is that order statistic.
-    """
-    return quantile_bounds_of_counts((count,), (level,))[0][0]
-
-
-def quantile_bounds_of_counts(counts: Sequence[int], levels: Sequence[float]) -> list[list[Bounds]]:
-    """`quantile_bounds` of each level (inner lists) for each count, in one pass over all of them."""
-    count, level = np.asarray(counts)[:, None], np.asarray(levels)[None, :]
-    low, high = (np.asarray(binom.ppf(q, count, level)).astype(int) + more for q, more in ((0.025, 0), (0.975, 1)))
-    return [
-        [
-            ((below - 0.5) / n if below >= 1 else None, (above - 0.5) / n if above <= n else None)
-            for below, above in zip(lows, highs, strict=True)
-        ]
-        for n, lows, highs in zip(counts, low.tolist(), high.tolist(), strict=True)
-    ]
-
-
-def quantile_bounds_of_replicates(
-    level: float, below: Sequence[int], up_to: Sequence[int], counts: Sequence[int], together: int = 1
-) -> Bounds:
-    """Bounds of a quantile from replicates (Woodruff 1952): by the error of the share of numbers at the estimate.
-
-    `below` and `up_to` count each replicate's numbers less than the estimated quantile, and at most it. Where a
-    replicate has too few numbers on either side of the quantile the bounds are those for independent numbers, of which
-    so many as go `together` are one.
-    """
-    total = sum(counts)
-    few = FEW * together
-    if min(counts) < few or min(level, 1.0 - level) * total < few * len(counts):
-        return quantile_bounds(-(-total // together), level)
-    half = 0.0
-    for hits in (below, up_to):
-        found = around_replicates([hit / n for hit, n in zip(hits, counts, strict=True)], counts)
-        half = max(half, ((found["high"] or 0.0) - (found["low"] or 0.0)) / 2.0)
-    return level - half if level > half else None, level + half if level + half < 1.0 else None
-
-
-def outcome_estimates(counted: tuple[Tally, ...], together: int = 1) -> dict[str, Estimate]:
-    """The estimate of each outcome's probability."""
-    return {name: _probability(counted, [tally.outcomes[name] for tally in counted], together) for name in OUTCOMES}
-
-
-def event_estimates(counted: tuple[Tally, ...], together: int = 1) -> dict[str, Estimate]:
-    """The estimate of each event's probability."""
-    return {name: _probability(counted, [tally.events[name] for tally in counted], together) for name in EVENTS}
-
-
-def mean_estimate(counted: tuple[Tally, ...], name: str, together: int = 1, within: Range = ANY_NUMBER) -> Estimate:
-    """The estimate of a measure's mean over the trials in which it is not null.
-
-    `within` is the measure's range (see `sim.statistics.measure_ranges`).
-    """
-    replicates = [tally.measures[name] for tally in counted]
-    if len(replicates) == 1:
-        return mean(replicates[0], within)
-    return mean_of_replicates(replicates, together, within)
-
-
-def _probability(counted: tuple[Tally, ...], successes: list[int], together: int) -> Estimate:
-    if len(counted) == 1:
-        return proportion(successes[0], counted[0].trials)
-    return proportion_of_replicates(successes, [tally.trials for tally in counted], together)
-
-
-def method_note(scenario: Scenario, design: Design) -> str:
-    """How the errors were computed, and what they mean under a design."""
-    replicates = design.replicates(scenario)
-    if replicates > 1:
-        together = design.trials_together(scenario)
-        each = f", {together} of which (one base point's) count as one" if together > 1 else ""
-        return (
-            f"95 % intervals: Student's t over {replicates} randomised replicates of the {design.name} design, "
-            "Woodruff's for quantiles; as for independent trials (Wilson, Student, order statistics) where a replicate "
-            f"has fewer than {FEW} numbers, or trials on either side of an event or a quantile{each}"
-        )
-    intervals = (
-        "95 % intervals: modified Wilson for probabilities, Student (Fay and Feuer's gamma interval where few great "
-        "values make up the mean) for means, order statistics for quantiles"
-    )
-    if design == RANDOM or not scenario.uncertain:
-        return f"{intervals}; independent trials"
-    return f"{intervals}; as if trials were independent, which is wider than necessary for a {design.name} design"
-
-
-def _not_null(column: np.ndarray) -> np.ndarray:
-    return column[~np.isnan(column)]
-
-
-def merge_moments(a: Moments, b: Moments) -> Moments:
-    """The moments of two sets of numbers together."""
-    count = a.count + b.count
-    if not a.count or not b.count:
-        return a if a.count else b
-    step = b.mean - a.mean
-    return Moments(
-        count,
-        a.mean + step * b.count / count,
-        a.m2 + b.m2 + step * step * a.count * b.count / count,
-        min(a.least, b.least),
-        max(a.greatest, b.greatest),
-    )

@@ -15,23 +15,19 @@ from scipy.special import stdtrit
 from sim.statistics.estimates import (
     ANY_NUMBER,
     FEW,
-    NO_NUMBERS,
     Estimate,
-    Moments,
     Range,
     Z,
     are_skewed,
     mean,
     mean_bounds,
     mean_of_replicates,
-    merge_moments,
-    moments,
     proportion,
     proportion_of_replicates,
-    quantile_bounds,
-    quantile_bounds_of_replicates,
 )
+from sim.statistics.quantile_bounds import quantile_bounds, quantile_bounds_of_replicates
 from sim.statistics.sensitivity import cells
+from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments, moments
 
 REGRET_LEVELS = (0.5, 0.9, 0.95)
 LEAD_CELLS = 20

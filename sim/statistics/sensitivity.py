@@ -298,6 +298,12 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     }
 
 
+def average_ranks(x: np.ndarray) -> np.ndarray:
+    """The rank of each value, from 1, equal values having the mean of theirs; float64, shape of `x`."""
+    _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2.0)[place]
+
+
 def outer_deciles(x: np.ndarray) -> tuple[float, float] | None:
     """The bounds up to which, and from which on, a parameter is in its lowest and its highest decile.
 

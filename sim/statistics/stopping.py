@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from math import ceil, isfinite
 
 from sim.faults import Fault, InvalidInput
-from sim.sampling.design import Design
+from sim.sampling.base import Design
 from sim.sampling.designs import GROWING, SOBOL
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, MEASURES, OUTCOMES, SHARE_OF_DEFICIT
-from sim.statistics.estimates import Tally, event_estimates, mean_estimate, outcome_estimates
 from sim.statistics.measure_ranges import measure_ranges
+from sim.statistics.tallies import Tally
+from sim.statistics.tally_estimates import event_estimates, mean_estimate, outcome_estimates
 
 FIRST_LOOK = 16_384
 GROWTH = 10

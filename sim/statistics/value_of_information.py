@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.optimize import nnls
 from scipy.special import ndtri
 
-from sim.statistics.estimates import Estimate, moments
+from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import mean_of
 from sim.statistics.sensitivity import cells
+from sim.statistics.tallies import moments
 
 FOLDS = 4
 """Divides the number of a Sobol design's replicates, so that each of these lies in one fold."""
@@ -232,6 +232,8 @@ def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray
 
 def _stacked(predicted: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray:
     """The mixture of predictions, shape (2, trials), that is best outside the trials held out, in these."""
+    from scipy.optimize import nnls
+
     centre, mean = predicted[:, ~held].mean(axis=1, keepdims=True), gain[~held].mean()
     shares, _ = nnls((predicted[:, ~held] - centre).T, gain[~held] - mean)
     return mean + shares @ (predicted[:, held] - centre)

@@ -137,7 +137,7 @@ def test_a_condition_is_shown_as_it_was_understood(name, runs):
 def test_a_field_that_a_request_does_not_have_is_named(name, runs, served):
     answer = find_answer(name)
     found = run_for(answer, runs)
-    with pytest.raises(InvalidInput, match=f"surprise: is no field of {name}; there are ") as refused:
+    with pytest.raises(InvalidInput, match=f"surprise: is not a field of {name}; there are ") as refused:
         ask(found, name, {**answer.examples[0], "surprise": 1})
     assert refused.value.faults[0].path == ("surprise",)
     if not answer.bare:
@@ -147,7 +147,7 @@ def test_a_field_that_a_request_does_not_have_is_named(name, runs, served):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_run_without_committed_trials_is_asked_too_early(name, runs, tmp_path):
+def test_a_run_without_committed_trials_is_refused(name, runs, tmp_path):
     answer = find_answer(name)
     plan = run_for(answer, runs).plan
     begin(plan, open_folder(tmp_path / "run"))
@@ -162,7 +162,7 @@ def test_a_run_without_committed_trials_is_asked_too_early(name, runs, tmp_path)
 
 
 @pytest.mark.parametrize("name", [answer.name for answer in ANSWERS if not answer.bare])
-def test_bodies_may_be_empty_where_all_is_optional_and_must_be_json_else(name, runs, served):
+def test_bodies_may_be_empty_if_all_fields_are_optional_and_must_be_json_otherwise(name, runs, served):
     answer = find_answer(name)
     client, job = served[run_for(answer, runs).folder.address]
     empty = client.post(f"{job}/{name}")
@@ -211,7 +211,7 @@ def test_the_client_has_a_method_for_every_answer(kind):
         assert expected <= arguments.keys(), answer.name
 
 
-def test_what_is_made_from_the_registry_is_current():
+def test_files_generated_from_the_registry_are_current():
     assert generated.CLIENT.read_text(encoding="utf-8") == generated.client_methods(), "run `make docs`"
     assert generated.PAGE.read_text(encoding="utf-8") == generated.page(), "run `make docs`"
 

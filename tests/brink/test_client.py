@@ -80,7 +80,7 @@ def test_a_scenario_may_be_a_name_a_file_or_a_document(brink, tmp_path):
     assert refused.value.faults[0]["pointer"] == "/scenario/horizon_weeks"
 
 
-def test_a_precision_is_asked_for_instead_of_a_number_of_trials(brink):
+def test_a_precision_may_be_requested_instead_of_a_number_of_trials(brink):
     asked = {"agreement": 0.02}
     done = brink.run(SCENARIO, precision=asked, strategies=["threaten"])
     assert done.info["precision"]["most_trials"] == 10_000_000
@@ -118,7 +118,7 @@ def test_an_aggregate_comes_as_pandas_and_arrow(job, table):
         job.aggregate(["export_gains"])
 
 
-def test_answers_are_asked_for_by_name(job):
+def test_answers_are_requested_by_name(job):
     replayed = job.ask("replay", trial=3, strategy="talk")
     assert replayed["result"]["trial"] == 3
     with pytest.raises(BrinkError) as refused:
@@ -248,7 +248,7 @@ def test_a_file_that_is_not_the_manifests_is_refused(service, brink, tmp_path):
     assert not any(path.name.startswith(".") for path in (tmp_path / "copy").rglob("*"))
 
 
-def test_events_go_on_when_the_service_is_killed_and_started_again(tmp_path):
+def test_events_continue_after_the_service_is_killed_and_restarted(tmp_path):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:
         with Brink(f"http://127.0.0.1:{service.port}") as brink:
@@ -274,7 +274,7 @@ def test_events_go_on_when_the_service_is_killed_and_started_again(tmp_path):
         service.stop()
 
 
-def test_the_asynchronous_client_does_the_same(service, job, table):
+def test_the_asynchronous_client_gives_the_same_results(service, job, table):
     async def use() -> None:
         async with AsyncBrink(f"http://127.0.0.1:{service.port}") as brink:
             own = await brink.run(SCENARIO, trials=1000, seed=3)

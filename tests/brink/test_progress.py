@@ -15,7 +15,7 @@ class Clock:
         return self.now
 
 
-def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(capsys):
+def test_a_log_gets_a_line_at_intervals_and_one_at_the_end(capsys):
     clock = Clock()
     log = LogLines(clock)
     for second in range(100):
@@ -26,7 +26,7 @@ def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(capsys):
     assert lines == ["30 trials (30%)", "60 trials (60%)", "90 trials (90%)", "99 trials (99%)"]
 
 
-def test_a_short_wait_leaves_no_line_in_a_log(capsys):
+def test_a_short_wait_writes_no_line_to_a_log(capsys):
     clock = Clock()
     log = LogLines(clock)
     log.show("half", 0.5)
@@ -48,7 +48,7 @@ def test_a_terminal_gets_a_bar_with_the_time_left_that_is_removed(capsys):
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_progress_that_is_not_wanted_is_not_shown(wanted, capsys, monkeypatch):
+def test_progress_is_not_shown_if_it_is_switched_off(wanted, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     info = {"scenario": "example", "state": "running", "progress": {"trials_done": 5, "trials_total": 10}}
     with job_bar(lambda: info, wanted) as update:

@@ -64,7 +64,7 @@ def test_a_proxy_that_does_not_answer_is_named(monkeypatch):
             brink.scenarios()
 
 
-def test_what_a_proxy_answers_is_not_taken_for_the_service(monkeypatch):
+def test_an_answer_of_a_proxy_is_not_taken_for_one_of_the_service(monkeypatch):
     page = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\nConnection: close\r\n\r\nno no"
     with faulty_line(9) as line:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{line.port}")

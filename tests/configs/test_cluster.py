@@ -271,7 +271,7 @@ def test_every_mount_has_its_volume_and_emptied_volumes_have_a_size(name):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_what_serves_has_probes(name):
+def test_containers_that_serve_have_probes(name):
     for part, container in containers(name):
         if part == "web":
             assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
@@ -358,7 +358,7 @@ def test_policies_keep_every_pod_and_let_only_ray_and_runners_reach_ray(name):
             assert who == {"ray-head", "ray-worker", "submitter" if name == "rayjob" else "runner"}
 
 
-def test_no_policy_admits_everybody():
+def test_no_policy_admits_all_sources():
     for name in VALUES:
         for policy in of_kind(name, "NetworkPolicy"):
             for rule in policy["spec"]["ingress"]:

@@ -147,7 +147,7 @@ def test_the_autos_scenario_ends_within_the_intervals_of_its_reference_class():
         assert known[theirs]["low"] <= found[ours] <= known[theirs]["high"], ours
 
 
-def test_the_autos_can_be_settled_without_the_purchases_and_not_by_a_hair():
+def test_the_autos_can_be_settled_without_the_purchases_by_a_clear_margin():
     """Dealers and spare parts together suffice where the threshold is below their weight, in a fifth of the trials."""
     scenario = shipped_scenario("us-japan-autos-1995")
     table = simulate(scenario, "keep-talking", Chance(4, 0, TRIALS))
@@ -188,7 +188,7 @@ def test_the_autos_scenario_is_the_reference_case():
 
 
 @pytest.mark.parametrize("name", shipped_names())
-def test_strategies_differ_as_they_should(name):
+def test_strategies_differ_in_the_expected_direction(name):
     scenario = shipped_scenario(name)
     tables = {strategy: simulate(scenario, strategy, Chance(4, 0, 4000), SOBOL) for strategy in scenario.strategies}
     for strategy, table in tables.items():

@@ -13,7 +13,8 @@ CONTENT = bytes(range(256)) * 10_000
 
 
 def put(folder: Folder, name: str, content: bytes) -> None:
-    """Commit a file."""
+    """Commit a file to a folder, which is created if it is not there."""
+    folder.create()
     with new_file(folder, name) as draft:
         draft.write_bytes(content)
 
@@ -65,11 +66,13 @@ class StorageTests:
 
     def test_removing_or_copying_a_missing_file_does_nothing(self, folder: Folder):
         folder.remove("not-here")
+        folder.create()
         assert not folder.copy_from(folder.within("elsewhere"), "not-here")
         assert folder.entries() == []
 
     def test_an_unfinished_draft_is_no_file_and_is_removed(self, folder: Folder):
         drafts: list[Path] = []
+        folder.create()
 
         def fail_half_way() -> None:
             with new_file(folder, "name.txt") as draft:
@@ -85,6 +88,7 @@ class StorageTests:
 
     def test_a_copy_survives_the_removal_of_its_source(self, folder: Folder):
         put(folder.within("one"), "trials/a", b"content")
+        folder.within("two").create()
         assert folder.within("two").copy_from(folder.within("one"), "trials/a")
         folder.within("one").remove_all()
         assert [entry.name for entry in folder.entries()] == ["two/trials/a"]

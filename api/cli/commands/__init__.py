@@ -1,1 +1,1 @@
-"""Commands that read answers from stored runs, a module each."""
+"""The commands of ``brink``, a module each: its options and how its result is printed."""

@@ -43,7 +43,7 @@ def aggregate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print grouped statistics over the trials of a stored run."""
+    """A row for each group: statistics of measures, with groups and a condition of your choice."""
     from api.cli.answering import answer
     from api.formats import JSON, SUFFIXES, encode
     from cluster.answers.aggregate import answer_table

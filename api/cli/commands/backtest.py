@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from api.cli.options import AsJson, Engine, RayAddress, ScenarioArguments, Seed, Workers, whole_number
+from api.cli.options import AsJson, Engine, RayAddress, ScenarioArguments, Seed, Workers, trials_option
 from api.cli.output import console, print_json, run_progress
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -21,9 +21,7 @@ def backtest(
     scenario: ScenarioArguments = None,
     trials: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number, metavar="N", help="Trials of each dispute.", show_default=str(DEFAULT_TRIALS)
-        ),
+        trials_option(DEFAULT_TRIALS, "Trials of each dispute"),
     ] = None,
     seed: Seed = None,
     out: Annotated[
@@ -35,9 +33,7 @@ def backtest(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the scenarios of past disputes and score their forecasts.
-
-    Each is run as it stood before it was decided. The same command continues a run that was stopped; a scenario that
+    """Each is run as it stood before it was decided. The same command continues a run that was stopped; a scenario that
     was changed gets a folder of its own.
     """
     from api.shipped_scenarios import find_scenario

@@ -35,10 +35,7 @@ def calibrate(
     ] = 1975,
     as_json: AsJson = False,
 ) -> None:
-    """Count how past threats ended, by class, with rates, durations and the scores of the rates.
-
-    Rows that cannot be used are left out and counted: sanctions imposed on the day of the threat, open cases.
-    """
+    """Rows that cannot be used are left out and counted: sanctions imposed on the day of the threat, open cases."""
     from cluster.reference.calibration import calibrate as count
     from cluster.reference.episodes import read_episodes
 

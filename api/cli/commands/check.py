@@ -1,18 +1,28 @@
 """``brink check``: a scenario's own forecast beside that of its reference class."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.options import AsJson, OneStrategy, ScenarioOrRun, Seed, Workers, whole_number
+from api.cli.options import (
+    AsJson,
+    Engine,
+    OneStrategy,
+    RayAddress,
+    ScenarioOrRun,
+    Seed,
+    Workers,
+    is_stored_run,
+    out_option,
+    refuse_for_stored_run,
+    trials_option,
+)
 from api.cli.output import answer_progress, console, heading, print_json, run_progress
-from sim.faults import Fault, InvalidInput
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cluster.query.trials import StoredRun
+    from cluster.results.plan import Plan
 
 DEFAULT_TRIALS = 20_000
 
@@ -25,52 +35,56 @@ def check(
     strategy: OneStrategy = None,
     trials: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number, metavar="N", help="Trials, where a scenario is run.", show_default=str(DEFAULT_TRIALS)
-        ),
+        trials_option(DEFAULT_TRIALS, "Trials, where a scenario is run"),
     ] = None,
     seed: Seed = None,
+    out: Annotated[str | None, out_option("runs/check-<scenario>-<strategy>-<trials>-<seed>")] = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a forecast with how comparable threats ended, and show what would move it.
-
-    A forecast outside the interval of its class is marked, with the parameters that move it most.
-    """
+    """A forecast outside the interval of its class is marked, with the parameters that move it most."""
+    from cluster.query.trials import open_run
     from cluster.reference.check import check as compare_with_class
     from cluster.reference.rates import reference_class
+    from cluster.runs.options import RunOptions
+    from cluster.runs.run import adopt_shard_size
+    from cluster.runs.run import run as play
 
     reference_class(reference)
-    run = _run(scenario, strategy, trials, 1 if seed is None else seed, workers)
-    with answer_progress("outcomes explained") as on_progress:
-        found = compare_with_class(run, reference=reference, strategy=strategy, on_step=on_progress)
+    if is_stored_run(scenario):
+        refuse_for_stored_run(
+            trials=trials, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers
+        )
+        run = open_run(scenario)
+    else:
+        seed = 1 if seed is None else seed
+        plan = _plan(scenario, strategy, DEFAULT_TRIALS if trials is None else trials, seed)
+        folder = out or f"runs/check-{plan.scenario.name}-{plan.strategies[0]}-{plan.trials}-{seed}"
+        plan = adopt_shard_size(plan, folder)
+        with run_progress(plan) as on_progress:
+            play(
+                plan,
+                folder,
+                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
+            )
+        run = open_run(folder)
+    with answer_progress("outcomes explained") as on_step:
+        found = compare_with_class(run, reference=reference, strategy=strategy, on_step=on_step)
     if as_json:
         print_json(found)
     else:
         _print(console(), found)
 
 
-def _run(scenario: str, strategy: str | None, trials: int | None, seed: int, workers: int | None) -> "StoredRun":
-    """The stored run that was named, or one of the scenario, played now."""
-    from cluster.query.trials import open_run
-
-    if Path(scenario).is_dir():
-        if trials is not None:
-            raise InvalidInput((Fault("trials", trials, "goes with a scenario, not with a run"),))
-        return open_run(Path(scenario))
+def _plan(scenario: str, strategy: str | None, trials: int, seed: int) -> "Plan":
+    """The plan of a run of one strategy, the scenario's first if none is named."""
     from api.shipped_scenarios import find_scenario
     from cluster.results.plan import make_plan
-    from cluster.runs.options import RunOptions
-    from cluster.runs.run import adopt_shard_size, run
 
     chosen = find_scenario(scenario)
-    played = strategy or next(iter(chosen.strategies))
-    plan = make_plan(chosen, trials=DEFAULT_TRIALS if trials is None else trials, seed=seed, strategies=(played,))
-    folder = Path("runs") / f"check-{chosen.name}-{played}-{plan.trials}-{seed}"
-    plan = adopt_shard_size(plan, folder)
-    with run_progress(plan) as on_progress:
-        run(plan, folder, RunOptions(workers=workers, on_progress=on_progress))
-    return open_run(folder)
+    return make_plan(chosen, trials=trials, seed=seed, strategies=(strategy or next(iter(chosen.strategies)),))
 
 
 def _print(out: "Console", found: dict) -> None:

@@ -30,10 +30,7 @@ def compare(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare strategies on the same trials: differences, regret, and which one leads where.
-
-    Differences are taken trial by trial, since all strategies have the same parameters and the same chance.
-    """
+    """Differences are taken trial by trial, since all strategies have the same parameters and the same chance."""
     from api.cli.answering import answer
 
     request = {"strategies": strategy, "measures": measure, "given": given}

@@ -19,10 +19,7 @@ def discover(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the ranges of parameters in which an outcome is likely.
-
-    The ranges are found on half of the trials and measured on the others.
-    """
+    """The ranges are found on half of the trials and measured on the others."""
     from api.cli.answering import answer
 
     request = {"outcome": outcome, "strategy": strategy, "given": given}

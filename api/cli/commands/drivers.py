@@ -23,10 +23,7 @@ def drivers(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which parameters drive a measure, and how much of it is chance.
-
-    Prints indices from the stored trials, and a tornado chart.
-    """
+    """Prints indices from the stored trials, and a tornado chart."""
     from api.cli.answering import answer
 
     request = {"strategy": strategy, "measure": measure, "given": given}

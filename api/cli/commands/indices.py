@@ -1,6 +1,5 @@
 """``brink indices``: first- and total-order Sobol indices, from a run of its own."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,12 +13,14 @@ from api.cli.options import (
     ScenarioOrRun,
     Seed,
     Workers,
+    is_stored_run,
     measure_option,
+    out_option,
+    refuse_for_stored_run,
     whole_number,
 )
 from api.cli.output import console, heading, run_progress
 from api.cli.tables import Column, print_table
-from sim.faults import Fault, InvalidInput
 
 BASE_SAMPLES = 4096
 SHOWN = 20
@@ -39,18 +40,14 @@ def indices(
     seed: Seed = None,
     out: Annotated[
         str | None,
-        typer.Option(
-            metavar="DIR", help="The result folder, or s3://bucket/prefix.", show_default="runs/<scenario>-indices-..."
-        ),
+        out_option("runs/<scenario>-indices-<strategy>-<base-samples>-<seed>"),
     ] = None,
     engine: Engine = None,
     ray_address: RayAddress = None,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate first-order and total-order Sobol indices.
-
-    Runs N x (inputs + 2) x 8 trials of its own, so that chance can be set aside. The same command continues a run
+    """Runs N x (inputs + 2) x 8 trials of its own, so that chance can be set aside. The same command continues a run
     that was stopped.
     """
     from api.cli.answering import answer
@@ -61,12 +58,15 @@ def indices(
     from cluster.runs.options import RunOptions
     from cluster.runs.run import adopt_shard_size
     from cluster.runs.run import run as play
+    from sim.sampling.designs import SALTELLI
     from sim.sampling.saltelli import trials_needed
     from sim.scenario.expressions import parse_measure
 
     measure = measure or NET_GAIN
-    if run.startswith("s3://") or Path(run).is_dir():
-        _refuse(base_samples=base_samples, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers)
+    if is_stored_run(run):
+        refuse_for_stored_run(
+            base_samples=base_samples, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers
+        )
         stored = open_run(run)
     else:
         scenario = find_scenario(run)
@@ -74,7 +74,7 @@ def indices(
         samples, seed = BASE_SAMPLES if base_samples is None else base_samples, 1 if seed is None else seed
         first = next(iter(scenario.strategies)) if strategy is None else strategy
         plan = make_plan(
-            scenario, trials=trials_needed(scenario, samples), seed=seed, design="saltelli", strategies=(first,)
+            scenario, trials=trials_needed(scenario, samples), seed=seed, design=SALTELLI.name, strategies=(first,)
         )
         folder = out or f"runs/{scenario.name}-indices-{first}-{samples}-{seed}"
         plan = adopt_shard_size(plan, folder)
@@ -88,16 +88,6 @@ def indices(
     answer(stored, "indices", {"strategy": strategy, "measure": measure}, as_json=as_json, render=print_indices)
     if not as_json:
         console().print(f"Results: {stored.folder.address}. brink indices takes that folder too, for another measure.")
-
-
-def _refuse(**given: object) -> None:
-    faults = [
-        Fault(name, str(value), "is for a scenario that will be run, not for the folder of a run")
-        for name, value in given.items()
-        if value is not None
-    ]
-    if faults:
-        raise InvalidInput(tuple(faults))
 
 
 def print_indices(out: Console, document: dict) -> None:

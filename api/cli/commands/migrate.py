@@ -2,9 +2,7 @@
 
 
 def migrate() -> None:
-    """Bring the tables of the jobs database up to date.
-
-    Run it before the processes of a new version start: they would do the same, and then find nothing to do. Settings
+    """Run it before the processes of a new version start: they would do the same, and then find nothing to do. Settings
     come from the environment, as for the service. The database of a later version of Brink is refused and not changed.
     """
     from cluster.service.jobs import migrate as migrate_database

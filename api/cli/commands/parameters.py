@@ -5,7 +5,7 @@ from api.cli.output import console, print_json
 
 
 def parameters(as_json: AsJson = False) -> None:
-    """List the parameters with who decides them, their units, domains and neutral defaults."""
+    """Each may be a number or a distribution in a scenario, and may be set by a strategy."""
     from api.catalogue import parameter_entries
     from api.cli.tables import Column, print_table
 

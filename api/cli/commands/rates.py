@@ -31,7 +31,7 @@ def rates(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how comparable threats of the past ended, by class, as far as was known on a day."""
+    """Brackets show counts and 95 % intervals; the source of the record is named below the table."""
     from api.cli.tables import print_table
     from api.shipped_scenarios import find_scenario
     from cluster.reference.rates import rates_document, scenario_rates

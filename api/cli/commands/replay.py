@@ -25,10 +25,7 @@ Trial = Annotated[int, typer.Option("--trial", parser=whole_number, metavar="N",
 
 
 def replay(run: RunFolder, trial: Trial, strategy: OneStrategy = None, as_json: AsJson = False) -> None:
-    """Replay one trial of a stored run week by week.
-
-    The exit status is 1 if the replayed trial does not equal the stored one.
-    """
+    """The exit status is 1 if the replayed trial does not equal the stored one."""
     from api.cli.answering import answer
     from cluster.query.trials import open_run
 

@@ -7,7 +7,7 @@ import typer
 
 from api.cli.options import Given, RunFolder, measure_option
 from api.cli.output import answer_progress
-from sim.faults import Fault, InvalidInput
+from sim.faults import Fault, InvalidInput, printable
 
 
 def report(
@@ -16,11 +16,9 @@ def report(
     measure: Annotated[str | None, measure_option("What the strategies are compared by; more is better")] = None,
     given: Given = None,
 ) -> None:
-    """Write a report of a stored run: one HTML page to hand on.
+    """It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
 
-    It has charts, sources and method, and loads nothing.
-
-    It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
+    It has charts, sources and method, and loads nothing from elsewhere.
     """
     _check_file(out)
     from api.report.contents import gather
@@ -36,7 +34,7 @@ def report(
             on_step=lambda _, done, total: on_progress(done, total),
         )
     out.write_text(report_page(answers), encoding="utf-8")
-    print(f"{out}: the report, {out.stat().st_size / 1024:.0f} KB")
+    print(f"{printable(str(out))}: the report, {out.stat().st_size / 1024:.0f} KB")
 
 
 def _check_file(out: Path) -> None:

@@ -2,12 +2,24 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.options import AsJson, Engine, RayAddress, ScenarioArgument, Seed, Strategies, Workers, whole_number
+from api.cli.options import (
+    AsJson,
+    Engine,
+    RayAddress,
+    ScenarioArgument,
+    Seed,
+    Strategies,
+    Workers,
+    out_option,
+    trials_option,
+    whole_number,
+)
 from api.cli.output import console, print_json, print_warnings, run_progress
+from sim.sampling.names import SampleName
 
 if TYPE_CHECKING:
     from cluster.results.plan import Plan
@@ -21,22 +33,16 @@ def run(
     scenario: ScenarioArgument,
     trials: Annotated[
         int | None,
-        typer.Option(
-            parser=whole_number, metavar="N", help="Trials of each strategy.", show_default=str(DEFAULT_TRIALS)
-        ),
+        trials_option(DEFAULT_TRIALS),
     ] = None,
     seed: Seed = None,
     out: Annotated[
         str | None,
-        typer.Option(
-            metavar="DIR",
-            help="The result folder, or s3://bucket/prefix.",
-            show_default="runs/<scenario>-<trials>-<seed>",
-        ),
+        out_option("runs/<scenario>-<trials>-<seed>"),
     ] = None,
     strategy: Strategies = None,
     design: Annotated[
-        Literal["random", "latin_hypercube", "sobol"],
+        SampleName,
         typer.Option(metavar="random|latin_hypercube|sobol", help="How the parameters are sampled."),
     ] = "random",
     precision: Annotated[
@@ -57,10 +63,7 @@ def run(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a scenario and print the result.
-
-    The same command continues a run that was stopped.
-    """
+    """The same command continues a run that was stopped."""
     from api.cli.precision import half_widths
     from api.shipped_scenarios import find_scenario
     from cluster.results.plan import make_plan

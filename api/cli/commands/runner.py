@@ -5,10 +5,9 @@ import threading
 
 
 def runner() -> None:
-    """Start a process that runs the jobs of the service.
+    """Any number of runners may work at the same time. Each ends when it is interrupted or terminated.
 
-    Any number of runners may work beside each other; each ends when interrupted or terminated. Settings come from the
-    environment, as for the service: where its database and its results are.
+    Settings, such as where the database and the results are, come from the environment, as for the service.
     """
     from cluster.service.logs import log_to_stderr
     from cluster.service.settings import read_settings

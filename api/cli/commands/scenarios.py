@@ -5,7 +5,7 @@ from api.cli.output import console, print_json
 
 
 def scenarios(as_json: AsJson = False) -> None:
-    """List the shipped scenarios."""
+    """Any command that takes a SCENARIO takes one of these names."""
     from api.catalogue import scenario_entries
     from api.cli.tables import Column, print_table
 

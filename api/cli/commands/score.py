@@ -20,7 +20,7 @@ def score(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the forecast of a stored run against what happened."""
+    """What happened is the scenario's history. Naive forecasts are scored too, for comparison."""
     from api.cli.answering import answer
 
     answer(run, "score", {"strategy": strategy, "given": given}, as_json=as_json, render=print_score)

@@ -21,7 +21,7 @@ def serve(
         typer.Option("--runner/--no-runner", help="Start a runner process too, or leave the jobs to brink runner."),
     ] = True,
 ) -> None:
-    """Start the HTTP service, with a process that runs its jobs."""
+    """Settings come from the environment (BRINK_...). The service stops at Ctrl-C."""
     if not 0 <= port <= 65_535:
         raise InvalidInput((Fault("port", port, "must be from 0 to 65535"),))
     from api.http.serve import serve_http

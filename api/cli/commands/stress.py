@@ -28,10 +28,7 @@ def stress(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how the trials in which a bound is broken differ from the others.
-
-    Lists the parameters and events that differ, and trials to replay.
-    """
+    """Lists the parameters and events that differ, and trials to replay."""
     from api.cli.answering import answer
 
     request = {"bound": bound, "strategy": strategy, "given": given}

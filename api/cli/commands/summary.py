@@ -12,7 +12,7 @@ def summary(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the summary of a stored run, for all its trials or under a condition."""
+    """Probabilities, means and quantiles have 95 % intervals of their Monte Carlo error."""
     from api.cli.answering import answer
 
     answer(run, "summary", {"given": given, "strategies": strategy}, as_json=as_json, render=print_given)

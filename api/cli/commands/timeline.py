@@ -39,10 +39,7 @@ def timeline(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how likely each state of the dispute is in each week.
-
-    The states are agreement, threat, sanctions and retreat.
-    """
+    """The states are agreement, threat, sanctions and retreat."""
     from api.cli.answering import answer
 
     if chart is not None:

@@ -21,7 +21,7 @@ _SHOWN = {
 def typical(
     run: RunFolder, strategy: OneStrategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
 ) -> None:
-    """List a typical trial of each outcome, and the extreme trials."""
+    """A typical trial has values near the medians of its outcome. brink replay shows a trial week by week."""
     from api.cli.answering import answer
     from cluster.query.trials import open_run
 

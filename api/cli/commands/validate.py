@@ -6,7 +6,7 @@ from sim.faults import Fault, InvalidInput
 
 
 def validate(scenario: ScenarioArgument, as_json: AsJson = False) -> None:
-    """Check a scenario: list every fault with its line and field, and probable mistakes apart."""
+    """The exit status is 2 if there is a fault; a warning alone does not change it."""
     from api.shipped_scenarios import find_scenario
 
     try:

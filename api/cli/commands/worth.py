@@ -27,9 +27,7 @@ def worth(
     given: Given = None,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate the value of learning each parameter before a strategy is chosen.
-
-    The value is the gain to expect from choosing a strategy by what was learned (expected value of partial perfect
+    """The value is the gain to expect from choosing a strategy by what was learned (expected value of partial perfect
     information), with its error.
     """
     from api.cli.answering import answer

@@ -29,6 +29,8 @@ from cluster.service.jobs import Job
 from cluster.service.retention import remove_job
 from cluster.service.settings import Settings
 from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import RANDOM
+from sim.sampling.names import DesignName
 from sim.scenario.scenario import scenario_from_document
 
 router = APIRouter(tags=["jobs"], responses=RESPONSES)
@@ -47,7 +49,7 @@ class JobRequest(BaseModel):
         extra="forbid",
         json_schema_extra={
             "examples": [
-                {"scenario": "us-japan-autos-1995", "trials": 100_000, "seed": 1, "design": "random"},
+                {"scenario": "us-japan-autos-1995", "trials": 100_000, "seed": 1, "design": RANDOM.name},
                 {"scenario": "us-japan-autos-1995", "precision": {"agreement": 0.001}, "trials": 5_000_000},
             ]
         },
@@ -58,8 +60,8 @@ class JobRequest(BaseModel):
         100_000, description=f"Trials of each strategy; with `precision` the most, {MOST_TRIALS:,} unless given."
     )
     seed: StrictInt = Field(1, description="From 0 to 2^63 - 1.")
-    design: Literal["random", "latin_hypercube", "sobol", "saltelli"] = Field(
-        "random",
+    design: DesignName = Field(
+        RANDOM.name,
         description="`saltelli`, for indices, takes 8 (inputs + 2) times a multiple of 16 trials, from 64 on; an "
         "input is an uncertain parameter, or several that are correlated.",
     )

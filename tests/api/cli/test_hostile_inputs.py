@@ -74,7 +74,7 @@ def harmless(answer, *statuses: int) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=NAMES)
-def test_as_an_expression_or_a_name_in_a_question(service, job, text):
+def test_hostile_texts_as_expressions_and_names_in_answers(service, job, text):
     questions: dict[str, list[dict]] = {
         "typical": [{"measure": text}, {"given": text}, {"strategy": text}],
         "discover": [{"outcome": text}, {"outcome": "threat", "given": text}],
@@ -99,7 +99,7 @@ def test_as_an_expression_or_a_name_in_a_question(service, job, text):
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=NAMES)
-def test_in_a_path_or_a_query(service, job, text):
+def test_hostile_texts_in_a_path_or_a_query(service, job, text):
     quoted = quote(text.encode("utf-8", "surrogatepass"), safe="")
     if len(quoted) > 50_000:
         quoted = quoted[:50_000]
@@ -116,7 +116,7 @@ def test_in_a_path_or_a_query(service, job, text):
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=NAMES)
-def test_in_a_scenario(service, text):
+def test_hostile_texts_in_a_scenario(service, text):
     scenario = SMALL_JOB["scenario"]
     for part in (
         text,
@@ -142,7 +142,7 @@ def test_in_a_scenario(service, text):
 
 
 @pytest.mark.parametrize("text", [text for text in HOSTILE if len(text) < 3000], ids=lambda text: ascii(text)[:40])
-def test_in_a_header(service, job, text):
+def test_hostile_texts_in_a_header(service, job, text):
     value = text.encode("latin-1", "replace")
     for name, path in (
         ("Last-Event-ID", f"/v1/jobs/{job}/events"),

@@ -150,6 +150,6 @@ def test_the_service_refuses_where_it_cannot_listen(option, tmp_path):
     ],
     ids=lambda typed: ascii(" ".join(typed))[:60],
 )
-def test_keys_refuse_what_they_cannot_be_given(typed, tmp_path):
+def test_keys_refuse_impossible_options(typed, tmp_path):
     found = brink(*typed, cwd=tmp_path, environment={"BRINK_DATA_DIR": str(tmp_path)})
     assert_sane(found, typed)

@@ -170,7 +170,7 @@ def test_an_interrupted_run_keeps_what_is_committed_and_says_how_to_continue(tmp
 
 
 @pytest.mark.parametrize("command", ["parameters", "--help", f"run {' '.join(SMALL)} --json"])
-def test_a_reader_that_has_enough_is_no_error(tmp_path, command):
+def test_a_closed_pipe_is_not_an_error(tmp_path, command):
     found = subprocess.run(
         f"{BRINK} {command} | true; exit ${{PIPESTATUS[0]}}",
         shell=True,
@@ -183,7 +183,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path, command):
     assert (found.returncode, found.stderr) == (0, "")
 
 
-def test_lists(tmp_path):
+def test_lists_of_scenarios_and_parameters_are_printed(tmp_path):
     scenarios = brink("scenarios", cwd=tmp_path)
     assert scenarios.returncode == 0
     assert "us-japan-autos-1995" in scenarios.stdout
@@ -200,7 +200,7 @@ def test_verify_names_the_file(tmp_path):
     summary = tmp_path / "here" / "summary.json"
     summary.write_text(summary.read_text().replace('"complete": true', '"complete": false'))
     found = brink("verify", "here", cwd=tmp_path)
-    assert (found.returncode, found.stderr) == (1, "summary.json: complete is not what the trials give\n")
+    assert (found.returncode, found.stderr) == (1, "summary.json: complete differs from the trials\n")
     victim = tmp_path / "here" / "trials" / "strategy=bluff" / "part-00000.parquet"
     os.truncate(victim, 1000)
     assert "Unfinished" in " ".join(brink("summary", "here", cwd=tmp_path).stdout.split())

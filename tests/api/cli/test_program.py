@@ -101,9 +101,16 @@ def test_the_version_is_that_of_the_package():
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "keys"])
-def test_a_command_says_the_same_in_its_help_and_in_the_list(name):
-    function = getattr(import_module(f"api.cli.commands.{name}"), name)
-    assert inspect.cleandoc(function.__doc__).splitlines()[0] == COMMANDS[name]
+def test_the_help_of_a_command_is_its_sentence_and_its_docstring(name):
+    details = inspect.getdoc(getattr(import_module(f"api.cli.commands.{name}"), name))
+    assert COMMANDS[name].lower() not in details.lower()
+    found = " ".join(brink(name, "-h", status=0).stdout.split())
+    assert f"{COMMANDS[name]} {' '.join(details.split())}" in found
+
+
+def test_a_default_stands_in_one_pair_of_brackets():
+    for path in PATHS:
+        assert not re.search(r"\[default:\s+\(", brink(*path, "-h", status=0).stdout), path
 
 
 def described(path: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -124,7 +131,7 @@ def test_every_option_has_a_placeholder_and_a_sentence():
     ]
     assert lacking == []
     for path in PATHS:
-        assert not re.search(r"<(str|int|float|path|list|bool)", brink(*path, "-h", status=0).stdout), path
+        assert not re.search(r"<(str|int|float|path|bool|list\S*)>", brink(*path, "-h", status=0).stdout), path
 
 
 @pytest.mark.parametrize("option", ["--seed", "--engine", "--ray-address", "--workers", "--given"])
@@ -134,7 +141,7 @@ def test_a_shared_option_is_explained_once(option):
 
 
 def test_a_command_that_runs_takes_every_option_of_the_engine():
-    for name in ("run", "backtest", "indices"):
+    for name in ("run", "backtest", "indices", "check"):
         assert {"--engine", "--ray-address", "--workers", "--seed", "--out"} <= set(described((name,)))
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from api.cli.program import COMMANDS, load
 from api.cli.rendering import share_bar
 from api.cli.tables import Bars, Column, print_table, wrap
-from cluster.answers.aggregate import USUAL
+from cluster.answers.aggregate_statistics import USUAL
 from cluster.answers.entry import NET_GAIN
 from cluster.answers.registry import ANSWERS
 from tests.support.command_line import brink

@@ -24,7 +24,7 @@ def computed(monkeypatch) -> list[str]:
     return names
 
 
-def test_the_same_words_are_answered_from_memory_in_every_form(tmp_path, computed):
+def test_the_same_request_is_answered_from_memory_in_every_format(tmp_path, computed):
     with served(tmp_path) as service:
         job = jobs.submit(service.database, small_plan(trials=2000))
         service.work()
@@ -39,7 +39,7 @@ def test_the_same_words_are_answered_from_memory_in_every_form(tmp_path, compute
         assert computed == ["compare"] * 2
 
 
-def test_a_committed_or_lost_shard_is_a_new_question(tmp_path, computed):
+def test_a_committed_or_lost_shard_makes_a_new_cache_entry(tmp_path, computed):
     plan = small_plan(trials=3000)
     with served(tmp_path) as service:
         job = jobs.submit(service.database, plan)
@@ -58,7 +58,7 @@ def test_a_committed_or_lost_shard_is_a_new_question(tmp_path, computed):
         assert computed == ["compare"] * 2
 
 
-def test_refusals_are_not_kept(tmp_path, computed):
+def test_refusals_are_not_cached(tmp_path, computed):
     with served(tmp_path) as service:
         job = jobs.submit(service.database, small_plan(trials=300))
         path = f"/v1/jobs/{job.id}/compare"
@@ -67,7 +67,7 @@ def test_refusals_are_not_kept(tmp_path, computed):
         assert service.ask("POST", path, json={}).status_code == 200
 
 
-def test_what_is_kept_is_bounded_and_the_least_recently_used_goes_first():
+def test_the_cache_is_bounded_and_evicts_the_least_recently_used_answer():
     cache = AnswerCache(max_bytes=10)
     cache.keep(b"a", b"1234")
     cache.keep(b"b", b"1234")

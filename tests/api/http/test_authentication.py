@@ -74,7 +74,7 @@ def filled(path: str, job_id: str) -> str:
     return path.replace(":path", "").format(job_id=job_id, path="summary.json", name="us-japan-autos-1995")
 
 
-def test_what_is_not_theirs_does_not_exist_by_any_route(service, ann, bob, anns_job):
+def test_jobs_of_other_owners_are_not_found_by_any_route(service, ann, bob, anns_job):
     for method, path in JOB_ROUTES:
         body = {"json": {}} if method == "POST" else {}
         theirs = service.ask(method, filled(path, anns_job), bob, **body)
@@ -92,7 +92,7 @@ def test_what_is_not_theirs_does_not_exist_by_any_route(service, ann, bob, anns_
         assert own.status_code in (200, 202, 204, 422), (path, own.text)
 
 
-def test_lists_hold_ones_own_jobs(service, ann, bob, anns_job):
+def test_a_list_contains_only_the_jobs_of_the_owner(service, ann, bob, anns_job):
     bobs = service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB).json()["id"]
     mine = [job["id"] for job in service.ask("GET", "/v1/jobs", bob).json()["jobs"]]
     assert bobs in mine
@@ -105,7 +105,7 @@ def test_lists_hold_ones_own_jobs(service, ann, bob, anns_job):
         assert {job["id"] for job in stolen} <= set(mine)
 
 
-def test_a_token_of_ones_own_shows_nobody_elses_jobs(service, bob, anns_job):
+def test_a_page_token_does_not_show_jobs_of_other_owners(service, bob, anns_job):
     for _ in range(2):
         service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB)
     first = service.ask("GET", "/v1/jobs", bob, params={"limit": 1}).json()
@@ -113,7 +113,7 @@ def test_a_token_of_ones_own_shows_nobody_elses_jobs(service, bob, anns_job):
     assert anns_job not in {job["id"] for job in rest["jobs"]}
 
 
-def test_an_idempotency_key_is_its_owners(service, ann, bob):
+def test_owners_may_use_the_same_idempotency_key(service, ann, bob):
     headers = {"Idempotency-Key": '"the same"'}
     first = service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB, headers=headers).json()["id"]
     other = service.ask("POST", "/v1/jobs", bob, json=SMALL_JOB | {"seed": 4}, headers=headers)
@@ -122,7 +122,7 @@ def test_an_idempotency_key_is_its_owners(service, ann, bob):
     assert service.ask("POST", "/v1/jobs", ann, json=SMALL_JOB, headers=headers).json()["id"] == first
 
 
-def test_an_administrator_sees_and_stops_everybodys(service, anns_job):
+def test_an_administrator_sees_and_cancels_the_jobs_of_all_owners(service, anns_job):
     admin = service.key("root", "admin")
     assert anns_job in {job["id"] for job in service.ask("GET", "/v1/jobs", admin).json()["jobs"]}
     assert service.ask("GET", f"/v1/jobs/{anns_job}/summary", admin).status_code == 200
@@ -130,7 +130,7 @@ def test_an_administrator_sees_and_stops_everybodys(service, anns_job):
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer x", "Basic YTpi", "Bearer brink_0_0", "Bearer \xff"])
-def test_without_a_key_nothing_but_health_answers(service, anns_job, header):
+def test_without_a_key_only_health_is_answered(service, anns_job, header):
     headers = {} if header is None else {"Authorization": header.encode("latin-1")}
     for method, path in routes():
         body = {"json": {}} if method == "POST" else {}
@@ -157,7 +157,7 @@ def test_a_scope_allows_what_it_names(service, ann, anns_job):
     assert service.ask("POST", f"/v1/jobs/{anns_job}/cancel", submits).status_code == 202
 
 
-def test_a_revoked_key_lets_nobody_in(service):
+def test_a_revoked_key_is_refused(service):
     key = service.key("carl", "read")
     assert service.ask("GET", "/v1/jobs", key).status_code == 200
     keys.revoke(service.database, key["Authorization"].split("_")[1])
@@ -220,7 +220,7 @@ def test_a_repeated_request_of_the_same_instant_takes_one_place(tmp_path, monkey
         assert len({answer.json()["id"] for answer in answers}) == 1
 
 
-def test_the_highest_priority_of_an_owners_is_played_first(tmp_path):
+def test_the_job_of_highest_priority_of_an_owner_is_played_first(tmp_path):
     with served(tmp_path) as service:
         sent = [service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"priority": p}).json() for p in (-10, 0, 10)]
         assert [job["priority"] for job in sent] == [-10, 0, 10]
@@ -245,17 +245,17 @@ def test_bytes_stored_are_limited_for_each_owner(tmp_path):
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "", "127.0.0.2", "[::2]:80", "localhost@evil"]
 )
-def test_another_hosts_name_is_refused(service, host):
+def test_the_name_of_another_host_is_refused(service, host):
     answer = service.client.get("/v1/jobs", headers={"Host": host})
     assert (answer.status_code, answer.headers["content-type"]) == (421, PROBLEM)
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000", "[::1]"])
-def test_loopbacks_names_are_ones_own(service, host):
+def test_the_names_of_loopback_are_accepted(service, host):
     assert service.client.get("/v1/jobs", headers={"Host": host}).status_code == 401
 
 
-def test_hosts_are_named_in_the_settings(tmp_path):
+def test_hosts_of_the_settings_are_accepted(tmp_path):
     with served(tmp_path, auth="keys", allowed_hosts="brink.example, b.example") as service:
         statuses = {
             host: service.client.get("/v1/jobs", headers={"Host": host}).status_code
@@ -286,12 +286,12 @@ def test_pages_of_other_origins_may_not_call(service, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/jobs", "/v1/nothing", "/openapi.json"])
-def test_every_answer_has_the_headers_that_keep_browsers_from_harm(service, path):
+def test_every_response_has_the_security_headers(service, path):
     answer = service.client.get(path)
     assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
 
 
-def test_an_unexpected_error_has_them_too_and_tells_nothing(tmp_path):
+def test_an_unexpected_error_has_the_security_headers_and_no_details(tmp_path):
     with served(tmp_path) as service:
         with service.database.begin() as connection:
             connection.exec_driver_sql("DROP TABLE jobs")
@@ -310,7 +310,7 @@ def test_a_service_beyond_loopback_does_not_start_without_keys(tmp_path, host):
     assert not (tmp_path / "data").exists()
 
 
-def test_nobodys_job_tells_nothing_of_the_folder(tmp_path):
+def test_an_answer_of_a_queued_job_does_not_name_the_folder(tmp_path):
     with served(tmp_path) as service:
         job = service.ask("POST", "/v1/jobs", json=SMALL_JOB).json()["id"]
         bodies: dict[str, dict] = {"drivers": {}, "discover": {"outcome": "sanctions"}, "typical": {}, "score": {}}
@@ -320,7 +320,7 @@ def test_nobodys_job_tells_nothing_of_the_folder(tmp_path):
             assert str(tmp_path) not in early.text
 
 
-def test_no_secret_is_told(tmp_path):
+def test_no_secret_is_logged_or_shown(tmp_path):
     """Neither a database's password nor an object store's, nor a key right or wrong, is in a log or an error."""
     password, access, secret = "pass-c0ffee", "access-c0ffee", "secret-c0ffee"
     environment = {
@@ -343,7 +343,7 @@ def test_no_secret_is_told(tmp_path):
     assert password not in repr(Settings(database_url=unreachable))
 
 
-def test_the_log_of_a_service_tells_no_key(tmp_path):
+def test_the_log_of_a_service_contains_no_key(tmp_path):
     data = tmp_path / "data"
     key, text = keys.create(open_database(f"sqlite:///{_made(data) / 'jobs.sqlite'}"), "ann", ["read", "submit"])
     service = ServiceProcess(data, BRINK_AUTH="keys", BRINK_ENGINE="inline")

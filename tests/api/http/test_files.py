@@ -38,7 +38,7 @@ def whole(file):
         ("{bare}", 200),
     ],
 )
-def test_a_tag_is_looked_for_in_the_list(file, whole, header, status):
+def test_if_none_match_may_be_a_list_of_tags(file, whole, header, status):
     tag = whole.headers["ETag"]
     answer = file(If_None_Match=header.format(tag=tag, bare=tag.strip('"')))
     assert (answer.status_code, answer.content) == (status, whole.content if status == 200 else b"")
@@ -46,20 +46,20 @@ def test_a_tag_is_looked_for_in_the_list(file, whole, header, status):
 
 
 @pytest.mark.parametrize("condition", ["Wed, 21 Oct 2026 07:28:00 GMT", "W/{tag}", '"other"', "{tag}"])
-def test_a_range_is_given_of_the_very_same_file_alone(file, whole, condition):
+def test_a_range_is_served_only_of_the_file_that_if_range_names(file, whole, condition):
     answer = file(Range="bytes=2-5", If_Range=condition.format(tag=whole.headers["ETag"]))
     same = condition == "{tag}"
     assert (answer.status_code, answer.content) == ((206, whole.content[2:6]) if same else (200, whole.content))
 
 
 @pytest.mark.parametrize("asked", ["bytes=0-1,4-5", "bytes=5-2", "lines=0-1", "bytes=-", "bytes=a-b"])
-def test_what_is_no_single_range_gets_the_whole(file, whole, asked):
+def test_the_whole_file_is_served_if_the_header_is_not_a_single_range(file, whole, asked):
     answer = file(Range=asked)
     assert (answer.status_code, answer.content) == (200, whole.content)
     assert "Content-Range" not in answer.headers
 
 
-def test_ranges_end_where_the_file_ends(file, whole):
+def test_a_range_ends_where_the_file_ends(file, whole):
     size = len(whole.content)
     for asked, content in (
         (f"bytes={size - 3}-{size + 99}", whole.content[-3:]),
@@ -73,7 +73,7 @@ def test_ranges_end_where_the_file_ends(file, whole):
         assert (answer.status_code, answer.headers["Content-Range"]) == (416, f"bytes */{size}")
 
 
-def test_the_head_alone_has_the_files_headers(file, whole):
+def test_a_head_request_has_the_headers_of_the_file(file, whole):
     head = file("HEAD", Range="bytes=0-1")
     assert (head.status_code, head.content) == (200, b"")
     for name in ("ETag", "Content-Length", "Content-Type", "Accept-Ranges", "Cache-Control"):

@@ -100,7 +100,7 @@ def test_event_streams_are_limited_for_each_owner_until_they_end(tmp_path):
             assert [one.status_code for one in (first.result(), watched(bob), watched(ann))] == [200, 200, 200]
 
 
-def test_a_question_ends_when_its_time_is_over():
+def test_a_query_ends_after_its_time_limit():
     with pytest.raises(QueryLimit, match="longer"), time_limit(0.5), open_duckdb() as database:
         database.execute(ENDLESS).fetchall()
     with pytest.raises(QueryLimit), time_limit(0.0), open_duckdb():
@@ -109,7 +109,7 @@ def test_a_question_ends_when_its_time_is_over():
         assert database.execute("SELECT 1").fetchall() == [(1,)]
 
 
-def test_a_time_limit_is_ones_own():
+def test_a_time_limit_does_not_apply_to_other_threads():
     ended = []
 
     def unlimited() -> None:
@@ -123,7 +123,7 @@ def test_a_time_limit_is_ones_own():
     assert ended == [(1000,)]
 
 
-def test_a_question_reaches_no_file_but_the_runs_and_lifts_no_limit(tmp_path: Path):
+def test_a_query_reads_only_files_of_the_run_and_cannot_lift_its_limits(tmp_path: Path):
     inside, outside = tmp_path / "run", tmp_path / "other"
     for folder in (inside, outside):
         folder.mkdir()
@@ -177,7 +177,7 @@ ANSWERS: dict[str, dict] = {
 
 
 @pytest.mark.parametrize("limit", [{"query_seconds": 1e-6}, {"answers": 1}])
-def test_an_answer_is_limited_however_quick(tmp_path, monkeypatch, limit):
+def test_quick_answers_are_limited_too(tmp_path, monkeypatch, limit):
     """No answer is given in no time, and none while all slots are taken."""
     monkeypatch.setattr(limits, "SLOT_WAIT_SECONDS", 0.05)
     with served(tmp_path, **limit) as service:

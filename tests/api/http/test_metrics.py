@@ -39,7 +39,7 @@ def test_jobs_and_requests_are_counted(tmp_path):
     app.state.database.dispose()
 
 
-def test_a_service_with_keys_tells_administrators_alone(tmp_path):
+def test_with_keys_only_administrators_may_read_metrics(tmp_path):
     app = create_app(Settings(data_dir=tmp_path, auth="keys"))
     app.state.database = jobs.open_database(app.state.settings.jobs_database)
     statuses = []

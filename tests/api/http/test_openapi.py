@@ -122,7 +122,7 @@ def test_every_example_works_when_pasted(played, tmp_path):
     assert len(tried) > 10
 
 
-def test_every_reference_leads_somewhere():
+def test_every_reference_of_the_document_resolves():
     for auth in ("none", "keys"):
         described = create_app(Settings(auth=auth)).openapi()
         text = json.dumps(described)
@@ -143,7 +143,7 @@ def service(request, played, tmp_path_factory) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_hostile_requests_meet_what_is_promised(service, operation):
+def test_responses_to_hostile_requests_conform_to_the_document(service, operation):
     async def on_loopback(scope, receive, send):
         await service.app({**scope, "server": ("127.0.0.1", 80)}, receive, send)
 

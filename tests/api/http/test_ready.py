@@ -35,7 +35,7 @@ def test_ready_with_the_ray_that_is_configured(tmp_path):
 
 @pytest.mark.parametrize("url", ["postgresql+psycopg://brink:secret@127.0.0.1:1/brink", "sqlite:////nowhere/at/all"])
 @pytest.mark.parametrize("auth", ["none", "keys"])
-def test_a_database_that_does_not_answer_is_told(tmp_path, url, auth):
+def test_a_database_that_does_not_answer_is_reported(tmp_path, url, auth):
     with served(tmp_path, auth=auth) as service:
         key = service.key("ann", "submit", "read", "admin")
         service.database.dispose()

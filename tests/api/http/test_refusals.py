@@ -302,7 +302,7 @@ def test_faults_that_pydantic_and_the_scenario_find_are_limited_too(tmp_path):
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/scenarios/validate"])
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
-def test_a_body_that_is_not_declared_as_json_is_told_which_header_is_missing(tmp_path, path, kind):
+def test_a_body_that_is_not_declared_as_json_is_refused_with_the_missing_header(tmp_path, path, kind):
     with served(tmp_path) as service:
         headers = {} if kind is None else {"Content-Type": kind}
         answer = service.ask("POST", path, content=json.dumps(SMALL_JOB), headers=headers)

@@ -62,7 +62,7 @@ def page(folder, tmp_path_factory) -> Page:
     return page_of(folder, tmp_path_factory.mktemp("page"))
 
 
-def test_it_loads_nothing_and_runs_nothing(page):
+def test_a_report_loads_nothing_and_runs_nothing(page):
     assert not {"script", "link", "iframe", "img", "object", "embed", "form", "base"} & set(page.tags)
     loading = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "srcset", "action")]
     assert [value for value in loading if not (value or "").startswith("#")] == []
@@ -82,7 +82,7 @@ def test_the_numbers_are_those_of_the_answers(folder, page):
         assert share(one["events"]["agreement"]) in page.text
 
 
-def test_it_can_be_about_the_trials_that_agree_with_a_condition(folder, tmp_path):
+def test_a_report_can_be_restricted_by_a_condition(folder, tmp_path):
     page = page_of(folder, tmp_path, "--given", "target_win > 0.4")
     assert "(target_win > 0.4)" in page.text
 
@@ -95,7 +95,7 @@ def test_a_run_of_one_strategy_has_no_comparison(tmp_path):
     assert "What it depends on" in page.text
 
 
-def test_a_measure_of_ones_own_is_named_as_it_was_written(folder, tmp_path):
+def test_a_measure_is_named_as_it_was_written(folder, tmp_path):
     page = page_of(folder, tmp_path, "--measure", "-target_cost")
     assert re.search(r"By -target_cost, ", page.text)
 

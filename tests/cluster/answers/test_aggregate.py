@@ -13,8 +13,8 @@ import pytest
 from api.cli.program import build
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
 from api.http.routes.answers import OFFERED
-from cluster.answers import aggregate as module
 from cluster.answers.aggregate import answer_table
+from cluster.answers.aggregate_statistics import STATISTICS
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import begin, run
@@ -60,7 +60,7 @@ def quantile(numbers: pd.Series, level: float) -> float:
 
 
 def test_every_statistic_is_pandas(found, table):
-    statistics = [*module.STATISTICS, "q05", "0.9"]
+    statistics = [*STATISTICS, "q05", "0.9"]
     answer = aggregate(found, measures=["agreement_week"], statistics=statistics, by=["strategy", "outcome"])
     groups = table.groupby(["strategy", "outcome"])
     assert len(answer["rows"]) == len(groups)
@@ -215,9 +215,9 @@ def test_an_unfinished_run_is_answered_from_what_is_committed(tmp_path):
     assert not whole["run"]["complete"]
 
 
-def test_many_numbers_have_quantiles_from_a_sketch_which_is_said(found, monkeypatch):
+def test_quantiles_of_many_numbers_come_from_a_sketch_and_the_method_says_so(found, monkeypatch):
     exact = aggregate(found, measures=["trial"], statistics=["median"])
-    monkeypatch.setattr(module, "EXACT_NUMBERS", 1000)
+    monkeypatch.setattr("cluster.answers.shared.EXACT_NUMBERS", 1000)
     whole = document_of("aggregate", found, measures=["trial"], statistics=["median"])
     sketched = whole["result"]
     assert (exact["quantiles"], sketched["quantiles"]) == ("exact", "sketch")
@@ -256,13 +256,13 @@ def test_many_numbers_have_quantiles_from_a_sketch_which_is_said(found, monkeypa
         ({"by": [grouping(f"trial + {k}", quantiles=100) for k in range(2)]}, "makes 100 groups; at most 50"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(found, asked, says, monkeypatch):
-    monkeypatch.setattr(module, "MAX_GROUPS", 50)
+def test_impossible_requests_are_refused(found, asked, says, monkeypatch):
+    monkeypatch.setattr("cluster.answers.aggregate_groups.MAX_GROUPS", 50)
     with pytest.raises(InvalidInput, match=says):
         aggregate(found, **{"measures": ["export_gain"]} | asked)
 
 
-def test_texts_and_names_that_a_spreadsheet_would_run_are_made_harmless():
+def test_formulas_in_texts_and_names_are_escaped_for_spreadsheets():
     table = pa.table({"-export_gain.mean": [1.5, None], "strategy": ["=HYPERLINK(A1)", 'ä "quoted", and more']})
     text = encode(table, CSV).decode("utf-8")
     read = pd.read_csv(io.StringIO(text))
@@ -342,7 +342,7 @@ def test_http_gives_one_answer_in_four_formats(found, post):
         ({"measures": ["export_gain"], "limit": 3}, JSON, 422, "/limit"),
     ],
 )
-def test_http_says_what_is_wrong_and_where(post, body, accept, status, pointer):
+def test_http_errors_name_the_field_and_the_cause(post, body, accept, status, pointer):
     refused = post(body, accept)
     assert refused.status_code == status, refused.text
     assert refused.headers["content-type"] == "application/problem+json"

@@ -74,7 +74,7 @@ def test_a_score_agrees_with_the_raw_table(played, trials):
     assert found["agreement_week"]["crps"] == pytest.approx(distance - spread)
 
 
-def test_a_score_of_what_no_trial_did_is_finite_and_says_so(played):
+def test_the_score_of_an_outcome_of_no_trial_is_finite_and_says_so(played):
     found = score(played, strategy="talk")
     assert found["class"]["never_played"]
     assert found["class"]["log"] == pytest.approx(log((TRIALS + 1.5) / 0.5))
@@ -123,12 +123,12 @@ def test_sanctions_from_the_start_are_no_imposition(tmp_path):
         ({"given": "thret_week == 2"}, "threat_week"),
     ],
 )
-def test_wrong_questions_are_refused(played, options, says):
+def test_wrong_requests_are_refused(played, options, says):
     with pytest.raises(InvalidInput, match=says):
         score(played, **options)
 
 
-def test_disputes_together_by_hand(played):
+def test_scores_of_several_disputes_are_those_computed_by_hand(played):
     one = scored_dispute(played, played.plan.scenario.history)
     other = {**one, **score(played, strategy="talk"), "strategy": "talk"}
     other["class"] |= {"happened": "settled", "brier": 0.5, "log": 0.7}
@@ -159,7 +159,7 @@ def test_base_rates_are_distributions():
         assert sum(rates.values()) == pytest.approx(1.0)
 
 
-def test_the_command_plays_and_scores_and_goes_on(tmp_path):
+def test_the_command_plays_scores_and_continues(tmp_path):
     arguments = ("backtest", "us-mexico-2019", "us-ec-bananas-1998", "--trials", "1000", "--engine", "inline")
     found = brink(*arguments, "--json", cwd=tmp_path)
     assert found.returncode == 0, found.stderr

@@ -101,7 +101,7 @@ def test_regret_is_pandas_regret(answer, wide):
             assert quantile["low"] <= expected <= quantile["high"]
 
 
-def test_progress_is_told_in_trials(found):
+def test_progress_is_reported_in_trials(found):
     progress: list[tuple[int, int]] = []
     compare(found, measures=["export_gain"], on_progress=lambda done, of: progress.append((done, of)))
     assert [done for done, _ in progress] == sorted({done for done, _ in progress})
@@ -167,12 +167,12 @@ def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     json.dumps(document, allow_nan=False)
 
 
-def test_what_cannot_be_compared_is_refused(found, tmp_path):
+def test_impossible_comparisons_are_refused(found, tmp_path):
     with pytest.raises(InvalidInput, match="there are threaten, talk, mild"):
         compare(found, strategies=["talk", "bluff"])
     with pytest.raises(InvalidInput, match="another strategy to compare with; there are threaten, mild"):
         compare(found, strategies=["talk"])
-    with pytest.raises(InvalidInput, match="the run has this one alone"):
+    with pytest.raises(InvalidInput, match="the run has only this one"):
         compare(stored(tmp_path / "run", trials=200, strategies=["talk"]))
     with pytest.raises(InvalidInput, match="did you mean export_gain") as refused:
         compare(found, measures=["export_gains", "sender_costs"])

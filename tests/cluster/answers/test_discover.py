@@ -6,7 +6,7 @@ from cluster.answers.discover import _Held
 from sim.statistics.scenario_discovery import peel
 
 
-def test_a_box_that_noise_makes_is_not_likelier_on_other_trials():
+def test_a_box_found_in_noise_is_not_likelier_on_other_trials():
     """Boxes peeled for an outcome that no parameter affects: of 120, at most 9 lie wholly above its probability.
 
     An interval of 95 % does so in 2.5 % of boxes; more than 9 of 120 independent ones come once in 1,000.

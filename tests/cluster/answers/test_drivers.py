@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from SALib.analyze import pawn as salib
 
-from cluster.answers import drivers as module
+from cluster.answers import drivers as drivers_module
+from cluster.answers import drivers_parameters, drivers_trials
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
@@ -65,7 +66,8 @@ def gain(found) -> dict:
 @pytest.fixture
 def quick(monkeypatch) -> None:
     """PAWN on fewer trials, for tests of something else."""
-    monkeypatch.setattr(module, "PAWN_TRIALS", 2000)
+    for module in (drivers_module, drivers_parameters):
+        monkeypatch.setattr(module, "PAWN_TRIALS", 2000)
 
 
 def of(answer: dict, name: str) -> dict:
@@ -214,7 +216,7 @@ def test_a_sobol_design_has_its_errors_from_replicates(tmp_path, gain):
     assert answer["mean"]["standard_error"] < gain["mean"]["standard_error"]
 
 
-def test_what_cannot_be_asked_is_refused(found):
+def test_impossible_requests_are_refused(found):
     with pytest.raises(InvalidInput, match="did you mean export_gain"):
         drivers(found, measure="export_gains")
     for ask in (drivers, partial(discover, outcome="agreement")):
@@ -230,7 +232,7 @@ def test_what_cannot_be_asked_is_refused(found):
 
 @pytest.mark.usefixtures("quick")
 def test_few_rows_are_read_whatever_the_run_holds(found, monkeypatch, table):
-    monkeypatch.setattr(module, "MOST_READ", 12_000)
+    monkeypatch.setattr(drivers_trials, "MOST_READ", 12_000)
     whole = document_of("drivers", found, measure="export_gain")
     answer = whole["result"]
     assert whole["trials"] == {"played": 40_000, "used": 12_000}
@@ -246,7 +248,7 @@ def test_few_rows_are_read_whatever_the_run_holds(found, monkeypatch, table):
     assert answer["mean"]["estimate"] == pytest.approx(table.export_gain[:12_000].astype(float).mean())
 
 
-def test_discovery_finds_what_decides_and_measures_it_on_other_trials(found, table):
+def test_discovery_finds_the_decisive_parameters_and_is_measured_on_other_trials(found, table):
     answer = discover(found, outcome="threat_week == 1")
     best = answer["boxes"][0]
     assert {one["name"] for one in best["restrictions"]} == {"threat_probability"}

@@ -81,7 +81,7 @@ def test_a_folder_of_any_name_gives_the_answers_of_a_plain_one(plain, expected, 
     assert_same(quick_answers(open_run(moved)), expected)
 
 
-def test_every_answer_reads_a_folder_whose_name_holds_all_that_is_odd(plain, tmp_path: Path):
+def test_every_answer_reads_a_folder_with_special_characters_in_its_name(plain, tmp_path: Path):
     moved = tmp_path / "export_gain=9" / "follow_through=0.9" / "[x]*?" / "strategy=other" / "run"
     shutil.copytree(plain, moved)
     assert_same(all_answers(open_run(moved)), all_answers(open_run(plain)))

@@ -15,8 +15,8 @@ from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
-from sim.sampling.designs import draw_points
+from sim.sampling.designs import find_design
+from sim.sampling.points import draw_points
 from sim.sampling.saltelli import PLAYS, inputs, trials_needed
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.scenario import Scenario, scenario_from_document
@@ -36,7 +36,7 @@ SIGMAS = 4.5
 def played(scenario: Scenario, function, base_samples: int, noise: float = 0.0) -> np.ndarray:
     """A function of the parameters at a design's trials, with chance of a standard deviation of `noise` in each."""
     count = trials_needed(scenario, base_samples)
-    points = draw_points(scenario, "base", Chance(5, 0, count), design_of("saltelli", count))
+    points = draw_points(scenario, "base", Chance(5, 0, count), find_design("saltelli", count))
     y = function(*(points[name] for name in scenario.uncertain))
     y = y + noise * np.random.default_rng(8).normal(size=count)
     return y.reshape(-1, len(inputs(scenario)) + 2, PLAYS, REPLICATES)
@@ -153,13 +153,13 @@ def test_noise_alone_has_no_index():
     assert found.chance["estimate"] == pytest.approx(1.0, abs=0.05)
 
 
-def test_intervals_hold_the_truth():
+def test_intervals_of_indices_have_their_coverage():
     """Of 300 intervals of 95 %, fewer than 24 or more than 2 miss but once in a hundred thousand."""
     rng = np.random.default_rng(3)
     missed = 0
     for seed in range(100):
         count = trials_needed(PLAIN, 256)
-        points = draw_points(PLAIN, "base", Chance(seed, 0, count), design_of("saltelli", count))
+        points = draw_points(PLAIN, "base", Chance(seed, 0, count), find_design("saltelli", count))
         x = [points[name] for name in PLAIN.uncertain]
         y = (x[0] + 2.0 * x[1] + rng.normal(size=count)).reshape(-1, 5, PLAYS, REPLICATES)
         for one, true in zip(indices(sums(y, 1.5)).total, (0.2, 0.8, 0.0), strict=True):
@@ -222,7 +222,7 @@ def test_a_stored_run_is_a_saltelli_design(table):
     assert (chance[:, :, :1] != chance[:, :, 1:]).mean() > 0.3
 
 
-def test_rows_do_not_depend_on_shards_nor_on_the_number_of_trials_nor_on_what_was_lost(found, table, tmp_path):
+def test_rows_do_not_depend_on_shards_the_number_of_trials_or_lost_shards(found, table, tmp_path):
     other = stored(tmp_path / "other", shard_trials=7777, strategies=("threaten",))
     again = pd.read_parquet(f"{other.folder.address}/trials").sort_values("trial", ignore_index=True)
     pd.testing.assert_frame_equal(table.drop(columns="strategy"), again.drop(columns="strategy"), check_exact=True)
@@ -272,7 +272,7 @@ def test_chance_is_not_taken_for_interaction(found, table):
     assert worth["plain"]["total_order"] > 0.5
 
 
-def test_what_is_not_known_is_counted_and_bounded(found, table):
+def test_unknown_values_are_counted_and_bounded(found, table):
     document = answer(found, measure="sanctions_week")
     null = int(table.sanctions_week.isna().sum())
     assert document["trials"] == {"read": TRIALS, "known": TRIALS - null, "null": null, "infinite": 0}
@@ -326,7 +326,7 @@ def test_a_measure_that_does_not_vary_has_no_index(found):
     assert {one["total_order"]["estimate"] for one in document["inputs"]} == {None}
 
 
-def test_what_is_refused_says_why(found, tmp_path):
+def test_refusals_name_the_cause(found, tmp_path):
     with pytest.raises(InvalidInput, match="known in none"):
         answer(found, measure="1 / (extensions - extensions)")
     with pytest.raises(InvalidInput, match="shares points between its trials"):
@@ -349,7 +349,7 @@ def test_what_is_refused_says_why(found, tmp_path):
         answer(StoredRun(unfinished, found.folder))
 
 
-def test_the_command_line_plays_and_asks_again(found, tmp_path):
+def test_the_command_line_plays_a_run_and_answers_from_it_again(found, tmp_path):
     file = tmp_path / "dispute.json"
     file.write_text((Path(found.folder.address) / "scenario.json").read_text())
     out = tmp_path / "run"

@@ -65,7 +65,7 @@ def test_random_trials_end_as_they_are_stored(tmp_path, name, design):
             json.dumps(replayed, allow_nan=False)
 
 
-def test_the_first_strategy_is_told_unless_one_is_named(small):
+def test_the_first_strategy_is_replayed_unless_one_is_named(small):
     found = open_run(small)
     assert replay(found, trial=7)["strategy"] == "threaten"
     talk = replay(found, trial=7, strategy="talk")
@@ -74,7 +74,7 @@ def test_the_first_strategy_is_told_unless_one_is_named(small):
     assert not any(event["kind"] == "announced" for passage in talk["story"] for event in passage["events"])
 
 
-def test_positions_and_costs_run_through_the_story(small):
+def test_positions_and_costs_are_continuous_from_week_to_week(small):
     replayed = replay(open_run(small), trial=12)
     assert replayed["story"][0]["first_week"] == 1
     for before, after in zip(replayed["story"], replayed["story"][1:], strict=False):
@@ -153,7 +153,7 @@ def test_trials_and_strategies_that_are_not_there_are_refused(small, folder):
     }
 
 
-def test_the_command_tells_the_story_and_fails_on_an_altered_file(folder):
+def test_the_command_prints_the_narrative_and_fails_on_an_altered_file(folder):
     replayed = brink("replay", folder, "--trial", "1234")
     assert replayed.returncode == 0, replayed.stderr
     for part in (

@@ -88,7 +88,7 @@ def test_events_inside_and_outside_are_those_of_the_raw_table(answer, table):
     assert gaps == sorted(gaps, reverse=True)
 
 
-def test_the_worlds_to_replay_are_broken_ones(answer, table):
+def test_the_trials_to_replay_are_ones_that_broke_the_bound(answer, table):
     broken = broken_in(table)
     for kind in ("nearest", "typical"):
         assert len(answer["worlds"][kind]) == module.WORLDS
@@ -125,10 +125,10 @@ def test_a_sobol_design_has_its_errors_from_replicates(tmp_path):
     assert "replicates" in answered["method"]["errors"]
 
 
-def test_what_cannot_be_asked_is_refused(found):
+def test_impossible_requests_are_refused(found):
     with pytest.raises(InvalidInput, match=r"is broken in 0 of the 8,000 trials of threaten.*95 %: at most 0.048 %"):
         stress(found, bound="target_cost > 1e6")
-    with pytest.raises(InvalidInput, match=r"is kept in 0 of the 8,000 trials of talk.*draw the bound wider"):
+    with pytest.raises(InvalidInput, match=r"is kept in 0 of the 8,000 trials of talk.*choose a bound that is kept"):
         stress(found, bound="sanctions_weeks == 0", strategy="talk")
     with pytest.raises(InvalidInput, match="did you mean target_cost"):
         stress(found, bound="target_costs > 1")

@@ -182,6 +182,6 @@ def test_charts_are_pictures_of_every_strategy(stored, tmp_path):
             write_chart(chart, tmp_path / name)
 
 
-def test_a_sparkline_goes_with_its_shares():
+def test_a_sparkline_follows_its_shares():
     assert sparkline([0.0, 0.01, 0.5, 1.0]) == " ▁▅█"
     assert len(sparkline([0.5] * 104)) == 40

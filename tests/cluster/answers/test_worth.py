@@ -105,7 +105,7 @@ def test_unknown_values_are_counted_and_left_out(found):
     json.dumps(partly, allow_nan=False)
 
 
-def test_what_cannot_be_asked_is_refused(found):
+def test_impossible_requests_are_refused(found):
     with pytest.raises(InvalidInput, match="is set by act, wait: a decision"):
         worth(found, groups={"threat": ["threat_probability"]})
     with pytest.raises(InvalidInput, match="there are target_win, full_access") as refused:

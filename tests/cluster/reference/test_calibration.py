@@ -78,7 +78,7 @@ def test_shipped_counts_only_grow_and_cells_stay_within_all():
             assert all(a <= b for a, b in zip(own, overall.before(date(year + 1, 1, 1)), strict=True))
 
 
-def test_rates_on_a_day_know_nothing_later():
+def test_rates_of_a_day_use_nothing_later():
     before = class_rates("specific-strong", date(1995, 4, 17))
     assert before["counts"] == {"settled": 10, "imposed": 6, "dropped": 1}
     assert class_rates("specific-strong")["counts"] == {"settled": 18, "imposed": 11, "dropped": 2}

@@ -69,10 +69,10 @@ def test_the_command_prints_the_same(folder):
     assert printed == json.loads(json.dumps(check(open_run(folder), reference="specific-strong")))
     assert "compared with the class specific-strong" in " ".join(brink("check", folder).stdout.split())
     assert_refused(brink("check", folder, "--class", "none"), "--class", "specific-strong")
-    assert_refused(brink("check", folder, "--trials", "500"), "--trials", "goes with a scenario")
+    assert_refused(brink("check", folder, "--trials", "500"), "--trials", "is for a scenario that will be run")
 
 
-def test_a_run_of_another_scenario_version_is_refused_with_a_clear_word(folder, tmp_path):
+def test_a_run_of_another_scenario_version_is_refused_with_the_cause(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "run")
     document = json.loads((tmp_path / "run" / "run.json").read_text())
     document["scenario_sha256"] = "0" * 64

@@ -51,7 +51,7 @@ def test_ties_rows_are_read_by_their_columns_names(tmp_path):
     assert table.left_out == {}
 
 
-def test_ties_rows_that_are_no_threats_before_an_imposition_are_left_out_and_counted(tmp_path):
+def test_ties_rows_without_a_threat_before_an_imposition_are_left_out_and_counted(tmp_path):
     same_day = {"imposition": 1, "sancimpositionstartyear": 1990, "sancimpositionstartmonth": 3}
     table = read_episodes(
         ties(
@@ -92,7 +92,7 @@ def test_an_excel_file_is_read_as_the_same_csv(tmp_path):
     assert read_episodes(tmp_path / "t.xlsx").episodes == read_episodes(path).episodes
 
 
-def test_a_table_of_ones_own(tmp_path):
+def test_a_table_of_the_user_is_read(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text(
         "target,began,outcome,imposed_on,ended_on,specific,commitment\n"
@@ -143,7 +143,7 @@ def test_all_faults_are_listed_and_many_are_counted(tmp_path):
         ("a.xlsx", b"PK\x03\x04broken", "cannot be read as a table"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path, name, content, said):
+def test_a_file_that_is_not_a_table_is_refused(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
     assert said in faults(tmp_path / name)
     assert "is no file that can be read" in faults(tmp_path / "missing.csv")

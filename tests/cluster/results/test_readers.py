@@ -59,7 +59,7 @@ def test_four_readers_read_the_same_table(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_strategy_that_a_reader_takes_for_another_value_is_refused(name: str):
+def test_a_name_of_a_strategy_that_a_reader_takes_for_another_value_is_refused(name: str):
     with pytest.raises(InvalidInput, match=r"strategies\..*is read as a number, a date or a truth value"):
         scenario_from_document(document(name, "threaten"))
 

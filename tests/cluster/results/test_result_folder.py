@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.answers.summary import verify_summary
+from cluster.answers.summary_verification import verify_summary
 from cluster.query.trials import open_run
 from cluster.results.result_folder import new_file, read_manifest, verify
 from cluster.runs.options import RunOptions
@@ -147,7 +147,7 @@ def edit(folder: Path, name: str, change: Callable[[dict], object]) -> None:
     (folder / name).write_text(json.dumps(document))
 
 
-def test_verify_finds_a_manifest_that_lies(folder: Path):
+def test_verify_finds_a_wrong_manifest(folder: Path):
     edit(folder, "manifest.json", lambda manifest: manifest["files"].pop(0))
     found = " ".join(verify(folder))
     assert f"{FIRST}: is foreign" in found
@@ -204,7 +204,7 @@ def test_an_edited_summary_is_found(folder: Path):
     edit(folder, "summary.json", lambda summary: summary.update(trials=6000))
     edit(folder, "summary.json", lambda summary: summary.pop("method"))
     places = ("trials", "method", "strategies.talk.events.agreement.low")
-    assert verify_summary(open_run(folder)) == [f"summary.json: {p} is not what the trials give" for p in places]
+    assert verify_summary(open_run(folder)) == [f"summary.json: {p} differs from the trials" for p in places]
     (folder / "summary.json").write_text("{")
     assert "cannot be read" in verify_summary(open_run(folder))[0]
     (folder / "summary.json").unlink()
@@ -216,7 +216,7 @@ def test_verify_does_not_leave_the_folder(folder: Path):
     assert "../../etc/passwd: is missing" in verify(folder)
 
 
-def test_verify_of_no_folder_says_so(tmp_path: Path):
+def test_verify_reports_a_missing_folder(tmp_path: Path):
     for folder in (tmp_path / "none", tmp_path):
         assert verify(folder) == [f"{folder}: holds no files"]
     (tmp_path / "note.txt").write_text("no run")

@@ -12,19 +12,11 @@ import ray
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult, describe, read_manifest, verify
 from cluster.runs import engines
-from cluster.runs.engines import (
-    ShardFailed,
-    Task,
-    _host_and_port,
-    check_reachable,
-    play_on_ray,
-    play_where_it_pays,
-    strategies_together,
-    tasks_of,
-    usable_cores,
-)
+from cluster.runs.engines import play_where_it_pays, usable_cores
 from cluster.runs.options import Progress, RunOptions, Stop
+from cluster.runs.ray_tasks import _host_and_port, check_reachable, play_on_ray
 from cluster.runs.run import Stopped, run
+from cluster.runs.tasks import ShardFailed, Task, strategies_together, tasks_of
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import InvalidInput
@@ -57,7 +49,7 @@ def test_ray_gives_the_same_files(own_ray, inline, tmp_path, workers):
 
 
 @pytest.mark.parametrize("shard_trials", [5000, 1700, 333])
-def test_the_cut_into_shards_does_not_show(own_ray, tmp_path, shard_trials):
+def test_results_do_not_depend_on_the_cut_into_shards(own_ray, tmp_path, shard_trials):
     """Rows are equal whatever the shards; each file is compared by its rows, for its bytes hold its bounds."""
     import pandas as pd
 
@@ -107,7 +99,7 @@ def test_a_shard_that_fails_on_ray_is_named_and_the_others_are_kept(own_ray, inl
     assert digests(folder) == inline
 
 
-def test_a_run_on_ray_stops_when_told(own_ray, inline, tmp_path):
+def test_a_run_on_ray_stops_on_request(own_ray, inline, tmp_path):
     stop = threading.Event()
 
     def on_progress(progress: Progress) -> None:
@@ -161,7 +153,7 @@ def test_auto_takes_ray_where_the_tasks_after_the_first_are_slow(monkeypatch, tm
     assert engines_used == ["inline"] * inline + ["ray"] * (10 - inline)
 
 
-def test_auto_stops_where_it_is_told_to(tmp_path):
+def test_auto_stops_on_request(tmp_path):
     """A stop between shards leaves the rest unplayed."""
     folder, stop = open_folder(tmp_path), threading.Event()
     played = []
@@ -189,7 +181,7 @@ def test_work_is_spread_over_the_workers_before_it_is_shared():
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "ray://127.0.0.1:1"])
-def test_a_ray_that_is_not_there_is_the_users_error(tmp_path: Path, address: str):
+def test_a_ray_address_without_a_ray_is_a_fault_of_the_input(tmp_path: Path, address: str):
     ray.shutdown()
     with pytest.raises(InvalidInput, match="ray_address"):
         run(PLAN, tmp_path / "run", RunOptions(engine="ray", ray_address=address))

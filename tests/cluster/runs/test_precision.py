@@ -47,7 +47,7 @@ def test_a_precise_run_is_the_run_of_its_number_of_trials(precise, tmp_path):
     assert verify(folder) == []
 
 
-def test_it_stops_once_all_is_as_precise_as_wished(precise):
+def test_a_run_stops_once_all_is_as_precise_as_requested(precise):
     _, _, summary, took = precise
     found = summary["strategies"]["threaten"]
     agreement, cost = found["events"]["agreement"], found["measures"]["target_cost"]["mean"]
@@ -73,7 +73,7 @@ def test_an_interrupted_run_ends_where_it_would_have_ended(precise, tmp_path):
     assert contents(tmp_path / "run") == contents(folder)
 
 
-def test_a_run_with_fewer_trials_is_gone_on_with_and_one_with_more_is_not(tmp_path):
+def test_a_run_with_fewer_trials_is_continued_and_one_with_more_is_not(tmp_path):
     run(plan(12_000), tmp_path / "run", RunOptions(engine="inline"))
     with pytest.raises(InvalidInput, match="holds a run of 12000 trials already"):
         run_to_precision(plan(11_999), tmp_path / "run", {"agreement": 0.1}, RunOptions(engine="inline"))
@@ -87,7 +87,7 @@ def test_a_run_with_fewer_trials_is_gone_on_with_and_one_with_more_is_not(tmp_pa
 
 
 @pytest.mark.parametrize("design", ["random", "sobol"])
-def test_the_most_trials_are_a_limit_and_what_it_would_take_is_told(tmp_path, design):
+def test_the_most_trials_are_a_limit_and_the_trials_needed_are_reported(tmp_path, design):
     """What is foretold is an estimate: half as many again suffices, a third less does not."""
     summary, took = run_to_precision(
         plan(18_000, design=design), tmp_path / "run", {"agreement": 0.005}, RunOptions(engine="inline")
@@ -138,7 +138,7 @@ def test_requests_that_cannot_be_met_are_refused(tmp_path, requested, design, sa
     assert not (tmp_path / "run").exists()
 
 
-def test_sobol_runs_stop_at_whole_nets_alone():
+def test_sobol_runs_stop_only_at_whole_nets():
     for trials in (16, 1000, FIRST_LOOK, 99_999, 10**6):
         for needed in (trials + 1, trials + 5000, 3 * trials, 10**9, None):
             found = next_look(SOBOL, trials, needed, 10**9)
@@ -156,7 +156,7 @@ def test_sobol_runs_stop_at_whole_nets_alone():
 @pytest.mark.parametrize(
     ("replicates", "needed", "claimed"), [*itertools.product((1,), (20_000, 60_000), (0.95,)), (16, 60_000, 0.94)]
 )
-def test_intervals_at_the_end_of_precise_runs_hold_the_truth(replicates, needed, claimed):
+def test_intervals_at_the_end_of_precise_runs_have_their_coverage(replicates, needed, claimed):
     """2,500 runs of the stopping rule on binomial numbers; 4.5 standard errors are 2 points.
 
     Stopping at the first of many small steps whose interval is narrow enough would hold it in fewer cases.

@@ -15,8 +15,8 @@ from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.storage.address import open_folder
 from sim.model.kernel import simulate_strategies
+from sim.sampling.base import Design
 from sim.sampling.chance import Chance
-from sim.sampling.design import Design
 from sim.scenario.scenario import Scenario
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import digests, small_plan
@@ -71,7 +71,7 @@ def test_nothing_new_is_played_for_a_repetition_or_a_part(service, played):
     assert jobs.get(service.database, first.id).state == jobs.SUCCEEDED
 
 
-def test_a_repetition_has_the_firsts_summary(service, monkeypatch):
+def test_a_repetition_has_the_summary_of_the_first_job(service, monkeypatch):
     first = service.job(SMALL)
     larger = service.job(LARGE)
     monkeypatch.setattr(run_module, "summarize", None)
@@ -101,14 +101,14 @@ def test_a_latin_hypercube_is_taken_over_whole_or_not_at_all(service, played):
     assert played == []
 
 
-def test_nobody_profits_from_anothers_job(service, played):
+def test_jobs_of_other_owners_are_not_reused(service, played):
     service.job(SMALL, owner="anna")
     played.clear()
     service.job(SMALL, owner="bela")
     assert len(played) == 10
 
 
-def test_what_other_versions_played_is_not_taken_over(service, played):
+def test_files_of_other_versions_are_not_taken_over(service, played):
     first = service.job(SMALL)
     path = service.folder(first) / "run.json"
     recorded = json.loads(path.read_text())
@@ -133,7 +133,7 @@ def test_a_damaged_file_is_not_taken_over(service, played, undisturbed):
     assert digests(service.folder(larger)) == undisturbed
 
 
-def test_either_run_may_go_without_harm_to_the_other(service, undisturbed):
+def test_either_run_may_be_deleted_without_effect_on_the_other(service, undisturbed):
     first = service.job(SMALL)
     larger = service.job(LARGE)
     service.results.within(first.id).remove_all()
@@ -142,7 +142,7 @@ def test_either_run_may_go_without_harm_to_the_other(service, undisturbed):
     assert digests(service.folder(larger)) == undisturbed
 
 
-def test_what_a_cancelled_job_left_is_taken_over(service, played):
+def test_committed_files_of_a_cancelled_job_are_taken_over(service, played):
     submitted = jobs.submit(service.database, LARGE, owner="anna")
     asked = iter([False] * 4)
 

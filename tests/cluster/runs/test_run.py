@@ -21,15 +21,15 @@ from cluster.results.result_folder import (
 )
 from cluster.results.trial_table import table_schema, to_table
 from cluster.runs import shard as shard_module
-from cluster.runs.engines import ShardFailed
 from cluster.runs.options import Progress, RunOptions
 from cluster.runs.run import Stopped, adopt_shard_size, run
 from cluster.runs.shard import ROW_GROUP, run_shards
+from cluster.runs.tasks import ShardFailed
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate, simulate_strategies
+from sim.sampling.base import Design
 from sim.sampling.chance import Chance
-from sim.sampling.design import Design
 from sim.scenario.scenario import Scenario
 from tests.support.runs import digests, small_plan
 
@@ -43,7 +43,7 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
     return digests(folder)
 
 
-def test_a_stopped_run_goes_on_from_what_is_committed(tmp_path, undisturbed):
+def test_a_stopped_run_continues_from_what_is_committed(tmp_path, undisturbed):
     stop = threading.Event()
     seen: list[Progress] = []
 
@@ -143,6 +143,7 @@ def test_shards_played_together_and_alone_are_the_same_files(tmp_path, design):
     plan = small_plan(trials=ROW_GROUP + 999, shard_trials=ROW_GROUP + 500, design=design)
     run(plan, tmp_path / "together", RunOptions(engine="inline"))
     folder = open_folder(tmp_path / "alone")
+    folder.create()
     alone = [result for shard in plan.shards() for result in run_shards(plan, [shard], folder)]
     assert [result.shard for result in alone] == list(plan.shards())
     assert digests(tmp_path / "together") == digests(tmp_path / "alone")
@@ -231,7 +232,7 @@ def test_the_summary_is_that_of_the_rows(tmp_path):
         ({"design": "sobol", "trials": 2**32 + 1, "shard_trials": None}, "trials"),
     ],
 )
-def test_a_plan_that_cannot_be_is_refused(given, field):
+def test_an_impossible_plan_is_refused(given, field):
     with pytest.raises(InvalidInput, match=field):
         make_plan(PLAN.scenario, **{"trials": 1000, "seed": 1} | given)
 

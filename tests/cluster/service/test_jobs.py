@@ -22,19 +22,19 @@ def database(database_url) -> Iterator[sa.Engine]:
     opened.dispose()
 
 
-def test_a_job_remembers_its_plan(database):
+def test_a_job_records_its_plan(database):
     for plan in (PLAN, small_plan(design="latin_hypercube", strategies=("talk",), seed=2**63 - 1)):
         assert jobs.get(database, jobs.submit(database, plan).id).plan == plan
 
 
-def test_the_oldest_job_is_taken_first_and_by_one_alone(database):
+def test_the_oldest_job_is_claimed_first_and_by_one_runner_only(database):
     first, second = jobs.submit(database, PLAN), jobs.submit(database, PLAN)
     assert leases.claim(database, "a", 60).id == first.id
     assert leases.claim(database, "b", 60).id == second.id
     assert leases.claim(database, "c", 60) is None
 
 
-def test_many_runners_take_each_job_once(database):
+def test_many_runners_claim_each_job_once(database):
     submitted = {jobs.submit(database, PLAN).id for _ in range(12)}
     taken: list[str] = []
 
@@ -79,7 +79,7 @@ def test_an_ended_job_stays_as_it_is(database):
     assert jobs.get(database, job.id).error == "the disk is full"
 
 
-def test_cancelling(database):
+def test_cancelling_a_queued_and_a_running_job(database):
     waiting, running = jobs.submit(database, PLAN), jobs.submit(database, PLAN)
     assert jobs.request_cancel(database, waiting.id).state == jobs.CANCELLED
     assert leases.claim(database, "a", 60).id == running.id
@@ -104,7 +104,7 @@ def test_a_key_stands_for_one_job(database):
     assert len(set(made)) == 1
 
 
-def test_a_key_is_its_owners_alone(database):
+def test_owners_may_use_the_same_key(database):
     mine = jobs.submit(database, PLAN, owner="anna", key="k")
     theirs = jobs.submit(database, PLAN, owner="bela", key="k")
     assert mine.id != theirs.id
@@ -112,7 +112,7 @@ def test_a_key_is_its_owners_alone(database):
     assert jobs.submit(database, PLAN, owner="anna", key="k").id == mine.id
 
 
-def test_an_owner_sees_their_jobs_alone(database):
+def test_an_owner_sees_only_their_own_jobs(database):
     mine, theirs = (jobs.submit(database, PLAN, owner=owner) for owner in ("anna", "bela"))
     assert jobs.get(database, mine.id, "anna") == jobs.get(database, mine.id) == mine
     assert jobs.get(database, mine.id, "bela") is None

@@ -34,7 +34,7 @@ def test_a_key_is_found_by_its_text_alone(database):
     assert keys.find(database, moved) is None
 
 
-def test_no_key_is_like_another(database):
+def test_keys_are_all_different(database):
     made = [keys.create(database, "ann", ["read"])[1] for _ in range(50)]
     assert len({text.split("_")[1] for text in made}) == 50
     assert len({text.split("_")[2] for text in made}) == 50
@@ -48,7 +48,7 @@ def test_the_database_holds_no_secret(database):
     assert text.split("_")[2] not in str(tuple(row))
 
 
-def test_a_revoked_key_is_none_at_once(database):
+def test_a_revoked_key_is_invalid_at_once(database):
     key, text = keys.create(database, "ann", ["read"])
     kept, other = keys.create(database, "ann", ["read"])
     assert keys.find(database, text)
@@ -60,7 +60,7 @@ def test_a_revoked_key_is_none_at_once(database):
         keys.revoke(database, "none")
 
 
-def test_an_expired_key_is_none(database):
+def test_an_expired_key_is_invalid(database):
     key, text = keys.create(database, "ann", ["read"], days=1)
     assert keys.find(database, text)
     assert key.state(time.time() + 86_390) == "valid"
@@ -70,7 +70,7 @@ def test_an_expired_key_is_none(database):
     assert keys.listed(database)[0].state(time.time()) == "expired"
 
 
-def test_use_is_recorded_coarsely(database):
+def test_the_last_use_of_a_key_is_recorded_coarsely(database):
     _, text = keys.create(database, "ann", ["read"])
     assert keys.listed(database)[0].used_at is None
     keys.find(database, text)
@@ -97,7 +97,7 @@ def test_use_is_recorded_coarsely(database):
         ("ann", ["read"], 10**9, "expires"),
     ],
 )
-def test_a_key_that_makes_no_sense_is_refused(tmp_path, owner, scopes, days, field):
+def test_an_impossible_key_is_refused(tmp_path, owner, scopes, days, field):
     database = open_database(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
     with pytest.raises(InvalidInput) as refused:
         keys.create(database, owner, scopes, days)

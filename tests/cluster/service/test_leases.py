@@ -45,7 +45,7 @@ def test_the_owner_who_has_waited_longest_comes_first(database):
     assert served == [first[0], other[0], first[1], other[1]]
 
 
-def test_priority_ranks_an_owners_jobs_and_nobody_elses(database):
+def test_priority_ranks_jobs_of_one_owner_only(database):
     late = submitted(database, "bela")
     low, high = submitted(database, "anna"), submitted(database, "anna", priority=9)
     assert taken(database) == [*late, *high, *low]
@@ -69,7 +69,7 @@ def test_runners_that_choose_at_once_choose_different_owners(database):
     assert sorted(owners) == ["anna"] * 3 + ["bela"] * 3
 
 
-def test_a_long_job_gives_way_to_another_owners_and_goes_on_after_it(database):
+def test_a_long_job_gives_way_to_another_owner_and_continues_afterwards(database):
     (long,) = submitted(database, "anna")
     job = leases.claim(database, "one", 60)
     assert not leases.gives_way(database, job)
@@ -85,7 +85,7 @@ def test_a_long_job_gives_way_to_another_owners_and_goes_on_after_it(database):
     assert leases.claim(database, "one", 60).id == long
 
 
-def test_a_job_gives_way_to_its_owners_more_urgent_one(database):
+def test_a_job_gives_way_to_a_more_urgent_one_of_its_owner(database):
     submitted(database, "anna")
     job = leases.claim(database, "one", 60)
     (urgent,) = submitted(database, "anna", priority=1)
@@ -102,7 +102,7 @@ def test_with_two_runners_no_job_gives_way_to_an_owner_who_is_served_already(dat
     assert not leases.gives_way(database, job)
 
 
-def test_a_cancelled_job_that_is_given_back_is_over(database):
+def test_a_cancelled_job_that_is_given_back_has_ended(database):
     for leave in (
         lambda job: leases.give_back(database, job, "one", 10),
         lambda job: leases.put_off(database, job, "one", "the disk is full", 60, 10),
@@ -166,7 +166,7 @@ def test_only_the_runner_that_holds_a_job_may_give_it_up(database):
     assert jobs.get(database, job).state == jobs.RUNNING
 
 
-def test_what_repeats_a_finished_job_can_be_taken_alone(database):
+def test_only_jobs_that_repeat_a_finished_one_can_be_claimed(database):
     (first,) = submitted(database, "anna")
     leases.claim(database, "one", 60)
     leases.finish(database, first, "one", jobs.SUCCEEDED, 10_000)

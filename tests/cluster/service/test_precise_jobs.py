@@ -77,7 +77,7 @@ def test_too_few_trials_fail_the_job_and_keep_its_results(tmp_path):
         assert contents(Path(service.settings.results.within(job["id"]).address)) == direct(18_000, tmp_path / "direct")
 
 
-def test_the_same_request_makes_one_job_and_another_precision_is_another_request(tmp_path):
+def test_the_same_request_makes_one_job_and_another_precision_another(tmp_path):
     with served(tmp_path / "data") as service:
         key = {"Idempotency-Key": '"once"'}
         first, again = (service.ask("POST", "/v1/jobs", json=REQUEST, headers=key) for _ in range(2))
@@ -105,7 +105,7 @@ def test_the_same_request_makes_one_job_and_another_precision_is_another_request
         ({"trials": 0}, "/trials", "1"),
     ],
 )
-def test_wishes_that_cannot_be_are_refused_where_they_stand(tmp_path, changed, pointer, says):
+def test_impossible_precisions_are_refused_with_their_pointer(tmp_path, changed, pointer, says):
     with served(tmp_path / "data") as service:
         answer = service.ask("POST", "/v1/jobs", json=REQUEST | changed)
         assert answer.status_code == 422
@@ -125,7 +125,7 @@ class EndsAfter(threading.Event):
 
 
 @pytest.mark.parametrize("files", [1, 3])
-def test_an_interrupted_job_is_gone_on_with_and_can_be_read_meanwhile(tmp_path, files):
+def test_an_interrupted_job_continues_and_can_be_read_meanwhile(tmp_path, files):
     working = Working(tmp_path / "data")
     plan = small_plan(trials=200_000, shard_trials=10_000, strategies=("threaten",))
     submitted = jobs.submit(working.database, plan, precision={"agreement": 0.003})
@@ -145,7 +145,7 @@ def test_an_interrupted_job_is_gone_on_with_and_can_be_read_meanwhile(tmp_path, 
     assert contents(tmp_path / "direct") == contents(working.folder(job))
 
 
-def test_a_cancelled_one_keeps_what_it_has(tmp_path):
+def test_a_cancelled_precise_job_keeps_its_results(tmp_path):
     working = Working(tmp_path / "data")
     plan = small_plan(trials=10_000_000, shard_trials=10_000, strategies=("threaten",))
     job = jobs.submit(working.database, plan, precision={"agreement": 0.0005})

@@ -47,7 +47,7 @@ def test_each_submission_wakes_the_runner(database_url):
         submitting.dispose()
 
 
-def test_the_end_wakes_the_runner(database_url):
+def test_the_end_of_the_watch_wakes_the_runner(database_url):
     watched = Watched(database_url)
     watched.settle()
     watched.stop()

@@ -43,7 +43,7 @@ def test_runners_that_count_at_once_lose_nothing(database_url):
     database.dispose()
 
 
-def test_what_could_not_be_added_is_added_later(tmp_path):
+def test_counts_that_could_not_be_added_are_added_later(tmp_path):
     database = jobs.open_database(f"sqlite:///{tmp_path / 'jobs.sqlite'}", "0003")
     tally = PendingCounts()
     tally.count(shards=2)
@@ -70,7 +70,7 @@ def test_the_metrics_count_what_was_computed_and_not_what_was_taken_over(tmp_pat
 
 
 @pytest.mark.parametrize(("loses", "losses"), [("lease", 1), ("job", 0)])
-def test_a_lost_lease_is_counted_and_a_deleted_job_is_none(tmp_path, loses, losses):
+def test_a_lost_lease_is_counted_and_a_deleted_job_is_not(tmp_path, loses, losses):
     working = Working(tmp_path / "data")
     jobs.submit(working.database, small_plan(trials=1000))
     job = leases.claim(working.database, "slow", 0.0)
@@ -83,7 +83,7 @@ def test_a_lost_lease_is_counted_and_a_deleted_job_is_none(tmp_path, loses, loss
     working.database.dispose()
 
 
-def test_events_go_on_after_a_restart_and_the_log_names_job_and_shard(tmp_path):
+def test_events_continue_after_a_restart_and_the_log_names_job_and_shard(tmp_path):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:
         job = service.submit(trials=600_000)["id"]

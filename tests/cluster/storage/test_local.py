@@ -40,8 +40,29 @@ def test_symbolic_links_inside_are_neither_listed_nor_followed(folder: LocalFold
             verb(linked)
     with pytest.raises(OSError, match="symbolic link"):
         put(folder, linked, b"x")
+    folder.within("other").create()
     assert not folder.within("other").copy_from(folder, linked)
     assert (tmp_path / "outside" / "secret").read_text() == "secret"
+
+
+@pytest.mark.parametrize("name", ["summary.json", "trials/strategy=talk/part-00000.parquet"])
+def test_a_late_writer_cannot_restore_a_removed_folder(folder: LocalFolder, name: str):
+    put(folder, name, b"x")
+    source = LocalFolder(folder.root.parent / "source")
+    put(source, name, b"x")
+    draft = folder.draft(".x")
+    draft.write_bytes(b"y")
+    # A writer that was interrupted just before the rename still has its draft open under another name.
+    outside = draft.rename(folder.root.parent / draft.name)
+    folder.remove_all()
+    for late in (draft, outside):
+        with pytest.raises(FileNotFoundError):
+            folder.commit(late, name)
+    with pytest.raises(FileNotFoundError):
+        folder.draft(".x")
+    with pytest.raises(FileNotFoundError):
+        folder.copy_from(source, name)
+    assert not folder.root.exists()
 
 
 def test_the_folder_itself_may_be_a_symbolic_link(tmp_path: Path):

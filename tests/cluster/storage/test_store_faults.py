@@ -91,7 +91,7 @@ def test_a_full_disk_is_waited_out(tmp_path, disk, postgres_url, undisturbed):
     assert verify(folder) == []
 
 
-def test_a_disk_that_takes_nothing_any_more_is_waited_out(tmp_path, disk, postgres_url, undisturbed):
+def test_a_disk_that_takes_nothing_is_waited_out(tmp_path, disk, postgres_url, undisturbed):
     working = Working(tmp_path / "data", database_url=postgres_url)
     disk.remount("size=64m")
     disk.remount("ro")
@@ -103,7 +103,7 @@ def test_a_disk_that_takes_nothing_any_more_is_waited_out(tmp_path, disk, postgr
     assert digests(working.folder(waiting_job)) == undisturbed
 
 
-def test_at_the_end_of_patience_the_job_fails_with_the_cause(tmp_path, disk, postgres_url):
+def test_a_job_fails_with_the_cause_after_the_patience(tmp_path, disk, postgres_url):
     working = Working(tmp_path / "data", database_url=postgres_url, patience_seconds=0)
     failed = working.job(PLAN)
     assert failed.state == jobs.FAILED
@@ -221,7 +221,7 @@ def test_a_failing_object_store_is_waited_out(tmp_path, way, undisturbed, fault,
     assert verify(folder.address) == []
 
 
-def test_now_and_then_a_fault_is_nobodys_news(tmp_path, way, undisturbed, monkeypatch):
+def test_occasional_faults_of_the_object_store_are_retried_silently(tmp_path, way, undisturbed, monkeypatch):
     # Requests go side by side, so that a fault in four may meet the repetitions of one of them, too.
     monkeypatch.setitem(s3.RETRIES, "retry_timeout", timedelta(seconds=HANG_SECONDS))
     monkeypatch.setitem(s3.RETRIES, "max_retries", 10)

@@ -13,8 +13,8 @@ import pytest
 from benchmarks.plain import play_plain
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
-from sim.sampling.designs import draw_points
+from sim.sampling.designs import find_design
+from sim.sampling.points import draw_points
 from sim.scenario.columns import NULL
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
@@ -61,7 +61,7 @@ BUILDS = (every_mechanism, litigious, reluctant, partial(deeper, litigious), par
 @pytest.mark.parametrize("build", BUILDS)
 def test_every_column_given_the_parameters(build):
     example = scenario_from_document(build())
-    points = draw_points(example, "base", Chance(SEED, 0, TRIALS), design_of("random", TRIALS))
+    points = draw_points(example, "base", Chance(SEED, 0, TRIALS), find_design("random", TRIALS))
     ours = simulate(example, "base", Chance(SEED, 0, TRIALS))
     drawn = {name: values for name, values in points.items() if np.ndim(values)}
     theirs = play_plain(example, "base", SEED, TRIALS, points=drawn)

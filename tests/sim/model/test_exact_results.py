@@ -14,7 +14,7 @@ from scipy import integrate, optimize, stats
 from sim.model.incidence import incidence
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario.columns import NULL
 from sim.scenario.scenario import Scenario, scenario_from_document
 from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
@@ -76,7 +76,7 @@ def stroke(p: float, q: float, horizon: int) -> Cells:
     ("p", "q", "gap", "trials", "error"),
     [(0.9, 0.85, 0.5, 1_000_000, HALF_A_PERCENT), (0.1, 0.06, 0.9, 800_000, 1.03)],
 )
-def test_one_issue_settled_at_a_stroke(p: float, q: float, gap: float, trials: int, error: float) -> None:
+def test_one_issue_settled_in_one_step(p: float, q: float, gap: float, trials: int, error: float) -> None:
     horizon = 30
     table = played(scenario({"access": issue(gap, p, q)}, horizon_weeks=horizon), trials, seed=11)
     agreed = table["agreement_week"] != NULL
@@ -498,7 +498,9 @@ def test_authority(side: str) -> None:
         (0, 1.0, 0.95, [1] * 12),
     ],
 )
-def test_deadline_effect(side: str, window: int, extend: float, p: float, multipliers: list[float]) -> None:
+def test_the_effect_of_a_near_deadline(
+    side: str, window: int, extend: float, p: float, multipliers: list[float]
+) -> None:
     """Announced in week 1: the deadline is week 7, an extended one week 11."""
     parameters = {
         "threat_probability": 1.0,
@@ -709,7 +711,7 @@ def test_a_strategy_that_overrides_nothing_is_the_base(design: str) -> None:
     trials = 20_000
 
     def rows(given: dict, strategy: str) -> dict[str, np.ndarray]:
-        return simulate(scenario_from_document(given), strategy, Chance(22, 0, trials), design_of(design, trials))
+        return simulate(scenario_from_document(given), strategy, Chance(22, 0, trials), find_design(design, trials))
 
     base = rows(full, "base")
     same_rows(base, rows(full, "same"))
@@ -834,7 +836,7 @@ def lapsing(p: float, q: float, lapse: float, horizon: int) -> Cells:
 
 
 @pytest.mark.parametrize(("p", "q", "lapse"), [(0.3, 0.2, 0.8), (0.05, 0.04, 0.5)])
-def test_lapse_alone(p: float, q: float, lapse: float) -> None:
+def test_lapse_without_other_mechanisms(p: float, q: float, lapse: float) -> None:
     horizon = 25
     example = scenario({"access": issue(0.5, p, q)}, {"lapse_probability": lapse}, horizon_weeks=horizon)
     table = played(example, 1_500_000, seed=30)

@@ -7,7 +7,7 @@ import pytest
 
 from sim.model.kernel import simulate, simulate_strategies
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import changed, deeper, every_mechanism, litigious
 
@@ -21,11 +21,11 @@ STRATEGIES = {
 
 @pytest.mark.parametrize("build", [every_mechanism, litigious, partial(deeper, litigious)])
 @pytest.mark.parametrize("design", ["random", "sobol", "latin_hypercube"])
-def test_strategies_played_at_once_are_those_played_alone(build, design):
+def test_strategies_played_together_give_the_same_trials_as_played_alone(build, design):
     """With a last block of a single trial, too: the size is one more than that of a block."""
     scenario = scenario_from_document(changed(build(), strategies=STRATEGIES))
     count = 16_385
-    chance, sampled = Chance(6, 3, count), design_of(design, count + 3)
+    chance, sampled = Chance(6, 3, count), find_design(design, count + 3)
     together = simulate_strategies(scenario, tuple(STRATEGIES), chance, sampled)
     for strategy, table in together.items():
         alone = simulate(scenario, strategy, chance, sampled)
@@ -35,7 +35,7 @@ def test_strategies_played_at_once_are_those_played_alone(build, design):
     assert np.array_equal(together["base"]["outcome"], together["same"]["outcome"])
 
 
-def test_a_trial_laid_out_again_is_the_same_in_any_company():
+def test_a_trial_that_is_computed_again_among_others_is_the_same():
     scenario = scenario_from_document(deeper(litigious))
     whole = simulate(scenario, "base", Chance(6, 0, 3000))
     for trial in range(0, 3000, 97):

@@ -27,7 +27,7 @@ CERTAIN = scenario(
 )
 
 
-def test_a_certain_trial_is_told_as_it_must_be():
+def test_the_narrative_of_a_deterministic_trial():
     story = play_story(CERTAIN, "base", Chance(1, 0, 1))
     sentences = [(p.weeks[0].week, p.weeks[-1].week, list(p.sentences)) for p in passages(story)]
     title = "“an issue”"
@@ -109,7 +109,7 @@ def sentences_by_week(story):
     return {passage.weeks[0].week: list(passage.sentences) for passage in passages(story)}
 
 
-def test_a_lapse_a_revival_a_partial_deal_and_a_breach_are_told():
+def test_the_narrative_of_a_lapse_a_revival_a_partial_deal_and_a_breach():
     certain = scenario(
         {"doors": issue(0.5, target_concession=0.5, weight=0.6), "seats": issue(0.4, weight=0.4)},
         {
@@ -151,7 +151,7 @@ def test_a_lapse_a_revival_a_partial_deal_and_a_breach_are_told():
     assert ending(certain, story.row).endswith("no sanctions; Sparta breaks the agreement in week 6")
 
 
-def test_sanctions_from_the_start_their_tranches_and_what_stays_of_them_are_told():
+def test_the_narrative_of_sanctions_from_the_start_tranches_and_residual_sanctions():
     certain = scenario(
         {"doors": issue(0.5, sender_concession=0.5)},
         {

@@ -11,7 +11,7 @@ from sim.model.kernel import simulate
 from sim.model.narrative import ending, passages
 from sim.model.trace import KINDS, Event, Story, play_story
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario.columns import trial_row
 from sim.scenario.scenario import Scenario
 from tests.support.examples import full_scenarios
@@ -27,11 +27,11 @@ heavy = settings(max_examples=20, deadline=None)
 
 
 def story_of(name: str, strategy: str, trial: int, design: str = "random") -> Story:
-    return play_story(SCENARIOS[name], strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
+    return play_story(SCENARIOS[name], strategy, Chance(SEED, trial, 1), find_design(design, TRIALS))
 
 
 def row_of(scenario: Scenario, strategy: str, trial: int, design: str = "random") -> dict[str, object]:
-    table = simulate(scenario, strategy, Chance(SEED, trial, 1), design_of(design, TRIALS))
+    table = simulate(scenario, strategy, Chance(SEED, trial, 1), find_design(design, TRIALS))
     return trial_row(scenario, table)
 
 
@@ -144,7 +144,7 @@ def test_concessions_sum_up_to_the_positions(world, trial):
 
 @given(world=worlds, trial=trials)
 @heavy
-def test_every_week_is_told_once_and_every_event_in_a_sentence(world, trial):
+def test_every_week_is_described_once_and_every_event_in_a_sentence(world, trial):
     story = story_of(*world, trial)
     found = passages(story)
     assert [week for passage in found for week in passage.weeks] == list(story.all_weeks[1:])
@@ -158,7 +158,7 @@ def test_every_week_is_told_once_and_every_event_in_a_sentence(world, trial):
     assert ending(story.scenario, story.row)
 
 
-def test_every_kind_of_event_is_met():
+def test_every_kind_of_event_occurs():
     missing = set(KINDS)
     for trial in range(300):
         missing -= {event.kind for event in story_of("deeper-litigious", "base", trial).events}

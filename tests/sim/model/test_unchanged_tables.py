@@ -14,7 +14,7 @@ import pytest
 
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario.columns import NULL
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import changed
@@ -42,7 +42,7 @@ INERT = {"tranche_weeks": 3, "breach_retention": 0.4}
 def assert_unchanged(scenario: dict, tables: dict) -> None:
     for key, columns in tables.items():
         strategy, design = key.split(", ")
-        table = simulate(scenario_from_document(scenario), strategy, CHANCE, design_of(design, 5000))
+        table = simulate(scenario_from_document(scenario), strategy, CHANCE, find_design(design, 5000))
         assert set(table) - set(columns) == set(NEW_COLUMNS)
         for name, known in columns.items():
             values = table[name]
@@ -68,5 +68,5 @@ def test_mechanisms_that_are_off_change_nothing(path):
     assert_unchanged(changed(held["scenario"], NEUTRAL | INERT), held["tables"])
 
 
-def test_each_case_is_there():
+def test_each_case_has_a_stored_digest():
     assert len(FILES) == 3

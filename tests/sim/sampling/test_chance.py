@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import find_design
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import changed, deeper, every_mechanism, litigious, reluctant
 
@@ -25,7 +25,7 @@ FULL = changed(
 
 
 def rows(document: dict, strategy: str, first: int, count: int, design: str = "random") -> dict[str, np.ndarray]:
-    return simulate(scenario_from_document(document), strategy, Chance(9, first, count), design_of(design, TRIALS))
+    return simulate(scenario_from_document(document), strategy, Chance(9, first, count), find_design(design, TRIALS))
 
 
 def assert_equal_rows(some: dict[str, np.ndarray], whole: dict[str, np.ndarray], first: int = 0) -> None:
@@ -35,7 +35,7 @@ def assert_equal_rows(some: dict[str, np.ndarray], whole: dict[str, np.ndarray],
 
 @pytest.mark.parametrize("design", ["random", "sobol", "latin_hypercube"])
 @pytest.mark.parametrize("build", [every_mechanism, litigious, reluctant, partial(deeper, litigious)])
-def test_cuts_do_not_show(build, design):
+def test_rows_do_not_depend_on_the_cut_into_shards(build, design):
     whole = rows(build(), "base", 0, TRIALS, design)
     for first, count in ((0, 1), (1, 1), (7, 9), (4095, 3), (16_383, 2), (29_999, 1), (12_345, 10_000)):
         assert_equal_rows(rows(build(), "base", first, count, design), whole, first)
@@ -55,13 +55,13 @@ WHOLE = rows(litigious(), "base", 0, TRIALS)
 def test_rows_do_not_depend_on_how_many_there_are(design):
     def some(trials: int) -> dict[str, np.ndarray]:
         given_scenario = scenario_from_document(every_mechanism())
-        return simulate(given_scenario, "base", Chance(9, 500, 20), design_of(design, trials))
+        return simulate(given_scenario, "base", Chance(9, 500, 20), find_design(design, trials))
 
     assert_equal_rows(some(520), some(10**6))
 
 
 @pytest.mark.parametrize("first", [2**31 - 10, 2**31, 10**10, 2**40 + 3])
-def test_trials_far_out_are_addressed_too(first):
+def test_trials_of_high_numbers_are_addressed_too(first):
     near = rows(every_mechanism(), "base", first, 40)
     assert near["trial"].tolist() == list(range(first, first + 40))
     assert_equal_rows(rows(every_mechanism(), "base", first + 17, 1), near, 17)
@@ -70,7 +70,7 @@ def test_trials_far_out_are_addressed_too(first):
 
 @pytest.mark.parametrize("design", ["random", "sobol", "latin_hypercube"])
 @pytest.mark.parametrize("kept", [("base",), ("sure",), ("talk", "sure"), ("sure", "base")])
-def test_the_other_strategies_do_not_show(kept, design):
+def test_rows_do_not_depend_on_the_other_strategies(kept, design):
     fewer = changed(FULL, strategies={name: FULL["strategies"][name] for name in kept})
     for strategy in kept:
         alone = rows(fewer, strategy, 0, 3000, design)

@@ -1,5 +1,7 @@
 """Parameter points: each design, the copula, and the generator beneath them."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,9 +9,10 @@ from scipy.stats import qmc
 
 from sim.faults import InvalidInput
 from sim.sampling.chance import Chance, _blocks, check_seed, purpose_key
-from sim.sampling.designs import DESIGNS, draw_points
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import DESIGNS, SAMPLES, find_design
 from sim.sampling.latin_hypercube import permuted
+from sim.sampling.names import DesignName, SampleName
+from sim.sampling.points import draw_points
 from sim.sampling.saltelli import PLAYS
 from sim.sampling.sobol_points import REPLICATES, _reversed_bits, _scrambled, sobol_uniform
 from sim.scenario.scenario import Scenario, scenario_from_document
@@ -28,7 +31,12 @@ def points(
     count: int = TRIALS,
     trials: int | None = TRIALS,
 ) -> dict:
-    return draw_points(given, strategy, Chance(seed, first, count), design_of(name, trials))
+    return draw_points(given, strategy, Chance(seed, first, count), find_design(name, trials))
+
+
+def test_the_names_of_designs_are_those_of_the_types():
+    assert get_args(DesignName) == tuple(DESIGNS)
+    assert get_args(SampleName) == SAMPLES
 
 
 def test_the_generator_gives_the_published_words(monkeypatch):
@@ -62,7 +70,7 @@ def test_purposes_have_keys_of_their_own():
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.0, True, "1", None])
-def test_a_seed_that_is_none_is_refused(seed):
+def test_a_value_that_is_not_a_seed_is_refused(seed):
     with pytest.raises(InvalidInput, match="seed"):
         check_seed(seed)
 
@@ -167,7 +175,7 @@ def test_bits_are_reversed():
 
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("spearman", [0.5, -0.9, 1.0])
-def test_rank_correlations_come_out_as_asked(design, spearman):
+def test_rank_correlations_are_those_requested(design, spearman):
     given = scenario_from_document(
         document(parameters=TWO, correlations=[{"between": list(TWO), "spearman": spearman}])
     )
@@ -207,6 +215,6 @@ def test_uniform_numbers_are_never_0_or_1():
 @pytest.mark.parametrize(
     ("design", "stop", "trials"), [("halton", 1, 1), ("sobol", 2**32 + 1, None), ("latin_hypercube", 2, 1)]
 )
-def test_a_design_that_cannot_be_is_refused(design, stop, trials):
+def test_an_impossible_design_is_refused(design, stop, trials):
     with pytest.raises(InvalidInput):
         points(scenario_from_document(document()), design, first=stop - 1, count=1, trials=trials)

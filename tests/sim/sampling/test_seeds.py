@@ -12,8 +12,8 @@ from scipy import stats
 
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import design as design_of
-from sim.sampling.designs import draw_points
+from sim.sampling.designs import find_design
+from sim.sampling.points import draw_points
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import document, every_mechanism, issue
 
@@ -79,7 +79,7 @@ def test_parameters_under_neighbouring_seeds_are_independent(design):
     drawn = {
         (seed, name): values
         for seed in SEEDS
-        for name, values in draw_points(example, "base", Chance(seed, 0, 4096), design_of(design, 4096)).items()
+        for name, values in draw_points(example, "base", Chance(seed, 0, 4096), find_design(design, 4096)).items()
         if np.ndim(values)
     }
     assert len(drawn) == 3 * len(SEEDS)

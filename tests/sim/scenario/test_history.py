@@ -92,7 +92,7 @@ def test_a_fault_is_found_with_its_line_and_field(old, new, line, field, says):
         ("stalemate", {}),
     ],
 )
-def test_every_outcome_can_be_told(outcome, weeks):
+def test_every_outcome_can_be_recorded(outcome, weeks):
     short = {"outcome": outcome, **weeks, "sources": ["A newspaper."]}
     assert scenario_from_document(changed(litigious(), history=short)).history is not None
 

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 
 from sim.faults import InvalidInput
 from sim.sampling.chance import Chance
-from sim.sampling.designs import draw_points
+from sim.sampling.points import draw_points
 from sim.scenario.distributions import Discrete, Mixture, Quantiles, Uniform
 from sim.scenario.normal_copula import atoms, attainable, normal_correlation
 from tests.support.examples import scenario

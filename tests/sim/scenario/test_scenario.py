@@ -147,7 +147,7 @@ def test_texts_hold_no_control_characters():
 @pytest.mark.parametrize(
     "text", ["", "\t", "- 1", "x", "a: [" * 50, "{" * 5000, "a: " + "b" * 2_000_000, "\x00", "a: \ud800", "? [1]: 2"]
 )
-def test_what_is_no_scenario_is_refused(text):
+def test_a_document_that_is_not_a_scenario_is_refused(text):
     faults_of(text)
 
 
@@ -181,7 +181,7 @@ def test_what_is_no_scenario_is_refused(text):
         10**400,
     ],
 )
-def test_a_distribution_that_is_none_is_refused(given_distribution):
+def test_a_value_that_is_not_a_distribution_is_refused(given_distribution):
     assert all(
         shown.startswith("parameters.target_win") or "required" in shown
         for shown in faults_of(document(parameters={"target_win": given_distribution}))
@@ -206,7 +206,7 @@ def test_a_distribution_that_is_none_is_refused(given_distribution):
         ),
     ],
 )
-def test_correlations_that_cannot_be_are_refused(correlations, says):
+def test_impossible_correlations_are_refused(correlations, says):
     uncertain = {name: {"uniform": [0, 1]} for name in ("target_win", "credibility", "follow_through")}
     shown = faults_of(document(parameters=uncertain, correlations=correlations))
     assert any(says in line for line in shown)
@@ -251,7 +251,7 @@ def test_no_value_of_an_issues_field_breaks_the_reader(field, value):
         ("supply_elasticity", {"loguniform": [1e-30, 1]}, "at least 1e-12"),
     ],
 )
-def test_a_number_beyond_all_measure_is_refused(name, value, says):
+def test_a_number_that_is_too_large_is_refused(name, value, says):
     assert says in faults_of(document() | {"parameters": {name: value}})[0]
 
 

@@ -42,7 +42,7 @@ def fields_of(found: Scenario) -> list[str]:
         ({"issues": {"a": issue(weight=1), "b": issue(weight=3)}}, "issues"),
     ],
 )
-def test_probable_mistakes_are_warned_of_and_are_no_faults(fields, where):
+def test_probable_mistakes_are_warnings_and_not_faults(fields, where):
     assert fields_of(scenario_from_document(document(**fields))) == [where]
 
 
@@ -56,7 +56,7 @@ def test_probable_mistakes_are_warned_of_and_are_no_faults(fields, where):
         {"issues": {"a": issue(0.5, 0.05, 0.05)}},
     ],
 )
-def test_what_may_well_be_meant_is_not_warned_of(fields):
+def test_plausible_values_give_no_warning(fields):
     assert fields_of(scenario_from_document(document(**fields))) == []
 
 
@@ -82,7 +82,7 @@ def test_shipped_scenarios_have_no_warnings():
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.floats(0.05, 0.9), st.floats(0.05, 0.9), st.floats(0.2, 0.66), st.integers(1, 3))
-def test_an_agreement_called_all_but_certain_is(sender, target, step, issues):
+def test_an_agreement_with_a_warning_that_it_is_certain_is_nearly_certain(sender, target, step, issues):
     """In 2000 trials a chance of 0.999 fails 8 times or more with probability 0.001."""
     names = {f"i{k}": issue(0.5, sender, target, weight=1) for k in range(issues)}
     found = scenario(names, {"sender_step": step, "target_step": {"uniform": [step, 1.5 * step]}})

@@ -43,7 +43,7 @@ def test_pooled_estimates_are_the_pooled_rates_with_an_interval_around_them(coun
         assert 0.0 <= found[name]["low"] <= found[name]["high"] <= 1.0
 
 
-def test_posterior_intervals_hold_the_true_rate():
+def test_posterior_intervals_cover_the_true_rate():
     # Classes whose true rates come from a Dirichlet prior of weight 10: intervals hold 95 % of them.
     # 3,000 intervals: standard error .004; the weight is estimated from 40 classes, which costs up to a point.
     generator = np.random.default_rng(5)
@@ -94,7 +94,7 @@ def test_no_forecast_uses_what_it_forecasts():
     assert all(found.ended[j] < found.began[i] for i, j in zip(*np.nonzero(earlier), strict=True))
 
 
-def test_intervals_of_clustered_means_hold_where_episodes_of_a_target_go_together():
+def test_intervals_of_clustered_means_have_their_coverage():
     # 40 targets with a common part of standard deviation 1, 8 episodes each with their own of 1; truth 0.
     # 600 samples: standard error .009. Intervals that ignore the targets hold about two thirds.
     generator = np.random.default_rng(8)
@@ -117,7 +117,7 @@ def test_reliability_counts_what_happened_in_each_band():
     assert [(band.count, band.happened["estimate"]) for band in found] == [(2, 0.5), (3, 2 / 3), (1, 1.0)]
 
 
-def test_durations_know_what_was_only_watched():
+def test_durations_take_account_of_censored_episodes():
     # The product-limit estimate by hand: S = 4/5 at 2, then 4/5 * 2/3 at 5, then 0 at 9.
     days, observed = np.array([2.0, 4.0, 5.0, 8.0, 9.0]), np.array([True, False, True, False, True])
     found = base_rates.durations(days, observed)

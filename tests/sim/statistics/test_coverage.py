@@ -13,17 +13,12 @@ import pytest
 
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
-from sim.sampling.designs import SOBOL
-from sim.sampling.designs import design as design_of
+from sim.sampling.designs import SOBOL, find_design
 from sim.scenario.columns import NULL
-from sim.statistics.estimates import (
-    Estimate,
-    event_estimates,
-    mean_estimate,
-    quantile_bounds,
-    quantile_bounds_of_replicates,
-    tally_replicates,
-)
+from sim.statistics.estimates import Estimate
+from sim.statistics.quantile_bounds import quantile_bounds, quantile_bounds_of_replicates
+from sim.statistics.tallies import tally_replicates
+from sim.statistics.tally_estimates import event_estimates, mean_estimate
 from tests.support.examples import issue, scenario
 
 pytestmark = pytest.mark.slow
@@ -79,9 +74,9 @@ def quantile(values: np.ndarray, replicate: np.ndarray, replicates: int, level: 
 def coverage(design: str) -> dict[str, float]:
     """The share of runs, each of a seed of its own, whose intervals hold the truth."""
     held = dict.fromkeys(TRUTH, 0)
-    replicates = design_of(design).replicates(EXAMPLE)
+    replicates = find_design(design).replicates(EXAMPLE)
     for seed in range(RUNS):
-        table = simulate(EXAMPLE, "base", Chance(seed, 0, TRIALS), design_of(design, TRIALS))
+        table = simulate(EXAMPLE, "base", Chance(seed, 0, TRIALS), find_design(design, TRIALS))
         counted = tally_replicates(table, replicates)
         agreed = table["agreement_week"] != NULL
         replicate = table["trial"] % replicates
@@ -99,18 +94,18 @@ def coverage(design: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("design", ["random", "sobol"])
 @pytest.mark.parametrize("kind", ["probability", "mean", "mean where known", "quantile"])
-def test_intervals_hold_the_truth_as_often_as_they_say(design, kind):
+def test_intervals_have_their_nominal_coverage(design, kind):
     assert coverage(design)[kind] == pytest.approx(0.95, abs=TOLERANCE)
 
 
-def test_those_of_a_latin_hypercube_hold_it_at_least_as_often():
+def test_intervals_of_a_latin_hypercube_have_at_least_their_nominal_coverage():
     """They are computed as if trials were independent, whose error is greater."""
     found = coverage("latin_hypercube")
     for kind in TRUTH:
         assert found[kind] > 0.95 - TOLERANCE
 
 
-def test_those_of_quantiles_of_whole_numbers_hold_it_more_often():
+def test_intervals_of_quantiles_of_whole_numbers_are_conservative():
     """A week is a step: a bound that falls on it holds all of its share."""
     for design in ("random", "sobol"):
         assert coverage(design)["quantile of weeks"] > 0.95 - TOLERANCE

@@ -11,22 +11,10 @@ from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import MEASURES
-from sim.statistics.estimates import (
-    NO_NUMBERS,
-    NO_TRIALS,
-    Moments,
-    mean,
-    mean_of_replicates,
-    merge,
-    merge_moments,
-    moments,
-    outcome_estimates,
-    proportion,
-    proportion_of_replicates,
-    quantile_bounds,
-    quantile_bounds_of_replicates,
-    tally,
-)
+from sim.statistics.estimates import mean, mean_of_replicates, proportion, proportion_of_replicates
+from sim.statistics.quantile_bounds import quantile_bounds, quantile_bounds_of_replicates
+from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, Moments, merge, merge_moments, moments, tally
+from sim.statistics.tally_estimates import outcome_estimates
 from tests.support.examples import litigious
 
 TABLE = simulate(scenario_from_document(litigious()), "base", Chance(3, 0, 10_000))
@@ -68,7 +56,7 @@ def test_the_interval_is_wilsons_away_from_rare_events(successes, trials):
 
 
 @pytest.mark.parametrize("trials", [30, 200, 16_384])
-def test_intervals_of_rare_events_hold_the_truth(trials):
+def test_intervals_of_rare_events_have_their_coverage(trials):
     """Exact coverage, by binomial sums, where 0.01 to 12 events are expected; Wilson's own falls to 84 %."""
     counts = np.arange(61 if trials > 60 else trials + 1)
     found = [proportion(int(count), trials) for count in counts]
@@ -94,7 +82,7 @@ def test_means_have_their_standard_error():
     assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
 
 
-def test_of_nothing_nothing_is_said():
+def test_estimates_without_data_are_null():
     assert proportion(0, 0)["estimate"] is None
     assert mean(moments(np.empty(0)))["estimate"] is None
     assert mean(moments(np.array([2.0]))) == {"estimate": 2.0, "standard_error": None, "low": None, "high": None}
@@ -104,7 +92,7 @@ def test_of_nothing_nothing_is_said():
 @pytest.mark.parametrize(
     ("count", "level"), [(1, 0.5), (2, 0.5), (5, 0.5), (6, 0.5), (40, 0.05), (73, 0.05), (900, 0.9)]
 )
-def test_bounds_of_a_quantile_are_the_narrowest_ranks_that_hold_it(count, level):
+def test_bounds_of_a_quantile_are_the_narrowest_ranks_with_the_coverage(count, level):
     """By the binomial number of values below it: at most 2.5 % beyond either bound, and more one rank inwards."""
     low, high = quantile_bounds(count, level)
     below = stats.binom(count, level)
@@ -124,7 +112,7 @@ def test_replicates_that_know_nothing_leave_the_formulas_of_independent_numbers(
     assert proportion_of_replicates([0] * 15 + [30], [0] * 15 + [60]) == proportion(30, 60)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_have_their_nominal_coverage():
     """Of 2,000 intervals 95 % should hold it; 5 standard errors are 2.4 points."""
     example = scenario_from_document(litigious())
     truth = simulate(example, "base", Chance(77, 10**9, 1_000_000))
@@ -140,7 +128,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert np.all(np.abs(held / 2000 - 0.95) < 0.024)
 
 
-def test_trials_that_go_together_count_as_one():
+def test_clustered_trials_count_as_one():
     hits, trials = [300] * 16, [3200] * 16
     assert proportion_of_replicates(hits, trials, together=32) == proportion(150, 1600)
     assert proportion_of_replicates([320] * 16, trials, together=32) == proportion_of_replicates([320] * 16, trials)

@@ -9,19 +9,10 @@ from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import scenario_from_document
 from sim.scenario.vocabulary import MEASURES
-from sim.statistics.estimates import (
-    ANY_NUMBER,
-    NO_NUMBERS,
-    NO_TRIALS,
-    is_skewed,
-    mean,
-    mean_bounds,
-    mean_of_replicates,
-    moments,
-    tally,
-)
+from sim.statistics.estimates import ANY_NUMBER, is_skewed, mean, mean_bounds, mean_of_replicates
 from sim.statistics.measure_ranges import measure_ranges
 from sim.statistics.stopping import half_width
+from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, moments, tally
 from tests.support.examples import litigious
 
 RUNS = 2000
@@ -46,14 +37,14 @@ def coverage(samples: np.ndarray, truth: float) -> float:
     ("sigma", "count", "least"),
     [(1.0, 200, 0.94), (1.5, 200, 0.92), (1.5, 2000, 0.94), (2.0, 200, 0.87), (2.0, 2000, 0.92)],
 )
-def test_intervals_of_skewed_means_hold_the_truth(sigma, count, least):
+def test_intervals_of_skewed_means_have_their_coverage(sigma, count, least):
     samples = np.random.default_rng(1).lognormal(0.0, sigma, (RUNS, count))
     assert coverage(samples, np.exp(sigma**2 / 2)) > least
     assert coverage(-samples, -np.exp(sigma**2 / 2)) > least
 
 
 @pytest.mark.parametrize("expected", [0.3, 0.8, 2, 5, 10, 30])
-def test_intervals_of_rare_large_costs_hold_the_truth(expected):
+def test_intervals_of_rare_large_costs_have_their_coverage(expected):
     """A cost of 100 in one trial of many: never below 94 %, where Student has 88 % for five expected."""
     count = 1000
     samples = 100.0 * (np.random.default_rng(2).random((RUNS, count)) < expected / count)
@@ -61,14 +52,14 @@ def test_intervals_of_rare_large_costs_hold_the_truth(expected):
     assert coverage(3.0 - samples, 3.0 - 100.0 * expected / count) > 0.94
 
 
-def test_intervals_of_rare_costs_of_random_size_hold_the_truth():
+def test_intervals_of_rare_costs_of_random_size_have_their_coverage():
     rng = np.random.default_rng(3)
     samples = (rng.random((RUNS, 1000)) < 0.01) * rng.exponential(size=(RUNS, 1000))
     assert coverage(samples, 0.01) > 0.92
 
 
 @pytest.mark.parametrize("draw", ["uniform", "standard_normal", "exponential"])
-def test_intervals_of_ordinary_means_are_hardly_wider_than_students(draw):
+def test_intervals_of_ordinary_means_are_hardly_wider_than_by_students_t(draw):
     generator = np.random.default_rng(4)
     samples = getattr(generator, draw)(size=(200, 10_000))
     low, high = bounds(samples)

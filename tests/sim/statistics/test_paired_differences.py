@@ -47,7 +47,7 @@ def test_pairs_merge_and_conditions_are_pairs_of_0_and_1():
 
 
 @pytest.mark.parametrize(("higher", "lower"), [(0.0003, 0.0001), (0.0, 0.0005), (0.01, 0.004), (0.2, 0.1)])
-def test_differences_of_rare_conditions_have_intervals_that_hold(higher, lower):
+def test_intervals_of_differences_of_rare_conditions_have_their_coverage(higher, lower):
     counts = np.random.default_rng(1).multinomial(2000, [1.0 - higher - lower, higher, lower], size=1000)
     hold = 0
     for same, more, less in counts:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, norm, ttest_ind
 
-from sim.statistics.estimates import moments
 from sim.statistics.regional_sensitivity import (
     difference_of_means,
     distances,
@@ -13,6 +12,7 @@ from sim.statistics.regional_sensitivity import (
     of_counts,
     shares_by_decile,
 )
+from sim.statistics.tallies import moments
 
 
 def test_a_difference_of_means_is_welchs():
@@ -29,7 +29,7 @@ def test_a_difference_of_means_is_welchs():
     assert difference_of_means([moments(a)], [moments(b[:1])])["estimate"] is None
 
 
-def test_replicates_tell_the_error_where_they_can():
+def test_replicates_give_the_error_where_they_can():
     rng = np.random.default_rng(2)
     level = rng.standard_normal(16)  # what a replicate's trials share, so that they are not independent
     inside = [moments(rng.standard_normal(100) + 2.0 + shift) for shift in level]
@@ -60,7 +60,7 @@ def test_distances_are_scipys_with_p_values_for_all_together():
     assert all(0.05 < p <= 1.0 for name, (_, p) in found.items() if name != "0")
 
 
-def test_false_alarms_are_as_rare_as_told():
+def test_false_alarms_are_as_rare_as_reported():
     rng = np.random.default_rng(4)
     alarms = 0
     for _ in range(100):

@@ -64,7 +64,7 @@ def test_a_correlated_linear_model_has_its_known_indices_and_its_joint_one():
     assert_near(joint, (slopes[:2] @ covariance[:2, :2] @ slopes[:2]) / whole, lost=0.02)
 
 
-def test_intervals_of_first_order_indices_hold_the_truth():
+def test_intervals_of_first_order_indices_have_their_coverage():
     # Power: were the coverage 80 %, fewer than 135 of 150 would hold it with probability 99.9 %.
     held = np.zeros(2, int)
     groups = grouped(4000)
@@ -139,7 +139,7 @@ def test_cells_keep_order_and_ties(values, most):
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e150))
 @settings(deadline=None, max_examples=25)
-def test_an_index_knows_neither_place_nor_scale(place, scale):
+def test_an_index_is_invariant_to_location_and_scale(place, scale):
     rng = np.random.default_rng(5)
     x, noise = rng.random(2000), rng.random(2000)
     y = x + noise
@@ -183,7 +183,7 @@ def test_pawn_by_value_has_every_value():
     assert found["median"]["estimate"] == pytest.approx(np.median(expected), abs=1e-12)
 
 
-def test_intervals_of_pawn_hold_what_many_trials_give():
+def test_intervals_of_pawn_cover_the_value_of_many_trials():
     columns, y = mixed(400_000, 9)
     truth = {
         name: s._median_and_maximum(s.distances(s.slices(x), s.SLICES, *s._coded(y))) for name, x in columns.items()
@@ -219,6 +219,11 @@ def test_two_plays_give_the_parameters_share(share):
     found = groups.interval(s.paired_share(y, again, groups))
     assert abs(found["estimate"] - share) <= STANDARD_ERRORS * found["standard_error"] + 1e-12
     assert found["standard_error"] < 0.006
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_ranks_of_equal_values_are_their_mean(values):
+    np.testing.assert_array_equal(s.average_ranks(np.array(values)), stats.rankdata(values))
 
 
 def test_outer_deciles_of_few_values_do_not_overlap():

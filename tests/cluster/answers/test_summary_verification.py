@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.answers import recount as recounting
 from cluster.answers import summary as summaries
-from cluster.answers.summary import recount, summarize, verify_summary
+from cluster.answers import summary_recounted_trials as recounting
+from cluster.answers.summary import summarize
+from cluster.answers.summary_verification import recount, verify_summary
 from cluster.query.trials import open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
@@ -35,7 +36,7 @@ def test_verify_asks_neither_duckdb_nor_the_tallies(tmp_path: Path, monkeypatch:
     run(small_plan(trials=500), tmp_path / "run", RunOptions(engine="inline"))
     stored = open_run(tmp_path / "run")
     monkeypatch.setattr(summaries, "open_duckdb", None)
-    monkeypatch.setattr(summaries, "_BySql", None)
+    monkeypatch.setattr(summaries, "QueriedTrials", None)
     monkeypatch.setattr(summaries, "HeldTrials", None)
     for tallies in stored.committed.values():
         assert tallies
@@ -50,12 +51,12 @@ def test_a_summary_with_a_wrong_quantile_is_found(tmp_path: Path):
     document["strategies"]["talk"]["measures"]["export_gain"]["quantiles"]["0.5"] = 9.0
     path.write_text(json.dumps(document))
     assert verify_summary(open_run(tmp_path / "run")) == [
-        "summary.json: strategies.talk.measures.export_gain.quantiles.0.5 is not what the trials give"
+        "summary.json: strategies.talk.measures.export_gain.quantiles.0.5 differs from the trials"
     ]
 
 
 @pytest.mark.parametrize("number", [0.0, 1.0, -1.0, 3.4e38, -3.4e38, 1e-45, -1e-45, 0.1])
-def test_a_number_is_that_of_its_key(number: float):
+def test_a_number_of_the_summary_is_compared_under_its_own_key(number: float):
     import numpy as np
 
     bits = np.array([number], np.float32).view(np.uint32)[0]

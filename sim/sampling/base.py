@@ -9,6 +9,7 @@ import numpy as np
 
 from sim.faults import Fault, InvalidInput
 from sim.sampling.chance import Chance
+from sim.sampling.names import DesignName
 from sim.scenario.scenario import Scenario
 
 Uniforms = Callable[[str], np.ndarray]
@@ -19,7 +20,7 @@ Uniforms = Callable[[str], np.ndarray]
 class Design(ABC):
     """A sampling design. Two designs are equal if they place the same points."""
 
-    name: ClassVar[str]
+    name: ClassVar[DesignName]
     """As in files, options and requests."""
     grows: ClassVar[bool]
     """Whether a trial is the same whatever the number of trials, so that trials can be added to a run."""

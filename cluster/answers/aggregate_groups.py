@@ -1,0 +1,192 @@
+"""What `aggregate` groups by: an expression's values as they are, or bins."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
+from typing import Annotated
+
+import duckdb
+import numpy as np
+from pydantic import ConfigDict, Field
+
+from cluster.answers import shared
+from cluster.answers.entry import Result, Text
+from cluster.query.session import to_sql
+from sim.faults import Fault, InvalidInput
+from sim.scenario.columns import Column, columns
+from sim.scenario.expressions import NUMBER, TEXT, Expression, parse_expression
+from sim.scenario.scenario import Scenario
+
+MAX_GROUPS = 10_000
+MAX_BINS = 1000
+STRATEGY = "strategy"
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+Name = Annotated[str, Field(max_length=64)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Grouping(Result):
+    """Something to group by: an expression's values as they are, or in bins.
+
+    Bins are set by one of three fields: `bins` (their number, all of equal width between the least and the greatest
+    value), `quantiles` (their number, each with about the same number of trials) and `edges` (in increasing order). A
+    bin includes its lower edge but not its upper one; the last bin includes both. Values below the first edge, values
+    above the last, and nulls each form a group of their own.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    value: Annotated[Text, Field(description="An expression over the columns, or strategy.")]
+    name: Annotated[Name | None, Field(description="The name of its column in the result.")] = None
+    bins: Annotated[int | None, Field(strict=True, description="The number of bins of equal width.")] = None
+    quantiles: Annotated[
+        int | None, Field(strict=True, description="The number of bins with about the same number of trials each.")
+    ] = None
+    edges: Annotated[
+        tuple[Number, ...] | None, Field(max_length=MAX_BINS + 1, description="Bins with these edges.")
+    ] = None
+
+    @property
+    def label(self) -> str:
+        """The name of its column in the result."""
+        return self.name or self.value
+
+
+@dataclass(frozen=True)
+class GroupKey:
+    """A grouping as SQL over the view of trials."""
+
+    label: str
+    sql: str
+    order: str
+    kind: str
+    unit: str
+    most: int
+    edges: tuple[float, ...] | None = None
+
+    def columns(self) -> list[tuple[str, str, str]]:
+        """The columns of the result that it makes, each with its name, kind and unit."""
+        ends = [self.label] if self.edges is None else [f"{self.label}.low", f"{self.label}.high"]
+        return [(end, self.kind, self.unit) for end in ends]
+
+    def cells(self, found: object) -> list[object]:
+        """The cells of the result for a value that the query returned."""
+        if self.edges is None:
+            return [found]
+        if found is None:
+            return [None, None]
+        bounds = (None, *self.edges, None)
+        return [bounds[int(str(found))], bounds[int(str(found)) + 1]]
+
+
+def bad_name(field: str, name: str | None) -> Fault:
+    """The fault of a name that cannot be that of a column."""
+    return Fault(field, name, "must be a name of at most 64 letters, digits and _ . -")
+
+
+def group_key(
+    grouping: Grouping,
+    field: str,
+    strategies: Sequence[str],
+    scenario: Scenario,
+    where: str,
+    database: duckdb.DuckDBPyConnection,
+) -> GroupKey:
+    """A grouping as SQL. `where` is the condition as SQL, for edges that depend on the trials.
+
+    Raises `InvalidInput` for a value that cannot be grouped by.
+    """
+    ways = [name for name in ("bins", "quantiles", "edges") if getattr(grouping, name) is not None]
+    if len(ways) > 1:
+        raise InvalidInput(
+            (Fault(field, None, f"must have one of bins, quantiles and edges, not {' and '.join(ways)}"),)
+        )
+    if grouping.value == STRATEGY and not ways:
+        return _category(grouping.label, STRATEGY, strategies)
+    found = parse_expression(grouping.value, scenario, field)
+    own = _own_column(found, scenario)
+    unit = own.unit if own else "1"
+    if ways:
+        if found.kind != NUMBER:
+            raise InvalidInput((Fault(field, grouping.value, f"must be a number to be put into {ways[0]}"),))
+        number = f"({to_sql(found)})::DOUBLE"
+        edges = _edges(grouping, field, number, where, database)
+        return GroupKey(grouping.label, number, "{}", "number", unit, len(edges) + 2, edges)
+    # A column's own null is a group of its own, which a condition's truth value never is.
+    sql = to_sql(found) if own is None else '"' + own.name.replace('"', '""') + '"'
+    if found.kind == TEXT:
+        return _category(grouping.label, sql, own.categories if own else (str(found.value),))
+    if found.kind == NUMBER and (own is None or own.kind != "int16"):
+        message = "has too many values for a group each; put it into bins, quantiles or edges"
+        raise InvalidInput((Fault(field, grouping.value, message),))
+    if found.kind == NUMBER:
+        return GroupKey(grouping.label, sql, "{}", "whole", unit, scenario.horizon_weeks + 2)
+    return GroupKey(grouping.label, sql, "{}", "truth", unit, 3)
+
+
+def _category(label: str, sql: str, categories: Sequence[str]) -> GroupKey:
+    listed = ", ".join("'" + one.replace("'", "''") + "'" for one in categories)
+    return GroupKey(label, f"{sql}::VARCHAR", f"list_position([{listed}], {{}})", "text", "1", len(categories) + 1)
+
+
+def _own_column(found: Expression, scenario: Scenario) -> Column | None:
+    """The column that an expression consists of, if it is a column alone."""
+    known = {column.name: column for column in columns(scenario)}
+    return known[str(found.value)] if found.operation == "column" else None
+
+
+def _edges(
+    grouping: Grouping, field: str, number: str, where: str, database: duckdb.DuckDBPyConnection
+) -> tuple[float, ...]:
+    if grouping.edges is not None:
+        edges = tuple(float(edge) for edge in grouping.edges)
+        rising = all(a < b for a, b in pairwise(edges))
+        if not rising or not all(map(isfinite, edges)) or not 2 <= len(edges) <= MAX_BINS + 1:
+            message = f"must be from 2 to {MAX_BINS + 1} numbers, each greater than the one before"
+            raise InvalidInput((Fault(f"{field}.edges", list(edges)[:10], message),))
+        return edges
+    way, count = ("bins", grouping.bins) if grouping.bins is not None else ("quantiles", grouping.quantiles)
+    if count is None or not 1 <= count <= MAX_BINS:
+        raise InvalidInput((Fault(f"{field}.{way}", count, f"must be from 1 to {MAX_BINS}"),))
+    finite = f"FROM (SELECT {number} AS x FROM trials WHERE {where}) WHERE isfinite(x)"
+    known, least, greatest = database.execute(f"SELECT count(*), min(x), max(x) {finite}").fetchall()[0]
+    if not known:
+        return (0.0, 1.0)
+    if way == "bins":
+        inner = np.linspace(least, greatest, count + 1)[1:-1].tolist()
+    else:
+        levels = [k / count for k in range(1, count)]
+        function = "quantile_disc" if known <= shared.EXACT_NUMBERS else "approx_quantile"
+        inner = database.execute(f"SELECT {function}(x, {levels}) {finite}").fetchall()[0][0] if levels else []
+    # A value that many trials share would be several edges, with empty bins between them.
+    edges = tuple(sorted({least, *map(float, inner), greatest}))
+    return edges if len(edges) > 1 else (least, np.nextafter(least, np.inf).item())
+
+
+def bin_sql(number: str, edges: Sequence[float]) -> str:
+    """SQL for the number of edges at or below a number, one less at the last edge; null where it is not finite."""
+
+    def search(low: int, high: int) -> str:
+        if low == high:
+            return str(low)
+        middle = (low + high) // 2
+        below, above = search(low, middle), search(middle + 1, high)
+        return f"CASE WHEN {number} < {edges[middle]!r}::DOUBLE THEN {below} ELSE {above} END"
+
+    last = f"WHEN {number} = {edges[-1]!r}::DOUBLE THEN {len(edges) - 1}"
+    return f"(CASE WHEN {number} IS NULL OR isnan({number}) THEN NULL {last} ELSE {search(0, len(edges))} END)"
+
+
+def check_groups(keys: Sequence[GroupKey], database: duckdb.DuckDBPyConnection) -> None:
+    """Raise `InvalidInput` if the view ``asked`` has more than `MAX_GROUPS` groups."""
+    if np.prod([float(key.most) for key in keys]) <= MAX_GROUPS:
+        return
+    named = ", ".join(f"k{k}" for k in range(len(keys)))
+    (groups,) = database.execute(f"SELECT count(*) FROM (SELECT DISTINCT {named} FROM asked)").fetchall()[0]
+    if groups > MAX_GROUPS:
+        message = (
+            f"makes {groups:,} groups; at most {MAX_GROUPS:,} are allowed: use fewer or wider bins, or a condition"
+        )
+        raise InvalidInput((Fault("by", ", ".join(key.label for key in keys), message),))

@@ -1,0 +1,110 @@
+"""The influence of each parameter on a measure: first-order index, PAWN, and the means in its outermost deciles."""
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
+import numpy as np
+
+from cluster.answers.drivers_trials import KnownTrials
+from cluster.answers.shared import finite_or_none
+from cluster.query.trials import StoredRun, sample
+from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.parameters import parameter
+from sim.scenario.scenario import Scenario
+from sim.statistics import sensitivity
+from sim.statistics.estimates import UNKNOWN, Estimate
+
+PAWN_TRIALS = 20_000
+"""PAWN is computed from at most this many known trials, the first ones."""
+NOTABLE = 0.05
+"""The smallest rank correlation that is reported."""
+LEFT_OUT = 0.01
+"""PAWN by value is added if more than this share of the trials is in none of PAWN's slices. SALib's slices leave out
+the greatest value of a parameter with few values."""
+
+
+def parameter_influences(
+    run: StoredRun,
+    strategy: str,
+    names: tuple[str, ...],
+    condition: Expression | None,
+    found: KnownTrials,
+    noise: tuple[float | None, float | None],
+    constant: str | None,
+) -> Iterator[tuple[str, dict, np.ndarray, np.ndarray | None]]:
+    """Each parameter's part of the document, its first-order index by jackknife, and its first trials' ranks."""
+    values = {name: parse_measure(name, run.plan.scenario) for name in names}
+    drawn = sample(run, strategy, values, given=condition, most=found.trial.size)
+    varying = {name: drawn[name] for name in names if np.ptp(drawn[name][found.known][:PAWN_TRIALS]) > 0.0}
+    first = {name: column[found.known][:PAWN_TRIALS] for name, column in varying.items()}
+    y = found.y[:PAWN_TRIALS]
+    median, maximum = noise
+    distances = {}
+    if first and median is not None and maximum is not None:
+        distances = sensitivity.pawn(first, y, (median, maximum))
+    for name in names:
+        part: dict = {"name": name, "unit": parameter(name).unit, "reason": constant}
+        if name not in varying:
+            part |= {"reason": "has one value in the trials read", "first_order": UNKNOWN, "pawn": None}
+            yield name, part | _outer_deciles(found, drawn[name]), np.full(1, np.nan), None
+            continue
+        index, part["first_order"] = _first_order(found, varying[name])
+        part["pawn"] = _pawn(first[name], y, distances[name], maximum) if name in distances else None
+        yield name, part | _outer_deciles(found, varying[name]), index, sensitivity.average_ranks(first[name])
+
+
+def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[np.ndarray, dict]:
+    known = found.known
+    pieces = sensitivity.pieces([column[known]])
+    groups = found.groups.of(known)
+    index = sensitivity.first_order(found.y, pieces, groups)
+    document: dict = {**groups.interval(index), "cells": pieces.count}
+    if not known.all():
+        pieces = sensitivity.pieces([column])
+        for name, value in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
+            document[name] = finite_or_none(sensitivity.first_order(found.filled(value), pieces, found.groups)[0])
+        missing = sensitivity.first_order((~known).astype(np.float64), pieces, found.groups)
+        document["missing"] = found.groups.interval(missing)
+    return index, document
+
+
+def _pawn(column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], noise: float | None) -> dict:
+    left_out = int((sensitivity.slices(column) == sensitivity.SLICES).sum())
+    document: dict = {
+        **distance,
+        "above_noise": bool((distance["maximum"]["estimate"] or 0.0) > (noise or 0.0)),
+        "in_no_slice": left_out,
+    }
+    if left_out > LEFT_OUT * y.size:
+        document["by_value"] = sensitivity.pawn_by_value(column, y)
+    return document
+
+
+def _outer_deciles(found: KnownTrials, column: np.ndarray) -> dict:
+    x = column[found.known]
+    bounds = sensitivity.outer_deciles(x)
+    if bounds is None:
+        return {"lowest_decile": None, "highest_decile": None, "swing": UNKNOWN}
+    low, high = x <= bounds[0], x >= bounds[1]
+    means = found.mean_where(low), found.mean_where(high)
+    return {
+        "lowest_decile": {"up_to": bounds[0], "trials": int(low.sum()), "mean": means[0]},
+        "highest_decile": {"from": bounds[1], "trials": int(high.sum()), "mean": means[1]},
+        "swing": sensitivity.difference(means[1], means[0]),
+    }
+
+
+def partners_of(scenario: Scenario, ranks: Mapping[str, np.ndarray]) -> dict[str, list[dict]]:
+    """For each parameter those correlated with it, by the scenario or in the trials (Spearman)."""
+    names = list(ranks)
+    if len(names) < 2:
+        return {}
+    matrix = np.corrcoef(np.stack([ranks[name] for name in names]))
+    declared = {frozenset(one.between) for one in scenario.correlations if one.spearman}
+    partners: dict[str, list[dict]] = {}
+    for i, j in combinations(range(len(names)), 2):
+        if abs(matrix[i, j]) >= NOTABLE or frozenset((names[i], names[j])) in declared:
+            for one, other in ((i, j), (j, i)):
+                pair = {"name": names[other], "spearman": float(matrix[i, j])}
+                partners.setdefault(names[one], []).append(pair)
+    return partners

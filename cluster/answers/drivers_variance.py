@@ -1,0 +1,142 @@
+"""Where a measure's variance comes from: the parameters alone, the parameters together, and chance."""
+
+from collections.abc import Mapping
+from functools import reduce
+from math import sqrt
+
+import numpy as np
+
+from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials
+from cluster.answers.shared import finite_or_none
+from cluster.query.session import evaluate
+from cluster.query.trials import StoredRun, sample
+from cluster.results.trial_table import table_schema, to_table
+from sim.model.kernel import play
+from sim.sampling.chance import Chance
+from sim.sampling.points import draw_points
+from sim.scenario.expressions import Expression, parse_measure
+from sim.statistics import sensitivity
+from sim.statistics.estimates import UNKNOWN, Estimate, Z, around
+
+PAIRS = 50_000
+"""The largest number of trials that are played again with other chance."""
+MOST_JOINT = 4
+"""The largest number of correlated parameters for which a joint index is computed."""
+_PLAYED_AT_A_TIME = 2**14
+
+
+def independent_groups(
+    run: StoredRun, strategy: str, names: list[str], condition: Expression | None, found: KnownTrials
+) -> dict[tuple[str, ...], np.ndarray | None] | None:
+    """The parameters in independent groups, with a joint index for each group of several; None with a condition, which
+    can make parameters dependent. Groups of more than `MOST_JOINT` parameters have no index.
+    """
+    if condition is not None:
+        return None
+    groups = {name: {name} for name in names}
+    for one in run.plan.scenario.correlations:
+        if one.spearman and all(name in groups for name in one.between):
+            joined = groups[one.between[0]] | groups[one.between[1]]
+            groups |= dict.fromkeys(joined, joined)
+    indices: dict[tuple[str, ...], np.ndarray | None] = {}
+    for group in dict.fromkeys(tuple(name for name in names if name in groups[member]) for member in names):
+        indices[group] = None
+        if 1 < len(group) <= MOST_JOINT:
+            values = {name: parse_measure(name, run.plan.scenario) for name in group}
+            drawn = sample(run, strategy, values, most=found.trial.size)
+            pieces = sensitivity.pieces([drawn[name][found.known] for name in group])
+            indices[group] = sensitivity.first_order(found.y, pieces, found.groups.of(found.known))
+    return indices
+
+
+def variance_shares(
+    run: StoredRun,
+    strategy: str,
+    value: Expression,
+    condition: Expression | None,
+    found: KnownTrials,
+    alone: Mapping[str, np.ndarray],
+    groups: Mapping[tuple[str, ...], np.ndarray | None] | None,
+    constant: str | None,
+) -> dict:
+    """Shares of the measure's variance: of all parameters, of chance, of the parameters one by one, and of
+    interactions.
+    """
+    document: dict = {"parameters": UNKNOWN, "chance": UNKNOWN, "pairs": 0}
+    split = _split(run, strategy, value, condition, found)
+    reason = constant
+    if isinstance(split, str):
+        reason = reason or split
+    elif constant is None:
+        document |= split
+    own = {group: alone[group[0]] if len(group) == 1 else index for group, index in (groups or {}).items()}
+    if groups is None:
+        first: Estimate = UNKNOWN
+        reason_of_sum = "the condition makes parameters depend on each other: their indices do not add up"
+    elif any(index is None for index in own.values()):
+        first, reason_of_sum = UNKNOWN, f"more than {MOST_JOINT} parameters are correlated with each other"
+    else:
+        summed = reduce(np.add, [index for index in own.values() if index is not None])
+        first, reason_of_sum = found.groups.interval(summed), constant or ""
+    return {
+        **document,
+        "reason": reason,
+        "alone": {**first, "reason": reason_of_sum or None},
+        "interactions": _less(document["parameters"], first),
+    }
+
+
+def _split(
+    run: StoredRun, strategy: str, value: Expression, condition: Expression | None, found: KnownTrials
+) -> dict | str:
+    """The shares of parameters and of chance, found by playing trials again with other chance; or why they are not
+    known.
+    """
+    scenario = run.plan.scenario
+    if condition is not None and not condition.columns() <= set(scenario.uncertain):
+        return "the condition is about events, which other chance would change"
+    chosen = found.trial < PAIRS
+    again = _play_again(run, strategy, value, int(found.trial[chosen][-1]) + 1 if chosen.any() else 0)
+    trial = found.trial[chosen]
+    pair = found.measure[chosen], again[trial]
+    both = np.isfinite(pair[0]) & np.isfinite(pair[1])
+    if both.sum() < FEWEST_KNOWN:
+        return f"{int(both.sum())} trials have a known measure with both chances; at least {FEWEST_KNOWN} are needed"
+    groups = found.groups.of(chosen).of(both)
+    share = sensitivity.paired_share(pair[0][both], pair[1][both], groups)
+    document: dict = {
+        "parameters": groups.interval(share),
+        "chance": groups.interval(1.0 - share),
+        "pairs": int(both.sum()),
+    }
+    if not both.all():
+        for name, filler in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
+            filled = [np.where(np.isfinite(one), one, filler) for one in pair]
+            document["parameters"][name] = finite_or_none(
+                sensitivity.paired_share(filled[0], filled[1], found.groups.of(chosen))[0]
+            )
+    return document
+
+
+def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) -> np.ndarray:
+    """The measure of the first trials, played with the same parameters and the chance of the next seed."""
+    plan = run.plan
+    schema = table_schema(plan.scenario, {})
+    played = [np.empty(0)]
+    for first in range(0, count, _PLAYED_AT_A_TIME):
+        size = min(_PLAYED_AT_A_TIME, count - first)
+        points = draw_points(plan.scenario, strategy, Chance(plan.seed, first, size), plan.design)
+        arrays = play(plan.scenario, points, Chance((plan.seed + 1) % 2**63, first, size))
+        # Parameters are rounded as in storage, so that a measure reads the same values both times.
+        table = to_table(plan.scenario, schema, arrays)
+        played.append(evaluate(table, {"measure": value})["measure"])
+    return np.concatenate(played)
+
+
+def _less(a: Estimate, b: Estimate) -> Estimate:
+    """The difference of two shares, with a normal interval as if they were independent."""
+    pair = a["estimate"], b["estimate"], a["standard_error"], b["standard_error"]
+    if None in pair:
+        return UNKNOWN
+    first, second, error, other = (float(number or 0.0) for number in pair)
+    return around(first - second, sqrt(error**2 + other**2), Z)

@@ -1,0 +1,134 @@
+"""A summary's document, made from tallies and from trials whose quantiles can be found."""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Protocol
+
+from cluster.results.plan import Plan
+from sim.scenario.vocabulary import MEASURES, SHARE_OF_DEFICIT
+from sim.scenario.warnings import scenario_warnings, warning_documents
+from sim.statistics.measure_ranges import measure_ranges
+from sim.statistics.quantile_bounds import quantile_bounds_of_counts, quantile_bounds_of_replicates
+from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, Moments, Tally, merge, merge_moments
+from sim.statistics.tally_estimates import event_estimates, mean_estimate, method_note, outcome_estimates
+
+LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+
+
+def summary_document(plan: Plan, summaries: dict[str, dict]) -> dict:
+    """The summary of a run from the parts of its strategies."""
+    summary = {
+        "scenario": plan.scenario.name,
+        "trials": plan.trials,
+        "seed": plan.seed,
+        "design": plan.design.name,
+        "complete": all(found["trials_played"] == plan.trials for found in summaries.values()),
+        "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
+        "strategies": summaries,
+    }
+    warnings = warning_documents(scenario_warnings(plan.scenario))
+    if warnings:
+        summary["warnings"] = warnings
+    return summary
+
+
+def strategy_document(
+    plan: Plan, strategy: str, counted: tuple[Tally, ...], played: int, trials: "SelectableTrials"
+) -> dict:
+    """A strategy's part of the summary.
+
+    `counted` are the tallies of the replicates, `played` is the number of committed trials, and `trials` finds the
+    quantiles of the same trials.
+    """
+    together = plan.design.trials_together(plan.scenario)
+    total = reduce(merge, counted, NO_TRIALS)
+    ranges = measure_ranges(plan.scenario, strategy)
+    measures: dict[str, dict] = {}
+    for name, quantiles in _quantiles(trials, counted, together).items():
+        measures[name] = {
+            "count": total.measures[name].count,
+            "mean": mean_estimate(counted, name, together, ranges[name]),
+            "quantiles": {level: found["estimate"] for level, found in quantiles.items()},
+            "quantile_intervals": {
+                level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()
+            },
+            "quantiles_exact": True,
+        }
+    if plan.scenario.deficit is not None:
+        measures[SHARE_OF_DEFICIT] = _scaled(measures["balance_change"], 1.0 / plan.scenario.deficit)
+    return {
+        "trials": total.trials,
+        "trials_played": played,
+        "outcome": outcome_estimates(counted, together),
+        "events": event_estimates(counted, together),
+        "measures": measures,
+    }
+
+
+class SelectableTrials(Protocol):
+    """Trials whose numbers can be selected and counted."""
+
+    def quantiles(
+        self, levels: Mapping[str, Sequence[float]], numbers: Mapping[str, Moments]
+    ) -> dict[str, dict[float, float]]:
+        """By measure and level the smallest value whose share is at least the level."""
+        ...
+
+    def below(
+        self, at: Mapping[str, Mapping[float, float]], replicates: int
+    ) -> dict[str, dict[float, tuple[list[int], list[int]]]]:
+        """By measure and level how many numbers of each replicate are less than, and at most, the value there."""
+        ...
+
+
+def _quantiles(
+    trials: SelectableTrials, counted: tuple[Tally, ...], together: int
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Quantiles of each measure over its numbers that are not null, with their 95 % intervals."""
+    numbers = {
+        name: reduce(merge_moments, (tally.measures[name] for tally in counted), NO_NUMBERS) for name in MEASURES
+    }
+    numbers = {name: found for name, found in numbers.items() if found.count}
+    at: dict[str, dict[float, float]] = {name: {} for name in numbers}
+    if len(counted) == 1:
+        counts = [found.count for found in numbers.values()]
+        bounds = dict(zip(numbers, quantile_bounds_of_counts(counts, LEVELS), strict=True))
+    else:
+        at = trials.quantiles(dict.fromkeys(numbers, LEVELS), numbers)
+        bounds = {
+            name: [
+                quantile_bounds_of_replicates(
+                    level, *found[level], [tally.measures[name].count for tally in counted], together
+                )
+                for level in LEVELS
+            ]
+            for name, found in trials.below(at, len(counted)).items()
+        }
+    wanted = {
+        name: sorted({level for pair in pairs for level in pair if level is not None}.union(LEVELS) - at[name].keys())
+        for name, pairs in bounds.items()
+    }
+    asked = trials.quantiles(wanted, numbers)
+    nothing: dict[str, dict[str, float | None]] = {
+        str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS
+    }
+    quantiles = dict.fromkeys(MEASURES, nothing)
+    for name, pairs in bounds.items():
+        values: dict[float | None, float | None] = dict([(None, None), *at[name].items(), *asked[name].items()])
+        quantiles[name] = {
+            str(level): {"estimate": values[level], "low": values[low], "high": values[high]}
+            for level, (low, high) in zip(LEVELS, pairs, strict=True)
+        }
+    return quantiles
+
+
+def _scaled(measure: dict, factor: float) -> dict:
+    def scale(numbers: dict) -> dict:
+        return {key: None if value is None else value * factor for key, value in numbers.items()}
+
+    return {
+        **measure,
+        "mean": scale(measure["mean"]),
+        "quantiles": scale(measure["quantiles"]),
+        "quantile_intervals": {level: scale(found) for level, found in measure["quantile_intervals"].items()},
+    }

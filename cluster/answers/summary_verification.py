@@ -1,0 +1,58 @@
+"""Verification of ``summary.json`` by an independent count of the trials."""
+
+import json
+import math
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from cluster.answers.summary_document import strategy_document, summary_document
+from cluster.answers.summary_recounted_trials import RecountedTrials
+from cluster.query.trials import StoredRun
+from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, read_json
+
+
+def recount(run: StoredRun) -> dict:
+    """The summary of a run, counted from the rows of its files: neither their footers nor DuckDB are used.
+
+    Raises `ValueError` if a file's trials are not those that it should hold.
+    """
+    summaries = {}
+    for strategy in run.plan.strategies:
+        trials = RecountedTrials(run, strategy)
+        counted = trials.tallies()
+        played = sum(tally.trials for tally in counted)
+        summaries[strategy] = strategy_document(run.plan, strategy, counted, played, trials)
+    return summary_document(run.plan, summaries)
+
+
+def verify_summary(run: StoredRun) -> list[str]:
+    """The places at which ``summary.json`` differs from the stored trials, one line each; none if there is no summary.
+
+    The numbers are counted again from the files by `recount`, which shares no code for reading with `summarize`. A
+    relative difference of up to 1e-9 is allowed, because other versions of the libraries may round the last bits
+    differently.
+    """
+    try:
+        stored = read_json(run.folder, SUMMARY)
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        return [f"{SUMMARY}: cannot be read: {error}"]
+    try:
+        recounted = json.loads(json.dumps(recount(run)))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        return [f"{TRIALS_FOLDER}: cannot be counted: {error}"]
+    return [f"{SUMMARY}: {place} differs from the trials" for place in _differing(stored, recounted, ())]
+
+
+def _differing(stored: object, recounted: object, path: tuple[str, ...]) -> Iterator[str]:
+    """The places at which two JSON documents differ."""
+    if isinstance(stored, dict) and isinstance(recounted, dict):
+        for name in {**recounted, **stored}:
+            yield from _differing(stored.get(name), recounted.get(name), (*path, name))
+    elif isinstance(stored, float) and isinstance(recounted, float):
+        if not math.isclose(stored, recounted, rel_tol=1e-9, abs_tol=1e-12):
+            yield ".".join(path)
+    elif stored != recounted:
+        yield ".".join(path) or "as a whole, it"
