@@ -1,10 +1,11 @@
-"""What is to be run: a scenario, its strategies, and how their trials are cut into shards."""
+"""The plan of a run: a scenario, its strategies, and how their trials are cut into shards."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from sim.faults import Fault, InvalidInput
+from sim.model.version import KERNEL_VERSION
 from sim.sampling.base import Design
 from sim.sampling.chance import check_seed
 from sim.sampling.designs import RANDOM, find_design
@@ -30,7 +31,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run in full. What its shards hold follows from it alone."""
+    """A complete plan. It determines the content of all shards."""
 
     scenario: Scenario
     seed: int
@@ -38,6 +39,8 @@ class Plan:
     trials: int
     shard_trials: int
     strategies: tuple[str, ...]
+    kernel_version: int = KERNEL_VERSION
+    """See `sim.model.version`; a run of another version than this one can be read, but not continued."""
 
     def __post_init__(self) -> None:
         if self.design.size not in (None, self.trials):
@@ -55,7 +58,7 @@ class Plan:
 
     @cached_property
     def scenario_sha256(self) -> str:
-        """See `sim.scenario.scenario.scenario_hash`; computed once, for all shards of a plan carry it."""
+        """See `sim.scenario.scenario.scenario_hash`; computed once, since all shards of a plan record it."""
         return scenario_hash(self.scenario)
 
     @property
@@ -72,11 +75,15 @@ def plan_document(plan: Plan) -> dict:
         "design": plan.design.name,
         "strategies": list(plan.strategies),
         "shard_trials": plan.shard_trials,
+        "kernel_version": plan.kernel_version,
     }
 
 
 def plan_from_document(scenario: Scenario, document: Mapping) -> Plan:
-    """The plan that `plan_document` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `InvalidInput`."""
+    """The plan that `plan_document` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `InvalidInput`.
+
+    Documents from before kernel versions were recorded have none: theirs was 1.
+    """
     return Plan(
         scenario,
         document["seed"],
@@ -84,6 +91,7 @@ def plan_from_document(scenario: Scenario, document: Mapping) -> Plan:
         document["trials"],
         document["shard_trials"],
         tuple(document["strategies"]),
+        document.get("kernel_version", 1),
     )
 
 
@@ -104,7 +112,7 @@ def make_plan(
     for k, strategy in enumerate(strategies):
         if strategy not in scenario.strategies:
             known = ", ".join(scenario.strategies)
-            report.fault(("strategies",), strategy, f"is no strategy of {scenario.name}; there are {known}")
+            report.fault(("strategies",), strategy, f"is not a strategy of {scenario.name}; there are {known}")
         elif strategy in strategies[:k]:
             report.fault(("strategies",), strategy, "is named more than once")
     for check in (lambda: check_seed(seed), lambda: find_design(design)):

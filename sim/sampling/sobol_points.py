@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import qmc
 
 from sim.sampling.base import Design, Uniforms, too_many
 from sim.sampling.chance import Chance, purpose_key
@@ -83,6 +82,8 @@ def sobol_uniform(seed: int, purpose: str, dimension: int, replicate: np.ndarray
 @lru_cache(maxsize=512)
 def _tables(dimension: int) -> tuple[np.ndarray, ...]:
     """For each chunk of an index's bits, the exclusive or of their direction numbers (Joe & Kuo 2008)."""
+    from scipy.stats import qmc
+
     # SciPy has the direction numbers, but gives them no public name.
     directions = qmc.Sobol(dimension + 1, scramble=False, bits=BITS)._sv[dimension]  # type: ignore[attr-defined]
     tables = []

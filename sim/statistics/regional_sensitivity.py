@@ -5,7 +5,6 @@ from math import sqrt
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import ks_2samp
 
 from sim.statistics.estimates import FEW, UNKNOWN, Estimate, around, around_replicates, student
 from sim.statistics.sensitivity import cells
@@ -47,6 +46,8 @@ def distances(inside: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray
     P-values hold for all parameters together (Holm 1979). They are those of independent trials from continuous
     distributions: with more even designs, and with parameters of few values, they are too high.
     """
+    from scipy.stats import ks_2samp
+
     found = {name: ks_2samp(column, outside[name], method="asymp") for name, column in inside.items()}
     ordered = sorted(found, key=lambda name: found[name].pvalue)
     adjusted: dict[str, float] = {}

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.optimize import nnls
 from scipy.special import ndtri
 
 from sim.statistics.estimates import Estimate
@@ -233,6 +232,8 @@ def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray
 
 def _stacked(predicted: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray:
     """The mixture of predictions, shape (2, trials), that is best outside the trials held out, in these."""
+    from scipy.optimize import nnls
+
     centre, mean = predicted[:, ~held].mean(axis=1, keepdims=True), gain[~held].mean()
     shares, _ = nnls((predicted[:, ~held] - centre).T, gain[~held] - mean)
     return mean + shares @ (predicted[:, held] - centre)
