@@ -1,9 +1,10 @@
 """How a run is played: what its caller chooses apart from the plan. None of it changes what a run's files hold."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cluster.results.result_folder import ShardResult
+from cluster.runs.local_workers import LocalWorker
 from cluster.storage.base import Folder
 
 Stop = Callable[[], bool]
@@ -52,6 +53,7 @@ class RunOptions:
     cores to use at most, None for all. `on_progress` is called at the start and after each committed shard.
     `should_stop` is asked before each shard. `donors` are folders of earlier runs whose files may be reused.
     `owns_folder` is asked before the manifest is written: a job's runner that has lost its lease must not write it.
+    `local_workers` are processes that wait for tasks of the engine ``auto``; without any, it begins in this process.
     """
 
     engine: str = "auto"
@@ -61,3 +63,4 @@ class RunOptions:
     should_stop: Stop = never
     donors: tuple[Folder, ...] = ()
     owns_folder: Callable[[], bool] = _always
+    local_workers: list[LocalWorker] = field(default_factory=list)
