@@ -19,7 +19,7 @@ from sim.statistics.tallies import NO_TRIALS, merge_replicates
 
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
-    """Under which strategies and condition."""
+    """The strategies and the condition."""
 
 
 class QuantileInterval(Result):
@@ -30,7 +30,7 @@ class QuantileInterval(Result):
 
 
 class MeasureSummary(Result):
-    """A measure over the trials that know it."""
+    """A measure over the trials in which it is known."""
 
     count: int
     mean: Estimate
@@ -40,7 +40,7 @@ class MeasureSummary(Result):
 
 
 class StrategySummary(Result):
-    """What became of a strategy's trials."""
+    """The results of a strategy's trials."""
 
     trials: int
     trials_played: int
@@ -80,16 +80,16 @@ def summary(run: StoredRun, request: SummaryRequest, on_progress: OnProgress) ->
 def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[str] = ()) -> dict:
     """The summary of a run from the shards committed so far, as ``summary.json`` has it.
 
-    Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a
-    column at a time. With `given`, a condition over the columns, all is computed over the trials for which it
-    holds; with `strategies`, under these alone. Raises `InvalidInput` for a strategy that was not played, and for a
+    Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a column at
+    a time. With `given`, a condition over the columns, everything is computed over the trials for which it holds; with
+    `strategies`, for these strategies only. Raises `InvalidInput` for a strategy that was not played, and for a
     condition that cannot be read or leaves too few trials.
     """
     plan = run.plan
     condition = parse_condition(given, plan.scenario) if given is not None else None
     chosen = chosen_strategies(run, strategies)
     with ExitStack() as opened:
-        # Opened where it is needed alone: it takes longer than a small run's summary.
+        # Opened only when needed: that takes longer than the summary of a small run.
         database = cache(lambda: opened.enter_context(open_duckdb(run.folder)))
         summaries = {strategy: _summarize_strategy(run, strategy, condition, database) for strategy in chosen}
     summary = summary_document(plan, summaries)

@@ -1,7 +1,7 @@
-"""Where shards are played: in this process, on warm worker processes, or as tasks of a Ray that is started or joined.
+"""Where shards are played: in this process, on worker processes, or as tasks of a Ray that Brink starts or joins.
 
-An engine takes shards and yields what was committed, in the order in which it is done. It decides nothing
-else: the content of a shard does not depend on it.
+An engine takes shards and yields the committed ones, in the order in which they finish. The content of a shard does not
+depend on the engine.
 """
 
 import os
@@ -21,7 +21,7 @@ from sim.faults import Fault, InvalidInput
 
 ENGINES = ("auto", "inline", "ray")
 RAY_START_SECONDS = 8.0
-"""What a Ray of one's own costs before its first task runs."""
+"""The time until the first task of a newly started Ray runs."""
 MOST_WORKERS = 10_000
 
 
@@ -53,7 +53,7 @@ def play(plan: Plan, shards: list[Shard], folder: Folder, options: RunOptions) -
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: where the system does not say, as on macOS, those of the machine."""
+    """Cores that this process may use; all cores of the machine where the system does not say, as on macOS."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -69,11 +69,11 @@ def play_where_it_pays(
     cores: int,
     workers: int | None,
 ) -> Iterator[ShardResult]:
-    """Play shards here, and move the rest to a Ray of one's own once that is expected to end sooner.
+    """Play shards here, and move the rest to a newly started Ray if that is expected to finish sooner.
 
-    Here is on the worker processes that are `ready`, or in this process if there are none. Their first tasks do not
-    count for the pace, because they also pay for imports and tables, once in a process. With as many of them as the run
-    may use cores, Ray would not be faster.
+    They are played on the worker processes that are `ready`, or in this process if there are none. The expected time is
+    computed without the first task of each, whose time includes tables. Where Ray would have no more cores than that,
+    it is not started.
     """
     here = max(1, len(ready))
     tasks = deque(tasks_of(shards, strategies_together(plan, here)))
