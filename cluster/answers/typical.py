@@ -242,4 +242,5 @@ ANSWER = Answer(
     result=TypicalTrials,
     compute=typical,
     examples=({"measure": "export_gain - sender_cost"}, {}),
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )
