@@ -15,11 +15,12 @@ from sim.statistics import sensitivity
 from sim.statistics.estimates import UNKNOWN, Estimate
 
 PAWN_TRIALS = 20_000
-"""PAWN is computed from the first of the known trials, at most so many."""
+"""PAWN is computed from at most this many known trials, the first ones."""
 NOTABLE = 0.05
-"""A rank correlation that is reported."""
+"""The smallest rank correlation that is reported."""
 LEFT_OUT = 0.01
-"""A share of trials in none of PAWN's slices that is reported: the greatest value of a parameter of few values."""
+"""PAWN by value is added if more than this share of the trials is in none of PAWN's slices. SALib's slices leave out
+the greatest value of a parameter with few values."""
 
 
 def parameter_influences(
@@ -94,7 +95,7 @@ def _outer_deciles(found: KnownTrials, column: np.ndarray) -> dict:
 
 
 def partners_of(scenario: Scenario, ranks: Mapping[str, np.ndarray]) -> dict[str, list[dict]]:
-    """The parameters that are correlated with each, as the scenario says or as the trials show (Spearman)."""
+    """For each parameter those correlated with it, by the scenario or in the trials (Spearman)."""
     names = list(ranks)
     if len(names) < 2:
         return {}

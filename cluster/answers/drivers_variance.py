@@ -19,18 +19,17 @@ from sim.statistics import sensitivity
 from sim.statistics.estimates import UNKNOWN, Estimate, Z, around
 
 PAIRS = 50_000
-"""Trials played again with other chance, at most."""
+"""The largest number of trials that are played again with other chance."""
 MOST_JOINT = 4
-"""Correlated parameters that a joint index can be computed for."""
+"""The largest number of correlated parameters for which a joint index is computed."""
 _PLAYED_AT_A_TIME = 2**14
 
 
 def independent_groups(
     run: StoredRun, strategy: str, names: list[str], condition: Expression | None, found: KnownTrials
 ) -> dict[tuple[str, ...], np.ndarray | None] | None:
-    """The parameters in groups that are independent of each other, with joint indices of those of several.
-
-    None where a condition makes parameters dependent that were not; no index for groups of more than `MOST_JOINT`.
+    """The parameters in independent groups, with a joint index for each group of several; None with a condition, which
+    can make parameters dependent. Groups of more than `MOST_JOINT` parameters have no index.
     """
     if condition is not None:
         return None
@@ -60,7 +59,9 @@ def variance_shares(
     groups: Mapping[tuple[str, ...], np.ndarray | None] | None,
     constant: str | None,
 ) -> dict:
-    """Shares of the measure's variance: the parameters', chance's, and what the parameters do alone and together."""
+    """Shares of the measure's variance: of all parameters, of chance, of the parameters one by one, and of
+    interactions.
+    """
     document: dict = {"parameters": UNKNOWN, "chance": UNKNOWN, "pairs": 0}
     split = _split(run, strategy, value, condition, found)
     reason = constant
@@ -88,7 +89,9 @@ def variance_shares(
 def _split(
     run: StoredRun, strategy: str, value: Expression, condition: Expression | None, found: KnownTrials
 ) -> dict | str:
-    """The shares of parameters and of chance by playing trials again with other chance; or why they are not known."""
+    """The shares of parameters and of chance, found by playing trials again with other chance; or why they are not
+    known.
+    """
     scenario = run.plan.scenario
     if condition is not None and not condition.columns() <= set(scenario.uncertain):
         return "the condition is about events, which other chance would change"
@@ -98,7 +101,7 @@ def _split(
     pair = found.measure[chosen], again[trial]
     both = np.isfinite(pair[0]) & np.isfinite(pair[1])
     if both.sum() < FEWEST_KNOWN:
-        return f"{int(both.sum())} trials know the measure under both chances; at least {FEWEST_KNOWN} are needed"
+        return f"{int(both.sum())} trials have a known measure with both chances; at least {FEWEST_KNOWN} are needed"
     groups = found.groups.of(chosen).of(both)
     share = sensitivity.paired_share(pair[0][both], pair[1][both], groups)
     document: dict = {
@@ -124,7 +127,7 @@ def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) ->
         size = min(_PLAYED_AT_A_TIME, count - first)
         points = draw_points(plan.scenario, strategy, Chance(plan.seed, first, size), plan.design)
         arrays = play(plan.scenario, points, Chance((plan.seed + 1) % 2**63, first, size))
-        # Parameters as they are stored, so that a measure reads the same values in both playings.
+        # Parameters are rounded as in storage, so that a measure reads the same values both times.
         table = to_table(plan.scenario, schema, arrays)
         played.append(evaluate(table, {"measure": value})["measure"])
     return np.concatenate(played)

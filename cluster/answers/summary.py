@@ -32,7 +32,7 @@ from sim.statistics.tallies import NO_TRIALS, merge_replicates
 
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
-    """Under which strategies, condition and beliefs."""
+    """The strategies, the condition and the beliefs."""
 
 
 class QuantileInterval(Result):
@@ -43,7 +43,7 @@ class QuantileInterval(Result):
 
 
 class MeasureSummary(Result):
-    """A measure over the trials that know it."""
+    """A measure over the trials in which it is known."""
 
     count: int
     mean: Estimate
@@ -53,7 +53,7 @@ class MeasureSummary(Result):
 
 
 class StrategySummary(Result):
-    """What became of a strategy's trials."""
+    """The results of a strategy's trials."""
 
     trials: int
     trials_played: int
@@ -98,11 +98,11 @@ def summarize(
 ) -> dict:
     """The summary of a run from the shards committed so far, as ``summary.json`` has it.
 
-    Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a
-    column at a time. With `given`, a condition over the columns, all is computed over the trials for which it
-    holds; with `strategies`, under these alone; with beliefs (see `cluster.answers.beliefs`), over weighted trials.
-    Raises `InvalidInput` for a strategy that was not played, and for a condition or beliefs that cannot be read or
-    leave too few trials.
+    Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a column at
+    a time. With `given`, a condition over the columns, everything is computed over the trials for which it holds; with
+    `strategies`, for these strategies only; with beliefs (see `cluster.answers.beliefs`), over weighted trials. Raises
+    `InvalidInput` for a strategy that was not played, and for a condition or beliefs that cannot be read or leave too
+    few trials.
     """
     plan = run.plan
     condition = parse_condition(given, plan.scenario) if given is not None else None
@@ -114,7 +114,7 @@ def summarize(
         summary["method"] = f"{summary['method']}; {WEIGHTED}"
         return summary if condition is None else {"given": str(condition), **summary}
     with ExitStack() as opened:
-        # Opened where it is needed alone: it takes longer than a small run's summary.
+        # Opened only when needed: that takes longer than the summary of a small run.
         database = cache(lambda: opened.enter_context(open_duckdb(run.folder)))
         summaries = {strategy: _summarize_strategy(run, strategy, condition, database) for strategy in chosen}
     summary = summary_document(plan, summaries)

@@ -38,8 +38,8 @@ def strategy_document(
 ) -> dict:
     """A strategy's part of the summary.
 
-    `counted` are the tallies of the replicates, `played` is the number of committed trials, and in `trials` the
-    quantiles of the same trials are found.
+    `counted` are the tallies of the replicates, `played` is the number of committed trials, and `trials` finds the
+    quantiles of the same trials.
     """
     together = plan.design.trials_together(plan.scenario)
     total = reduce(merge, counted, NO_TRIALS)

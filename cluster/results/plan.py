@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sim.faults import Fault, InvalidInput
+from sim.model.version import KERNEL_VERSION
 from sim.sampling.base import Design
 from sim.sampling.chance import check_seed
 from sim.sampling.designs import RANDOM, find_design
@@ -38,6 +39,8 @@ class Plan:
     trials: int
     shard_trials: int
     strategies: tuple[str, ...]
+    kernel_version: int = KERNEL_VERSION
+    """See `sim.model.version`; a run of another version than this one can be read, but not continued."""
 
     def __post_init__(self) -> None:
         if self.design.size not in (None, self.trials):
@@ -72,11 +75,15 @@ def plan_document(plan: Plan) -> dict:
         "design": plan.design.name,
         "strategies": list(plan.strategies),
         "shard_trials": plan.shard_trials,
+        "kernel_version": plan.kernel_version,
     }
 
 
 def plan_from_document(scenario: Scenario, document: Mapping) -> Plan:
-    """The plan that `plan_document` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `InvalidInput`."""
+    """The plan that `plan_document` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `InvalidInput`.
+
+    Documents from before kernel versions were recorded have none: theirs was 1.
+    """
     return Plan(
         scenario,
         document["seed"],
@@ -84,6 +91,7 @@ def plan_from_document(scenario: Scenario, document: Mapping) -> Plan:
         document["trials"],
         document["shard_trials"],
         tuple(document["strategies"]),
+        document.get("kernel_version", 1),
     )
 
 

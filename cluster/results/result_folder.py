@@ -70,9 +70,14 @@ def _version() -> str:
 
 
 def file_metadata(plan: Plan, shard: Shard) -> dict[str, str]:
-    """What a shard's file says of itself: enough to decide whether it belongs to a plan."""
+    """What a shard's file says of itself: enough to decide whether it belongs to a plan, and who wrote it."""
+    return {f"{_KEY}version": _version(), **_identity(plan, shard)}
+
+
+def _identity(plan: Plan, shard: Shard) -> dict[str, str]:
+    """What a file must say of itself to belong to a plan."""
     return {
-        f"{_KEY}version": _version(),
+        f"{_KEY}kernel_version": str(plan.kernel_version),
         f"{_KEY}scenario_sha256": plan.scenario_sha256,
         f"{_KEY}seed": str(plan.seed),
         f"{_KEY}design": plan.design.name,
@@ -169,6 +174,12 @@ def tallies_from_document(text: str) -> tuple[Tally, ...]:
     return tuple(tallies)
 
 
+def _said(footer: pq.FileMetaData) -> dict[str, str]:
+    """What a file says of itself. Files from before kernel versions were recorded say none: theirs was 1."""
+    said = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
+    return {f"{_KEY}kernel_version": "1", **said}
+
+
 def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, ...] | None:
     """The tallies of a shard if its file is there and belongs to the plan, else None. Reads the footer alone."""
     try:
@@ -181,8 +192,8 @@ def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, 
         if error.errno is not None:
             raise
         return None
-    found = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
-    expected = file_metadata(plan, shard)
+    found = _said(footer)
+    expected = _identity(plan, shard)
     if footer.num_rows != shard.count or any(found.get(key) != value for key, value in expected.items()):
         return None
     try:
@@ -348,11 +359,10 @@ def _verify_origin(folder: Folder, files: list[Committed]) -> list[str]:
     for file in files:
         shard = Shard(file.strategy, file.first_trial // plan.shard_trials, file.first_trial, file.rows)
         with folder.open(file.path) as content:
-            said = {key.decode(): value.decode() for key, value in (pq.read_metadata(content).metadata or {}).items()}
-        for key, value in file_metadata(plan, shard).items():
-            # A later version may continue a run.
-            if key != f"{_KEY}version" and said.get(key) != value:
-                where = {"scenario_sha256": SCENARIO, "seed": RUN, "design": RUN, "trials": RUN}
+            said = _said(pq.read_metadata(content))
+        for key, value in _identity(plan, shard).items():
+            if said.get(key) != value:
+                where = {"scenario_sha256": SCENARIO, "seed": RUN, "design": RUN, "trials": RUN, "kernel_version": RUN}
                 name = key.removeprefix(_KEY)
                 source = where.get(name, MANIFEST)
                 differ[f"{source}: has the {name} {value}, where the files have {said.get(key)}"] += 1

@@ -20,7 +20,7 @@ def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
 
     The run's manifest then lists them as the donor's did, so that the run compares each file with its SHA-256 and
     plays anew what is other than it should be. Donors that cannot be read are passed over, and so are those played
-    by other versions of the libraries, whose last bits might differ.
+    by another kernel or other versions of the libraries, whose last bits might differ.
     """
     held = {entry.name for entry in folder.entries()}
     wanted = {shard_path(shard): shard for shard in plan.shards() if shard_path(shard) not in held}
@@ -73,4 +73,4 @@ def _listed(folder: Folder) -> list[Committed]:
 
 def _versions(folder: Folder) -> object:
     recorded = read_json(folder, RUN)
-    return recorded.get("versions") if isinstance(recorded, dict) else None
+    return (recorded.get("kernel_version", 1), recorded.get("versions")) if isinstance(recorded, dict) else None

@@ -28,6 +28,7 @@ from cluster.runs.reuse import take_over
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
+from sim.model.version import KERNEL_VERSION
 from sim.scenario.scenario import scenario_document, scenario_hash
 
 _LIBRARIES = ("brink", "numpy", "scipy", "pyarrow", "ray")
@@ -129,7 +130,13 @@ def run_document(plan: Plan) -> dict:
 
 
 def begin(plan: Plan, folder: Folder) -> None:
-    """Make a result folder for a plan, or check that it is the plan's already. Raises `InvalidInput`."""
+    """Make a result folder for a plan, or check that it is the plan's already. Raises `InvalidInput`.
+
+    Refuses a plan of another kernel version than this one.
+    """
+    if plan.kernel_version != KERNEL_VERSION:
+        message = f"must be {KERNEL_VERSION}, this Brink's: what another began cannot be continued; request it again"
+        raise InvalidInput((Fault("kernel_version", plan.kernel_version, message),))
     try:
         held = [entry.name for entry in folder.entries()]
         if RUN in held:
@@ -161,6 +168,13 @@ def _check_same(plan: Plan, folder: Folder) -> None:
         recorded = None
     if not isinstance(recorded, dict):
         raise InvalidInput((Fault("out", folder.address, f"holds a {RUN} that cannot be read"),))
+    version = recorded.get("kernel_version", 1)
+    if version != KERNEL_VERSION:
+        message = (
+            f"holds a run of kernel version {version}, and this Brink has {KERNEL_VERSION}, whose rows may differ in "
+            "their last digits: the run can be read, but not continued; name another folder"
+        )
+        raise InvalidInput((Fault("out", folder.address, message),))
     wanted = run_document(plan)
     faults = [
         Fault("out", folder.address, f"holds another run: its {field} is {recorded.get(field)}, not {wanted[field]}")

@@ -190,7 +190,7 @@ def _schema_version(engine: sa.Engine) -> str | None:
 
 def lineage(plan: Plan) -> str:
     """What a plan's shards follow from, as a digest: plans of one lineage share those shards that both have."""
-    identity = [scenario_hash(plan.scenario), plan.seed, plan.design.name, plan.shard_trials]
+    identity = [scenario_hash(plan.scenario), plan.seed, plan.design.name, plan.shard_trials, plan.kernel_version]
     if plan.design.size is not None:
         identity.append(plan.design.size)
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

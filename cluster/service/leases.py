@@ -71,11 +71,17 @@ def renew(
 
 
 def record(
-    engine: sa.Engine, job_id: str, runner: str, *, trials: int | None = None, precision: Mapping | None = None
+    engine: sa.Engine,
+    job_id: str,
+    runner: str,
+    *,
+    trials: int | None = None,
+    precision: Mapping | None = None,
+    kernel_version: int | None = None,
 ) -> bool:
-    """Record the trials that a precise job is brought to, or what its precision took, if the job is the runner's.
+    """Record the trials that a precise job is brought to, what its precision took, or the kernel that plays it.
 
-    Returns whether it was.
+    Nothing is recorded of a job that is not the runner's. Returns whether it was.
     """
     with engine.begin() as connection:
         row = connection.execute(sa.select(jobs).where(_held(job_id, runner)).with_for_update()).first()
@@ -84,6 +90,7 @@ def record(
         request = json.loads(row.request)
         request |= {} if trials is None else {"trials": trials}
         request |= {} if precision is None else {"precision": precision}
+        request |= {} if kernel_version is None else {"kernel_version": kernel_version}
         changed = {
             "request": json.dumps(request),
             "trials_total": request["trials"] * len(request["strategies"]),

@@ -19,10 +19,11 @@ from dataclasses import replace
 import sqlalchemy as sa
 from structlog.contextvars import bound_contextvars
 
-from cluster.runs.engines import EngineFailed, ShardFailed
+from cluster.results.plan import Plan
 from cluster.runs.options import Progress, RunOptions
 from cluster.runs.precision import run_to_precision, shortfall
 from cluster.runs.run import Stopped, run
+from cluster.runs.tasks import EngineFailed, ShardFailed
 from cluster.service import jobs, leases
 from cluster.service.counters import PendingCounts
 from cluster.service.jobs import Job
@@ -33,6 +34,7 @@ from cluster.service.wakeup import watch_for_jobs
 from cluster.service.warm_up import warm_up
 from cluster.storage.base import Folder
 from sim.faults import InvalidInput
+from sim.model.version import KERNEL_VERSION
 
 log = logger("brink.runner")
 IDLE_SECONDS = 0.5
@@ -177,10 +179,11 @@ def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, en
                 donors=tuple(results.within(earlier.id) for earlier in jobs.related(database, job)),
                 owns_folder=watch.holds,
             )
+            plan = _current_plan(database, job, runner, folder)
             if job.precision is None:
-                run(job.plan, folder.address, options)
+                run(plan, folder.address, options)
             else:
-                error = _play_precisely(database, job, runner, folder, options)
+                error = _play_precisely(database, job, plan, runner, folder, options)
                 state = jobs.FAILED if error else jobs.SUCCEEDED
         except Stopped as stopped:
             watch.on_progress(stopped.progress)
@@ -251,10 +254,21 @@ def _work_lane(
             new_job.wait(IDLE_SECONDS)
 
 
-def _play_precisely(database: sa.Engine, job: Job, runner: str, folder: Folder, options: RunOptions) -> str | None:
+def _current_plan(database: sa.Engine, job: Job, runner: str, folder: Folder) -> Plan:
+    """The job's plan; if it was submitted to another version and nothing of it is played yet, by this kernel."""
+    plan = job.plan
+    if plan.kernel_version == KERNEL_VERSION or folder.entries():
+        return plan
+    leases.record(database, job.id, runner, kernel_version=KERNEL_VERSION)
+    return replace(plan, kernel_version=KERNEL_VERSION)
+
+
+def _play_precisely(
+    database: sa.Engine, job: Job, plan: Plan, runner: str, folder: Folder, options: RunOptions
+) -> str | None:
     """Play a job to the precision it asks for, and record what that took; what was not reached, if so."""
     asked = job.precision or {}
-    plan = replace(job.plan, trials=asked["most_trials"])
+    plan = replace(plan, trials=asked["most_trials"])
     requested = {name: found["half_width"] for name, found in asked["requested"].items()}
     _, took = run_to_precision(
         plan,

@@ -137,7 +137,7 @@ def test_a_condition_is_shown_as_it_was_understood(name, runs):
 def test_a_field_that_a_request_does_not_have_is_named(name, runs, served):
     answer = find_answer(name)
     found = run_for(answer, runs)
-    with pytest.raises(InvalidInput, match=f"surprise: is no field of {name}; there are ") as refused:
+    with pytest.raises(InvalidInput, match=f"surprise: is not a field of {name}; there are ") as refused:
         ask(found, name, {**answer.examples[0], "surprise": 1})
     assert refused.value.faults[0].path == ("surprise",)
     if not answer.bare:

@@ -200,7 +200,7 @@ def test_verify_names_the_file(tmp_path):
     summary = tmp_path / "here" / "summary.json"
     summary.write_text(summary.read_text().replace('"complete": true', '"complete": false'))
     found = brink("verify", "here", cwd=tmp_path)
-    assert (found.returncode, found.stderr) == (1, "summary.json: complete is not what the trials give\n")
+    assert (found.returncode, found.stderr) == (1, "summary.json: complete differs from the trials\n")
     victim = tmp_path / "here" / "trials" / "strategy=bluff" / "part-00000.parquet"
     os.truncate(victim, 1000)
     assert "Unfinished" in " ".join(brink("summary", "here", cwd=tmp_path).stdout.split())

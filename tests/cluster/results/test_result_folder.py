@@ -204,7 +204,7 @@ def test_an_edited_summary_is_found(folder: Path):
     edit(folder, "summary.json", lambda summary: summary.update(trials=6000))
     edit(folder, "summary.json", lambda summary: summary.pop("method"))
     places = ("trials", "method", "strategies.talk.events.agreement.low")
-    assert verify_summary(open_run(folder)) == [f"summary.json: {p} is not what the trials give" for p in places]
+    assert verify_summary(open_run(folder)) == [f"summary.json: {p} differs from the trials" for p in places]
     (folder / "summary.json").write_text("{")
     assert "cannot be read" in verify_summary(open_run(folder))[0]
     (folder / "summary.json").unlink()
