@@ -131,7 +131,8 @@ def load(name: str) -> TyperCommand | TyperGroup:
     found = getattr(import_module(f"api.cli.commands.{name}"), name)
     if isinstance(found, Mapping):
         return _group(COMMANDS[name], found)
-    return _command(name, found, f"{COMMANDS[name]}\n\n{inspect.getdoc(found)}")
+    # Under PYTHONOPTIMIZE=2 there are no docstrings.
+    return _command(name, found, f"{COMMANDS[name]}\n\n{inspect.getdoc(found) or ''}")
 
 
 def _group(sentence: str, functions: Mapping[str, Callable]) -> TyperGroup:

@@ -1,7 +1,7 @@
-"""Where shards are played: in this process, or as tasks of a Ray that Brink starts or finds.
+"""Where shards are played: in this process, or as Ray tasks on a cluster that Brink starts or joins.
 
-An engine takes shards and yields what was committed, in the order in which it is done. It decides nothing
-else: the content of a shard does not depend on it.
+An engine takes shards and yields the committed ones, in the order in which they finish. The content of a shard does not
+depend on the engine.
 """
 
 import os
@@ -17,7 +17,7 @@ from sim.faults import Fault, InvalidInput
 
 ENGINES = ("auto", "inline", "ray")
 RAY_START_SECONDS = 8.0
-"""What a Ray of one's own costs before its first task runs."""
+"""The time until the first task of a newly started Ray runs."""
 MOST_WORKERS = 10_000
 
 
@@ -48,7 +48,7 @@ def play(plan: Plan, shards: list[Shard], folder: Folder, options: RunOptions) -
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: where the system does not say, as on macOS, those of the machine."""
+    """Cores that this process may use; all cores of the machine where the system does not say, as on macOS."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -63,9 +63,9 @@ def play_where_it_pays(
     cores: int,
     workers: int | None,
 ) -> Iterator[ShardResult]:
-    """Play shards here, and move the rest to a Ray of one's own once that is expected to end sooner.
+    """Play shards in this process, and move the rest to a newly started Ray if that is expected to finish sooner.
 
-    The pace is that of the tasks after the first: the first also pays for imports and tables, once in a process.
+    The expected time is computed without the first task, whose time includes imports and tables.
     """
     tasks = list(tasks_of(shards, strategies_together(plan, 1)))
     left = sum(shard.count for shard in shards)

@@ -29,6 +29,12 @@ FAR_OUT = 5.0
 """A deviation of so many standard deviations, or more, makes a side of a distribution heavy-tailed."""
 HEAVY = 0.25
 """As `SKEWED`, where the other side has great deviations too."""
+UNSEEN = 4.0
+"""A number not seen yet may exceed the greatest by so many times it, over the root of the effective number of values.
+
+Chosen by simulation, such that intervals of means of costs of random size hold the truth in 95 % of samples.
+"""
+
 Range = tuple[float, float]
 """The least and the greatest value that a measure can have; infinite where no bound is known."""
 ANY_NUMBER: Range = (-inf, inf)
@@ -85,7 +91,8 @@ def mean(numbers: Moments, within: Range = ANY_NUMBER) -> Estimate:
     if numbers.least == numbers.greatest:
         return _of_equal(numbers, within)
     error = sqrt(numbers.m2 / (numbers.count - 1) / numbers.count)
-    low, high = mean_bounds(*(np.array([getattr(numbers, field)]) for field in _FIELDS))
+    count, centre, m2, least, greatest = (np.array([getattr(numbers, field)]) for field in _FIELDS)
+    low, high = mean_bounds(count, centre, m2, least, greatest, within=within)
     return {"estimate": numbers.mean, "standard_error": error, "low": float(low[0]), "high": float(high[0])}
 
 
@@ -108,14 +115,18 @@ def mean_bounds(
     least: np.ndarray,
     greatest: np.ndarray,
     tail: float | np.ndarray = TAIL,
+    within: Range = ANY_NUMBER,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The lower and the upper bound of means with the moments of samples, float64 arrays of one shape.
 
     Student's interval where no number carries much weight. It misses the truth too often where a few great numbers
     make up the mean (a rare event with a large cost, a lognormal measure). There it is the gamma interval of Fay &
     Feuer (1997, Statistics in Medicine 16), made for sums of few unequal weights: a gamma distribution with the mean
-    and variance of the estimate over the near end of the sample, whose upper bound allows for one more number as
-    great as the greatest. Where both sides are heavy the interval spans those of either side. Counts must be 2 or more.
+    and variance of the estimate over the near end of the sample, whose upper bound allows for one more number. They
+    take it to be as great as the greatest seen, which is too little where sizes are random and few of them were seen.
+    Here it exceeds the greatest by `UNSEEN` / sqrt(k) times it, where k is the effective number of values, (sum)^2 /
+    sum of squares (Kish 1965), but not the end of the range `within`. Where both sides are heavy the interval spans
+    those of either side. Counts must be 2 or more.
     """
     variance = m2 / (count - 1) / count
     error = np.sqrt(variance)
@@ -126,10 +137,9 @@ def mean_bounds(
     skewed_down = _is_skewed(below, above, error, count)
     if not (skewed_up.any() or skewed_down.any()):
         return low, high
-    weight = (greatest - least) / count
-    under, over = _gamma_bounds(below, variance, weight, tail)
+    under, over = _gamma_bounds(below, variance, count, greatest - least, within[1] - least, tail)
     up_low, up_high = least + under, least + over
-    under, over = _gamma_bounds(above, variance, weight, tail)
+    under, over = _gamma_bounds(above, variance, count, greatest - least, greatest - within[0], tail)
     down_low, down_high = greatest - over, greatest - under
     return (
         np.select(
@@ -167,11 +177,18 @@ def _is_skewed(far: np.ndarray, near: np.ndarray, error: np.ndarray, count: np.n
 
 
 def _gamma_bounds(
-    mean: np.ndarray, variance: np.ndarray, weight: np.ndarray, tail: float | np.ndarray
+    mean: np.ndarray,
+    variance: np.ndarray,
+    count: np.ndarray,
+    greatest: np.ndarray,
+    most: np.ndarray,
+    tail: float | np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fay & Feuer's bounds of a mean above 0 that is estimated with a variance, for the greatest weight given."""
+    """Bounds as `mean_bounds` describes them, of a mean over the least number, of which one more is at most `most`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         low = variance / mean * gammaincinv(mean * mean / variance, tail)
+        effective = mean * mean / (variance + mean * mean / count)
+        weight = np.minimum(greatest * (1.0 + UNSEEN / np.sqrt(effective)), np.maximum(most, greatest)) / count
         spread = variance + weight * weight
         high = spread / (mean + weight) * gammaincinv((mean + weight) ** 2 / spread, 1.0 - tail)
     return np.where(variance > 0.0, low, mean), high
