@@ -10,17 +10,23 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from cluster.query.trials import StoredRun
 from sim.sampling.designs import DESIGNS
+from sim.scenario.scenario import Scenario
 
 LONGEST_TEXT = 2000
 LONGEST_NAME = 64
 MOST_STRATEGIES = 100
 NET_GAIN = "export_gain - sender_cost"
-"""The sender's gain less its cost: the default measure."""
+"""The sender's gain less its cost: the measure of choice of a scenario that states none."""
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 StrategyName = Annotated[str, Field(max_length=LONGEST_NAME)]
 Measure = Annotated[
     Text, Field(description="A number or a condition over the columns.", examples=["export_gain - sender_cost"])
+]
+
+MeasureOfChoice = Annotated[
+    Measure | None,
+    Field(description=f"A number or a condition over the columns; the scenario's `choice`, or {NET_GAIN}, if none."),
 ]
 
 OnProgress = Callable[[int, int], None]
@@ -29,6 +35,11 @@ OnProgress = Callable[[int, int], None]
 
 def quiet(done: int, total: int) -> None:
     """Ignore the progress."""
+
+
+def measure_of_choice(measure: str | None, scenario: Scenario) -> str:
+    """The measure of a request; if it has none, the scenario's measure of choice, or the sender's net gain."""
+    return measure or scenario.choice or NET_GAIN
 
 
 class Request(BaseModel):
@@ -112,6 +123,7 @@ class Document(Result, Generic[R]):
     run: RunFacts
     strategies: list[str]
     given: Annotated[str | None, Field(description="The condition in its normalised form.")]
+    set: Annotated[dict[str, Any], Field(default_factory=dict, description="What was set under every strategy.")]
     trials: TrialCounts
     method: Annotated[dict[str, str], Field(description="Notes on how the result was computed.")]
     result: R

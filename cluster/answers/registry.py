@@ -24,6 +24,7 @@ from cluster.answers.entry import Answer, OnProgress, Request, RunFacts, TrialCo
 from cluster.answers.shared import condition_of
 from cluster.query.trials import StoredRun, check_any
 from sim.faults import Fault, InvalidInput
+from sim.scenario.scenario import interventions_document
 
 ANSWERS = (
     summary.ANSWER,
@@ -79,6 +80,7 @@ def ask(
         ),
         strategies=list(found.strategies),
         given=None if condition is None else str(condition),
+        **({"set": interventions_document(plan.scenario)} if plan.scenario.interventions else {}),
         trials=TrialCounts(played=sum(shard.count for shard in shards), used=found.used),
         method=dict(found.method),
         result=found.result,

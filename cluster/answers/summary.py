@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache, reduce
+from typing import Annotated, Any
 
 import duckdb
+from pydantic import Field
 
 from cluster.answers import shared
 from cluster.answers.entry import Answer, Computed, Estimate, GivenRequest, OnProgress, Result, StrategiesRequest
@@ -60,6 +62,7 @@ class Summary(Result):
     """The summary of a run, in the form of ``summary.json``."""
 
     given: str | None = None
+    set: Annotated[dict[str, Any], Field(default_factory=dict, description="What was set under every strategy.")]
     scenario: str
     trials: int
     seed: int

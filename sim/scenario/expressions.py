@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column, columns
 from sim.scenario.distributions import Distribution, has_atoms
-from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import NAMED
+
+if TYPE_CHECKING:
+    from sim.scenario.scenario import Scenario
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 40
@@ -69,7 +72,7 @@ class Expression:
         return f"({f' {self.operation} '.join(shown)})"
 
 
-def parse_condition(text: str, scenario: Scenario, field: str = "given") -> Expression:
+def parse_condition(text: str, scenario: "Scenario", field: str = "given") -> Expression:
     """Parse a condition over a scenario's columns. Raises `InvalidInput` that names `field`.
 
     Refused is also equality of a continuous parameter with a number, which holds in no trial.
@@ -85,7 +88,7 @@ def parse_condition(text: str, scenario: Scenario, field: str = "given") -> Expr
     return found
 
 
-def parse_measure(text: str, scenario: Scenario, field: str = "measure") -> Expression:
+def parse_measure(text: str, scenario: "Scenario", field: str = "measure") -> Expression:
     """Parse a measure over a scenario's columns: a number, or a condition as 0 and 1. Raises `InvalidInput`."""
     found = parse_expression(text, scenario, field)
     if found.kind == TEXT:
@@ -93,7 +96,7 @@ def parse_measure(text: str, scenario: Scenario, field: str = "measure") -> Expr
     return found
 
 
-def parse_expression(text: str, scenario: Scenario, field: str) -> Expression:
+def parse_expression(text: str, scenario: "Scenario", field: str) -> Expression:
     """Parse an expression of any kind over a scenario's columns. Raises `InvalidInput` that names `field`."""
     return parse_over({column.name: column for column in columns(scenario) if column.name != "strategy"}, text, field)
 
@@ -128,7 +131,9 @@ def _equalities(found: Expression) -> Iterator[tuple[str, float]]:
         yield from _equalities(part)
 
 
-def _distributions(scenario: Scenario, name: str) -> list[Distribution]:
+def _distributions(scenario: "Scenario", name: str) -> list[Distribution]:
+    if name in scenario.interventions:
+        return [scenario.interventions[name]]
     return [scenario.base[name], *(world[name] for world in scenario.strategies.values() if name in world)]
 
 
