@@ -25,6 +25,7 @@ from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
 from sim.statistics import sensitivity
+from sim.statistics.sensitivity import Explained
 
 COLUMNS_AT_A_TIME = 10
 _METHOD = {
@@ -32,7 +33,9 @@ _METHOD = {
         "share of the measure's variance that is explained by a straight line in each of up to 100 cells of the "
         "parameter (cells of equal share, the outermost ones halved repeatedly; one cell per value where there are "
         "few values), less what the lines explain by chance, so that it may be slightly below 0; 95 % intervals: "
-        "Student's t around a delete-one jackknife of {groups} groups of trials"
+        "Student's t around a delete-one jackknife of {groups} groups of trials, the upper end higher by twice what "
+        "four times as many cells explain more (a joint index: what its cells explain more than half as many a side), "
+        "which lines miss of a curve or a step"
     ),
     "pawn": (
         "the index of SALib's pawn.analyze on the first trials, 10 slices of equal share; 95 % intervals span the "
@@ -214,19 +217,20 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
     constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
     noise = (None, None) if constant else sensitivity.pawn_noise(y[:PAWN_TRIALS])
     parts: dict[str, dict] = {}
-    alone: dict[str, np.ndarray] = {}
+    alone: dict[str, Explained] = {}
     ranks: dict[str, np.ndarray] = {}
     on_progress(0, len(names))
     for start in range(0, len(names), COLUMNS_AT_A_TIME):
         some = names[start : start + COLUMNS_AT_A_TIME]
         for name, part, index, rank in parameter_influences(run, chosen, some, condition, found, noise, constant):
-            parts[name], alone[name] = part, index
-            if rank is not None:
-                ranks[name] = rank
+            parts[name] = part
+            if index is not None and rank is not None:
+                alone[name], ranks[name] = index, rank
         on_progress(len(parts), len(names))
     partners = partners_of(scenario, ranks)
     groups = independent_groups(run, chosen, [name for name in names if name in ranks], condition, found)
-    ordered = sorted(parts, key=lambda name: -np.nan_to_num(alone[name][0], nan=-np.inf))
+    estimates = {name: part["first_order"]["estimate"] for name, part in parts.items()}
+    ordered = sorted(parts, key=lambda name: (estimates[name] is None, -(estimates[name] or 0.0)))
     known = int(found.known.sum())
     how = f"over {found.replicates} replicates of the design" if found.replicates > 1 else "Wilson or Student"
     result = {
@@ -246,7 +250,7 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
         "variance": variance_shares(run, chosen, value, condition, found, alone, groups, constant),
         "pawn_noise": {"slices": sensitivity.SLICES, "median": noise[0], "maximum": noise[1]},
         "groups": [
-            {"parameters": list(group), "first_order": found.groups.interval(index)}
+            {"parameters": list(group), "first_order": index.interval(found.groups)}
             for group, index in (groups or {}).items()
             if len(group) > 1 and index is not None
         ],
@@ -274,4 +278,5 @@ ANSWER = Answer(
     examples=({"measure": "export_gain"},),
     designs=SAMPLES,
     steps="parameters",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -13,6 +13,7 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.statistics import sensitivity
 from sim.statistics.estimates import UNKNOWN, Estimate
+from sim.statistics.sensitivity import Explained
 
 PAWN_TRIALS = 20_000
 """PAWN is computed from at most this many known trials, the first ones."""
@@ -31,8 +32,8 @@ def parameter_influences(
     found: KnownTrials,
     noise: tuple[float | None, float | None],
     constant: str | None,
-) -> Iterator[tuple[str, dict, np.ndarray, np.ndarray | None]]:
-    """Each parameter's part of the document, its first-order index by jackknife, and its first trials' ranks."""
+) -> Iterator[tuple[str, dict, Explained | None, np.ndarray | None]]:
+    """Each parameter's part of the document, its first-order index, and first trials' ranks; null if it is fixed."""
     values = {name: parse_measure(name, run.plan.scenario) for name in names}
     drawn = sample(run, strategy, values, given=condition, most=found.trial.size)
     varying = {name: drawn[name] for name in names if np.ptp(drawn[name][found.known][:PAWN_TRIALS]) > 0.0}
@@ -46,19 +47,18 @@ def parameter_influences(
         part: dict = {"name": name, "unit": parameter(name).unit, "reason": constant}
         if name not in varying:
             part |= {"reason": "has one value in the trials read", "first_order": UNKNOWN, "pawn": None}
-            yield name, part | _outer_deciles(found, drawn[name]), np.full(1, np.nan), None
+            yield name, part | _outer_deciles(found, drawn[name]), None, None
             continue
         index, part["first_order"] = _first_order(found, varying[name])
         part["pawn"] = _pawn(first[name], y, distances[name], maximum) if name in distances else None
         yield name, part | _outer_deciles(found, varying[name]), index, sensitivity.average_ranks(first[name])
 
 
-def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[np.ndarray, dict]:
+def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[Explained, dict]:
     known = found.known
-    pieces = sensitivity.pieces([column[known]])
     groups = found.groups.of(known)
-    index = sensitivity.first_order(found.y, pieces, groups)
-    document: dict = {**groups.interval(index), "cells": pieces.count}
+    index = sensitivity.explained(found.y, [column[known]], groups)
+    document: dict = {**index.interval(groups), "cells": index.cells}
     if not known.all():
         pieces = sensitivity.pieces([column])
         for name, value in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import reduce
-from math import sqrt
+from operator import add
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from sim.sampling.chance import Chance
 from sim.sampling.points import draw_points
 from sim.scenario.expressions import Expression, parse_measure
 from sim.statistics import sensitivity
-from sim.statistics.estimates import UNKNOWN, Estimate, Z, around
+from sim.statistics.estimates import UNKNOWN, Estimate
+from sim.statistics.sensitivity import Explained
 
 PAIRS = 50_000
 """The largest number of trials that are played again with other chance."""
@@ -27,7 +28,7 @@ _PLAYED_AT_A_TIME = 2**14
 
 def independent_groups(
     run: StoredRun, strategy: str, names: list[str], condition: Expression | None, found: KnownTrials
-) -> dict[tuple[str, ...], np.ndarray | None] | None:
+) -> dict[tuple[str, ...], Explained | None] | None:
     """The parameters in independent groups, with a joint index for each group of several; None with a condition, which
     can make parameters dependent. Groups of more than `MOST_JOINT` parameters have no index.
     """
@@ -38,14 +39,14 @@ def independent_groups(
         if one.spearman and all(name in groups for name in one.between):
             joined = groups[one.between[0]] | groups[one.between[1]]
             groups |= dict.fromkeys(joined, joined)
-    indices: dict[tuple[str, ...], np.ndarray | None] = {}
+    indices: dict[tuple[str, ...], Explained | None] = {}
     for group in dict.fromkeys(tuple(name for name in names if name in groups[member]) for member in names):
         indices[group] = None
         if 1 < len(group) <= MOST_JOINT:
             values = {name: parse_measure(name, run.plan.scenario) for name in group}
             drawn = sample(run, strategy, values, most=found.trial.size)
-            pieces = sensitivity.pieces([drawn[name][found.known] for name in group])
-            indices[group] = sensitivity.first_order(found.y, pieces, found.groups.of(found.known))
+            columns = [drawn[name][found.known] for name in group]
+            indices[group] = sensitivity.explained(found.y, columns, found.groups.of(found.known))
     return indices
 
 
@@ -55,8 +56,8 @@ def variance_shares(
     value: Expression,
     condition: Expression | None,
     found: KnownTrials,
-    alone: Mapping[str, np.ndarray],
-    groups: Mapping[tuple[str, ...], np.ndarray | None] | None,
+    alone: Mapping[str, Explained],
+    groups: Mapping[tuple[str, ...], Explained | None] | None,
     constant: str | None,
 ) -> dict:
     """Shares of the measure's variance: of all parameters, of chance, of the parameters one by one, and of
@@ -76,13 +77,13 @@ def variance_shares(
     elif any(index is None for index in own.values()):
         first, reason_of_sum = UNKNOWN, f"more than {MOST_JOINT} parameters are correlated with each other"
     else:
-        summed = reduce(np.add, [index for index in own.values() if index is not None])
-        first, reason_of_sum = found.groups.interval(summed), constant or ""
+        summed = reduce(add, [index for index in own.values() if index is not None])
+        first, reason_of_sum = summed.interval(found.groups), constant or ""
     return {
         **document,
         "reason": reason,
         "alone": {**first, "reason": reason_of_sum or None},
-        "interactions": _less(document["parameters"], first),
+        "interactions": sensitivity.difference(document["parameters"], first),
     }
 
 
@@ -131,12 +132,3 @@ def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) ->
         table = to_table(plan.scenario, schema, arrays)
         played.append(evaluate(table, {"measure": value})["measure"])
     return np.concatenate(played)
-
-
-def _less(a: Estimate, b: Estimate) -> Estimate:
-    """The difference of two shares, with a normal interval as if they were independent."""
-    pair = a["estimate"], b["estimate"], a["standard_error"], b["standard_error"]
-    if None in pair:
-        return UNKNOWN
-    first, second, error, other = (float(number or 0.0) for number in pair)
-    return around(first - second, sqrt(error**2 + other**2), Z)

@@ -11,7 +11,7 @@ from tests.support.command_line import brink
 from tests.support.examples import changed, litigious
 from tests.support.runs import STRATEGIES
 
-TRIALS = ("--trials", 400, "--engine", "inline")
+TRIALS = ("--trials", 2000, "--engine", "inline")
 
 
 @pytest.fixture
