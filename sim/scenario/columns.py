@@ -9,7 +9,7 @@ from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
 
 NULL = -1
-"""Stands for null in a column of weeks, categories or nullable truth values; NaN does in one of floats."""
+"""Null in a column of weeks, categories or nullable truth values; in a column of floats null is NaN."""
 
 
 @dataclass(frozen=True)
