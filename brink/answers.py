@@ -42,6 +42,7 @@ class Answers:
         measures: Sequence[str] | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """Strategies on the same trials: differences, regret, and which strategy leads as a function of each parameter.
 
@@ -49,11 +50,14 @@ class Answers:
             export_gain - sender_cost.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measures": measures,
             "strategies": strategies,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("compare", request))
 

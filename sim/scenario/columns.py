@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sim.scenario.scenario import Scenario
 
 NULL = -1
-"""Stands for null in a column of weeks, categories or nullable truth values; NaN does in one of floats."""
+"""Null in a column of weeks, categories or nullable truth values; in a column of floats null is NaN."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Expressions over a trial's columns: conditions such as ``threat_week <= 5 and agreement_week is null``, and measures
 such as ``export_gain - sender_cost``.
 
-An expression is parsed into a tree and nothing of it is ever run as code. The precedence is the usual one: ``not``
-before ``and`` before ``or``. A comparison with null, or with what is undefined such as 0 / 0, is false, and ``!=`` is
-the opposite of ``==``. A number compared with a float32 column is rounded as the column is: 0.3 equals a stored 0.3.
+An expression is parsed into a tree and never run as code. The precedence is the usual one: ``not`` before ``and``
+before ``or``. A comparison with null, or with what is undefined such as 0 / 0, is false, and ``!=`` is the opposite of
+``==``. A number compared with a float32 column is rounded as the column is: 0.3 equals a stored 0.3.
 """
 
 import itertools
@@ -138,7 +138,7 @@ def _distributions(scenario: "Scenario", name: str) -> list[Distribution]:
 
 
 def _range_instead(name: str, value: float, worlds: list[Distribution]) -> str:
-    """What to ask instead of equality with a continuous parameter."""
+    """The message that suggests a range instead of equality with a continuous parameter."""
     drawn = worlds[0]
     level = min(max(float(drawn.cdf(np.array([value]))[0]), NEARBY), 1.0 - NEARBY)
     low, high = drawn.quantile(np.clip(np.array([level - NEARBY, level + NEARBY]), 2.0**-20, 1.0 - 2.0**-20))
@@ -338,11 +338,11 @@ class _Reader:
         near = get_close_matches(name, [*self.known, *NAMED], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         names = ", ".join([*self.known, *NAMED])
-        raise self.refuse(f"has {name!r}, which is no column or event{hint}; there are: {names}")
+        raise self.refuse(f"has {name!r}, which is not a column or event{hint}; there are: {names}")
 
 
 def _rounded(value: float) -> float:
-    """A number as float32 holds it; as it is where that is infinite."""
+    """A number rounded to float32; unchanged where that would be infinite."""
     with np.errstate(over="ignore"):
         rounded = float(np.float32(value))
     return rounded if isfinite(rounded) else value
