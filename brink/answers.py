@@ -50,7 +50,8 @@ class Answers:
     ) -> Flow[Answer]:
         """Strategies on the same trials: differences, regret, and which strategy leads as a function of each parameter.
 
-        `measures`: Measures of choice, of which more is better; export_gain - sender_cost if none is named.
+        `measures`: Measures of choice, of which more is better; if none is named, the scenario's `choice`, or
+            export_gain - sender_cost.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
         `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
@@ -76,7 +77,8 @@ class Answers:
     ) -> Flow[Answer]:
         """The value of learning parameters before a strategy is chosen.
 
-        `measure`: The measure of choice, of which more is better. export_gain - sender_cost by default.
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
         `groups`: Parameters learned together.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
@@ -103,7 +105,8 @@ class Answers:
     ) -> Flow[Answer]:
         """Which parameters drive a measure, how strongly, and how much of it is chance.
 
-        `measure`: A number or a condition over the columns. export_gain - sender_cost by default.
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
         `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
@@ -126,7 +129,8 @@ class Answers:
     ) -> Flow[Answer]:
         """First- and total-order Sobol indices of a measure, from a run of the saltelli design.
 
-        `measure`: A number or a condition over the columns. export_gain - sender_cost by default.
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
         `strategy`: The strategy; the run's first if none is named.
         """
         request = {
