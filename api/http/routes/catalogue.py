@@ -14,6 +14,7 @@ from api.http.authentication import reader
 from api.http.bodies import YAML, is_yaml
 from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
 from api.shipped_scenarios import shipped_scenario
+from cluster.answers.entry import LONGEST_NAME
 from cluster.reference.rates import rates_document, scenario_rates
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
@@ -166,9 +167,14 @@ def rates(
         str | None,
         Query(description="A shipped scenario: only its reference class, as known on its as_of if no day is given."),
     ] = None,
+    reference: Annotated[str | None, Query(max_length=LONGEST_NAME, description="Only this reference class.")] = None,
     known_on: Annotated[
         date | None, Query(description="Only threats that had ended in the years before this day.")
     ] = None,
 ) -> dict[str, Any]:
     """How comparable threats of the past ended, by class, with their intervals and sources."""
-    return rates_document(known_on) if scenario is None else scenario_rates(shipped_scenario(scenario), known_on)
+    if scenario is None:
+        return rates_document(known_on, reference)
+    if reference is not None:
+        raise InvalidInput((Fault("reference", reference, "goes without a scenario, which names its own class"),))
+    return scenario_rates(shipped_scenario(scenario), known_on)
