@@ -11,8 +11,10 @@ from sim.scenario.scenario import scenario_document
 from tests.support.browser import Watched, chromium, overflow, violations, watched
 from tests.support.runs import small_plan
 from tests.support.service_process import ServiceProcess
+from tests.support.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=HANG_SECONDS * 1000 / 2)
 SCENARIO = "us-japan-semiconductors-1987"
 TITLE = "Semiconductors, Washington and Tokyo, March 1987"
 TRIALS = 2000
@@ -162,10 +164,9 @@ def test_a_range_brushed_on_a_chart_is_learned(person, job):
     page = person.page
     page.goto(f"/jobs/{job}?show=export_gain")
     shown(page, "distribution")
-    panel = page.locator("#distribution svg .background").nth(1)
-    panel.scroll_into_view_if_needed()
-    box = panel.bounding_box()
-    assert box is not None
+    page.locator("#distribution figure").scroll_into_view_if_needed()
+    boxes = [panel.bounding_box() for panel in page.locator("#distribution svg path.background").all()]
+    box = next(found for found in boxes if found and found["width"] > 50 and found["height"] > 50)
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] * 0.1, middle)
     page.mouse.down()
@@ -175,13 +176,24 @@ def test_a_range_brushed_on_a_chart_is_learned(person, job):
     expect(page.locator(".chips li")).to_contain_text("Sender's export gain from")
 
 
-PAGES = ("/", f"/scenarios/{SCENARIO}", "/run", "/help", "/jobs/JOB")
+PAGES = (
+    "/",
+    f"/scenarios/{SCENARIO}",
+    "/run",
+    f"/edit?from={SCENARIO}",
+    f"/compare?a=JOB&b={SCENARIO}",
+    "/rates",
+    "/keys",
+    "/sign-in",
+    "/help",
+    "/jobs/JOB",
+)
 
 
 def ready(page: Page, path: str, job: str) -> None:
     """Open a page and wait until it has its data."""
     page.goto(path.replace("JOB", job))
-    if "JOB" in path:
+    if path.startswith("/jobs"):
         shown(page, *ALL)
     expect(page.get_by_text("Loading …")).to_have_count(0)
     page.wait_for_load_state("networkidle")
@@ -270,6 +282,41 @@ def test_progress_goes_on_when_the_web_process_is_started_again(browser, tmp_pat
             shown(page, "answer")
     finally:
         service.stop()
+
+
+def test_a_scenario_of_ones_own_from_a_copy_to_a_run(person, service):
+    page = person.page
+    page.goto(f"/scenarios/{SCENARIO}")
+    page.get_by_role("link", name="Copy and change it").click()
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    page.get_by_label("Title").first.fill("My own dispute")
+    field = page.get_by_label("target_win: high")
+    field.fill("1.5")
+    expect(page.locator(".field-fault")).to_contain_text("target_win")
+    expect(page.get_by_label("target_win: low")).to_have_attribute("aria-invalid", "true")
+    field.fill("0.9")
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    page.get_by_role("button", name="Keep it and run it").click()
+    page.wait_for_url(re.compile(f"/run[?]scenario={SCENARIO}-2$"))
+    page.get_by_label("Trials of each strategy").fill("500")
+    page.get_by_role("button", name="Start the run").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator("h1")).to_have_text("My own dispute")
+    kept = service.client.get(f"/v1/scenarios/{SCENARIO}-2").json()
+    assert kept["parameters"]["target_win"]["pert"][-1] == 0.9
+    assert service.client.delete(f"/v1/scenarios/{SCENARIO}-2").status_code == 204
+
+
+def test_a_scenario_is_changed_as_text(person):
+    page = person.page
+    page.goto(f"/edit?from={SCENARIO}")
+    page.get_by_text("The same as text").click()
+    page.get_by_role("button", name="Show as YAML").click()
+    area = page.get_by_label("The scenario as text")
+    expect(area).to_have_value(re.compile("horizon_weeks: "))
+    area.fill(area.input_value().replace("horizon_weeks: ", "horizon_weeks: -"))
+    page.get_by_role("button", name="Use this text").click()
+    expect(page.locator("#edit [role=alert]")).to_contain_text(re.compile("line [0-9]+: .*horizon_weeks"))
 
 
 def test_an_unknown_run_gets_a_clear_word(person, url):
