@@ -24,13 +24,13 @@ chromium:  ## for the tests of the pages
 demo: install  ## the 1995 scenario, on the embedded defaults
 	$(BIN)/brink run us-japan-autos-1995 --trials 200000 --seed 1995 --out runs/demo
 
-# A worker runs whole files, in the order of tests/conftest.py.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# How many workers: tests/conftest.py. A worker that has no tests left takes some of another's.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: install postgres  ## all tests but the slow ones and those in a browser
 	$(PYTEST) -m "not slow and not browser"
 
-test-slow: install  ## the tests that take long by their nature: statistics over many seeds, the plain model
+test-slow: install  ## the tests that take long by their nature: statistics over many seeds, the plain model, hostile input
 	$(PYTEST) -m slow
 
 test-web: install chromium  ## the pages in a real browser
