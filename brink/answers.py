@@ -27,7 +27,7 @@ class Answers:
         """The probability of each state of the dispute in each week.
 
         `strategies`: The strategies; all if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "strategies": strategies,
@@ -42,17 +42,22 @@ class Answers:
         measures: Sequence[str] | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
-        """Strategies on the same trials: differences, regret, and which leads as a function of belief.
+        """Strategies on the same trials: differences, regret, and which strategy leads as a function of each parameter.
 
-        `measures`: Measures of choice, of which more is better; export_gain - sender_cost if none is named.
+        `measures`: Measures of choice, of which more is better; if none is named, the scenario's `choice`, or
+            export_gain - sender_cost.
         `strategies`: The strategies; all if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measures": measures,
             "strategies": strategies,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("compare", request))
 
@@ -65,12 +70,13 @@ class Answers:
         strategies: Sequence[str] | None = None,
         given: str | None = None,
     ) -> Flow[Answer]:
-        """What it is worth to learn parameters before a strategy is chosen.
+        """The value of learning parameters before a strategy is chosen.
 
-        `measure`: The measure of choice, of which more is better. export_gain - sender_cost by default.
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
         `groups`: Parameters learned together.
         `strategies`: The strategies; all if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "measure": measure,
@@ -88,11 +94,12 @@ class Answers:
         strategy: str | None = None,
         given: str | None = None,
     ) -> Flow[Answer]:
-        """Which parameters drive a measure, how far, and how much of it is chance.
+        """Which parameters drive a measure, how strongly, and how much of it is chance.
 
-        `measure`: A number or a condition over the columns. export_gain - sender_cost by default.
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
         `strategy`: The strategy; the run's first if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "measure": measure,
@@ -110,7 +117,8 @@ class Answers:
     ) -> Flow[Answer]:
         """First- and total-order Sobol indices of a measure, from a run of the saltelli design.
 
-        `measure`: A number or a condition over the columns. export_gain - sender_cost by default.
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
         `strategy`: The strategy; the run's first if none is named.
         """
         request = {
@@ -131,7 +139,7 @@ class Answers:
 
         `outcome`: A condition over the columns.
         `strategy`: The strategy; the run's first if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "outcome": outcome,
@@ -148,11 +156,11 @@ class Answers:
         strategy: str | None = None,
         given: str | None = None,
     ) -> Flow[Answer]:
-        """What differs in the worlds in which a bound is broken, and which of them to replay.
+        """How the trials in which a bound is broken differ from the others, and which of them to replay.
 
         `bound`: The condition that holds where the bound is broken.
         `strategy`: The strategy; the run's first if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "bound": bound,
@@ -171,7 +179,7 @@ class Answers:
         """The forecast scored against what really happened.
 
         `strategy`: The strategy; the one in the history if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "strategy": strategy,
@@ -207,9 +215,9 @@ class Answers:
     ) -> Flow[Answer]:
         """A typical trial of each outcome and the extreme ones, to be replayed.
 
-        `measure`: A measure of your own.
+        `measure`: A further measure to choose by.
         `strategy`: The strategy; the run's first if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "measure": measure,

@@ -68,6 +68,16 @@ Given = Annotated[
         help='Only the trials for which this holds, such as "threat_week <= 5 and filing_week is not null".',
     ),
 ]
+Believe = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="BELIEF",
+        help='Weigh the trials so that a condition has this probability, such as "sanctions = 0.3", '
+        '"agreement_week <= 12 = 0.2..0.4" or "sanctions = 0.3 strength 20"; "under NAME" at its end names the '
+        "strategy. May be repeated.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")]
 
 Seed = Annotated[
@@ -124,5 +134,6 @@ def is_stored_run(address: str) -> bool:
 
 
 def measure_option(what: str = "A number or condition of each trial") -> Any:
-    """The option of a command that asks about one measure, the sender's net gain unless given."""
-    return typer.Option(metavar="EXPRESSION", help=f"{what}.", show_default="export_gain - sender_cost")
+    """The option of a command that asks about one measure, the scenario's measure of choice unless given."""
+    default = "the scenario's choice, else export_gain - sender_cost"
+    return typer.Option(metavar="EXPRESSION", help=f"{what}.", show_default=default)

@@ -14,11 +14,11 @@ from sim.faults import InvalidInput
 
 COMMANDS = {
     "run": "Run a scenario and print the result.",
-    "scenarios": "List the shipped scenarios.",
+    "scenarios": "List the shipped scenarios, or print one of them.",
     "validate": "Check a scenario: list every fault with its line and field, and probable mistakes apart.",
     "parameters": "List the parameters with who decides them, their units, domains and neutral defaults.",
     "verify": "Check that a result folder is complete and unaltered.",
-    "summary": "Print the summary of a stored run, for all its trials or under a condition.",
+    "summary": "Print the summary of a stored run, for all its trials, under a condition or under beliefs.",
     "aggregate": "Print grouped statistics over the trials of a stored run.",
     "compare": "Compare strategies on the same trials: differences, regret, and which one leads where.",
     "worth": "Estimate the value of learning each parameter before a strategy is chosen.",

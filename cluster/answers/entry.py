@@ -10,17 +10,25 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from cluster.query.trials import StoredRun
 from sim.sampling.designs import DESIGNS
+from sim.scenario.scenario import Scenario
 
 LONGEST_TEXT = 2000
 LONGEST_NAME = 64
 MOST_STRATEGIES = 100
+MOST_BELIEFS = 8
+"""Conditions that may be believed at once: trials are counted by which of them hold."""
 NET_GAIN = "export_gain - sender_cost"
-"""The sender's gain less its cost: the default measure."""
+"""The sender's gain less its cost: the measure of choice of a scenario that states none."""
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 StrategyName = Annotated[str, Field(max_length=LONGEST_NAME)]
 Measure = Annotated[
     Text, Field(description="A number or a condition over the columns.", examples=["export_gain - sender_cost"])
+]
+
+MeasureOfChoice = Annotated[
+    Measure | None,
+    Field(description=f"A number or a condition over the columns; the scenario's `choice`, or {NET_GAIN}, if none."),
 ]
 
 OnProgress = Callable[[int, int], None]
@@ -31,10 +39,25 @@ def quiet(done: int, total: int) -> None:
     """Ignore the progress."""
 
 
+def measure_of_choice(measure: str | None, scenario: Scenario) -> str:
+    """The measure of a request; if it has none, the scenario's measure of choice, or the sender's net gain."""
+    return measure or scenario.choice or NET_GAIN
+
+
 class Request(BaseModel):
     """The fields of a request; an unknown field is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    believe: Annotated[
+        tuple[Text, ...],
+        Field(
+            max_length=MOST_BELIEFS,
+            description="Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` "
+            "or `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.",
+            examples=[["sanctions = 0.3"]],
+        ),
+    ] = ()
 
 
 class GivenRequest(Request):
@@ -85,6 +108,27 @@ class QuantileEstimate(Result):
     high: float | None
 
 
+class BelievedCondition(Result):
+    """A condition that is believed to have another probability than in the trials as they were played."""
+
+    condition: str
+    strategy: Annotated[str, Field(description="The strategy in whose run the condition is meant.")]
+    low: float
+    high: float
+    strength: Annotated[float | None, Field(description="Observations it counts as; null for a belief that holds.")]
+    played: Annotated[float, Field(description="Its probability in the trials as they were played.")]
+    weighted: Annotated[float, Field(description="Its probability in the weighted trials.")]
+
+
+class Evidence(Result):
+    """What beliefs did to the trials: their weights, whose mean is 1."""
+
+    beliefs: list[BelievedCondition]
+    rule: str
+    effective_trials: Annotated[float, Field(description="(Sum of weights)^2 / sum of squared weights.")]
+    greatest_weight: float
+
+
 class RunFacts(Result):
     """The run from which the answer was computed."""
 
@@ -112,7 +156,11 @@ class Document(Result, Generic[R]):
     run: RunFacts
     strategies: list[str]
     given: Annotated[str | None, Field(description="The condition in its normalised form.")]
+    set: Annotated[dict[str, Any], Field(default_factory=dict, description="What was set under every strategy.")]
     trials: TrialCounts
+    evidence: Annotated[
+        dict[str, Evidence] | None, Field(description="By strategy what the beliefs did to its trials.")
+    ] = None
     method: Annotated[dict[str, str], Field(description="Notes on how the result was computed.")]
     result: R
 
@@ -121,13 +169,15 @@ class Document(Result, Generic[R]):
 class Computed:
     """What an answer's function returns: the result, and the notes on how it was computed.
 
-    `used` counts the trials from which it was computed, once for each strategy.
+    `used` counts the trials from which it was computed, once for each strategy. `evidence` says by strategy what
+    beliefs did to the trials.
     """
 
     result: Result
     strategies: tuple[str, ...]
     used: int
     method: Mapping[str, str]
+    evidence: Mapping[str, Evidence] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +188,7 @@ class Answer:
     for a run of one of the `designs`. `bare` marks the summary, whose document has no envelope since
     ``summary.json``'s form is fixed. `table` makes an Arrow table of a document, for answers that can be fetched as
     CSV, Arrow or Parquet too. `steps` is what its progress counts, such as parameters; None for an answer without.
+    `cannot_weigh` says why it takes no beliefs; None for one that does.
     """
 
     name: str
@@ -150,6 +201,7 @@ class Answer:
     bare: bool = False
     table: Callable[[dict[str, Any]], pa.Table] | None = None
     steps: str | None = None
+    cannot_weigh: str | None = None
 
     @cached_property
     def document(self) -> type[Document]:

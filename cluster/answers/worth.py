@@ -11,10 +11,11 @@ from cluster.answers.entry import (
     Answer,
     Computed,
     GivenRequest,
-    Measure,
+    MeasureOfChoice,
     OnProgress,
     Result,
     StrategiesRequest,
+    measure_of_choice,
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
@@ -74,7 +75,7 @@ _METHOD = {
 class WorthRequest(StrategiesRequest, GivenRequest):
     """The strategies to choose from, the measure to choose by, and groups of parameters to learn together."""
 
-    measure: Annotated[Measure, Field(description="The measure of choice, of which more is better.")] = NET_GAIN
+    measure: MeasureOfChoice = None
     groups: Annotated[
         dict[ParameterName, Annotated[tuple[ParameterName, ...], Field(max_length=1000)]],
         Field(default_factory=dict, description="Parameters learned together.", examples=[{"court": ["target_win"]}]),
@@ -154,7 +155,8 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     """
     plan, scenario = run.plan, run.plan.scenario
     chosen = paired_strategies(run, request.strategies)
-    value = parse_measure(request.measure, scenario)
+    measure = measure_of_choice(request.measure, scenario)
+    value = parse_measure(measure, scenario)
     condition = condition_of(run, request.given)
     beliefs, decided = beliefs_of(scenario, chosen)
     together = {ALL: beliefs} if len(beliefs) > 1 else {}
@@ -186,7 +188,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
         jointly.append({"name": name, "parameters": list(members), **_document(found, everything, chosen)})
         on_progress(done := done + 1, total)
     result = {
-        "measure": request.measure,
+        "measure": measure,
         "trials": {
             "read": known.size,
             "known": trial.size,
@@ -261,4 +263,5 @@ ANSWER = Answer(
     examples=({"measure": NET_GAIN},),
     designs=SAMPLES,
     steps="parameters and groups",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -30,6 +30,8 @@ from sim.statistics.tallies import Tally
 
 BLOCK = 250_000
 """Trials read at a time."""
+CODE = "code"
+"""The name of a block's sum over strategies; no column is called so."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,7 @@ def sample(
     values: Mapping[str, Expression],
     *,
     given: Expression | None = None,
+    code: Mapping[str, Expression] | None = None,
     most: int,
 ) -> dict[str, np.ndarray]:
     """The values of the first trials of a strategy (at most `most`) for which a condition holds.
@@ -194,7 +197,7 @@ def sample(
     sample: trials of a `random` design are independent, and those of the other designs are in random order. Raises
     `InvalidInput` for a saltelli run, whose trials are not a sample.
     """
-    return paired_sample(run, (strategy,), values, given=given, most=most)[strategy]
+    return paired_sample(run, (strategy,), values, given=given, code=code, most=most)[strategy]
 
 
 def paired_sample(
@@ -204,6 +207,7 @@ def paired_sample(
     *,
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
+    code: Mapping[str, Expression] | None = None,
     most: int,
 ) -> dict[str, dict[str, np.ndarray]]:
     """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
@@ -215,7 +219,7 @@ def paired_sample(
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
     blocks = []
     found = 0
-    for block in paired_blocks(run, strategies, values, shared=shared, given=given):
+    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code):
         blocks.append(block)
         found += len(block[strategies[0]]["trial"])
         if found >= most:
@@ -226,10 +230,8 @@ def paired_sample(
             for strategy, own in blocks[0].items()
         }
     nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
-    return {
-        strategy: nothing | ({name: np.empty(0) for name in shared or {}} if strategy == strategies[0] else {})
-        for strategy in strategies
-    }
+    of_first = {name: np.empty(0) for name in shared or {}} | ({CODE: np.empty(0, np.int64)} if code else {})
+    return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
 
 
 def paired_blocks(
@@ -239,6 +241,7 @@ def paired_blocks(
     *,
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
+    code: Mapping[str, Expression] | None = None,
 ) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The values of the same trials under several strategies, a block at a time in the order of trials.
 
@@ -247,12 +250,19 @@ def paired_blocks(
     trial. With a condition `given`, only the trials for which it holds under each of the strategies. Trials that are
     not committed under all strategies are left out. The `shared` values, which are the same under all strategies, are
     read and returned under the first only.
+    `code` has a number of each of some strategies, which need not be among `strategies` and whose trials need not
+    agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
+    ``code`` (int64).
     """
-    first, *others = strategies
-    shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in strategies}
+    first = strategies[0]
+    read = {strategy: dict(values) for strategy in strategies}
+    read[first] |= shared or {}
+    for strategy, number in (code or {}).items():
+        read.setdefault(strategy, {})[CODE] = number
+    shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in read}
     with open_duckdb(run.folder) as database:
         for index, shard in shards[first].items():
-            if not all(index in shards[strategy] for strategy in others):
+            if not all(index in shards[strategy] for strategy in read):
                 continue
             for start in range(shard.first, shard.first + shard.count, BLOCK):
                 check_time()
@@ -260,13 +270,17 @@ def paired_blocks(
                     strategy: _read(
                         database,
                         shard_path(shards[strategy][index]),
-                        {**values, **(shared or {})} if strategy == first else values,
-                        given,
+                        own,
+                        given if strategy in strategies else None,
                         start,
                     )
-                    for strategy in strategies
+                    for strategy, own in read.items()
                 }
                 held = np.logical_and.reduce([part.pop("given") for part in block.values()])
+                if code:
+                    total = np.sum([block[strategy].pop(CODE) for strategy in code], axis=0)
+                    block = {strategy: block[strategy] for strategy in strategies}
+                    block[first][CODE] = total.astype(np.int64)
                 if held.any():
                     yield {
                         strategy: {name: column[held] for name, column in part.items()}

@@ -191,12 +191,13 @@ def test_texts_of_defaults_are_the_defaults():
         for option in load(name).params:
             if option.name == "measure" and option.show_default is not True and option.show_default:
                 measures[name] = option.show_default
-    assert measures.pop("compare") == f"{NET_GAIN}, and the measures of the summary"
-    assert measures == dict.fromkeys(("worth", "drivers", "indices", "report"), NET_GAIN)
+    default = f"the scenario's choice, else {NET_GAIN}"
+    assert measures.pop("compare") == f"{default}, and the measures of the summary"
+    assert measures == dict.fromkeys(("worth", "drivers", "indices", "report"), default)
     for answer in ANSWERS:
         field = answer.request.model_fields.get("measure")
         if answer.name in measures:
             assert field is not None
-            assert field.default == NET_GAIN
+            assert field.default is None
     texts = {option.name: option.show_default for option in load("aggregate").params}
     assert texts["statistic"] == ", ".join(USUAL)
