@@ -110,6 +110,10 @@ class Authentication:
         secret, look = (text, keys.find) if session is None else (session, find_session)
         address = (scope.get("client") or (None,))[0]
         self._wrong_keys.check(address, secret)
+        owner = self._wrong_keys.owner(secret)
+        if owner is not None:
+            # So that an owner's requests beyond the rate cost no look into the database.
+            self._requests.check(owner)
         database: sa.Engine = scope["app"].state.database
         key = await anyio.to_thread.run_sync(look, database, secret, limiter=self._lookups)
         if key is None:
@@ -119,7 +123,7 @@ class Authentication:
                 "the key is unknown, revoked or expired" if session is None else "the session has ended: sign in again"
             )
             raise Problem(401, what, headers=challenge)
-        self._wrong_keys.valid(secret)
+        self._wrong_keys.valid(secret, key.owner)
         self._requests.take(key.owner)
         return Caller(key.owner, key.scopes, key.id)
 
