@@ -82,8 +82,11 @@ def _warning(path: Path, message: str) -> Fault:
 
 
 def _set_in(scenario: "Scenario", name: str) -> Iterator[tuple[Path, Distribution]]:
-    """Where a parameter is set, and to what: in the base, and in the strategies that override it."""
+    """Where a parameter is set, and to what: for all strategies, or in the base and in those that override it."""
     group = ("issues", *name.split(".")[1:]) if name.startswith("issues.") else ("parameters", name)
+    if name in scenario.interventions:
+        yield ("set", name), scenario.interventions[name]
+        return
     yield group, scenario.base[name]
     for strategy, overrides in scenario.strategies.items():
         if name in overrides:
