@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 
 from cluster.query.parquet_files import ParquetFile, damage_reported, open_parquet, read_row_group
-from cluster.query.session import check_time, open_duckdb, sql_text
+from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.query.trial_columns import read_columns
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, read_json, recorded_plan, shard_path
