@@ -1,7 +1,7 @@
 """The trials of a stored run: which are committed, and reading them without loading them all."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,11 +9,25 @@ from functools import cached_property
 import duckdb
 import numpy as np
 
-from cluster.query.parquet_files import ParquetFile, damage_reported, open_parquet, read_row_group
+from cluster.query.parquet_files import (
+    DamagedTrials,
+    ParquetFile,
+    damage_reported,
+    open_parquet,
+    read_row_group,
+)
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.query.trial_columns import read_columns
 from cluster.results.plan import Plan, Shard
-from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, read_json, recorded_plan, shard_path
+from cluster.results.result_folder import (
+    RUN,
+    SCENARIO,
+    committed_tallies,
+    read_json,
+    read_manifest,
+    recorded_plan,
+    shard_path,
+)
 from cluster.results.trial_table import table_columns
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
@@ -39,14 +53,30 @@ class StoredRun:
 
     @cached_property
     def committed(self) -> dict[Shard, tuple[Tally, ...]]:
-        """The committed shards in the plan's order, each with its tallies."""
+        """The committed shards in the plan's order, each with its tallies.
+
+        Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
+        """
         found = {}
         for shard in self.plan.shards():
             check_time()
             tallies = committed_tallies(self.folder, self.plan, shard)
             if tallies is not None:
                 found[shard] = tallies
+        if len(found) < self.plan.shard_count:
+            self._check_listed(found)
         return found
+
+    def _check_listed(self, found: Container[Shard]) -> None:
+        """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
+        try:
+            listed = {file.path for file in read_manifest(self.folder)}
+        except (OSError, ValueError):
+            return
+        lost = next((path for s in self.plan.shards() if s not in found and (path := shard_path(s)) in listed), None)
+        if lost is not None:
+            message = "the files of trials are damaged: brink verify lists the altered ones"
+            raise DamagedTrials(f"{message} ({lost} is missing or damaged)")
 
     def shards(self, strategy: str) -> list[Shard]:
         """A strategy's committed shards, in the order of their trials."""
