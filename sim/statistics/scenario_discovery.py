@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
+from scipy.special import ndtri
 
 PEEL = 0.05
 """The share of the remaining trials that a peel may remove."""
@@ -28,13 +29,10 @@ LEAST_COVERAGE = 0.05
 """A box adds at least so large a share of the outcome's cases to those of the boxes before it."""
 LEVELS = 200
 """Intervals of equal share between whose ends a peel may cut a parameter."""
-COVERAGES = (0.95, 0.85, 0.7, 0.5, 0.3, 0.15)
+COVERAGES = (0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 """Of the steps of a trajectory, the ones nearest to these coverages are reported."""
-SURELY = 3.0
-"""Standard errors by which a restriction must raise the density on trials that were not peeled.
-
-More than for a single test, since the step is chosen on the same trials, and each of its restrictions is tested.
-"""
+FALSE_RESTRICTIONS = 0.05
+"""The probability with which any bound of a box may stay although it does not raise the density."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,12 @@ def _contrast(below: np.ndarray, cases: np.ndarray, least: int) -> np.ndarray:
 
 
 def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> Box:
-    """The box without the bounds that do not surely raise its density on these trials, the least useful left first."""
+    """The box without the bounds that do not surely raise its density on these trials, the least useful removed first.
+
+    A bound must raise it by so many standard errors that two useless bounds of every parameter together have one that
+    does with a probability of `FALSE_RESTRICTIONS` (Bonferroni): 3.0 for 20 parameters, 3.3 for 60.
+    """
+    surely = float(-ndtri(FALSE_RESTRICTIONS / (2 * len(columns))))
     bounds = [
         (name, side, value) for name, own in box.ranges.items() for side, value in enumerate(own) if np.isfinite(value)
     ]
@@ -203,7 +206,7 @@ def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> B
         inside, near = beyond == 0, beyond == 1
         useful = [_raises(cases[inside], cases[near & ~within[k]]) for k in kept]
         worst = int(np.argmin(useful))
-        if useful[worst] > SURELY:
+        if useful[worst] > surely:
             break
         beyond = beyond - ~within[kept[worst]]
         del kept[worst]
