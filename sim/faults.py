@@ -1,4 +1,4 @@
-"""What is wrong with what a user gave: every fault, each naming its field."""
+"""Faults of a user's input, each with the name of its field."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ _JOINERS = "\u200c\u200d"
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of an input: where it is, what was found there, and what would be allowed.
+    """One fault of an input: the field, the value found, and what is allowed.
 
-    `path` is the field's place in a document, key by key; a field of its own needs none.
+    `path` is the path of the field in a document; it is empty for a field outside a document.
     """
 
     field: str
@@ -29,7 +29,7 @@ class Fault:
 
 
 class InvalidInput(ValueError):
-    """Raised for anything that the user can mend; holds every fault that was found."""
+    """Raised for errors that the user can correct; contains every fault that was found."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__(faults)

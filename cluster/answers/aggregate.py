@@ -206,4 +206,5 @@ ANSWER = Answer(
         {"measures": {"net": "export_gain - sender_cost"}, "by": ["strategy", "outcome"]},
     ),
     table=answer_table,
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

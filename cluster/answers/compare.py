@@ -450,4 +450,5 @@ ANSWER = Answer(
     examples=({"measures": [NET_GAIN]}, {}),
     designs=SAMPLES,
     steps="trials",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

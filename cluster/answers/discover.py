@@ -230,4 +230,5 @@ ANSWER = Answer(
     compute=discover,
     examples=({"outcome": "sanctions"},),
     designs=SAMPLES,
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

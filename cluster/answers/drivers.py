@@ -268,4 +268,5 @@ ANSWER = Answer(
     examples=({"measure": "export_gain"},),
     designs=SAMPLES,
     steps="parameters",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

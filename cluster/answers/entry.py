@@ -14,6 +14,8 @@ from sim.sampling.designs import DESIGNS
 LONGEST_TEXT = 2000
 LONGEST_NAME = 64
 MOST_STRATEGIES = 100
+MOST_BELIEFS = 8
+"""Conditions that may be believed at once: trials are counted by which of them hold."""
 NET_GAIN = "export_gain - sender_cost"
 """The sender's gain less its cost: the default measure."""
 
@@ -35,6 +37,16 @@ class Request(BaseModel):
     """The fields of a request; an unknown field is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    believe: Annotated[
+        tuple[Text, ...],
+        Field(
+            max_length=MOST_BELIEFS,
+            description="Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` "
+            "or `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.",
+            examples=[["sanctions = 0.3"]],
+        ),
+    ] = ()
 
 
 class GivenRequest(Request):
@@ -85,6 +97,27 @@ class QuantileEstimate(Result):
     high: float | None
 
 
+class BelievedCondition(Result):
+    """A condition that is believed to have another probability than in the trials as they were played."""
+
+    condition: str
+    strategy: Annotated[str, Field(description="The strategy in whose run the condition is meant.")]
+    low: float
+    high: float
+    strength: Annotated[float | None, Field(description="Observations it counts as; null for a belief that holds.")]
+    played: Annotated[float, Field(description="Its probability in the trials as they were played.")]
+    weighted: Annotated[float, Field(description="Its probability in the weighted trials.")]
+
+
+class Evidence(Result):
+    """What beliefs did to the trials: their weights, whose mean is 1."""
+
+    beliefs: list[BelievedCondition]
+    rule: str
+    effective_trials: Annotated[float, Field(description="(Sum of weights)^2 / sum of squared weights.")]
+    greatest_weight: float
+
+
 class RunFacts(Result):
     """The run from which the answer was computed."""
 
@@ -113,6 +146,9 @@ class Document(Result, Generic[R]):
     strategies: list[str]
     given: Annotated[str | None, Field(description="The condition in its normalised form.")]
     trials: TrialCounts
+    evidence: Annotated[
+        dict[str, Evidence] | None, Field(description="By strategy what the beliefs did to its trials.")
+    ] = None
     method: Annotated[dict[str, str], Field(description="Notes on how the result was computed.")]
     result: R
 
@@ -121,13 +157,15 @@ class Document(Result, Generic[R]):
 class Computed:
     """What an answer's function returns: the result, and the notes on how it was computed.
 
-    `used` counts the trials from which it was computed, once for each strategy.
+    `used` counts the trials from which it was computed, once for each strategy. `evidence` says by strategy what
+    beliefs did to the trials.
     """
 
     result: Result
     strategies: tuple[str, ...]
     used: int
     method: Mapping[str, str]
+    evidence: Mapping[str, Evidence] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +176,7 @@ class Answer:
     for a run of one of the `designs`. `bare` marks the summary, whose document has no envelope since
     ``summary.json``'s form is fixed. `table` makes an Arrow table of a document, for answers that can be fetched as
     CSV, Arrow or Parquet too. `steps` is what its progress counts, such as parameters; None for an answer without.
+    `cannot_weigh` says why it takes no beliefs; None for one that does.
     """
 
     name: str
@@ -150,6 +189,7 @@ class Answer:
     bare: bool = False
     table: Callable[[dict[str, Any]], pa.Table] | None = None
     steps: str | None = None
+    cannot_weigh: str | None = None
 
     @cached_property
     def document(self) -> type[Document]:

@@ -292,4 +292,5 @@ ANSWER = Answer(
     examples=({"measure": "export_gain"},),
     designs=(SALTELLI.name,),
     steps="base points",
+    cannot_weigh="cannot weigh the trials of a saltelli run, which share points: ask drivers of another run",
 )

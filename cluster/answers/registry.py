@@ -62,6 +62,8 @@ def ask(
     asked = request if isinstance(request, Request) else read_request(answer, request or {})
     check_any(run)
     _check_design(answer, run)
+    if asked.believe and answer.cannot_weigh is not None:
+        raise InvalidInput((Fault("believe", asked.believe[0], answer.cannot_weigh),))
     condition = condition_of(run, getattr(asked, "given", None))
     found = answer.compute(run, asked, on_progress)
     if answer.bare:
@@ -80,6 +82,7 @@ def ask(
         strategies=list(found.strategies),
         given=None if condition is None else str(condition),
         trials=TrialCounts(played=sum(shard.count for shard in shards), used=found.used),
+        **({} if found.evidence is None else {"evidence": dict(found.evidence)}),
         method=dict(found.method),
         result=found.result,
     )

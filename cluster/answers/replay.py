@@ -272,4 +272,5 @@ ANSWER = Answer(
     result=Replay,
     compute=replay,
     examples=({"trial": 12},),
+    cannot_weigh="has no meaning for one trial: ask about all trials, for instance with summary",
 )

@@ -219,4 +219,5 @@ ANSWER = Answer(
     result=Score,
     compute=score,
     examples=({},),
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

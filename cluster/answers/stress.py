@@ -336,4 +336,5 @@ ANSWER = Answer(
     compute=stress,
     examples=({"bound": "sanctions"},),
     designs=SAMPLES,
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -157,4 +157,5 @@ ANSWER = Answer(
     compute=timeline,
     examples=({"given": "filing_week is null"}, {}),
     steps="strategies",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -243,4 +243,5 @@ ANSWER = Answer(
     result=TypicalTrials,
     compute=typical,
     examples=({"measure": "export_gain - sender_cost"}, {}),
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -261,4 +261,5 @@ ANSWER = Answer(
     examples=({"measure": NET_GAIN},),
     designs=SAMPLES,
     steps="parameters and groups",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

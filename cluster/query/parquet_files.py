@@ -1,4 +1,4 @@
-"""How the Parquet files of a folder are read, by DuckDB and by Arrow, whatever the folder is called.
+"""Reading the Parquet files of a folder with DuckDB and with Arrow, for any name of the folder.
 
 DuckDB takes ``*``, ``?`` and ``[`` in a path for a pattern, and ``name=value`` for a column. It is therefore never
 given a folder's own path: it reads a local folder through a symbolic link of a fixed name, and no folder name
@@ -39,7 +39,7 @@ _OF_CONTENT = (
 
 
 class DamagedTrials(RuntimeError):
-    """A file of trials holds what cannot be read."""
+    """A file of trials has damaged content."""
 
 
 @contextmanager
@@ -52,8 +52,8 @@ def open_parquet(folder: Folder, name: str) -> Iterator[pq.ParquetFile]:
 def read_row_group(file: pq.ParquetFile, group: int, columns: Sequence[str] | None = None) -> pa.Table:
     """A row group of a file, read by this thread alone.
 
-    A thread of Arrow's pools that lets go of a Python file only while the interpreter ends has no lock to take any
-    more, and aborts the process ("terminate called without an active exception", status 134).
+    A thread of Arrow's pools that releases a Python file only while the interpreter exits can no longer take the lock
+    and aborts the process ("terminate called without an active exception", status 134).
     """
     return file.read_row_group(group, columns=None if columns is None else list(columns), use_threads=False)
 
@@ -63,7 +63,7 @@ def readable(folder: Folder, database: duckdb.DuckDBPyConnection, scratch: str) 
     """Let DuckDB read the files of a folder within the block, as the table ``committed(names)``.
 
     `scratch` is an empty local folder. Raises `OSError` if a file cannot be opened or read, and `DamagedTrials` if its
-    content makes no sense.
+    content is not valid.
     """
     if isinstance(folder, LocalFolder):
         if any(sign in scratch for sign in _PATTERN):
@@ -88,7 +88,7 @@ def readable(folder: Folder, database: duckdb.DuckDBPyConnection, scratch: str) 
             number = errno.EMFILE if os.strerror(errno.EMFILE) in cause else errno.EIO
             raise OSError(number, cause, folder.address) from None
         if type(error) is duckdb.Error or isinstance(error, _OF_CONTENT):
-            message = "the files of trials hold what cannot be read: brink verify lists those that were altered"
+            message = "the files of trials are damaged: brink verify lists the altered ones"
             raise DamagedTrials(f"{message} ({cause})") from error
         raise
 
@@ -121,12 +121,12 @@ class _ObjectFiles(AbstractFileSystem):
         return path
 
     def glob(self, path: str, **_: object) -> list[str]:
-        """The path itself: it names one object and is no pattern."""
+        """The path itself: it names one object and is not a pattern."""
         return [path]
 
     def _open(self, path: str, mode: str = "rb", **_: object) -> "_SharedFile":
         if mode != "rb":
-            raise ValueError(f"objects are only read here, not opened as {mode!r}")
+            raise ValueError(f"objects can only be read, not opened as {mode!r}")
         with self.noting_failure():
             return _SharedFile(self, self._store, self._key(path))
 
@@ -145,7 +145,7 @@ class _ObjectFiles(AbstractFileSystem):
 
     @contextmanager
     def noting_failure(self) -> Iterator[None]:
-        """Keep an error that is raised within."""
+        """Record an error that is raised within."""
         try:
             yield
         except OSError as error:
@@ -181,4 +181,4 @@ class _SharedFile:
         return found
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to close: no connection stays open."""

@@ -22,10 +22,10 @@ from sim.faults import Fault, InvalidInput
 REACH_SECONDS = 5.0
 LOST_WORKER_RETRIES = 5
 CANCEL_SECONDS = 3.0
-"""So long a task that is to stop may take to clear up after itself before its worker is killed."""
+"""The time that a cancelled task may take to clean up before its worker is killed."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Unless this is 0 when Ray is imported, Ray takes a loopback address for one of the machine's others."""
+"""Unless this is 0 when Ray is imported, Ray replaces a loopback address with another address of the machine."""
 _IN_FLIGHT = 2
 """Tasks in flight for each core: one that runs and one that waits."""
 
@@ -46,10 +46,10 @@ def play_on_ray(
 ) -> Iterator[ShardResult]:
     """Play shards as Ray tasks, at most two for each core in flight. A task has the same trials of some strategies.
 
-    Without an `address` Ray is started on this machine's loopback and ended at the end; with one, the Ray
-    there is joined, whose nodes must see `folder` under the same address. Ray repeats the tasks of lost workers
-    and nodes. If a task fails, its shards are played one by one. If one of these fails, no new tasks are begun, those
-    in flight are finished, and `ShardFailed` is raised. When it is time to stop, shards in flight are broken off.
+    Without an `address` Ray is started on this machine's loopback and shut down at the end. With one, the Ray cluster
+    there is joined; its nodes must reach `folder` under the same address. Ray repeats the tasks of lost workers and
+    nodes. If a task fails, its shards are played one by one. If one of these fails, no new tasks are started, those in
+    flight are finished, and `ShardFailed` is raised. When the run should stop, tasks in flight are cancelled.
     """
     if address is None or _host_and_port(address)[0] in _LOOPBACK:
         os.environ.setdefault(_LOOPBACK_SETTING, "0")
@@ -113,7 +113,7 @@ def play_on_ray(
 
 
 def _hands(workers: int | None) -> int:
-    """Tasks that Ray may run at a time."""
+    """The number of tasks that Ray may run at the same time."""
     import ray
 
     return workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -128,7 +128,7 @@ def _cancel(running: dict, *, force: bool) -> None:
 
 @contextmanager
 def _own_signal_handlers() -> Iterator[None]:
-    """Keep this process's handler of SIGTERM: Ray puts its own in its place, which exits without clearing up."""
+    """Restore this process's handler of SIGTERM: Ray replaces it with one that exits without cleaning up."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -138,10 +138,10 @@ def _own_signal_handlers() -> Iterator[None]:
 
 
 def _connect(address: str | None, workers: int | None, nowhere: str) -> None:
-    """Start or join Ray. `nowhere` is an empty folder that its workers have as their working directory.
+    """Start or join Ray. `nowhere` is an empty folder, the working directory of its workers.
 
-    Otherwise Ray puts this process's working directory first on its workers' paths for modules, where a module of
-    the user's may have the name of one of Brink's.
+    Otherwise Ray puts this process's working directory first on the workers' module path, where a user's module may
+    have the name of one of Brink's.
     """
     import ray
 
@@ -150,7 +150,7 @@ def _connect(address: str | None, workers: int | None, nowhere: str) -> None:
         "working_dir": nowhere,
     }
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
-    # That Ray's local ports ask for a token is as it should be, and no news to a user.
+    # Ray reports that its local ports require a token. That is intended, and the user need not see it.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     try:
         if address is None:
@@ -181,9 +181,8 @@ def check_reachable(address: str, seconds: float = REACH_SECONDS) -> None:
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
-    """The host (an IPv6 address without its brackets) and port of ``host:port``; an empty host for a name as ``auto``.
-
-    Raises `ValueError` for a port that is no number.
+    """The host (an IPv6 address without its brackets) and port of ``host:port``; an empty host for a name such as
+    ``auto``. Raises `ValueError` for a port that is not a number.
     """
     place = address.rpartition("://")[2]
     if ":" not in place:

@@ -10,11 +10,12 @@ from cluster.runs.shard import run_shards
 from cluster.storage.base import Folder
 
 MOST_TOGETHER = 8
-"""Strategies played together at most, whose trials are in memory at the same time."""
+"""The largest number of strategies played together; their trials are in memory at the same time."""
 TASK_TRIALS = 1_000_000
-"""Trials of all strategies in a task at most, unless a shard has more. After each a run may stop or move to Ray."""
+"""The largest number of trials, over all strategies, in a task, unless one shard has more. After each task a run may
+stop or move to Ray."""
 _SHARED_COST = 0.5
-"""What strategies played together share, as a share of what each takes besides."""
+"""The cost of what strategies played together share, relative to the remaining cost of each."""
 
 Task = tuple[Shard, ...]
 """Shards of the same trials under different strategies, played together."""
@@ -32,15 +33,18 @@ class ShardFailed(RuntimeError):
         self.shard = shard
         self.cause = cause
 
+    def __reduce__(self) -> tuple[type["ShardFailed"], tuple[Shard, BaseException]]:
+        """How it is pickled: it is made again from what it was made from, not from its message."""
+        return ShardFailed, (self.shard, self.cause)
+
 
 class EngineFailed(RuntimeError):
-    """The engine itself could not be started or was lost."""
+    """The engine could not be started or was lost."""
 
 
 def tasks_of(shards: Iterable[Shard], together: int) -> Iterator[Task]:
-    """Shards as tasks of at most so many strategies. Shards of the same trials stand next to each other, as in a plan.
-
-    Takes no more shards than the next task needs, and one.
+    """Shards grouped into tasks of at most `most` strategies. Shards of the same trials must be adjacent, as in a plan.
+    Reads at most one shard more than the next task needs.
     """
     for _, same in groupby(shards, key=lambda shard: (shard.first, shard.count)):
         while task := tuple(islice(same, together)):
@@ -48,9 +52,9 @@ def tasks_of(shards: Iterable[Shard], together: int) -> Iterator[Task]:
 
 
 def strategies_together(plan: Plan, hands: int) -> int:
-    """How many strategies a task should have, for the run to be done soonest by so many workers.
+    """How many strategies a task should have, so that the run finishes soonest with this number of workers.
 
-    The more there are, the more their trials share; the fewer, the more evenly the work is spread.
+    With more strategies per task more is shared; with fewer the work is spread more evenly.
     """
     strategies = len(plan.strategies)
     ranges = plan.shard_count // strategies
@@ -70,7 +74,7 @@ def play_inline(plan: Plan, shards: Iterable[Shard], folder: Folder, should_stop
 
 
 def play_task(plan: Plan, task: Task, folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
-    """Play a task in this process; if it fails, its shards one by one, so that only those are lost that must be."""
+    """Play a task here. If it fails, its shards are played one by one, so that only those that fail are lost."""
     if should_stop():
         return
     left = list(task)

@@ -1,6 +1,6 @@
 """A result folder in an S3-compatible object store: the objects of a bucket whose keys begin with a prefix.
 
-A commit is one put. Requests that fail are repeated for a while; what still fails is an `OSError`.
+A commit is one put. Requests that fail are repeated for a while; the final failure is an `OSError`.
 """
 
 import errno
@@ -79,13 +79,13 @@ class ObjectFolder:
         return Path(path)
 
     def commit(self, draft: Path, name: str) -> None:
-        """Put the object; no reader sees it before it is whole."""
+        """Put the object; readers see it only when it is complete."""
         with os_errors():
             obstore.put(client(self.bucket), self.key(name), draft)
         draft.unlink()
 
     def copy_from(self, source: Folder, name: str) -> bool:
-        """Let the object store copy the other folder's object, if it is in the same bucket."""
+        """Copy the other folder's object within the object store, if it is in the same bucket."""
         if not isinstance(source, ObjectFolder) or source.bucket != self.bucket:
             return False
         try:
@@ -163,7 +163,7 @@ def read_range(store: S3Store, key: str, start: int, stop: int) -> bytes:
 
 @contextmanager
 def os_errors() -> Iterator[None]:
-    """Raise what an object store's client raises as an `OSError` with its first line."""
+    """Raise an error of the object store's client as an `OSError` with its first line."""
     try:
         yield
     except FileNotFoundError:

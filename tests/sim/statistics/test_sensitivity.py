@@ -174,7 +174,6 @@ def test_few_values_have_a_cell_each_and_equal_values_share_one():
 
 
 @given(st.lists(st.integers(0, 30), min_size=30, max_size=200), st.integers(2, 10))
-@settings(deadline=None)
 def test_cells_keep_order_and_ties(values, most):
     x = np.array(values, float)
     cell, count = s.cells(x, most)
@@ -186,7 +185,7 @@ def test_cells_keep_order_and_ties(values, most):
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e150))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_an_index_is_invariant_to_location_and_scale(place, scale):
     rng = np.random.default_rng(5)
     x, noise = rng.random(2000), rng.random(2000)
