@@ -42,17 +42,21 @@ class Answers:
         measures: Sequence[str] | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """Strategies on the same trials: differences, regret, and which strategy leads as a function of each parameter.
 
         `measures`: Measures of choice, of which more is better; export_gain - sender_cost if none is named.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measures": measures,
             "strategies": strategies,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("compare", request))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from threadpoolctl import threadpool_limits
 
 from cluster.answers import (
     aggregate,
@@ -58,6 +59,10 @@ def ask(
     `request` has the fields of the answer's request model; none means that all have their defaults. Raises
     `InvalidInput` for a request that cannot be answered, and its subclass `NoTrialsYet` while no trials are committed.
     """
+    # The threads of a linear algebra library spin while they wait for each other, which on busy cores takes several
+    # times as much CPU time as one thread does, and add up in an order of their own. For the rest of the process:
+    # other answers are computed meanwhile.
+    threadpool_limits(limits=1, user_api="blas")
     answer = find_answer(name)
     asked = request if isinstance(request, Request) else read_request(answer, request or {})
     check_any(run)

@@ -252,7 +252,7 @@ class Lead:
     low: float
     high: float
     cells: int
-    trials: int
+    trials: float
     ahead: tuple[int, ...]
     means: tuple[float, ...]
 
@@ -275,13 +275,25 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     in_front = np.ones((len(values), count), bool)
     for strategy, row in enumerate(values):
         in_front[strategy] = _least_gap(best - row, cell, sizes, replicate, replicates, comparisons) <= 0.0
+    return lead_ranges(x, cell, sizes, means, in_front)
+
+
+def lead_ranges(
+    x: np.ndarray, cell: np.ndarray, sizes: np.ndarray, means: np.ndarray, in_front: np.ndarray
+) -> list[Lead]:
+    """The ranges of a parameter `x` whose cells have the same strategies ahead.
+
+    `cell` is each trial's cell, `sizes` counts the trials of each cell; `means` and `in_front`, whether a strategy is
+    ahead there, have shape (strategies, cells).
+    """
+    count = sizes.size
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(low, cell, x)
     np.maximum.at(high, cell, x)
     found: list[Lead] = []
     for k in range(count):
         ahead = tuple(int(strategy) for strategy in np.flatnonzero(in_front[:, k]))
-        own = Lead(float(low[k]), float(high[k]), 1, int(sizes[k]), ahead, tuple(float(m) for m in means[:, k]))
+        own = Lead(float(low[k]), float(high[k]), 1, float(sizes[k]), ahead, tuple(float(m) for m in means[:, k]))
         if found and found[-1].ahead == ahead:
             found[-1] = _joined(found[-1], own)
         else:

@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from api.cli.tables import Bars, Column, print_table
@@ -28,12 +29,13 @@ def compare(
         ),
     ] = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
     """Differences are taken trial by trial, since all strategies have the same parameters and the same chance."""
     from api.cli.answering import answer
 
-    request = {"strategies": strategy, "measures": measure, "given": given}
+    request = {"strategies": strategy, "measures": measure, "given": given, "believe": believe}
     answer(run, "compare", request, as_json=as_json, render=print_comparison)
 
 
@@ -43,6 +45,7 @@ def print_comparison(out: Console, document: dict) -> None:
     reference, *others = document["strategies"]
     title = f"{document['scenario']}: {len(others) + 1} strategies in the same {found['trials']['compared']:,} trials"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
+    print_evidence(out, document.get("evidence"))
     _print_answer(out, found)
     _print_differences(out, found["pairs"], reference, others)
     for choice in found["choices"]:

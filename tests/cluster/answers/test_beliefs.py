@@ -171,3 +171,50 @@ def test_the_command_line_and_http_weigh_as_python_does(runs, tmp_path):
     assert_refused(
         brink("summary", found.folder.address, "--believe", "sanctions = 3"), "--believe", "must have a probability"
     )
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_differences_and_regrets_are_those_of_the_weights_trial_by_trial(runs, design):
+    document = ask(runs[design], "compare", {"believe": list(BELIEFS), "measures": ["export_gain - sender_cost"]})
+    own, weights = frames(runs[design]), weights_of(runs[design])
+    net = {name: (part["export_gain"] - part["sender_cost"]).astype(float) for name, part in own.items()}
+    (pair,) = document["result"]["pairs"]
+    difference = net["threaten"] - net["talk"]
+    found = pair["measures"]["export_gain - sender_cost"]
+    assert found["difference"]["estimate"] == pytest.approx(np.average(difference, weights=weights), rel=1e-6)
+    assert found["higher"]["estimate"] == pytest.approx(np.average(difference > 0, weights=weights), rel=1e-9)
+    assert found["difference"]["low"] < found["difference"]["estimate"] < found["difference"]["high"]
+    for outcome, one in pair["outcome"].items():
+        moved = np.average(own["threaten"]["outcome"] == outcome, weights=weights)
+        moved -= np.average(own["talk"]["outcome"] == outcome, weights=weights)
+        assert one["difference"]["estimate"] == pytest.approx(moved, abs=1e-9)
+    (choice,) = document["result"]["choices"]
+    short = np.maximum(net["threaten"], net["talk"]) - net["talk"]
+    regret = choice["regret"]["talk"]
+    assert regret["mean"]["estimate"] == pytest.approx(np.average(short, weights=weights), rel=1e-6)
+    assert regret["best"]["estimate"] == pytest.approx(np.average(short == 0, weights=weights), rel=1e-9)
+    order = np.argsort(short.to_numpy(), kind="stable")
+    shares = np.cumsum(weights.to_numpy()[order]) / weights.sum()
+    for level, one in regret["quantiles"].items():
+        expected = short.to_numpy()[order][np.searchsorted(shares, float(level) - 1e-12)]
+        assert one["estimate"] == pytest.approx(expected, rel=1e-6)
+        assert one["low"] <= one["estimate"] <= one["high"]
+    for lead in choice["leads"]:
+        assert sum(one["share"] for one in lead["ranges"]) == pytest.approx(1.0)
+    assert document["evidence"]["talk"] == document["evidence"]["threaten"]
+
+
+def test_leads_have_weighted_means_and_shares(runs):
+    """In each range of every parameter, against pandas; there is at least a range for each of them."""
+    document = ask(runs["random"], "compare", {"believe": list(BELIEFS), "measures": ["agreement"]})
+    own, weights = frames(runs["random"]), weights_of(runs["random"])
+    leads = document["result"]["choices"][0]["leads"]
+    assert leads
+    for lead in leads:
+        assert lead["ranges"]
+        for part in lead["ranges"]:
+            inside = own["threaten"][lead["name"]].between(part["low"], part["high"])
+            for name in ("threaten", "talk"):
+                expected = np.average(own[name]["agreement_week"][inside].notna(), weights=weights[inside])
+                assert part["means"][name] == pytest.approx(expected, rel=1e-9)
+            assert part["share"] == pytest.approx(weights[inside].sum() / weights.sum(), rel=1e-9)
