@@ -21,6 +21,7 @@ from cluster.answers.entry import (
     QuantileEstimate,
     Result,
     StrategiesRequest,
+    measure_of_choice,
 )
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
 from cluster.query.trials import CODE, StoredRun, paired_blocks, paired_sample
@@ -77,7 +78,8 @@ class CompareRequest(StrategiesRequest, GivenRequest):
         tuple[Measure, ...],
         Field(
             max_length=MOST_MEASURES,
-            description=f"Measures of choice, of which more is better; {NET_GAIN} if none is named.",
+            description="Measures of choice, of which more is better; if none is named, the scenario's `choice`, or "
+            f"{NET_GAIN}.",
         ),
     ] = ()
 
@@ -181,7 +183,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     plan, scenario = run.plan, run.plan.scenario
     chosen = paired_strategies(run, request.strategies)
     condition = condition_of(run, request.given)
-    choices = read_measures(request.measures or (NET_GAIN,), scenario)
+    choices = read_measures(request.measures or (measure_of_choice(None, scenario),), scenario)
     described = (
         choices if request.measures else {**{name: parse_measure(name, scenario) for name in MEASURES}, **choices}
     )
@@ -224,13 +226,15 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     return Computed(Comparison.model_validate(result), chosen, used, method, evidence)
 
 
-def compare_first(run: StoredRun, measure: str = NET_GAIN, *, trials: int) -> Comparison | None:
+def compare_first(run: StoredRun, measure: str | None = None, *, trials: int) -> Comparison | None:
     """The strategies of a run compared by one measure, on the first trials that are committed under all of them.
 
-    Outcomes, events, leads and quantiles of regret are left out, so that this takes about a second. None if there are
-    fewer than two strategies or fewer than `FEWEST` trials. Raises `InvalidInput`.
+    Without a `measure` it is the scenario's measure of choice. Outcomes, events, leads and quantiles of regret are left
+    out, so that this takes about a second. None if there are fewer than two strategies or fewer than `FEWEST` trials.
+    Raises `InvalidInput`.
     """
     plan = run.plan
+    measure = measure_of_choice(measure, plan.scenario)
     chosen, replicates = plan.strategies, plan.design.replicates(plan.scenario)
     if len(chosen) < 2:
         return None

@@ -25,6 +25,7 @@ from cluster.answers.entry import Answer, OnProgress, Request, RunFacts, TrialCo
 from cluster.answers.shared import condition_of
 from cluster.query.trials import StoredRun, check_any
 from sim.faults import Fault, InvalidInput
+from sim.scenario.scenario import interventions_document
 
 ANSWERS = (
     summary.ANSWER,
@@ -86,6 +87,7 @@ def ask(
         ),
         strategies=list(found.strategies),
         given=None if condition is None else str(condition),
+        **({"set": interventions_document(plan.scenario)} if plan.scenario.interventions else {}),
         trials=TrialCounts(played=sum(shard.count for shard in shards), used=found.used),
         **({} if found.evidence is None else {"evidence": dict(found.evidence)}),
         method=dict(found.method),

@@ -5,7 +5,7 @@ from functools import reduce
 from typing import Protocol
 
 from cluster.results.plan import Plan
-from sim.scenario.scenario import Scenario
+from sim.scenario.scenario import Scenario, interventions_document
 from sim.scenario.vocabulary import MEASURES, SHARE_OF_DEFICIT
 from sim.scenario.warnings import scenario_warnings, warning_documents
 from sim.statistics.measure_ranges import measure_ranges
@@ -27,6 +27,8 @@ def summary_document(plan: Plan, summaries: dict[str, dict]) -> dict:
         "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
         "strategies": summaries,
     }
+    if plan.scenario.interventions:
+        summary["set"] = interventions_document(plan.scenario)
     warnings = warning_documents(scenario_warnings(plan.scenario))
     if warnings:
         summary["warnings"] = warnings

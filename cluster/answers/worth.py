@@ -6,15 +6,17 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import (
     NET_GAIN,
     Answer,
     Computed,
     GivenRequest,
-    Measure,
+    MeasureOfChoice,
     OnProgress,
     Result,
     StrategiesRequest,
+    measure_of_choice,
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
@@ -74,7 +76,7 @@ _METHOD = {
 class WorthRequest(StrategiesRequest, GivenRequest):
     """The strategies to choose from, the measure to choose by, and groups of parameters to learn together."""
 
-    measure: Annotated[Measure, Field(description="The measure of choice, of which more is better.")] = NET_GAIN
+    measure: MeasureOfChoice = None
     groups: Annotated[
         dict[ParameterName, Annotated[tuple[ParameterName, ...], Field(max_length=1000)]],
         Field(default_factory=dict, description="Parameters learned together.", examples=[{"court": ["target_win"]}]),
@@ -154,13 +156,16 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     """
     plan, scenario = run.plan, run.plan.scenario
     chosen = paired_strategies(run, request.strategies)
-    value = parse_measure(request.measure, scenario)
+    measure = measure_of_choice(request.measure, scenario)
+    value = parse_measure(measure, scenario)
     condition = condition_of(run, request.given)
     beliefs, decided = beliefs_of(scenario, chosen)
     together = {ALL: beliefs} if len(beliefs) > 1 else {}
     together |= _checked_groups(request.groups, beliefs, decided, scenario)
     shared = {name: parse_measure(name, scenario) for name in beliefs}
-    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, most=MOST_READ)
+    thinned = thin_trials(run, chosen, request.believe, condition)
+    kept = None if thinned is None else thinned.thinning
+    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, thinned=kept, most=MOST_READ)
     values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
     known = np.isfinite(values).all(axis=0)
     if known.sum() < FEWEST:
@@ -186,7 +191,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
         jointly.append({"name": name, "parameters": list(members), **_document(found, everything, chosen)})
         on_progress(done := done + 1, total)
     result = {
-        "measure": request.measure,
+        "measure": measure,
         "trials": {
             "read": known.size,
             "known": trial.size,
@@ -200,7 +205,10 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
         "set_by_strategies": decided,
     }
     method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
-    return Computed(ValueOfInformation.model_validate(result), chosen, trial.size * len(chosen), method)
+    evidence = None
+    if thinned is not None:
+        method["weights"], evidence = THINNED, dict.fromkeys(chosen, thinned.evidence)
+    return Computed(ValueOfInformation.model_validate(result), chosen, trial.size * len(chosen), method, evidence)
 
 
 def _checked_groups(
@@ -261,5 +269,4 @@ ANSWER = Answer(
     examples=({"measure": NET_GAIN},),
     designs=SAMPLES,
     steps="parameters and groups",
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

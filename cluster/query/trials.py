@@ -1,7 +1,7 @@
 """The trials of a stored run: which are committed, and reading them without loading them all."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,10 +9,18 @@ from functools import cached_property
 import duckdb
 import numpy as np
 
-from cluster.query.parquet_files import open_parquet, read_row_group
+from cluster.query.parquet_files import DamagedTrials, open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.results.plan import Plan, Shard
-from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, read_json, recorded_plan, shard_path
+from cluster.results.result_folder import (
+    RUN,
+    SCENARIO,
+    committed_tallies,
+    read_json,
+    read_manifest,
+    recorded_plan,
+    shard_path,
+)
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
@@ -35,14 +43,30 @@ class StoredRun:
 
     @cached_property
     def committed(self) -> dict[Shard, tuple[Tally, ...]]:
-        """The committed shards in the plan's order, each with its tallies."""
+        """The committed shards in the plan's order, each with its tallies.
+
+        Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
+        """
         found = {}
         for shard in self.plan.shards():
             check_time()
             tallies = committed_tallies(self.folder, self.plan, shard)
             if tallies is not None:
                 found[shard] = tallies
+        if len(found) < self.plan.shard_count:
+            self._check_listed(found)
         return found
+
+    def _check_listed(self, found: Container[Shard]) -> None:
+        """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
+        try:
+            listed = {file.path for file in read_manifest(self.folder)}
+        except (OSError, ValueError):
+            return
+        lost = next((path for s in self.plan.shards() if s not in found and (path := shard_path(s)) in listed), None)
+        if lost is not None:
+            message = "the files of trials are damaged: brink verify lists the altered ones"
+            raise DamagedTrials(f"{message} ({lost} is missing or damaged)")
 
     def shards(self, strategy: str) -> list[Shard]:
         """A strategy's committed shards, in the order of their trials."""
@@ -138,11 +162,38 @@ def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | 
     return None
 
 
+@dataclass(frozen=True)
+class Thinning:
+    """Which trials are kept of each code: a share of them, evenly over their numbers.
+
+    `code` has a number of each of some strategies, whose sum in the same trial is the trial's code; `shares` the share
+    that is kept of each code, from 0 to 1. A trial is kept if the fractional part of its number times the golden ratio
+    is below the share (Weyl 1916): as evenly as can be, and the same trials always.
+    """
+
+    code: Mapping[str, Expression]
+    shares: tuple[float, ...]
+
+    def keeps(self, trial: np.ndarray, code: np.ndarray) -> np.ndarray:
+        """Whether each trial is kept, bool; `trial` and `code` are int64 of one shape."""
+        return (trial * _GOLDEN) % 1.0 < np.array(self.shares)[code]
+
+
+_GOLDEN = 0.6180339887498949
+
+
 @contextmanager
 def trials_table(
-    run: StoredRun, strategies: Sequence[str], *, threads: int | None = None
+    run: StoredRun,
+    strategies: Sequence[str],
+    *,
+    threads: int | None = None,
+    thinned: Mapping[str, Thinning] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns."""
+    """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns.
+
+    Of a strategy that is `thinned` only the trials that are kept.
+    """
     files = {strategy: run.files(strategy) for strategy in strategies}
     if not any(files.values()):
         raise NoTrialsYet(
@@ -150,12 +201,31 @@ def trials_table(
         )
     with open_duckdb(run.folder, threads=threads) as database:
         parts = [
-            f"SELECT *, {sql_text(strategy)} AS strategy FROM committed([{', '.join(map(sql_text, names))}])"
+            f"SELECT *, {sql_text(strategy)} AS strategy FROM {_committed(names)}"
+            + (_kept(run, strategy, thinned[strategy]) if thinned and strategy in thinned else "")
             for strategy, names in files.items()
             if names
         ]
         database.execute(f"CREATE VIEW trials AS {' UNION ALL BY NAME '.join(parts)}")
         yield database
+
+
+def _committed(names: Sequence[str]) -> str:
+    return f"committed([{', '.join(map(sql_text, names))}])"
+
+
+def _kept(run: StoredRun, strategy: str, thinned: Thinning) -> str:
+    """The end of a query for those trials of a strategy that are kept."""
+    joined, codes = "", []
+    for k, (other, number) in enumerate(thinned.code.items()):
+        if other == strategy:
+            codes.append(to_sql(number))
+            continue
+        joined += f" JOIN (SELECT trial, {to_sql(number)} AS code{k} FROM {_committed(run.files(other))}) USING (trial)"
+        codes.append(f"code{k}")
+    shares = f"[{', '.join(f'{share!r}::DOUBLE' for share in thinned.shares)}]"
+    kept = f"(trial::DOUBLE * {_GOLDEN!r}::DOUBLE) % 1.0::DOUBLE < {shares}[({' + '.join(codes)})::INTEGER + 1]"
+    return f"{joined} WHERE {kept}"
 
 
 def sample(
@@ -165,6 +235,7 @@ def sample(
     *,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
+    thinned: Thinning | None = None,
     most: int,
 ) -> dict[str, np.ndarray]:
     """The values of the first trials of a strategy (at most `most`) for which a condition holds.
@@ -173,7 +244,7 @@ def sample(
     sample: trials of a `random` design are independent, and those of the other designs are in random order. Raises
     `InvalidInput` for a saltelli run, whose trials are not a sample.
     """
-    return paired_sample(run, (strategy,), values, given=given, code=code, most=most)[strategy]
+    return paired_sample(run, (strategy,), values, given=given, code=code, thinned=thinned, most=most)[strategy]
 
 
 def paired_sample(
@@ -184,6 +255,7 @@ def paired_sample(
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
+    thinned: Thinning | None = None,
     most: int,
 ) -> dict[str, dict[str, np.ndarray]]:
     """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
@@ -195,7 +267,7 @@ def paired_sample(
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
     blocks = []
     found = 0
-    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code):
+    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code, thinned=thinned):
         blocks.append(block)
         found += len(block[strategies[0]]["trial"])
         if found >= most:
@@ -206,7 +278,9 @@ def paired_sample(
             for strategy, own in blocks[0].items()
         }
     nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
-    of_first = {name: np.empty(0) for name in shared or {}} | ({CODE: np.empty(0, np.int64)} if code else {})
+    of_first = {name: np.empty(0) for name in shared or {}} | (
+        {CODE: np.empty(0, np.int64)} if code and thinned is None else {}
+    )
     return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
 
 
@@ -218,6 +292,7 @@ def paired_blocks(
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
+    thinned: Thinning | None = None,
 ) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The values of the same trials under several strategies, a block at a time in the order of trials.
 
@@ -228,9 +303,10 @@ def paired_blocks(
     read and returned under the first only.
     `code` has a number of each of some strategies, which need not be among `strategies` and whose trials need not
     agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
-    ``code`` (int64).
+    ``code`` (int64). With `thinned`, whose codes these are then, only the trials that are kept.
     """
     first = strategies[0]
+    code = code if thinned is None else thinned.code
     read = {strategy: dict(values) for strategy in strategies}
     read[first] |= shared or {}
     for strategy, number in (code or {}).items():
@@ -257,6 +333,8 @@ def paired_blocks(
                     total = np.sum([block[strategy].pop(CODE) for strategy in code], axis=0)
                     block = {strategy: block[strategy] for strategy in strategies}
                     block[first][CODE] = total.astype(np.int64)
+                    if thinned is not None:
+                        held &= thinned.keeps(block[first]["trial"], block[first].pop(CODE))
                 if held.any():
                     yield {
                         strategy: {name: column[held] for name, column in part.items()}

@@ -1,4 +1,4 @@
-"""The course of threat, case and lapse in a block of trials, laid out at the start, and again as issues are settled.
+"""The course of threat, case and lapse in a block of trials, computed at the start, and again when issues are settled.
 
 Of the table only S matters, the weight of the settled issues: it delays an announcement (`patience`), holds the sender
 back at a deadline (`restraint`), and may be signed there (`partial_deal_probability`). S changes when an issue is
@@ -30,7 +30,7 @@ Laid = TypeVar("Laid")
 
 
 class Course:
-    """What happens in each trial of a block apart from the talks, as far as it is known."""
+    """What happens in each trial of a block besides the talks, as far as it is determined."""
 
     def __init__(self, scenario: Scenario, points: Points, chance: KeptChance) -> None:
         self.scenario, self.points, self.chance = scenario, points, chance
@@ -73,7 +73,7 @@ class Course:
         )
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
-        """Lay out the rest of some trials in which, by step 3 of a week, issues of the weight `settled` are settled."""
+        """Compute the rest of some trials in which, by step 3 of a week, issues of the weight `settled` are settled."""
         threat = self.pressure.threat
         open_to_table = (threat.end_week.take(trial) >= week) & (threat.week.take(trial) <= self.scenario.horizon_weeks)
         trial, settled = trial[open_to_table], settled[open_to_table]
@@ -121,19 +121,19 @@ def _own(pressure: Pressure, parts: tuple[str, ...]) -> Pressure:
 
 
 def _take(laid: Laid, trial: np.ndarray) -> Laid:
-    """What is laid out for the trials at some positions."""
+    """The course of the trials at some positions."""
     return _each(lambda value: value.take(trial) if np.ndim(value) else value, laid)
 
 
 def _each(function: Any, laid: Laid) -> Laid:
-    """What is laid out with a function applied to each of its arrays."""
+    """The course with a function applied to each of its arrays."""
     if is_dataclass(laid) and not isinstance(laid, type):
         return replace(laid, **{one.name: _each(function, getattr(laid, one.name)) for one in fields(laid)})
     return laid if laid is None else function(laid)
 
 
 def _put(whole: Any, trial: np.ndarray, part: Any) -> None:
-    """Put what is laid out for some trials in the place of what was."""
+    """Replace what was computed for some trials."""
     for one in fields(whole):
         old, new = getattr(whole, one.name), getattr(part, one.name)
         if is_dataclass(old):

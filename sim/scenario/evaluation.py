@@ -85,7 +85,7 @@ def _equal(left: Expression, right: Expression, table: Table, columns: Columns) 
 
 
 def _text(found: Expression, table: Table, columns: Columns) -> np.ndarray:
-    """A text; what stands where it is null has no meaning."""
+    """A text; the value where it is null has no meaning."""
     if found.operation == "literal":
         return np.asarray(str(found.value))
     return np.asarray(columns[str(found.value)].categories)[table[str(found.value)]]

@@ -1,4 +1,4 @@
-"""Small checks on a document's values. Each records a fault and returns, so that all faults are found at once."""
+"""Small checks on a document's values. Each records a fault and returns, so that all faults are found together."""
 
 import datetime
 import difflib

@@ -25,7 +25,7 @@ def compare(
         typer.Option(
             metavar="EXPRESSION",
             help='A number of each trial, more being better, such as "export_gain - sender_cost"; may be repeated.',
-            show_default="export_gain - sender_cost, and the measures of the summary",
+            show_default="the scenario's choice, else export_gain - sender_cost, and the measures of the summary",
         ),
     ] = None,
     given: Given = None,

@@ -31,7 +31,7 @@ from cluster.service.settings import Settings
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import RANDOM
 from sim.sampling.names import DesignName
-from sim.scenario.scenario import scenario_from_document
+from sim.scenario.scenario import intervene, scenario_from_document
 
 router = APIRouter(tags=["jobs"], responses=RESPONSES)
 SHORTEST_POLL, LONGEST_POLL = 0.02, 0.5
@@ -73,6 +73,12 @@ class JobRequest(BaseModel):
     )
     strategies: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=100, description="All of the scenario's if none are named."
+    )
+    set: dict[Annotated[str, Field(max_length=200)], Any] = Field(
+        default={},
+        max_length=1000,
+        description="A number or a distribution by parameter, set under every strategy; chance stays as it is.",
+        examples=[{"target_win": 0.9, "tariff_rate": {"uniform": [0.5, 1]}}],
     )
     priority: StrictInt = Field(
         0, ge=-10, le=10, description="Rank among one's own waiting jobs: the highest is played first."
@@ -170,8 +176,9 @@ def submit(
     key: IdempotencyKey,
 ) -> JobView:
     """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
-    # Without a precision the digest is that of services which knew none.
-    sent = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude={"precision"})
+    # Without a precision and parameters set, the digest is that of services which knew neither.
+    later = {name for name in ("precision", "set") if not getattr(request, name)}
+    sent = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude=later)
     digest = hashlib.sha256(json.dumps(sent).encode()).hexdigest()
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
@@ -262,13 +269,18 @@ async def events(
     async def changes() -> AsyncIterator[JSONServerSentEvent]:
         last, changed = seen, time.monotonic()
         while True:
-            now = await run_in_threadpool(jobs.get, engine, job.id)
-            if now is None:
+            # A job's whole row, which holds its scenario, is read only once it has changed.
+            found = await run_in_threadpool(jobs.standing, engine, job.id)
+            if found is None:
                 return
-            if now.change > last:
-                last, changed = now.change, time.monotonic()
+            change, state = found
+            if change > last:
+                now = await run_in_threadpool(jobs.get, engine, job.id)
+                if now is None:
+                    return
+                last, changed, state = now.change, time.monotonic(), now.state
                 yield JSONServerSentEvent(view(now).model_dump(), event=now.state, id=str(now.change))
-            if now.ended:
+            if state in jobs.ENDED:
                 return
             await asyncio.sleep(min(max(0.1 * (time.monotonic() - changed), SHORTEST_POLL), LONGEST_POLL))
 
@@ -284,6 +296,11 @@ def _plan(request: JobRequest, settings: Settings) -> Plan:
         )
     except InvalidInput as error:
         raise invalid(error, "" if isinstance(request.scenario, str) else "scenario") from None
+    if request.set:
+        try:
+            scenario = intervene(scenario, request.set)
+        except InvalidInput as error:
+            raise invalid(error) from None
     trials = request.trials
     if request.precision and "trials" not in request.model_fields_set:
         trials = min(MOST_TRIALS, settings.max_trials)
