@@ -1,8 +1,8 @@
 """Who calls: the owner and scopes of the key that a request carries.
 
 `Authentication` checks the key before anything else of a request is read: a request without a valid key costs one
-refusal, whatever its path, query and body. Routes get the caller by `Reader`, `Submitter` or `Admin`; routes about a
-job find the job through `api.http.routes.common`, where the jobs of other owners do not exist.
+refusal, for any path, query and body. Routes get the caller by `Reader`, `Submitter` or `Admin`; routes about a job
+find the job through `api.http.routes.common`, where the jobs of other owners do not exist.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="key",
     bearerFormat="brink_<id>_<secret>",
-    description="A key that `brink keys create` printed. A service on loopback may ask for none.",
+    description="A key that `brink keys create` printed. A service on loopback may need none.",
 )
 
 
@@ -57,11 +57,11 @@ class Caller:
 
 
 ANYBODY = Caller(LOCAL, SCOPES)
-"""The caller of a service that asks for no keys: it listens on loopback, and everything in it is one user's."""
+"""The caller of a service without keys: it listens on loopback, and everything in it belongs to one user."""
 
 
 def needs_key(path: str) -> bool:
-    """Whether requests for a path need a key, where the service asks for keys."""
+    """Whether requests for a path need a key, if the service has keys."""
     return path not in WITHOUT_KEY and not is_page(path)
 
 
