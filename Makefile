@@ -19,13 +19,13 @@ postgres:  ## for the tests of the jobs database
 demo: install  ## the 1995 scenario, on the embedded defaults
 	$(BIN)/brink run us-japan-autos-1995 --trials 200000 --seed 1995 --out runs/demo
 
-# A worker runs whole files, in the order of tests/conftest.py.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# How many workers: tests/conftest.py. A worker that has no tests left takes some of another's.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: install postgres  ## all tests but the slow ones
 	$(PYTEST) -m "not slow"
 
-test-slow: install  ## the tests that take long by their nature: statistics over many seeds, the plain model
+test-slow: install  ## the tests that take long by their nature: statistics over many seeds, the plain model, hostile input
 	$(PYTEST) -m slow
 
 manifests: install  ## tests of configs/cluster; installs Helm's library and Kubernetes's schemas, 350 MB

@@ -23,15 +23,19 @@ class Answers:
         *,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The probability of each state of the dispute in each week.
 
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "strategies": strategies,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("timeline", request))
 
@@ -69,6 +73,7 @@ class Answers:
         groups: Mapping[str, Sequence[str]] | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The value of learning parameters before a strategy is chosen.
 
@@ -77,12 +82,15 @@ class Answers:
         `groups`: Parameters learned together.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measure": measure,
             "groups": groups,
             "strategies": strategies,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("worth", request))
 
@@ -93,6 +101,7 @@ class Answers:
         measure: str | None = None,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """Which parameters drive a measure, how strongly, and how much of it is chance.
 
@@ -100,11 +109,14 @@ class Answers:
             none.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measure": measure,
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("drivers", request))
 
@@ -134,17 +146,21 @@ class Answers:
         *,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The boxes of parameters in which an outcome is likely, measured on other trials.
 
         `outcome`: A condition over the columns.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "outcome": outcome,
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("discover", request))
 
@@ -155,17 +171,21 @@ class Answers:
         *,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """How the trials in which a bound is broken differ from the others, and which of them to replay.
 
         `bound`: The condition that holds where the bound is broken.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "bound": bound,
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("stress", request))
 
@@ -175,15 +195,19 @@ class Answers:
         *,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The forecast scored against what really happened.
 
         `strategy`: The strategy; the one in the history if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("score", request))
 
@@ -212,16 +236,20 @@ class Answers:
         measure: str | None = None,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """A typical trial of each outcome and the extreme ones, to be replayed.
 
         `measure`: A further measure to choose by.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measure": measure,
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("typical", request))

@@ -99,13 +99,17 @@ class Authentication:
             raise Problem(401, message, headers={"WWW-Authenticate": _REALM})
         address = (scope.get("client") or (None,))[0]
         self._wrong_keys.check(address, text)
+        owner = self._wrong_keys.owner(text)
+        if owner is not None:
+            # So that an owner's requests beyond the rate cost no look into the database.
+            self._requests.check(owner)
         database: sa.Engine = scope["app"].state.database
         key = await anyio.to_thread.run_sync(keys.find, database, text, limiter=self._lookups)
         if key is None:
             self._wrong_keys.wrong(address, text)
             challenge = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
             raise Problem(401, "the key is unknown, revoked or expired", headers=challenge)
-        self._wrong_keys.valid(text)
+        self._wrong_keys.valid(text, key.owner)
         self._requests.take(key.owner)
         return Caller(key.owner, key.scopes)
 

@@ -151,6 +151,12 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
         log.error("the files of a job are damaged", error=str(error))
         return problem_response(Problem(500, "the job's files are damaged: delete the job and run it again"))
 
+    @app.exception_handler(OSError)
+    async def _(_: Request, error: OSError) -> JSONResponse:
+        log.warning("the results cannot be read", error=str(error))
+        later = {"Retry-After": str(RETRY_SECONDS)}
+        return problem_response(Problem(503, "the store of results does not answer; try again soon", headers=later))
+
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, error: RequestValidationError) -> JSONResponse:
         faults = []

@@ -5,6 +5,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.drivers_parameters import PAWN_TRIALS, parameter_influences, partners_of
 from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials, read_known_trials
 from cluster.answers.drivers_variance import independent_groups, variance_shares
@@ -209,7 +210,8 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
     condition = condition_of(run, request.given)
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
-    found = read_known_trials(run, chosen, value, condition)
+    thinned = thin_trials(run, (chosen,), request.believe, condition)
+    found = read_known_trials(run, chosen, value, condition, None if thinned is None else thinned.thinning)
     if found.known.sum() < FEWEST_KNOWN:
         raise _too_few(found, measure, request.given, chosen)
 
@@ -257,7 +259,10 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
         "parameters": [{**parts[name], "correlated_with": partners.get(name, [])} for name in ordered],
     }
     method = {name: text.format(groups=found.groups.groups, how=how) for name, text in _METHOD.items()}
-    return Computed(Drivers.model_validate(result), (chosen,), known, method)
+    evidence = None
+    if thinned is not None:
+        method["weights"], evidence = THINNED, {chosen: thinned.evidence}
+    return Computed(Drivers.model_validate(result), (chosen,), known, method, evidence)
 
 
 def _too_few(found: KnownTrials, measure: str, given: str | None, strategy: str) -> InvalidInput:
@@ -278,5 +283,4 @@ ANSWER = Answer(
     examples=({"measure": "export_gain"},),
     designs=SAMPLES,
     steps="parameters",
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -6,6 +6,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import (
     NET_GAIN,
     Answer,
@@ -162,7 +163,9 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     together = {ALL: beliefs} if len(beliefs) > 1 else {}
     together |= _checked_groups(request.groups, beliefs, decided, scenario)
     shared = {name: parse_measure(name, scenario) for name in beliefs}
-    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, most=MOST_READ)
+    thinned = thin_trials(run, chosen, request.believe, condition)
+    kept = None if thinned is None else thinned.thinning
+    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, thinned=kept, most=MOST_READ)
     values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
     known = np.isfinite(values).all(axis=0)
     if known.sum() < FEWEST:
@@ -202,7 +205,10 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
         "set_by_strategies": decided,
     }
     method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
-    return Computed(ValueOfInformation.model_validate(result), chosen, trial.size * len(chosen), method)
+    evidence = None
+    if thinned is not None:
+        method["weights"], evidence = THINNED, dict.fromkeys(chosen, thinned.evidence)
+    return Computed(ValueOfInformation.model_validate(result), chosen, trial.size * len(chosen), method, evidence)
 
 
 def _checked_groups(
@@ -263,5 +269,4 @@ ANSWER = Answer(
     examples=({"measure": NET_GAIN},),
     designs=SAMPLES,
     steps="parameters and groups",
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -17,6 +17,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.util.exc import CommandError
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from cluster.results.plan import Plan, plan_document, plan_from_document
@@ -254,6 +255,13 @@ def get(engine: sa.Engine, job_id: str, owner: str | None = None) -> Job | None:
     return _one(engine, _of(owner, jobs.select().where(jobs.c.id == job_id)))
 
 
+def standing(engine: sa.Engine, job_id: str) -> tuple[int, str] | None:
+    """How often a job has changed, and its state, without the rest of its row; None if there is no such job."""
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(jobs.c.change, jobs.c.state).where(jobs.c.id == job_id)).first()
+    return None if found is None else (found.change, found.state)
+
+
 def by_key(engine: sa.Engine, key: str, owner: str | None = None) -> Job | None:
     """The job that an owner recorded under an idempotency key, or the first of anybody's if none is named."""
     return _one(engine, _of(owner, jobs.select().where(jobs.c.idempotency_key == key).order_by(jobs.c.created_at)))
@@ -262,11 +270,13 @@ def by_key(engine: sa.Engine, key: str, owner: str | None = None) -> Job | None:
 def newest(
     engine: sa.Engine, limit: int, before: tuple[float, str] | None = None, *, owner: str | None = None
 ) -> list[Job]:
-    """An owner's jobs, or all jobs, from the newest on, at most `limit`.
+    """An owner's jobs, or all jobs, from the newest on, at most `limit`; their requests without the scenarios.
 
-    `before` is the time and id of the last one already seen.
+    Many scenarios, of up to a megabyte each, would take much memory. `before` is the time and id of the last one
+    already seen.
     """
-    query = _of(owner, jobs.select()).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    columns = [column if column is not jobs.c.request else _without_scenario(engine) for column in jobs.c]
+    query = _of(owner, sa.select(*columns)).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(sa.tuple_(jobs.c.created_at, jobs.c.id) < sa.tuple_(*map(sa.literal, before)))
     with engine.connect() as connection:
@@ -339,6 +349,13 @@ def last_runner_sign(engine: sa.Engine) -> float | None:
 
 def _of(owner: str | None, query: sa.Select) -> sa.Select:
     return query if owner is None else query.where(jobs.c.owner == owner)
+
+
+def _without_scenario(engine: sa.Engine) -> sa.Label[str]:
+    """The column of requests without their scenarios, which do not leave the database."""
+    if engine.dialect.name == "sqlite":
+        return sa.func.json_remove(jobs.c.request, "$.scenario").label("request")
+    return sa.cast(sa.cast(jobs.c.request, JSONB).op("-")("scenario"), sa.Text).label("request")
 
 
 def _one(engine: sa.Engine, query: sa.Select) -> Job | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from sim.faults import Fault
 from sim.scenario.distributions import Distribution
+from sim.scenario.inert_values import inert_values
 from sim.scenario.parameters import BOTH, SENDER, parameter
 from sim.scenario.places import Path, field_name
 
@@ -32,7 +33,13 @@ Value = Callable[[Distribution], float]
 
 def scenario_warnings(scenario: "Scenario") -> tuple[Fault, ...]:
     """The probable mistakes in a scenario, in the form of faults without lines; each depends on the scenario alone."""
-    return (*_rates(scenario), *_late_threats(scenario), *_quick_agreements(scenario), *_others_choices(scenario))
+    return (
+        *_rates(scenario),
+        *_late_threats(scenario),
+        *_quick_agreements(scenario),
+        *_others_choices(scenario),
+        *inert_values(scenario),
+    )
 
 
 def warning_documents(warnings: Iterable[Fault]) -> list[dict[str, str]]:

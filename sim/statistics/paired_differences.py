@@ -19,6 +19,7 @@ from sim.statistics.estimates import (
     Range,
     Z,
     are_skewed,
+    around_shares,
     mean,
     mean_bounds,
     mean_of_replicates,
@@ -125,8 +126,11 @@ def difference_of_conditions(tallied: Sequence[Pair]) -> Estimate:
     found = mean_of([one.difference for one in tallied])
     trials = sum(one.difference.count for one in tallied)
     higher, lower = sum(one.higher for one in tallied), sum(one.lower for one in tallied)
-    if not trials or (len(tallied) > 1 and higher + lower >= FEW * len(tallied)):
+    if not trials:
         return found
+    if len(tallied) > 1 and higher + lower >= FEW * len(tallied):
+        counts = [one.difference.count for one in tallied]
+        return around_shares([one.higher - one.lower for one in tallied], counts)
     changed = (higher + lower + 2) / (trials + 2)
     centre = (higher - lower) / (trials + 2)
     error = sqrt((changed - centre**2) / (trials + 2))

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli.options import AsJson, Given, OneStrategy, RunFolder
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder
 from api.cli.output import heading
 from api.cli.tables import Column, print_table
 
@@ -17,12 +18,13 @@ def discover(
     ],
     strategy: OneStrategy = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
     """The ranges are found on half of the trials and measured on the others."""
     from api.cli.answering import answer
 
-    request = {"outcome": outcome, "strategy": strategy, "given": given}
+    request = {"outcome": outcome, "strategy": strategy, "given": given, "believe": believe}
     answer(run, "discover", request, as_json=as_json, render=print_boxes)
 
 
@@ -32,6 +34,7 @@ def print_boxes(out: Console, document: dict) -> None:
     trials = found["trials"]
     title = f"Where {found['outcome']} is likely under {document['strategies'][0]}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
+    print_evidence(out, document.get("evidence"))
     out.print(
         f"Overall probability {_percent(found['probability'])}. Found on {trials['finding']:,} trials, measured on "
         f"{trials['measuring']:,} others, of trials {trials['first']:,} to {trials['last']:,}."

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli.options import AsJson, Given, RunFolder, Strategies, measure_option
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies, measure_option
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -25,6 +26,7 @@ def worth(
     ] = None,
     strategy: Strategies = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
     """The value is the expected gain from choosing a strategy after learning it (expected value of partial perfect
@@ -32,7 +34,13 @@ def worth(
     """
     from api.cli.answering import answer
 
-    request = {"measure": measure, "groups": _groups(group or []), "strategies": strategy, "given": given}
+    request = {
+        "measure": measure,
+        "groups": _groups(group or []),
+        "strategies": strategy,
+        "given": given,
+        "believe": believe,
+    }
     answer(run, "worth", request, as_json=as_json, render=print_worth)
 
 
@@ -51,6 +59,7 @@ def print_worth(out: Console, document: dict) -> None:
     found, method = document["result"], document["method"]
     title = f"Value of information, choosing by {found['measure']}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
+    print_evidence(out, document.get("evidence"))
     trials = found["trials"]
     if trials["unknown"]:
         out.print(

@@ -269,13 +269,18 @@ async def events(
     async def changes() -> AsyncIterator[JSONServerSentEvent]:
         last, changed = seen, time.monotonic()
         while True:
-            now = await run_in_threadpool(jobs.get, engine, job.id)
-            if now is None:
+            # A job's whole row, which holds its scenario, is read only once it has changed.
+            found = await run_in_threadpool(jobs.standing, engine, job.id)
+            if found is None:
                 return
-            if now.change > last:
-                last, changed = now.change, time.monotonic()
+            change, state = found
+            if change > last:
+                now = await run_in_threadpool(jobs.get, engine, job.id)
+                if now is None:
+                    return
+                last, changed, state = now.change, time.monotonic(), now.state
                 yield JSONServerSentEvent(view(now).model_dump(), event=now.state, id=str(now.change))
-            if now.ended:
+            if state in jobs.ENDED:
                 return
             await asyncio.sleep(min(max(0.1 * (time.monotonic() - changed), SHORTEST_POLL), LONGEST_POLL))
 

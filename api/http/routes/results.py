@@ -1,6 +1,7 @@
 """A job's results: the summary and the files of its folder."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -55,9 +56,11 @@ async def summary(
 ) -> dict:
     """The summary of a job's run; while it runs, from what is committed so far."""
     if job.state == SUCCEEDED and given is None and not strategy and not believe:
-        found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
-        if isinstance(found, dict):
-            return found
+        # One that is damaged is computed again from the trials.
+        with suppress(OSError, ValueError):
+            found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
+            if isinstance(found, dict):
+                return found
     asked = {"given": given, "strategies": strategy or [], "believe": believe or []}
     async with answering(request, reader, job) as run:
         return await run_in_threadpool(ask, run, "summary", asked)

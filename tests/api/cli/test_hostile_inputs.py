@@ -13,6 +13,7 @@ from sim.scenario.scenario import read_scenario
 from tests.support.requests import PROBLEM, SMALL_JOB, UNKNOWN_JOB
 from tests.support.served import Served, served
 
+pytestmark = pytest.mark.slow
 JSON = {"Content-Type": "application/json"}
 HOSTILE = [
     "' OR 1=1 --",

@@ -126,6 +126,20 @@ def test_wrong_keys_are_limited_by_address_before_they_are_looked_up(app, monkey
     assert ask("guess", "192.0.2.8").status_code == 401
 
 
+def test_requests_beyond_the_rate_are_not_looked_up(tmp_path, monkeypatch):
+    looked_up = []
+    find = keys.find
+    monkeypatch.setattr(keys, "find", lambda database, text: looked_up.append(text) or find(database, text))
+    # Two requests at once, and the next one after a thousand seconds.
+    with served(tmp_path, auth="keys", requests_per_second=0.001) as service:
+        ann, bob = (service.key(owner, "read") for owner in ("ann", "bob"))
+        found = [service.ask("GET", "/v1/parameters", ann).status_code for _ in range(20)]
+        assert found.count(429) >= 18
+        assert found[0] == 200
+        assert len(looked_up) <= 2
+        assert service.ask("GET", "/v1/parameters", bob).status_code == 200
+
+
 def test_wrong_keys_of_a_minute_are_forgotten_after_it():
     now = [0.0]
     limit = WrongKeyLimit(60, clock=lambda: now[0])
@@ -149,13 +163,13 @@ def test_wrong_keys_of_a_minute_are_forgotten_after_it():
     assert waits == [(429, "1")] * 3
     for n in range(3 * MAX_CLIENTS):
         limit.wrong(f"client {n}", "guess")
-        limit.valid(f"key {n}")
+        limit.valid(f"key {n}", "ann")
     assert len(limit._buckets._buckets) == len(limit._valid) == MAX_CLIENTS
 
 
 def test_a_revoked_key_loses_its_exception():
     limit = WrongKeyLimit(1, clock=lambda: 0.0)
-    limit.valid("key")
+    limit.valid("key", "ann")
     limit.wrong("192.0.2.7", "guess")
     limit.check("192.0.2.7", "key")
     limit.wrong("192.0.2.7", "key")
