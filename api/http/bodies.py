@@ -25,8 +25,8 @@ MAX_BODY_NODES = MAX_NODES + 1000
 BODY_CHECKS = 2
 """The number of bodies that are checked at the same time, each in its own thread; others wait."""
 YAML = "application/yaml"
-YAML_PATHS = ("/v1/scenarios/validate",)
-"""Paths whose routes read YAML too, within the bounds of its reader."""
+YAML_PATHS = "/v1/scenarios/"
+"""Below it routes read YAML too, within the bounds of its reader."""
 MAX_DIGITS = 300
 """Digits of a whole number."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -61,7 +61,7 @@ class BodyCheck:
                 if _JSON.match(kind or ""):
                     # Separate threads, so that hostile bodies block neither the event loop nor a route.
                     await anyio.to_thread.run_sync(check_json, body, limiter=self._checks)
-                elif not (is_yaml(kind) and scope["path"] in YAML_PATHS):
+                elif not (is_yaml(kind) and scope["path"].startswith(YAML_PATHS)):
                     fault = Fault("Content-Type", kind, "must be application/json")
                     raise Problem(415, "the header Content-Type must say that the body is JSON", [fault])
         except Problem as problem:

@@ -119,6 +119,13 @@ def find(engine: sa.Engine, text: str) -> Key | None:
     return key
 
 
+def get(engine: sa.Engine, key_id: str) -> Key | None:
+    """The key of that id, valid or not; None if there is none."""
+    with engine.connect() as connection:
+        row = connection.execute(keys.select().where(keys.c.id == key_id)).first()
+    return None if row is None else _key(row)
+
+
 def listed(engine: sa.Engine) -> list[Key]:
     """All keys, the oldest first."""
     with engine.connect() as connection:
