@@ -1,6 +1,6 @@
 """Jobs: what was requested, their state, and who works on them.
 
-The database is the truth about jobs; about results the result folder is. How runners take jobs and give them up
+The database is the source of truth for jobs, the result folder for results. How runners take jobs and give them up
 is in `cluster/service/leases.py`.
 """
 
