@@ -2,15 +2,22 @@
 
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 import duckdb
 import numpy as np
 
-from cluster.query.parquet_files import DamagedTrials, open_parquet, read_row_group
+from cluster.query.parquet_files import (
+    DamagedTrials,
+    ParquetFile,
+    damage_reported,
+    open_parquet,
+    read_row_group,
+)
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
+from cluster.query.trial_columns import read_columns
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import (
     RUN,
@@ -21,15 +28,18 @@ from cluster.results.result_folder import (
     recorded_plan,
     shard_path,
 )
+from cluster.results.trial_table import table_columns
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
+from sim.scenario.columns import Column
+from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 from sim.scenario.scenario import scenario_hash
 from sim.statistics.tallies import Tally
 
-BLOCK = 250_000
-"""Trials read at a time."""
+BLOCK = 262_144
+"""Trials read at a time: four row groups."""
 CODE = "code"
 """The name of a block's sum over strategies; no column is called so."""
 
@@ -312,19 +322,17 @@ def paired_blocks(
     for strategy, number in (code or {}).items():
         read.setdefault(strategy, {})[CODE] = number
     shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in read}
-    with open_duckdb(run.folder) as database:
-        for index, shard in shards[first].items():
-            if not all(index in shards[strategy] for strategy in read):
-                continue
+    known = {column.name: column for column in table_columns(run.plan.scenario)}
+    for index, shard in shards[first].items():
+        if not all(index in shards[strategy] for strategy in read):
+            continue
+        with ExitStack() as opened:
+            files = {strategy: opened.enter_context(_open_shard(run, shards[strategy][index])) for strategy in read}
             for start in range(shard.first, shard.first + shard.count, BLOCK):
                 check_time()
                 block = {
                     strategy: _read(
-                        database,
-                        shard_path(shards[strategy][index]),
-                        own,
-                        given if strategy in strategies else None,
-                        start,
+                        files[strategy], shard, known, own, given if strategy in strategies else None, start
                     )
                     for strategy, own in read.items()
                 }
@@ -342,22 +350,28 @@ def paired_blocks(
                     }
 
 
+@contextmanager
+def _open_shard(run: StoredRun, shard: Shard) -> Iterator[ParquetFile]:
+    with ExitStack() as opened:
+        with damage_reported():
+            file = opened.enter_context(open_parquet(run.folder, shard_path(shard)))
+        yield file
+
+
 def _read(
-    database: duckdb.DuckDBPyConnection,
-    file: str,
+    file: ParquetFile,
+    shard: Shard,
+    known: Mapping[str, Column],
     values: Mapping[str, Expression],
     given: Expression | None,
     start: int,
 ) -> dict[str, np.ndarray]:
-    wanted = [f"({to_sql(value)})::DOUBLE AS v{k}" for k, value in enumerate(values.values())]
-    held = "true" if given is None else to_sql(given)
-    columns = database.execute(
-        f"SELECT {', '.join(['trial', f'{held} AS given', *wanted])} FROM committed(?) "
-        "WHERE trial >= ? AND trial < ? ORDER BY trial",
-        [[file], start, start + BLOCK],
-    ).fetchnumpy()
+    """Values of the trials of a block, and whether the condition holds (``given``)."""
+    count = min(BLOCK, shard.first + shard.count - start)
+    wanted = set().union(*(one.columns() for one in (*values.values(), *([] if given is None else [given]))))
+    table = read_columns(file, shard, [known[name] for name in sorted(wanted)], start, count)
     return {
-        "trial": np.asarray(columns["trial"]),
-        "given": np.asarray(columns["given"]),
-        **{name: np.ma.filled(columns[f"v{k}"], np.nan) for k, name in enumerate(values)},
+        "trial": table["trial"],
+        "given": np.ones(count, bool) if given is None else evaluate(given, table, known),
+        **{name: evaluate(value, table, known).astype(np.float64) for name, value in values.items()},
     }
