@@ -113,7 +113,7 @@ def estimates(week: np.ndarray, access: np.ndarray, balance: np.ndarray, replica
 @pytest.mark.slow
 @pytest.mark.parametrize("design", ["random", "sobol"])
 @pytest.mark.parametrize("kind", list(TRUTH))
-def test_weighted_intervals_hold_the_truth_as_often_as_they_say(design, kind):
+def test_weighted_intervals_have_their_nominal_coverage(design, kind):
     """A true coverage of 90 % would be found out with a probability of 79 %; rare events may be held more often."""
     found = coverage(design)[kind]
     assert found > 0.95 - TOLERANCE
