@@ -99,7 +99,7 @@ def _sparklines(courses: list[list[float]], width: int) -> list[Text]:
 
 
 def sparkline(shares: list[float], most: int = _COURSE) -> str:
-    """A course of shares as a line of bars, so many at most."""
+    """Shares by week as a line of bars, at most `most` of them."""
     count = min(most, len(shares))
     picked = [shares[round((k + 1) * len(shares) / count) - 1] for k in range(count)]
     return "".join(_BARS[0 if share == 0 else 1 + min(7, int(share * 8))] for share in picked)
