@@ -27,7 +27,7 @@ from sim.statistics.weighted_estimates import (
     weighted_quantile_bounds,
     weighted_share,
 )
-from tests.sim.statistics.test_coverage import EXAMPLE, WEEKS, C, D, open_after
+from tests.support.one_issue import EXAMPLE, WEEKS, C, D, open_after
 
 TRIALS, RUNS = 1600, 600
 TOLERANCE = 4.5 * sqrt(0.95 * 0.05 / RUNS)
