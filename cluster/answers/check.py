@@ -29,14 +29,14 @@ from sim.statistics.estimates import UNKNOWN, Estimate, proportion
 
 MOVERS = 3
 FEWEST_THREATS = 1_000
-"""A strategy under which fewer trials see a threat has nothing to compare."""
+"""The least number of trials with a threat for a comparison."""
 
 _METHOD = {
     "forecast": "shares of the trials in which sanctions are threatened, since the class is one of threats",
     "settled": "an agreement before sanctions were imposed and before the sender backed down",
     "imposed": "sanctions were imposed, whatever followed",
     "dropped": "neither: the sender backed down, or the threat came to nothing by the horizon",
-    "agreed": "settled within so many weeks of the threat",
+    "agreed": "settled within this number of weeks from the threat",
     "class": "the class's pooled rates as known on the scenario's first day, with their 95 % intervals",
     "outside": "the forecast lies outside the class's 95 % interval",
     "movers": "the parameters in whose lowest and highest decile the outcome's share differs most",
@@ -217,7 +217,7 @@ def _shares(
         total = trials[given] = round(counts["all.mean"] * counts["all.count"])
         evidence = found.evidence
         if given == _THREAT and total < FEWEST_THREATS:
-            message = f"sees a threat in {total:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
+            message = f"has a threat in {total:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
             raise InvalidInput((Fault("strategy", strategy, message),))
         for row in asked:
             shares[row.name] = proportion(round(counts[f"{row.name}.mean"] * counts[f"{row.name}.count"]), total)

@@ -100,7 +100,7 @@ def test_beliefs_move_the_forecast(folder):
 
 
 def test_a_strategy_that_seldom_threatens_has_nothing_to_compare(folder):
-    with pytest.raises(InvalidInput, match="sees a threat in 0 trials"):
+    with pytest.raises(InvalidInput, match="has a threat in 0 trials"):
         check(folder, strategy="talk")
 
 
