@@ -67,9 +67,9 @@ def test_a_scenario_may_be_a_name_a_file_or_a_document(brink, tmp_path):
         submitted = brink.submit(
             scenario, trials=10, strategies=["threaten"] if scenario != "us-japan-autos-1995" else []
         )
-        assert submitted.state == "queued"
         assert submitted.info["trials"] == 10
         submitted.wait()
+        assert submitted.state == "succeeded"
     path.write_text(json.dumps({**SCENARIO, "horizon_weeks": 0}))
     with pytest.raises(BrinkError, match=r"mine\.json:1:horizon_weeks: ") as refused:
         brink.submit(path)
