@@ -12,6 +12,7 @@ from api.http.problems import RESPONSES
 from api.shipped_scenarios import shipped_scenario
 from cluster.answers.entry import LONGEST_NAME
 from cluster.reference.rates import rates_document, scenario_rates
+from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, MEASURE_TERMS, OUTCOME_TERMS, Term
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
