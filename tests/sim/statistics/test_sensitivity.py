@@ -216,7 +216,7 @@ def test_pawn_is_salibs():
     for k, name in enumerate(columns):
         for statistic in ("median", "maximum"):
             assert found[name][statistic]["estimate"] == pytest.approx(direct[statistic][k], abs=1e-12)
-            own = s._median_and_maximum(s.distances(s.slices(columns[name]), s.SLICES, *s._coded(y)))
+            own = s._medians_and_maxima(s.distances(s.slices(columns[name]), s.SLICES, *s._coded(y)))
             assert own[statistic == "maximum"] == pytest.approx(direct[statistic][k], abs=1e-12)
     # SALib has no slice for the greatest value, here two trials in five.
     assert (s.slices(columns["few"]) == s.SLICES).sum() == (columns["few"] == 3.0).sum()
@@ -233,7 +233,7 @@ def test_pawn_by_value_has_every_value():
 def test_intervals_of_pawn_cover_the_value_of_many_trials():
     columns, y = mixed(400_000, 9)
     truth = {
-        name: s._median_and_maximum(s.distances(s.slices(x), s.SLICES, *s._coded(y))) for name, x in columns.items()
+        name: s._medians_and_maxima(s.distances(s.slices(x), s.SLICES, *s._coded(y))) for name, x in columns.items()
     }
     truth["none"] = (0.0, 0.0)
     held = {(name, statistic): 0 for name in columns for statistic in ("median", "maximum")}
@@ -252,7 +252,7 @@ def test_noise_is_what_parameters_without_influence_stay_below():
     rng = np.random.default_rng(10)
     y = rng.normal(size=2000)
     noise = s.pawn_noise(y)
-    found = [s._median_and_maximum(s.distances(s.slices(rng.random(2000)), s.SLICES, *s._coded(y))) for _ in range(60)]
+    found = [s._medians_and_maxima(s.distances(s.slices(rng.random(2000)), s.SLICES, *s._coded(y))) for _ in range(60)]
     assert sum(median <= noise[0] for median, _ in found) >= 50
     assert sum(maximum <= noise[1] for _, maximum in found) >= 50
 
