@@ -1,4 +1,4 @@
-"""The inside view of a run beside the outside view of its reference class: where the two are far apart, and why."""
+"""The forecast of a run (inside view) compared with its reference class (outside view): where they differ, and why."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from sim.statistics.estimates import Estimate, proportion
 
 MOVERS = 3
 FEWEST_THREATS = 1_000
-"""A strategy under which fewer trials see a threat has nothing to compare."""
+"""The least number of trials with a threat for a comparison."""
 OnStep = Callable[[int, int], None]
 
 _METHOD = {
@@ -21,7 +21,7 @@ _METHOD = {
     "settled": "an agreement before sanctions were imposed and before the sender backed down",
     "imposed": "sanctions were imposed, whatever followed",
     "dropped": "neither: the sender backed down, or the threat came to nothing by the horizon",
-    "agreed": "settled within so many weeks of the threat",
+    "agreed": "settled within this number of weeks from the threat",
     "class": "the class's pooled rates as known on the scenario's first day, with their 95 % intervals",
     "outside": "the forecast lies outside the class's 95 % interval",
     "movers": "the parameters in whose lowest and highest decile the outcome's share differs most",
@@ -139,7 +139,7 @@ def _shares(run: StoredRun, strategy: str, rows: list[_Compared]) -> dict[str, E
         (counts,) = ask(run, "aggregate", request)["result"]["rows"]
         total = round(counts["all.mean"] * counts["all.count"])
         if given == "threat" and total < FEWEST_THREATS:
-            message = f"sees a threat in {total:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
+            message = f"has a threat in {total:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
             raise InvalidInput((Fault("strategy", strategy, message),))
         for row in asked:
             found[row.name] = proportion(round(counts[f"{row.name}.mean"] * counts[f"{row.name}.count"]), total)

@@ -39,7 +39,7 @@ class ReferenceClass:
 
 @dataclass(frozen=True)
 class Share:
-    """A count of something out of so many, with what it is and where it was counted."""
+    """A count out of a total, with what is counted and its source."""
 
     name: str
     title: str
@@ -104,7 +104,7 @@ def reference_class(name: str) -> ReferenceClass:
     found = shipped_rates().classes.get(name)
     if found is None:
         known = ", ".join(shipped_rates().classes)
-        raise InvalidInput((Fault("reference", name, f"is no reference class; there are {known}"),))
+        raise InvalidInput((Fault("reference", name, f"is not a reference class; there are {known}"),))
     return found
 
 

@@ -1,4 +1,4 @@
-"""``brink check``: a scenario's own forecast beside that of its reference class."""
+"""``brink check``: a scenario's forecast compared with that of its reference class."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,8 +109,8 @@ def _print(out: "Console", found: dict) -> None:
     if not any(row["outside"] for row in found["compared"]):
         out.print("No forecast lies outside its class's interval.")
     out.print(
-        "In brackets: 95 % intervals; the class's is wide since its threats are few. Lying outside is a question to "
-        "the scenario, not an error. --json has the sources.",
+        "In brackets: 95 % intervals; the class's is wide because its threats are few. A forecast outside is a "
+        "reason to check the scenario, not an error. --json has the sources.",
         style="dim",
     )
 

@@ -60,7 +60,7 @@ def test_what_lies_outside_its_class_is_marked_and_explained(folder):
 
 
 def test_a_strategy_that_seldom_threatens_has_nothing_to_compare(folder):
-    with pytest.raises(InvalidInput, match="sees a threat in 0 trials"):
+    with pytest.raises(InvalidInput, match="has a threat in 0 trials"):
         check(open_run(folder), reference="specific-strong", strategy="talk")
 
 
