@@ -212,6 +212,28 @@ class Answers:
         return (yield from self._ask("score", request))
 
     @Operation
+    def check(
+        self,
+        *,
+        reference: str | None = None,
+        strategy: str | None = None,
+        believe: Sequence[str] | None = None,
+    ) -> Flow[Answer]:
+        """The forecast compared with how comparable threats of the past ended, and what would move it.
+
+        `reference`: The class of past threats; the scenario's own if none is named.
+        `strategy`: The strategy; the run's first if none is named.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
+        """
+        request = {
+            "reference": reference,
+            "strategy": strategy,
+            "believe": believe,
+        }
+        return (yield from self._ask("check", request))
+
+    @Operation
     def replay(
         self,
         trial: int,

@@ -1,4 +1,4 @@
-"""What a fault calls a field, and the option or argument that a user typed for it."""
+"""Names of fields in faults, and the options or arguments that a user typed for them."""
 
 from collections.abc import Iterable
 from dataclasses import replace

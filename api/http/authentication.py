@@ -1,9 +1,9 @@
 """Who calls: the owner and scopes of the key that a request carries.
 
 `Authentication` checks the key before anything else of a request is read: a request without a valid key costs one
-refusal, whatever its path, query and body. A browser may send the cookie of a session instead of a key; what changes
-anything must then come from a page of this service. Routes get the caller by `Reader`, `Submitter` or `Admin`; routes
-about a job find the job through `api.http.routes.common`, where the jobs of other owners do not exist.
+refusal, for any path, query and body. A browser may send the cookie of a session instead of a key; a request that
+changes anything must then come from a page of this service. Routes get the caller by `Reader`, `Submitter` or `Admin`;
+routes about a job find the job through `api.http.routes.common`, where the jobs of other owners do not exist.
 """
 
 from dataclasses import dataclass

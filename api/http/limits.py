@@ -1,4 +1,4 @@
-"""Limits to what is asked of the service: requests, wrong keys, answers and event streams at a time, jobs and bytes."""
+"""Limits of the service: requests, wrong keys, concurrent answers and event streams, jobs and stored bytes."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ from cluster.service.settings import Settings
 BURST_SECONDS = 2.0
 """An owner may send at once the requests that are allowed in this time."""
 RETRY_SECONDS = 10
-"""When to try again where the queue, the store or the answers had no room."""
+"""Seconds after which to retry if the queue, the storage or the slots for answers are full."""
 SLOT_WAIT_SECONDS = 30.0
 """A request for an answer waits at most this long for a slot."""
 MAX_CLIENTS = 10_000
@@ -149,7 +149,7 @@ class AnswerSlots:
                     own.release()
                     raise
         except TimeoutError:
-            message = "the service is computing as many answers as it may at a time"
+            message = "the service is computing the largest number of answers allowed at a time"
             raise Problem(503, message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
         try:
             yield
@@ -169,7 +169,7 @@ class StreamLimit:
     def stream(self, owner: str) -> Iterator[None]:
         """Count a stream of an owner while it is open. Raises a 429 `Problem` if the owner may open no more."""
         if self._open[owner] >= self._per_owner:
-            message = f"you have {self._per_owner} event streams open, and may have no more"
+            message = f"you have {self._per_owner} event streams open, the largest number allowed"
             raise Problem(429, message, headers={"Retry-After": str(RETRY_SECONDS)})
         self._open[owner] += 1
         try:

@@ -39,13 +39,13 @@ class Answers:
 
 
 def gather(run: StoredRun, *, measure: str | None = None, given: str | None = None, on_step: Step) -> Answers:
-    """Ask a run all that a report needs. Raises `InvalidInput` for a measure or a condition that cannot be read.
+    """Compute all answers that a report needs. Raises `InvalidInput` for a measure or a condition that cannot be read.
 
     Without a `measure` it is the scenario's measure of choice. A run of a saltelli design, whose trials share points,
     cannot be reported on.
     """
     if not run.plan.design.is_sample:
-        message = "is a design for Sobol indices, whose trials are no sample: report on a run of another design"
+        message = "is a design for Sobol indices, whose trials are not a sample: report on a run of another design"
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
     measure = measure_of_choice(measure, run.plan.scenario)
     several = len(run.plan.strategies) > 1

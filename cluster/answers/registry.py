@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from cluster.answers import (
     aggregate,
+    check,
     compare,
     discover,
     drivers,
@@ -37,6 +38,7 @@ ANSWERS = (
     discover.ANSWER,
     stress.ANSWER,
     score.ANSWER,
+    check.ANSWER,
     replay.ANSWER,
     typical.ANSWER,
     aggregate.ANSWER,

@@ -83,6 +83,9 @@ class Summary(Result):
     method: str
     strategies: dict[str, StrategySummary]
     warnings: tuple[ScenarioWarning, ...] = ()
+    assumptions: Annotated[
+        tuple[str, ...], Field(description="What the strategies set that is not the sender's own choice.")
+    ] = ()
 
 
 def summary(run: StoredRun, request: SummaryRequest, on_progress: OnProgress) -> Computed:

@@ -7,7 +7,7 @@ from typing import Protocol
 from cluster.results.plan import Plan
 from sim.scenario.scenario import Scenario, interventions_document
 from sim.scenario.vocabulary import MEASURES, SHARE_OF_DEFICIT
-from sim.scenario.warnings import scenario_warnings, warning_documents
+from sim.scenario.warnings import assumption_notes, scenario_warnings, warning_documents
 from sim.statistics.measure_ranges import measure_ranges
 from sim.statistics.quantile_bounds import quantile_bounds_of_counts, quantile_bounds_of_replicates
 from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, Moments, Tally, merge, merge_moments
@@ -32,6 +32,9 @@ def summary_document(plan: Plan, summaries: dict[str, dict]) -> dict:
     warnings = warning_documents(scenario_warnings(plan.scenario))
     if warnings:
         summary["warnings"] = warnings
+    assumed = assumption_notes(plan.scenario, summaries) if len(summaries) > 1 else []
+    if assumed:
+        summary["assumptions"] = assumed
     return summary
 
 

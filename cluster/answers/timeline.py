@@ -17,6 +17,7 @@ from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.trials import CODE, StoredRun, chosen_strategies, paired_blocks
 from sim.scenario.distributions import Fixed
 from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.warnings import assumption_method
 from sim.statistics.estimates import TAIL, Estimate, proportion, proportion_of_replicates
 from sim.statistics.timeline import (
     CONDITIONS,
@@ -103,6 +104,8 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
         "band_high contain all weeks of a state jointly with 95 % probability (sup-t); "
         + ("Student's t over replicates, Wilson for rare states" if replicates > 1 else "Wilson")
     }
+    if len(chosen) > 1:
+        method |= assumption_method(plan.scenario, chosen)
     if stated:
         method["weights"] = WEIGHTED
     used = sum(one["trials"] for one in courses.values())

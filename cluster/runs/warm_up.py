@@ -1,4 +1,4 @@
-"""What a process pays once, paid before its first job: imports, and the first use of the libraries."""
+"""Costs that a process has once, before its first job: imports, and the first use of the libraries."""
 
 import tempfile
 

@@ -1,6 +1,6 @@
-"""Jobs: what was asked for, where it stands, and who works on it.
+"""Jobs: what was requested, their state, and who works on them.
 
-The database is the truth about jobs; about results the result folder is. How runners take jobs and give them up
+The database is the source of truth for jobs, the result folder for results. How runners take jobs and give them up
 is in `cluster/service/leases.py`.
 """
 
@@ -35,13 +35,13 @@ TRANSITIONS = {
     FAILED: (),
     CANCELLED: (),
 }
-"""Where a job may go from each state: from running to running when another runner takes it over, and back to queued
-when its runner gives it back: other jobs wait, or a transient failure."""
+"""The states that may follow each state: running after running when another runner takes the job over, and queued after
+running when its runner returns it, because other jobs wait or after a transient failure."""
 
 ENDED = tuple(state for state in STATES if not TRANSITIONS[state])
 
 LOCAL = "local"
-"""Whose the jobs are of a service that asks for no keys."""
+"""The owner of all jobs in a service without keys."""
 
 _MIGRATION_LOCK = 1995
 
@@ -122,18 +122,18 @@ class Job:
 
     @property
     def plan(self) -> Plan:
-        """The run that the job asks for; of a precise one, with the trials that it has been brought to so far."""
+        """The run that the job requests; for a precise job, with the number of trials reached so far."""
         request = json.loads(self.request)
         return plan_from_document(scenario_from_document(request["scenario"]), request)
 
     @property
     def precision(self) -> dict | None:
-        """The precision that the job asks for and, once it is known, what it took; null if it asks for none."""
+        """The precision that the job requests and, once known, what was reached; null if it requests none."""
         return json.loads(self.request).get("precision")
 
     @property
     def ended(self) -> bool:
-        """Whether the job has come to its end, one way or another."""
+        """Whether the job has ended in any state."""
         return not TRANSITIONS[self.state]
 
 
@@ -251,7 +251,7 @@ def submit(
 
 
 def get(engine: sa.Engine, job_id: str, owner: str | None = None) -> Job | None:
-    """A job by its id: the owner's, or anybody's if none is named."""
+    """A job by its id: of the owner, or of anyone if none is named."""
     return _one(engine, _of(owner, jobs.select().where(jobs.c.id == job_id)))
 
 
@@ -270,7 +270,7 @@ def by_key(engine: sa.Engine, key: str, owner: str | None = None) -> Job | None:
 def newest(
     engine: sa.Engine, limit: int, before: tuple[float, str] | None = None, *, owner: str | None = None
 ) -> list[Job]:
-    """An owner's jobs, or everybody's, from the newest on, at most `limit`; their requests without the scenarios.
+    """An owner's jobs, or all jobs, from the newest on, at most `limit`; their requests without the scenarios.
 
     Many scenarios, of up to a megabyte each, would take much memory. `before` is the time and id of the last one
     already seen.
@@ -342,7 +342,7 @@ def related(engine: sa.Engine, job: Job, limit: int = 8) -> list[Job]:
 
 
 def last_runner_sign(engine: sa.Engine) -> float | None:
-    """When any runner was last seen alive."""
+    """The time when any runner was last seen alive."""
     with engine.connect() as connection:
         return connection.execute(sa.select(sa.func.max(runners.c.seen_at))).scalar()
 

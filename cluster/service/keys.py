@@ -140,7 +140,7 @@ def revoke(engine: sa.Engine, key_id: str) -> Key:
         )
         row = connection.execute(keys.select().where(keys.c.id == key_id)).first()
     if row is None:
-        raise InvalidInput((Fault("id", key_id, "is no key's id; brink keys list shows them"),))
+        raise InvalidInput((Fault("id", key_id, "is not the id of a key; brink keys list shows the ids"),))
     return _key(row)
 
 

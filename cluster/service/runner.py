@@ -75,7 +75,7 @@ class Watch:
         self._thread.join()
 
     def on_progress(self, progress: Progress) -> None:
-        """Take note of how far the run has come; the next renewal records it.
+        """Keep the progress of the run; the next renewal records it.
 
         The time slice begins with the first shard, so that every slice gets the job further.
         """
@@ -222,7 +222,7 @@ def _work_job(
                 at = {"strategy": failed.shard.strategy, "shard": failed.shard.index}
             if obstacle is None and not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
                 log.exception("unexpected failure")
-                error = f"something unexpected went wrong: {type(failed).__name__}: {failed}"
+                error = f"unexpected error: {type(failed).__name__}: {failed}"
     done, stored = watch.trials_done, watch.stored
     if obstacle:
         held = leases.put_off(database, job.id, runner, obstacle, settings.patience_seconds, done, stored)
@@ -292,7 +292,7 @@ def _workers_kept(settings: Settings) -> int:
 
 
 def _warm_up() -> None:
-    """Play a small run in a temporary folder, and forget it. Where that cannot be done, the first job is slower."""
+    """Play a small run in a temporary folder and delete it. If that fails, the first job is slower."""
     try:
         with tempfile.TemporaryDirectory(prefix="brink-warm-up-") as folder:
             run(warm_up_plan(), folder, RunOptions(engine="inline"))
@@ -339,7 +339,7 @@ def _retention_loop(database: sa.Engine, settings: Settings, ending: threading.E
 
 
 def _transient_failure(failed: BaseException) -> str | None:
-    """What went wrong, if it was a store, a disk or an engine that may yet recover, and not the job itself."""
+    """The cause of a transient failure of a store, a disk or an engine; None for a failure of the job itself."""
     causes = [failed, getattr(failed, "cause", None), failed.__cause__]
     if isinstance(failed, EngineFailed) or any(isinstance(cause, OSError) or _of_ray(cause) for cause in causes):
         return str(failed)
@@ -347,7 +347,7 @@ def _transient_failure(failed: BaseException) -> str | None:
 
 
 def _of_ray(cause: BaseException | None) -> bool:
-    """Whether Ray lost a worker, a node or an object; what a task itself raised is not Ray's."""
+    """Whether Ray lost a worker, a node or an object; an error raised by a task is not Ray's."""
     return type(cause).__module__.startswith("ray.") and type(cause).__name__ != "RayTaskError"
 
 

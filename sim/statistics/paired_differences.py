@@ -274,7 +274,12 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     comparisons = count * (len(values) - 1)
     in_front = np.ones((len(values), count), bool)
     for strategy, row in enumerate(values):
-        in_front[strategy] = _least_gap(best - row, cell, sizes, replicate, replicates, comparisons) <= 0.0
+        # Values that the trials of one cell miss may occur in those of others.
+        gaps = {leader: values[leader] - row for leader in np.unique(front)}
+        ends = {leader: (float(own.min()), float(own.max())) for leader, own in gaps.items()}
+        least, greatest = np.array([ends[leader] for leader in front]).T
+        low_gap = _least_gap(best - row, cell, sizes, least, greatest, replicate, replicates, comparisons)
+        in_front[strategy] = low_gap <= 0.0
     return lead_ranges(x, cell, sizes, means, in_front)
 
 
@@ -302,15 +307,23 @@ def lead_ranges(
 
 
 def _least_gap(
-    gap: np.ndarray, cell: np.ndarray, sizes: np.ndarray, replicate: np.ndarray, replicates: int, comparisons: int
+    gap: np.ndarray,
+    cell: np.ndarray,
+    sizes: np.ndarray,
+    least: np.ndarray,
+    greatest: np.ndarray,
+    replicate: np.ndarray,
+    replicates: int,
+    comparisons: int,
 ) -> np.ndarray:
-    """The lower end of the simultaneous interval of a paired difference's mean in each cell."""
+    """The lower end of the simultaneous interval of a paired difference's mean in each cell.
+
+    `least` and `greatest` are those of the difference between the same two strategies in all cells.
+    """
     count = sizes.size
     tail = (1.0 - LEVEL) / (2.0 * max(1, comparisons))
     centre = np.bincount(cell, gap, count) / sizes
     squares = np.bincount(cell, np.square(gap - centre[cell]), count)
-    # Values that the trials of one cell miss may occur in those of others.
-    least, greatest = np.full(count, gap.min()), np.full(count, gap.max())
     low = np.full(count, -np.inf)
     several = sizes > 1
     low[several], _ = mean_bounds(

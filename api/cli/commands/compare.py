@@ -1,4 +1,4 @@
-"""``brink compare``: strategies on the same trials: differences, regret, and which leads as a function of belief."""
+"""``brink compare``: strategies on the same trials: differences, regret, and which one leads by parameter."""
 
 from string import ascii_uppercase
 from typing import Annotated
@@ -52,7 +52,7 @@ def print_comparison(out: Console, document: dict) -> None:
         _print_choice(out, document["strategies"], found["pairs"], choice)
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
-        out.print(f"Not a belief here, since set by a strategy compared: {set_by}.", style="dim")
+        out.print(f"Not a belief here, since a compared strategy sets it: {set_by}.", style="dim")
     print_assumptions(out, document)
     out.print(f"{document['method']['errors']}. --json has every pair.", style="dim")
 
@@ -161,7 +161,7 @@ def _share(found: dict) -> str:
 
 
 def _print_duels(out: Console, strategies: list[str], pairs: list[dict], measure: str) -> None:
-    """In what share of the trials the strategy of a row does better than that of a column."""
+    """The share of trials in which the strategy of a row does better than that of a column."""
     shares: dict[tuple[str, str], float | None] = {}
     for one in pairs:
         own = one["measures"][measure]
@@ -219,5 +219,5 @@ def _letters(count: int) -> list[str]:
 
 
 def _half(estimate: dict) -> str:
-    """Half the interval, "?" where the estimate has none since all trials agree."""
+    """Half the interval, "?" where the estimate has none because all trials are equal."""
     return "?" if estimate["low"] is None else f"{(estimate['high'] - estimate['low']) / 2.0:.2g}"

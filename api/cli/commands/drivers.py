@@ -1,4 +1,4 @@
-"""``brink drivers``: which parameters a measure depends on, how far, and how much of it is chance."""
+"""``brink drivers``: which parameters a measure depends on, how strongly, and how much of it is chance."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -75,7 +75,7 @@ def _print_variance(out: Console, shares: dict) -> None:
 
 def _reasons(out: Console, shares: dict) -> None:
     for reason in filter(None, (shares["reason"], shares["alone"].get("reason"))):
-        out.print(f"Not all is known: {reason}.", style="dim")
+        out.print(f"Not everything is known: {reason}.", style="dim")
 
 
 def _print_indices(out: Console, found: dict) -> None:

@@ -49,8 +49,8 @@ def indices(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Runs N x (inputs + 2) x 8 trials of its own, so that chance can be set aside. The same command continues a run
-    that was stopped.
+    """Plays a run of N x (inputs + 2) x 8 trials, in which chance can be separated from the parameters. The same
+    command continues a run that was stopped.
     """
     from api.cli.answering import answer
     from api.cli.setting import folder_suffix, set_parameters
@@ -95,7 +95,7 @@ def indices(
         stored = open_run(folder)
     answer(stored, "indices", {"strategy": strategy, "measure": measure}, as_json=as_json, render=print_indices)
     if not as_json:
-        console().print(f"Results: {stored.folder.address}. brink indices takes that folder too, for another measure.")
+        console().print(f"Results: {stored.folder.address}. For another measure, give brink indices this folder.")
 
 
 def print_indices(out: Console, document: dict) -> None:
@@ -107,7 +107,7 @@ def print_indices(out: Console, document: dict) -> None:
     missing = trials["null"] + trials["infinite"]
     out.print(
         f"{found['base_samples']:,} base samples, {len(found['inputs'])} inputs, each point played {found['plays']} "
-        f"times: {trials['known']:,} of {trials['read']:,} trials know the measure"
+        f"times: {trials['known']:,} of {trials['read']:,} trials have a known measure"
         + (f" ({trials['null']:,} null, {trials['infinite']:,} infinite)." if missing else ".")
     )
     shares = {

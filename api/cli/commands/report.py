@@ -1,4 +1,4 @@
-"""``brink report``: a stored run as one page to hand on."""
+"""``brink report``: a stored run as one self-contained page."""
 
 from pathlib import Path
 from typing import Annotated

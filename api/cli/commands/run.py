@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TRIALS = 100_000
 FIRST = 2**14
-"""The strategies are compared on at most so many trials, so that it takes no more than a second or two."""
+"""The strategies are compared on at most this many trials, so that it takes at most a second or two."""
 
 
 def run(

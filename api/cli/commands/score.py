@@ -63,7 +63,7 @@ def print_score(out: Console, document: dict) -> None:
     week = found["agreement_week"]
     real = f"week {week['happened']}" if week["happened"] else f"none in {week['horizon_weeks']} weeks"
     out.print(
-        f"Agreement: {real}; {100 * week['probability']:.1f} % were given to it (±{week['within_weeks']} weeks), "
+        f"Agreement: {real}; {100 * week['probability']:.1f} % were forecast for it (±{week['within_weeks']} weeks), "
         f"CRPS {week['crps']:.1f} weeks."
     )
-    out.print(f"Less is better; {document['method']['scores']}.", style="dim")
+    out.print(f"Lower is better; {document['method']['scores']}.", style="dim")

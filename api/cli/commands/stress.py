@@ -1,4 +1,4 @@
-"""``brink stress``: what was different in the trials in which a bound was broken."""
+"""``brink stress``: how the trials in which a bound is broken differ from the others."""
 
 from typing import Annotated
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
-from api.cli.output import console, heading
+from api.cli.output import console, heading, print_assumptions
 from api.cli.tables import Bars, Column, print_table
 
 _COURSE = 40
@@ -86,6 +86,7 @@ def print_timeline(out: Console, document: dict) -> None:
         if never:
             out.print(f"In no trial: {'; '.join(never)}.", style="dim")
         out.print()
+    print_assumptions(out, document)
     out.print(
         f"States hold at the end of a week, retaliation during it. No interval is wider than ±{100 * widest:.2f} "
         f"points. {document['method']['errors']}.",
@@ -98,7 +99,7 @@ def _sparklines(courses: list[list[float]], width: int) -> list[Text]:
 
 
 def sparkline(shares: list[float], most: int = _COURSE) -> str:
-    """A course of shares as a line of bars, so many at most."""
+    """Shares by week as a line of bars, at most `most` of them."""
     count = min(most, len(shares))
     picked = [shares[round((k + 1) * len(shares) / count) - 1] for k in range(count)]
     return "".join(_BARS[0 if share == 0 else 1 + min(7, int(share * 8))] for share in picked)

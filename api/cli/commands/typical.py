@@ -59,13 +59,13 @@ def print_typical(out: Console, document: dict, folder: str, usual: str) -> None
     title = f"{document['scenario']} under {strategy}: trials worth reading, money in bn USD"
     print_table(out, columns, title=title, gap=1, headings={len(found["typical"]): ""})
     command = shlex.join(["brink", "replay", folder, *named, "--trial"])
-    out.print(Text(f"To read one's story: {command} TRIAL"), soft_wrap=True)
+    out.print(Text(f"To replay one: {command} TRIAL"), soft_wrap=True)
     note = document["method"]["typical"]
     out.print(Text(f"{note[:1].upper()}{note[1:]}.", style="dim"))
 
 
 def _why(one: dict, group: str) -> str:
-    """Why a trial is listed, and how often its outcome comes or which one it has."""
+    """Why a trial is listed, and how often its outcome occurs or which one it has."""
     share = f", {100 * one['share']:.1f} % of trials" if group == "typical" else f" ({_words(one['outcome'])})"
     return f"{one['why']}{share}"
 

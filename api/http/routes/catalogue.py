@@ -10,7 +10,9 @@ from api.catalogue import parameter_entries
 from api.http.authentication import reader
 from api.http.problems import RESPONSES
 from api.shipped_scenarios import shipped_scenario
+from cluster.answers.entry import LONGEST_NAME
 from cluster.reference.rates import rates_document, scenario_rates
+from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, MEASURE_TERMS, OUTCOME_TERMS, Term
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
@@ -65,9 +67,14 @@ def rates(
         str | None,
         Query(description="A shipped scenario: only its reference class, as known on its as_of if no day is given."),
     ] = None,
+    reference: Annotated[str | None, Query(max_length=LONGEST_NAME, description="Only this reference class.")] = None,
     known_on: Annotated[
         date | None, Query(description="Only threats that had ended in the years before this day.")
     ] = None,
 ) -> dict[str, Any]:
     """How comparable threats of the past ended, by class, with their intervals and sources."""
-    return rates_document(known_on) if scenario is None else scenario_rates(shipped_scenario(scenario), known_on)
+    if scenario is None:
+        return rates_document(known_on, reference)
+    if reference is not None:
+        raise InvalidInput((Fault("reference", reference, "goes without a scenario, which names its own class"),))
+    return scenario_rates(shipped_scenario(scenario), known_on)

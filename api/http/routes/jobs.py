@@ -43,7 +43,7 @@ HalfWidth = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
 class JobRequest(BaseModel):
-    """A run to be made: a scenario, in full or by a shipped one's name, and how it is to be played."""
+    """A run to be made: a scenario, in full or as the name of a shipped one, and how it is to be played."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -68,8 +68,8 @@ class JobRequest(BaseModel):
     precision: dict[Annotated[str, Field(max_length=64)], HalfWidth] | None = Field(
         None,
         min_length=1,
-        description="Play until the 95 % intervals of these probabilities and means are at most so wide to either "
-        "side under every strategy. Goes with the designs `random` and `sobol`.",
+        description="Play until the 95 % intervals of these probabilities and means have at most these half-widths "
+        "under every strategy. Needs the design `random` or `sobol`.",
     )
     strategies: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=100, description="All of the scenario's if none are named."
@@ -120,7 +120,7 @@ class JobView(BaseModel):
     id: str
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     scenario: str
-    trials: int = Field(description="Of each strategy; with a precision, what it has been brought to.")
+    trials: int = Field(description="Of each strategy; with a precision, the number reached so far.")
     seed: int
     design: str
     strategies: list[str]
@@ -184,9 +184,9 @@ def submit(
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
         plan = _plan(request, settings)
-        # One at a time, so that many requests at once do not all find the last place free.
+        # One at a time, so that concurrent requests do not all take the last place in the queue.
         with submitting:
-            # The same request may have taken its place while this one waited.
+            # The same request may have been recorded while this one waited.
             job = jobs.by_key(engine, key, owner) if key else None
             if job is None:
                 check_room(engine, owner, settings)
@@ -332,5 +332,5 @@ def _before(token: str | None) -> tuple[float, str] | None:
             raise ValueError
         return float(created_at), job_id
     except (ValueError, TypeError, OverflowError):
-        fault = Fault("page_token", token, "must be a next_page_token that this service gave")
+        fault = Fault("page_token", token, "must be a next_page_token from this service")
         raise Problem(422, "the page token is not one of this service's", [fault]) from None

@@ -95,7 +95,7 @@ def file(
 ) -> Response:
     """A file of the result folder, whole or a range of its bytes."""
     folder = job_folder(job, settings)
-    # Only what the folder's own listing names can be asked for, so no path leads out of it.
+    # Only names in the folder's listing can be requested, so no path leads out of it.
     found = _files(folder).get(path)
     if found is None:
         raise Problem(404, f"the job has no file {path}")
@@ -126,7 +126,7 @@ def _names(header: str, etag: str) -> bool:
 def _range(header: str | None, size: int) -> tuple[int, int] | None:
     """The bytes that a `Range` header asks for, from the first to before the second; None for all (RFC 9110, 14.2).
 
-    A header that is no single range of bytes is passed over, as the standard lets a server do.
+    A header that is not a single range of bytes is ignored, as the standard allows.
     """
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", (header or "").replace(" ", ""))
     if not match or match.group(0) == "bytes=-":

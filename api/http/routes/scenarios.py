@@ -209,5 +209,5 @@ def _scenario(sent: _Sent) -> Scenario:
             raise Problem(400, "the body is not UTF-8 text") from None
     document = json.loads(sent.body)
     if not isinstance(document, dict):
-        raise Problem(422, "the request does not have the form it should", (Fault("", None, "must be an object"),))
+        raise Problem(422, "the request does not have the required form", (Fault("", None, "must be an object"),))
     return scenario_from_document(document)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from api.http import bodies
 from api.http.app import create_app
-from api.http.authentication import WITHOUT_KEY
+from api.http.authentication import WITHOUT_KEY, needs_key
 from api.http.bodies import MAX_BODY_DEPTH, MAX_BODY_NODES, check_json, check_shape
 from api.http.limits import MAX_CLIENTS, WrongKeyLimit, network_of
 from api.http.problems import MAX_FAULTS, Problem, problem_response
@@ -81,12 +82,11 @@ def request(app: FastAPI, method: str, path: str, key: str | None) -> int:
 
 @pytest.mark.parametrize("key", [None, "none", f"brink_{'0' * 16}_{'0' * 64}"])
 def test_without_a_valid_key_no_body_is_read(app, key):
-    paths = {route.path for route in iter_route_contexts(app.routes)} - set(WITHOUT_KEY)
+    paths = {route.path for route in iter_route_contexts(app.routes) if needs_key(route.path)}
     assert len(paths) > 10
-    for path in (*paths, "/v1/nothing", "/", "/v2/jobs"):
-        assert (
-            request(app, "POST", path.replace(":path", "").format(job_id=UNKNOWN_JOB, name="x", path="x"), key) == 401
-        ), path
+    for path in (*paths, "/v1/nothing", "/v2/jobs"):
+        filled = re.sub(r"\{(\w+)(:path)?\}", lambda found: UNKNOWN_JOB if found[1] == "job_id" else "x", path)
+        assert request(app, "POST", filled, key) == 401, path
 
 
 @pytest.mark.parametrize("path", WITHOUT_KEY)

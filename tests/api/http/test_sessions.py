@@ -98,7 +98,7 @@ def test_a_session_opens_no_other(service):
 
 
 @pytest.mark.parametrize("value", ["", "x", "0" * 64, "'; drop table sessions; --"])
-def test_a_made_up_session_lets_nobody_in(service, value):
+def test_a_made_up_session_is_refused(service, value):
     assert service.ask("GET", "/v1/jobs", headers={"Cookie": f"{COOKIE}={value}"}).status_code == 401
 
 
@@ -108,7 +108,7 @@ def test_wrong_sessions_are_limited_as_wrong_keys_are(tmp_path):
         assert [service.ask("GET", "/v1/jobs", headers=one).status_code for one in cookies] == [401, 401, 429]
 
 
-def test_where_no_keys_are_asked_for_nobody_signs_in(tmp_path):
+def test_a_service_without_keys_has_no_sign_in(tmp_path):
     with served(tmp_path) as service:
         assert service.ask("GET", "/v1/session").json()["keys"] is False
         assert service.ask("POST", "/v1/session").status_code == 409

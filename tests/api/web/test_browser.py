@@ -264,7 +264,7 @@ def test_a_hostile_title_is_shown_as_it_is(person, service, title):
     assert overflow(page) <= 0
 
 
-def test_progress_goes_on_when_the_web_process_is_started_again(browser, tmp_path):
+def test_progress_continues_after_a_restart_of_the_web_process(browser, tmp_path):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:
         job = service.submit()["id"]
@@ -286,7 +286,7 @@ def test_progress_goes_on_when_the_web_process_is_started_again(browser, tmp_pat
         service.stop()
 
 
-def test_a_scenario_of_ones_own_from_a_copy_to_a_run(person, service):
+def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
     page = person.page
     page.goto(f"/scenarios/{SCENARIO}")
     page.get_by_role("link", name="Copy and change it").click()

@@ -22,7 +22,6 @@ from tests.support.runs import digests, small_plan
 from tests.support.waiting import has_ended, wait_until
 
 PLAN = small_plan()
-LONG = small_plan(trials=2_000_000, shard_trials=1_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +126,9 @@ import sys
 from cluster.runs.local_workers import local_workers
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from tests.cluster.runs.test_worker_tasks import LONG
+from tests.support.runs import small_plan
 with local_workers(2) as workers:
-    run(LONG, sys.argv[1], RunOptions(workers=2, local_workers=workers))
+    run(small_plan(trials=2_000_000, shard_trials=1_000_000), sys.argv[1], RunOptions(workers=2, local_workers=workers))
 """
 
 

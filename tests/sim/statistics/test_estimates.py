@@ -114,6 +114,7 @@ def test_replicates_that_know_nothing_leave_the_formulas_of_independent_numbers(
     assert proportion_of_replicates([0] * 15 + [30], [0] * 15 + [60]) == proportion(30, 60)
 
 
+@pytest.mark.slow
 def test_intervals_have_their_nominal_coverage():
     """Of 2,000 intervals 95 % should hold it; 5 standard errors are 2.4 points."""
     example = scenario_from_document(litigious())

@@ -64,6 +64,7 @@ def test_a_correlated_linear_model_has_its_known_indices_and_its_joint_one():
     assert_near(joint, (slopes[:2] @ covariance[:2, :2] @ slopes[:2]) / whole, lost=0.02)
 
 
+@pytest.mark.slow
 def test_intervals_of_first_order_indices_have_their_coverage():
     # Power: were the coverage 80 %, fewer than 135 of 150 would hold it with probability 99.9 %.
     held = np.zeros(2, int)
@@ -88,9 +89,10 @@ CURVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curve", CURVES)
 @pytest.mark.parametrize("noisy", [False, True])
-def test_intervals_of_first_order_indices_hold_the_truth_on_curves(curve, noisy):
+def test_intervals_of_first_order_indices_have_their_coverage_on_curves(curve, noisy):
     """A curve alone has the index 1, the sum of two 1/2. Of 100 intervals 88 or more hold it.
 
     Measured on 150 other seeds: 97 % or more for each curve; at 95 % fewer than 88 come in 0.1 % of tests. Without
