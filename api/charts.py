@@ -7,12 +7,17 @@ from pathlib import Path
 import altair as alt
 
 from sim.faults import Fault, InvalidInput
-from sim.scenario.vocabulary import OUTCOME_TERMS
+from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 from sim.statistics.timeline import STATES
 
 FORMATS = (".svg", ".png")
 OUTCOME_COLOURS = ("#0b6e4f", "#3a9d76", "#7fc8a9", "#c5e4d4", "#b5443c", "#e3a857", "#9aa0a6")
 """One for each outcome, in the order of `sim.scenario.vocabulary.OUTCOME_TERMS`."""
+POINT = "#0b6e4f"
+NEUTRAL = "#9aa0a6"
+STRATEGY_COLOURS = ("#0b6e4f", "#c9762a", "#3b6fb6", "#8a6bb0", "#b5443c", "#6d8a1f", "#4aa3b8", "#7a5a3a")
+"""They differ in lightness too. With more strategies they repeat."""
+TOO_CLOSE = "too close to call"
 _STATES = ("agreement", "threat_standing", "sanctions_standing", "withdrawn", "backed_down")
 _COLOURS = ("#0b6e4f", "#e3a857", "#b5443c", "#8a6bb0", "#9aa0a6")
 _LABELS = {state.name: state.label for state in STATES}
@@ -160,10 +165,10 @@ def means_chart(document: dict) -> alt.TopLevelMixin:
             axis=alt.Axis(labelLimit=260),
         )
     )
-    points = base.mark_point(filled=True, size=70, color="#0b6e4f", opacity=1).encode(
+    points = base.mark_point(filled=True, size=70, color=POINT, opacity=1).encode(
         x=alt.X("estimate:Q", title=f"mean of {result['measure']}, with its 95 % interval", scale=alt.Scale(zero=False))
     )
-    bars = base.mark_rule(color="#0b6e4f").encode(x="low:Q", x2="high:Q")
+    bars = base.mark_rule(color=POINT).encode(x="low:Q", x2="high:Q")
     return (bars + points).properties(width=420, height=alt.Step(24))
 
 
@@ -171,4 +176,172 @@ def svg_of(chart: alt.TopLevelMixin) -> str:
     """A chart as SVG text, which loads nothing."""
     out = io.StringIO()
     chart.save(out, format="svg")
+    return out.getvalue()
+
+
+def events_chart(summary: dict) -> alt.TopLevelMixin:
+    """The probability of each event of a summary with its 95 % interval, a panel an event and a line a strategy.
+
+    Events that happen under no strategy are left out.
+    """
+    rows = [
+        {"strategy": strategy, "event": event.label, **one["events"][event.name]}
+        for event in EVENT_TERMS
+        if any(one["events"][event.name]["estimate"] for one in summary["strategies"].values())
+        for strategy, one in summary["strategies"].items()
+    ]
+    base = alt.Chart().encode(
+        y=alt.Y("strategy:N", title=None, sort=list(summary["strategies"]), axis=alt.Axis(labelLimit=200))
+    )
+    share = alt.X("estimate:Q", title=None, axis=alt.Axis(format="%", tickCount=3), scale=alt.Scale(domain=[0, 1]))
+    intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x=alt.X("low:Q", title=None), x2="high:Q")
+    points = base.mark_point(filled=True, size=45, color=POINT, opacity=1).encode(x=share)
+    return (
+        alt.layer(intervals, points, data=alt.Data(values=rows))
+        .properties(width=150, height=alt.Step(16))
+        .facet(
+            facet=alt.Facet("event:N", title=None, sort=list(dict.fromkeys(row["event"] for row in rows))), columns=3
+        )
+    )
+
+
+def regret_chart(document: dict) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.compare`: each strategy's mean regret by the first measure, with its interval."""
+    choice = document["result"]["choices"][0]
+    rows = [{"strategy": name, **one["mean"]} for name, one in choice["regret"].items()]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y(
+            "strategy:N",
+            title=None,
+            sort=[one["strategy"] for one in sorted(rows, key=lambda one: one["estimate"])],
+            axis=alt.Axis(labelLimit=260),
+        )
+    )
+    bars = base.mark_bar(color=POINT, opacity=0.35).encode(
+        x=alt.X("estimate:Q", title=f"mean regret by {choice['measure']}, with its 95 % interval")
+    )
+    intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x="low:Q", x2="high:Q")
+    return (bars + intervals).properties(width=420, height=alt.Step(24))
+
+
+def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.compare`: which strategy leads over each parameter's range, from its lowest trial
+    to its highest; first the parameters over which the lead changes.
+    """
+    chosen = sorted(document["result"]["choices"][0]["leads"], key=lambda one: not one["changes_hands"])[:most]
+    rows = []
+    for one in chosen:
+        below = 0.0
+        for part in one["ranges"]:
+            leads = part["leads"] or TOO_CLOSE
+            span = f"{part['low']:.3g} to {part['high']:.3g} {one['unit']}"
+            rows.append(
+                {"parameter": one["name"], "from": below, "to": below + part["share"], "leads": leads, "range": span}
+            )
+            below += part["share"]
+    strategies = [*document["strategies"], TOO_CLOSE]
+    shown = [name for name in strategies if any(row["leads"] == name for row in rows)]
+    colours = [NEUTRAL if name == TOO_CLOSE else STRATEGY_COLOURS[k % 8] for k, name in enumerate(strategies)]
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(stroke="#fff", strokeWidth=0.5)
+        .encode(
+            y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260)),
+            x=alt.X(
+                "from:Q",
+                title="part of the parameter's range, by share of the trials",
+                axis=alt.Axis(format="%", tickCount=5),
+                scale=alt.Scale(domain=[0, 1]),
+            ),
+            x2="to:Q",
+            color=alt.Color(
+                "leads:N",
+                title="best on average",
+                scale=alt.Scale(domain=shown, range=[colours[strategies.index(name)] for name in shown]),
+                legend=alt.Legend(orient="bottom", columns=3, labelLimit=260),
+            ),
+            tooltip=["parameter:N", "range:N", "leads:N"],
+        )
+        .properties(width=420, height=alt.Step(24))
+    )
+
+
+def distribution_chart(document: dict) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.aggregate` grouped by strategy and by bins of one measure: histograms.
+
+    A panel a strategy; a bar's height is its share of the strategy's trials. Raises `InvalidInput` for other groups.
+    """
+    names = [column["name"] for column in document["result"]["columns"]]
+    low = next((name for name in names if name.endswith(".low")), None)
+    if low is None or "strategy" not in names:
+        message = "must be strategy and one value in bins, so that the rows are those of histograms"
+        raise InvalidInput((Fault("by", None, message),))
+    measure, high = low.removesuffix(".low"), f"{low.removesuffix('.low')}.high"
+    unit = next(column["unit"] for column in document["result"]["columns"] if column["name"] == low)
+    rows = document["result"]["rows"]
+    played = dict.fromkeys(document["strategies"], 0)
+    for row in rows:
+        played[row["strategy"]] += row["trials"]
+    bars = [
+        {
+            "strategy": row["strategy"],
+            "low": row[low],
+            "high": row[high],
+            "share": row["trials"] / played[row["strategy"]],
+        }
+        for row in rows
+        if row[low] is not None and row[high] is not None
+    ]
+    return (
+        alt.Chart(alt.Data(values=bars))
+        .mark_bar(color=POINT, opacity=0.7)
+        .encode(
+            x=alt.X("low:Q", title=measure if unit in ("", "1") else f"{measure}, {unit}", axis=alt.Axis(tickCount=5)),
+            x2="high:Q",
+            y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=3)),
+        )
+        .properties(width=240, height=110)
+        .facet(
+            facet=alt.Facet("strategy:N", title=None, sort=document["strategies"]),
+            columns=min(3, len(document["strategies"])),
+        )
+    )
+
+
+def positions_chart(document: dict) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.replay`: what each side asks and offers on each issue, week by week."""
+    result = document["result"]
+    rows = [
+        {"issue": issue["title"], "week": week, "side": result[side], "level": level}
+        for issue in result["positions"].values()
+        for side in ("sender", "target")
+        for week, level in enumerate(issue[side])
+    ]
+    sides = [result["sender"], result["target"]]
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(interpolate="step-after", strokeWidth=2)
+        .encode(
+            x=alt.X("week:Q", title="week", axis=alt.Axis(tickMinStep=1, tickCount=6)),
+            y=alt.Y("level:Q", title=None, axis=alt.Axis(format="%", tickCount=3), scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color(
+                "side:N",
+                title=None,
+                scale=alt.Scale(domain=sides, range=["#3b6fb6", "#c9762a"]),
+                legend=alt.Legend(orient="top"),
+            ),
+            strokeDash=alt.StrokeDash("side:N", scale=alt.Scale(domain=sides, range=[[1, 0], [5, 3]]), legend=None),
+        )
+        .properties(width=240, height=110)
+        .facet(
+            facet=alt.Facet("issue:N", title=None, sort=[one["title"] for one in result["positions"].values()]),
+            columns=3,
+        )
+    )
+
+
+def png_of(chart: alt.TopLevelMixin) -> bytes:
+    """A chart as PNG with two pixels a point."""
+    out = io.BytesIO()
+    chart.save(out, format="png", scale_factor=2.0)
     return out.getvalue()

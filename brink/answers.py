@@ -27,7 +27,7 @@ class Answers:
         """The probability of each state of the dispute in each week.
 
         `strategies`: The strategies; all if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "strategies": strategies,
@@ -43,11 +43,11 @@ class Answers:
         strategies: Sequence[str] | None = None,
         given: str | None = None,
     ) -> Flow[Answer]:
-        """Strategies on the same trials: differences, regret, and which leads as a function of belief.
+        """Strategies on the same trials: differences, regret, and which strategy leads as a function of each parameter.
 
         `measures`: Measures of choice, of which more is better; export_gain - sender_cost if none is named.
         `strategies`: The strategies; all if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "measures": measures,
@@ -65,12 +65,12 @@ class Answers:
         strategies: Sequence[str] | None = None,
         given: str | None = None,
     ) -> Flow[Answer]:
-        """What it is worth to learn parameters before a strategy is chosen.
+        """The value of learning parameters before a strategy is chosen.
 
         `measure`: The measure of choice, of which more is better. export_gain - sender_cost by default.
         `groups`: Parameters learned together.
         `strategies`: The strategies; all if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "measure": measure,
@@ -88,11 +88,11 @@ class Answers:
         strategy: str | None = None,
         given: str | None = None,
     ) -> Flow[Answer]:
-        """Which parameters drive a measure, how far, and how much of it is chance.
+        """Which parameters drive a measure, how strongly, and how much of it is chance.
 
         `measure`: A number or a condition over the columns. export_gain - sender_cost by default.
         `strategy`: The strategy; the run's first if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "measure": measure,
@@ -131,7 +131,7 @@ class Answers:
 
         `outcome`: A condition over the columns.
         `strategy`: The strategy; the run's first if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "outcome": outcome,
@@ -148,11 +148,11 @@ class Answers:
         strategy: str | None = None,
         given: str | None = None,
     ) -> Flow[Answer]:
-        """What differs in the worlds in which a bound is broken, and which of them to replay.
+        """How the trials in which a bound is broken differ from the others, and which of them to replay.
 
         `bound`: The condition that holds where the bound is broken.
         `strategy`: The strategy; the run's first if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "bound": bound,
@@ -171,7 +171,7 @@ class Answers:
         """The forecast scored against what really happened.
 
         `strategy`: The strategy; the one in the history if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "strategy": strategy,
@@ -207,9 +207,9 @@ class Answers:
     ) -> Flow[Answer]:
         """A typical trial of each outcome and the extreme ones, to be replayed.
 
-        `measure`: A measure of your own.
+        `measure`: A further measure to choose by.
         `strategy`: The strategy; the run's first if none is named.
-        `given`: Over the trials for which this condition holds.
+        `given`: Only the trials for which this condition holds.
         """
         request = {
             "measure": measure,

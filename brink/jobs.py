@@ -132,12 +132,18 @@ class AnyJob(Answers, Results):
                 raise
 
     @Operation
-    def summary(self, given: str | None = None, strategy: str | Sequence[str] | None = None) -> Flow[Answer]:
+    def summary(
+        self,
+        given: str | None = None,
+        strategy: str | Sequence[str] | None = None,
+        believe: str | Sequence[str] | None = None,
+    ) -> Flow[Answer]:
         """The summary, in the form of ``summary.json``; while the job runs, of what is committed so far.
 
-        Over the trials for which the condition `given` holds, and under one strategy or several; all by default.
+        Over the trials for which the condition `given` holds, and under one strategy or several; all by default. With
+        beliefs, such as ``"sanctions = 0.3"``, the trials are weighted so that they hold.
         """
-        params = {"given": given, "strategy": strategy}
+        params = {"given": given, "strategy": strategy, "believe": believe}
         chosen = {name: value for name, value in params.items() if value is not None}
         return Answer("summary", (yield from self._client._object("GET", f"{self._path}/summary", params=chosen)))
 

@@ -37,7 +37,7 @@ class Answers:
         """Ask for an answer by its name, with those parts of the request that are not None."""
         raise NotImplementedError
 '''
-_SHARED = ("strategy", "strategies", "given")
+_SHARED = ("strategy", "strategies", "given", "believe")
 """Fields that many requests have; they stand last."""
 
 
@@ -67,7 +67,9 @@ def page() -> str:
 
 def _ordered(answer: Answer) -> dict[str, FieldInfo]:
     """The request's fields: required ones first, then the answer's own, then those that many answers have."""
-    fields = answer.request.model_fields
+    fields = dict(answer.request.model_fields)
+    if answer.cannot_weigh is not None:
+        del fields["believe"]
 
     def place(name: str) -> tuple[bool, int]:
         return not fields[name].is_required(), _SHARED.index(name) if name in _SHARED else -1

@@ -1,13 +1,16 @@
-"""What is wrong with what a user gave: every fault, each naming its field."""
+"""Faults of a user's input, each with the name of its field."""
 
+import unicodedata
 from dataclasses import dataclass
+
+_JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of an input: where it is, what was found there, and what would be allowed.
+    """One fault of an input: the field, the value found, and what is allowed.
 
-    `path` is the field's place in a document, key by key; a field of its own needs none.
+    `path` is the path of the field in a document; it is empty for a field outside a document.
     """
 
     field: str
@@ -22,11 +25,11 @@ class Fault:
         parts = [str(part) for part in (self.source, self.line, self.field) if part not in (None, "")]
         place = ":".join(part if part.isprintable() else repr(part) for part in parts)
         found = "" if self.value is None else f" (found {_shown(self.value)})"
-        return f"{place}: {self.message}{found}" if place else f"{self.message}{found}"
+        return printable(f"{place}: {self.message}{found}" if place else f"{self.message}{found}")
 
 
 class InvalidInput(ValueError):
-    """Raised for anything that the user can mend; holds every fault that was found."""
+    """Raised for errors that the user can correct; contains every fault that was found."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__(faults)
@@ -35,6 +38,22 @@ class InvalidInput(ValueError):
     def __str__(self) -> str:
         """The faults, one a line."""
         return "\n".join(str(fault) for fault in self.faults)
+
+
+def printable(text: str) -> str:
+    """A text whose characters that a terminal would obey instead of show are escaped, such as ``\\x1b``.
+
+    Line breaks are escaped too. Spaces of every width stay, and the joiners that some scripts need.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_shown_character, text))
+
+
+def _shown_character(character: str) -> str:
+    if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _shown(value: object) -> str:

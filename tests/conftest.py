@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import new_database, postgres
 
@@ -22,6 +23,10 @@ LONGEST_FIRST = (
     "cluster/storage/test_store_faults.py",
 )
 """Files that start Ray, services or many processes, and so take longest."""
+
+# The same examples each time, on a machine of any speed.
+settings.register_profile("brink", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("brink")
 
 # Ray's processes and addresses stay on loopback.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

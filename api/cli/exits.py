@@ -44,8 +44,8 @@ def _known(error: BaseException) -> str | None:
     """The message of an error that explains itself. Its class is looked up only where its module is imported."""
     for module, name in (
         ("cluster.runs.run", "Stopped"),
-        ("cluster.runs.engines", "ShardFailed"),
-        ("cluster.runs.engines", "EngineFailed"),
+        ("cluster.runs.tasks", "ShardFailed"),
+        ("cluster.runs.tasks", "EngineFailed"),
         ("cluster.query.session", "QueryLimit"),
         ("cluster.query.parquet_files", "DamagedTrials"),
     ):

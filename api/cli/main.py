@@ -12,14 +12,19 @@ from api.cli.streams import discard_output, prepare, say
 MOST_OPEN_FILES = 65_536
 """More are never needed, and a few libraries close every number up to the limit."""
 
+_TYPER_INTERRUPTED = 130
+"""What Typer returns for a command that a `KeyboardInterrupt` ended."""
+
 
 def main() -> None:
     """Run the command line and exit: 0 done, 2 the user's input is wrong, 1 anything else."""
     prepare()
     _raise_open_file_limit()
-    signal.signal(signal.SIGTERM, _interrupt)
+    _handle_signals()
     try:
         status = build().main(prog_name="brink", standalone_mode=False)
+        if status == _TYPER_INTERRUPTED:
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except BrokenPipeError:
         status = 0
@@ -43,6 +48,13 @@ def _raise_open_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _handle_signals() -> None:
+    """End at SIGTERM, and when the terminal is closed, as at Ctrl-C: commits are kept, and drafts are removed."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup has SIGHUP ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(*_: object) -> None:
-    """End as at Ctrl-C: what is committed is kept, and drafts are removed."""
     raise KeyboardInterrupt

@@ -68,6 +68,16 @@ Given = Annotated[
         help='Only the trials for which this holds, such as "threat_week <= 5 and filing_week is not null".',
     ),
 ]
+Believe = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="BELIEF",
+        help='Weigh the trials so that a condition has this probability, such as "sanctions = 0.3", '
+        '"agreement_week <= 12 = 0.2..0.4" or "sanctions = 0.3 strength 20"; "under NAME" at its end names the '
+        "strategy. May be repeated.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")]
 
 Seed = Annotated[

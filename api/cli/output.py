@@ -26,15 +26,16 @@ MOST_NAMES = 8
 
 
 def console() -> "Console":
-    """Standard output, as wide as the terminal. Text is printed as it is: markup and emoji codes mean nothing.
+    """Standard output, as wide as the terminal.
 
-    In a pipe a line has as many characters as the environment variable COLUMNS says, or `PIPE_WIDTH`.
+    Text is printed as it is: markup and emoji codes mean nothing, and control characters are shown as escapes. In a
+    pipe a line has as many characters as the environment variable COLUMNS says, or `PIPE_WIDTH`.
     """
-    from rich.console import Console
+    from api.cli.terminal import ShownConsole
 
     columns = os.environ.get("COLUMNS", "")
     piped = max(int(columns), LEAST_WIDTH) if columns.isascii() and columns.isdigit() else PIPE_WIDTH
-    return Console(width=None if sys.stdout.isatty() else piped, markup=False, emoji=False, highlight=False)
+    return ShownConsole(width=None if sys.stdout.isatty() else piped, markup=False, emoji=False, highlight=False)
 
 
 def print_json(document: object, file: TextIO | None = None) -> None:

@@ -18,7 +18,7 @@ COMMANDS = {
     "validate": "Check a scenario: list every fault with its line and field, and probable mistakes apart.",
     "parameters": "List the parameters with who decides them, their units, domains and neutral defaults.",
     "verify": "Check that a result folder is complete and unaltered.",
-    "summary": "Print the summary of a stored run, for all its trials or under a condition.",
+    "summary": "Print the summary of a stored run, for all its trials, under a condition or under beliefs.",
     "aggregate": "Print grouped statistics over the trials of a stored run.",
     "compare": "Compare strategies on the same trials: differences, regret, and which one leads where.",
     "worth": "Estimate the value of learning each parameter before a strategy is chosen.",
@@ -131,7 +131,8 @@ def load(name: str) -> TyperCommand | TyperGroup:
     found = getattr(import_module(f"api.cli.commands.{name}"), name)
     if isinstance(found, Mapping):
         return _group(COMMANDS[name], found)
-    return _command(name, found, f"{COMMANDS[name]}\n\n{inspect.getdoc(found)}")
+    # Under PYTHONOPTIMIZE=2 there are no docstrings.
+    return _command(name, found, f"{COMMANDS[name]}\n\n{inspect.getdoc(found) or ''}")
 
 
 def _group(sentence: str, functions: Mapping[str, Callable]) -> TyperGroup:

@@ -6,6 +6,8 @@ import os
 import sys
 from contextlib import suppress
 
+from sim.faults import printable
+
 _PLAIN = str.maketrans("█░▁▂▃▄▅▆▇●─│·—–−±’‘“”…→≤≥×", "#:.,-=+*%o-|.---~''\"\".><>x")
 _HANDLER = "brink.plain"
 
@@ -31,9 +33,9 @@ def prepare() -> None:
 
 
 def say(message: str) -> None:
-    """Print on standard error, if anyone can still read it."""
+    """Print the lines of a message on standard error, if anyone can still read it."""
     with suppress(OSError, ValueError):
-        print(message, file=sys.stderr, flush=True)
+        print("\n".join(map(printable, message.split("\n"))), file=sys.stderr, flush=True)
 
 
 def discard_output() -> None:

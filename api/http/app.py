@@ -18,7 +18,8 @@ from api.http.metrics import Requests
 from api.http.metrics import router as metrics_router
 from api.http.openapi import describe
 from api.http.problems import handle_problems
-from api.http.routes import answers, catalogue, health, jobs, results
+from api.http.routes import answers, catalogue, charts, health, jobs, results
+from api.web import pages
 from cluster.service.full_disk import keep_reserve
 from cluster.service.jobs import open_database
 from cluster.service.settings import Settings, read_settings
@@ -55,9 +56,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (jobs, results, answers, catalogue):
+    for module in (jobs, results, answers, charts, catalogue):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
+    app.include_router(pages.router)
     app.state.metrics = CollectorRegistry()
     app.include_router(metrics_router)
     describe(app, keys=settings.auth == "keys")

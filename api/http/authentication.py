@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.limits import RequestLimit, WrongKeyLimit
 from api.http.problems import DATABASE_FAILURES, Problem, database_problem, problem_response
+from api.web.pages import is_page
 from cluster.service import keys
 from cluster.service.jobs import LOCAL
 from cluster.service.keys import ADMIN, READ, SCOPES, SUBMIT
@@ -61,7 +62,7 @@ ANYBODY = Caller(LOCAL, SCOPES)
 
 def needs_key(path: str) -> bool:
     """Whether requests for a path need a key, where the service asks for keys."""
-    return path not in WITHOUT_KEY
+    return path not in WITHOUT_KEY and not is_page(path)
 
 
 class Authentication:

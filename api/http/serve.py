@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 import threading
 
 import uvicorn
@@ -11,7 +12,7 @@ from api.http.guards import is_loopback
 from cluster.service.jobs import open_database
 from cluster.service.logs import log_to_stderr, logger
 from cluster.service.settings import Settings, read_settings
-from cluster.service.supervisor import supervise_runner
+from cluster.service.supervisor import END_SIGNALS, supervise_runner
 from sim.faults import Fault, InvalidInput
 
 log = logger("brink.serve")
@@ -34,24 +35,34 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
     _check_free(host, port)
     log_to_stderr()
     log.info("results have a place", results=settings.results.address)
-    ending = threading.Event()
-    # uvicorn raises the signal that ended it once more; by default that would leave no time to end the runner.
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: ending.set())
+    config = uvicorn.Config(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_level="info",
+        log_config=None,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+    )
+    server, ending = uvicorn.Server(config), threading.Event()
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+        ending.set()
+
+    # uvicorn has handlers of its own while it runs, but not for SIGHUP. It raises the signal that ended it once more;
+    # by default that would leave no time to end the runner.
+    for name in END_SIGNALS:
+        signal.signal(name, end)
     supervisor_thread = threading.Thread(target=supervise_runner, args=(ending,))
     if with_runner:
         supervisor_thread.start()
     try:
-        uvicorn.run(
-            create_app(settings),
-            host=host,
-            port=port,
-            log_level="info",
-            log_config=None,
-            timeout_graceful_shutdown=5,
-            server_header=False,
-            forwarded_allow_ips=list(settings.trusted_proxies),
-        )
+        server.run()
+    except SystemExit:
+        # uvicorn could not start and has logged the cause; it would exit with a status of its own.
+        sys.exit(1)
     finally:
         ending.set()
         if with_runner:

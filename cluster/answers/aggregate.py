@@ -26,7 +26,7 @@ from sim.scenario.expressions import parse_measure
 from sim.scenario.scenario import Scenario
 
 MAX_NUMBERS = 100
-"""Measures times statistics that may be requested at once."""
+"""The largest number of measures times statistics in a request."""
 MAX_KEYS = 5
 _TYPES = {"text": pa.string(), "truth": pa.bool_(), "whole": pa.int64(), "number": pa.float64()}
 
@@ -37,7 +37,7 @@ class AggregateRequest(StrategiesRequest, GivenRequest):
     measures: Annotated[
         Annotated[tuple[Text, ...], Field(max_length=MAX_NUMBERS)]
         | Annotated[dict[str, Text], Field(max_length=MAX_NUMBERS)],
-        Field(description="Numbers or conditions over the columns; an object names them."),
+        Field(description="Numbers or conditions over the columns; an object gives each a name."),
     ]
     statistics: Annotated[
         tuple[Annotated[str, Field(max_length=32)], ...],
@@ -70,12 +70,12 @@ class Aggregate(Result):
 
 
 def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress) -> Computed:
-    """Statistics of measures over the groups of a run's committed trials, a row a group.
+    """Statistics of measures over the groups of a run's committed trials, one row per group.
 
-    `measures` are numbers or conditions over the columns (a mapping names them), `statistics` some of `STATISTICS`
-    and quantiles. Null, infinite and undefined values of a measure are unknown: statistics are those of the known
-    ones, of which ``known`` is the share. A quantile is the smallest value whose share is at least its level.
-    Raises `InvalidInput`, also for more than `MAX_GROUPS` groups.
+    `measures` are numbers or conditions over the columns (a mapping names them), `statistics` some of `STATISTICS` and
+    quantiles. Null, infinite and undefined values of a measure are unknown. Statistics are computed over the known
+    values; ``known`` is their share. A quantile is the smallest value whose share is at least its level. Raises
+    `InvalidInput`, also for more than `MAX_GROUPS` groups.
     """
     plan, measures, statistics = run.plan, request.measures, request.statistics
     wanted = _measures(measures, plan.scenario)
@@ -125,7 +125,7 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
 def answer_table(document: dict[str, Any]) -> pa.Table:
     """A document's rows as an Arrow table, with units in the columns' metadata and the rest in the table's.
 
-    Texts stand there as they are, everything else as JSON: ``brink.run`` is ``{"trials": ..., ...}``.
+    Text is stored unchanged, everything else as JSON: ``brink.run`` is ``{"trials": ..., ...}``.
     """
     result = document["result"]
     about = {**{name: value for name, value in document.items() if name != "result"}, "quantiles": result["quantiles"]}
@@ -162,7 +162,9 @@ def _check_numbers(wanted: Mapping[str, str], statistics: Sequence[str], levels:
     if len(levels) < len(statistics):
         raise InvalidInput((Fault("statistics", list(statistics), "must not name a statistic twice"),))
     if len(wanted) * len(levels) > MAX_NUMBERS:
-        message = f"times the measures are {len(wanted) * len(levels)} numbers a group; at most {MAX_NUMBERS} are given"
+        message = (
+            f"times the measures are {len(wanted) * len(levels)} numbers a group; at most {MAX_NUMBERS} are allowed"
+        )
         raise InvalidInput((Fault("statistics", None, message),))
 
 
@@ -204,4 +206,5 @@ ANSWER = Answer(
         {"measures": {"net": "export_gain - sender_cost"}, "by": ["strategy", "outcome"]},
     ),
     table=answer_table,
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

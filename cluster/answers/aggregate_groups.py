@@ -30,24 +30,27 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 class Grouping(Result):
     """Something to group by: an expression's values as they are, or in bins.
 
-    One of `bins` (so many of equal width, from the least value to the greatest), `quantiles` (so many of about equal
-    numbers of trials) and `edges` (in increasing order) makes bins. A bin holds its lower edge and not its upper one,
-    save the last, which holds both. What lies below the first edge, above the last, or nowhere, has groups of its own.
+    Bins are set by one of three fields: `bins` (their number, all of equal width between the least and the greatest
+    value), `quantiles` (their number, each with about the same number of trials) and `edges` (in increasing order). A
+    bin includes its lower edge but not its upper one; the last bin includes both. Values below the first edge, values
+    above the last, and nulls each form a group of their own.
     """
 
     model_config = ConfigDict(frozen=True)
 
     value: Annotated[Text, Field(description="An expression over the columns, or strategy.")]
-    name: Annotated[Name | None, Field(description="What the answer calls it.")] = None
-    bins: Annotated[int | None, Field(strict=True, description="So many bins of equal width.")] = None
-    quantiles: Annotated[int | None, Field(strict=True, description="So many bins of about equal numbers.")] = None
+    name: Annotated[Name | None, Field(description="The name of its column in the result.")] = None
+    bins: Annotated[int | None, Field(strict=True, description="The number of bins of equal width.")] = None
+    quantiles: Annotated[
+        int | None, Field(strict=True, description="The number of bins with about the same number of trials each.")
+    ] = None
     edges: Annotated[
         tuple[Number, ...] | None, Field(max_length=MAX_BINS + 1, description="Bins with these edges.")
     ] = None
 
     @property
     def label(self) -> str:
-        """What the answer calls it."""
+        """The name of its column in the result."""
         return self.name or self.value
 
 
@@ -64,12 +67,12 @@ class GroupKey:
     edges: tuple[float, ...] | None = None
 
     def columns(self) -> list[tuple[str, str, str]]:
-        """The answer's columns that it makes, each with its kind and unit."""
+        """The columns of the result that it makes, each with its name, kind and unit."""
         ends = [self.label] if self.edges is None else [f"{self.label}.low", f"{self.label}.high"]
         return [(end, self.kind, self.unit) for end in ends]
 
     def cells(self, found: object) -> list[object]:
-        """The answer's cells for a value that SQL found."""
+        """The cells of the result for a value that the query returned."""
         if self.edges is None:
             return [found]
         if found is None:
@@ -116,7 +119,7 @@ def group_key(
     if found.kind == TEXT:
         return _category(grouping.label, sql, own.categories if own else (str(found.value),))
     if found.kind == NUMBER and (own is None or own.kind != "int16"):
-        message = "has too many values to be groups of their own; put it into bins, quantiles or edges"
+        message = "has too many values for a group each; put it into bins, quantiles or edges"
         raise InvalidInput((Fault(field, grouping.value, message),))
     if found.kind == NUMBER:
         return GroupKey(grouping.label, sql, "{}", "whole", unit, scenario.horizon_weeks + 2)
@@ -129,7 +132,7 @@ def _category(label: str, sql: str, categories: Sequence[str]) -> GroupKey:
 
 
 def _own_column(found: Expression, scenario: Scenario) -> Column | None:
-    """The column that an expression is, if it is nothing else."""
+    """The column that an expression consists of, if it is a column alone."""
     known = {column.name: column for column in columns(scenario)}
     return known[str(found.value)] if found.operation == "column" else None
 
@@ -157,13 +160,13 @@ def _edges(
         levels = [k / count for k in range(1, count)]
         function = "quantile_disc" if known <= shared.EXACT_NUMBERS else "approx_quantile"
         inner = database.execute(f"SELECT {function}(x, {levels}) {finite}").fetchall()[0][0] if levels else []
-    # Values that many trials share would make empty bins.
+    # A value that many trials share would be several edges, with empty bins between them.
     edges = tuple(sorted({least, *map(float, inner), greatest}))
     return edges if len(edges) > 1 else (least, np.nextafter(least, np.inf).item())
 
 
 def bin_sql(number: str, edges: Sequence[float]) -> str:
-    """SQL of how many edges lie at or below a number, one less at the last edge; null for no finite number."""
+    """SQL for the number of edges at or below a number, one less at the last edge; null where it is not finite."""
 
     def search(low: int, high: int) -> str:
         if low == high:
@@ -183,5 +186,7 @@ def check_groups(keys: Sequence[GroupKey], database: duckdb.DuckDBPyConnection) 
     named = ", ".join(f"k{k}" for k in range(len(keys)))
     (groups,) = database.execute(f"SELECT count(*) FROM (SELECT DISTINCT {named} FROM asked)").fetchall()[0]
     if groups > MAX_GROUPS:
-        message = f"makes {groups:,} groups; at most {MAX_GROUPS:,} are given: take fewer or wider bins, or a condition"
+        message = (
+            f"makes {groups:,} groups; at most {MAX_GROUPS:,} are allowed: use fewer or wider bins, or a condition"
+        )
         raise InvalidInput((Fault("by", ", ".join(key.label for key in keys), message),))

@@ -14,7 +14,7 @@ from sim.statistics.estimates import mean_of_replicates
 from sim.statistics.tallies import NO_NUMBERS, Moments
 
 STATISTICS = ("count", "known", "mean", "standard_deviation", "standard_error", "min", "max", "sum", "median")
-"""Statistics by name; besides them quantiles, such as ``q05`` or ``0.05``."""
+"""Statistics by name. Quantiles, such as ``q05`` or ``0.05``, are allowed too."""
 USUAL = ("mean", "standard_error", "q05", "median", "q95")
 _SQL = {
     "count": "count({0})",
@@ -144,7 +144,7 @@ def method_notes(exact: bool, replicates: int, pooled: bool) -> dict[str, str]:
     if pooled:
         errors = "null, since the groups mix strategies that share their chance: group by strategy"
     return {
-        "statistics": "of the known values",
+        "statistics": "computed over the known values",
         "errors": f"standard errors of the mean {errors}",
         "quantiles": quantiles,
     }

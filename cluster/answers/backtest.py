@@ -41,14 +41,14 @@ class CalibrationBin(Result):
 
 
 class CertainForecasts(Result):
-    """Events that every trial has or none, and how many of these forecasts were wrong."""
+    """Events that occur in every trial or in none, and how many of these forecasts were wrong."""
 
     forecasts: int
     wrong: int
 
 
 class Calibration(Result):
-    """How often what was forecast with some probability happened."""
+    """How often events happened, by the probability that was forecast for them."""
 
     bins: list[CalibrationBin]
     certain: CertainForecasts
@@ -63,14 +63,15 @@ class Backtest(Result):
     method: dict[str, str]
     disputes: int
     mean: Annotated[
-        dict[str, MeanScores], Field(description="By what is forecast and by forecaster: mean scores and differences.")
+        dict[str, MeanScores],
+        Field(description="Mean scores and differences, by the kind of forecast and by forecaster."),
     ]
     calibration: Calibration
     scenarios: list[ScoredDispute]
 
 
 def scored_dispute(run: StoredRun, history: History) -> dict:
-    """A dispute's scores for `backtest`, of the strategy that was really played. Raises `InvalidInput`."""
+    """A dispute's scores for `backtest`, under the strategy that was really used. Raises `InvalidInput`."""
     found = score_against(run, history, ScoreRequest())
     scores = found.result.model_dump(by_alias=True, exclude_unset=True)
     return {"scenario": run.plan.scenario.name, "strategy": found.strategies[0], "trials": found.used, **scores}
@@ -88,14 +89,14 @@ def backtest(scores: Sequence[dict]) -> dict:
     result = {
         "method": {
             "disputes": (
-                f"{len(scenarios)} disputes, each under the strategy that was really played; differences with "
-                "Student's 95 % intervals over the disputes. The disputes were chosen as the best known, and are far "
-                "too few for a claim of skill"
+                f"{len(scenarios)} disputes, each under the strategy that was really used; differences with "
+                "Student's 95 % intervals over the disputes. The disputes were chosen as the best known, and are "
+                "far too few for a claim of skill"
             ),
             "scores": METHOD,
             "calibration": (
-                "events of all disputes, dependent within each: the Wilson intervals are too narrow. Events "
-                "that no trial or every trial has are counted apart: most are settled by the scenario's set-up"
+                "events of all disputes, dependent within each: the Wilson intervals are too narrow. Events that no "
+                "trial or every trial has are counted apart: most follow from the scenario's definition"
             ),
         },
         "disputes": len(scenarios),
@@ -119,7 +120,7 @@ def backtest(scores: Sequence[dict]) -> dict:
 
 
 def _with_others(one: dict, others: list[dict]) -> dict:
-    """A dispute's scores with those of the forecast that the other disputes make of it."""
+    """A dispute's scores, with those of a forecast made from the other disputes' frequencies."""
     found = {**one}
     for part, categories in (("outcome", OUTCOMES), ("class", CLASSES)):
         counted = [sum(other[part]["happened"] == name for other in others) for name in categories]

@@ -36,7 +36,7 @@ from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 from sim.statistics.tally_estimates import method_note
 
 SAMPLE = 250_000
-"""Leads and quantiles of regret are computed from at most so many trials, the first."""
+"""Leads and quantiles of regret are computed from at most this many trials, the first ones."""
 FEWEST = 100
 MOST_MEASURES = 12
 
@@ -47,18 +47,19 @@ _METHOD = {
         "only where few trials differ"
     ),
     "better": (
-        "higher, lower and equal are shares of those trials; of a measure of choice higher is better, as it is "
-        "written: put a minus before a cost. A condition counts as 1 where it holds, else 0. A null is neither "
-        "better nor worse: such trials are left out and counted under unknown"
+        "higher, lower and equal are shares of those trials; for a measure of choice higher is better: put a minus "
+        "before a cost. A condition counts as 1 where it holds, else 0. A null is neither better nor worse: such "
+        "trials are left out and counted under unknown"
     ),
     "regret": (
         "how far a strategy is below the best in the same trial, over the trials that know the measure under "
         "every strategy; best: no other does better, best_alone: all others do worse"
     ),
     "leads": (
-        "in twentieths of a parameter the strategy with the best mean is compared with every other by paired "
-        "differences; it leads if they are all above zero, with intervals that hold together over the parameter with "
-        "95 % (Bonferroni); several ahead: too close to call"
+        "the range of a parameter is cut into twenty parts of equal share; in each the strategy with the best mean "
+        "is compared with every other by paired differences; it leads if all differences are above zero, with "
+        "intervals that hold jointly over the parameter with 95 % (Bonferroni); otherwise several are listed as "
+        "ahead: too close to call"
     ),
 }
 
@@ -76,7 +77,7 @@ class CompareRequest(StrategiesRequest, GivenRequest):
 
 
 class UnknownPairs(Result):
-    """Trials left out, by which strategy does not know the measure."""
+    """Trials left out because the measure is null or infinite, by the strategy under which it is."""
 
     first: int
     second: int
@@ -114,7 +115,7 @@ class StrategyRegret(Result):
 
 
 class LeadRange(Result):
-    """A range of a parameter, and which strategies are ahead in it."""
+    """A range of a parameter, and the strategies that lead in it."""
 
     low: float
     high: float
@@ -139,7 +140,7 @@ class Choice(Result):
 
     measure: str
     trials: int
-    unknown: Annotated[int, Field(description="Trials in which some strategy does not know the measure.")]
+    unknown: Annotated[int, Field(description="Trials in which the measure is null or infinite under some strategy.")]
     regret: dict[str, StrategyRegret]
     leads: list[ParameterLeads]
 
@@ -165,11 +166,11 @@ class Comparison(Result):
 def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) -> Computed:
     """How strategies of a run differ on the same trials.
 
-    For every pair: the difference of each outcome's and event's probability and of each measure's mean, with errors
-    from paired differences, and how often either has the higher value in the same world. For each measure of choice
-    every strategy's regret, and which strategies lead in which range of each uncertain parameter that none of them
-    sets. With a condition, over the trials for which it holds under every strategy compared. Reads all trials a block
-    at a time; progress is in trials. Raises `InvalidInput`.
+    For every pair: the difference in the probability of each outcome and event and in the mean of each measure, with
+    errors from paired differences, and how often either strategy has the higher value in the same trial. For each
+    measure of choice: every strategy's regret, and the strategies that lead in each range of each uncertain parameter
+    that no strategy sets. With a condition, all is computed over the trials for which it holds under every strategy
+    compared. Trials are read a block at a time; progress is in trials. Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
     chosen = paired_strategies(run, request.strategies)
@@ -208,10 +209,10 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
 
 
 def compare_first(run: StoredRun, measure: str = NET_GAIN, *, trials: int) -> Comparison | None:
-    """The strategies of a run compared by one measure alone, on the first so many trials that are committed of all.
+    """The strategies of a run compared by one measure, on the first trials that are committed under all of them.
 
-    There are no outcomes, events, leads or quantiles of regret, so that this takes a second. None where there are
-    fewer than two strategies or than `FEWEST` trials. Raises `InvalidInput`.
+    Outcomes, events, leads and quantiles of regret are left out, so that this takes about a second. None if there are
+    fewer than two strategies or fewer than `FEWEST` trials. Raises `InvalidInput`.
     """
     plan = run.plan
     chosen, replicates = plan.strategies, plan.design.replicates(plan.scenario)
@@ -252,7 +253,7 @@ def compare_first(run: StoredRun, measure: str = NET_GAIN, *, trials: int) -> Co
 
 
 def read_measures(measures: Sequence[str], scenario: Scenario) -> dict[str, Expression]:
-    """Measures by their texts. Raises `InvalidInput` that holds the faults of them all."""
+    """Measures by their text. Raises `InvalidInput` with the faults of all of them."""
     found: dict[str, Expression] = {}
     faults: list[Fault] = []
     for k, text in enumerate(measures):
@@ -271,7 +272,7 @@ def _code(names: Sequence[str], scenario: Scenario) -> Expression:
 
 
 def _bits(names: Sequence[str], scenario: Scenario) -> Expression:
-    """Which of some conditions hold, a binary digit each."""
+    """Which conditions hold, one binary digit each."""
     return parse_measure(" + ".join(f"{2**k} * ({NAMED[name]})" for k, name in enumerate(names)), scenario)
 
 
@@ -395,7 +396,7 @@ def _leads(
     sampled: Mapping[str, Mapping[str, np.ndarray]],
     replicates: int,
 ) -> list[dict]:
-    """For each parameter the ranges in which strategies lead; those in which the lead changes hands come first."""
+    """For each parameter the ranges in which strategies lead. Parameters over which the lead changes come first."""
     values, known = _known(name, strategies, sampled)
     if not known.any():
         return []
@@ -431,18 +432,23 @@ def _range(lead: Lead, strategies: tuple[str, ...], trials: int) -> dict:
 def _known(
     name: str, strategies: tuple[str, ...], sampled: Mapping[str, Mapping[str, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A measure of choice in the trials sampled, shape (strategies, trials), and in which every strategy knows it."""
+    """A measure of choice in the trials sampled, shape (strategies, trials), and the trials in which it is finite under
+    all.
+    """
     values = np.stack([sampled[strategy][name] for strategy in strategies])
     return values, np.isfinite(values).all(axis=0)
 
 
 ANSWER = Answer(
     name="compare",
-    sentence="Strategies on the same trials: differences, regret, and which leads as a function of belief.",
+    sentence=(
+        "Strategies on the same trials: differences, regret, and which strategy leads as a function of each parameter."
+    ),
     request=CompareRequest,
     result=Comparison,
     compute=compare,
     examples=({"measures": [NET_GAIN]}, {}),
     designs=SAMPLES,
     steps="trials",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -19,7 +19,7 @@ from sim.statistics.scenario_discovery import PEEL, Box, find_boxes
 from sim.statistics.sensitivity import difference
 
 MOST_READ = 100_000
-"""At most so many trials are read: half of them find the boxes, the other half measure them."""
+"""At most this many trials are read: one half to find the boxes, the other half to measure them."""
 FEWEST_CASES = 200
 """Trials with the outcome, and trials without it, that are needed."""
 
@@ -37,7 +37,7 @@ class BoxMeasures(Result):
     mass: Annotated[EstimateResult, Field(description="The share of all trials in it.")]
     density: Annotated[EstimateResult, Field(description="The outcome's probability in it.")]
     coverage: Annotated[EstimateResult, Field(description="The share of the outcome's cases in it.")]
-    lift: Annotated[float | None, Field(description="Density over the outcome's probability over all.")]
+    lift: Annotated[float | None, Field(description="Density divided by the outcome's overall probability.")]
 
 
 class Restriction(Result):
@@ -52,7 +52,7 @@ class Restriction(Result):
 
 
 class MeasuredBox(BoxMeasures):
-    """A box of parameters and what it is worth."""
+    """A box of parameters, and how good it is."""
 
     restrictions: list[Restriction]
 
@@ -81,18 +81,16 @@ class Discovery(Result):
     probability: EstimateResult
     reason: Annotated[str | None, Field(description="Why there are no boxes, if there are none.")]
     boxes: list[DiscoveredBox]
-    trade_off: Annotated[
-        list[MeasuredBox], Field(description="Boxes within each other, from the greatest coverage to the least.")
-    ]
+    trade_off: Annotated[list[MeasuredBox], Field(description="Nested boxes, from the greatest coverage to the least.")]
 
 
 def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) -> Computed:
     """The boxes of uncertain parameters in which an outcome, any condition over the columns, is likely.
 
-    They are found on one half of the trials read and measured on the other, so that their figures are not too good:
+    They are found on one half of the trials read and measured on the other, so that the figures are not biased upwards:
     density (the outcome's probability in the box), coverage (the share of its cases that lie in the box), mass (the
-    share of all trials that do) and lift (density over the outcome's probability over all). The trade-off lists boxes
-    of less and less coverage and more and more density. Raises `InvalidInput`.
+    share of all trials in the box) and lift (density divided by the outcome's overall probability). The trade-off lists
+    boxes with falling coverage and rising density. Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
     wanted = parse_condition(request.outcome, scenario, "outcome")
@@ -144,22 +142,23 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
             "measuring": int((~finding).sum()),
         },
         "probability": base,
-        "reason": None if found else "no range of any parameter makes the outcome likelier than over all",
+        "reason": None if found else "no range of any parameter makes the outcome likelier than it is overall",
         "boxes": found,
         "trade_off": trade_off,
     }
     method = {
         "boxes": (
-            f"patient rule induction (PRIM; Friedman & Fisher 1999): at most {PEEL:.0%} of the trials left are peeled "
-            "at one end of one parameter at a time, on the trials whose numbers divide by four; restrictions that do "
-            "not surely raise the density on the other even trials are removed, and the step with the most cases in "
-            "excess of the probability over all is a box; the next box is found in the trials outside. Density, "
-            "coverage, mass and lift are measured on the trials with odd numbers, and a box is left out if it is not "
-            "likelier there, outside the boxes before it, than over all"
+            f"patient rule induction (PRIM; Friedman & Fisher 1999): each step removes at most {PEEL:.0%} of the "
+            "remaining trials, at one end of one parameter, using the trials whose numbers are divisible by four; "
+            "restrictions that do not significantly raise the density on the other even-numbered trials are "
+            "removed, and the step with the most cases above those expected from the overall probability becomes a "
+            "box; the next box is found in the trials outside it. Density, coverage, mass and lift are measured on "
+            "the odd-numbered trials, and a box is left out if its density there, outside the boxes before it, is "
+            "not above the overall probability"
         ),
         "trade_off": (
-            "steps of the first box's peeling, each with a density on the trials with odd numbers that is surely "
-            "above that of what was removed since the one before it"
+            "steps of the first box's peeling, each with a density on the odd-numbered trials that is significantly "
+            "above that of the trials removed since the step before"
         ),
         "errors": "95 % intervals: "
         + ("Wilson" if replicates == 1 else "Student's t over the design's replicates, Wilson for rare events"),
@@ -169,7 +168,9 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
 
 @dataclass(frozen=True)
 class _Held:
-    """The trials held out to measure boxes: whether the outcome happened in each, and its replicate of so many."""
+    """The trials held out to measure boxes: whether the outcome happened in each, the replicate of each, and their
+    number.
+    """
 
     happened: np.ndarray
     replicate: np.ndarray
@@ -182,11 +183,11 @@ class _Held:
         return proportion(counted[0][0], counted[1][0]) if self.replicates == 1 else proportion_of_replicates(*counted)
 
     def is_likelier(self, inside: np.ndarray, base: Estimate) -> bool:
-        """Whether the outcome is surely likelier in a box than over all."""
+        """Whether the outcome is significantly likelier in a box than overall."""
         return bool((self.share(inside)["low"] or 0.0) > (base["estimate"] or 0.0))
 
     def is_denser(self, inside: np.ndarray, removed: np.ndarray) -> bool:
-        """Whether the outcome is surely likelier in a box than in the trials around it."""
+        """Whether the outcome is significantly likelier in a box than in the trials around it."""
         return (difference(self.share(inside), self.share(removed))["low"] or 0.0) > 0.0
 
     def worth(self, inside: np.ndarray) -> dict:
@@ -229,4 +230,5 @@ ANSWER = Answer(
     compute=discover,
     examples=({"outcome": "sanctions"},),
     designs=SAMPLES,
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -1,4 +1,4 @@
-"""What drives a measure: which parameters, how far, and how much is chance, from the trials of a stored run."""
+"""What drives a measure: which parameters, how strongly, and how much is chance, from the trials of a stored run."""
 
 from typing import Annotated
 
@@ -16,49 +16,54 @@ from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
 from sim.statistics import sensitivity
+from sim.statistics.sensitivity import Explained
 
 COLUMNS_AT_A_TIME = 10
 _METHOD = {
     "first_order": (
-        "share of the measure's variance that a straight line in each of up to 100 cells of the parameter explains "
-        "(cells of equal share, the outermost halved outwards; a cell a value where there are few), what the lines "
-        "explain by chance subtracted, so that it may be a little below 0; 95 % intervals: Student's t around a "
-        "delete-one jackknife of {groups} groups of trials"
+        "share of the measure's variance that is explained by a straight line in each of up to 100 cells of the "
+        "parameter (cells of equal share, the outermost ones halved repeatedly; one cell per value where there are "
+        "few values), less what the lines explain by chance, so that it may be slightly below 0; 95 % intervals: "
+        "Student's t around a delete-one jackknife of {groups} groups of trials, the upper end higher by twice what "
+        "four times as many cells explain more (a joint index: what its cells explain more than half as many a side), "
+        "which lines miss of a curve or a step"
     ),
     "pawn": (
-        "the index of SALib's pawn.analyze on the first trials, 10 slices of equal share; 95 % intervals span those of "
-        "the percentile and of the basic bootstrap, the lower end less its bias once more; noise is what 95 of 100 "
-        "parameters without influence stay below, and what is not above it has an interval down to 0; by_value takes "
-        "each value as a slice where SALib leaves out the greatest of few values"
+        "the index of SALib's pawn.analyze on the first trials, 10 slices of equal share; 95 % intervals span the "
+        "percentile and the basic bootstrap interval, with the bias subtracted once more from the lower end; noise "
+        "is the 95 % quantile of the index of a parameter without influence, and an index that is not above it has "
+        "an interval that reaches 0; by_value uses each value as a slice where a parameter has few values, of which "
+        "SALib leaves out the greatest"
     ),
     "deciles": (
         "mean in the trials in which the parameter is in its lowest and its highest decile; 95 % intervals: {how}"
     ),
     "variance": (
         "trials played again with the same parameters and other chance: Cov(y, y') / Var(y) (Janon et al. 2014) is "
-        "the parameters' share, the rest is chance; interactions are what first-order indices leave of it"
+        "the parameters' share, and the rest is chance; interactions are that share less the sum of the first-order "
+        "indices"
     ),
     "correlated": (
-        "first-order index, PAWN and deciles measure association: a correlated parameter's include what its partners "
-        "do. A sum of first-order indices is not valid there and is replaced by one with a joint index for each "
-        "group of correlated parameters"
+        "first-order index, PAWN and deciles measure association: those of a correlated parameter include the "
+        "effect of the parameters it is correlated with. Their first-order indices must not be added up; the sum "
+        "uses one joint index for each group of correlated parameters instead"
     ),
     "missing": (
-        "all is computed over the trials in which the measure is known and finite; missing_lowest and missing_highest "
-        "are the index with the other trials at the least and at the greatest known value, missing that of whether "
-        "it is known"
+        "computed over the trials in which the measure is known and finite; missing_lowest and missing_highest are "
+        "the index if the other trials had the least, or the greatest, known value; missing is the index of whether "
+        "the measure is known"
     ),
 }
 
 
 class DriversRequest(StrategyRequest, GivenRequest):
-    """Of which measure, under which strategy and condition."""
+    """The measure, the strategy and the condition."""
 
     measure: Measure = NET_GAIN
 
 
 class ShareEstimate(EstimateResult):
-    """A share of the variance, and what it would be if trials that do not know the measure had an extreme value."""
+    """A share of the variance, and what it would be if trials in which the measure is unknown had an extreme value."""
 
     missing_lowest: float | None = None
     missing_highest: float | None = None
@@ -84,8 +89,8 @@ class Variance(Result):
     chance: EstimateResult
     pairs: Annotated[int, Field(description="Trials played again with other chance.")]
     reason: str | None
-    alone: Annotated[Alone, Field(description="The parameters one by one, summed.")]
-    interactions: Annotated[EstimateResult, Field(description="What the parameters do together only.")]
+    alone: Annotated[Alone, Field(description="The sum of the parameters' own shares.")]
+    interactions: Annotated[EstimateResult, Field(description="The share of interactions between parameters.")]
 
 
 class PawnByValue(Result):
@@ -148,7 +153,7 @@ class JointIndex(Result):
 
 
 class PawnNoise(Result):
-    """What 95 % of parameters without influence stay below."""
+    """The 95 % quantile of the index of a parameter without influence."""
 
     slices: int
     median: float | None
@@ -174,7 +179,7 @@ class Drivers(Result):
     trials: DriversTrials
     mean: EstimateResult
     standard_deviation: float
-    reason: Annotated[str | None, Field(description="Why nothing is known of what drives it, if so.")]
+    reason: Annotated[str | None, Field(description="Why no shares and indices could be computed, if so.")]
     variance: Variance
     pawn_noise: PawnNoise
     groups: list[JointIndex]
@@ -184,10 +189,10 @@ class Drivers(Result):
 def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) -> Computed:
     """What drives a measure under a strategy, from its stored trials.
 
-    For every uncertain parameter its first-order index, PAWN, and the measure's mean in the parameter's lowest and
-    highest decile, all with intervals; and the shares of the measure's variance that come from the parameters and
-    from chance. Reads at most the first `MOST_READ` for which the condition holds, a few columns at a time. Progress is
-    in parameters. Raises `InvalidInput` for what cannot be read, or leaves too few trials.
+    For every uncertain parameter: its first-order index, PAWN, and the measure's mean in the parameter's lowest and
+    highest decile, all with intervals. And the shares of the measure's variance that come from the parameters and from
+    chance. Reads at most the first `MOST_READ` trials for which the condition holds, a few columns at a time. Progress
+    is in parameters. Raises `InvalidInput` for an expression that cannot be read or that leaves too few trials.
     """
     scenario = run.plan.scenario
     value = parse_measure(request.measure, scenario)
@@ -202,19 +207,20 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
     constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
     noise = (None, None) if constant else sensitivity.pawn_noise(y[:PAWN_TRIALS])
     parts: dict[str, dict] = {}
-    alone: dict[str, np.ndarray] = {}
+    alone: dict[str, Explained] = {}
     ranks: dict[str, np.ndarray] = {}
     on_progress(0, len(names))
     for start in range(0, len(names), COLUMNS_AT_A_TIME):
         some = names[start : start + COLUMNS_AT_A_TIME]
         for name, part, index, rank in parameter_influences(run, chosen, some, condition, found, noise, constant):
-            parts[name], alone[name] = part, index
-            if rank is not None:
-                ranks[name] = rank
+            parts[name] = part
+            if index is not None and rank is not None:
+                alone[name], ranks[name] = index, rank
         on_progress(len(parts), len(names))
     partners = partners_of(scenario, ranks)
     groups = independent_groups(run, chosen, [name for name in names if name in ranks], condition, found)
-    ordered = sorted(parts, key=lambda name: -np.nan_to_num(alone[name][0], nan=-np.inf))
+    estimates = {name: part["first_order"]["estimate"] for name, part in parts.items()}
+    ordered = sorted(parts, key=lambda name: (estimates[name] is None, -(estimates[name] or 0.0)))
     known = int(found.known.sum())
     how = f"over {found.replicates} replicates of the design" if found.replicates > 1 else "Wilson or Student"
     result = {
@@ -234,7 +240,7 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
         "variance": variance_shares(run, chosen, value, condition, found, alone, groups, constant),
         "pawn_noise": {"slices": sensitivity.SLICES, "median": noise[0], "maximum": noise[1]},
         "groups": [
-            {"parameters": list(group), "first_order": found.groups.interval(index)}
+            {"parameters": list(group), "first_order": index.interval(found.groups)}
             for group, index in (groups or {}).items()
             if len(group) > 1 and index is not None
         ],
@@ -255,11 +261,12 @@ def _too_few(found: KnownTrials, measure: str, given: str | None, strategy: str)
 
 ANSWER = Answer(
     name="drivers",
-    sentence="Which parameters drive a measure, how far, and how much of it is chance.",
+    sentence="Which parameters drive a measure, how strongly, and how much of it is chance.",
     request=DriversRequest,
     result=Drivers,
     compute=drivers,
     examples=({"measure": "export_gain"},),
     designs=SAMPLES,
     steps="parameters",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -13,13 +13,15 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.statistics import sensitivity
 from sim.statistics.estimates import UNKNOWN, Estimate
+from sim.statistics.sensitivity import Explained
 
 PAWN_TRIALS = 20_000
-"""PAWN is computed from the first of the known trials, at most so many."""
+"""PAWN is computed from at most this many known trials, the first ones."""
 NOTABLE = 0.05
-"""A rank correlation that is reported."""
+"""The smallest rank correlation that is reported."""
 LEFT_OUT = 0.01
-"""A share of trials in none of PAWN's slices that is reported: the greatest value of a parameter of few values."""
+"""PAWN by value is added if more than this share of the trials is in none of PAWN's slices. SALib's slices leave out
+the greatest value of a parameter with few values."""
 
 
 def parameter_influences(
@@ -30,8 +32,8 @@ def parameter_influences(
     found: KnownTrials,
     noise: tuple[float | None, float | None],
     constant: str | None,
-) -> Iterator[tuple[str, dict, np.ndarray, np.ndarray | None]]:
-    """Each parameter's part of the document, its first-order index by jackknife, and its first trials' ranks."""
+) -> Iterator[tuple[str, dict, Explained | None, np.ndarray | None]]:
+    """Each parameter's part of the document, its first-order index, and first trials' ranks; null if it is fixed."""
     values = {name: parse_measure(name, run.plan.scenario) for name in names}
     drawn = sample(run, strategy, values, given=condition, most=found.trial.size)
     varying = {name: drawn[name] for name in names if np.ptp(drawn[name][found.known][:PAWN_TRIALS]) > 0.0}
@@ -45,19 +47,18 @@ def parameter_influences(
         part: dict = {"name": name, "unit": parameter(name).unit, "reason": constant}
         if name not in varying:
             part |= {"reason": "has one value in the trials read", "first_order": UNKNOWN, "pawn": None}
-            yield name, part | _outer_deciles(found, drawn[name]), np.full(1, np.nan), None
+            yield name, part | _outer_deciles(found, drawn[name]), None, None
             continue
         index, part["first_order"] = _first_order(found, varying[name])
         part["pawn"] = _pawn(first[name], y, distances[name], maximum) if name in distances else None
         yield name, part | _outer_deciles(found, varying[name]), index, sensitivity.average_ranks(first[name])
 
 
-def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[np.ndarray, dict]:
+def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[Explained, dict]:
     known = found.known
-    pieces = sensitivity.pieces([column[known]])
     groups = found.groups.of(known)
-    index = sensitivity.first_order(found.y, pieces, groups)
-    document: dict = {**groups.interval(index), "cells": pieces.count}
+    index = sensitivity.explained(found.y, [column[known]], groups)
+    document: dict = {**index.interval(groups), "cells": index.cells}
     if not known.all():
         pieces = sensitivity.pieces([column])
         for name, value in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
@@ -94,7 +95,7 @@ def _outer_deciles(found: KnownTrials, column: np.ndarray) -> dict:
 
 
 def partners_of(scenario: Scenario, ranks: Mapping[str, np.ndarray]) -> dict[str, list[dict]]:
-    """The parameters that are correlated with each, as the scenario says or as the trials show (Spearman)."""
+    """For each parameter those correlated with it, by the scenario or in the trials (Spearman)."""
     names = list(ranks)
     if len(names) < 2:
         return {}

@@ -1,4 +1,4 @@
-"""The trials of a strategy that `drivers` reads, and which of them know the measure."""
+"""The trials of a strategy that `drivers` reads, and in which of them the measure is known."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from sim.statistics.sensitivity import Jackknife
 from sim.statistics.tallies import Moments, moments
 
 MOST_READ = 250_000
-"""First-order indices and deciles are computed from at most so many trials."""
+"""First-order indices and deciles are computed from at most this many trials."""
 FEWEST_KNOWN = 1000
-"""At least so many trials must know the measure."""
+"""The measure must be known in at least this many trials."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import reduce
-from math import sqrt
+from operator import add
 
 import numpy as np
 
@@ -16,21 +16,21 @@ from sim.sampling.chance import Chance
 from sim.sampling.points import draw_points
 from sim.scenario.expressions import Expression, parse_measure
 from sim.statistics import sensitivity
-from sim.statistics.estimates import UNKNOWN, Estimate, Z, around
+from sim.statistics.estimates import UNKNOWN, Estimate
+from sim.statistics.sensitivity import Explained
 
 PAIRS = 50_000
-"""Trials played again with other chance, at most."""
+"""The largest number of trials that are played again with other chance."""
 MOST_JOINT = 4
-"""Correlated parameters that a joint index can be computed for."""
+"""The largest number of correlated parameters for which a joint index is computed."""
 _PLAYED_AT_A_TIME = 2**14
 
 
 def independent_groups(
     run: StoredRun, strategy: str, names: list[str], condition: Expression | None, found: KnownTrials
-) -> dict[tuple[str, ...], np.ndarray | None] | None:
-    """The parameters in groups that are independent of each other, with joint indices of those of several.
-
-    None where a condition makes parameters dependent that were not; no index for groups of more than `MOST_JOINT`.
+) -> dict[tuple[str, ...], Explained | None] | None:
+    """The parameters in independent groups, with a joint index for each group of several; None with a condition, which
+    can make parameters dependent. Groups of more than `MOST_JOINT` parameters have no index.
     """
     if condition is not None:
         return None
@@ -39,14 +39,14 @@ def independent_groups(
         if one.spearman and all(name in groups for name in one.between):
             joined = groups[one.between[0]] | groups[one.between[1]]
             groups |= dict.fromkeys(joined, joined)
-    indices: dict[tuple[str, ...], np.ndarray | None] = {}
+    indices: dict[tuple[str, ...], Explained | None] = {}
     for group in dict.fromkeys(tuple(name for name in names if name in groups[member]) for member in names):
         indices[group] = None
         if 1 < len(group) <= MOST_JOINT:
             values = {name: parse_measure(name, run.plan.scenario) for name in group}
             drawn = sample(run, strategy, values, most=found.trial.size)
-            pieces = sensitivity.pieces([drawn[name][found.known] for name in group])
-            indices[group] = sensitivity.first_order(found.y, pieces, found.groups.of(found.known))
+            columns = [drawn[name][found.known] for name in group]
+            indices[group] = sensitivity.explained(found.y, columns, found.groups.of(found.known))
     return indices
 
 
@@ -56,11 +56,13 @@ def variance_shares(
     value: Expression,
     condition: Expression | None,
     found: KnownTrials,
-    alone: Mapping[str, np.ndarray],
-    groups: Mapping[tuple[str, ...], np.ndarray | None] | None,
+    alone: Mapping[str, Explained],
+    groups: Mapping[tuple[str, ...], Explained | None] | None,
     constant: str | None,
 ) -> dict:
-    """Shares of the measure's variance: the parameters', chance's, and what the parameters do alone and together."""
+    """Shares of the measure's variance: of all parameters, of chance, of the parameters one by one, and of
+    interactions.
+    """
     document: dict = {"parameters": UNKNOWN, "chance": UNKNOWN, "pairs": 0}
     split = _split(run, strategy, value, condition, found)
     reason = constant
@@ -75,20 +77,22 @@ def variance_shares(
     elif any(index is None for index in own.values()):
         first, reason_of_sum = UNKNOWN, f"more than {MOST_JOINT} parameters are correlated with each other"
     else:
-        summed = reduce(np.add, [index for index in own.values() if index is not None])
-        first, reason_of_sum = found.groups.interval(summed), constant or ""
+        summed = reduce(add, [index for index in own.values() if index is not None])
+        first, reason_of_sum = summed.interval(found.groups), constant or ""
     return {
         **document,
         "reason": reason,
         "alone": {**first, "reason": reason_of_sum or None},
-        "interactions": _less(document["parameters"], first),
+        "interactions": sensitivity.difference(document["parameters"], first),
     }
 
 
 def _split(
     run: StoredRun, strategy: str, value: Expression, condition: Expression | None, found: KnownTrials
 ) -> dict | str:
-    """The shares of parameters and of chance by playing trials again with other chance; or why they are not known."""
+    """The shares of parameters and of chance, found by playing trials again with other chance; or why they are not
+    known.
+    """
     scenario = run.plan.scenario
     if condition is not None and not condition.columns() <= set(scenario.uncertain):
         return "the condition is about events, which other chance would change"
@@ -98,7 +102,7 @@ def _split(
     pair = found.measure[chosen], again[trial]
     both = np.isfinite(pair[0]) & np.isfinite(pair[1])
     if both.sum() < FEWEST_KNOWN:
-        return f"{int(both.sum())} trials know the measure under both chances; at least {FEWEST_KNOWN} are needed"
+        return f"{int(both.sum())} trials have a known measure with both chances; at least {FEWEST_KNOWN} are needed"
     groups = found.groups.of(chosen).of(both)
     share = sensitivity.paired_share(pair[0][both], pair[1][both], groups)
     document: dict = {
@@ -124,16 +128,7 @@ def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) ->
         size = min(_PLAYED_AT_A_TIME, count - first)
         points = draw_points(plan.scenario, strategy, Chance(plan.seed, first, size), plan.design)
         arrays = play(plan.scenario, points, Chance((plan.seed + 1) % 2**63, first, size))
-        # Parameters as they are stored, so that a measure reads the same values in both playings.
+        # Parameters are rounded as in storage, so that a measure reads the same values both times.
         table = to_table(plan.scenario, schema, arrays)
         played.append(evaluate(table, {"measure": value})["measure"])
     return np.concatenate(played)
-
-
-def _less(a: Estimate, b: Estimate) -> Estimate:
-    """The difference of two shares, with a normal interval as if they were independent."""
-    pair = a["estimate"], b["estimate"], a["standard_error"], b["standard_error"]
-    if None in pair:
-        return UNKNOWN
-    first, second, error, other = (float(number or 0.0) for number in pair)
-    return around(first - second, sqrt(error**2 + other**2), Z)

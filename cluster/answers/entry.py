@@ -1,4 +1,4 @@
-"""What an answer is: an entry with its request, its result and its function; and the form that all documents share."""
+"""What an answer is: an entry with its request, its result and its function. And the envelope of all documents."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,8 +14,10 @@ from sim.sampling.designs import DESIGNS
 LONGEST_TEXT = 2000
 LONGEST_NAME = 64
 MOST_STRATEGIES = 100
+MOST_BELIEFS = 8
+"""Conditions that may be believed at once: trials are counted by which of them hold."""
 NET_GAIN = "export_gain - sender_cost"
-"""The sender's gain less its cost: the measure that is meant if none is named."""
+"""The sender's gain less its cost: the default measure."""
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 StrategyName = Annotated[str, Field(max_length=LONGEST_NAME)]
@@ -28,19 +30,29 @@ OnProgress = Callable[[int, int], None]
 
 
 def quiet(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore the progress."""
 
 
 class Request(BaseModel):
-    """What a request asks for; a field that it does not have is refused."""
+    """The fields of a request; an unknown field is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    believe: Annotated[
+        tuple[Text, ...],
+        Field(
+            max_length=MOST_BELIEFS,
+            description="Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` "
+            "or `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.",
+            examples=[["sanctions = 0.3"]],
+        ),
+    ] = ()
 
 
 class GivenRequest(Request):
     """A request that can be restricted by a condition."""
 
-    given: Annotated[Text | None, Field(description="Over the trials for which this condition holds.")] = None
+    given: Annotated[Text | None, Field(description="Only the trials for which this condition holds.")] = None
 
 
 class StrategyRequest(Request):
@@ -60,7 +72,7 @@ class StrategiesRequest(Request):
 
 
 class Result(BaseModel):
-    """A part of a result: a field that it does not declare, and a number that is not finite, are faults of the code.
+    """A part of a result: a field that it does not declare, and a number that is not finite, are programming errors.
 
     A field with a default is left out of the document where it does not apply.
     """
@@ -85,8 +97,29 @@ class QuantileEstimate(Result):
     high: float | None
 
 
+class BelievedCondition(Result):
+    """A condition that is believed to have another probability than in the trials as they were played."""
+
+    condition: str
+    strategy: Annotated[str, Field(description="The strategy in whose run the condition is meant.")]
+    low: float
+    high: float
+    strength: Annotated[float | None, Field(description="Observations it counts as; null for a belief that holds.")]
+    played: Annotated[float, Field(description="Its probability in the trials as they were played.")]
+    weighted: Annotated[float, Field(description="Its probability in the weighted trials.")]
+
+
+class Evidence(Result):
+    """What beliefs did to the trials: their weights, whose mean is 1."""
+
+    beliefs: list[BelievedCondition]
+    rule: str
+    effective_trials: Annotated[float, Field(description="(Sum of weights)^2 / sum of squared weights.")]
+    greatest_weight: float
+
+
 class RunFacts(Result):
-    """The run that was asked."""
+    """The run from which the answer was computed."""
 
     trials: Annotated[int, Field(description="Trials of each strategy in the run's plan.")]
     seed: int
@@ -111,33 +144,39 @@ class Document(Result, Generic[R]):
     scenario: str
     run: RunFacts
     strategies: list[str]
-    given: Annotated[str | None, Field(description="The condition as it was understood.")]
+    given: Annotated[str | None, Field(description="The condition in its normalised form.")]
     trials: TrialCounts
+    evidence: Annotated[
+        dict[str, Evidence] | None, Field(description="By strategy what the beliefs did to its trials.")
+    ] = None
     method: Annotated[dict[str, str], Field(description="Notes on how the result was computed.")]
     result: R
 
 
 @dataclass(frozen=True)
 class Computed:
-    """What an answer's function returns: the result, and what the document says of how it came about.
+    """What an answer's function returns: the result, and the notes on how it was computed.
 
-    `used` counts the trials from which it was computed, once for each strategy.
+    `used` counts the trials from which it was computed, once for each strategy. `evidence` says by strategy what
+    beliefs did to the trials.
     """
 
     result: Result
     strategies: tuple[str, ...]
     used: int
     method: Mapping[str, str]
+    evidence: Mapping[str, Evidence] | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer: everything that a route, a command, the client and the documentation need to know of it.
+    """An answer: everything that a route, a command, the client and the documentation need to know about it.
 
     `compute` takes a run, a `request` and a function that is called with progress. `examples` are requests that work
     for a run of one of the `designs`. `bare` marks the summary, whose document has no envelope since
     ``summary.json``'s form is fixed. `table` makes an Arrow table of a document, for answers that can be fetched as
     CSV, Arrow or Parquet too. `steps` is what its progress counts, such as parameters; None for an answer without.
+    `cannot_weigh` says why it takes no beliefs; None for one that does.
     """
 
     name: str
@@ -150,9 +189,10 @@ class Answer:
     bare: bool = False
     table: Callable[[dict[str, Any]], pa.Table] | None = None
     steps: str | None = None
+    cannot_weigh: str | None = None
 
     @cached_property
     def document(self) -> type[Document]:
-        """The form of its documents, ``ComparisonDocument`` for a result `Comparison`."""
+        """The model of its documents: ``ComparisonDocument`` for a result `Comparison`."""
         base = Document[self.result]  # type: ignore[name-defined]
         return create_model(f"{self.result.__name__}Document", __base__=base, __doc__=self.result.__doc__)

@@ -23,35 +23,36 @@ from sim.statistics.sobol_indices import indices as sobol_indices
 
 _METHOD = {
     "first_order": (
-        "share of the variance of E[measure | parameters] that would go, on average, if this input were known: "
-        "Saltelli et al. (2010), on the means of {plays} plays of each point"
+        "share of the variance of E[measure | parameters] that would be removed, on average, if this input were "
+        "known: Saltelli et al. (2010), on the means of {plays} plays of each point"
     ),
     "total_order": (
-        "share of it that would be left if all other inputs were known: Jansen (1999), on the same means, less what "
-        "the plays' own scatter adds"
+        "share of it that would remain if all other inputs were known: Jansen (1999), on the same means, less the "
+        "variance that the scatter of the plays adds"
     ),
-    "plain": "both with the noise of chance still in them, as SALib finds them in the points' means",
+    "plain": "both without removal of the noise of chance, as SALib computes them from the points' means",
     "inputs": (
-        "inputs must be independent of each other: correlated parameters are one input, exchanged together, and have "
-        "a joint index; an index of one of them alone would not be valid, and is not given"
+        "inputs must be independent of each other: correlated parameters are one input, are exchanged together, and "
+        "have a joint index; an index of one of them would not be valid and is not computed"
     ),
     "intervals": "95 %: Student's t over a jackknife of the {replicates} randomised replicates",
     "missing": (
-        "a point's mean is over the plays that know the measure, two at least; an index is refused where more than "
-        "{most:.0%} of the base points lack such a mean. missing_lowest and missing_highest are the index with null "
-        "and infinite values at the least and at the greatest known one, missing that of whether it is known"
+        "a point's mean is over the plays in which the measure is known, at least two; there is no index if more "
+        "than {most:.0%} of the base points lack such a mean. missing_lowest and missing_highest are the index with "
+        "null and infinite values replaced by the least, or the greatest, known value; missing is the index of "
+        "whether the measure is known"
     ),
 }
 
 
 class IndicesRequest(StrategyRequest):
-    """Of which measure, under which strategy."""
+    """The measure and the strategy."""
 
     measure: Measure = NET_GAIN
 
 
 class IndexEstimate(EstimateResult):
-    """An index, and what it would be if trials that do not know the measure had an extreme value."""
+    """An index, and what it would be if trials in which the measure is unknown had an extreme value."""
 
     missing_lowest: float | None = None
     missing_highest: float | None = None
@@ -61,7 +62,7 @@ class IndexEstimate(EstimateResult):
 
 
 class PlainIndices(Result):
-    """Both indices with the noise of chance still in them."""
+    """Both indices without removal of the noise of chance."""
 
     first_order: float | None
     total_order: float | None
@@ -84,8 +85,8 @@ class IndexVariance(Result):
     of_expectation: Annotated[float | None, Field(description="The variance of E[measure | parameters].")]
     parameters: IndexEstimate
     chance: EstimateResult
-    alone: Annotated[EstimateResult, Field(description="Of the parameters' part: each input alone, summed.")]
-    interactions: Annotated[EstimateResult, Field(description="Of the parameters' part: inputs together only.")]
+    alone: Annotated[EstimateResult, Field(description="Of the parameters' part: the sum of the inputs' own shares.")]
+    interactions: Annotated[EstimateResult, Field(description="Of the parameters' part: the share of interactions.")]
 
 
 class IndicesTrials(Result):
@@ -138,7 +139,7 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
     parts = []
     for k, group in enumerate(groups):
         left_out = int(found.left_out[k])
-        refused = f"{left_out} of {base_samples} base points know the measure in fewer than two plays"
+        refused = f"{left_out} of {base_samples} base points have a known measure in fewer than two plays"
         parts.append(
             {
                 "parameters": list(group),
@@ -192,10 +193,10 @@ def _inputs_under(scenario: Scenario, strategy: str) -> tuple[dict[tuple[str, ..
 def _base_points(
     run: StoredRun, strategy: str, value: Expression, matrices: list[int], on_progress: OnProgress
 ) -> Iterator[np.ndarray]:
-    """The measure at whole base points, some at a time: shape (points, matrices + 2, plays, replicates)."""
+    """The measure at complete base points, a block at a time: shape (points, matrices + 2, plays, replicates)."""
     together = trials_together(run.plan.scenario)
     count = together // PLAYS
-    # The same cuts however the run was cut into shards, so that sums are the same to the last bit.
+    # Blocks do not depend on how the run was cut into shards, so that sums are the same to the last bit.
     step = max(1, BLOCK // (together * REPLICATES)) * together * REPLICATES
     left, read, trials = np.empty(0), 0, run.plan.trials
     for block in paired_blocks(run, (strategy,), {"measure": value}):
@@ -223,7 +224,7 @@ def _sums(points: Iterator[np.ndarray]) -> tuple[Sums | None, dict]:
             counts["least"] = min(counts["least"], float(known.min()))
             counts["greatest"] = max(counts["greatest"], float(known.max()))
             centre = float(known.mean()) if centre is None else centre
-        # As long as nothing is known there are no sums that a centre matters to.
+        # Before the first known value there is nothing to sum, and the centre has no effect.
         found = sums(values, centre or 0.0)
         total = found if total is None else total + found
     return total, counts
@@ -247,14 +248,14 @@ def _filled(points: Iterator[np.ndarray], counts: Mapping[str, float]) -> dict[s
 
 def _reason(found: Indices, counts: Mapping[str, float]) -> str | None:
     if counts["least"] == counts["greatest"]:
-        return "the measure is the same in all trials that know it"
+        return "the measure has the same value in all trials in which it is known"
     if (found.parameters["low"] or 0.0) <= 0.0:
         return "the parameters' share of the variance is not significantly above 0 with so few base samples"
     return None
 
 
 def _with_filled(estimate: Estimate, filled: Mapping[str, Estimate]) -> dict:
-    """An estimate, with what it would be with unknown values at either extreme, and that of whether they are known."""
+    """An estimate, with its values for unknown values at either extreme, and the index of being known."""
     return {
         **estimate,
         **{name: one if name == "missing" else one["estimate"] for name, one in filled.items()},
@@ -262,7 +263,7 @@ def _with_filled(estimate: Estimate, filled: Mapping[str, Estimate]) -> dict:
 
 
 def _rest(alone: Estimate) -> Estimate:
-    """What a share leaves of 1."""
+    """One less a share."""
     if alone["estimate"] is None or alone["low"] is None or alone["high"] is None:
         return UNKNOWN
     return {
@@ -274,7 +275,7 @@ def _rest(alone: Estimate) -> Estimate:
 
 
 def _importance(part: dict) -> float:
-    """By what inputs are put in order: total order, or the greatest of what it may be."""
+    """The key by which inputs are sorted: total order, or its greatest possible value."""
     total = part["total_order"]
     known = (total["estimate"], total.get("missing_lowest"), total.get("missing_highest"))
     if total["estimate"] is not None:
@@ -291,4 +292,5 @@ ANSWER = Answer(
     examples=({"measure": "export_gain"},),
     designs=(SALTELLI.name,),
     steps="base points",
+    cannot_weigh="cannot weigh the trials of a saltelli run, which share points: ask drivers of another run",
 )

@@ -1,4 +1,4 @@
-"""The answers, each an entry, and how one is asked for: routes, commands, client and documentation use these."""
+"""The registry of answers, and how one is requested. Routes, commands, client and documentation are made from it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,7 +46,8 @@ def find_answer(name: str) -> Answer:
     for answer in ANSWERS:
         if answer.name == name:
             return answer
-    raise InvalidInput((Fault("answer", name, f"is no answer; there are {', '.join(one.name for one in ANSWERS)}"),))
+    known = ", ".join(one.name for one in ANSWERS)
+    raise InvalidInput((Fault("answer", name, f"is not an answer; there are {known}"),))
 
 
 def ask(
@@ -55,12 +56,14 @@ def ask(
     """Ask a stored run for an answer by its name, and return its document, which JSON can hold.
 
     `request` has the fields of the answer's request model; none means that all have their defaults. Raises
-    `InvalidInput` for what cannot be asked, and its subclass `NoTrialsYet` while no trials are committed.
+    `InvalidInput` for a request that cannot be answered, and its subclass `NoTrialsYet` while no trials are committed.
     """
     answer = find_answer(name)
     asked = request if isinstance(request, Request) else read_request(answer, request or {})
     check_any(run)
     _check_design(answer, run)
+    if asked.believe and answer.cannot_weigh is not None:
+        raise InvalidInput((Fault("believe", asked.believe[0], answer.cannot_weigh),))
     condition = condition_of(run, getattr(asked, "given", None))
     found = answer.compute(run, asked, on_progress)
     if answer.bare:
@@ -79,6 +82,7 @@ def ask(
         strategies=list(found.strategies),
         given=None if condition is None else str(condition),
         trials=TrialCounts(played=sum(shard.count for shard in shards), used=found.used),
+        **({} if found.evidence is None else {"evidence": dict(found.evidence)}),
         method=dict(found.method),
         result=found.result,
     )
@@ -86,7 +90,7 @@ def ask(
 
 
 def read_request(answer: Answer, request: Mapping[str, object]) -> Request:
-    """A request in an answer's form. Raises `InvalidInput` that names every field at fault."""
+    """A request as an answer's model. Raises `InvalidInput` with a fault for each wrong field."""
     try:
         return answer.request.model_validate(dict(request))
     except ValidationError as error:
@@ -113,25 +117,26 @@ _ALLOWED = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
 }
-"""What is allowed, by Pydantic's type of error."""
+"""Messages by Pydantic's type of error."""
 
 
 def _message(answer: Answer, found: ErrorDetails) -> str:
     if found["type"] == "extra_forbidden" and len(found["loc"]) == 1:
-        return f"is no field of {answer.name}; there are {', '.join(answer.request.model_fields)}"
+        return f"is not a field of {answer.name}; there are {', '.join(answer.request.model_fields)}"
     if found["type"] in _ALLOWED:
         return _ALLOWED[found["type"]].format(**found.get("ctx", {}))
     return f"{found['msg'][:1].lower()}{found['msg'][1:]}"
 
 
 def _place(location: Sequence[str | int], request: object) -> tuple[str | int, ...]:
-    """Where a value stands in a request; Pydantic also names the forms that it tried, such as ``dict[str,str]``."""
+    """The path of a value in a request. Pydantic's location also names types it tried, such as ``dict[str,str]``."""
     place = []
     for k, part in enumerate(location, 1):
         try:
             request = request[part]  # type: ignore[index]
         except (LookupError, TypeError):
-            # What is missing is the last part of its place; anything else that is not there is a form's name.
+            # A missing field is the last part of the location; any other part that the request lacks is the name of a
+            # type.
             if k < len(location) or not isinstance(request, Mapping):
                 continue
         place.append(part)
@@ -139,7 +144,7 @@ def _place(location: Sequence[str | int], request: object) -> tuple[str | int, .
 
 
 def _field(location: Sequence[str | int]) -> str:
-    """A place in the request as ``by[0].value``."""
+    """A path in the request in the form ``by[0].value``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
 
 

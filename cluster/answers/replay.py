@@ -1,4 +1,4 @@
-"""One trial of a stored run, played again and narrated week by week; its end is compared with the stored row."""
+"""One trial of a stored run, replayed and narrated week by week; the result is compared with the stored row."""
 
 from importlib.metadata import version
 from math import isfinite
@@ -23,8 +23,8 @@ from sim.scenario.columns import trial_row
 from sim.scenario.parameters import parameter
 
 METHOD = (
-    "the trial played alone by the run's own model: its chance is addressed by seed, purpose and number, so that it is "
-    "the very trial of the run; every column of its end is compared with the stored row, under every strategy"
+    "the trial is played alone with the run's model: its chance is addressed by seed, purpose and number, so that "
+    "it is the same trial; every column of its row is compared with the stored row, under every strategy"
 )
 Value = bool | int | float | str | None
 """A column's value in a row."""
@@ -43,12 +43,12 @@ class Draw(Result):
     value: float
     unit: str
     meaning: str
-    share_below: Annotated[float, Field(description="The share of its range below the value.")]
+    share_below: Annotated[float, Field(description="The share of its range that lies below the value.")]
     played_a_part: bool
 
 
 class Passage(Result):
-    """A week, or several in which nothing happened."""
+    """A week, or several consecutive weeks in which nothing happened."""
 
     first_week: int
     last_week: int
@@ -61,7 +61,7 @@ class Passage(Result):
 
 
 class Positions(Result):
-    """Where the sides stood on an issue, week by week."""
+    """The positions of both sides on an issue, week by week."""
 
     title: str
     sender: list[float]
@@ -70,7 +70,7 @@ class Positions(Result):
 
 
 class RowDifference(Result):
-    """A column that is not the same in the stored row and in the row as played."""
+    """A column that differs between the stored row and the replayed row."""
 
     strategy: str
     column: str | None
@@ -79,14 +79,14 @@ class RowDifference(Result):
 
 
 class VersionPair(Result):
-    """The version of a library, or of the kernel, when the run was made, and here."""
+    """The version of a library, or of the kernel, when the run was made, and the installed version."""
 
     run: str
     here: str
 
 
 class Check(Result):
-    """Whether the rows as played are those that the run stored."""
+    """Whether the replayed rows equal the stored rows."""
 
     equal: bool
     strategies: list[str]
@@ -109,15 +109,17 @@ class Replay(Result):
     story: list[Passage]
     positions: Annotated[dict[str, Positions], Field(description="By issue.")]
     end: Annotated[dict[str, Value], Field(description="The trial's row.")]
-    strategies: Annotated[dict[str, dict[str, Value]], Field(description="The same world under each strategy.")]
+    strategies: Annotated[
+        dict[str, dict[str, Value]], Field(description="The rows of the same trial under each strategy.")
+    ]
     check: Check
 
 
 def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> Computed:
-    """The narrative of one trial of a run under a strategy, and how the same world ends under the others.
+    """The narrative of one trial of a run under a strategy, and how the same trial ends under the others.
 
-    ``check`` says whether the rows as played equal the stored ones, column by column. Raises `InvalidInput` for a
-    trial that the run does not have, or has not committed yet.
+    ``check`` says whether the replayed rows equal the stored rows, column by column. Raises `InvalidInput` for a trial
+    that the run does not have, or has not committed yet.
     """
     plan, trial = run.plan, request.trial
     strategy = chosen_strategy(run, request.strategy)
@@ -230,7 +232,7 @@ def _check(
 
 
 def _differences(run: StoredRun, shard: Shard, trial: int, played: dict[str, object]) -> list[dict[str, object]]:
-    """What is not the same in a trial's row as stored and as played."""
+    """The differences between the stored row and the replayed row of a trial."""
     try:
         stored = stored_row(run, shard, trial)
     except (OSError, pa.ArrowException) as error:
@@ -251,7 +253,7 @@ def _finite(value: object) -> object:
 
 
 def _other_versions(run: StoredRun) -> dict[str, dict[str, str]]:
-    """The kernel, and the libraries, of which the run was made with another version than the one here."""
+    """The kernel, and the libraries, whose version in the run differs from the installed version."""
     recorded = read_json(run.folder, RUN)
     versions = recorded.get("versions", {}) if isinstance(recorded, dict) else {}
     made = run.plan.kernel_version
@@ -270,4 +272,5 @@ ANSWER = Answer(
     result=Replay,
     compute=replay,
     examples=({"trial": 12},),
+    cannot_weigh="has no meaning for one trial: ask about all trials, for instance with summary",
 )

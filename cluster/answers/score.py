@@ -36,8 +36,8 @@ some of the disputes that are scored here.
 """
 UNIFORM = "uniform"
 METHOD = (
-    "shares of the trials with half a trial added to each category, so that what no trial did has a finite log score; "
-    "Brier from 0 to 2, natural logarithms, CRPS in weeks, censored at the horizon"
+    "shares of the trials with half a trial added to each category, so that a category without trials has a finite "
+    "log score; Brier from 0 to 2, natural logarithms, CRPS in weeks, censored at the horizon"
 )
 
 
@@ -61,7 +61,7 @@ class Categories(ScoredForecast):
     """The model's forecast of categories, and naive ones of the same."""
 
     happened: str
-    never_played: Annotated[bool, Field(description="Whether no trial did what happened.")]
+    never_played: Annotated[bool, Field(description="Whether what happened occurred in no trial.")]
     naive: dict[str, ScoredForecast]
 
 
@@ -75,7 +75,7 @@ class EventForecast(Result):
 class WeekScore(Result):
     """Scores of a forecast of the week of agreement."""
 
-    probability: Annotated[float, Field(description="Probability given to the weeks around the real one.")]
+    probability: Annotated[float, Field(description="Probability of the weeks around the real one.")]
     crps: float
 
 
@@ -109,7 +109,7 @@ def score(run: StoredRun, request: ScoreRequest, on_progress: OnProgress) -> Com
 
 
 def score_against(run: StoredRun, history: History | None, request: ScoreRequest) -> Computed:
-    """The scores of a run's forecast against a history of its scenario, which its folder need not hold."""
+    """The scores of a run's forecast against a history of its scenario, which need not be in its folder."""
     plan = run.plan
     if history is None:
         fault = Fault("history", None, f"is missing: {plan.scenario.name} does not say what happened")
@@ -161,7 +161,7 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
 def _counts(
     run: StoredRun, strategy: str, where: str
 ) -> tuple[dict[str, int], dict[str, int], dict[int, int], dict[str, int]]:
-    """Trials by outcome, those with sanctions imposed after the start, by week of agreement, and with each event."""
+    """Counts of trials by outcome, with sanctions imposed after the start, by week of agreement, and by event."""
     scenario = run.plan.scenario
     named = {name: to_sql(parse_condition(NAMED[name], scenario)) for name in EVENTS}
     with trials_table(run, (strategy,)) as database:
@@ -219,4 +219,5 @@ ANSWER = Answer(
     result=Score,
     compute=score,
     examples=({},),
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

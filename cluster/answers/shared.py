@@ -1,4 +1,4 @@
-"""What several answers share: the strategies and parameters they are about, and refusals of too few trials."""
+"""What several answers share: choice of strategies and parameters, and the errors for too few trials."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -12,7 +12,7 @@ from sim.scenario.scenario import Scenario
 FEWEST_GIVEN = 100
 """A condition must leave at least so many trials of each strategy for an answer."""
 EXACT_NUMBERS = 20_000_000
-"""More numbers than these are not held in memory together for a quantile."""
+"""The largest number of values that are held in memory for a quantile."""
 
 
 def condition_of(run: StoredRun, given: str | None) -> Expression | None:
@@ -21,31 +21,33 @@ def condition_of(run: StoredRun, given: str | None) -> Expression | None:
 
 
 def too_few_given(found: int, strategy: str, given: Expression | None) -> InvalidInput:
-    """The refusal of a condition that leaves too few trials of a strategy."""
+    """The error for a condition that leaves too few trials of a strategy."""
     message = f"leaves {found} trials of {strategy}, too few for an answer; at least {FEWEST_GIVEN} are needed"
     return InvalidInput((Fault("given", str(given), message),))
 
 
 def paired_strategies(run: StoredRun, strategies: Sequence[str]) -> tuple[str, ...]:
-    """At least two strategies to compare, as they are named; all if none is. Raises `InvalidInput`."""
+    """At least two strategies to compare, in the order in which they are named; all if none is named. Raises
+    `InvalidInput`.
+    """
     known = chosen_strategies(run, strategies)
     chosen = tuple(dict.fromkeys(strategies)) or known
     if len(chosen) < 2:
         others = [name for name in run.plan.strategies if name not in chosen]
         message = "needs another strategy to compare with; " + (
-            f"there are {', '.join(others)}" if others else "the run has this one alone"
+            f"there are {', '.join(others)}" if others else "the run has only this one"
         )
         raise InvalidInput((Fault("strategies", chosen[0], message),))
     return chosen
 
 
 def too_few_paired(found: int, given: str | None, strategies: Sequence[str], fewest: int) -> InvalidInput:
-    """The refusal of too few trials to compare strategies."""
+    """The error for too few trials to compare strategies."""
     if given is None:
         where, advice = "are known", "play more trials"
     else:
-        where = "agree with it"
-        advice = "play more trials, ask for less, or leave out strategies under which it seldom holds"
+        where = "satisfy it"
+        advice = "play more trials, use a weaker condition, or leave out strategies under which it seldom holds"
     message = (
         f"{found:,} trials {where} under every one of {', '.join(strategies)}, too few for an answer; at least "
         f"{fewest:,} are needed: {advice}"
@@ -54,9 +56,9 @@ def too_few_paired(found: int, given: str | None, strategies: Sequence[str], few
 
 
 def beliefs_of(scenario: Scenario, strategies: Sequence[str]) -> tuple[tuple[str, ...], dict[str, list[str]]]:
-    """The uncertain parameters that are the same in all the strategies, and those that some set, by which set them.
+    """The uncertain parameters that no strategy sets, and those that some strategies set, with these strategies.
 
-    A parameter that a strategy sets is a decision there, not a belief on which to choose between them.
+    A parameter that a strategy sets is a decision, not a belief on which the choice between strategies depends.
     """
     worlds = {strategy: scenario.parameters(strategy) for strategy in strategies}
     beliefs: list[str] = []
@@ -71,7 +73,7 @@ def beliefs_of(scenario: Scenario, strategies: Sequence[str]) -> tuple[tuple[str
 
 
 def finite_or_none(value: float) -> float | None:
-    """A number as JSON can hold it."""
+    """The number, or None where it is not finite, which JSON cannot hold."""
     return float(value) if isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""A reverse stress test: what was different in the worlds in which a bound was broken, from a stored run's trials."""
+"""A reverse stress test: how the trials in which a bound is broken differ from the others, from a stored run."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -25,33 +25,34 @@ from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments
 from sim.statistics.tally_estimates import method_note
 
 SAMPLE = 20_000
-"""Distributions are compared on at most so many trials of either side, the first."""
+"""Distributions are compared on at most this many trials of each side, the first ones."""
 FEWEST = 50
-"""Trials in which the bound is broken, and in which it holds, that must be there."""
+"""The least number of trials in which the bound is broken, and in which it is kept."""
 WORLDS = 3
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 SURE = 0.05
 
 ON_THE_WAY = {term.name: term.expression for term in (*EVENT_TERMS, *DETAIL_TERMS)}
-"""What may happen on the way, as conditions."""
+"""Events before the end of a trial, as conditions."""
 
 _METHOD = {
-    "shares": "over all trials committed; a condition on what is null does not hold, so a null breaks no bound",
-    "shift": "mean inside less mean outside, in standard deviations over all; over all trials committed",
+    "shares": "over all committed trials; a condition on a null value does not hold, so a null breaks no bound",
+    "shift": "mean inside less mean outside, in standard deviations of all committed trials",
     "distance": (
-        "Kolmogorov-Smirnov distance between the distributions inside and outside (0: the same; 1: no overlap), on the "
-        "first trials of either side; p-values of independent trials, for all parameters together (Holm)"
+        "Kolmogorov-Smirnov distance between the distributions inside and outside (0: the same; 1: no overlap), on "
+        "the first trials of each side; p-values for independent trials, adjusted for all parameters together (Holm)"
     ),
     "worlds": (
-        "nearest: broken in spite of parameters nearest to the middle of what is believed, by the normal scores of "
-        "their ranks; typical: nearest to the middle of the worlds where it was broken, by the parameters that differ"
+        "nearest: the trials with a broken bound whose parameters are nearest to the medians of all trials, by the "
+        "normal scores of their ranks; typical: those nearest to the medians of the trials in which the bound is "
+        "broken, by the parameters that differ"
     ),
-    "boxes": "brink discover finds the boxes of parameters in which the bound is likely to be broken",
+    "boxes": "brink discover finds the ranges of parameters in which the bound is likely to be broken",
 }
 
 
 class StressRequest(StrategyRequest, GivenRequest):
-    """Which bound, under which strategy and condition."""
+    """The bound, the strategy and the condition."""
 
     bound: Annotated[
         Text, Field(description="The condition that holds where the bound is broken.", examples=["sender_cost > 5"])
@@ -87,7 +88,7 @@ class StressedParameter(Result):
 
 
 class SharesInsideAndOutside(Result):
-    """How often something happens where the bound is broken, and elsewhere."""
+    """How often an event happens where the bound is broken, and elsewhere."""
 
     name: str
     inside: Estimate
@@ -110,7 +111,7 @@ class Worlds(Result):
 
 
 class BoundTrials(Result):
-    """The trials that were asked."""
+    """The trials of the strategy that satisfy the condition."""
 
     asked: int
     broken: int
@@ -138,11 +139,11 @@ class ReverseStressTest(Result):
 
 
 def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> Computed:
-    """What was different in the worlds in which a bound was broken under a strategy.
+    """How the trials of a strategy in which a bound is broken differ from the others.
 
-    How likely it is; every uncertain parameter's distribution inside (where it is broken) and outside, those that
-    differ most first; what happened on the way, inside and outside; and trials to replay. Raises `InvalidInput`, also
-    where the bound is broken in too few trials, or kept in too few.
+    Reports how likely that is; the distribution of every uncertain parameter inside (where the bound is broken) and
+    outside, those that differ most first; events inside and outside; and trials to replay. Raises `InvalidInput`, also
+    if the bound is broken, or kept, in too few trials.
     """
     plan, scenario = run.plan, run.plan.scenario
     broken = parse_condition(request.bound, scenario, "bound")
@@ -206,7 +207,7 @@ def _count(
     counted = [f"count_if({to_sql(parse_condition(text, scenario))})" for text in conditions.values()]
     summed = [_moments_sql(name, scenario) for name in names]
     where = "true" if condition is None else to_sql(condition)
-    # Several threads add up in an order of their own, and the last bits would not be the same again.
+    # With several threads the order of additions varies, and with it the last bits of the sums.
     with trials_table(run, (strategy,), threads=1) as database:
         rows = database.execute(
             f"SELECT trial % {replicates}, {to_sql(broken)}, count(*), {', '.join([*counted, *summed])} "
@@ -237,17 +238,20 @@ def _both(condition: Expression | None, other: Expression) -> Expression:
 
 
 def _one_sided(bound: str, given: str | None, strategy: str, hits: int, trials: int) -> InvalidInput:
-    asked = f"{trials:,} trials of {strategy}" + (f" that agree with {given}" if given is not None else "")
+    asked = f"{trials:,} trials of {strategy}" + (f" that satisfy {given}" if given is not None else "")
     found = proportion(hits, trials)
     if hits < FEWEST:
         high = found["high"]
         message = (
             f"is broken in {hits} of the {asked}"
-            + (f" (95 %: at most {100 * high:.2g} % of worlds)" if high is not None else "")
-            + f"; at least {FEWEST} are needed: play more trials, or draw the bound closer"
+            + (f" (95 %: at most {100 * high:.2g} % of trials)" if high is not None else "")
+            + f"; at least {FEWEST} are needed: play more trials, or choose a bound that is broken more often"
         )
     else:
-        message = f"is kept in {trials - hits} of the {asked}; at least {FEWEST} are needed: draw the bound wider"
+        message = (
+            f"is kept in {trials - hits} of the {asked}; at least {FEWEST} are needed: choose a bound that is kept "
+            "more often"
+        )
     return InvalidInput((Fault("bound", bound, message),))
 
 
@@ -285,7 +289,7 @@ def _distribution(tallied: Sequence[Moments], values: np.ndarray) -> dict:
 
 
 def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side) -> list[dict]:
-    """How often each condition holds on either side, those that differ most first."""
+    """How often each condition holds on each side, those that differ most first."""
     found = []
     for name in conditions:
         there, elsewhere = (
@@ -326,10 +330,11 @@ def _worlds(
 
 ANSWER = Answer(
     name="stress",
-    sentence="What differs in the worlds in which a bound is broken, and which of them to replay.",
+    sentence="How the trials in which a bound is broken differ from the others, and which of them to replay.",
     request=StressRequest,
     result=ReverseStressTest,
     compute=stress,
     examples=({"bound": "sanctions"},),
     designs=SAMPLES,
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -3,14 +3,27 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache, reduce
+from typing import Annotated
 
 import duckdb
+from pydantic import Field
 
 from cluster.answers import shared
-from cluster.answers.entry import Answer, Computed, Estimate, GivenRequest, OnProgress, Result, StrategiesRequest
+from cluster.answers.beliefs import WEIGHTED, StatedBelief, read_beliefs
+from cluster.answers.entry import (
+    Answer,
+    Computed,
+    Estimate,
+    Evidence,
+    GivenRequest,
+    OnProgress,
+    Result,
+    StrategiesRequest,
+)
 from cluster.answers.summary_document import strategy_document, summary_document
 from cluster.answers.summary_held_trials import HeldTrials
 from cluster.answers.summary_queried_trials import QueriedTrials
+from cluster.answers.weighted_summary import weighted_summary
 from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
 from sim.faults import Fault, InvalidInput
@@ -19,7 +32,7 @@ from sim.statistics.tallies import NO_TRIALS, merge_replicates
 
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
-    """Under which strategies and condition."""
+    """The strategies, the condition and the beliefs."""
 
 
 class QuantileInterval(Result):
@@ -30,7 +43,7 @@ class QuantileInterval(Result):
 
 
 class MeasureSummary(Result):
-    """A measure over the trials that know it."""
+    """A measure over the trials in which it is known."""
 
     count: int
     mean: Estimate
@@ -40,13 +53,14 @@ class MeasureSummary(Result):
 
 
 class StrategySummary(Result):
-    """What became of a strategy's trials."""
+    """The results of a strategy's trials."""
 
     trials: int
     trials_played: int
     outcome: dict[str, Estimate]
     events: dict[str, Estimate]
     measures: dict[str, MeasureSummary]
+    evidence: Annotated[Evidence | None, Field(description="What the beliefs did to the trials.")] = None
 
 
 class ScenarioWarning(Result):
@@ -72,28 +86,44 @@ class Summary(Result):
 
 def summary(run: StoredRun, request: SummaryRequest, on_progress: OnProgress) -> Computed:
     """The summary as `summarize` makes it."""
-    found = Summary.model_validate(summarize(run, request.given, strategies=request.strategies))
+    found = Summary.model_validate(
+        summarize(run, request.given, strategies=request.strategies, believe=request.believe)
+    )
     used = sum(one.trials for one in found.strategies.values())
     return Computed(found, tuple(found.strategies), used, {"errors": found.method})
 
 
-def summarize(run: StoredRun, given: str | None = None, *, strategies: Sequence[str] = ()) -> dict:
+def summarize(
+    run: StoredRun, given: str | None = None, *, strategies: Sequence[str] = (), believe: Sequence[str] = ()
+) -> dict:
     """The summary of a run from the shards committed so far, as ``summary.json`` has it.
 
-    Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a
-    column at a time. With `given`, a condition over the columns, all is computed over the trials for which it
-    holds; with `strategies`, under these alone. Raises `InvalidInput` for a strategy that was not played, and for a
-    condition that cannot be read or leaves too few trials.
+    Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a column at
+    a time. With `given`, a condition over the columns, everything is computed over the trials for which it holds; with
+    `strategies`, for these strategies only; with beliefs (see `cluster.answers.beliefs`), over weighted trials. Raises
+    `InvalidInput` for a strategy that was not played, and for a condition or beliefs that cannot be read or leave too
+    few trials.
     """
     plan = run.plan
     condition = parse_condition(given, plan.scenario) if given is not None else None
     chosen = chosen_strategies(run, strategies)
+    stated = read_beliefs(run, believe)
+    if stated:
+        summaries = {strategy: _weighted(run, strategy, stated, condition) for strategy in chosen}
+        summary = summary_document(plan, summaries)
+        summary["method"] = f"{summary['method']}; {WEIGHTED}"
+        return summary if condition is None else {"given": str(condition), **summary}
     with ExitStack() as opened:
-        # Opened where it is needed alone: it takes longer than a small run's summary.
+        # Opened only when needed: that takes longer than the summary of a small run.
         database = cache(lambda: opened.enter_context(open_duckdb(run.folder)))
         summaries = {strategy: _summarize_strategy(run, strategy, condition, database) for strategy in chosen}
     summary = summary_document(plan, summaries)
     return summary if condition is None else {"given": str(condition), **summary}
+
+
+def _weighted(run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None) -> dict:
+    document, found = weighted_summary(run, strategy, stated, condition)
+    return {**document, "evidence": found.evidence().model_dump()}
 
 
 def _summarize_strategy(

@@ -5,6 +5,7 @@ from functools import reduce
 from typing import Protocol
 
 from cluster.results.plan import Plan
+from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import MEASURES, SHARE_OF_DEFICIT
 from sim.scenario.warnings import scenario_warnings, warning_documents
 from sim.statistics.measure_ranges import measure_ranges
@@ -37,8 +38,8 @@ def strategy_document(
 ) -> dict:
     """A strategy's part of the summary.
 
-    `counted` are the tallies of the replicates, `played` is the number of committed trials, and in `trials` the
-    quantiles of the same trials are found.
+    `counted` are the tallies of the replicates, `played` is the number of committed trials, and `trials` finds the
+    quantiles of the same trials.
     """
     together = plan.design.trials_together(plan.scenario)
     total = reduce(merge, counted, NO_TRIALS)
@@ -54,15 +55,20 @@ def strategy_document(
             },
             "quantiles_exact": True,
         }
-    if plan.scenario.deficit is not None:
-        measures[SHARE_OF_DEFICIT] = _scaled(measures["balance_change"], 1.0 / plan.scenario.deficit)
     return {
         "trials": total.trials,
         "trials_played": played,
         "outcome": outcome_estimates(counted, together),
         "events": event_estimates(counted, together),
-        "measures": measures,
+        "measures": with_share_of_deficit(measures, plan.scenario),
     }
+
+
+def with_share_of_deficit(measures: dict[str, dict], scenario: Scenario) -> dict[str, dict]:
+    """The parts of a strategy's measures, with that of the balance relative to the deficit if the scenario has one."""
+    if scenario.deficit is None:
+        return measures
+    return {**measures, SHARE_OF_DEFICIT: _scaled(measures["balance_change"], 1.0 / scenario.deficit)}
 
 
 class SelectableTrials(Protocol):

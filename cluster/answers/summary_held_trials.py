@@ -1,6 +1,6 @@
 """Quantiles of a run's measures over all its trials, from columns that are held in memory a few at a time.
 
-Where there are more numbers than may be held, or a condition, `cluster.answers.summary` asks DuckDB instead.
+For a condition, or for more numbers than fit in memory, `cluster.answers.summary` uses DuckDB instead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +19,12 @@ from cluster.results.result_folder import shard_path
 from sim.statistics.tallies import Moments
 
 _AT_ONCE = 8
-"""Files read at a time."""
+"""Files that are read at the same time."""
 
 
 @dataclass(frozen=True)
 class HeldTrials:
-    """The trials of a strategy's committed shards. There may be no more than `shared.EXACT_NUMBERS`."""
+    """The trials of a strategy's committed shards, at most `shared.EXACT_NUMBERS`."""
 
     run: StoredRun
     strategy: str
@@ -82,7 +82,7 @@ class HeldTrials:
 
 
 def held_together(numbers: Mapping[str, Moments]) -> list[list[str]]:
-    """Measures in groups of at most `shared.EXACT_NUMBERS` numbers; without those that have more by themselves."""
+    """Measures in groups of at most `shared.EXACT_NUMBERS` numbers. A measure with more numbers is left out."""
     groups: list[list[str]] = []
     room = 0
     for name, found in numbers.items():

@@ -14,7 +14,7 @@ from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, Moments, Tally
 
 BINS = 65_536
-"""Bins of equal width in which more numbers than can be held are counted."""
+"""Bins of equal width in which numbers are counted where they do not fit in memory."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,9 @@ def _select(
     numbers: Moments,
     database: duckdb.DuckDBPyConnection,
 ) -> list[float]:
-    """Exact quantiles of more numbers than can be held: count them by bins, then by value in the bins that matter."""
+    """Exact quantiles of more numbers than fit in memory: count them by bin, then by value in the bins of the
+    quantiles.
+    """
     width = (numbers.greatest - numbers.least) / BINS or 1.0
     place = f"least({BINS - 1}, floor(({number} - {numbers.least!r}::DOUBLE) / {width!r}::DOUBLE)::INTEGER)"
     binned = database.execute(
@@ -120,7 +122,7 @@ def _select(
     bins, up_to = np.asarray(binned["bin"]), np.cumsum(binned["count_star()"])
     wanted = ranks(levels, numbers.count)
     chosen = np.unique(np.searchsorted(up_to, wanted))
-    # Numbers of the bins between the chosen ones are counted, not looked at.
+    # The numbers in the bins between the chosen ones are counted but not read.
     valued = database.execute(
         f"SELECT {place} AS bin, {number} AS value, count(*) AS trials {source} "
         f"AND {place} IN ({', '.join(map(str, bins[chosen]))}) GROUP BY bin, value ORDER BY value",

@@ -1,8 +1,8 @@
-"""A run's numbers counted again from its files, to check the summary by another way than it was made.
+"""A run's numbers, counted again from its files to verify the summary in an independent way.
 
-`cluster.answers.summary` reads the tallies in the files' footers, and sorts the numbers of a measure or asks DuckDB
-for its quantiles. Here the rows are read, a row group at a time, and counted by numpy; nothing else is used of what was
-stored. Memory is bounded whatever the run's size: quantiles are selected by the bits of the numbers, in two passes.
+`cluster.answers.summary` reads the tallies in the files' footers, and sorts the numbers of a measure or uses DuckDB for
+its quantiles. Here the rows are read one row group at a time and counted with numpy; nothing else that is stored is
+used. Memory is bounded for any size of run: quantiles are selected by the bits of the numbers, in two passes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from sim.scenario.columns import COMMON_COLUMNS, NULL, Column
 from sim.statistics.tallies import NO_TRIALS, Moments, Tally, merge_replicates, tally_replicates
 
 _HALF = 1 << 16
-"""Values of half of a number's 32 bits."""
+"""The number of values of 16 bits, half of a number's 32."""
 _SIGN = np.uint32(1 << 31)
 
 
@@ -103,7 +103,7 @@ class RecountedTrials:
                     table = read_row_group(file, group, ["trial", *(column.name for column in wanted)])
                     trials = np.asarray(table["trial"])
                     if not np.array_equal(trials, np.arange(expected, expected + len(trials))):
-                        raise ValueError(f"{shard_path(shard)}: its trials are not {expected} and those that follow")
+                        raise ValueError(f"{shard_path(shard)}: its trials are not {expected} and the following ones")
                     expected += len(trials)
                     yield {"trial": trials} | {column.name: _to_array(column, table[column.name]) for column in wanted}
             if expected != shard.first + shard.count:

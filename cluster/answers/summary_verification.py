@@ -1,4 +1,4 @@
-"""Whether ``summary.json`` is what the trials of a run give, counted by another way than the summary was made."""
+"""Verification of ``summary.json`` by an independent count of the trials."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, read_json
 
 
 def recount(run: StoredRun) -> dict:
-    """The summary of a run, counted from its files alone: neither their footers nor DuckDB are used.
+    """The summary of a run, counted from the rows of its files: neither their footers nor DuckDB are used.
 
     Raises `ValueError` if a file's trials are not those that it should hold.
     """
@@ -27,10 +27,11 @@ def recount(run: StoredRun) -> dict:
 
 
 def verify_summary(run: StoredRun) -> list[str]:
-    """Where ``summary.json`` differs from the stored trials, a line a finding; nothing without one.
+    """The places at which ``summary.json`` differs from the stored trials, one line each; none if there is no summary.
 
-    The numbers are counted again from the files by `recount`, which shares no reader with `summarize`. They may
-    differ by a billionth, because other versions of the libraries round the last bits in another way.
+    The numbers are counted again from the files by `recount`, which shares no code for reading with `summarize`. A
+    relative difference of up to 1e-9 is allowed, because other versions of the libraries may round the last bits
+    differently.
     """
     try:
         stored = read_json(run.folder, SUMMARY)
@@ -42,7 +43,7 @@ def verify_summary(run: StoredRun) -> list[str]:
         recounted = json.loads(json.dumps(recount(run)))
     except (OSError, ValueError, pa.ArrowException) as error:
         return [f"{TRIALS_FOLDER}: cannot be counted: {error}"]
-    return [f"{SUMMARY}: {place} is not what the trials give" for place in _differing(stored, recounted, ())]
+    return [f"{SUMMARY}: {place} differs from the trials" for place in _differing(stored, recounted, ())]
 
 
 def _differing(stored: object, recounted: object, path: tuple[str, ...]) -> Iterator[str]:

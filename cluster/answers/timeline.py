@@ -1,4 +1,4 @@
-"""Over time: the probability of each state of the dispute by week, from the stored trials."""
+"""The probability of each state of the dispute by week, from the stored trials."""
 
 import numpy as np
 
@@ -22,11 +22,11 @@ from sim.statistics.timeline import (
 
 
 class TimelineRequest(StrategiesRequest, GivenRequest):
-    """Under which strategies and condition."""
+    """The strategies and the condition."""
 
 
 class WeekState(Result):
-    """A state that a dispute may be in, and when it is."""
+    """A state of the dispute, and the times to which it refers."""
 
     when: str
     meaning: str
@@ -35,8 +35,8 @@ class WeekState(Result):
 class Course(Result):
     """A state's probability by week.
 
-    `low` to `high` is a 95 % interval for each week by itself, `band_low` to `band_high` a band that holds the whole
-    course with 95 %.
+    `low` to `high` is a 95 % interval for each week separately, `band_low` to `band_high` a band that contains all
+    weeks jointly with 95 % probability.
     """
 
     estimate: list[float | None]
@@ -65,7 +65,7 @@ class Timeline(Result):
 def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) -> Computed:
     """The probability of each of `sim.statistics.timeline.STATES` in each week, with 95 % intervals.
 
-    Every committed trial that agrees with the condition is counted, a block at a time. Raises `InvalidInput` for an
+    Every committed trial that satisfies the condition is counted, one block at a time. Raises `InvalidInput` for an
     unknown strategy, and for a condition that cannot be read or leaves too few trials. Progress is in strategies.
     """
     plan = run.plan
@@ -84,8 +84,8 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
         "strategies": courses,
     }
     method = {
-        "errors": "counts of all trials; low and high are 95 % intervals of each week by itself, band_low and "
-        "band_high hold all weeks of a state together with 95 % (sup-t); "
+        "errors": "counts of all trials; low and high are 95 % intervals of each week separately, band_low and "
+        "band_high contain all weeks of a state jointly with 95 % probability (sup-t); "
         + ("Student's t over replicates, Wilson for rare states" if replicates > 1 else "Wilson")
     }
     used = sum(one["trials"] for one in courses.values())
@@ -133,7 +133,7 @@ def _course(count: np.ndarray, trials: np.ndarray, together: int, simultaneous: 
     weeks = [tuple(own) for own in count.T.tolist()]
 
     def estimates(tail: float) -> list[Estimate]:
-        """One of each week; many weeks have the same counts."""
+        """One estimate per week; weeks with the same counts share one."""
         known = {hits: _share(list(hits), trials.tolist(), together, tail) for hits in set(weeks)}
         return [known[hits] for hits in weeks]
 
@@ -157,4 +157,5 @@ ANSWER = Answer(
     compute=timeline,
     examples=({"given": "filing_week is null"}, {}),
     steps="strategies",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -15,7 +15,7 @@ from sim.scenario.expressions import NUMBER, Expression, parse_measure
 from sim.scenario.vocabulary import MEASURE_TERMS, OUTCOMES
 
 ABSENCE = 2.0
-"""A date that most trials of the outcome have and one lacks, or the reverse, counts as so many standard deviations."""
+"""The distance, in standard deviations, of a null date from a median that is not null, and the reverse."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ EXTREMES = (
 
 
 class TypicalRequest(StrategyRequest, GivenRequest):
-    """Among which trials to look, and by what."""
+    """The trials to choose from, and a measure to choose by."""
 
-    measure: Annotated[Measure | None, Field(description="A measure of your own.")] = None
+    measure: Annotated[Measure | None, Field(description="A further measure to choose by.")] = None
 
 
 class ReplayedTrial(Result):
@@ -70,7 +70,7 @@ class TypicalTrial(PickedTrial):
 
 
 class ExtremeTrial(PickedTrial):
-    """The trial with the greatest or the least value of something."""
+    """The trials with the greatest or the least value of a column."""
 
     value: float
 
@@ -84,10 +84,10 @@ class TypicalTrials(Result):
 
 
 def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) -> Computed:
-    """A typical trial of each outcome and the extreme trials of a strategy.
+    """A typical trial of each outcome, and the extreme trials, under a strategy.
 
-    A measure is a feature among others, and has extremes of its own. Raises `InvalidInput` for an expression that
-    cannot be read, or that leaves no trials.
+    The measure, if any, is one more feature, and its extremes are listed too. Raises `InvalidInput` for an expression
+    that cannot be read, or a condition that leaves no trials.
     """
     scenario, measure = run.plan.scenario, request.measure
     chosen = chosen_strategy(run, request.strategy)
@@ -140,19 +140,19 @@ class _Spread:
 
 @dataclass(frozen=True)
 class _Asker:
-    """Questions to the trials for which a condition (SQL) holds."""
+    """Queries over the trials for which a condition (SQL) holds."""
 
     database: duckdb.DuckDBPyConnection
     where: str
     features: dict[str, Expression]
 
     def outcomes(self) -> dict[str, int]:
-        """How many of the trials end in each outcome, as far as any do."""
+        """The number of trials with each outcome that occurs."""
         query = f"SELECT outcome, count(*) FROM trials WHERE {self.where} GROUP BY outcome"
         return dict(self.database.execute(query).fetchall())
 
     def spreads(self, *, exact: bool) -> dict[str, dict[str, _Spread]]:
-        """The spread of each feature within each outcome; a feature at a time, which bounds what is held."""
+        """The spread of each feature within each outcome, one feature at a time to bound memory."""
         quantile = "quantile_disc" if exact else "approx_quantile"
         found: dict[str, dict[str, _Spread]] = {}
         for name, feature in self.features.items():
@@ -162,13 +162,14 @@ class _Asker:
                 f"FROM trials WHERE {self.where} GROUP BY outcome"
             ).fetchall()
             for outcome, absent, median, deviation in rows:
-                # Threads add up in no fixed order; what follows must not hang on a sum's last bits.
+                # The order of additions varies with several threads; the choice of trials must not depend on a sum's
+                # last bits.
                 rounded = float(f"{deviation or 0.0:.6g}")
                 found.setdefault(outcome, {})[name] = _Spread(None if absent else median, rounded)
         return found
 
     def nearest(self, spreads: dict[str, dict[str, _Spread]]) -> dict[str, tuple[int, float]]:
-        """For each outcome the trial that lies nearest to its medians, the first of several, and its distance."""
+        """For each outcome the trial nearest to its medians (the first if several are) and its distance."""
         squares = {
             outcome: " + ".join(self._square(name, spread) for name, spread in found.items())
             for outcome, found in spreads.items()
@@ -190,7 +191,7 @@ class _Asker:
         return f"CASE WHEN {value} IS NULL THEN {absence} ELSE {square} END"
 
     def extremes(self, wanted: list[Extreme]) -> list[tuple[int, float] | None]:
-        """The trial with each extreme value, the first of several, and the value; None where all are the same."""
+        """The (first) trial with each extreme value, and the value; None if all values are equal."""
         asked = []
         for extreme in wanted:
             value = _value(self.features[extreme.column])
@@ -221,7 +222,7 @@ class _Asker:
 
 
 def _value(feature: Expression) -> str:
-    """A feature in SQL; null where it is no number, such as a quotient by 0."""
+    """A feature in SQL; null where it is not a number, such as a division by 0."""
     value = f"({to_sql(feature)})::DOUBLE"
     return value if feature.operation == "column" else f"CASE WHEN isfinite({value}) THEN {value} END"
 
@@ -229,9 +230,9 @@ def _value(feature: Expression) -> str:
 def _method(total: int) -> str:
     medians = "exact" if total <= EXACT_NUMBERS else f"from a t-digest sketch, for more than {EXACT_NUMBERS} trials"
     return (
-        f"over all of {total} trials: typical is the trial nearest to the outcome's medians ({medians}), each feature "
-        "in units of its standard deviation within the outcome, a date that most have and one lacks (or the reverse) "
-        f"counting {ABSENCE:g} of them; of equals the first trial"
+        f"over all of {total} trials: typical is the trial nearest to the outcome's medians ({medians}), each "
+        f"feature in units of its standard deviation within the outcome; a null date counts as {ABSENCE:g} of them "
+        "if the median is not null, and the reverse; of equally near trials the first is chosen"
     )
 
 
@@ -242,4 +243,5 @@ ANSWER = Answer(
     result=TypicalTrials,
     compute=typical,
     examples=({"measure": "export_gain - sender_cost"}, {}),
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -1,4 +1,4 @@
-"""What it is worth to know parameters before a strategy is chosen, from the trials of a stored run."""
+"""The value of learning parameters before a strategy is chosen, from the trials of a stored run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -32,9 +32,9 @@ from sim.statistics.tally_estimates import method_note
 from sim.statistics.value_of_information import MOST_CELLS, MOST_TREE_PARAMETERS, Choice, Worth
 
 MOST_READ = 250_000
-"""Parameters are valued one by one on at most so many trials, the first."""
+"""Single parameters are valued on at most this many trials, the first ones."""
 GROUP_TRIALS = 50_000
-"""Groups of them on at most so many."""
+"""Groups of parameters are valued on at most this many."""
 FEWEST = 1000
 MOST_GROUPS = 20
 ALL = "all of these"
@@ -43,36 +43,36 @@ ParameterName = Annotated[str, Field(max_length=200)]
 
 _METHOD = {
     "value": (
-        "expected value of partial perfect information (EVPPI): how much more of the measure, on average, if these "
-        "parameters were learned exactly and everything else, chance too, stayed unknown, and the strategy were "
-        "chosen then. Strategies are chosen by regressions on three quarters of the trials and valued on the "
-        "fourth, each in turn: the interval is that of what these choices gain, which is on average not more than the "
-        "EVPPI and with few or noisy trials less; it may be a little below 0"
+        "expected value of partial perfect information (EVPPI): the expected gain in the measure if these "
+        "parameters were learned exactly before the strategy is chosen, while everything else, including chance, "
+        "stayed unknown. Strategies are chosen by regressions on three quarters of the trials and valued on the "
+        "remaining quarter, each quarter in turn. The interval is that of the gain from these choices, which on "
+        "average is at most the EVPPI, and less with few or noisy trials; it may be slightly below 0"
     ),
     "promised": (
-        "of one parameter: the same as the regression expects on the trials on which it was made, rather too much. "
-        "Where it is far above the value, more trials would help"
+        "for single parameters: the gain that the regression predicts on the trials to which it was fitted, which "
+        "is biased upwards. If it is far above the value, more trials would help"
     ),
     "parameters": (
-        f"penalised spline over up to {MOST_CELLS} cells of equal share, as smooth as cross-validation on its own "
-        "trials says, a constant included. A correlated parameter's value includes what is learned about the "
+        f"penalised spline over up to {MOST_CELLS} cells of equal share, with a smoothness (up to a constant) chosen "
+        "by cross-validation on the same trials. A correlated parameter's value includes what is learned about the "
         "parameters it is correlated with"
     ),
     "groups": (
         "a quadratic form of the parameters' normal scores and boosted regression trees (scikit-learn) of up to "
         f"twelve leaves over the {MOST_TREE_PARAMETERS} parameters on which the gain depends most, mixed by their "
-        "squared errors on other trials (stacking). What they do not find is missing: a group is worth at least what "
-        "its best member is"
+        "squared errors on other trials (stacking). Dependence that they do not find is not valued: a group is "
+        "worth at least as much as its best member"
     ),
     "everything": (
-        "what it would be worth to know the whole world in advance, chance included, as if the strategies' worlds were "
-        "the same trial: the mean regret of the strategy that is best on average. No parameter or group is worth more"
+        "the value of knowing everything in advance, including chance, with the same chance under all strategies: "
+        "the mean regret of the strategy that is best on average. No parameter or group is worth more"
     ),
 }
 
 
 class WorthRequest(StrategiesRequest, GivenRequest):
-    """By which measure between which strategies is chosen, and what would be learned together."""
+    """The strategies to choose from, the measure to choose by, and groups of parameters to learn together."""
 
     measure: Annotated[Measure, Field(description="The measure of choice, of which more is better.")] = NET_GAIN
     groups: Annotated[
@@ -82,23 +82,27 @@ class WorthRequest(StrategiesRequest, GivenRequest):
 
 
 class Learned(Result):
-    """What it is worth to learn some parameters."""
+    """The value of learning some parameters."""
 
     name: str
     value: EstimateResult
     share_of_everything: float | None
-    chosen: Annotated[dict[str, float], Field(description="How often each strategy would be chosen then.")]
+    chosen: Annotated[
+        dict[str, float], Field(description="The share of trials in which each strategy would be chosen.")
+    ]
 
 
 class LearnedParameter(Learned):
-    """What it is worth to learn a parameter."""
+    """The value of learning a parameter."""
 
     unit: str
-    promised: Annotated[float, Field(description="The value that the regression expects on its own trials.")]
+    promised: Annotated[
+        float, Field(description="The value that the regression predicts on the trials to which it was fitted.")
+    ]
 
 
 class LearnedGroup(Learned):
-    """What it is worth to learn several parameters together."""
+    """The value of learning several parameters together."""
 
     parameters: list[str]
 
@@ -123,12 +127,12 @@ class WorthTrials(Result):
 
     read: int
     known: int
-    unknown: Annotated[int, Field(description="Trials in which some strategy does not know the measure.")]
+    unknown: Annotated[int, Field(description="Trials in which the measure is null or infinite under some strategy.")]
     groups: Annotated[int, Field(description="Trials from which groups were valued.")]
 
 
 class ValueOfInformation(Result):
-    """What it is worth to learn parameters before a strategy is chosen."""
+    """The value of learning parameters before a strategy is chosen."""
 
     measure: str
     trials: WorthTrials
@@ -142,7 +146,7 @@ class ValueOfInformation(Result):
 
 
 def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Computed:
-    """What it is worth to learn each uncertain parameter, groups of them, and all, before choosing a strategy.
+    """The value of learning each uncertain parameter, groups of them, and all, before choosing a strategy.
 
     The choice is between strategies by a measure of which more is better. With a condition, over the trials for
     which it holds under every strategy. Reads at most the first `MOST_READ`; progress is in parameters and groups.
@@ -213,10 +217,10 @@ def _checked_groups(
         for name in members:
             if name in decided:
                 by = ", ".join(decided[name])
-                message = f"is set by {by}: a decision, not something to learn; compare strategies that leave it alone"
+                message = f"is set by {by}: a decision, not something to learn; compare strategies that do not set it"
                 faults.append(Fault("groups", name, message, path=("groups", group)))
             elif name not in beliefs:
-                message = f"is no uncertain parameter of {scenario.name}; there are {', '.join(beliefs)}"
+                message = f"is not an uncertain parameter of {scenario.name}; there are {', '.join(beliefs)}"
                 faults.append(Fault("groups", name, message, path=("groups", group)))
     if faults:
         raise InvalidInput(tuple(faults))
@@ -233,7 +237,7 @@ def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -
 
 
 def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dict:
-    """The strategy that is best on average, every one's mean, and how far the others are below it."""
+    """The strategy that is best on average, the mean of every strategy, and how far the others are below the best."""
     by_replicate = choice.trial % choice.replicates
     beaten = [[int((gain[by_replicate == k] > 0.0).sum()) for k in range(choice.replicates)] for gain in choice.gains]
     counts = [int((by_replicate == k).sum()) for k in range(choice.replicates)]
@@ -250,11 +254,12 @@ def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dic
 
 ANSWER = Answer(
     name="worth",
-    sentence="What it is worth to learn parameters before a strategy is chosen.",
+    sentence="The value of learning parameters before a strategy is chosen.",
     request=WorthRequest,
     result=ValueOfInformation,
     compute=worth,
     examples=({"measure": NET_GAIN},),
     designs=SAMPLES,
     steps="parameters and groups",
+    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

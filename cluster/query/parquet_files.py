@@ -1,8 +1,8 @@
-"""How the Parquet files of a folder are read, by DuckDB and by Arrow, whatever the folder is called.
+"""Reading the Parquet files of a folder with DuckDB and with Arrow, for any name of the folder.
 
 DuckDB takes ``*``, ``?`` and ``[`` in a path for a pattern, and ``name=value`` for a column. It is therefore never
 given a folder's own path: it reads a local folder through a symbolic link of a fixed name, and no folder name
-becomes a column. Objects are read through the client that the storage uses.
+becomes a column. Objects too have names of a fixed beginning, and are read through the client that the storage uses.
 """
 
 import errno
@@ -17,15 +17,17 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from obstore.fsspec import FsspecStore
+from fsspec import AbstractFileSystem
 from obstore.store import S3Store
 
 from cluster.storage.base import Folder
 from cluster.storage.local import LocalFolder
-from cluster.storage.s3 import RETRIES, client, object_size, os_errors, read_range
+from cluster.storage.s3 import ObjectFolder, client, object_size, object_time, read_range
 from sim.faults import Fault, InvalidInput
 
 _LINK = "folder"
+_OBJECTS = "objects://folder/"
+"""What the names of objects begin with for DuckDB."""
 _PATTERN = "*?["
 _OF_CONTENT = (
     duckdb.ConversionException,
@@ -37,7 +39,7 @@ _OF_CONTENT = (
 
 
 class DamagedTrials(RuntimeError):
-    """A file of trials holds what cannot be read."""
+    """A file of trials has damaged content."""
 
 
 @contextmanager
@@ -50,8 +52,8 @@ def open_parquet(folder: Folder, name: str) -> Iterator[pq.ParquetFile]:
 def read_row_group(file: pq.ParquetFile, group: int, columns: Sequence[str] | None = None) -> pa.Table:
     """A row group of a file, read by this thread alone.
 
-    A thread of Arrow's pools that lets go of a Python file only while the interpreter ends has no lock to take any
-    more, and aborts the process ("terminate called without an active exception", status 134).
+    A thread of Arrow's pools that releases a Python file only while the interpreter exits can no longer take the lock
+    and aborts the process ("terminate called without an active exception", status 134).
     """
     return file.read_row_group(group, columns=None if columns is None else list(columns), use_threads=False)
 
@@ -61,7 +63,7 @@ def readable(folder: Folder, database: duckdb.DuckDBPyConnection, scratch: str) 
     """Let DuckDB read the files of a folder within the block, as the table ``committed(names)``.
 
     `scratch` is an empty local folder. Raises `OSError` if a file cannot be opened or read, and `DamagedTrials` if its
-    content makes no sense.
+    content is not valid.
     """
     if isinstance(folder, LocalFolder):
         if any(sign in scratch for sign in _PATTERN):
@@ -71,7 +73,8 @@ def readable(folder: Folder, database: duckdb.DuckDBPyConnection, scratch: str) 
         os.symlink(folder.root, link, target_is_directory=True)
         base, objects = f"{link}/", None
     else:
-        base, objects = f"{folder.address}/", _ObjectFiles("s3", retry_config=RETRIES)
+        assert isinstance(folder, ObjectFolder)
+        base, objects = _OBJECTS, _ObjectFiles(folder)
         database.register_filesystem(objects)
     _define_table(database, base)
     try:
@@ -85,7 +88,7 @@ def readable(folder: Folder, database: duckdb.DuckDBPyConnection, scratch: str) 
             number = errno.EMFILE if os.strerror(errno.EMFILE) in cause else errno.EIO
             raise OSError(number, cause, folder.address) from None
         if type(error) is duckdb.Error or isinstance(error, _OF_CONTENT):
-            message = "the files of trials hold what cannot be read: brink verify lists those that were altered"
+            message = "the files of trials are damaged: brink verify lists the altered ones"
             raise DamagedTrials(f"{message} ({cause})") from error
         raise
 
@@ -99,32 +102,50 @@ def _define_table(database: duckdb.DuckDBPyConnection, base: str) -> None:
     database.execute("SET allowed_directories = [?]", [base])
 
 
-class _ObjectFiles(FsspecStore):
-    """Objects as files for DuckDB, whose threads share a file and each seek and read in it on their own."""
+class _ObjectFiles(AbstractFileSystem):
+    """The objects of a folder as files for DuckDB, whose threads share a file and each seek and read in it."""
 
+    protocol = _OBJECTS.partition(":")[0]
     cachable = False
     failure: OSError | None = None
     """The last error of reading."""
 
+    def __init__(self, folder: ObjectFolder) -> None:
+        super().__init__()
+        self._folder = folder
+        self._store = client(folder.bucket)
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        """The path itself; fsspec would take characters at its end away."""
+        return path
+
     def glob(self, path: str, **_: object) -> list[str]:
-        """The path itself: it names one object and is no pattern."""
+        """The path itself: it names one object and is not a pattern."""
         return [path]
 
-    def _open(self, path: str, mode: str = "rb", **_: object) -> "_SharedFile":  # type: ignore[override]
+    def _open(self, path: str, mode: str = "rb", **_: object) -> "_SharedFile":
         if mode != "rb":
-            raise ValueError(f"objects are only read here, not opened as {mode!r}")
-        bucket, key = self._split_path(path)
+            raise ValueError(f"objects can only be read, not opened as {mode!r}")
         with self.noting_failure():
-            return _SharedFile(self, client(bucket), key)
+            return _SharedFile(self, self._store, self._key(path))
+
+    def info(self, path: str, **_: object) -> dict[str, object]:
+        """An object's name, size and kind."""
+        with self.noting_failure():
+            return {"name": path, "size": object_size(self._store, self._key(path)), "type": "file"}
 
     def modified(self, path: str) -> datetime:
         """When the object was put."""
-        with self.noting_failure(), os_errors():
-            return super().modified(path)
+        with self.noting_failure():
+            return object_time(self._store, self._key(path))
+
+    def _key(self, path: str) -> str:
+        return self._folder.key(path.removeprefix(_OBJECTS))
 
     @contextmanager
     def noting_failure(self) -> Iterator[None]:
-        """Keep an error that is raised within."""
+        """Record an error that is raised within."""
         try:
             yield
         except OSError as error:
@@ -160,4 +181,4 @@ class _SharedFile:
         return found
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to close: no connection stays open."""

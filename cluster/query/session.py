@@ -1,4 +1,4 @@
-"""Questions to trials in SQL: DuckDB in bounded memory, and expressions in its words."""
+"""Queries over trials: DuckDB with bounded memory, and expressions as SQL."""
 
 import tempfile
 import threading
@@ -22,12 +22,12 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 class QueryLimit(RuntimeError):
-    """A question takes more time or memory than it may have."""
+    """A query needs more time or memory than is allowed."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Questions asked within take at most so many seconds together, or end with `QueryLimit`."""
+    """Queries within the block take at most `seconds` together, or end with `QueryLimit`."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -36,15 +36,15 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def check_time() -> None:
-    """Raise `QueryLimit` if the time limit, where there is one, is over."""
+    """Raise `QueryLimit` if the time limit, if any, has passed."""
     deadline = _deadline.get()
     if deadline is not None and time.monotonic() > deadline:
-        raise QueryLimit("the question takes longer than it may: ask for less, or of fewer trials")
+        raise QueryLimit("the query takes longer than allowed: request less, or use fewer trials")
 
 
 @contextmanager
 def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that can read a folder's files and nothing else, and spills to disk beyond `MEMORY_LIMIT`.
+    """A DuckDB connection that can read a folder's files and nothing else, and spills to disk beyond `MEMORY_LIMIT`.
 
     Queries read Parquet files of the folder by ``FROM committed(?)`` with a list of their names. With `threads` = 1
     (the default is all cores) it adds up in one order, to the same last bit each time. Raises `QueryLimit` where
@@ -61,15 +61,15 @@ def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> 
         database.execute("SET autoinstall_known_extensions = false")
         database.execute("SET autoload_known_extensions = false")
         with nullcontext() if folder is None else readable(folder, database, scratch):
-            # Whatever a query says, it reaches no other file, and cannot lift these limits.
+            # No query can read another file or raise these limits.
             database.execute("SET enable_external_access = false")
             database.execute("SET lock_configuration = true")
             with _interrupted_in_time(database):
                 try:
                     yield database
                 except duckdb.OutOfMemoryException:
-                    message = f"the question needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk"
-                    raise QueryLimit(f"{message}: ask for less, or of fewer trials") from None
+                    message = f"the query needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk"
+                    raise QueryLimit(f"{message}: request less, or use fewer trials") from None
                 except duckdb.InterruptException:
                     check_time()
                     raise
@@ -77,7 +77,7 @@ def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> 
 
 @contextmanager
 def _interrupted_in_time(database: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Interrupt what a DuckDB does once the time limit, if there is one, is over."""
+    """Interrupt a DuckDB connection when the time limit, if any, has passed."""
     deadline = _deadline.get()
     if deadline is None:
         yield
@@ -131,7 +131,7 @@ def to_sql(found: Expression) -> str:
 
 
 def sql_text(value: str) -> str:
-    """A text as a literal of DuckDB's SQL."""
+    """A text as a literal in DuckDB's SQL."""
     return "'" + value.replace("'", "''") + "'"
 
 
@@ -146,10 +146,10 @@ def _compared(operation: str, parts: list[str]) -> str:
 
 
 def _nullable(found: Expression) -> str:
-    """What a comparison reads: null where a column is, truth values too, and where a number is undefined (0 / 0)."""
+    """The operand of a comparison: null where a column is null, and where a number is undefined (0 / 0)."""
     if found.operation == "column":
         return _name(found)
-    # DuckDB takes NaN for the greatest number, and equal to itself.
+    # DuckDB treats NaN as the greatest number, equal to itself.
     return f"nullif({to_sql(found)}, 'NaN'::DOUBLE)" if found.operation in ("+", "-", "*", "/") else to_sql(found)
 
 

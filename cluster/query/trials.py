@@ -1,4 +1,4 @@
-"""The trials of a stored run: which are committed, and how they are read without loading them all."""
+"""The trials of a stored run: which are committed, and reading them without loading them all."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +22,8 @@ from sim.statistics.tallies import Tally
 
 BLOCK = 250_000
 """Trials read at a time."""
+CODE = "code"
+"""The name of a block's sum over strategies; no column is called so."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ def open_run(address: str | os.PathLike[str]) -> StoredRun:
     recorded = document.get("scenario_sha256") if isinstance(document, dict) else None
     if recorded != scenario_hash(found.plan.scenario):
         message = (
-            "was made from another scenario, or by a version of Brink whose scenarios had other parameters "
-            f"({RUN} names the scenario {str(recorded)[:12]}...): run it again into a new folder"
+            f"was made from another scenario, or by a version of Brink with other parameters ({RUN} names the "
+            f"scenario {str(recorded)[:12]}...): run it again into a new folder"
         )
         raise InvalidInput((Fault("run", folder.address, message),))
     check_any(found)
@@ -79,7 +81,7 @@ def open_run(address: str | os.PathLike[str]) -> StoredRun:
 
 
 class NoTrialsYet(InvalidInput):
-    """No trials are committed that could answer; the same question may be answered later."""
+    """No trials are committed yet; the same request may succeed later."""
 
 
 def check_any(run: StoredRun) -> None:
@@ -91,7 +93,7 @@ def check_any(run: StoredRun) -> None:
 def chosen_strategies(run: StoredRun, strategies: Sequence[str] = ()) -> tuple[str, ...]:
     """The named strategies of a run in its order, all if none are named. Raises `InvalidInput`."""
     faults = [
-        Fault("strategies", name, f"is no strategy of this run; there are {', '.join(run.plan.strategies)}")
+        Fault("strategies", name, f"is not a strategy of this run; there are {', '.join(run.plan.strategies)}")
         for name in strategies
         if name not in run.plan.strategies
     ]
@@ -106,7 +108,7 @@ def chosen_strategy(run: StoredRun, strategy: str | None = None) -> str:
         return run.plan.strategies[0]
     if strategy not in run.plan.strategies:
         known = ", ".join(run.plan.strategies)
-        raise InvalidInput((Fault("strategy", strategy, f"is no strategy of this run; there are {known}"),))
+        raise InvalidInput((Fault("strategy", strategy, f"is not a strategy of this run; there are {known}"),))
     return strategy
 
 
@@ -121,9 +123,9 @@ def shard_of(run: StoredRun, strategy: str, trial: int) -> Shard | None:
 
 
 def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | None:
-    """A trial's row in a committed shard as plain values by column; None if it is not at its place in the file.
+    """A trial's row in a committed shard as plain values by column; None if the file does not have it at its position.
 
-    Reads the trial's row group alone. Raises `OSError` or `pyarrow.ArrowException` if the file is damaged.
+    Reads only the trial's row group. Raises `OSError` or `pyarrow.ArrowException` if the file is damaged.
     """
     place = trial - shard.first
     with open_parquet(run.folder, shard_path(shard)) as file:
@@ -162,15 +164,16 @@ def sample(
     values: Mapping[str, Expression],
     *,
     given: Expression | None = None,
+    code: Mapping[str, Expression] | None = None,
     most: int,
 ) -> dict[str, np.ndarray]:
     """The values of the first trials of a strategy (at most `most`) for which a condition holds.
 
-    float64 arrays by name, NaN for null, and the trials' numbers as ``trial`` (int64). The first trials are as good
-    a sample as any: trials of a `random` design are independent, and those of the other designs come in an order of
-    their own randomisation. Raises `InvalidInput` for a saltelli run, which is none.
+    float64 arrays by name, NaN for null, and the trials' numbers as ``trial`` (int64). The first trials are a random
+    sample: trials of a `random` design are independent, and those of the other designs are in random order. Raises
+    `InvalidInput` for a saltelli run, whose trials are not a sample.
     """
-    return paired_sample(run, (strategy,), values, given=given, most=most)[strategy]
+    return paired_sample(run, (strategy,), values, given=given, code=code, most=most)[strategy]
 
 
 def paired_sample(
@@ -180,18 +183,19 @@ def paired_sample(
     *,
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
+    code: Mapping[str, Expression] | None = None,
     most: int,
 ) -> dict[str, dict[str, np.ndarray]]:
     """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
 
-    Raises `InvalidInput` for a saltelli run, whose trials share points and are no sample.
+    Raises `InvalidInput` for a saltelli run, whose trials share points and are not a sample.
     """
     if not run.plan.design.is_sample:
-        message = "shares points between its trials, for indices: play a run of another design for this answer"
+        message = "has trials that share points, for indices: play a run of another design for this answer"
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
     blocks = []
     found = 0
-    for block in paired_blocks(run, strategies, values, shared=shared, given=given):
+    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code):
         blocks.append(block)
         found += len(block[strategies[0]]["trial"])
         if found >= most:
@@ -202,10 +206,8 @@ def paired_sample(
             for strategy, own in blocks[0].items()
         }
     nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
-    return {
-        strategy: nothing | ({name: np.empty(0) for name in shared or {}} if strategy == strategies[0] else {})
-        for strategy in strategies
-    }
+    of_first = {name: np.empty(0) for name in shared or {}} | ({CODE: np.empty(0, np.int64)} if code else {})
+    return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
 
 
 def paired_blocks(
@@ -215,20 +217,28 @@ def paired_blocks(
     *,
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
+    code: Mapping[str, Expression] | None = None,
 ) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The values of the same trials under several strategies, a block at a time in the order of trials.
 
     Each block maps a strategy to float64 arrays by name (NaN for null; a condition as 0 and 1), with the trials'
-    numbers as ``trial`` (int64). All arrays of a block have one shape and their rows belong together. With a
-    condition `given`, the trials for which it holds under each of the strategies. Trials that are not committed
-    under all the strategies are left out. What is `shared`, being the same under all of them, is read and given under
-    the first alone.
+    numbers as ``trial`` (int64). All arrays of a block have the same shape, and rows at the same position are the same
+    trial. With a condition `given`, only the trials for which it holds under each of the strategies. Trials that are
+    not committed under all strategies are left out. The `shared` values, which are the same under all strategies, are
+    read and returned under the first only.
+    `code` has a number of each of some strategies, which need not be among `strategies` and whose trials need not
+    agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
+    ``code`` (int64).
     """
-    first, *others = strategies
-    shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in strategies}
+    first = strategies[0]
+    read = {strategy: dict(values) for strategy in strategies}
+    read[first] |= shared or {}
+    for strategy, number in (code or {}).items():
+        read.setdefault(strategy, {})[CODE] = number
+    shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in read}
     with open_duckdb(run.folder) as database:
         for index, shard in shards[first].items():
-            if not all(index in shards[strategy] for strategy in others):
+            if not all(index in shards[strategy] for strategy in read):
                 continue
             for start in range(shard.first, shard.first + shard.count, BLOCK):
                 check_time()
@@ -236,13 +246,17 @@ def paired_blocks(
                     strategy: _read(
                         database,
                         shard_path(shards[strategy][index]),
-                        {**values, **(shared or {})} if strategy == first else values,
-                        given,
+                        own,
+                        given if strategy in strategies else None,
                         start,
                     )
-                    for strategy in strategies
+                    for strategy, own in read.items()
                 }
                 held = np.logical_and.reduce([part.pop("given") for part in block.values()])
+                if code:
+                    total = np.sum([block[strategy].pop(CODE) for strategy in code], axis=0)
+                    block = {strategy: block[strategy] for strategy in strategies}
+                    block[first][CODE] = total.astype(np.int64)
                 if held.any():
                     yield {
                         strategy: {name: column[held] for name, column in part.items()}

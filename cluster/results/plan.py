@@ -1,4 +1,4 @@
-"""What is to be run: a scenario, its strategies, and how their trials are cut into shards."""
+"""The plan of a run: a scenario, its strategies, and how their trials are cut into shards."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run in full. What its shards hold follows from it alone."""
+    """A complete plan. It determines the content of all shards."""
 
     scenario: Scenario
     seed: int
@@ -58,7 +58,7 @@ class Plan:
 
     @cached_property
     def scenario_sha256(self) -> str:
-        """See `sim.scenario.scenario.scenario_hash`; computed once, for all shards of a plan carry it."""
+        """See `sim.scenario.scenario.scenario_hash`; computed once, since all shards of a plan record it."""
         return scenario_hash(self.scenario)
 
     @property
@@ -112,7 +112,7 @@ def make_plan(
     for k, strategy in enumerate(strategies):
         if strategy not in scenario.strategies:
             known = ", ".join(scenario.strategies)
-            report.fault(("strategies",), strategy, f"is no strategy of {scenario.name}; there are {known}")
+            report.fault(("strategies",), strategy, f"is not a strategy of {scenario.name}; there are {known}")
         elif strategy in strategies[:k]:
             report.fault(("strategies",), strategy, "is named more than once")
     for check in (lambda: check_seed(seed), lambda: find_design(design)):

@@ -1,7 +1,7 @@
-"""The result folder: what is committed, how it gets there, and whether it is still what it was.
+"""The result folder: committing files to it, reading it, and verifying it.
 
-A shard is committed when its file stands under its final name, and not before: it is written elsewhere first, and
-then takes that name whole or not at all. Nothing else records that a shard is done.
+A shard is committed when its file has its final name, and not before: it is written under another name first, and
+renamed atomically. Nothing else records that a shard is done.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ class Committed:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What is reported of a committed shard; `seconds` is what it took to play and commit."""
+    """A report of a committed shard; `seconds` is the time to play and commit it."""
 
     shard: Shard
     file: Committed
@@ -89,7 +89,7 @@ def _identity(plan: Plan, shard: Shard) -> dict[str, str]:
 
 
 class HashedFile:
-    """A file to write to from its start to its end, which is hashed as it is written: pyarrow's `NativeFile`."""
+    """A file that is written sequentially and hashed while it is written, for pyarrow."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -117,7 +117,7 @@ class HashedFile:
         return self.bytes
 
     def flush(self) -> None:
-        """Hand everything to the system."""
+        """Write buffered bytes to the operating system."""
         self._file.flush()
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class HashedFile:
 
 @contextmanager
 def new_file(folder: Folder, name: str) -> Iterator[Path]:
-    """A path to write to, which takes its final name, `name` in the folder, once the block ends without an error."""
+    """A path to write to. It is renamed to `name` in the folder when the block ends without an error."""
     draft = folder.draft(Path(name).suffix)
     try:
         yield draft
@@ -143,7 +143,7 @@ def new_file(folder: Folder, name: str) -> Iterator[Path]:
 
 
 def write_json(folder: Folder, name: str, document: object) -> None:
-    """Write a JSON file of the result folder, whole or not at all."""
+    """Write a JSON file of the result folder atomically."""
     with new_file(folder, name) as draft:
         draft.write_text(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -154,7 +154,7 @@ def read_json(folder: Folder, name: str) -> object:
 
 
 def tally_document(tallies: tuple[Tally, ...]) -> str:
-    """Tallies as JSON, for a file's footer; the ends of no numbers are null."""
+    """Tallies as JSON, for a file's footer; least and greatest are null if there are no numbers."""
     documents = [asdict(tally) for tally in tallies]
     for moments in (moments for document in documents for moments in document["measures"].values()):
         if not moments["count"]:
@@ -181,14 +181,14 @@ def _said(footer: pq.FileMetaData) -> dict[str, str]:
 
 
 def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, ...] | None:
-    """The tallies of a shard if its file is there and belongs to the plan, else None. Reads the footer alone."""
+    """The tallies of a shard if its file exists and belongs to the plan, else None. Reads only the footer."""
     try:
         with folder.open(shard_path(shard)) as file:
             footer = pq.read_metadata(file)
     except (FileNotFoundError, NotADirectoryError, pa.ArrowInvalid):
         return None
     except OSError as error:
-        # Arrow's own word for a footer that makes no sense has no number; the system's errors have.
+        # Arrow's error for an invalid footer has no errno; errors of the operating system have one.
         if error.errno is not None:
             raise
         return None
@@ -203,9 +203,9 @@ def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, 
 
 
 def committed_shards(folder: Folder, plan: Plan, among: Iterable[Shard] | None = None) -> dict[Shard, Committed]:
-    """The plan's shards that are committed already, each with its entry for the manifest; reads the files whole.
+    """The plan's shards that are committed already, each with its entry for the manifest; reads the complete files.
 
-    Looks `among` the given shards, or all. A file that is no longer what an earlier manifest says of it does not count.
+    Looks `among` the given shards, or all. A file that differs from its entry in an earlier manifest is not counted.
     """
     try:
         listed = {file.path: file for file in read_manifest(folder)}
@@ -260,15 +260,15 @@ def recorded_plan(folder: Folder) -> Plan:
     scenario = scenario_from_document(read_json(folder, SCENARIO), SCENARIO)
     recorded = read_json(folder, RUN)
     if not isinstance(recorded, dict):
-        raise ValueError(f"{RUN} is not a run's")
+        raise ValueError(f"{RUN} is not that of a run")
     return plan_from_document(scenario, recorded)
 
 
 def verify(address: str | os.PathLike[str]) -> list[str]:
-    """Whatever is wrong with a result folder, a line a finding; empty if every committed row is there, unaltered.
+    """What is wrong with a result folder, one line per finding; empty if every committed row is present and unaltered.
 
-    Holds the files of trials against the manifest, and the run and the scenario that the folder names against what
-    the files' footers say they were played from. `cluster.answers.summary_verification` verifies the summary.
+    Compares the files of trials with the manifest, and the folder's run and scenario with the footers of the files.
+    `cluster.answers.summary_verification` verifies the summary.
     """
     folder = open_folder(address)
     present = {entry.name: entry for entry in folder.entries()}
@@ -280,13 +280,13 @@ def verify(address: str | os.PathLike[str]) -> list[str]:
         return [f"{MANIFEST}: is missing"]
     except (OSError, ValueError) as error:
         return [f"{MANIFEST}: cannot be read: {error}"]
-    partial = f"{MANIFEST}: is of a part of the run, which was stopped before its end"
+    partial = f"{MANIFEST}: lists only a part of the run, which was stopped before its end"
     findings = [] if _says_complete(folder) else [partial]
     wrong = {file: _verify_file(folder, file, present.get(file.path)) for file in files}
     findings += [finding for found in wrong.values() for finding in found]
     listed = {file.path for file in files}
     foreign = [name for name in present if name.startswith(f"{TRIALS_FOLDER}/") and name not in listed]
-    findings += [f"{name}: is foreign: the manifest does not list it" for name in foreign]
+    findings += [f"{name}: is not in the manifest" for name in foreign]
     findings += _verify_extent(folder, files)
     return findings + _verify_origin(folder, [file for file, found in wrong.items() if not found])
 
@@ -315,7 +315,7 @@ def _verify_file(folder: Folder, file: Committed, found: Entry | None) -> list[s
 
 
 def _verify_extent(folder: Folder, files: list[Committed]) -> list[str]:
-    """Whether each strategy's files hold each of the run's trials once."""
+    """Whether each strategy's files contain each of the run's trials once."""
     try:
         run = read_json(folder, RUN)
         trials, strategies = int(run["trials"]), list(run["strategies"])  # type: ignore[index]
@@ -337,7 +337,7 @@ def _verify_extent(folder: Folder, files: list[Committed]) -> list[str]:
 
 
 def _verify_origin(folder: Folder, files: list[Committed]) -> list[str]:
-    """Whether the files were played from the scenario, and by the run, that the folder names."""
+    """Whether the files were made from the scenario and the run that the folder names."""
     try:
         plan, run = recorded_plan(folder), read_json(folder, RUN)
     except FileNotFoundError:
@@ -367,7 +367,7 @@ def _verify_origin(folder: Folder, files: list[Committed]) -> list[str]:
                 source = where.get(name, MANIFEST)
                 differ[f"{source}: has the {name} {value}, where the files have {said.get(key)}"] += 1
         if shard_path(shard) != file.path or file.first_trial % plan.shard_trials:
-            differ[f"{RUN}: says {plan.shard_trials} trials in a file, and the files are cut otherwise"] += 1
+            differ[f"{RUN}: says {plan.shard_trials} trials in a file, but the files are cut differently"] += 1
         if file.strategy not in plan.strategies:
-            differ[f"{RUN}: does not name the strategy {file.strategy}, of which there are files"] += 1
+            differ[f"{RUN}: does not name the strategy {file.strategy}, which has files"] += 1
     return findings + [f"{finding} ({count} of {len(files)})" for finding, count in differ.items()]

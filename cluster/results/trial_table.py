@@ -7,7 +7,7 @@ from sim.scenario.columns import NULL, Column, columns
 from sim.scenario.scenario import Scenario
 
 PARTITION_COLUMN = "strategy"
-"""The column that stands in a file's folder name instead of in the file."""
+"""The column that is stored in a file's folder name instead of in the file."""
 
 _TYPES = {
     "int64": pa.int64(),

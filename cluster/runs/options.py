@@ -1,4 +1,4 @@
-"""How a run is played: what its caller chooses apart from the plan. None of it changes what a run's files hold."""
+"""How a run is played: what the caller chooses besides the plan. No option changes the content of a run's files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ Stop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come; `latest` is the shard that was just committed, None before the first."""
+    """The progress of a run; `latest` is the shard that was just committed, None before the first."""
 
     trials_done: int
     trials_total: int
@@ -36,7 +36,7 @@ def _ignore(_: Progress) -> None:
 
 
 def never() -> bool:
-    """Whether to stop, for what is never stopped."""
+    """Never stop."""
     return False
 
 
@@ -46,12 +46,13 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where a run is played, who is informed, and when it stops.
+    """Where a run is played, who is informed of progress, and when it stops.
 
-    `engine` is one of `cluster.runs.engines.ENGINES`; `ray_address` joins a running Ray; `workers` is the number of
-    cores to use at most, None for all. `on_progress` is called at the start and after each committed shard.
+    `engine` is one of `cluster.runs.engines.ENGINES`; `ray_address` joins a running Ray; `workers` is the largest
+    number of cores to use, None for all. `on_progress` is called at the start and after each committed shard.
     `should_stop` is asked before each shard. `donors` are folders of earlier runs whose files may be reused.
-    `owns_folder` is asked before the manifest is written: a job's runner that has lost its lease must not write it.
+    `owns_folder` is asked before the manifest is written: a runner that has lost the lease of its job must not write
+    it.
     """
 
     engine: str = "auto"

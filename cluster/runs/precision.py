@@ -28,7 +28,7 @@ from sim.statistics.stopping import (
 from sim.statistics.tallies import Tally, merge_replicates
 
 MOST_TRIALS = 10_000_000
-"""Trials of each strategy at which a precise run ends, unless the user says otherwise."""
+"""The default for the largest number of trials of each strategy in a precise run."""
 
 
 def run_to_precision(
@@ -42,9 +42,9 @@ def run_to_precision(
     """Play trials until the 95 % intervals of all strategies are as narrow as requested, `plan.trials` at most.
 
     `requested` has half-widths by the names of `sim.statistics.stopping.precise_names`. Returns the summary, and what
-    was reached after how many trials. The folder is that of a run of this number of trials. A folder that holds fewer
-    trials of the same run is continued; `on_stage` is called with each plan that it is brought to. Reuses files, and
-    raises, as `cluster.runs.run.run` does.
+    was reached after how many trials. The folder becomes that of a run of this number of trials. A folder with fewer
+    trials of the same run is continued; `on_stage` is called with the plan of each stage. Reuses files and raises
+    errors as `cluster.runs.run.run` does.
     """
     check_precise(plan, requested)
     check_engine(options)
@@ -91,7 +91,7 @@ def check_precise(plan: Plan, requested: Mapping[str, float]) -> None:
 
 
 def shortfall(took: Mapping) -> str:
-    """What was not reached and what it would take, in one line."""
+    """What was not reached and how many trials it would take, in one line."""
     parts = []
     for name, found in took["requested"].items():
         if found["reached"]:
@@ -118,7 +118,7 @@ def shortfall(took: Mapping) -> str:
 
 
 def more_would_help(took: Mapping) -> bool:
-    """Whether more trials would make the precision that was not reached."""
+    """Whether more trials would reach the precision."""
     return any(found["trials_needed"] is not None and not found["reached"] for found in took["requested"].values())
 
 
@@ -141,7 +141,7 @@ def _look(plan: Plan, folder: Folder, name: str, requested: float) -> dict:
 
 
 def _hopeless(found: dict, plan: Plan) -> bool:
-    """Whether a measure is known in none of so many trials: a strategy may leave it out for certain."""
+    """Whether a measure is null in all of many trials: a strategy may rule it out."""
     return bool(found["never_known"]) and plan.trials >= GROWTH * FIRST_LOOK
 
 

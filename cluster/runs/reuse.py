@@ -1,6 +1,6 @@
-"""Shards taken over from earlier runs: trials are addressed, so that runs of one scenario and seed share them.
+"""Reuse of shards from earlier runs: trials are addressed, so that runs of the same scenario and seed share them.
 
-A file is linked, or copied by the object store, never shared: either run may go without harm to the other.
+A file is hard-linked, or copied by the object store: either run may be deleted without affecting the other.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _AT_ONCE = 8
 
 
 def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
-    """Take over those of a begun run's missing shards that donors' manifests list, and the summary of the same run.
+    """Copy missing shards of a run from the donors whose manifests list them, and the summary of the same run.
 
     Returns whether the summary is among it.
 
@@ -45,7 +45,7 @@ def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
 
 
 def _summary_too(folder: Folder, donor: Folder) -> bool:
-    """Take over a donor's summary if it is of the very same run."""
+    """Copy a donor's summary if it is of the same run."""
     try:
         return read_json(donor, RUN) == read_json(folder, RUN) and _adopt(folder, donor, SUMMARY)
     except (OSError, ValueError):
@@ -60,7 +60,7 @@ def _adopt(folder: Folder, donor: Folder, path: str) -> bool:
     try:
         return folder.copy_from(donor, path)
     except OSError:
-        # Whatever it is, playing the shard will show it, or do without.
+        # If the error matters, playing the shard will show it.
         return False
 
 

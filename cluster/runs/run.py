@@ -1,4 +1,4 @@
-"""One run from plan to summary; it continues from whatever its folder holds."""
+"""One run from plan to summary. It continues from what its folder holds."""
 
 import errno
 import os
@@ -35,7 +35,7 @@ _LIBRARIES = ("brink", "numpy", "scipy", "pyarrow", "ray")
 
 
 class Stopped(Exception):
-    """A run was stopped before its end; what was committed is kept, and the same run continues from there."""
+    """A run was stopped before its end. Committed shards are kept, and the same run continues from there."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__(
@@ -50,7 +50,7 @@ def run(plan: Plan, address: str | os.PathLike[str], options: RunOptions) -> dic
 
     Shards that the folders of `options.donors` hold are copied instead of played. Raises `InvalidInput` if the folder
     holds something else, `ShardFailed` if a shard fails, and `Stopped` if the run is interrupted or
-    `options.should_stop` says so. Whatever happens, what is committed is kept and listed in the manifest.
+    `options.should_stop` says so. In every case committed shards are kept and listed in the manifest.
     """
     check_engine(options)
     folder = open_folder(address)
@@ -72,7 +72,7 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
     missing = [shard for shard in plan.shards() if shard not in done]
 
     def list_committed() -> None:
-        """Write the manifest, with the shards that were committed but not reported any more."""
+        """Write the manifest, including shards that were committed but not reported."""
         if options.owns_folder():
             done.update(committed_shards(folder, plan, [shard for shard in missing if shard not in done]))
             write_manifest(folder, list(done.values()), complete=len(done) == plan.shard_count)
@@ -99,7 +99,7 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
 def conclude(plan: Plan, folder: Folder) -> dict:
     """Write the summary of a plan whose trials are all committed, and tidy up; returns the summary.
 
-    Raises `OSError` if some of what was committed is not there to be read.
+    Raises `OSError` if a committed file cannot be read.
     """
     summary = summarize(StoredRun(plan, folder))
     if not summary["complete"]:
@@ -120,7 +120,7 @@ def _progress(plan: Plan, done: Mapping[Shard, Committed]) -> Progress:
 
 
 def run_document(plan: Plan) -> dict:
-    """What ``run.json`` says of a plan, and of the libraries that play it."""
+    """The content of ``run.json``: the plan, and the versions of the libraries."""
     return {
         "scenario": plan.scenario.name,
         "scenario_sha256": scenario_hash(plan.scenario),
@@ -130,7 +130,7 @@ def run_document(plan: Plan) -> dict:
 
 
 def begin(plan: Plan, folder: Folder) -> None:
-    """Make a result folder for a plan, or check that it is the plan's already. Raises `InvalidInput`.
+    """Make a result folder for a plan, or check that it already belongs to the plan. Raises `InvalidInput`.
 
     Refuses a plan of another kernel version than this one.
     """
@@ -143,7 +143,7 @@ def begin(plan: Plan, folder: Folder) -> None:
             _check_same(plan, folder)
             return
         if held and held != [SCENARIO]:
-            fault = Fault("out", folder.address, f"must be a new folder or a run's; this one holds {held[0]}")
+            fault = Fault("out", folder.address, f"must be a new folder or that of a run; this one holds {held[0]}")
             raise InvalidInput((fault,))
         folder.create()
         write_json(folder, SCENARIO, scenario_document(plan.scenario))
@@ -153,7 +153,7 @@ def begin(plan: Plan, folder: Folder) -> None:
 
 
 def adopt_shard_size(plan: Plan, address: str | os.PathLike[str]) -> Plan:
-    """The plan cut as the run in the folder is, if there is one: for a user who does not say how to cut."""
+    """The plan with the shard size of the run in the folder, if there is one: for a user who names no shard size."""
     try:
         recorded = read_json(open_folder(address), RUN)
         return replace(plan, shard_trials=int(recorded["shard_trials"]))  # type: ignore[index]

@@ -19,14 +19,14 @@ from sim.scenario.scenario import Scenario
 from sim.statistics.tallies import NO_TRIALS, merge_replicates, tally_replicates
 
 ROW_GROUP = 65_536
-"""Trials simulated and written at a time, which bounds a worker's memory whatever the shard's size."""
+"""Trials that are simulated and written at a time. This bounds a worker's memory for any size of shard."""
 
 
 def writer_options(scenario: Scenario) -> dict[str, Any]:
     """How a scenario's columns are encoded, as `benchmarks/parquet.py` found best.
 
-    Drawn floats do not repeat and hardly compress: dictionaries and compression would cost time for nothing. Their
-    ranges are the same in all row groups, so that statistics would spare no reader anything.
+    Drawn floats do not repeat and hardly compress, so they have no dictionaries and no compression. Their ranges are
+    the same in all row groups, so that statistics would not let a reader skip any.
     """
     columns = table_columns(scenario)
     repeating = [column.name for column in columns if column.kind in ("int16", "category", "bool")]
@@ -41,8 +41,8 @@ def writer_options(scenario: Scenario) -> dict[str, Any]:
 def run_shards(plan: Plan, shards: Sequence[Shard], folder: Folder, should_stop: Stop = never) -> Iterator[ShardResult]:
     """Play shards of the same trials under several strategies, and commit one after the other.
 
-    Points and chance that the strategies share are drawn once. Playing shards again, alone or together, gives the
-    same files, byte for byte. What is not committed yet when it is time to stop is given up.
+    Points and chance that the strategies share are drawn once. Playing shards again, one by one or together, gives the
+    same files, byte for byte. When the run should stop, shards that are not committed yet are discarded.
     """
     started = time.perf_counter()
     drafts = [folder.draft(Path(shard_path(shard)).suffix) for shard in shards]
@@ -61,7 +61,7 @@ def run_shards(plan: Plan, shards: Sequence[Shard], folder: Folder, should_stop:
 
 
 def _play(plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_stop: Stop) -> list[tuple[int, str]]:
-    """Play shards into drafts. Returns the size and SHA-256 of each, or nothing when it was time to stop."""
+    """Play shards into drafts. Returns the size and SHA-256 of each, or nothing if the run should stop."""
     scenario, (first, count) = plan.scenario, (shards[0].first, shards[0].count)
     strategies = tuple(shard.strategy for shard in shards)
     replicates = plan.design.replicates(scenario)

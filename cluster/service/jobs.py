@@ -136,14 +136,16 @@ class Job:
         return not TRANSITIONS[self.state]
 
 
-def open_database(url: str, version: str = "head") -> sa.Engine:
+def open_database(url: str | sa.URL, version: str = "head") -> sa.Engine:
     """Connect to the jobs database and bring its tables up to date, or to an earlier version.
 
     Raises `InvalidInput` for the database of a later version of Brink.
     """
     engine = _connect(url)
     config = Config()
-    config.set_main_option("script_location", str(resources.files("cluster") / "service" / "migrations"))
+    scripts = resources.files("cluster") / "service" / "migrations"
+    # A % in the path would begin the name of another option.
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         # Two processes that start at once must not both migrate.
@@ -161,7 +163,7 @@ def open_database(url: str, version: str = "head") -> sa.Engine:
     return engine
 
 
-def migrate(url: str) -> tuple[str | None, str]:
+def migrate(url: str | sa.URL) -> tuple[str | None, str]:
     """Bring the tables of the jobs database up to date.
 
     Returns their version before and after; before is None for a database without tables. Raises `InvalidInput` for
@@ -173,7 +175,7 @@ def migrate(url: str) -> tuple[str | None, str]:
     return before, after
 
 
-def _connect(url: str) -> sa.Engine:
+def _connect(url: str | sa.URL) -> sa.Engine:
     engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)

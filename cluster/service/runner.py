@@ -20,16 +20,17 @@ import sqlalchemy as sa
 from structlog.contextvars import bound_contextvars
 
 from cluster.results.plan import Plan
-from cluster.runs.engines import EngineFailed, ShardFailed
 from cluster.runs.options import Progress, RunOptions
 from cluster.runs.precision import run_to_precision, shortfall
 from cluster.runs.run import Stopped, run
+from cluster.runs.tasks import EngineFailed, ShardFailed
 from cluster.service import jobs, leases
 from cluster.service.counters import PendingCounts
 from cluster.service.jobs import Job
 from cluster.service.logs import log_to_stderr, logger
 from cluster.service.retention import apply_retention
 from cluster.service.settings import Settings, read_settings
+from cluster.service.supervisor import END_SIGNALS
 from cluster.service.wakeup import watch_for_jobs
 from cluster.service.warm_up import warm_up
 from cluster.storage.base import Folder
@@ -217,7 +218,7 @@ def main(*, end_with_parent: bool = False) -> None:
     """Run a runner until a signal ends it, or the process that started it has ended."""
     log_to_stderr()
     ending = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
+    for name in END_SIGNALS:
         signal.signal(name, lambda *_: ending.set())
     if end_with_parent:
         threading.Thread(target=_watch_parent, args=(os.getppid(), ending), daemon=True).start()

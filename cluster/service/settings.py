@@ -104,11 +104,12 @@ class Settings(BaseSettings):
         return open_folder(self.store_url or self.data_dir.absolute() / "jobs")
 
     @property
-    def jobs_database(self) -> str:
+    def jobs_database(self) -> sa.URL:
         """The URL of the jobs database."""
         if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        return f"sqlite:///{self.data_dir.absolute() / 'jobs.sqlite'}"
+            return sa.make_url(self.database_url.get_secret_value())
+        # Put together from its parts: in a text, ? and % in the folder's name would mean something.
+        return sa.URL.create("sqlite", database=str(self.data_dir.absolute() / "jobs.sqlite"))
 
 
 def read_settings() -> Settings:

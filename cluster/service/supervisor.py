@@ -3,6 +3,7 @@
 Some ends cannot be caught by the process itself: a Ray whose head is lost may abort a process that has joined it.
 """
 
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,8 @@ from cluster.service.logs import logger
 log = logger("brink.supervisor")
 RESTART_SECONDS = 2.0
 GRACE_SECONDS = 20.0
+END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that end the service and its runners in order; the last one comes when the terminal is closed."""
 
 
 def supervise_runner(ending: threading.Event) -> None:

@@ -11,7 +11,7 @@ _S3 = "s3://"
 
 
 def open_folder(address: str | os.PathLike[str]) -> Folder:
-    """The folder at an address: a path, or ``s3://bucket/prefix``. Nothing is made or looked up yet.
+    """The folder at an address: a path, or ``s3://bucket/prefix``. Nothing is created or read yet.
 
     An object store's end point and credentials come from the environment, under the names that every S3 client reads
     (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ...). Raises `InvalidInput` for an address that names no bucket.
@@ -25,9 +25,12 @@ def open_folder(address: str | os.PathLike[str]) -> Folder:
     if not bucket or not prefix:
         raise InvalidInput((Fault("folder", text, "must be a path, or s3://bucket/prefix"),))
     if ":" in bucket or "@" in bucket:
-        # The text may be a secret, and is not repeated.
+        # The text may contain a secret, so the message does not repeat it.
         raise InvalidInput((Fault("folder", None, "must hold no credentials: they come from the environment"),))
-    # The object store's client takes long to import, and local folders do without it.
+    if any(part in ("", ".", "..") or not part.isprintable() for part in prefix.split("/")):
+        message = "must have a prefix of printable characters whose parts are not empty, and neither . nor .."
+        raise InvalidInput((Fault("folder", text, message),))
+    # The object store's client is slow to import, and local folders do not need it.
     from cluster.storage.s3 import ObjectFolder
 
     return ObjectFolder(bucket, prefix)

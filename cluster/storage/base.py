@@ -1,7 +1,7 @@
-"""What a result folder offers, wherever it lies: bytes under names.
+"""The protocol of a result folder's storage: bytes under names.
 
 A backend is one module with one class that satisfies `Folder`; `tests/cluster/storage/` has the tests that each must
-pass. A file is committed whole or not at all, under its final name. Whatever goes wrong is an `OSError`.
+pass. A file is committed under its final name atomically. All failures are raised as `OSError`.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 CHUNK_BYTES = 1 << 20
-"""Bytes of a file that are read at a time."""
+"""The number of bytes that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Folder(Protocol):
         ...
 
     def commit(self, draft: Path, name: str) -> None:
-        """Give a draft its final name, whole or not at all, replacing a file of that name."""
+        """Give a draft its final name atomically, replacing a file of that name."""
         ...
 
     def copy_from(self, source: "Folder", name: str) -> bool:

@@ -8,11 +8,11 @@ from cluster.storage.local import LocalFolder
 from cluster.storage.s3 import ObjectFolder
 
 LEAST_ROOM = 100 << 20
-"""With less room than this on its disk (bytes) a folder takes no new runs."""
+"""With less free space than this on its disk (bytes) a folder accepts no new runs."""
 
 
 def why_not_writable(folder: Folder) -> str | None:
-    """Why a folder cannot take results: no room, no permission, no answer. None if it can."""
+    """Why a folder cannot take results: no space, no permission, or no response. None if it can."""
     try:
         if isinstance(folder, ObjectFolder):
             folder.check_reachable()
@@ -24,4 +24,4 @@ def why_not_writable(folder: Folder) -> str | None:
         room = shutil.disk_usage(folder.root).free
     except OSError as error:
         return cause_of(error)
-    return f"it has only {room >> 20} MB of room left" if room < LEAST_ROOM else None
+    return f"it has only {room >> 20} MB of free space" if room < LEAST_ROOM else None

@@ -61,7 +61,9 @@ class LocalFolder:
             return []
 
     def create(self) -> None:
-        """Create the folder and those above it. Nothing else does: a late writer cannot restore a removed folder."""
+        """Create the folder and those above it. No other method creates it, so that a late writer cannot restore a
+        removed folder.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
 
     def draft(self, suffix: str) -> Path:
@@ -122,7 +124,7 @@ class LocalFolder:
         shutil.rmtree(self.root / _WORK, ignore_errors=True)
 
     def remove_all(self) -> None:
-        """Remove the folder with all that is in it, also what other processes remove or add meanwhile."""
+        """Remove the folder with everything in it, even if other processes remove or add files meanwhile."""
         for _ in range(_REMOVALS):
             shutil.rmtree(self.root, ignore_errors=True)
             if not self.root.exists():
@@ -130,7 +132,7 @@ class LocalFolder:
         shutil.rmtree(self.root)
 
     def _create_parents(self, name: str) -> None:
-        """Create the subfolders that a file's name leads through."""
+        """Create the parent folders of a file."""
         path = self.root
         for part in name.split("/")[:-1]:
             path = path / part

@@ -1,6 +1,6 @@
 """A result folder in an S3-compatible object store: the objects of a bucket whose keys begin with a prefix.
 
-A commit is one put. Requests that fail are repeated for a while; what still fails is an `OSError`.
+A commit is one put. Requests that fail are repeated for a while; the final failure is an `OSError`.
 """
 
 import errno
@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -79,18 +79,18 @@ class ObjectFolder:
         return Path(path)
 
     def commit(self, draft: Path, name: str) -> None:
-        """Put the object; no reader sees it before it is whole."""
+        """Put the object; readers see it only when it is complete."""
         with os_errors():
-            obstore.put(client(self.bucket), self._key(name), draft)
+            obstore.put(client(self.bucket), self.key(name), draft)
         draft.unlink()
 
     def copy_from(self, source: Folder, name: str) -> bool:
-        """Let the object store copy the other folder's object, if it is in the same bucket."""
+        """Copy the other folder's object within the object store, if it is in the same bucket."""
         if not isinstance(source, ObjectFolder) or source.bucket != self.bucket:
             return False
         try:
             with os_errors():
-                obstore.copy(client(self.bucket), source._key(name), self._key(name))
+                obstore.copy(client(self.bucket), source.key(name), self.key(name))
         except FileNotFoundError:
             return False
         return True
@@ -98,16 +98,16 @@ class ObjectFolder:
     def read(self, name: str) -> bytes:
         """The object's content."""
         with os_errors():
-            return bytes(obstore.get(client(self.bucket), self._key(name)).bytes())
+            return bytes(obstore.get(client(self.bucket), self.key(name)).bytes())
 
     def open(self, name: str) -> BinaryIO:
         """The object, read by ranges."""
-        return io.BufferedReader(_RawObject(client(self.bucket), self._key(name)), CHUNK_BYTES)
+        return io.BufferedReader(_RawObject(client(self.bucket), self.key(name)), CHUNK_BYTES)
 
     def remove(self, name: str) -> None:
         """Delete the object."""
         with os_errors():
-            obstore.delete(client(self.bucket), self._key(name))
+            obstore.delete(client(self.bucket), self.key(name))
 
     def remove_drafts(self) -> None:
         """Remove the drafts that processes which have ended left on this machine."""
@@ -119,7 +119,7 @@ class ObjectFolder:
 
     def remove_all(self) -> None:
         """Delete every object of the prefix."""
-        names = [self._key(entry.name) for entry in self.entries()]
+        names = [self.key(entry.name) for entry in self.entries()]
         if names:
             with os_errors():
                 obstore.delete(client(self.bucket), names)
@@ -129,7 +129,8 @@ class ObjectFolder:
         with os_errors():
             next(iter(obstore.list(client(self.bucket), prefix=self.prefix, chunk_size=1)), None)
 
-    def _key(self, name: str) -> str:
+    def key(self, name: str) -> str:
+        """The key of the object of that name."""
         return f"{self.prefix}/{name}"
 
 
@@ -145,6 +146,12 @@ def object_size(store: S3Store, key: str) -> int:
         return obstore.head(store, key)["size"]
 
 
+def object_time(store: S3Store, key: str) -> datetime:
+    """When an object was put. Raises `FileNotFoundError`."""
+    with os_errors():
+        return obstore.head(store, key)["last_modified"]
+
+
 def read_range(store: S3Store, key: str, start: int, stop: int) -> bytes:
     """The bytes of an object from `start` to before `stop`. Fewer than these is an `OSError`, not the object's end."""
     with os_errors():
@@ -156,7 +163,7 @@ def read_range(store: S3Store, key: str, start: int, stop: int) -> bytes:
 
 @contextmanager
 def os_errors() -> Iterator[None]:
-    """Raise what an object store's client raises as an `OSError` with its first line."""
+    """Raise an error of the object store's client as an `OSError` with its first line."""
     try:
         yield
     except FileNotFoundError:

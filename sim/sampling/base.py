@@ -21,7 +21,7 @@ class Design(ABC):
     """A sampling design. Two designs are equal if they place the same points."""
 
     name: ClassVar[DesignName]
-    """As in files, options and requests."""
+    """The name in files, options and requests."""
     grows: ClassVar[bool]
     """Whether a trial is the same whatever the number of trials, so that trials can be added to a run."""
     is_sample: ClassVar[bool]
@@ -35,7 +35,7 @@ class Design(ABC):
         """The uniform numbers of the trials of `chance`, by parameter."""
 
     def check(self, scenario: Scenario, trials: int) -> None:
-        """Raise `InvalidInput` unless the design can be that of a run of so many trials of a scenario."""
+        """Raise `InvalidInput` unless a run of a scenario with this number of trials can have the design."""
         self.check_holds(trials)
 
     def check_holds(self, stop: int) -> None:
@@ -43,14 +43,16 @@ class Design(ABC):
         return
 
     def replicates(self, scenario: Scenario) -> int:
-        """How many independent replicates the trials fall into; 1 where the trials are independent themselves.
+        """The number of independent replicates into which the trials fall; 1 if the trials themselves are independent.
 
         Trial *i* belongs to replicate *i* mod `replicates`.
         """
         return 1
 
     def trials_together(self, scenario: Scenario) -> int:
-        """How many trials of a replicate share a point, so that together they say little more than one."""
+        """The number of trials of a replicate that share a point, so that together they carry little more information
+        than one.
+        """
         return 1
 
     def __str__(self) -> str:
@@ -58,5 +60,5 @@ class Design(ABC):
 
 
 def too_many(design: Design, trials: int, most: int) -> InvalidInput:
-    """The error of a design that does not have so many points."""
+    """The error for a design with fewer points than requested."""
     return InvalidInput((Fault("trials", trials, f"must be at most {most} in a {design.name} design"),))

@@ -1,10 +1,10 @@
 """Addressed random numbers: each has an address, and reading it consumes nothing.
 
-The generator is Philox-4x64-10 (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as
-1, 2, 3"), a keyed bijection of a counter, in numpy's implementation. Its 128-bit key holds the seed and a
-hash of the *purpose*, which is a plain string such as ``"threat/announcement"``; the counter is the trial.
-Two seeds, or two purposes, are two keys and so share no stream. A trial is a position in each stream: its
-number is the same whichever other trials are drawn with it.
+The generator is Philox-4x64-10 (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"), a
+keyed bijection of a counter, in numpy's implementation. Its 128-bit key holds the seed and a hash of the *purpose*,
+which is a plain string such as ``"threat/announcement"``; the counter is the trial. Different seeds or purposes have
+different keys, so they share no stream. A trial is a position in each stream: its number does not depend on the other
+trials that are drawn with it.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ LANES = 8
 
 
 class Numbers(Protocol):
-    """Random numbers of some trials, one a trial for each purpose."""
+    """Random numbers of some trials, one per trial and purpose."""
 
     @property
     def count(self) -> int:
@@ -37,9 +37,9 @@ class Numbers(Protocol):
 
 @dataclass(frozen=True)
 class Chance:
-    """The random numbers of the trials `first` to `first + count` under a seed, one a trial for each purpose.
+    """The random numbers of the trials `first` to `first + count` under a seed, one per trial and purpose.
 
-    Raises `InvalidInput` for a seed that is no whole number from 0 to 2^63 - 1.
+    Raises `InvalidInput` for a seed that is not a whole number from 0 to 2^63 - 1.
     """
 
     seed: int
@@ -76,7 +76,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class KeptChance:
-    """The chance of some trials, of which each number is computed once; its arrays must not be changed."""
+    """The chance of some trials, with each number computed once and kept; its arrays must not be changed."""
 
     chance: Chance
     kept: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
@@ -127,9 +127,8 @@ class ChanceAt:
 
 
 def happens(chance: Numbers, purpose: str, probability: np.ndarray | float) -> np.ndarray:
-    """Whether something happens that has a probability in each trial: bool, shape (count,).
-
-    Nothing is drawn for what never happens.
+    """Whether an event with a probability for each trial happens: bool, shape (count,). Nothing is drawn for an event
+    that never happens.
     """
     if isinstance(probability, float) and probability <= 0.0:
         return np.zeros(chance.count, bool)
@@ -151,7 +150,7 @@ def purpose_key(purpose: str) -> int:
 
 def _blocks(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
     """Philox blocks `first` to `first + count` of a stream: uint32, shape (count, 8)."""
-    # numpy steps the counter before each block, so the counter given is the one before.
+    # numpy increments the counter before each block, so the counter passed is one less.
     before = (first - 1) % 2**256
     counter = np.array([(before >> shift) & 0xFFFF_FFFF_FFFF_FFFF for shift in (0, 64, 128, 192)], np.uint64)
     key = np.array([seed, purpose_key(purpose)], np.uint64)

@@ -38,10 +38,10 @@ class LatinHypercube(Design):
 
 
 def permuted(index: np.ndarray, size: int, seed: int, purpose: str) -> np.ndarray:
-    """Where a random permutation of range(size) takes the given indices; uint64, computed one by one.
+    """The images of the given indices under a random permutation of range(size); uint64, each computed independently.
 
-    A Feistel network on the next power of two, walked until it falls back into the range (Black & Rogaway
-    2002, "Ciphers with arbitrary finite domains"): no table of the whole permutation is held.
+    A Feistel network on the next power of two, repeated until the result is in the range (Black & Rogaway 2002,
+    "Ciphers with arbitrary finite domains"): no table of the permutation is stored.
     """
     bits = max(2, (size - 1).bit_length())
     keys = Chance(seed, 0, 16).words(f"permutation/{purpose}").astype(np.uint64).reshape(8, 2)

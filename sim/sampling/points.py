@@ -22,7 +22,7 @@ Points = dict[str, np.ndarray | float]
 
 
 class PointsAt(Points):
-    """The parameters of the trials at some positions of a range, each taken when it is asked for."""
+    """The parameters of the trials at some positions of a range, each computed when it is first used."""
 
     def __init__(self, points: Points, trial: np.ndarray) -> None:
         super().__init__()
@@ -57,7 +57,8 @@ def draw_points_of_strategies(
             return given.value
         if (name, given) not in drawn:
             if name in linked and name not in cells:
-                # All the linked parameters are drawn, those that a strategy fixes too: the others must not move.
+                # All linked parameters are drawn, including those that a strategy fixes, so that the others do not
+                # change.
                 cells.update(_copula({other: uniforms(other) for other in linked}, factor))
             elif name not in cells:
                 cells[name] = uniforms(name)
@@ -71,7 +72,7 @@ def draw_points_of_strategies(
 
 
 def _copula(cells: dict[str, np.ndarray], factor: np.ndarray) -> dict[str, np.ndarray]:
-    """Uniform numbers joined by a Gaussian copula with the given lower triangular factor.
+    """Uniform numbers correlated by a Gaussian copula with the given lower triangular factor.
 
     The sum is written out: a matrix product's last bits would depend on the number of trials.
     """

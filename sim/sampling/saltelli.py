@@ -1,13 +1,13 @@
-"""Saltelli's design for Sobol indices, addressed by trial: the same points again with one input exchanged.
+"""Saltelli's design for Sobol indices, addressed by trial: points are repeated with one input exchanged.
 
 Two independent samples A and B of the inputs are played, and for every input A with that input's values from B
 (Saltelli et al. 2010, "Variance based sensitivity analysis of model output"). An input is an uncertain parameter, or
-all those that the scenario's correlations link: the method needs inputs that are independent of each other. Every
-point is played `PLAYS` times with other chance, so that chance can be separated from what the parameters do.
+all those that the scenario's correlations link: the method needs inputs that are independent of each other. Every point
+is played `PLAYS` times with other chance, so that chance can be separated from the effect of the parameters.
 
 Trial *i* belongs to replicate i mod 16, a scrambled Sobol sequence of its own. In a replicate trials go by base point,
-then by matrix (A, A with the first input from B, ..., B: the order of SALib's rows), then by play. So a trial's point
-follows from its number, the seed and the scenario, and every beginning of whole base points is a design.
+then by matrix (A, A with the first input from B, ..., B: the order of SALib's rows), then by play. So the number, the
+seed and the scenario determine a trial's point, and the trials up to the end of any base point are a design.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Saltelli(Design):
 
 
 def inputs(scenario: Scenario) -> tuple[tuple[str, ...], ...]:
-    """The uncertain parameters in groups that are independent of each other: correlated ones are together."""
+    """The uncertain parameters in independent groups: correlated parameters are in the same group."""
     group = {name: {name} for name in scenario.uncertain}
     for one in scenario.correlations:
         if one.spearman:
@@ -77,12 +77,12 @@ def inputs(scenario: Scenario) -> tuple[tuple[str, ...], ...]:
 
 
 def trials_together(scenario: Scenario) -> int:
-    """The trials of one base point: all its matrices in all their plays. They are not independent of each other."""
+    """The number of trials of one base point: all matrices times all plays. They are not independent of each other."""
     return (len(inputs(scenario)) + 2) * PLAYS
 
 
 def trials_needed(scenario: Scenario, base_samples: int) -> int:
-    """The trials of a design of so many base samples. Raises `InvalidInput`."""
+    """The number of trials of a design with this number of base samples. Raises `InvalidInput`."""
     if base_samples < FEWEST_BASE_SAMPLES or base_samples % REPLICATES:
         message = f"must be a multiple of {REPLICATES}, from {FEWEST_BASE_SAMPLES} on"
         raise InvalidInput((Fault("base_samples", base_samples, message),))
@@ -90,7 +90,7 @@ def trials_needed(scenario: Scenario, base_samples: int) -> int:
 
 
 def check_trials(scenario: Scenario, trials: int) -> None:
-    """Raise `InvalidInput` unless a design of the scenario has so many trials."""
+    """Raise `InvalidInput` unless the scenario's design can have this number of trials."""
     if not scenario.uncertain:
         fault = Fault("design", Saltelli.name, f"needs uncertain parameters; {scenario.name} has none")
         raise InvalidInput((fault,))

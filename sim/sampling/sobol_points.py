@@ -1,10 +1,10 @@
-"""Scrambled Sobol points, addressed by trial: each dimension and each point can be had alone.
+"""Scrambled Sobol points, addressed by trial: each dimension and each point can be computed alone.
 
-The trials are dealt out in turn to `REPLICATES` sequences that are scrambled independently: trial *i* is point
-i div 16 of replicate i mod 16, so that a run of any size holds sixteen randomised replicates, whose scatter gives
-its error. Both the points and the order in which they come are scrambled by a nested uniform permutation of binary
-digits (Owen 1995; shuffled as in Burley 2020, "Practical hash-based Owen scrambling"). Every aligned run of 2^k
-points of a replicate stays a net, and two seeds share neither points nor their order.
+The trials alternate between `REPLICATES` sequences that are scrambled independently: trial *i* is point i div 16 of
+replicate i mod 16, so that a run of any size has sixteen randomised replicates, whose variance gives its error. Both
+the points and the order in which they come are scrambled by a nested uniform permutation of binary digits (Owen 1995;
+shuffled as in Burley 2020, "Practical hash-based Owen scrambling"). Every aligned run of 2^k points of a replicate
+stays a net, and two seeds share neither points nor their order.
 """
 
 from dataclasses import dataclass
@@ -55,9 +55,9 @@ class Sobol(Design):
 def _dimension(scenario: Scenario, name: str) -> int:
     """A parameter's dimension in the Sobol sequence.
 
-    The base's uncertain parameters come first; one that only a strategy makes uncertain has its place behind
-    them by its place in the catalogue, whatever the other strategies are. Parameters of a later extension of the
-    model come after those of the earlier ones.
+    The base's uncertain parameters come first; one that only a strategy makes uncertain comes after them, in the order
+    of the catalogue and independent of other strategies. Parameters of a later extension of the model come after those
+    of the earlier ones.
     """
     ordered = sorted(scenario.base, key=lambda other: parameter(other).added)
     uncertain = [other for other in ordered if not isinstance(scenario.base[other], Fixed)]
@@ -67,7 +67,7 @@ def _dimension(scenario: Scenario, name: str) -> int:
 
 
 def shuffled(seed: int, replicate: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """The places in a replicate's sequence of the points that come first, second and so on: uint32."""
+    """The positions in a replicate's sequence of its first, second, ... point: uint32."""
     return _scrambled(point.astype(np.uint32), f"sobol/order/{seed}", replicate)
 
 
@@ -84,7 +84,7 @@ def _tables(dimension: int) -> tuple[np.ndarray, ...]:
     """For each chunk of an index's bits, the exclusive or of their direction numbers (Joe & Kuo 2008)."""
     from scipy.stats import qmc
 
-    # SciPy has the direction numbers, but gives them no public name.
+    # SciPy has the direction numbers, but not under a public name.
     directions = qmc.Sobol(dimension + 1, scramble=False, bits=BITS)._sv[dimension]  # type: ignore[attr-defined]
     tables = []
     for start, bits in _CHUNKS:

@@ -11,6 +11,8 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.places import MAX_DEPTH, Lines, Path, field_name
 
 MAX_TITLE = 300
+_DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Embeddings, overrides and isolates of the bidirectional algorithm; right-to-left scripts need none of them."""
 
 
 class Report:
@@ -146,11 +148,19 @@ def text(report: Report, path: Path, value: object, longest: int) -> str | None:
         report.fault(path, value, "must be a text that is not empty")
     elif len(value) > longest:
         report.fault(path, None, f"has {len(value)} characters; at most {longest} are allowed")
-    elif any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in value):
-        report.fault(path, value, "must not hold control characters")
+    elif any(_controls(c) for c in value):
+        report.fault(path, value, "must not hold control characters, nor ones that reverse the direction of writing")
     else:
         return value
     return None
+
+
+def _controls(character: str) -> bool:
+    """Whether a character is obeyed instead of shown: control characters but for line break and tab, halves of
+    surrogate pairs, Unicode's line separators, and those that override the direction of the text after them."""
+    if character in "\n\t":
+        return False
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _DIRECTIONS
 
 
 def name(report: Report, path: Path, value: object, longest: int = 64) -> str | None:

@@ -1,7 +1,7 @@
 """Base rates: how often comparable threats ended in each way, with partial pooling between classes and their scores.
 
 A class is a group of episodes (for example specific demands under strong commitment). Its own counts are few, so its
-rates are pulled towards the overall rates: the posterior of a Dirichlet prior whose mean is the overall rate and whose
+rates are shrunk towards the overall rates: the posterior of a Dirichlet prior whose mean is the overall rate and whose
 weight, in episodes, is estimated from all classes together (empirical Bayes; Efron & Morris 1975, "Data analysis using
 Stein's estimator and its generalizations", JASA 70; for counts Minka 2000, "Estimating a Dirichlet distribution").
 """
@@ -19,7 +19,7 @@ from sim.statistics.estimates import UNKNOWN, Estimate, around, proportion
 ENDINGS = ("settled", "imposed", "dropped")
 """How a threat ended: the target conceded or an agreement was made; the sanctions were imposed; neither."""
 WEIGHTS = np.geomspace(0.5, 512.0, 81)
-"""Prior weights, in episodes, among which the likeliest is chosen."""
+"""Prior weights, in episodes, from which the one with the greatest likelihood is chosen."""
 BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0 + 1e-12))
 """Bands of forecast probability in a reliability diagram."""
 
@@ -31,7 +31,8 @@ def rates(counts: Sequence[int]) -> dict[str, Estimate]:
 
 
 def prior_weight(counts: np.ndarray) -> float:
-    """The weight, in episodes, of the overall rates in each class's rates; of `WEIGHTS` the likeliest.
+    """The weight, in episodes, of the overall rates in each class's rates: that of `WEIGHTS` with the greatest
+    likelihood.
 
     `counts` is whole numbers, shape (classes, endings). Maximises the Dirichlet-multinomial likelihood of the classes
     with the overall rates as the prior's mean. Classes that differ no more than chance allows give the greatest.
@@ -49,18 +50,17 @@ def prior_weight(counts: np.ndarray) -> float:
 
 
 def pooled_rates(counts: Sequence[int], overall: Sequence[int], weight: float) -> np.ndarray:
-    """A class's rates pulled towards the overall rates, shape (endings,).
-
-    `overall` counts all episodes, those of the class among them; `weight` is that of the prior, in episodes.
+    """A class's rates shrunk towards the overall rates, shape (endings,). `overall` counts all episodes, including
+    those of the class; `weight` is that of the prior, in episodes.
     """
     prior = _mean(overall)
     return (np.asarray(counts) + weight * prior) / (sum(counts) + weight)
 
 
 def pooled_estimates(counts: Sequence[int], overall: Sequence[int], weight: float) -> dict[str, Estimate]:
-    """A class's rates pulled towards the overall rates: posterior mean, standard deviation and 95 % interval.
+    """A class's rates shrunk towards the overall rates: posterior mean, standard deviation and 95 % interval.
 
-    Each rate's posterior is a beta distribution. Its width does not contain the error of the overall rates.
+    Each rate's posterior is a beta distribution. Its width does not include the error of the overall rates.
     """
     alpha = np.asarray(counts) + weight * _mean(overall)
     total = float(alpha.sum())
@@ -90,7 +90,7 @@ def brier_scores(forecast: np.ndarray, ending: np.ndarray) -> np.ndarray:
 
 
 def log_scores(forecast: np.ndarray, ending: np.ndarray) -> np.ndarray:
-    """Minus the natural logarithm of the probability given to what happened, shape (episodes,)."""
+    """Minus the natural logarithm of the forecast probability of what happened, shape (episodes,)."""
     return -np.log(forecast[np.arange(ending.size), ending])
 
 
@@ -110,7 +110,7 @@ class Episodes:
 
 @dataclass(frozen=True)
 class Forecasts:
-    """What two forecasts gave each ending, shape (scored episodes, endings), and which episodes were scored."""
+    """Two forecasts' probabilities of each ending, shape (scored episodes, endings), and which episodes were scored."""
 
     scored: np.ndarray
     by_class: np.ndarray
@@ -121,8 +121,8 @@ def forecasts(episodes: Episodes, known: np.ndarray) -> Forecasts:
     """Forecast each episode from those that are `known` for it: by its class's pooled rates, and by overall rates.
 
     `known` is bool, shape (episodes, episodes): whether the column's episode may be used for the row's forecast. An
-    episode is scored if at least `FEWEST` others are known for it. The prior's weight is estimated anew each time
-    from what is known, so that nothing of the scored episode enters its forecast.
+    episode is scored if at least `FEWEST` others are known for it. The prior's weight is estimated for each episode
+    from the known ones, so that the scored episode does not influence its own forecast.
     """
     cells, endings = int(episodes.cell.max()) + 1, len(ENDINGS)
     place = episodes.cell * endings + episodes.ending
@@ -137,7 +137,7 @@ def forecasts(episodes: Episodes, known: np.ndarray) -> Forecasts:
 
 
 FEWEST = 20
-"""An episode is forecast from at least so many others."""
+"""The least number of other episodes from which an episode is forecast."""
 
 
 def all_but_same_target(episodes: Episodes) -> np.ndarray:
@@ -160,12 +160,12 @@ def ended_before(episodes: Episodes) -> np.ndarray:
 
 
 def clustered_mean(values: np.ndarray, *groups: np.ndarray) -> Estimate:
-    """A mean with an interval that knows that values of one group go together, in each of up to two groupings.
+    """A mean with an interval that allows for dependence within groups, of one or two groupings.
 
-    Variance by Cameron, Gelbach & Miller (2011), "Robust inference with multiway clustering", JBES 29: that of the one
-    grouping plus that of the other less that of both together; each with the correction G / (G - 1) for G groups.
-    Where it is not positive, the largest of the parts stands in. The interval has Student's quantile with the degrees
-    of freedom of the grouping with fewest groups.
+    Variance by Cameron, Gelbach & Miller (2011), "Robust inference with multiway clustering", JBES 29: that of the
+    first grouping plus that of the second less that of both combined; each with the correction G / (G - 1) for G
+    groups. If it is not positive, the largest of the parts is used. The interval has Student's quantile with the
+    degrees of freedom of the grouping with fewest groups.
     """
     if values.size < 2:
         return UNKNOWN if not values.size else {**UNKNOWN, "estimate": float(values.mean())}
@@ -229,8 +229,8 @@ class Durations:
 def durations(days: np.ndarray, observed: np.ndarray) -> Durations:
     """Quartiles of durations of which some are censored, by Kaplan & Meier (1958), JASA 53, as SciPy computes it.
 
-    `days` is float64, `observed` bool: whether the event happened then, or the episode was only watched so long. An
-    interval inverts the log-log 95 % band of the survival function (Brookmeyer & Crowley 1982, Biometrics 38).
+    `days` is float64, `observed` bool: whether the event happened then, or observation ended. An interval inverts the
+    log-log 95 % band of the survival function (Brookmeyer & Crowley 1982, Biometrics 38).
     """
     from scipy.stats import CensoredData, ecdf
 
@@ -239,7 +239,7 @@ def durations(days: np.ndarray, observed: np.ndarray) -> Durations:
         return Durations(days.size, 0, nothing)
     survival = ecdf(CensoredData(uncensored=days[observed], right=days[~observed])).sf
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        # SciPy warns that the band is undefined where nobody or everybody is left.
+        # SciPy warns that the band is undefined where no or all episodes remain.
         warnings.simplefilter("ignore", RuntimeWarning)
         band: Any = survival.confidence_interval(0.95, method="log-log")
     quartiles = {}
@@ -262,8 +262,8 @@ def _first_below(days: np.ndarray, survival: np.ndarray, level: float) -> float 
 def incidence_by_day(days: np.ndarray, cause: np.ndarray, at: Sequence[float], which: int) -> list[float]:
     """The probability that an event of one cause has happened by some days, where other causes compete with it.
 
-    `cause` is 0 where an episode was only watched so long, else 1, 2, ...; `which` is the cause asked about. Aalen &
-    Johansen (1978), "An empirical transition matrix for non-homogeneous Markov chains", Scandinavian J. Statistics 5.
+    `cause` is 0 for a censored episode, else 1, 2, ...; `which` is the cause of interest. Aalen & Johansen (1978), "An
+    empirical transition matrix for non-homogeneous Markov chains", Scandinavian J. Statistics 5.
     """
     order = np.argsort(days, kind="stable")
     days, cause = days[order], cause[order]

@@ -20,15 +20,21 @@ Z = 1.959963984540054
 TAIL = 0.025
 """The probability beyond either end of an interval."""
 FEW = 10
-"""Trials a replicate, on either side of an event or a quantile, below which replicates say little of its error."""
+"""With fewer trials per replicate than this on one side of an event or a quantile, replicates do not give its error."""
 SKEWED = 0.1
-"""The greatest deviation from a mean, in units of s sqrt(n), above which Student's interval is not trusted if the
-other side's is `LOPSIDED` times less."""
+"""Student's interval is not used if the greatest deviation from the mean, in units of s sqrt(n), is above this and
+`LOPSIDED` times the greatest deviation on the other side."""
 LOPSIDED = 3.0
 FAR_OUT = 5.0
-"""A deviation of so many standard deviations, or more, makes a side of a distribution heavy-tailed."""
+"""A deviation of at least this many standard deviations makes a side of a distribution heavy-tailed."""
 HEAVY = 0.25
-"""As `SKEWED`, where the other side has great deviations too."""
+"""As `SKEWED`, if the other side has great deviations too."""
+UNSEEN = 4.0
+"""A number not seen yet may exceed the greatest by so many times it, over the root of the effective number of values.
+
+Chosen by simulation, such that intervals of means of costs of random size hold the truth in 95 % of samples.
+"""
+
 Range = tuple[float, float]
 """The least and the greatest value that a measure can have; infinite where no bound is known."""
 ANY_NUMBER: Range = (-inf, inf)
@@ -40,9 +46,10 @@ UNKNOWN: Estimate = {"estimate": None, "standard_error": None, "low": None, "hig
 def proportion(successes: float, trials: float, tail: float = TAIL) -> Estimate:
     """A probability's estimate, binomial standard error and modified Wilson interval, of 95 % unless `tail` differs.
 
-    Wilson's interval (1927) with the modification of Brown, Cai & DasGupta (2001, section 4.1.1): of an event (or a
-    non-event) seen one to three times the bound next to 0 is a one-sided Poisson bound, since Wilson's misses the
-    truth in 16 % of samples where about 0.18 events are expected. `tail` is the probability beyond either end.
+    Wilson's interval (1927) with the modification of Brown, Cai & DasGupta (2001, section 4.1.1): for an event (or a
+    non-event) seen one to three times the bound near 0 (or 1) is a one-sided Poisson bound, since Wilson's interval
+    misses the true value in 16 % of samples if about 0.18 events are expected. `tail` is the probability beyond either
+    end.
     """
     if not trials:
         return UNKNOWN
@@ -74,9 +81,9 @@ def _poisson_bound(count: float, tail: float) -> float:
 def mean(numbers: Moments, within: Range = ANY_NUMBER) -> Estimate:
     """A mean's estimate, standard error s/sqrt(n) and 95 % interval; null where there are too few numbers.
 
-    The interval is Student's, or for a skewed sample that of `mean_bounds`. Numbers that are all the same say nothing
-    of the scatter. There the interval allows for values anywhere `within` the measure's range, with the greatest
-    probability at which `count` trials miss them in 2.5 % of samples; a bound that does not exist is null.
+    The interval is Student's, or for a skewed sample that of `mean_bounds`. If all numbers are equal their variance is
+    unknown. Then the interval allows for other values `within` the measure's range, with the greatest probability at
+    which `count` trials miss them in 2.5 % of samples; a bound that does not exist is null.
     """
     if not numbers.count:
         return UNKNOWN
@@ -85,7 +92,8 @@ def mean(numbers: Moments, within: Range = ANY_NUMBER) -> Estimate:
     if numbers.least == numbers.greatest:
         return _of_equal(numbers, within)
     error = sqrt(numbers.m2 / (numbers.count - 1) / numbers.count)
-    low, high = mean_bounds(*(np.array([getattr(numbers, field)]) for field in _FIELDS))
+    count, centre, m2, least, greatest = (np.array([getattr(numbers, field)]) for field in _FIELDS)
+    low, high = mean_bounds(count, centre, m2, least, greatest, within=within)
     return {"estimate": numbers.mean, "standard_error": error, "low": float(low[0]), "high": float(high[0])}
 
 
@@ -108,14 +116,18 @@ def mean_bounds(
     least: np.ndarray,
     greatest: np.ndarray,
     tail: float | np.ndarray = TAIL,
+    within: Range = ANY_NUMBER,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The lower and the upper bound of means with the moments of samples, float64 arrays of one shape.
 
-    Student's interval where no number carries much weight. It misses the truth too often where a few great numbers
-    make up the mean (a rare event with a large cost, a lognormal measure). There it is the gamma interval of Fay &
-    Feuer (1997, Statistics in Medicine 16), made for sums of few unequal weights: a gamma distribution with the mean
-    and variance of the estimate over the near end of the sample, whose upper bound allows for one more number as
-    great as the greatest. Where both sides are heavy the interval spans those of either side. Counts must be 2 or more.
+    Student's interval if no number has much weight. If a few great numbers make up the mean (a rare event with a large
+    cost, a lognormal measure) it misses the true mean too often. Then the gamma interval of Fay & Feuer (1997,
+    Statistics in Medicine 16) is used, which was made for sums of few unequal weights: a gamma distribution with the
+    mean and variance of the estimate above the near end of the sample, with an upper bound that allows for one more
+    number. They take that number to be as great as the greatest observed one, which is too little if sizes are random
+    and few of them were observed. Here it exceeds the greatest by `UNSEEN` / sqrt(k) times the greatest, where k is the
+    effective number of values, (sum)^2 / sum of squares (Kish 1965), but not the end of the range `within`. If both
+    sides are heavy-tailed the interval spans the intervals of both sides. Counts must be 2 or more.
     """
     variance = m2 / (count - 1) / count
     error = np.sqrt(variance)
@@ -126,10 +138,9 @@ def mean_bounds(
     skewed_down = _is_skewed(below, above, error, count)
     if not (skewed_up.any() or skewed_down.any()):
         return low, high
-    weight = (greatest - least) / count
-    under, over = _gamma_bounds(below, variance, weight, tail)
+    under, over = _gamma_bounds(below, variance, count, greatest - least, within[1] - least, tail)
     up_low, up_high = least + under, least + over
-    under, over = _gamma_bounds(above, variance, weight, tail)
+    under, over = _gamma_bounds(above, variance, count, greatest - least, greatest - within[0], tail)
     down_low, down_high = greatest - over, greatest - under
     return (
         np.select(
@@ -144,7 +155,7 @@ def mean_bounds(
 
 
 def is_skewed(numbers: Moments) -> bool:
-    """Whether a few great numbers make up so much of a sample's mean that Student's interval is not trusted."""
+    """Whether a few great numbers make up so much of a sample's mean that Student's interval is not used."""
     if numbers.count < 2 or numbers.least == numbers.greatest:
         return False
     return bool(are_skewed(*(np.array([getattr(numbers, field)]) for field in _FIELDS))[0])
@@ -167,18 +178,25 @@ def _is_skewed(far: np.ndarray, near: np.ndarray, error: np.ndarray, count: np.n
 
 
 def _gamma_bounds(
-    mean: np.ndarray, variance: np.ndarray, weight: np.ndarray, tail: float | np.ndarray
+    mean: np.ndarray,
+    variance: np.ndarray,
+    count: np.ndarray,
+    greatest: np.ndarray,
+    most: np.ndarray,
+    tail: float | np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fay & Feuer's bounds of a mean above 0 that is estimated with a variance, for the greatest weight given."""
+    """Bounds as `mean_bounds` describes them, of a mean over the least number, of which one more is at most `most`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         low = variance / mean * gammaincinv(mean * mean / variance, tail)
+        effective = mean * mean / (variance + mean * mean / count)
+        weight = np.minimum(greatest * (1.0 + UNSEEN / np.sqrt(effective)), np.maximum(most, greatest)) / count
         spread = variance + weight * weight
         high = spread / (mean + weight) * gammaincinv((mean + weight) ** 2 / spread, 1.0 - tail)
     return np.where(variance > 0.0, low, mean), high
 
 
 def around(estimate: float, error: float, quantile: float) -> Estimate:
-    """An estimate with a symmetric interval of `quantile` standard errors either side."""
+    """An estimate with a symmetric interval of `quantile` standard errors to each side."""
     return {
         "estimate": estimate,
         "standard_error": error,
@@ -192,8 +210,8 @@ def proportion_of_replicates(
 ) -> Estimate:
     """A probability's estimate from replicates, with their standard error and Student's 95 % interval.
 
-    Of rare events (or rare failures) replicates say too little: there it is Wilson's interval, which is wide enough.
-    Where so many trials go `together` (see `sim.sampling.base.Design.trials_together`) they count as one.
+    For rare events (or rare failures), where replicates do not give the error, it is Wilson's interval, which is wide
+    enough. Each set of `together` trials (see `sim.sampling.base.Design.trials_together`) counts as one trial.
     """
     hits, total = sum(successes), sum(trials)
     if min(hits, total - hits) < FEW * len(trials) * together or not all(trials):
@@ -206,9 +224,9 @@ def proportion_of_replicates(
 def mean_of_replicates(replicates: Sequence[Moments], together: int = 1, within: Range = ANY_NUMBER) -> Estimate:
     """A mean's estimate from replicates, with their standard error and Student's 95 % interval.
 
-    Where a replicate has too few numbers the formula for independent ones is used; so many as go `together` are one.
-    Where all numbers are the same, or a few great ones make up the mean, the scatter of the replicates says too little:
-    the interval spans that of independent numbers too.
+    If a replicate has too few numbers, or all numbers are equal, the formula for independent numbers is used, with each
+    set of `together` numbers counted as one. If a few great numbers make up the mean, the variance of the replicates is
+    not reliable, and the interval spans that for independent numbers too.
     """
     whole = reduce(merge_moments, replicates)
     count = -(-whole.count // together)

@@ -1,7 +1,7 @@
-"""What values a measure can have under a strategy, from the scenario alone.
+"""The values that a measure can have under a strategy, from the scenario.
 
-A measure that was the same in every trial played has no scatter from which its error could be estimated. What other
-trials could have shown follows from the scenario: a strategy that never threatens has no sanctions and no cost of them,
+If a measure has the same value in every trial played, its error cannot be estimated from the trials. The values that
+other trials could have follow from the scenario: a strategy that never threatens has no sanctions and no cost of them,
 and a number of weeks lies between 0 and the horizon.
 """
 

@@ -1,8 +1,8 @@
-"""Strategies compared on the same trials: paired differences, who does better, regret, and who leads where.
+"""Strategies compared on the same trials: paired differences, how often each is better, regret, and leads by parameter.
 
-Strategies meet the same parameter values and the same chance. What they share cancels in the difference trial by
-trial, so that its error is far smaller than the two means' own errors suggest (common random numbers; Glasserman &
-Yao 1992). Everything is tallied by replicate: independent trials are one, a Sobol design has several.
+Strategies have the same parameter values and the same chance. Their common variation cancels in the difference within
+each trial, so that its error is far smaller than the errors of the two means suggest (common random numbers; Glasserman
+& Yao 1992). Everything is tallied by replicate: independent trials are one replicate, a Sobol design has several.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments, moments
 
 REGRET_LEVELS = (0.5, 0.9, 0.95)
 LEAD_CELLS = 20
-"""Ranges of a parameter that are compared one by one: twentieths of the trials."""
+"""The number of ranges of a parameter in which strategies are compared; each has an equal share of the trials."""
 FEWEST_IN_LEAD_CELL = 50
 LEVEL = 0.95
 
@@ -40,9 +40,9 @@ LEVEL = 0.95
 class Pair:
     """A measure under two strategies in the same trials.
 
-    `difference` is of the first's value less the second's, over the trials in which both are known; `higher` and
-    `lower` count those of them in which the first's is the greater and the smaller one. The other trials are counted
-    by who knows the measure there.
+    `difference` is the first value less the second, over the trials in which both are known; `higher` and `lower` count
+    the trials in which the first is greater, and smaller. The other trials are counted by the strategies under which
+    the measure is known.
     """
 
     difference: Moments
@@ -57,7 +57,7 @@ NO_PAIRS = Pair(NO_NUMBERS, 0, 0, 0, 0, 0)
 
 
 def pair(first: np.ndarray, second: np.ndarray) -> Pair:
-    """Tally a measure under two strategies, arrays of shape (trials,); what is not finite is not known."""
+    """Tally a measure under two strategies, arrays of shape (trials,). A value that is not finite is unknown."""
     known, other = np.isfinite(first), np.isfinite(second)
     both = known & other
     difference = first - second if both.all() else first[both] - second[both]
@@ -72,10 +72,10 @@ def pair(first: np.ndarray, second: np.ndarray) -> Pair:
 
 
 def pair_of_counts(joint: np.ndarray, holds: np.ndarray) -> Pair:
-    """Tally a condition, as 0 and 1, from how often each kind of trial meets each.
+    """Tally a condition, as 0 and 1, from a table of counts by kind of trial.
 
-    `joint[i, j]` counts trials of kind i under the first strategy and of kind j under the second; `holds`, a bool a
-    kind, says of which kinds the condition holds.
+    `joint[i, j]` counts trials of kind i under the first strategy and of kind j under the second; `holds`, one bool per
+    kind, says for which kinds the condition holds.
     """
     both = joint[np.ix_(holds, holds)].sum()
     higher, lower = int(joint[holds].sum() - both), int(joint[:, holds].sum() - both)
@@ -116,10 +116,11 @@ def share_of(hits: Sequence[int], trials: Sequence[int]) -> Estimate:
 
 
 def difference_of_conditions(tallied: Sequence[Pair]) -> Estimate:
-    """The difference of a condition's two probabilities in the same trials, its interval honest for rare ones too.
+    """The difference of a condition's two probabilities in the same trials, with an interval that is valid for rare
+    conditions.
 
-    Where only few trials differ, or none, their scatter says little of the error. The interval is that of Bonett &
-    Price (2012), as if one more trial had differed either way; with replicates, where fewer than `FEW` a replicate do.
+    If few trials or none differ, their variance does not give the error. The interval is that of Bonett & Price (2012),
+    as if one more trial had differed in each direction; with replicates, if fewer than `FEW` per replicate differ.
     """
     found = mean_of([one.difference for one in tallied])
     trials = sum(one.difference.count for one in tallied)
@@ -133,9 +134,10 @@ def difference_of_conditions(tallied: Sequence[Pair]) -> Estimate:
 
 
 def pair_estimates(tallied: Sequence[Pair], *, condition: bool = False, within: Range = ANY_NUMBER) -> dict:
-    """The difference of two strategies' means with its paired error, and who has the higher value how often.
+    """The difference of two strategies' means with its paired error, and how often each has the higher value.
 
-    `within` is the range of the difference. Without one a difference that is the same in all trials has no interval.
+    `within` is the range of the difference. Without a range, a difference that is the same in all trials has no
+    interval.
     """
     differences = [one.difference for one in tallied]
     counts = [one.difference.count for one in tallied]
@@ -156,7 +158,7 @@ def pair_estimates(tallied: Sequence[Pair], *, condition: bool = False, within: 
 
 @dataclass(frozen=True)
 class Regret:
-    """What each strategy falls short of the best one in the same trial: a tally for each strategy.
+    """How far each strategy is below the best one in the same trial: a tally for each strategy.
 
     `best` counts the trials in which no other does better, `alone` those in which all others do worse. `unknown`
     counts the trials in which the measure is not known under every strategy; they are left out.
@@ -183,7 +185,7 @@ def regret(values: np.ndarray) -> Regret:
 
 
 def shortfalls(values: np.ndarray) -> np.ndarray:
-    """What each strategy falls short of the best in the same trial, shape (strategies, trials)."""
+    """How far each strategy is below the best in the same trial, shape (strategies, trials)."""
     return values.max(axis=0) - values
 
 
@@ -213,9 +215,10 @@ def regret_estimates(tallied: Sequence[Regret], strategy: int) -> dict:
 
 
 def quantile_estimate(values: np.ndarray, level: float, replicate: np.ndarray, replicates: int) -> Estimate:
-    """A quantile (the least value whose share is at least `level`) with its 95 % interval, null where it has no end.
+    """A quantile (the least value whose share is at least `level`) with its 95 % interval; a bound that does not exist
+    is null.
 
-    `replicate` numbers each value's replicate from 0.
+    `replicate` is the number of each value's replicate, from 0.
     """
     ordered = np.sort(values)
     found = _at(ordered, level)
@@ -235,10 +238,11 @@ def _at(ordered: np.ndarray, level: float) -> float:
 
 @dataclass(frozen=True)
 class Lead:
-    """A range of a parameter in which the same strategies are in front.
+    """A range of a parameter in which the same strategies are ahead.
 
-    `ahead` numbers the strategies of which none is surely worse than the best. One alone leads; between several it is
-    too close to call. `trials` lie in the range, whose ends are the least and the greatest value found there.
+    `ahead` has the numbers of the strategies that are not significantly worse than the best. A single one leads;
+    between several it is too close to call. `trials` is the number of trials in the range, whose ends are the least and
+    the greatest value in them.
     """
 
     low: float
@@ -256,7 +260,7 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     every other by their paired differences. It leads if all these intervals are above zero; they are widened so that
     all those of the parameter hold at once with 95 % (Bonferroni), and where a few great differences make up a mean
     they are those of `mean_bounds`, with the least and the greatest difference of all cells. Neighbouring cells with
-    the same strategies in front are joined. `values` has shape (strategies, trials).
+    the same strategies ahead are joined. `values` has shape (strategies, trials).
     """
     cell, count = cells(x, max(1, min(LEAD_CELLS, x.size // FEWEST_IN_LEAD_CELL)))
     sizes = np.bincount(cell, minlength=count)
@@ -289,7 +293,7 @@ def _least_gap(
     tail = (1.0 - LEVEL) / (2.0 * max(1, comparisons))
     centre = np.bincount(cell, gap, count) / sizes
     squares = np.bincount(cell, np.square(gap - centre[cell]), count)
-    # What one cell's trials have missed is seen in those of others.
+    # Values that the trials of one cell miss may occur in those of others.
     least, greatest = np.full(count, gap.min()), np.full(count, gap.max())
     low = np.full(count, -np.inf)
     several = sizes > 1

@@ -21,7 +21,7 @@ def quantile_bounds(count: int, level: float) -> Bounds:
 
 
 def quantile_bounds_of_counts(counts: Sequence[int], levels: Sequence[float]) -> list[list[Bounds]]:
-    """`quantile_bounds` of each level (inner lists) for each count, in one pass over all of them."""
+    """`quantile_bounds` of each level (inner lists) for each count, computed together."""
     count, level = np.asarray(counts)[:, None], np.asarray(levels)[None, :]
     low, high = (_binomial_quantile(q, count, level) + more for q, more in ((0.025, 0), (0.975, 1)))
     return [
@@ -39,8 +39,8 @@ def quantile_bounds_of_replicates(
     """Bounds of a quantile from replicates (Woodruff 1952): by the error of the share of numbers at the estimate.
 
     `below` and `up_to` count each replicate's numbers less than the estimated quantile, and at most it. Where a
-    replicate has too few numbers on either side of the quantile the bounds are those for independent numbers, of which
-    so many as go `together` are one.
+    replicate has too few numbers on either side of the quantile the bounds are those for independent numbers, with each
+    set of `together` numbers counted as one.
     """
     total = sum(counts)
     few = FEW * together

@@ -1,4 +1,4 @@
-"""Regional sensitivity analysis: how parameters differ between some trials and the others, and trials to look at."""
+"""Regional sensitivity analysis: how parameters differ between some trials and the others, and which trials to read."""
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
@@ -16,8 +16,8 @@ DECILES = 10
 def difference_of_means(inside: Sequence[Moments], outside: Sequence[Moments], scale: float = 1.0) -> Estimate:
     """The mean of one set of trials less that of another, disjoint one, in units of `scale`, with its 95 % interval.
 
-    A tally of independent trials, or one of each replicate, whose own differences then give the error if each has
-    enough trials on either side. Without spread on either side there is no error.
+    There is one tally of independent trials, or one for each replicate; the differences between replicates give the
+    error if each has enough trials on both sides. Without variance on both sides there is no error.
     """
     a, b = inside[0], outside[0]
     for one, other in zip(inside[1:], outside[1:], strict=True):
@@ -43,8 +43,8 @@ def of_counts(hits: int, trials: int) -> Moments:
 def distances(inside: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
     """The Kolmogorov-Smirnov distance of every parameter's two distributions, and its p-value.
 
-    P-values hold for all parameters together (Holm 1979). They are those of independent trials from continuous
-    distributions: with more even designs, and with parameters of few values, they are too high.
+    P-values are adjusted for all parameters together (Holm 1979). They are those for independent trials from continuous
+    distributions: with more even designs, and for parameters with few values, they are too high.
     """
     from scipy.stats import ks_2samp
 
@@ -59,9 +59,8 @@ def distances(inside: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray
 
 
 def shares_by_decile(inside: np.ndarray, outside: np.ndarray) -> list[tuple[float, float, float]]:
-    """For each decile of the outside's distribution its upper end, and the shares of either that lie in it.
-
-    A cell a value where there are few values.
+    """For each decile of the distribution outside its upper end, and the shares of both sides in it. If there are few
+    values, there is one cell per value.
     """
     cell, count = cells(outside, DECILES)
     ends = np.full(count, -np.inf)
@@ -79,6 +78,6 @@ def normal_scores(column: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def nearest(scores: np.ndarray, centre: np.ndarray, most: int) -> np.ndarray:
-    """Places of the points nearest to a centre, the nearest first: `scores` of shape (parameters, points)."""
+    """Positions of the points nearest to a centre, the nearest first: `scores` of shape (parameters, points)."""
     distance = np.square(scores - centre[:, None]).sum(axis=0)
     return np.argsort(distance, kind="stable")[:most]

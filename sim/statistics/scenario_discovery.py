@@ -1,13 +1,13 @@
 """Scenario discovery: boxes of parameters in which an outcome is likely, by the patient rule induction method (PRIM).
 
-A box is peeled (Friedman & Fisher 1999, Bump hunting in high-dimensional data): from all trials, a small share of those
-left is removed at one end of one parameter, again and again, where that makes the outcome most likely in what remains.
-Each step loses some of the outcome's cases (coverage) and gains probability (density); the steps are the trade-off
-between the two. Other trials than those that were peeled decide which restrictions a box needs, and others again must
-measure it (Bryant & Lempert 2010).
+A box is found by peeling (Friedman & Fisher 1999, Bump hunting in high-dimensional data): starting with all trials, a
+small share of the remaining ones is removed repeatedly, each time at that end of a parameter whose removal makes the
+outcome most likely in the rest. Each step loses some of the outcome's cases (coverage) and gains probability (density);
+the steps are the trade-off between the two. A second set of trials decides which restrictions a box needs, and a third
+set must measure it (Bryant & Lempert 2010).
 
-A classification tree offers few points of the trade-off: its leaves are made by a few deep cuts. A peel takes a
-little at a time, so that there is a box for any coverage, and needs fewer restrictions.
+A classification tree gives few points of the trade-off, since its leaves are made by a few deep cuts. A peel removes
+little at a time, so that there is a box for any coverage, and boxes need fewer restrictions.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ TAILS = (0.05, 0.1, 0.2, 0.35, 0.5)
 """Shares of the remaining trials at either end of a parameter by which the end to peel is chosen."""
 LEAST_SHARE = 0.02
 LEAST_TRIALS = 50
-"""A box keeps at least so many of the trials that were peeled, and at least `LEAST_SHARE` of all of them."""
+"""A box keeps at least this many of the trials that are peeled, and at least `LEAST_SHARE` of them."""
 MOST_BOXES = 4
 LEAST_COVERAGE = 0.05
-"""A box adds at least so large a share of the outcome's cases to those of the boxes before it."""
+"""A box adds at least this share of the outcome's cases to those of the boxes before it."""
 LEVELS = 200
 """Intervals of equal share between whose ends a peel may cut a parameter."""
 COVERAGES = (0.95, 0.85, 0.7, 0.5, 0.3, 0.15)
@@ -61,11 +61,11 @@ class Discovered:
 
 
 def find_boxes(columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: np.ndarray) -> Discovered:
-    """Boxes in which an outcome is likelier than over all; they may overlap.
+    """Boxes in which an outcome is likelier than overall; they may overlap.
 
     `columns` holds a parameter's values, `happened` whether the outcome did, all of shape (trials,). The trials that
-    `peeled` marks are peeled; on the others restrictions that do not surely raise the density are removed, and the
-    step is chosen whose box has the most cases in excess of the outcome's probability over all (weighted relative
+    `peeled` marks are peeled; on the others, restrictions that do not significantly raise the density are removed, and
+    the step is chosen whose box has the most cases above those expected from the overall probability (weighted relative
     accuracy; Lavrac, Flach & Zupan 1999). The next box is found in the trials outside (covering), until no box is
     found, or `MOST_BOXES` are.
     """
@@ -191,13 +191,15 @@ def _contrast(below: np.ndarray, cases: np.ndarray, least: int) -> np.ndarray:
 
 
 def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> Box:
-    """The box without the bounds that do not surely raise its density on these trials, the least useful left first."""
+    """The box without the bounds that do not significantly raise its density on these trials, the least useful removed
+    first.
+    """
     bounds = [
         (name, side, value) for name, own in box.ranges.items() for side, value in enumerate(own) if np.isfinite(value)
     ]
     within = np.stack([columns[name] > value if side == 0 else columns[name] <= value for name, side, value in bounds])
     kept = list(range(len(bounds)))
-    # Each trial's number of bounds that it is beyond: one alone tells what a bound removes by itself.
+    # The number of bounds that each trial violates: a trial that violates one is removed by that bound alone.
     beyond = (~within).sum(axis=0)
     while kept:
         inside, near = beyond == 0, beyond == 1
@@ -216,7 +218,7 @@ def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> B
 
 
 def _raises(inside: np.ndarray, removed: np.ndarray) -> float:
-    """By how many standard errors the density inside is above that of what is removed."""
+    """By how many standard errors the density inside is above that of the removed trials."""
     if not inside.size or not removed.size:
         return -inf
     pooled = (inside.sum() + removed.sum() + 1.0) / (inside.size + removed.size + 2.0)

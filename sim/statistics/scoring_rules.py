@@ -13,7 +13,7 @@ import numpy as np
 from sim.statistics.estimates import Estimate, proportion
 
 CLASSES = ("settled", "imposed", "backed_down")
-"""How a threat ends: see `class_of`."""
+"""The ways in which a threat ends: see `class_of`."""
 SETTLED = ("agreement_in_talks", "agreement_under_threat", "agreement_under_sanctions")
 
 
@@ -39,14 +39,14 @@ def brier_score(forecast: Sequence[float], happened: int) -> float:
 
 
 def log_score(forecast: Sequence[float], happened: int) -> float:
-    """Minus the natural logarithm of the probability given to what happened (Good 1952); infinite at 0."""
+    """Minus the natural logarithm of the forecast probability of what happened (Good 1952); infinite at 0."""
     return -log(forecast[happened]) if forecast[happened] > 0.0 else inf
 
 
 def half_added(counts: Sequence[int]) -> list[float]:
     """Probabilities from the counts of some categories, half an observation added to each (Jeffreys 1946).
 
-    (n_k + 1/2) / (N + K/2): never 0, so that what was never counted has a finite log score.
+    (n_k + 1/2) / (N + K/2): never 0, so that a category that was never counted has a finite log score.
     """
     total = sum(counts) + 0.5 * len(counts)
     return [(count + 0.5) / total for count in counts]
@@ -74,7 +74,7 @@ def probability_near(by_week: np.ndarray, happened: int | None, within: int) -> 
 
 
 def calibration(forecasts: Sequence[float], happened: Sequence[bool], edges: Sequence[float]) -> list[dict]:
-    """How often what was forecast with some probability did happen, with Wilson's 95 % interval.
+    """How often events happened, by forecast probability, with Wilson's 95 % interval.
 
     A row for each bin [edge, next edge), the last one with its upper end, that holds any forecasts: ``low``,
     ``high``, ``forecasts`` (their number), ``mean_forecast``, ``happened`` (the number) and ``frequency``.

@@ -1,6 +1,6 @@
 """Which parameters a measure depends on, from trials already played ("given data"; Plischke, Borgonovo & Smith 2013).
 
-Parameters and measures are arrays with a row a trial. Everything here measures association: it is valid for
+Parameters and measures are arrays with one row per trial. Everything here measures association: it is valid for
 correlated parameters too, but then it does not separate a parameter from those it is correlated with.
 """
 
@@ -17,25 +17,26 @@ FEWEST_IN_CELL = 40
 FEWEST_IN_TAIL = 8
 """Trials in the outermost cell of a parameter, which is the smallest."""
 MOST_JOINT_CELLS = 1000
+FINER = 4
+"""So many times as many cells show what lines in the cells miss of a curve or a step."""
 GROUPS = 64
 SLICES = 10
 PAWN_RESAMPLES = 100
 PAWN_LEVELS = 1000
-"""Values between which the distances of resamples are computed, where the measure has more."""
+"""The number of values to which a measure with more is reduced before distances of resamples are computed."""
 DUMMIES = 200
 _SEED = 20_250_101
-"""Of the resampling: the same trials have the same answer."""
+"""The seed of the resampling: the same trials give the same result."""
 _RIDGE = 1e-9
 _ROUNDING = 1e-7
-"""The standard error of an index is not less: sums of squares are not exact."""
+"""The least standard error of an index, since sums of squares are rounded."""
 
 
 @dataclass(frozen=True)
 class Jackknife:
-    """The delete-one-group jackknife (Tukey 1958): `group` numbers each trial's group from 0, shape (n,).
-
-    The groups must be independent of each other, their trials need not be: the replicates of a Sobol design are such
-    groups.
+    """The delete-one-group jackknife (Tukey 1958): `group` has the number of each trial's group, from 0, shape (n,).
+    The groups must be independent of each other, but not the trials within them: the replicates of a Sobol design are
+    such groups.
     """
 
     group: np.ndarray
@@ -68,9 +69,8 @@ def _leave_out(by_group: np.ndarray) -> np.ndarray:
 
 
 def cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-    """The cell that each value falls into, and the number of cells: one a value if there are few, else equal shares.
-
-    Equal values share a cell always.
+    """The cell that each value falls into, and the number of cells: one per value if there are few, else cells of equal
+    share. Equal values are always in the same cell.
     """
     ordered = np.sort(x)
     starts = ordered[np.flatnonzero(np.diff(ordered)) + 1]
@@ -82,7 +82,8 @@ def cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
 
 
 def tail_cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-    """As `cells`, with the lowest and the highest cell halved outwards as long as `FEWEST_IN_TAIL` trials are left.
+    """As `cells`, with the lowest and the highest cell halved repeatedly as long as `FEWEST_IN_TAIL` trials remain in
+    the outer half.
 
     The outer cells of a heavy-tailed parameter hold most of its variance.
     """
@@ -98,13 +99,13 @@ def tail_cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
 
 
 def most_cells(trials: int) -> int:
-    """Cells for a parameter, so many that the mean is nearly a straight line in each, and each has some trials."""
+    """The number of cells of a parameter: enough for the mean to be nearly linear in each, with some trials in each."""
     return max(2, min(MOST_CELLS, trials // FEWEST_IN_CELL))
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """Cells of one or more parameters: each trial's cell, shape (n,), and its place in it.
+    """Cells of one or more parameters: each trial's cell, shape (n,), and its position in it.
 
     `places` has shape (parameters, n): the distance from the mean of the cell in units of half the cell's width.
     """
@@ -114,14 +115,14 @@ class Pieces:
     places: np.ndarray
 
 
-def pieces(columns: Sequence[np.ndarray]) -> Pieces:
-    """The cells of one parameter, or of a grid over several, for `first_order`."""
+def pieces(columns: Sequence[np.ndarray], finer: float = 1.0) -> Pieces:
+    """The cells of one parameter, or of a grid over several, for `first_order`; `finer` times as many as usual."""
     trials = len(columns[0])
     if len(columns) == 1:
-        cell, count = tail_cells(columns[0], most_cells(trials))
+        cell, count = tail_cells(columns[0], int(finer * most_cells(trials)))
     else:
         fewest = FEWEST_IN_TAIL * (1 + len(columns))
-        a_side = max(2, int(min(MOST_JOINT_CELLS, trials // fewest) ** (1.0 / len(columns))))
+        a_side = max(2, int((finer * min(MOST_JOINT_CELLS, trials // fewest)) ** (1.0 / len(columns))))
         cell, count = np.zeros(trials, np.int64), 1
         for column in columns:
             own, size = cells(column, a_side)
@@ -139,19 +140,63 @@ def _places(x: np.ndarray, cell: np.ndarray, count: int) -> np.ndarray:
     return place - (np.bincount(cell, place, count) / size)[cell]
 
 
+@dataclass(frozen=True)
+class Explained:
+    """A first-order index from so many cells, and what it gains by more cells.
+
+    Each from all trials and then without each group, shape (1 + groups,).
+    """
+
+    cells: int
+    index: np.ndarray
+    gain: np.ndarray
+
+    def __add__(self, other: "Explained") -> "Explained":
+        """The sum of the indices of independent parameters."""
+        return Explained(self.cells + other.cells, self.index + other.index, self.gain + other.gain)
+
+    def interval(self, groups: Jackknife) -> Estimate:
+        """The index with its 95 % interval, which holds too what lines in the cells miss of a curve or a step.
+
+        What is missed falls with the fourth power of the cells' width on a smooth curve, and with the width at a step,
+        so that the gain is most of it. The upper end is higher by twice the gain, as far as that is above its own
+        standard error.
+        """
+        found = groups.interval(self.index)
+        if found["high"] is None:
+            return found
+        gain = groups.interval(self.gain)
+        missed = max(0.0, (gain["estimate"] or 0.0) - (gain["standard_error"] or 0.0))
+        return {**found, "high": found["high"] + 2.0 * missed}
+
+
+def explained(y: np.ndarray, columns: Sequence[np.ndarray], groups: Jackknife) -> Explained:
+    """The first-order index of `y` on one parameter, or the joint one of several.
+
+    The gain is that of `FINER` times as many cells for one parameter, of the grid over half as many cells a side for
+    several, since a finer grid has too few trials in each.
+    """
+    usual = pieces(columns)
+    index = first_order(y, usual, groups)
+    if len(columns) == 1:
+        return Explained(usual.count, index, first_order(y, pieces(columns, FINER), groups) - index)
+    return Explained(usual.count, index, index - first_order(y, pieces(columns, 0.5 ** len(columns)), groups))
+
+
 def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
     """The share of the variance of `y` that a straight line in each cell explains; shape (1 + groups,).
 
     For cells of one parameter this is its first-order Sobol index, Var(E[y | x]) / Var(y), from all trials and then
     without each group. The lines' own noise is subtracted: the expected size of what they explain by chance, from the
     scatter of the groups' residuals in each cell (the cluster-robust variance; Liang & Zeger 1986). So the index of a
-    parameter without influence scatters around 0, and the groups may be replicates of a design that is more even than
+    parameter without influence varies around 0, and the groups may be replicates of a design that is more even than
     random points. NaN where `y` does not vary.
     """
     scale = float(np.ptp(y))
     if not scale > 0.0:
         return np.full(1 + groups.groups, np.nan)
-    # Indices do not change with location and scale; sums of squares lose fewer digits, and do not overflow.
+    # Indices do not depend on location and scale. Standardised values lose fewer digits in sums of squares and do not
+    # overflow.
     z = (y - y.mean()) / scale
     cell, count, total = given.cell, given.count, groups.groups
     place = groups.group * count + cell
@@ -175,7 +220,7 @@ def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
     lines = np.linalg.solve(ridged, moments[..., None])[..., 0]
     explained = (lines * moments).sum(axis=(1, 2))
 
-    # What chance alone explains, by the group that it comes from.
+    # What is explained by chance alone, by group.
     residual = moment - np.einsum("gcij,cj->gci", gram, lines[0])
     chance = np.einsum("gci,cij,gcj->gc", residual, np.linalg.inv(ridged[0]), residual)
     size = grams[0, :, 0, 0]
@@ -185,7 +230,7 @@ def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = np.where(enough, present / (present - 1.0) * (size - 1.0) / (size - used), 0.0)
     noise = chance @ factor
-    # A cell with too few trials to know its noise explains nothing.
+    # A cell with too few trials to estimate its noise counts as explaining nothing.
     nothing = ((lines * moments).sum(axis=2) * ~enough).sum(axis=1)
     centre = np.square(residual[:, :, 0].sum(axis=1)) / n.sum() * total / (total - 1.0)
 
@@ -198,7 +243,7 @@ def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
 
 
 def paired_share(y: np.ndarray, again: np.ndarray, groups: Jackknife) -> np.ndarray:
-    """The share of variance that comes from what two plays of each trial share; shape (1 + groups,).
+    """The share of variance that two plays of each trial have in common; shape (1 + groups,).
 
     With the same parameters and independent chance, Cov(y, y') = Var(E[y | parameters]). The estimator of Janon et
     al. (2014), which takes mean and variance from both plays; from all trials, then without each group. NaN where
@@ -217,9 +262,9 @@ def pawn(
 ) -> dict[str, dict[str, Estimate]]:
     """The PAWN index of each parameter, median and maximum over slices, as SALib's ``pawn.analyze`` computes them.
 
-    The greatest distance (Kolmogorov-Smirnov) between the distribution of `y` and that within a slice, one of
-    `SLICES` of equal share, of the parameter (Pianosi & Wagener 2018). The columns must vary. `noise` is what a
-    parameter without influence stays below (see `pawn_noise`); for the intervals see `_distance_interval`.
+    The greatest distance (Kolmogorov-Smirnov) between the distribution of `y` and that within a slice, one of `SLICES`
+    of equal share, of the parameter (Pianosi & Wagener 2018). The columns must vary. `noise` is the bound of a
+    parameter without influence (see `pawn_noise`); for the intervals see `_distance_interval`.
     """
     sliced = [(slices(x), SLICES) for x in columns.values()]
     resampled = _resampled_distances(sliced, y)
@@ -235,7 +280,7 @@ def pawn(
 
 
 def pawn_by_value(x: np.ndarray, y: np.ndarray) -> dict[str, Estimate]:
-    """The PAWN index of a parameter with each of its (few) values a slice: median and maximum over the values."""
+    """The PAWN index of a parameter with each of its (few) values as a slice: median and maximum over the values."""
     sliced = cells(x, MOST_CELLS)
     resampled = _resampled_distances([sliced], y)[:, 0]
     statistics = _median_and_maximum(distances(*sliced, *_coded(y)))
@@ -247,7 +292,7 @@ def pawn_by_value(x: np.ndarray, y: np.ndarray) -> dict[str, Estimate]:
 
 
 def pawn_noise(y: np.ndarray) -> tuple[float, float]:
-    """What 95 % of parameters that have nothing to do with `y` stay below: median and maximum over slices."""
+    """The 95 % quantile of the PAWN index of a parameter without influence on `y`: median and maximum over slices."""
     median, maximum = np.quantile(_dummies(np.arange(y.size) * SLICES // y.size, SLICES, y), 0.95, axis=0)
     return float(median), float(maximum)
 
@@ -305,10 +350,8 @@ def average_ranks(x: np.ndarray) -> np.ndarray:
 
 
 def outer_deciles(x: np.ndarray) -> tuple[float, float] | None:
-    """The bounds up to which, and from which on, a parameter is in its lowest and its highest decile.
-
-    Where so many values are equal that the two would overlap, the least and the greatest value; None where there
-    is one value alone.
+    """The upper bound of a parameter's lowest decile and the lower bound of its highest. If so many values are equal
+    that the two would overlap, the least and the greatest value; None if there is only one value.
     """
     low, high = np.quantile(x, (0.1, 0.9), method="inverted_cdf")
     if low >= high:
@@ -357,9 +400,9 @@ def _resampled_distances(sliced: Sequence[tuple[np.ndarray, int]], y: np.ndarray
 def _distance_interval(value: float, resampled: np.ndarray, noise: float) -> Estimate:
     """A distance with a conservative 95 % interval, from the percentile and the basic bootstrap.
 
-    Noise makes distances greater, the more so the smaller they are, and resamples of what is noisy already show only
-    a part of this bias: so it is subtracted twice from the low end. What is not above `noise` cannot be distinguished
-    from 0, and there the interval reaches down to it.
+    Noise increases distances, small ones most, and resamples show only a part of this bias; so the bias is subtracted
+    twice from the lower end. A distance that is not above `noise` cannot be distinguished from 0, and its interval
+    reaches 0.
     """
     low, high = (float(bound) for bound in np.quantile(resampled, (0.025, 0.975)))
     bias = max(0.0, float(resampled.mean()) - value)

@@ -15,15 +15,15 @@ import numpy as np
 from sim.statistics.estimates import UNKNOWN, Estimate, around, student
 
 MOST_LEFT_OUT = 0.05
-"""An index is refused where more than this share of the base points do not know the measure well enough."""
+"""There is no index if the measure is not known well enough at more than this share of the base points."""
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over base points, by replicate; the last axis is the replicate's, the one before it the input's, if any.
+    """Sums over base points, by replicate. The last axis is the replicate; the one before it, if any, the input.
 
-    Values are points' means over the plays that know the measure, less the centre; *noise* is the variance of such a
-    mean, *within* that of one play.
+    Values are points' means over the plays in which the measure is known, less the centre; *noise* is the variance of
+    such a mean, *within* that of one play.
     """
 
     points: np.ndarray
@@ -49,10 +49,10 @@ class Sums:
 class Indices:
     """First- and total-order index of each input, the sum of the first, and where the variance comes from.
 
-    An index is a share of the variance of the conditional expectation. All are unknown where that is not significantly
-    above 0, that of an input where too many base points do not know the measure well enough (`left_out`, int64, shape
-    (inputs,)). `plain` has first and total order without subtracting noise, float64, shape (2, inputs): it is what
-    SALib finds in the points' means.
+    An index is a share of the variance of the conditional expectation. All are unknown if that variance is not
+    significantly above 0. That of an input is unknown if the measure is not known well enough at too many base points
+    (`left_out`, int64, shape (inputs,)). `plain` has first and total order without subtracting noise, float64, shape
+    (2, inputs): it equals SALib's result for the points' means.
     """
 
     first: list[Estimate]
@@ -68,8 +68,7 @@ class Indices:
 def sums(values: np.ndarray, centre: float) -> Sums:
     """The sums over some base points: `values` has shape (points, inputs + 2, plays, replicates), NaN where not known.
 
-    The centre should be near the mean. Points at which fewer than two plays know the measure are left out, with the
-    sums that they belong to.
+    The centre should be near the mean. Points with fewer than two plays with a known measure are left out of all sums.
     """
     known, mean, within, noise = _points(values - centre)
     pair = known[:, 0] & known[:, -1]
@@ -110,7 +109,7 @@ def _points(values: np.ndarray) -> tuple[np.ndarray, ...]:
 def indices(found: Sums) -> Indices:
     """The indices from the sums: first order by Saltelli et al. (2010), total order by Jansen (1999).
 
-    Unbiased but for the quotient by the variance; intervals are of 95 %, Student's t over the replicates.
+    Unbiased except for the division by the variance; 95 % intervals by Student's t over the replicates.
     """
     # Each sum over all replicates first, then over all but one, for the jackknife.
     replicates = found.points.size

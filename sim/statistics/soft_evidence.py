@@ -1,4 +1,4 @@
-"""Soft evidence: weights of trials under which conditions have the probabilities that somebody believes.
+"""Soft evidence: weights of trials under which conditions have the probabilities that a user believes.
 
 The trials are weighted so that the beliefs hold and the distribution moves as little as it can: the weights minimise
 the relative entropy to the trials as they were played (minimum discrimination information; Kullback 1959; Csiszar

@@ -1,8 +1,8 @@
 """When a run has enough trials for a requested precision: the half-width of an estimate's 95 % interval.
 
-The run looks at its estimates after a first few trials, computes from their errors how many are needed, plays them and
-looks again (Stein 1945). Looks are few and each is meant to be the last, since every look is a chance to stop on an
-error that is small by luck.
+The run looks at its estimates after some first trials, computes from their errors how many trials are needed, plays
+them and looks again (Stein 1945). There are few looks, and each is meant to be the last, since at every look the run
+may stop because an error is small by chance.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ from sim.statistics.tally_estimates import event_estimates, mean_estimate, outco
 
 FIRST_LOOK = 16_384
 GROWTH = 10
-"""The next look comes after at most so many times as many trials, whatever the last look computed."""
+"""The largest factor by which the number of trials grows between two looks."""
 MARGIN = 1.02
 """The factor by which the number of trials computed is increased, since it is itself an estimate."""
 
 LEAST_HALF_WIDTH = 1e-10
-"""Half the 95 % interval that ten thousand million trials, the most a run can have, leave of an event never seen."""
+"""Half the 95 % interval of an event never seen in 10^10 trials, the most that a run can have."""
 
 
 def precise_names(scenario: Scenario) -> tuple[str, ...]:
-    """What a precision can be asked of: probabilities of outcomes and events, and means of measures."""
+    """The estimates that can have a precision: probabilities of outcomes and events, and means of measures."""
     return (*OUTCOMES, *EVENTS, *MEASURES, *([SHARE_OF_DEFICIT] if scenario.deficit is not None else []))
 
 
@@ -48,22 +48,22 @@ def check_precision(requested: Mapping[str, float], scenario: Scenario, design: 
             faults.append(Fault(f"precision.{name}", half, message))
     if not design.grows:
         growing = ", ".join(GROWING)
-        message = f"goes with the designs {growing}: what a {design.name} draws depends on its number of trials"
+        message = f"needs one of the designs {growing}: the points of {design.name} depend on the number of trials"
         faults.append(Fault("precision", design.name, message))
     if faults:
         raise InvalidInput(tuple(faults))
 
 
 def _unknown(name: str, names: tuple[str, ...]) -> Fault:
-    message = f"is no probability or measure; there are {', '.join(names)}"
+    message = f"is not a probability or a measure; there are {', '.join(names)}"
     return Fault("precision", name, message, path=("precision", name))
 
 
 def half_width(counted: tuple[Tally, ...], name: str, scenario: Scenario, strategy: str) -> float | None:
     """Half the 95 % interval of an estimate under a strategy.
 
-    Null where too few trials know it, and where all trials have one value and a measure without bounds might have had
-    others: nothing is known of its error then.
+    Null if it is known in too few trials, and if all trials have the same value of a measure without bounds: its error
+    is unknown then.
     """
     if name in OUTCOMES:
         found = outcome_estimates(counted)[name]
@@ -79,7 +79,7 @@ def half_width(counted: tuple[Tally, ...], name: str, scenario: Scenario, strate
 
 
 def known_in(counted: tuple[Tally, ...], name: str) -> int:
-    """The number of trials that know a probability or a measure."""
+    """The number of trials in which a probability or a measure is known."""
     if name in OUTCOMES or name in EVENTS:
         return sum(tally.trials for tally in counted)
     measure = "balance_change" if name == SHARE_OF_DEFICIT else name
@@ -87,21 +87,20 @@ def known_in(counted: tuple[Tally, ...], name: str) -> int:
 
 
 def trials_needed(trials: int, half: float | None, requested: float) -> int | None:
-    """About how many trials make a half-width, as errors fall with the root of the number; null if none is known."""
+    """About how many trials give a half-width, since errors fall with the root of the number; null if unknown."""
     if half is None:
         return None
     return trials if half <= requested else ceil(trials * (half / requested) ** 2 * MARGIN)
 
 
 def first_look(design: Design, most: int) -> int:
-    """After how many trials to look first, with at most `most`."""
+    """The number of trials before the first look, at most `most`."""
     return _at_most(design, min(FIRST_LOOK, most))
 
 
 def next_look(design: Design, trials: int, needed: int | None, most: int) -> int:
-    """After how many trials to look next; `trials` itself if there is no room for more.
-
-    `needed` is what the last look computed, null if it could not.
+    """The number of trials before the next look; `trials` if no more are allowed. `needed` is what the last look
+    computed, null if unknown.
     """
     wanted = GROWTH * trials if needed is None else min(needed, GROWTH * trials)
     last = _at_most(design, most)
@@ -117,7 +116,7 @@ def next_look(design: Design, trials: int, needed: int | None, most: int) -> int
 def _at_most(design: Design, trials: int) -> int:
     """The most trials up to `trials` at which the design is balanced.
 
-    Each of the sixteen replicates of a `sobol` design then holds between four and seven whole nets of 2^k points.
+    Each of the sixteen replicates of a `sobol` design then has between four and seven complete nets of 2^k points.
     """
     points = trials // REPLICATES
     if design != SOBOL or not points:

@@ -59,8 +59,8 @@ def method_note(scenario: Scenario, design: Design) -> str:
             f"has fewer than {FEW} numbers, or trials on either side of an event or a quantile{each}"
         )
     intervals = (
-        "95 % intervals: modified Wilson for probabilities, Student (Fay and Feuer's gamma interval where few great "
-        "values make up the mean) for means, order statistics for quantiles"
+        "95 % intervals: modified Wilson for probabilities, Student (Fay and Feuer's gamma interval where a few "
+        "great values make up the mean) for means, order statistics for quantiles"
     )
     if design == RANDOM or not scenario.uncertain:
         return f"{intervals}; independent trials"

@@ -20,7 +20,7 @@ BY_THEN, AT_THE_END, DURING = "by then", "at the end of the week", "during the w
 
 @dataclass(frozen=True)
 class State:
-    """A state, its label for charts, when in a week it is looked for, and what it means."""
+    """A state, its label for charts, the time in a week to which it refers, and its meaning."""
 
     name: str
     label: str
@@ -112,7 +112,7 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
     last_in_force = imposed + sanctions_weeks
     retreated = true["retreat"] | true["agreement_after_retreat"]
     withdrawn = np.where(retreated & (imposed < after), last_in_force, after)
-    # No column has the deadline at which a threat was dropped, but those that make it up are all there.
+    # No column has the deadline at which a threat was dropped, but it follows from other columns.
     first_deadline = announced + whole_weeks(trials["deadline_weeks"])
     last_deadline = first_deadline + extensions * whole_weeks(trials["extension_weeks"])
     backed_down = np.where(retreated & (imposed == after), last_deadline, after)
@@ -147,7 +147,7 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
 
 
 def count_states(spans: Spans, replicate: np.ndarray, replicates: int, horizon_weeks: int) -> dict[str, np.ndarray]:
-    """How many trials of each replicate are in each state in each week; int64, shape (replicates, horizon_weeks)."""
+    """The number of trials of each replicate in each state in each week; int64, shape (replicates, horizon_weeks)."""
     width = horizon_weeks + 2
     first = replicate * width
 
@@ -161,7 +161,9 @@ def count_states(spans: Spans, replicate: np.ndarray, replicates: int, horizon_w
 
 
 def count_spans(spans: Spans, horizon_weeks: int) -> dict[str, np.ndarray]:
-    """How many trials enter each state in a week and leave it in another; int64, shape (horizon + 2, horizon + 2)."""
+    """The number of trials that enter each state in one week and leave it in another; int64, shape (horizon + 2,
+    horizon + 2).
+    """
     width = horizon_weeks + 2
 
     def counted(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
@@ -172,7 +174,7 @@ def count_spans(spans: Spans, horizon_weeks: int) -> dict[str, np.ndarray]:
 
 
 def simultaneous_tail(counted: np.ndarray) -> float:
-    """The probability beyond either end of each week's interval at which all weeks' hold together with 95 %.
+    """The probability beyond each end of the weekly intervals at which all of them hold jointly with 95 %.
 
     `counted` is a state's table of `count_spans`. The estimates of the weeks are jointly about normal, with the
     covariances of the indicators of being in the state; the quantile of their greatest standardised error (sup-t;

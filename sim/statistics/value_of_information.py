@@ -1,14 +1,14 @@
 """The value of information before a strategy is chosen: the expected value of partial perfect information (EVPPI).
 
-Whoever must choose now takes the strategy with the best mean. Whoever could first learn some parameters x would take
-the best one for each x, and gain E[max_s E[y_s | x]] - max_s E[y_s] on average (Raiffa & Schlaifer 1961). The
-conditional means are estimated from trials already played, by regression (Strong, Oakley & Brennan 2014): a penalised
-spline over one parameter (Eilers & Marx 1996), a quadratic form and boosted trees over several. How smooth the spline
-is, and how much of either goes into the estimate for several, is chosen by cross-validation.
+Without further information the strategy with the best mean is chosen. If some parameters x could be learned first, the
+best one for each x would be chosen, with an average gain of E[max_s E[y_s | x]] - max_s E[y_s] (Raiffa & Schlaifer
+1961). The conditional means are estimated from trials already played, by regression (Strong, Oakley & Brennan 2014): a
+penalised spline over one parameter (Eilers & Marx 1996), a quadratic form and boosted trees over several. The
+smoothness of the spline, and the weights of the two in the estimate for several, are chosen by cross-validation.
 
-The greatest of several noisy means is too great on average. So strategies are chosen by regressions on some trials and
-valued on others (cross-fitting; Chernozhukov et al. 2018): the value of a choice that looks at x alone, which can
-only fall short of the best such choice. It is a lower bound of the EVPPI on average, with the error of that bound.
+The greatest of several noisy means is biased upwards. So strategies are chosen by regressions on some trials and valued
+on others (cross-fitting; Chernozhukov et al. 2018): this is the value of a choice that depends on x alone, which cannot
+exceed that of the best such choice. It is a lower bound of the EVPPI on average, with the error of that bound.
 """
 
 from collections.abc import Sequence
@@ -24,16 +24,17 @@ from sim.statistics.sensitivity import cells
 from sim.statistics.tallies import moments
 
 FOLDS = 4
-"""Divides the number of a Sobol design's replicates, so that each of these lies in one fold."""
+"""A divisor of the number of a Sobol design's replicates, so that each replicate lies in one fold."""
 MOST_CELLS = 60
 FEWEST_IN_CELL = 15
 PENALTIES = 10.0 ** np.arange(-2.0, 6.5)
-"""Of the spline's second differences, relative to the trials of a cell: from one mean a cell to a straight line."""
+"""Penalties of the spline's second differences, relative to the trials of a cell: from one mean per cell to a straight
+line."""
 RIDGES = 10.0 ** np.arange(-4.0, 2.5)
 """Penalties of the quadratic form's coefficients, relative to the trials of a fold."""
 TREE_ITERATIONS = 28
 MOST_TREE_PARAMETERS = 12
-"""Parameters that the trees see: those on which the gain depends most in the trials of the regression."""
+"""The number of parameters used by the trees: those on which the gain depends most in the trials of the regression."""
 _SEED = 20_250_101
 
 
@@ -41,7 +42,7 @@ _SEED = 20_250_101
 class Choice:
     """A choice between strategies on some trials, `gains` of shape (strategies, trials) over the best on average.
 
-    `best` numbers the strategy with the best mean. A trial's fold and its replicate follow from its number.
+    `best` is the number of the strategy with the best mean. A trial's number determines its fold and replicate.
     """
 
     gains: np.ndarray
@@ -67,16 +68,17 @@ def choice(values: np.ndarray, trial: np.ndarray, replicates: int) -> Choice:
 
 
 def value_of_everything(given: Choice) -> Estimate:
-    """What it is worth to know the whole world in advance, chance included: the best strategy's mean regret."""
+    """The value of knowing everything in advance, including chance: the best strategy's mean regret."""
     return given.mean(given.gains.max(axis=0))
 
 
 @dataclass(frozen=True)
 class Worth:
-    """The value of learning something, by choices valued on other trials, which tends to be too low.
+    """The value of learning parameters, by choices valued on other trials, which is biased downwards.
 
     `chosen` is the share of trials in which each strategy would be taken, `promised` the value that the regression
-    expects on its own trials. It is None for several parameters, whose flexible regressions expect far too much.
+    predicts on the trials to which it was fitted. It is None for several parameters, whose flexible regressions predict
+    far too much.
     """
 
     value: Estimate
@@ -115,7 +117,7 @@ def worth_of_one(given: Choice, x: np.ndarray) -> Worth:
     strategies = np.arange(len(given.gains))
     expected = np.zeros((len(strategies), FOLDS, count))
     for fold in everything:
-        # How smooth it is, is chosen without the trials on which the choice of strategies is valued.
+        # The smoothness is chosen without the trials on which the choice of strategies is valued.
         smoothness = np.sum([errors[fold, k] for k in everything if k != fold], axis=0).argmin(axis=0)
         expected[:, fold] = without[fold][smoothness, strategies]
     whole = fitted(everything)[np.sum([errors[k, k] for k in everything], axis=0).argmin(axis=0), strategies]
@@ -141,7 +143,7 @@ def worth_of_several(given: Choice, columns: Sequence[np.ndarray]) -> Worth:
     """The value of learning several parameters together, arrays of shape (trials,).
 
     By a quadratic form of their normal scores and by boosted regression trees, in the mixture that has the least
-    squared error on other trials (stacking; Breiman 1996), so that what either makes of noise is scaled down.
+    squared error on other trials (stacking; Breiman 1996), so that what either fits to noise is scaled down.
     """
     scores = np.stack([_normal_scores(column) for column in columns])
     predicted = np.stack([_forms(_quadratic(scores), given), np.zeros_like(given.gains)])
@@ -160,7 +162,7 @@ def worth_of_several(given: Choice, columns: Sequence[np.ndarray]) -> Worth:
 
 
 def _forms(basis: np.ndarray, given: Choice) -> np.ndarray:
-    """What ridge regressions on the other folds expect of each trial, shape (strategies, trials).
+    """Predictions of ridge regressions on the other folds for each trial, shape (strategies, trials).
 
     The penalty is the one of `RIDGES` with the least squared error between these folds.
     """
@@ -205,8 +207,8 @@ def _quadratic(scores: np.ndarray) -> np.ndarray:
 
 
 def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """What boosted trees, grown on the trials not held out, expect in those held out."""
-    # scikit-learn takes a second or two to load, which no other command needs to wait for.
+    """Predictions of boosted trees, fitted to the trials not held out, for those held out."""
+    # scikit-learn takes a second or two to import, so it is imported only here.
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
@@ -225,7 +227,7 @@ def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray
         early_stopping=False,
         random_state=_SEED,
     )
-    # Threads wait for each other where cores are busy, and add up in an order of their own.
+    # Threads would wait for each other on busy cores, and would add up in a varying order.
     with threadpool_limits(1):
         return trees.fit(table[~held], gain[~held]).predict(table[held])
 
@@ -240,7 +242,7 @@ def _stacked(predicted: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.nd
 
 
 def _chosen(expected: np.ndarray, best: int) -> np.ndarray:
-    """The strategy expected to gain most; the best on average where none gains anything."""
+    """The strategy with the greatest predicted gain; the best on average if none gains anything."""
     first = expected.argmax(axis=0)
     return np.where(expected.max(axis=0) > 0.0, first, best)
 

@@ -1,4 +1,4 @@
-"""Estimates from weighted trials, with intervals that know the weights and that they were estimated.
+"""Estimates from weighted trials, with intervals that allow for the weights and for their estimation.
 
 All that is counted is counted by replicate and by pattern of the conditions believed (see
 `sim.statistics.soft_evidence`), since trials of one pattern have one weight. An estimate's error is that of the mean of

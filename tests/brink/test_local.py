@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -14,6 +13,7 @@ import pytest
 
 from brink import AsyncBrink, Brink, BrinkError
 from tests.support.examples import document, issue
+from tests.support.waiting import HANG_SECONDS, wait_until
 
 SCENARIO = document({"access": issue(0.6, 0.02, 0.1)}, horizon_weeks=20)
 ROOT = Path(__file__).parents[2]
@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 
 def ended(url: str) -> bool:
     try:
-        httpx.get(f"{url}/healthz", timeout=5, trust_env=False)
-    except httpx.TransportError:
+        httpx.get(f"{url}/healthz", timeout=HANG_SECONDS, trust_env=False)
+    except httpx.ConnectError:
         return True
     return False
 
@@ -37,7 +37,7 @@ def test_a_local_service_runs_jobs_and_ends_with_the_client(tmp_path, monkeypatc
         assert job.summary()["trials"] == 100
         processes = psutil.Process(brink._own.process.pid).children(recursive=True)
     assert ended(brink.url)
-    psutil.wait_procs(processes, 30)
+    psutil.wait_procs(processes, HANG_SECONDS)
     assert [process for process in processes if process.is_running()] == []
     assert (tmp_path / "data" / "jobs" / job.id / "summary.json").is_file(), "a folder of one's own is kept"
 
@@ -62,13 +62,13 @@ def test_the_service_ends_when_its_starter_is_killed_in_a_folder_of_shadowing_mo
         (package / "__init__.py").write_text("raise SystemExit('shadowed')")
     script = tmp_path / "use.py"
     script.write_text(
-        "import sys, time\n"
+        "import signal, sys\n"
         f"sys.path[:] = [{str(ROOT)!r}, *sys.path]\n"
         "from brink import Brink\n"
         "b = Brink.local(engine='inline')\n"
         f"b.run({SCENARIO!r}, trials=10, progress=False)\n"
         "print(b.url, b._own.folder, flush=True)\n"
-        "time.sleep(600)\n"
+        "signal.pause()\n"
     )
     # An empty part of PYTHONPATH is the working directory.
     environment = os.environ | {"PYTHONPATH": os.pathsep}
@@ -78,8 +78,7 @@ def test_the_service_ends_when_its_starter_is_killed_in_a_folder_of_shadowing_mo
         url, folder = starter.stdout.readline().split()
         assert not ended(url)
         starter.send_signal(how)
-    while not ended(url) or Path(folder).exists():
-        time.sleep(0.1)
+    wait_until(lambda: ended(url) and not Path(folder).exists(), ignoring=httpx.TransportError)
 
 
 def test_a_service_that_cannot_start_says_why(tmp_path):

@@ -12,6 +12,7 @@ from cluster.answers.registry import ask
 from cluster.query.trials import StoredRun
 from cluster.service import jobs
 from cluster.service.settings import Settings
+from tests.support.served import NO_TIME_LIMITS
 
 
 def document_of(name: str, run: StoredRun, *, on_progress: OnProgress = quiet, **request: object) -> dict:
@@ -31,7 +32,7 @@ def served_run(run: StoredRun, folder: Path, *, committed: bool = True) -> tuple
 
     Without `committed`, the job has no results yet.
     """
-    app = create_app(Settings(data_dir=folder))
+    app = create_app(Settings(data_dir=folder, **NO_TIME_LIMITS))
     Path(app.state.settings.results.address).mkdir(parents=True)
     app.state.database = jobs.open_database(app.state.settings.jobs_database)
     job = jobs.submit(app.state.database, run.plan)

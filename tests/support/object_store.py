@@ -4,12 +4,12 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cluster.storage import s3
+from tests.support.waiting import HANG_SECONDS, wait_until
 
 BUCKET = "brink"
 
@@ -32,7 +32,7 @@ def object_store() -> Iterator[str]:
     before = {name: os.environ.get(name) for name in settings}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            _make_bucket(endpoint)
+            _make_bucket(endpoint, server)
             os.environ.update(settings)
             # Clients keep the end point that they were made with.
             s3.client.cache_clear()
@@ -46,15 +46,13 @@ def object_store() -> Iterator[str]:
                     os.environ[name] = value
 
 
-def _make_bucket(endpoint: str) -> None:
-    request = urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT")
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(request, timeout=10).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+def _make_bucket(endpoint: str, server: subprocess.Popen) -> None:
+    """Make the bucket once the server answers."""
+
+    def put() -> bool:
+        assert server.poll() is None, "the object store ended instead of starting"
+        request = urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT")
+        urllib.request.urlopen(request, timeout=HANG_SECONDS).close()
+        return True
+
+    wait_until(put, ignoring=OSError)

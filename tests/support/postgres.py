@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
+
+from tests.support.waiting import HANG_SECONDS, wait_until
 
 BINARIES = "/usr/lib/postgresql"
 ACCOUNT = "postgres"
@@ -46,7 +47,7 @@ def postgres() -> Iterator[sa.URL]:
         finally:
             # SIGINT: end now, whoever is connected.
             server.send_signal(signal.SIGINT)
-            server.wait(30)
+            server.wait(HANG_SECONDS)
 
 
 @contextmanager
@@ -63,13 +64,10 @@ def new_database(server: sa.URL, name: str) -> Iterator[str]:
 
 def _wait(url: sa.URL, server: subprocess.Popen) -> None:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            engine.connect().close()
-        except sa.exc.OperationalError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+
+    def connects() -> bool:
+        assert server.poll() is None, "PostgreSQL ended instead of starting"
+        engine.connect().close()
+        return True
+
+    wait_until(connects, ignoring=sa.exc.OperationalError)

@@ -15,6 +15,9 @@ from cluster.service import keys, leases
 from cluster.service.runner import work_job
 from cluster.service.settings import Settings
 
+NO_TIME_LIMITS: dict[str, float] = {"lease_seconds": 3600.0, "query_seconds": 86_400.0}
+"""Settings under which nothing depends on how quick the machine is."""
+
 
 class Served:
     """An application on a folder of its own, with a client for each key."""
@@ -43,7 +46,7 @@ class Served:
 @contextmanager
 def served(folder: Path, **settings: object) -> Iterator[Served]:
     """The application on the given settings, answered under ``http://localhost``."""
-    chosen = Settings(data_dir=folder, engine="inline", **settings)
+    chosen = Settings(data_dir=folder, engine="inline", **{**NO_TIME_LIMITS, **settings})  # type: ignore[arg-type]
     app = create_app(chosen)
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         yield Served(app, chosen, client)

@@ -20,6 +20,9 @@ PLAN = small_plan(trials=300_000, shard_trials=None)
 """The plan of the job that `ServiceProcess.submit` submits: several shards, so that it can be disturbed halfway."""
 JOB = {"scenario": scenario_document(PLAN.scenario), "trials": PLAN.trials, "seed": PLAN.seed}
 
+SETTINGS = {"BRINK_LEASE_SECONDS": "3", "BRINK_QUERY_SECONDS": "86400"}
+"""Jobs of killed runners are taken over soon, and no answer is too slow."""
+
 
 class ServiceProcess:
     """A served folder: its process, its address, and a client. Settings are those of the environment, by name."""
@@ -29,7 +32,7 @@ class ServiceProcess:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.folder = folder
-        self.settings = os.environ | {"BRINK_DATA_DIR": str(folder), "BRINK_LEASE_SECONDS": "3"} | settings
+        self.settings = os.environ | {"BRINK_DATA_DIR": str(folder), **SETTINGS} | settings
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=HANG_SECONDS)
         self.start()
 

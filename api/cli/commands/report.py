@@ -7,7 +7,7 @@ import typer
 
 from api.cli.options import Given, RunFolder, measure_option
 from api.cli.output import answer_progress
-from sim.faults import Fault, InvalidInput
+from sim.faults import Fault, InvalidInput, printable
 
 
 def report(
@@ -34,7 +34,7 @@ def report(
             on_step=lambda _, done, total: on_progress(done, total),
         )
     out.write_text(report_page(answers), encoding="utf-8")
-    print(f"{out}: the report, {out.stat().st_size / 1024:.0f} KB")
+    print(f"{printable(str(out))}: the report, {out.stat().st_size / 1024:.0f} KB")
 
 
 def _check_file(out: Path) -> None:

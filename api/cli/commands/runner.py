@@ -11,12 +11,12 @@ def runner() -> None:
     """
     from cluster.service.logs import log_to_stderr
     from cluster.service.settings import read_settings
-    from cluster.service.supervisor import supervise_runner
+    from cluster.service.supervisor import END_SIGNALS, supervise_runner
 
     # A runner that cannot read its settings would be started again and again.
     read_settings()
     log_to_stderr()
     ending = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
+    for name in END_SIGNALS:
         signal.signal(name, lambda *_: ending.set())
     supervise_runner(ending)

@@ -2,7 +2,8 @@
 
 from rich.console import Console
 
-from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
 from api.cli.rendering import print_summary
 
 
@@ -10,19 +11,22 @@ def summary(
     run: RunFolder,
     strategy: Strategies = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
     """Probabilities, means and quantiles have 95 % intervals of their Monte Carlo error."""
     from api.cli.answering import answer
 
-    answer(run, "summary", {"given": given, "strategies": strategy}, as_json=as_json, render=print_given)
+    request = {"given": given, "strategies": strategy, "believe": believe}
+    answer(run, "summary", request, as_json=as_json, render=print_given)
 
 
 def print_given(out: Console, found: dict) -> None:
-    """Print a summary, and how many trials its condition left."""
+    """Print a summary, how many trials its condition left, and what beliefs did to them."""
     if "given" in found:
         left = ", ".join(
             f"{one['trials']:,} of {one['trials_played']:,} of {name}" for name, one in found["strategies"].items()
         )
         out.print(f"Given {found['given']}: {left} trials agree with it.")
+    print_evidence(out, {name: one["evidence"] for name, one in found["strategies"].items() if "evidence" in one})
     print_summary(out, found)

@@ -1,11 +1,11 @@
 """``brink verify``: whether a result folder is complete and unaltered."""
 
-import sys
-
 import typer
 
 from api.cli.options import AsJson, RunFolder
 from api.cli.output import print_json
+from api.cli.streams import say
+from sim.faults import printable
 
 
 def verify(run: RunFolder, as_json: AsJson = False) -> None:
@@ -20,8 +20,8 @@ def verify(run: RunFolder, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"unaltered": not findings, "findings": [str(finding) for finding in findings]})
     for finding in findings:
-        print(finding, file=sys.stderr)
+        say(finding)
     if findings:
         raise typer.Exit(1)
     if not as_json:
-        print(f"{run}: every committed row is there and unaltered")
+        print(f"{printable(run)}: every committed row is there and unaltered")

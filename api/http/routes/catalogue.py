@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
@@ -17,6 +17,7 @@ from api.shipped_scenarios import shipped_scenario
 from cluster.reference.rates import rates_document, scenario_rates
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
+from sim.scenario.vocabulary import EVENT_TERMS, MEASURE_TERMS, OUTCOME_TERMS, Term
 
 router = APIRouter(tags=["catalogue"], responses=RESPONSES, dependencies=[Depends(reader)])
 _EXAMPLE = {
@@ -64,6 +65,31 @@ class ParameterEntry(BaseModel):
     domain: str
     default: float | None
     meaning: str
+
+
+class TermEntry(BaseModel):
+    """An outcome, an event or a measure."""
+
+    name: str
+    kind: Literal["outcome", "event", "measure"]
+    expression: str
+    label: str
+    unit: str
+
+
+@router.get("/terms", summary="List the outcomes, events and measures")
+def terms() -> list[TermEntry]:
+    """Every outcome, event and measure: its name, the expression that it stands for, its label and unit."""
+    kinds: tuple[tuple[Literal["outcome", "event", "measure"], tuple[Term, ...]], ...] = (
+        ("outcome", OUTCOME_TERMS),
+        ("event", EVENT_TERMS),
+        ("measure", MEASURE_TERMS),
+    )
+    return [
+        TermEntry(name=term.name, kind=kind, expression=term.expression, label=term.label, unit=term.unit)
+        for kind, found in kinds
+        for term in found
+    ]
 
 
 @router.get("/scenarios", summary="List the shipped scenarios")

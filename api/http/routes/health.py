@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from cluster.runs.engines import check_reachable
+from cluster.runs.ray_tasks import check_reachable
 from cluster.service.jobs import last_runner_sign
 from cluster.service.settings import Settings
 from cluster.storage.health import why_not_writable

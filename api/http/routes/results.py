@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.common import KnownJob, SettingsOf, answering, job_folder
-from cluster.answers.entry import MOST_STRATEGIES, StrategyName, Text
+from cluster.answers.entry import MOST_BELIEFS, MOST_STRATEGIES, StrategyName, Text
 from cluster.answers.registry import ask
 from cluster.answers.summary import Summary
 from cluster.results.result_folder import SUMMARY, read_json
@@ -48,13 +48,17 @@ async def summary(
         list[StrategyName] | None,
         Query(max_length=MOST_STRATEGIES, description="Under this strategy; may be repeated. All if none is named."),
     ] = None,
+    believe: Annotated[
+        list[Text] | None,
+        Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
+    ] = None,
 ) -> dict:
     """The summary of a job's run; while it runs, from what is committed so far."""
-    if job.state == SUCCEEDED and given is None and not strategy:
+    if job.state == SUCCEEDED and given is None and not strategy and not believe:
         found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
         if isinstance(found, dict):
             return found
-    asked = {"given": given, "strategies": strategy or []}
+    asked = {"given": given, "strategies": strategy or [], "believe": believe or []}
     async with answering(request, reader, job) as run:
         return await run_in_threadpool(ask, run, "summary", asked)
 

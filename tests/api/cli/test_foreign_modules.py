@@ -4,16 +4,14 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.waiting import HANG_SECONDS
+from tests.support.command_line import BRINK, brink_process
+from tests.support.waiting import HANG_SECONDS, wait_until
 
-BRINK = Path(sys.executable).parent / "brink"
 NAMES = ("sim", "cluster", "api", "configs", "brink", "sim/model", "cluster/service", "cluster/runs")
 
 
@@ -30,10 +28,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_a_run_does_not_import_them(folder: Path, engine: str):
-    command = [BRINK, "run", "us-mexico-2019", "--trials", "400", "--shard-trials", "100", "--engine", engine]
-    found = subprocess.run(
-        [*command, "--workers", "1", "--out", "out"], cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS
-    )
+    options = ("--trials", 400, "--shard-trials", 100, "--engine", engine, "--workers", 1, "--out", "out")
+    found = brink_process("run", "us-mexico-2019", *options, cwd=folder)
     assert (found.returncode, found.stderr) == (0, "")
 
 
@@ -51,17 +47,19 @@ def test_the_service_and_its_runner_do_not_import_them(folder: Path):
     ) as service:
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=HANG_SECONDS) as client:
-                while True:
+
+                def answers() -> bool:
                     assert service.poll() is None
-                    try:
-                        client.get("/healthz")
-                        break
-                    except httpx.TransportError:
-                        time.sleep(0.1)
+                    return client.get("/healthz").is_success
+
+                wait_until(answers, ignoring=httpx.TransportError)
                 job = client.post("/v1/jobs", json={"scenario": "us-mexico-2019", "trials": 200, "seed": 1}).json()
-                while (state := client.get(f"/v1/jobs/{job['id']}").json()["state"]) in ("queued", "running"):
-                    time.sleep(0.1)
-                assert state == "succeeded"
+
+                def ended() -> str | None:
+                    state = client.get(f"/v1/jobs/{job['id']}").json()["state"]
+                    return None if state in ("queued", "running") else state
+
+                assert wait_until(ended) == "succeeded"
         finally:
             service.send_signal(signal.SIGTERM)
             _, log = service.communicate(timeout=HANG_SECONDS)

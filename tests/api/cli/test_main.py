@@ -6,6 +6,8 @@ import pty
 import re
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from sim.faults import InvalidInput
 from tests.support.command_line import BRINK, assert_refused, brink, brink_process
 from tests.support.waiting import HANG_SECONDS, wait_until
 
+ROOT = Path(__file__).parents[3]
 SMALL = ["us-japan-autos-1995", "--trials", "2000", "--seed", "5", "--engine", "inline"]
 
 
@@ -152,7 +155,7 @@ def test_the_folder_of_another_run_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["inline", "ray"])
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_keeps_what_is_committed_and_says_how_to_continue(tmp_path, engine, end):
     command = [BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", engine]
     command += ["--out", "here", "--shard-trials", "20000", "--workers", "1"]
@@ -167,6 +170,50 @@ def test_an_interrupted_run_keeps_what_is_committed_and_says_how_to_continue(tmp
         r"stopped with \d+ of 18000000 trials committed; the same command continues from there\n", error
     )
     assert (tmp_path / "here" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_a_command_loads_what_it_needs_ends_it_with_status_1(tmp_path, end):
+    """At any moment but a run's own: here, while the program imports the modules of the command."""
+    script = (
+        "import builtins, os, sys\n"
+        "plain = builtins.__import__\n"
+        "def importing(name, *rest):\n"
+        f"    if name.startswith('cluster.'): os.kill(os.getpid(), {int(end)})\n"
+        "    return plain(name, *rest)\n"
+        "from api.cli.main import main\n"
+        "builtins.__import__ = importing\n"
+        "sys.argv = ['brink', 'verify', 'here']\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (1, "", "stopped")
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_service_starts_ends_it(tmp_path, end):
+    environment = {**os.environ, "BRINK_DATA_DIR": str(tmp_path)}
+    command = [BRINK, "serve", "--port", "0", "--no-runner"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment) as service:
+        # The first line is written just before the web server starts.
+        assert service.stderr.readline()
+        service.send_signal(end)
+        _, error = service.communicate(timeout=HANG_SECONDS)
+    assert service.returncode in (0, 1)
+    assert "Traceback" not in error
+
+
+def test_nohup_keeps_a_run_alive_when_the_terminal_is_closed(tmp_path):
+    script = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from api.cli import main\n"
+        "main._handle_signals()\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        "print('alive')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive\n")
 
 
 @pytest.mark.parametrize("command", ["parameters", "--help", f"run {' '.join(SMALL)} --json"])
@@ -200,7 +247,7 @@ def test_verify_names_the_file(tmp_path):
     summary = tmp_path / "here" / "summary.json"
     summary.write_text(summary.read_text().replace('"complete": true', '"complete": false'))
     found = brink("verify", "here", cwd=tmp_path)
-    assert (found.returncode, found.stderr) == (1, "summary.json: complete is not what the trials give\n")
+    assert (found.returncode, found.stderr) == (1, "summary.json: complete differs from the trials\n")
     victim = tmp_path / "here" / "trials" / "strategy=bluff" / "part-00000.parquet"
     os.truncate(victim, 1000)
     assert "Unfinished" in " ".join(brink("summary", "here", cwd=tmp_path).stdout.split())

@@ -72,6 +72,29 @@ def test_a_folder_may_have_any_name(tmp_path, name):
         assert shown.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "name", ["a\x1b[31mb", "a\x1b]0;title\x07", "a\x9b2Jb", "a\rb", "a\u202eb", "a\nb", "a\u2028b"]
+)
+def test_a_folder_name_reaches_no_terminal_as_a_command(tmp_path, name):
+    found = brink("run", *SMALL, "--out", name, cwd=tmp_path, status=0)
+    said = found.stdout + found.stderr
+    for command in (["summary"], ["verify"], ["replay", "--trial", "3"], ["aggregate", "--measure", "nosuch"]):
+        shown = brink(command[0], name, *command[1:], cwd=tmp_path)
+        said += shown.stdout + shown.stderr
+    (tmp_path / name / "summary.json").write_text("{}")
+    (tmp_path / name / "manifest.json").unlink()
+    said += "".join(brink(command, name, cwd=tmp_path).stderr for command in ("summary", "verify", "report", "rates"))
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", said)
+
+
+def test_without_docstrings_every_command_works(tmp_path):
+    """PYTHONOPTIMIZE=2 removes docstrings and assertions."""
+    environment = {**os.environ, "PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+    for typed in (["run", *SMALL, "--out", "here"], ["verify", "here"], ["drivers", "--help"], ["keys", "--help"]):
+        found = brink_process(*typed, cwd=tmp_path, env=environment)
+        assert (found.returncode, found.stderr) == (0, ""), typed
+
+
 def test_a_title_may_be_any_text(tmp_path):
     title = "[red] talks [/x] :smile: \\[b]"
     (tmp_path / "a.json").write_text(json.dumps(changed(litigious(), title=title)))

@@ -9,6 +9,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.http.app import create_app
 from api.http.guards import HEADERS
+from api.web.pages import is_page
 from cluster.service import jobs as job_store
 from cluster.service import keys, leases
 from cluster.service.jobs import jobs, open_database
@@ -23,13 +24,13 @@ OPEN = {"/openapi.json", "/healthz", "/readyz"}
 
 
 def routes() -> list[tuple[str, str]]:
-    """Every route of the service, the one that deletes the job last."""
+    """Every route of the service but the pages, which have no data; the one that deletes the job last."""
     app = create_app(Settings(data_dir="unused"))
     found = [
         (method, route.path)
         for route in iter_route_contexts(app.routes)
         for method in sorted(route.methods or ())
-        if method != "HEAD"
+        if method != "HEAD" and not is_page(route.path)
     ]
     return sorted(found, key=lambda one: (one[0] == "DELETE", one[1]))
 

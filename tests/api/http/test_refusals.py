@@ -261,7 +261,7 @@ def levels(value: object) -> int:
 
 
 @given(value=json_values, indent=st.none() | st.integers(0, 3), plain=st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_shape_of_any_json_is_that_of_its_value(value, indent, plain):
     assert check_shape(json.dumps(value, indent=indent, ensure_ascii=plain).encode("utf-8", "surrogatepass")) == nodes(
         value
@@ -272,7 +272,7 @@ def test_the_shape_of_any_json_is_that_of_its_value(value, indent, plain):
     path=st.lists(st.text(max_size=5) | st.integers(0, 3), min_size=1, max_size=MAX_BODY_DEPTH + 3),
     value=json_values,
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_levels_are_limited_at_the_place_where_they_are_too_many(path, value):
     document: object = value
     for part in reversed(path):

@@ -1,18 +1,14 @@
 """``brink serve`` where it cannot listen."""
 
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
-BRINK = Path(sys.executable).parent / "brink"
+from tests.support.command_line import brink_process
 
 
 def test_a_port_that_is_taken_is_reported_with_status_1(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        found = subprocess.run(
-            [BRINK, "serve", "--port", str(port)], cwd=tmp_path, capture_output=True, text=True, timeout=120
-        )
+        found = brink_process("serve", "--port", port, cwd=tmp_path)
     assert found.returncode == 1
     assert found.stderr == f"127.0.0.1:{port}: cannot be listened on: Address already in use (choose another --port)\n"

@@ -172,7 +172,7 @@ def test_impossible_comparisons_are_refused(found, tmp_path):
         compare(found, strategies=["talk", "bluff"])
     with pytest.raises(InvalidInput, match="another strategy to compare with; there are threaten, mild"):
         compare(found, strategies=["talk"])
-    with pytest.raises(InvalidInput, match="the run has this one alone"):
+    with pytest.raises(InvalidInput, match="the run has only this one"):
         compare(stored(tmp_path / "run", trials=200, strategies=["talk"]))
     with pytest.raises(InvalidInput, match="did you mean export_gain") as refused:
         compare(found, measures=["export_gains", "sender_costs"])

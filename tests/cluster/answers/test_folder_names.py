@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cluster.query.trials import StoredRun, open_run
@@ -92,13 +92,13 @@ NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs"
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(name=NAMES)
 @example(name="export_gain=9")
 @example(name="[!x]*?")
-def test_any_name_gives_the_numbers_of_a_plain_folder(plain, expected, tmp_path: Path, name: str):
-    place = tmp_path / name
-    place.mkdir(exist_ok=True)
+def test_any_name_gives_the_numbers_of_a_plain_folder(plain, expected, tmp_path_factory, name: str):
+    place = tmp_path_factory.mktemp("names") / name
+    place.mkdir()
     moved = plain.rename(place / "run")
     try:
         found = document_of("aggregate", open_run(moved), measures=["export_gain", "export_gain > 0"])

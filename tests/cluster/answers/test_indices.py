@@ -329,7 +329,7 @@ def test_a_measure_that_does_not_vary_has_no_index(found):
 def test_refusals_name_the_cause(found, tmp_path):
     with pytest.raises(InvalidInput, match="known in none"):
         answer(found, measure="1 / (extensions - extensions)")
-    with pytest.raises(InvalidInput, match="shares points between its trials"):
+    with pytest.raises(InvalidInput, match="has trials that share points"):
         sample(found, "threaten", {}, most=10)
     with pytest.raises(InvalidInput, match="designs random"):
         discover(found, outcome="agreement")

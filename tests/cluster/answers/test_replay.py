@@ -138,7 +138,7 @@ def test_trials_and_strategies_that_are_not_there_are_refused(small, folder):
     for trial in (3.5, True, "7"):
         with pytest.raises(InvalidInput, match="trial: must be a whole number"):
             replay(found, trial=trial)
-    with pytest.raises(InvalidInput, match="strategy: is no strategy of this run; there are threaten, talk"):
+    with pytest.raises(InvalidInput, match="strategy: is not a strategy of this run; there are threaten, talk"):
         replay(found, trial=0, strategy="bluff")
     (folder / "trials" / "strategy=threaten" / "part-00001.parquet").unlink()
     partly = open_run(folder)

@@ -51,7 +51,7 @@ def test_a_summary_with_a_wrong_quantile_is_found(tmp_path: Path):
     document["strategies"]["talk"]["measures"]["export_gain"]["quantiles"]["0.5"] = 9.0
     path.write_text(json.dumps(document))
     assert verify_summary(open_run(tmp_path / "run")) == [
-        "summary.json: strategies.talk.measures.export_gain.quantiles.0.5 is not what the trials give"
+        "summary.json: strategies.talk.measures.export_gain.quantiles.0.5 differs from the trials"
     ]
 
 

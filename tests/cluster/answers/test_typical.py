@@ -100,7 +100,7 @@ def test_what_all_trials_share_has_no_extremes_and_no_number_is_infinite(stored)
 
 def test_bad_input_is_refused(stored):
     found, _ = stored
-    with pytest.raises(InvalidInput, match="strategy: is no strategy of this run; there are threaten, talk"):
+    with pytest.raises(InvalidInput, match="strategy: is not a strategy of this run; there are threaten, talk"):
         typical(found, strategy="bluff")
     with pytest.raises(InvalidInput, match=r"measure: .*no column"):
         typical(found, measure="no_such")

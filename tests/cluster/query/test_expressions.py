@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.query.session import evaluate as evaluate_in_sql
@@ -77,7 +77,7 @@ def _check(texts: list[str]) -> None:
         np.testing.assert_allclose(ours, theirs[text], rtol=1e-12, atol=0.0, equal_nan=True, err_msg=text)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(st.lists(st.one_of(_conditions, st.builds("{} + 2 * {}".format, _sums, _conditions)), min_size=1, max_size=10))
 def test_arrays_and_sql_give_the_same_values(texts):
     _check(texts)
@@ -87,7 +87,7 @@ def test_every_term_has_the_same_value_in_both():
     _check([term.expression for term in TERMS.values()])
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.sampled_from([name for name in SCENARIO.uncertain if not has_atoms(SCENARIO.base[name])]), st.floats(0, 1))
 def test_equality_with_a_continuous_parameter_is_refused_with_a_range_that_works(name, level):
     """The range has a tenth of the trials: of 400 between 10 and 75, five standard errors either way."""

@@ -48,7 +48,7 @@ def test_threads_that_share_an_object_read_each_at_its_own_position(endpoint: st
     """As DuckDB's do, which seek and read in two calls: another thread's seek may come between."""
     folder = open_folder(f"s3://{BUCKET}/{tmp_path.name}")
     put(folder, "shared", bytes(range(100)))
-    shared = _ObjectFiles("s3").open(f"{folder.address}/shared")
+    shared = _ObjectFiles(folder).open("objects://folder/shared")
     shared.seek(10)
     with ThreadPoolExecutor(1) as other:
         assert other.submit(shared.seek, 50).result() == 50

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.results.plan import make_plan
@@ -22,7 +22,7 @@ from tests.support.examples import changed, litigious
 REFUSED = (
     *("301", "01", "1", "0", "-1", "00", "20200101", "1e5", "1E5", "1e-5", "1e400", "0x1F", "0X1F", "0b101"),
     *("nan", "NaN", "inf", "-inf", "Infinity", "true", "False", "null", "epoch", "Epoch"),
-    *("1995-04-13", "1995-4-13", "1-2-3", "95-4-3", "-1995-04-13"),
+    *("1995-04-13", "1995-4-13", "1-2-3", "1-1-1", "95-4-3", "-1995-04-13"),
 )
 ACCEPTED = ("threaten", "1a", "a-1", "12-30", "1995-04", "10-30-00a", "e5", "t", "e", "1-", "x301", "today", "5-min")
 
@@ -64,22 +64,27 @@ def test_a_name_of_a_strategy_that_a_reader_takes_for_another_value_is_refused(n
         scenario_from_document(document(name, "threaten"))
 
 
+def accepted(name: str) -> str:
+    """The name if it is accepted, else the one that the refusal proposes."""
+    try:
+        scenario_from_document(document(name))
+    except InvalidInput:
+        return f"s-{name}"
+    return name
+
+
 NAMES = st.one_of(
     st.text("0123456789abcdefgxinftrulsobANFT-", min_size=1, max_size=8),
     st.dates().map(str),
     st.integers().map(lambda number: str(number)[:20]),
     st.floats().map(lambda number: repr(number).replace(".", "").replace("+", "")),
-)
+).map(accepted)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=200)
 @given(name=NAMES)
-@example(name="1-1-1")
 def test_every_reader_reads_the_name_of_an_accepted_strategy(name: str, tmp_path_factory: pytest.TempPathFactory):
-    try:
-        scenario_from_document(document(name))
-    except InvalidInput:
-        assume(False)
+    assert list(scenario_from_document(document(name)).strategies) == [name]
     trials = tmp_path_factory.mktemp("names") / "trials"
     folder = trials / f"strategy={name}"
     folder.mkdir(parents=True)

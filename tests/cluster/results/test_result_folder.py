@@ -130,8 +130,11 @@ def swap(path: Path) -> None:
         (alter, f"{FIRST}: is altered"),
         (swap, f"{FIRST}: is "),
         (Path.unlink, f"{FIRST}: is missing"),
-        (lambda path: shutil.copy(path, path.with_name("part-00099.parquet")), "part-00099.parquet: is foreign"),
-        (lambda path: (path.parent / "notes.txt").write_text("x"), "notes.txt: is foreign"),
+        (
+            lambda path: shutil.copy(path, path.with_name("part-00099.parquet")),
+            "part-00099.parquet: is not in the manifest",
+        ),
+        (lambda path: (path.parent / "notes.txt").write_text("x"), "notes.txt: is not in the manifest"),
     ],
 )
 def test_verify_names_the_damaged_file(folder: Path, damage: Callable[[Path], object], says: str):
@@ -150,7 +153,7 @@ def edit(folder: Path, name: str, change: Callable[[dict], object]) -> None:
 def test_verify_finds_a_wrong_manifest(folder: Path):
     edit(folder, "manifest.json", lambda manifest: manifest["files"].pop(0))
     found = " ".join(verify(folder))
-    assert f"{FIRST}: is foreign" in found
+    assert f"{FIRST}: is not in the manifest" in found
     assert "lack" in found
 
 
@@ -204,7 +207,7 @@ def test_an_edited_summary_is_found(folder: Path):
     edit(folder, "summary.json", lambda summary: summary.update(trials=6000))
     edit(folder, "summary.json", lambda summary: summary.pop("method"))
     places = ("trials", "method", "strategies.talk.events.agreement.low")
-    assert verify_summary(open_run(folder)) == [f"summary.json: {p} is not what the trials give" for p in places]
+    assert verify_summary(open_run(folder)) == [f"summary.json: {p} differs from the trials" for p in places]
     (folder / "summary.json").write_text("{")
     assert "cannot be read" in verify_summary(open_run(folder))[0]
     (folder / "summary.json").unlink()

@@ -12,19 +12,11 @@ import ray
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult, describe, read_manifest, verify
 from cluster.runs import engines
-from cluster.runs.engines import (
-    ShardFailed,
-    Task,
-    _host_and_port,
-    check_reachable,
-    play_on_ray,
-    play_where_it_pays,
-    strategies_together,
-    tasks_of,
-    usable_cores,
-)
+from cluster.runs.engines import play_where_it_pays, usable_cores
 from cluster.runs.options import Progress, RunOptions, Stop
+from cluster.runs.ray_tasks import _host_and_port, check_reachable, play_on_ray
 from cluster.runs.run import Stopped, run
+from cluster.runs.tasks import ShardFailed, Task, strategies_together, tasks_of
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import InvalidInput

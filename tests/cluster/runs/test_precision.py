@@ -129,7 +129,7 @@ def test_a_measure_that_is_never_known_ends_the_run(tmp_path, monkeypatch):
         ({"target_cost": float("inf")}, "random", "precision.target_cost"),
         ({"agreement": 1e-300}, "random", "precision.agreement: must be at least 1e-10"),
         ({"target_cost": 5e-324}, "random", "precision.target_cost: must be at least 1e-10"),
-        ({"agreement": 0.1}, "latin_hypercube", "random, sobol: what a latin_hypercube draws depends on its number"),
+        ({"agreement": 0.1}, "latin_hypercube", "random, sobol: the points of latin_hypercube depend on the number"),
     ],
 )
 def test_requests_that_cannot_be_met_are_refused(tmp_path, requested, design, says):

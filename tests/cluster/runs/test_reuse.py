@@ -154,7 +154,7 @@ def test_committed_files_of_a_cancelled_job_are_taken_over(service, played):
     assert left.state == jobs.CANCELLED
     held = read_manifest(open_folder(service.folder(left)))
     assert len(held) == len(played) > 0
-    assert verify(service.folder(left))[0].startswith("manifest.json: is of a part of the run")
+    assert verify(service.folder(left))[0].startswith("manifest.json: lists only a part of the run")
     played.clear()
     service.job(LARGE)
     assert len(played) == 14 - len(held)

@@ -21,10 +21,10 @@ from cluster.results.result_folder import (
 )
 from cluster.results.trial_table import table_schema, to_table
 from cluster.runs import shard as shard_module
-from cluster.runs.engines import ShardFailed
 from cluster.runs.options import Progress, RunOptions
 from cluster.runs.run import Stopped, adopt_shard_size, run
 from cluster.runs.shard import ROW_GROUP, run_shards
+from cluster.runs.tasks import ShardFailed
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate, simulate_strategies

@@ -1,6 +1,9 @@
 """The tables of the jobs database: made, brought up to date, and left alone."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -8,11 +11,28 @@ from cluster.service.jobs import get, migrate, open_database, submit
 from tests.support.command_line import assert_refused, brink
 from tests.support.runs import small_plan
 
+ROOT = Path(__file__).parents[3]
+
 
 def test_migrating_makes_the_tables_and_then_finds_them_up_to_date(database_url):
     before, made = migrate(database_url)
     assert before is None
     assert migrate(database_url) == (made, made)
+
+
+def test_the_package_may_lie_in_a_folder_of_any_name(tmp_path):
+    place = tmp_path / "100%(x)s"
+    place.mkdir()
+    for package in ("sim", "cluster"):
+        (place / package).symlink_to(ROOT / package)
+    script = (
+        f"import sys; sys.path.insert(0, {str(place)!r})\n"
+        "from cluster.service import jobs\n"
+        "assert '%' in jobs.__file__\n"
+        f"jobs.open_database('sqlite:///{tmp_path}/jobs.sqlite').dispose()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_migrating_an_older_database_keeps_its_jobs_and_reports_both_versions(database_url):

@@ -90,7 +90,7 @@ def test_one_runner_lets_a_short_job_pass_a_long_one(tmp_path, postgres_url):
         left = runners.until(long.id, lambda one: one.ended)
         assert left.state == jobs.CANCELLED
         folder = tmp_path / "data" / "jobs" / long.id
-        assert verify(folder)[0] == "manifest.json: is of a part of the run, which was stopped before its end"
+        assert verify(folder)[0] == "manifest.json: lists only a part of the run, which was stopped before its end"
         with contextlib.suppress(FileNotFoundError):
             assert list((folder / ".work").iterdir()) == []
     finally:

@@ -1,5 +1,7 @@
 """Settings from the environment, and a database that this version does not know."""
 
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 
@@ -29,6 +31,18 @@ def test_every_setting_and_the_variables_of_other_parts_are_accepted(monkeypatch
     monkeypatch.setenv("BRINK_MAX_TRIALS", "5")
     assert read_settings().max_trials == 5
     assert "max_trials" in Settings.model_fields
+
+
+@pytest.mark.parametrize(
+    "name", ["what?", "?mode=memory", "a#b", "100%", "%41", "%(here)s", "a@b:c", "file:x", "\\n", "'"]
+)
+def test_a_data_folder_of_any_name_holds_its_own_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str):
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.setenv("BRINK_DATA_DIR", str(folder))
+    open_database(read_settings().jobs_database).dispose()
+    assert (folder / "jobs.sqlite").is_file()
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_the_database_of_a_later_version_is_refused(tmp_path):

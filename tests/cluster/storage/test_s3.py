@@ -21,6 +21,7 @@ from cluster.storage.base import Folder
 from cluster.storage.health import why_not_writable
 from cluster.storage.s3 import ObjectFolder
 from sim.faults import InvalidInput
+from tests.support.answers import assert_same, document_of
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import digests, small_plan
 from tests.support.storage_tests import StorageTests, put
@@ -50,6 +51,25 @@ def test_an_address_names_a_bucket_and_a_prefix():
             open_folder(address)
     with pytest.raises(InvalidInput, match="no credentials"):
         open_folder("s3://key:secret@bucket/x")
+
+
+@pytest.mark.parametrize("prefix", ["a//b", "/a", "./a", "a/../b", "a\nb", "a\x1b[31m", "a\x00b"])
+def test_a_prefix_that_the_client_cannot_have_is_refused(prefix: str):
+    with pytest.raises(InvalidInput, match=r"s3://bucket/prefix|printable characters whose parts are not empty"):
+        open_folder(f"s3://bucket/{prefix}/run")
+
+
+@pytest.mark.parametrize(
+    "prefix", ["export_gain=9", "a?x=1", "a#b", "100%", "%41", "[a]*", "{a,b}", "'q'", "a b", "\u00fc", "u\u0308", "~"]
+)
+def test_a_prefix_of_any_name_gives_the_answers_of_a_plain_one(endpoint: str, tmp_path: Path, prefix: str):
+    plan = small_plan(trials=2000)
+    address = f"s3://{BUCKET}/{tmp_path.name}/{prefix}/run"
+    assert run(plan, address, RunOptions(engine="inline")) == run(plan, tmp_path / "run", RunOptions(engine="inline"))
+    assert verify(address) == []
+    asked = {"measures": ["export_gain", "follow_through"], "by": ["outcome"]}
+    found, expected = (document_of("aggregate", open_run(place), **asked) for place in (address, tmp_path / "run"))
+    assert_same(found, expected)
 
 
 def test_a_run_in_an_object_store_is_the_run_of_a_local_folder(endpoint: str, tmp_path: Path):

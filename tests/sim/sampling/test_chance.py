@@ -42,7 +42,7 @@ def test_rows_do_not_depend_on_the_cut_into_shards(build, design):
 
 
 @given(first=st.integers(0, TRIALS - 1), count=st.integers(1, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_cut_gives_the_same_rows(first, count):
     count = min(count, TRIALS - first)
     assert_equal_rows(rows(litigious(), "base", first, count), WHOLE, first)

@@ -167,7 +167,7 @@ def test_percentiles_are_met():
     u=st.floats(1e-9, 1 - 1e-9),
     kind=st.sampled_from([Pert, Triangular]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_three_point_distributions_stay_between_their_ends(low, width, place, u, kind):
     ours = kind(low, min(low + place * width, low + width), low + width)
     x = ours.quantile(np.array([u]))[0]
@@ -179,7 +179,7 @@ def test_three_point_distributions_stay_between_their_ends(low, width, place, u,
     ends=st.lists(st.floats(-50, 50), min_size=8, max_size=8),
     u=st.floats(0.001, 0.999),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_mixtures_inverse_inverts_its_distribution_function(weights, ends, u):
     parts = tuple(Uniform(min(a, b), max(a, b) + 1) for a, b in zip(ends[:4], ends[4:], strict=True))[: len(weights)]
     pooled = Mixture(parts, tuple(w / sum(weights) for w in weights))

@@ -133,6 +133,6 @@ def test_a_reference_class_that_is_no_name_is_refused(value):
 
 
 @given(field=st.sampled_from([*HISTORY, "strategy", "other"]), value=json_values)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_value_of_any_field_breaks_the_reader(field, value):
     assert_read_or_refused(with_fields(**{field: value}))

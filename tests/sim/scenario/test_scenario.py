@@ -231,13 +231,13 @@ def test_a_window_is_a_whole_number_of_weeks():
 @given(
     field=st.sampled_from([*sorted(document()), "correlations", "strategies", "sources", "sessions"]), value=json_values
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_value_of_any_field_breaks_the_reader(field, value):
     assert_read_or_refused(document() | {field: value})
 
 
 @given(field=st.sampled_from(sorted(issue())), value=json_values)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_value_of_an_issues_field_breaks_the_reader(field, value):
     assert_read_or_refused(document(issues={"access": issue() | {field: value}}))
 
@@ -298,7 +298,7 @@ def test_names_that_differ_in_capital_letters_only_are_refused(one, other):
     assert f"strategies.{other}: has the name of another strategy" in faults_of(document(strategies=strategies))[0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.from_regex(r"[A-Za-z0-9-]{1,8}", fullmatch=True), min_size=1, max_size=6, unique=True))
 def test_columns_of_an_accepted_scenario_differ_in_more_than_capital_letters(names):
     issues = {name: issue({"uniform": [0.2, 0.8]}, weight=1, numerical=True) for name in names}

@@ -110,7 +110,7 @@ _values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(_texts, _values, min_size=1, max_size=4), st.sampled_from([None, 1, 3]))
 def test_a_document_reads_the_same_from_json_from_yaml_and_from_json_as_yaml(document, indent):
     """JSON without escapes is YAML as well: values and lines agree."""
@@ -122,7 +122,7 @@ def test_a_document_reads_the_same_from_json_from_yaml_and_from_json_as_yaml(doc
     assert read_yaml(dumped, "a.yaml")[0] == document
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text("ab:-{}[],'\"#&*!|>%@ \n\t\\1?", max_size=40))
 def test_any_text_is_read_or_refused(text):
     for read in (read_yaml, read_json):

@@ -31,11 +31,11 @@ def coverage(samples: np.ndarray, truth: float) -> float:
     return float(np.mean((low <= truth) & (truth <= high)))
 
 
-# The standard error of a coverage of 95 % in 2,000 runs is 0.5 points; Student's interval has 87, 93, 79 and 88 %
-# for the lognormals and 87 % for ten rare exponential costs. What each must reach is 2 points below what it has.
+# The standard error of a coverage of 95 % in 2,000 runs is 0.5 points. Student's interval has 87, 93, 79 and 88 % for
+# the lognormals of sigma 1.5 and 2. What each must reach is two points below what it has in 4,000 runs.
 @pytest.mark.parametrize(
     ("sigma", "count", "least"),
-    [(1.0, 200, 0.94), (1.5, 200, 0.92), (1.5, 2000, 0.94), (2.0, 200, 0.87), (2.0, 2000, 0.92)],
+    [(1.0, 200, 0.95), (1.5, 200, 0.945), (1.5, 2000, 0.945), (2.0, 200, 0.92), (2.0, 2000, 0.93)],
 )
 def test_intervals_of_skewed_means_have_their_coverage(sigma, count, least):
     samples = np.random.default_rng(1).lognormal(0.0, sigma, (RUNS, count))
@@ -52,10 +52,35 @@ def test_intervals_of_rare_large_costs_have_their_coverage(expected):
     assert coverage(3.0 - samples, 3.0 - 100.0 * expected / count) > 0.94
 
 
-def test_intervals_of_rare_costs_of_random_size_have_their_coverage():
+SIZES = {
+    "uniform": lambda rng, shape: rng.uniform(0.0, 2.0, shape),
+    "exponential": lambda rng, shape: rng.exponential(1.0, shape),
+    "lognormal": lambda rng, shape: rng.lognormal(-0.5, 1.0, shape),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("expected", [0.3, 1, 2, 5, 10, 30])
+def test_intervals_of_rare_costs_of_random_size_have_their_coverage(size, expected):
+    """Costs of mean 1 in so many trials of 1,000, of those samples that have any: 95 % or more in 4,000 runs.
+
+    Four standard errors below 95 % are 93 %. With one more number as great as the greatest (Fay and Feuer) an
+    exponential cost has 87 % at two expected, a lognormal one 88 %; such a test fails with certainty.
+    """
     rng = np.random.default_rng(3)
-    samples = (rng.random((RUNS, 1000)) < 0.01) * rng.exponential(size=(RUNS, 1000))
-    assert coverage(samples, 0.01) > 0.92
+    samples = (rng.random((RUNS, 1000)) < expected / 1000) * SIZES[size](rng, (RUNS, 1000))
+    assert coverage(samples, expected / 1000) > 0.93
+
+
+def test_a_number_not_seen_yet_lies_in_the_range_of_the_measure():
+    """One trial of 1,000 in which sanctions last 50 weeks of at most 60: the next one cannot last 250."""
+    one = np.zeros(1000)
+    one[7] = 50.0
+    wide, narrow = mean(moments(one)), mean(moments(one), (0.0, 60.0))
+    assert wide["high"] > 15 * one.mean()
+    assert 5.5 * one.mean() < narrow["high"] < 7 * one.mean()
+    assert mean(moments(one), (0.0, 50.0))["high"] == pytest.approx(5.5716 * one.mean(), rel=1e-3)
+    assert narrow["low"] == wide["low"]
 
 
 @pytest.mark.parametrize("draw", ["uniform", "standard_normal", "exponential"])

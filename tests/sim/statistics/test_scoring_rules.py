@@ -94,7 +94,7 @@ def distributions(size: int) -> st.SearchStrategy[np.ndarray]:
 
 
 @given(truth=distributions(4), forecast=distributions(4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_forecast_of_categories_does_better_than_the_truth(truth, forecast):
     for score in (brier_score, log_score):
         expected = [sum(p * score(given, k) for k, p in enumerate(truth)) for given in (truth, forecast)]
@@ -104,7 +104,7 @@ def test_no_forecast_of_categories_does_better_than_the_truth(truth, forecast):
 
 
 @given(truth=distributions(7), forecast=distributions(7))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_forecast_of_a_week_does_better_than_the_truth(truth, forecast):
     """The seventh place is no event within six weeks."""
     weeks = [1, 2, 3, 4, 5, 6, None]

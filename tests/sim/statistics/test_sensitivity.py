@@ -21,7 +21,7 @@ def grouped(n: int, groups: int = s.GROUPS) -> s.Jackknife:
 def index(y: np.ndarray, *x: np.ndarray, groups: s.Jackknife | None = None) -> dict:
     """The first-order index of one parameter, or the joint one of several, as the answer has it."""
     groups = groups or grouped(y.size)
-    return groups.interval(s.first_order(y, s.pieces(x), groups))
+    return s.explained(y, x, groups).interval(groups)
 
 
 def assert_near(found: dict, truth: float, lost: float) -> None:
@@ -78,6 +78,54 @@ def test_intervals_of_first_order_indices_have_their_coverage():
     assert (held >= 135).all(), held
 
 
+CURVES = {
+    "square": np.square,
+    "steep": lambda x: np.exp(3.0 * x),
+    "wave": lambda x: np.sin(6.0 * np.pi * x),
+    "step": lambda x: (x > 0.37).astype(float),
+    "kink": lambda x: np.abs(x - 0.4),
+    "teeth": lambda x: 20.0 * x % 1.0,
+}
+
+
+@pytest.mark.parametrize("curve", CURVES)
+@pytest.mark.parametrize("noisy", [False, True])
+def test_intervals_of_first_order_indices_hold_the_truth_on_curves(curve, noisy):
+    """A curve alone has the index 1, the sum of two 1/2. Of 100 intervals 88 or more hold it.
+
+    Measured on 150 other seeds: 97 % or more for each curve; at 95 % fewer than 88 come in 0.1 % of tests. Without
+    what lines in cells miss, a wave or a step alone is never held and a kink in a third of the runs.
+    """
+    held = 0
+    for seed in range(100):
+        x = np.random.default_rng(seed).random((2, 4000))
+        y = CURVES[curve](x[0]) + (CURVES[curve](x[1]) if noisy else 0.0)
+        found = index(y, x[0])
+        held += found["low"] <= (0.5 if noisy else 1.0) <= found["high"]
+    assert held >= 88
+
+
+def test_what_lines_miss_hardly_widens_the_interval_of_a_parameter_without_influence():
+    wider = []
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        x, y, groups = rng.random(4000), rng.normal(size=4000), grouped(4000)
+        found = s.explained(y, [x], groups)
+        own, plain = found.interval(groups), groups.interval(found.index)
+        assert own["low"] == plain["low"]
+        wider.append((own["high"] - own["low"]) / (plain["high"] - plain["low"]))
+    assert np.mean(wider) < 1.25
+
+
+def test_joint_indices_of_curved_surfaces_have_intervals_that_hold_them():
+    """All is explained by two parameters together: all of 60 other runs hold 1, none without what is missed."""
+    for seed in range(100, 120):
+        a, b = np.random.default_rng(seed).random((2, 4000))
+        for surface in (a * b, np.sin(4.0 * a) * b):
+            found = index(surface, a, b)
+            assert 0.999 < found["estimate"] <= 1.0 <= found["high"]
+
+
 @pytest.mark.parametrize("sigma", [0.67, 1.0, 1.5])
 @pytest.mark.parametrize(("power", "lost"), [(1.0, 0.0), (1.5, 0.02), (0.5, 0.002)])
 def test_one_heavy_tailed_parameter_explains_everything(sigma, power, lost):
@@ -126,7 +174,6 @@ def test_few_values_have_a_cell_each_and_equal_values_share_one():
 
 
 @given(st.lists(st.integers(0, 30), min_size=30, max_size=200), st.integers(2, 10))
-@settings(deadline=None)
 def test_cells_keep_order_and_ties(values, most):
     x = np.array(values, float)
     cell, count = s.cells(x, most)
@@ -138,7 +185,7 @@ def test_cells_keep_order_and_ties(values, most):
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e150))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_an_index_is_invariant_to_location_and_scale(place, scale):
     rng = np.random.default_rng(5)
     x, noise = rng.random(2000), rng.random(2000)

@@ -1,0 +1,124 @@
+"""Pictures and sentences made from a job's answers: what the pages show, for any client."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.chart_catalogue import CHARTS, Chart
+from api.formats import JSON, negotiate
+from api.http.answer_cache import AnswerCache, ask_once
+from api.http.problems import RESPONSES, Problem
+from api.http.routes.answers import Fields
+from api.http.routes.common import KeptAnswers, KnownRun
+from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
+from cluster.answers.entry import NET_GAIN, GivenRequest, Measure, StrategiesRequest
+from cluster.query.trials import StoredRun
+
+router = APIRouter(tags=["answers"], responses=RESPONSES)
+VEGA_LITE = "application/vnd.vegalite.v6+json"
+SVG, PNG = "image/svg+xml", "image/png"
+OFFERED = (JSON, VEGA_LITE, SVG, PNG)
+Accept = Annotated[str | None, Header(max_length=1000, description=f"One of {', '.join(OFFERED)}.")]
+
+
+class Specification(BaseModel):
+    """A specification of Vega-Lite 6 with its data: whoever draws it loads nothing."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def _endpoint(chart: Chart) -> Callable[..., Response]:
+    def draw(fields: Fields, run: KnownRun, kept: KeptAnswers, accept: Accept = None) -> Response:
+        from api.charts import png_of, svg_of
+
+        media_type = negotiate(accept, OFFERED)
+        if media_type is None:
+            raise Problem(406, f"the media types offered are {', '.join(OFFERED)}")
+        drawn = chart.draw(_ask(kept, run, chart.answer.name, fields))
+        if media_type == PNG:
+            content: str | bytes = png_of(drawn)
+        else:
+            content = svg_of(drawn) if media_type == SVG else json.dumps(drawn.to_dict(), allow_nan=False)
+        return Response(content, media_type=media_type, headers={"Vary": "Accept"})
+
+    return draw
+
+
+def _ask(kept: AnswerCache, run: StoredRun, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ask_once(kept, run, name, fields))
+    return found
+
+
+def _add_route(chart: Chart) -> None:
+    schema = chart.answer.request.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    body = {"schema": {**schema, "examples": list(chart.examples)}}
+    required = any(field.is_required() for field in chart.answer.request.model_fields.values())
+    router.add_api_route(
+        f"/jobs/{{job_id}}/charts/{chart.name}",
+        _endpoint(chart),
+        methods=["POST"],
+        name=f"chart_{chart.name}",
+        summary=f"Draw: {chart.sentence}",
+        description=f"{chart.sentence} The request is that of the answer {chart.answer.name}.",
+        response_class=Response,
+        responses={
+            200: {
+                "model": Specification,
+                "description": "The chart",
+                "content": {SVG: {"schema": {"type": "string"}}, PNG: {"schema": {"type": "string"}}},
+            }
+        },
+        openapi_extra={"requestBody": {"required": required, "content": {JSON: body}}},
+    )
+
+
+for _chart in CHARTS:
+    _add_route(_chart)
+
+
+class FindingsRequest(StrategiesRequest, GivenRequest):
+    """Which strategies are compared, by which measure, and under which condition."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"measure": "export_gain", "given": "agreement"}]})
+
+    measure: Measure = NET_GAIN
+
+
+_USUAL = FindingsRequest()
+
+
+class Findings(BaseModel):
+    """The answer in sentences made from the numbers."""
+
+    measure: str = Field(description="The measure by which strategies are compared.")
+    best: str | None = Field(description="The strategy with the highest mean of the measure, of several.")
+    trials: int = Field(description="Trials of each strategy from which the sentences are made.")
+    sentences: list[str]
+    beliefs: list[str] = Field(description="Parameters over whose range another strategy becomes the best.")
+
+
+@router.post("/jobs/{job_id}/findings", summary="The answer in sentences")
+def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) -> Findings:
+    """Which strategy is best, by how much, how sure that is, how it ends, and which belief would change that."""
+    shared = asked.model_dump(exclude={"measure"}, exclude_none=True)
+    summary = _ask(kept, run, "summary", shared)
+    weeks = run.plan.scenario.horizon_weeks
+    if len(summary["strategies"]) == 1:
+        ((name, one),) = summary["strategies"].items()
+        said = [ending_sentence(name if len(run.plan.strategies) > 1 else None, one["events"], weeks)]
+        return Findings(measure=asked.measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
+    compared = _ask(kept, run, "compare", {**shared, "measures": [asked.measure]})["result"]
+    said = choice_sentences(compared)
+    best = best_of(compared) if said else next(iter(summary["strategies"]))
+    said.append(ending_sentence(best, summary["strategies"][best]["events"], weeks))
+    return Findings(
+        measure=compared["choices"][0]["measure"],
+        best=best,
+        trials=compared["trials"]["compared"],
+        sentences=said,
+        beliefs=belief_sentences(compared),
+    )

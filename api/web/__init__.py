@@ -1,0 +1,1 @@
+"""The pages: a workbench in the browser over the public ``/v1`` interface."""

@@ -1,0 +1,90 @@
+"""Routes of the pages. A page is HTML without data: its module fetches what it shows from ``/v1``, as any client would.
+
+So a page needs no key, is the same for everybody, and may come from another web process than its data.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+
+from api.web.assets import VEGA, find_asset
+
+PAGES = {
+    "/": "start",
+    "/scenarios/{name}": "scenario",
+    "/run": "run",
+    "/jobs/{id}": "job",
+    "/help": "help",
+}
+"""The template of each page by its path; its module has the template's name."""
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types default",
+    )
+)
+"""Scripts and styles come from this service's own files alone. No text becomes code or markup: the one policy of
+trusted types, in ``chart.js``, lets nothing but an empty text pass."""
+STATIC = "/static/"
+
+router = APIRouter(include_in_schema=False)
+_PATHS = re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in (*PAGES, f"{STATIC}{{name}}")))
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is a page's or that of a file which pages load: these need no key."""
+    return _PATHS.fullmatch(path) is not None
+
+
+@cache
+def _html(template: str) -> str:
+    environment = Environment(
+        loader=PackageLoader("api.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(f"{template}.html.jinja").render(
+        page=template,
+        version=version("brink"),
+    )
+
+
+def _page(template: str) -> Callable[[], Awaitable[Response]]:
+    async def page() -> Response:
+        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-cache"}
+        return Response(_html(template), media_type="text/html", headers=headers)
+
+    return page
+
+
+for _path, _template in PAGES.items():
+    router.add_api_route(_path, _page(_template), methods=["GET", "HEAD"], name=_template)
+
+
+@router.api_route(f"{STATIC}{{name}}", methods=["GET", "HEAD"])
+async def asset(name: str, request: Request) -> Response:
+    """A file that pages load; compressed if the browser takes that."""
+    found = await run_in_threadpool(find_asset, name) if name == VEGA else find_asset(name)
+    if found is None:
+        return Response(status_code=404)
+    headers = {"ETag": found.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if request.headers.get("if-none-match") == found.tag:
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(found.compressed, media_type=found.media_type, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(found.content, media_type=found.media_type, headers=headers)

@@ -1,0 +1,2 @@
+// Who is signed in, where the service asks for keys.
+export async function showAccount() {}

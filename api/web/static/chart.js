@@ -1,0 +1,107 @@
+// Charts: the service makes a Vega-Lite specification of an answer, and Vega draws it here.
+import { el, fill } from "./dom.js";
+import { interpreter } from "./expressions.js";
+import { download, post } from "./v1.js";
+
+export const VEGA_LITE = "application/vnd.vegalite.v6+json";
+
+// Vega empties elements by setting their markup to an empty text; the Content-Security-Policy refuses any other.
+globalThis.trustedTypes?.createPolicy("default", { createHTML: (text) => (text === "" ? "" : null) });
+const ERRORS_ALONE = 1;
+
+/** Vega's own file, loaded when the first chart needs it. */
+const vegaLoaded = () => import("./vega.js");
+
+/** Colours of the page, so that charts follow dark mode. */
+function config() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const [ink, dim, line] = [colour("--ink"), colour("--dim"), colour("--line")];
+  return {
+    aria: false,
+    background: "transparent",
+    font: "system-ui, sans-serif",
+    view: { stroke: line },
+    axis: { labelColor: dim, titleColor: dim, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" },
+    legend: { labelColor: ink, titleColor: dim, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" },
+    header: { labelColor: ink, labelFontSize: 12, labelFontWeight: 600, labelAnchor: "start", labelOrient: "top" },
+    title: { color: ink },
+  };
+}
+
+/** A specification that fits a width: one view as wide, or as many columns of panels as there is room for. */
+function fitted(spec, width) {
+  const made = structuredClone(spec);
+  delete made.config;
+  delete made.title;
+  const labels = Math.min(170, width * 0.36);
+  const narrow = (view) => {
+    for (const layer of [view, ...(view.layer ?? [])]) {
+      if (layer.encoding?.y?.axis?.labelLimit) layer.encoding.y.axis.labelLimit = labels;
+      const legend = layer.encoding?.color?.legend;
+      if (legend && width < 560) Object.assign(legend, { columns: 1, orient: "bottom", labelLimit: width - 60 });
+    }
+  };
+  if (made.facet) {
+    const side = made.spec.layer?.some((one) => one.encoding?.y?.field === "strategy") ? labels : 45;
+    const most = made.columns ?? 3;
+    made.columns = Math.max(1, Math.min(most, Math.floor(width / (side + 150))));
+    made.facet.title = null;
+    made.spec.width = Math.max(90, Math.floor(width / made.columns - side - 25));
+    narrow(made.spec);
+  } else {
+    narrow(made);
+    const named = (made.encoding ?? made.layer?.[0]?.encoding)?.y?.axis?.labelLimit;
+    made.width = Math.max(120, Math.min(width - (named ? labels : 45) - 30, 760));
+  }
+  return made;
+}
+
+/** Draw a specification into an element. Its words are said by the figure's label and by the table below it. */
+export async function draw(element, spec) {
+  await vegaLoaded();
+  const width = element.clientWidth || 600;
+  const place = el("div");
+  await globalThis.vegaEmbed(place, fitted(spec, width), {
+    mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, hover: false,
+    ast: true, expr: interpreter, logLevel: ERRORS_ALONE, config: config(),
+  });
+  fill(element, place);
+  element.querySelector("svg")?.setAttribute("aria-hidden", "true");
+}
+
+const drawn = new Set();
+
+/** A figure with a chart of a job's answer, and its picture and numbers one click away. `request` is the answer's. */
+export async function chartOf(job, name, request, label, signal) {
+  const path = `/v1/jobs/${job}/charts/${name}`;
+  const spec = await post(path, request, { accept: VEGA_LITE, signal });
+  const place = el("div", { class: "chart", role: "img", "aria-label": label });
+  const picture = (format, accept) =>
+    el("button", { type: "button", class: "quiet", onclick: () => download(`${name}.${format}`, path, request, accept), "aria-label": `${label}: ${format.toUpperCase()}` }, format.toUpperCase());
+  const figure = el("figure", {}, place,
+    el("div", { class: "tools" }, picture("svg", "image/svg+xml"), picture("png", "image/png")));
+  figure.draw = () => draw(place, spec);
+  drawn.add(new WeakRef(figure));
+  return figure;
+}
+
+/** Draw the figures of a chart again, where the page's width or colours changed. */
+function redraw() {
+  for (const one of drawn) {
+    const figure = one.deref();
+    if (!figure?.isConnected) drawn.delete(one);
+    else figure.draw();
+  }
+}
+
+let waiting;
+let lastWidth = globalThis.innerWidth;
+addEventListener("resize", () => {
+  if (globalThis.innerWidth === lastWidth) return;
+  lastWidth = globalThis.innerWidth;
+  clearTimeout(waiting);
+  waiting = setTimeout(redraw, 200);
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+

@@ -1,0 +1,40 @@
+// Elements from text, never from markup: what a scenario or a person wrote is shown as it is.
+
+/** An element with attributes and children; texts become text nodes, null and false are left out. */
+export function el(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name === "value") made.value = value;
+    else made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+export const find = (id) => document.getElementById(id);
+
+/** Put these children in place of what an element holds. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+}
+
+/** Show a fault at the top of the page, in words; nothing takes it away. */
+export function showFault(fault) {
+  const place = find("fault");
+  if (!fault) return fill(place);
+  const listed = (fault.errors ?? []).map((one) => el("li", {}, one.detail));
+  const message = fault.errors?.length ? null : el("p", {}, fault.message ?? String(fault));
+  fill(place, el("div", { class: "fault" }, message, listed.length ? el("ul", {}, listed) : null));
+}
+
+/** A table of rows: each a list of cells, text or elements; the first cell of a row names it. */
+export function table(caption, head, rows, numbers = true) {
+  const cell = (content, k) => (k === 0 ? el("th", { scope: "row" }, content) : el("td", { class: numbers && "number" }, content));
+  return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+    el("table", {},
+      el("caption", {}, caption),
+      el("thead", {}, el("tr", {}, head.map((name, k) => el("th", { scope: "col", class: numbers && k > 0 && "number" }, name)))),
+      el("tbody", {}, rows.map((row) => el("tr", {}, row.map(cell))))));
+}

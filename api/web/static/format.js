@@ -1,0 +1,71 @@
+// Numbers and times in words. Estimates get as many digits as their intervals support.
+
+const MINUS = "−";
+const count = new Intl.NumberFormat("en");
+const time = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+export const whole = (number) => count.format(number);
+export const when = (rfc3339) => (rfc3339 ? time.format(new Date(rfc3339)) : "");
+export const plain = (name) => name.replaceAll("_", " ");
+
+function digits(half) {
+  return half > 0 ? Math.min(Math.max(0, -Math.floor(Math.log10(half))), 6) : 2;
+}
+
+/** A number with three digits at least, without an exponent where it can be helped. */
+export function number(value) {
+  if (value === null || value === undefined) return "unknown";
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e9)) return value.toExponential(2).replace("-", MINUS);
+  return count.format(Number(value.toPrecision(Math.abs(value) >= 100 ? 6 : 3))).replace("-", MINUS);
+}
+
+const fixed = (value, places) =>
+  new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places }).format(value).replace("-", MINUS);
+
+/** An estimate of a probability: its text in per cent, and its interval's. */
+export function share(one) {
+  if (one.estimate === null) return { text: "unknown", interval: "" };
+  if (one.low === null) return { text: `${fixed(100 * one.estimate, 1)} %`, interval: "" };
+  const places = 50 * (one.high - one.low) < 0.5 ? 1 : 0;
+  const more = 50 * (one.high - one.low) < 0.05 ? 2 : Math.max(1, places);
+  return { text: `${fixed(100 * one.estimate, places)} %`, interval: `${fixed(100 * one.low, more)} to ${fixed(100 * one.high, more)}` };
+}
+
+/** An estimate of a mean: its text and its interval's. */
+export function amount(one) {
+  if (one.estimate === null) return { text: "unknown", interval: "" };
+  if (one.low === null || one.high === null) return { text: number(one.estimate), interval: "" };
+  const places = digits((one.high - one.low) / 2);
+  return { text: fixed(one.estimate, places), interval: `${fixed(one.low, places)} to ${fixed(one.high, places)}` };
+}
+
+/** A distribution's document in a line, such as "uniform 1 to 8". */
+export function distribution(document) {
+  if (typeof document !== "object" || document === null) return number(document);
+  const [[kind, numbers]] = Object.entries(document);
+  const name = { pert: "PERT", loguniform: "log-uniform" }[kind] ?? kind;
+  if (Array.isArray(numbers)) {
+    if (numbers.length === 2) return `${name}, ${number(numbers[0])} to ${number(numbers[1])}`;
+    if (numbers.length === 3) return `${name}, ${number(numbers[0])} to ${number(numbers[2])}, mode ${number(numbers[1])}`;
+  }
+  if (kind === "mixture") return `mixture of ${numbers.of.length}: ${numbers.of.map(distribution).join("; ")}`;
+  const inside = Object.entries(numbers).map(([key, value]) => `${key} ${Array.isArray(value) ? value.map(number).join(", ") : number(value)}`);
+  return `${name}, ${inside.join(", ")}`;
+}
+
+/** A whole number as people type it: digits, with spaces, commas or points between groups of three. */
+export function readWhole(text) {
+  const bare = text.trim();
+  if (/^\d+$/.test(bare)) return Number(bare);
+  if (/^\d{1,3}([  ,.'’ ]\d{3})+$/.test(bare)) return Number(bare.replace(/\D/g, ""));
+  if (/^\d+(\.\d+)?e\d+$/i.test(bare) && Number.isInteger(Number(bare))) return Number(bare);
+  throw new Error(`“${bare}” is not a whole number`);
+}
+
+/** A number as people type it. A decimal comma gets a clear word instead of a guess. */
+export function readNumber(text) {
+  const bare = text.trim().replace(MINUS, "-");
+  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(bare)) return Number(bare);
+  if (/^[+-]?\d+,\d+$/.test(bare)) throw new Error(`“${bare}” has a comma: write ${bare.replace(",", ".")} with a point`);
+  throw new Error(bare ? `“${bare}” is not a number` : "a number is missing");
+}

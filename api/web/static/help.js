@@ -1,0 +1,3 @@
+import { showAccount } from "./account.js";
+
+showAccount();

@@ -1,0 +1,63 @@
+import { el, fill, find, showFault, table } from "./dom.js";
+import { when, whole } from "./format.js";
+import { get } from "./v1.js";
+import { showAccount } from "./account.js";
+
+const watched = new Map();
+
+function progressOf(job) {
+  const { trials_done: done, trials_total: total } = job.progress;
+  if (job.state === "running") {
+    return el("progress", { max: total, value: done, "aria-label": `progress of ${job.scenario}` });
+  }
+  return job.state === "queued" ? (job.waiting ?? "waits for its turn") : `${whole(job.trials)} trials`;
+}
+
+function row(job) {
+  const made = el("tr", { id: `job-${job.id}` },
+    el("th", { scope: "row" }, el("a", { href: `/jobs/${job.id}` }, job.scenario)),
+    el("td", {}, el("span", { class: `badge ${job.state}` }, job.state)),
+    el("td", {}, progressOf(job)),
+    el("td", {}, `${job.strategies.length} strateg${job.strategies.length === 1 ? "y" : "ies"}, seed ${job.seed}`),
+    el("td", {}, when(job.created_at)));
+  return made;
+}
+
+/** Follow a job by its events until it ends; the browser resumes where it was. */
+function watch(job) {
+  if (watched.has(job.id) || watched.size >= 5 || !["queued", "running"].includes(job.state)) return;
+  const source = new EventSource(`/v1/jobs/${job.id}/events`);
+  watched.set(job.id, source);
+  const changed = (event) => {
+    const now = JSON.parse(event.data);
+    find(`job-${job.id}`)?.replaceWith(row(now));
+    if (!["queued", "running"].includes(now.state)) source.close();
+  };
+  for (const state of ["queued", "running", "succeeded", "failed", "cancelled"]) source.addEventListener(state, changed);
+}
+
+async function showRuns(token) {
+  const page = await get(`/v1/jobs?limit=20${token ? `&page_token=${token}` : ""}`);
+  if (!page.jobs.length && !token) {
+    fill(find("runs"), el("p", {}, "No runs yet. Start one: it takes a minute."));
+    return;
+  }
+  const shown = table("Runs, the newest first", ["scenario", "state", "progress", "what", "submitted"], [], false);
+  shown.querySelector("tbody").append(...page.jobs.map(row));
+  const older = page.next_page_token && el("button", { type: "button", onclick: () => showRuns(page.next_page_token) }, "Older runs");
+  fill(find("runs"), shown, older && el("p", {}, older));
+  page.jobs.forEach(watch);
+}
+
+async function showScenarios() {
+  const found = await get("/v1/scenarios");
+  fill(find("scenarios"), table("Shipped scenarios", ["title", "as known on", "strategies", ""], found.map((one) => [
+    el("a", { href: `/scenarios/${one.name}` }, one.title),
+    one.as_of ?? "",
+    one.strategies.join(", "),
+    el("a", { href: `/run?scenario=${one.name}`, "aria-label": `Run ${one.title}` }, "Run"),
+  ]), false));
+}
+
+showAccount();
+Promise.all([showRuns(), showScenarios()]).catch(showFault);

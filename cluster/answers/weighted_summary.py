@@ -1,0 +1,197 @@
+"""The summary of a strategy's trials, weighted so that beliefs hold."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cluster.answers import shared
+from cluster.answers.beliefs import StatedBelief, WeightedTrials, code_of, weigh_trials
+from cluster.answers.summary_document import LEVELS, with_share_of_deficit
+from cluster.query.trials import CODE, StoredRun, paired_blocks
+from sim.faults import Fault, InvalidInput
+from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
+from sim.statistics.estimates import Estimate
+from sim.statistics.grouped_moments import GroupedMoments, grouped_moments, no_groups
+from sim.statistics.measure_ranges import measure_ranges
+from sim.statistics.weighted_estimates import (
+    weighted_mean,
+    weighted_quantile,
+    weighted_quantile_bounds,
+    weighted_share,
+)
+
+
+def weighted_summary(
+    run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None
+) -> tuple[dict, WeightedTrials]:
+    """The summary of a strategy's trials for which a condition holds, as in ``summary.json``, and their weights.
+
+    Raises `InvalidInput` for beliefs that cannot hold, and where too few trials are left.
+    """
+    plan = run.plan
+    asked = _Asked(run, strategy, tuple(stated), condition)
+    counted = _count(asked)
+    by_code = counted.trials.sum(axis=0)
+    if condition is not None and by_code.sum() < shared.FEWEST_GIVEN:
+        raise shared.too_few_given(int(by_code.sum()), strategy, condition)
+    found = weigh_trials(stated, by_code, condition)
+    together = plan.design.trials_together(plan.scenario)
+    trials = counted.trials[:, found.patterns]
+
+    def share(name: str) -> Estimate:
+        return weighted_share(found.weighting, counted.conditions[name][:, found.patterns], trials, trials, together)
+
+    ranges = measure_ranges(plan.scenario, strategy)
+    measures: dict[str, dict] = {}
+    for name, numbers in counted.measures.items():
+        own = numbers.only(found.patterns)
+        quantiles = _quantiles(asked, name, counted, found, own, trials, together)
+        measures[name] = {
+            "count": int(own.count.sum()),
+            "mean": weighted_mean(found.weighting, own, trials, together, ranges[name]),
+            "quantiles": {level: one["estimate"] for level, one in quantiles.items()},
+            "quantile_intervals": {level: {"low": one["low"], "high": one["high"]} for level, one in quantiles.items()},
+            "quantiles_exact": True,
+        }
+    document = {
+        "trials": int(by_code.sum()),
+        "trials_played": sum(shard.count for shard in run.shards(strategy)),
+        "outcome": {name: share(name) for name in OUTCOMES},
+        "events": {name: share(name) for name in EVENTS},
+        "measures": with_share_of_deficit(measures, plan.scenario),
+    }
+    return document, found
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is read: a strategy's trials for which a condition holds, with the codes of the beliefs."""
+
+    run: StoredRun
+    strategy: str
+    stated: tuple[StatedBelief, ...]
+    condition: Expression | None
+
+    def blocks(self, values: Mapping[str, Expression]) -> Iterator[dict[str, np.ndarray]]:
+        """Values, codes and trials' numbers, a block at a time."""
+        code = code_of(self.stated)
+        for found in paired_blocks(self.run, (self.strategy,), values, given=self.condition, code=code):
+            yield found[self.strategy]
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """A measure's known numbers as float32, each with its trial's code and replicate."""
+
+    values: np.ndarray
+    code: np.ndarray
+    replicate: np.ndarray
+
+
+@dataclass
+class _Counts:
+    """Trials, conditions and measures by replicate and code: arrays of shape (replicates, 2 ** beliefs).
+
+    `kept` holds the measures' numbers where there are few enough of them.
+    """
+
+    trials: np.ndarray
+    conditions: dict[str, np.ndarray]
+    measures: dict[str, GroupedMoments]
+    kept: dict[str, list[_Numbers]] | None
+
+
+def _count(asked: _Asked) -> _Counts:
+    plan = asked.run.plan
+    replicates = plan.design.replicates(plan.scenario)
+    shape = (replicates, 2 ** len(asked.stated))
+    names = (*OUTCOMES, *EVENTS)
+    values = {name: parse_measure(name, plan.scenario) for name in MEASURES}
+    values |= {name: parse_measure(NAMED[name], plan.scenario) for name in names}
+    found = _Counts(
+        np.zeros(shape, np.int64),
+        {name: np.zeros(shape, np.int64) for name in names},
+        {name: no_groups(*shape) for name in MEASURES},
+        {name: [] for name in MEASURES},
+    )
+    held = 0
+    for block in asked.blocks(values):
+        replicate = block["trial"] % replicates
+        group = replicate * shape[1] + block[CODE]
+        found.trials += np.bincount(group, minlength=found.trials.size).reshape(shape)
+        for name, counts in found.conditions.items():
+            counts += np.bincount(group[block[name] > 0.0], minlength=counts.size).reshape(shape)
+        for name in MEASURES:
+            found.measures[name] = found.measures[name].merged(grouped_moments(block[name], group, *shape))
+        held += group.size * len(MEASURES)
+        if held > shared.EXACT_NUMBERS:
+            found.kept = None
+        if found.kept is not None:
+            for name in MEASURES:
+                found.kept[name].append(_known(block, name, replicate))
+    return found
+
+
+def _known(block: Mapping[str, np.ndarray], name: str, replicate: np.ndarray) -> _Numbers:
+    known = np.isfinite(block[name])
+    return _Numbers(
+        block[name][known].astype(np.float32), block[CODE][known].astype(np.int16), replicate[known].astype(np.int16)
+    )
+
+
+def _numbers(asked: _Asked, name: str, counted: _Counts) -> _Numbers:
+    """A measure's known numbers over all trials. Raises `InvalidInput` for more than are held in memory."""
+    if counted.kept is not None:
+        parts = counted.kept.pop(name)
+    else:
+        count = int(counted.measures[name].count.sum())
+        if count > shared.EXACT_NUMBERS:
+            message = (
+                f"weighs at most {shared.EXACT_NUMBERS:,} trials in a summary, whose quantiles are found in memory, "
+                f"not {count:,}: ask with a condition that leaves fewer"
+            )
+            raise InvalidInput((Fault("believe", str(asked.stated[0]), message),))
+        plan = asked.run.plan
+        replicates = plan.design.replicates(plan.scenario)
+        blocks = asked.blocks({name: parse_measure(name, plan.scenario)})
+        parts = [_known(block, name, block["trial"] % replicates) for block in blocks]
+    return _Numbers(
+        *(np.concatenate([getattr(one, field) for one in parts]) for field in ("values", "code", "replicate"))
+    )
+
+
+def _quantiles(
+    asked: _Asked,
+    name: str,
+    counted: _Counts,
+    found: WeightedTrials,
+    moments: GroupedMoments,
+    trials: np.ndarray,
+    together: int,
+) -> dict[str, dict[str, float | None]]:
+    """A measure's weighted quantiles with their 95 % intervals."""
+    known = moments.count.astype(np.int64)
+    if not known.any():
+        return {str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS}
+    numbers = _numbers(asked, name, counted)
+    order = np.argsort(numbers.values, kind="stable")
+    ordered, place = numbers.values[order], found.place(numbers.code[order])
+    group = numbers.replicate[order].astype(np.int64) * len(found.patterns) + place
+    cumulated = np.cumsum(found.weighting.weights[place])
+
+    def counts(value: float, side: str) -> np.ndarray:
+        """The numbers less than a value, or at most it."""
+        stop = int(np.searchsorted(ordered, np.float32(value), side))  # type: ignore[call-overload]
+        return np.bincount(group[:stop], minlength=trials.size).reshape(trials.shape)
+
+    result: dict[str, dict[str, float | None]] = {}
+    for level in LEVELS:
+        at = weighted_quantile(ordered, cumulated, level)
+        bounds = weighted_quantile_bounds(
+            found.weighting, level, counts(at, "left"), counts(at, "right"), known, trials, together
+        )
+        low, high = (None if one is None else weighted_quantile(ordered, cumulated, one) for one in bounds)
+        result[str(level)] = {"estimate": at, "low": low, "high": high}
+    return result

@@ -1,0 +1,90 @@
+"""Tasks: shards of the same trials under different strategies, played together in this process."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+
+from cluster.results.plan import Plan, Shard
+from cluster.results.result_folder import ShardResult
+from cluster.runs.options import Stop
+from cluster.runs.shard import run_shards
+from cluster.storage.base import Folder
+
+MOST_TOGETHER = 8
+"""The largest number of strategies played together; their trials are in memory at the same time."""
+TASK_TRIALS = 1_000_000
+"""The largest number of trials, over all strategies, in a task, unless one shard has more. After each task a run may
+stop or move to Ray."""
+_SHARED_COST = 0.5
+"""The cost of what strategies played together share, relative to the remaining cost of each."""
+
+Task = tuple[Shard, ...]
+"""Shards of the same trials under different strategies, played together."""
+
+
+class ShardFailed(RuntimeError):
+    """A shard could not be played or committed; the message names it and the cause."""
+
+    def __init__(self, shard: Shard, cause: BaseException) -> None:
+        last = shard.first + shard.count - 1
+        super().__init__(
+            f"strategy {shard.strategy}, shard {shard.index} (trials {shard.first} to {last}) failed: "
+            f"{type(cause).__name__}: {first_line(cause)}"
+        )
+        self.shard = shard
+        self.cause = cause
+
+
+class EngineFailed(RuntimeError):
+    """The engine could not be started or was lost."""
+
+
+def tasks_of(shards: Iterable[Shard], together: int) -> Iterator[Task]:
+    """Shards grouped into tasks of at most `most` strategies. Shards of the same trials must be adjacent, as in a plan.
+    Reads at most one shard more than the next task needs.
+    """
+    for _, same in groupby(shards, key=lambda shard: (shard.first, shard.count)):
+        while task := tuple(islice(same, together)):
+            yield task
+
+
+def strategies_together(plan: Plan, hands: int) -> int:
+    """How many strategies a task should have, so that the run finishes soonest with this number of workers.
+
+    With more strategies per task more is shared; with fewer the work is spread more evenly.
+    """
+    strategies = len(plan.strategies)
+    ranges = plan.shard_count // strategies
+    most = max(1, min(strategies, MOST_TOGETHER, TASK_TRIALS // plan.shard_trials))
+
+    def time(together: int) -> float:
+        rounds = -(-ranges * -(-strategies // together) // hands)
+        return rounds * (_SHARED_COST + together)
+
+    return min(range(most, 0, -1), key=time)
+
+
+def play_inline(plan: Plan, shards: Iterable[Shard], folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
+    """Play shards in this process, those of the same trials together."""
+    for task in tasks_of(shards, strategies_together(plan, 1)):
+        yield from play_task(plan, task, folder, should_stop)
+
+
+def play_task(plan: Plan, task: Task, folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
+    """Play a task here. If it fails, its shards are played one by one, so that only those that fail are lost."""
+    if should_stop():
+        return
+    left = list(task)
+    try:
+        for result in run_shards(plan, task, folder, should_stop):
+            left.remove(result.shard)
+            yield result
+    except Exception as error:
+        if len(task) == 1:
+            raise ShardFailed(task[0], error) from error
+        for shard in left:
+            yield from play_task(plan, (shard,), folder, should_stop)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text that is not empty."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

@@ -1,0 +1,89 @@
+"""Charts and sentences made of a job's answers, as any client gets them."""
+
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+import pytest
+
+from api.chart_catalogue import CHARTS
+from tests.support.requests import SMALL_JOB
+from tests.support.served import Served, served
+
+VEGA_LITE = "application/vnd.vegalite.v6+json"
+REQUESTS = {chart.name: chart.examples[0] for chart in CHARTS}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def job(service) -> str:
+    sent = service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"scenario": "us-japan-autos-1995", "trials": 4000})
+    assert sent.status_code == 202, sent.text
+    service.work()
+    return sent.json()["id"]
+
+
+def draw(service: Served, job: str, name: str, accept: str, **request: object):
+    body = {**REQUESTS.get(name, {}), **request}
+    return service.ask("POST", f"/v1/jobs/{job}/charts/{name}", json=body, headers={"Accept": accept})
+
+
+@pytest.mark.parametrize("name", [chart.name for chart in CHARTS])
+def test_a_chart_is_a_specification_of_vega_lite(service, job, name):
+    answer = draw(service, job, name, VEGA_LITE)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, VEGA_LITE), answer.text
+    assert "vega-lite/v6" in answer.json()["$schema"]
+    # The specification holds its data: whoever draws it loads nothing.
+    assert '"url"' not in answer.text
+
+
+def test_a_chart_is_a_picture_for_who_asks_for_one(service, job):
+    picture = draw(service, job, "outcomes", "image/svg+xml")
+    assert picture.headers["content-type"] == "image/svg+xml"
+    assert ElementTree.fromstring(picture.text).tag.endswith("svg")
+    assert draw(service, job, "outcomes", "image/png").content.startswith(b"\x89PNG")
+    assert draw(service, job, "outcomes", "text/html").status_code == 406
+
+
+def test_a_chart_answers_for_the_trials_that_agree(service, job):
+    all_trials = draw(service, job, "outcomes", VEGA_LITE).json()
+    agreeing = draw(service, job, "outcomes", VEGA_LITE, given="agreement").json()
+    assert all_trials != agreeing
+    rows = agreeing["data"]["values"]
+    assert sum(row["share"] for row in rows if row["outcome"].startswith("No agreement")) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "field"),
+    [
+        ("outcomes", {"given": "nonsense"}, "given"),
+        ("outcomes", {"extra": 1}, "extra"),
+        ("distribution", {"by": ["strategy"]}, "by"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_with_its_field(service, job, name, request_, field):
+    refused = draw(service, job, name, VEGA_LITE, **request_)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == field
+
+
+def test_findings_are_sentences_about_the_best_strategy(service, job):
+    found = service.ask("POST", f"/v1/jobs/{job}/findings", json={}).json()
+    compared = service.ask("POST", f"/v1/jobs/{job}/compare", json={}).json()["result"]["choices"][0]["regret"]
+    assert found["best"] == min(compared, key=lambda name: compared[name]["mean"]["estimate"])
+    assert found["best"] in found["sentences"][0]
+    given = service.ask(
+        "POST", f"/v1/jobs/{job}/findings", json={"given": "agreement", "measure": "export_gain"}
+    ).json()
+    assert (given["measure"], "100.0 %" in given["sentences"][-1]) == ("export_gain", True)
+
+
+def test_terms_name_what_documents_hold(service, job):
+    terms = service.ask("GET", "/v1/terms").json()
+    one = next(iter(service.ask("GET", f"/v1/jobs/{job}/summary").json()["strategies"].values()))
+    assert {term["name"] for term in terms if term["kind"] == "outcome"} == set(one["outcome"])
+    assert {term["name"] for term in terms if term["kind"] == "event"} == set(one["events"])

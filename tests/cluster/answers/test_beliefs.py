@@ -1,0 +1,173 @@
+"""Beliefs: weighted answers against pandas on the raw table, trial by trial; their refusals; the shell and HTTP."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cluster.answers.registry import ANSWERS, ask
+from cluster.answers.summary import summarize
+from cluster.query.trials import StoredRun, open_run
+from cluster.runs.options import RunOptions
+from cluster.runs.run import run
+from sim.faults import InvalidInput
+from sim.statistics.soft_evidence import Belief, weigh
+from tests.support.answers import assert_same, served_run
+from tests.support.command_line import assert_refused, brink
+from tests.support.runs import small_plan
+
+BELIEFS = ("sanctions = 0.3", "agreement_week <= 20 = 0.25..0.35 under threaten", "filing_week is not null = 0.5")
+
+
+def stored(folder: Path, **options: object) -> StoredRun:
+    run(small_plan(**options), folder, RunOptions(engine="inline"))
+    return open_run(folder)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, StoredRun]:
+    folder = tmp_path_factory.mktemp("beliefs")
+    return {design: stored(folder / design, design=design) for design in ("random", "sobol")}
+
+
+def frames(found: StoredRun) -> dict[str, pd.DataFrame]:
+    """The raw table, a frame a strategy, by trial."""
+    whole = pd.read_parquet(f"{found.folder.address}/trials")
+    return {name: part.set_index("trial").sort_index() for name, part in whole.groupby("strategy", observed=True)}
+
+
+def weights_of(found: StoredRun, kept: pd.Index | None = None) -> pd.Series:
+    """The weight of each trial (of those kept) for `BELIEFS`, from the raw table."""
+    threaten = frames(found)["threaten"]
+    threaten = threaten if kept is None else threaten.loc[kept]
+    holds = np.stack(
+        [threaten["sanctions_week"].notna(), threaten["agreement_week"] <= 20, threaten["filing_week"].notna()], axis=1
+    ).astype(bool)
+    patterns, place, counts = np.unique(holds, axis=0, return_inverse=True, return_counts=True)
+    weighting = weigh(patterns, counts, [Belief(0.3, 0.3), Belief(0.25, 0.35), Belief(0.5, 0.5)])
+    return pd.Series(weighting.weights[place.ravel()], threaten.index)
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_a_summary_is_that_of_the_weights_trial_by_trial_under_every_strategy(runs, design):
+    found = summarize(runs[design], believe=BELIEFS)
+    weights = weights_of(runs[design])
+    for name, own in frames(runs[design]).items():
+        part = found["strategies"][name]
+        for outcome, one in part["outcome"].items():
+            expected = weights[own["outcome"] == outcome].sum() / weights.sum()
+            assert one["estimate"] == pytest.approx(expected, abs=1e-9)
+            assert one["low"] - 1e-12 <= one["estimate"] <= one["high"] + 1e-12
+        for measure in ("agreement_week", "target_cost", "export_gain"):
+            known = own[measure].notna()
+            values, w = own[measure][known].astype(float), weights[known]
+            one = part["measures"][measure]
+            assert one["count"] == known.sum()
+            assert one["mean"]["estimate"] == pytest.approx(np.average(values, weights=w), rel=1e-9)
+            order = np.argsort(values.to_numpy(), kind="stable")
+            shares = np.cumsum(w.to_numpy()[order]) / w.sum()
+            for level, at in one["quantiles"].items():
+                assert at == pytest.approx(values.to_numpy()[order][np.searchsorted(shares, float(level) - 1e-12)])
+                bounds = one["quantile_intervals"][level]
+                assert bounds["low"] is None or bounds["low"] <= at
+                assert bounds["high"] is None or bounds["high"] >= at
+    evidence = found["strategies"]["talk"]["evidence"]
+    assert evidence == found["strategies"]["threaten"]["evidence"]
+    assert evidence["effective_trials"] == pytest.approx(weights.sum() ** 2 / np.square(weights).sum())
+    assert evidence["greatest_weight"] == pytest.approx(weights.max())
+    assert [one["weighted"] for one in evidence["beliefs"]] == pytest.approx([0.3, 0.35, 0.5], abs=1e-6) or evidence[
+        "beliefs"
+    ][1]["weighted"] == pytest.approx(0.25)
+    assert evidence["rule"] == "minimum relative entropy"
+
+
+def test_beliefs_hold_within_the_trials_that_agree_with_the_condition(runs):
+    found = summarize(runs["random"], "threat_week <= 12", strategies=("threaten",), believe=BELIEFS)
+    own = frames(runs["random"])["threaten"]
+    kept = own.index[own["threat_week"] <= 12]
+    weights = weights_of(runs["random"], kept)
+    part = found["strategies"]["threaten"]
+    assert part["trials"] == kept.size
+    assert part["events"]["sanctions"]["estimate"] == pytest.approx(0.3)
+    expected = np.average(own.loc[kept, "target_cost"], weights=weights)
+    assert part["measures"]["target_cost"]["mean"]["estimate"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_belief_about_one_strategy_says_little_of_a_strategy_that_differs(runs):
+    """Of talk, under which nobody threatens, it moves only what the worlds of sanctions have in common."""
+    plain, believed = (summarize(runs["random"], believe=texts)["strategies"] for texts in ((), ("sanctions = 0.05",)))
+    assert believed["threaten"]["events"]["sanctions"]["estimate"] == pytest.approx(0.05)
+    assert believed["talk"]["events"]["sanctions"]["estimate"] == 0.0
+    change = [one["talk"]["events"]["agreement"]["estimate"] for one in (plain, believed)]
+    assert abs(change[1] - change[0]) < 0.2
+
+
+def test_a_belief_in_what_the_trials_show_changes_nothing(runs):
+    plain = summarize(runs["random"])["strategies"]["threaten"]
+    share = plain["events"]["sanctions"]["estimate"]
+    found = summarize(runs["random"], believe=(f"sanctions = {share!r}", "agreement = 0.01..0.99"))
+    found = found["strategies"]["threaten"]
+    assert found["evidence"]["effective_trials"] == pytest.approx(plain["trials"])
+    for name in ("agreement_week", "target_cost", "export_gain"):
+        before, after = (one["measures"][name]["mean"]["estimate"] for one in (plain, found))
+        assert after == pytest.approx(before, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        (("sanctions",), "must be a condition and its probability, such as"),
+        (("threat_week <= 5",), "must be a condition and its probability, such as"),
+        (("sanctions = 30",), "must have a probability from 0 to 1"),
+        (("sanctions = 0.4..0.2",), "must have a probability from 0 to 1, or a range"),
+        (("sanctions = 0.2..0.4 strength 5",), "must have either a range or a strength"),
+        (("sanctions = 0.2 strength 0",), "must have a strength above 0"),
+        (("sanctions = 0..1",), "says nothing"),
+        (("sanctions = 0.2 under nobody",), "must name a strategy of this run after 'under'; there are threaten, talk"),
+        (("export_gain = 0.2",), "must be a condition"),
+        (("sanction = 0.2",), "sanctions"),
+        (("sanctions = 1",), "is a certainty"),
+        (("threat = 0.3 under talk",), "holds in none of the 5,000 trials"),
+        (
+            ("sanctions = 0.3", "sanctions_standing = 0.4"),
+            "contradicts 'sanctions = 0.3 under threaten': with it the probability of sanctions_standing lies between "
+            "0 and 0.3 in the 5,000 trials, both ends excluded",
+        ),
+        (("trial < 4 = 0.5",), "leaves an effective number of 16 of 5,000 trials, too few"),
+    ],
+)
+def test_what_cannot_be_believed_is_refused_with_the_reason(runs, texts, says):
+    with pytest.raises(InvalidInput) as refused:
+        summarize(runs["random"], believe=texts)
+    assert says in str(refused.value)
+    assert refused.value.faults[0].field.startswith("believe[")
+
+
+def test_every_answer_takes_beliefs_or_says_why_not(runs):
+    for answer in ANSWERS:
+        assert "believe" in answer.request.model_fields
+        if answer.cannot_weigh is not None and "random" in answer.designs:
+            with pytest.raises(InvalidInput, match=r"believe: (cannot weigh|has no meaning)"):
+                ask(runs["random"], answer.name, {**answer.examples[0], "believe": ["sanctions = 0.3"]})
+
+
+def test_the_command_line_and_http_weigh_as_python_does(runs, tmp_path):
+    found = runs["random"]
+    expected = json.loads(json.dumps(ask(found, "summary", {"believe": list(BELIEFS)}), allow_nan=False))
+    arguments = [part for text in BELIEFS for part in ("--believe", text)]
+    printed = brink("summary", found.folder.address, *arguments, "--json", status=0)
+    assert_same(json.loads(printed.stdout), expected)
+    table = brink("summary", found.folder.address, *arguments, status=0).stdout
+    assert "Believed: sanctions under threaten in 30.0 % of worlds" in table.replace("\n", " ").replace("  ", " ")
+    client, job = served_run(found, tmp_path / "data")
+    response = client.get(f"{job}/summary", params={"believe": list(BELIEFS)})
+    assert response.status_code == 200, response.text
+    assert_same(response.json(), expected)
+    refused = client.get(f"{job}/summary", params={"believe": ["sanctions = 3"]})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "believe[0]")
+    client.app.state.database.dispose()
+    assert_refused(
+        brink("summary", found.folder.address, "--believe", "sanctions = 3"), "--believe", "must have a probability"
+    )
