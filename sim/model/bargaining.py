@@ -96,6 +96,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
     live = count
     trial_at = np.arange(count)
     row_of = np.arange(count)
+    going = np.ones(count, bool)
     clock = clocks.first()
     hazard = rate.copy()
     product = np.empty_like(hazard)
@@ -159,15 +160,16 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
         if week == 1:
             ended = np.concatenate([ended, np.flatnonzero(threshold <= 0.0)])
         if course.watches_table:
-            # A partial deal: the deadline is over, and what is settled is signed.
-            signing = course.signing(week)
-            signing = signing[(row_of[signing] >= 0) & ~np.isin(signing, ended)]
+            # Step 8, where something is settled; in a partial deal that is signed.
+            going[ended] = False
+            signing = course.decide(week, going)
             partial[signing] = True
             ended = np.concatenate([ended, signing])
         if ended.size:
             agreement_week[ended] = week
             hazard[row_of.take(ended)] = 0.0
             row_of[ended] = -1
+            going[ended] = False
             live -= int(np.count_nonzero(agreement_week == week))
             if live == 0:
                 break

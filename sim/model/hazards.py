@@ -54,11 +54,27 @@ class Pressure:
     tranches: Tranches | None
     sanctions: Incidence
     retaliation: Incidence
+    target_burden: np.ndarray
+    """The exponent of the target's pressure if the whole cost is taken for real; float64, shape () or (count,)."""
+    sender_burden: np.ndarray
+    """The exponent of the sender's pressure without retaliation."""
+    sender_burden_hit_back: np.ndarray
+    """The same while the target retaliates."""
 
 
-def lay_out_shifts(pressure: Pressure, horizon_weeks: int, after: int = 0) -> Shifts:
-    """Every week later than `after` in which a trial's multipliers may change, and the multipliers from then on."""
-    weeks, trials = _turning_points(pressure, horizon_weeks, after)
+def burdens(points: Points, sanctions: Incidence, retaliation: Incidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The burdens of `Pressure`: the target's, the sender's, and the sender's while the target retaliates."""
+    sender_share = points["sender_pressure"] / points["sender_stake"]
+    return (
+        np.asarray(points["target_pressure"] * sanctions.exporter_loss / points["target_stake"]),
+        np.asarray(sender_share * np.maximum(sanctions.buyer_loss, 0.0)),
+        np.asarray(sender_share * np.maximum(sanctions.buyer_loss + retaliation.exporter_loss, 0.0)),
+    )
+
+
+def lay_out_shifts(pressure: Pressure, horizon_weeks: int) -> Shifts:
+    """Every week in which a trial's multipliers may change, and the multipliers from then on."""
+    weeks, trials = turning_points(pressure, horizon_weeks)
     order = np.argsort(weeks.astype(np.int16), kind="stable")
     weeks, trials = weeks[order], trials[order]
     both = multipliers(pressure, weeks, trials)
@@ -73,7 +89,6 @@ def multipliers(pressure: Pressure, week: np.ndarray, trial: np.ndarray) -> tupl
     `week` and `trial` (a position in the block) are arrays of one shape. See model step 3.
     """
     points, threat, case = pressure.points, pressure.threat, pressure.case
-    sanctions, retaliation = pressure.sanctions, pressure.retaliation
 
     def at(value: np.ndarray | float) -> np.ndarray | float:
         return value[trial] if isinstance(value, np.ndarray) and value.ndim else value
@@ -93,20 +108,16 @@ def multipliers(pressure: Pressure, week: np.ndarray, trial: np.ndarray) -> tupl
     credibility = at(points["credibility"]) * at(points["credibility_decay"]) ** extensions
     believed = np.where(under_threat, credibility, np.where(in_force, 1.0, 0.0))
     relief = np.where(_case_pending(case, week, trial), at(points["litigation_relief"]), 0.0)
-    target_burden = points["target_pressure"] * sanctions.exporter_loss / points["target_stake"]
-
-    # The sender's cost with and without the target's retaliation.
-    sender_share = points["sender_pressure"] / points["sender_stake"]
-    alone = sender_share * np.maximum(sanctions.buyer_loss, 0.0)
-    hit_back = sender_share * np.maximum(sanctions.buyer_loss + retaliation.exporter_loss, 0.0)
-    sender_burden = np.where(case.retaliation_week[trial] < week, at(hit_back), at(alone))
+    sender_burden = np.where(
+        case.retaliation_week[trial] < week, at(pressure.sender_burden_hit_back), at(pressure.sender_burden)
+    )
     if pressure.tranches is not None:
         share = pressure.tranches.share(week - threat.imposition_week[trial], trial)
         sender_burden = sender_burden * share
         believed = believed * np.where(in_force, share, 1.0)
     return (
         _cut(rush, np.where(in_force, sender_burden, 0.0)),
-        _cut(rush * defiance, at(target_burden) * believed * (1.0 - relief)),
+        _cut(rush * defiance, at(pressure.target_burden) * believed * (1.0 - relief)),
     )
 
 
@@ -124,8 +135,8 @@ def _cut(factor: np.ndarray, exponent: np.ndarray) -> np.ndarray:
         return np.minimum(factor * np.exp(np.minimum(exponent, 300.0)), LARGEST)
 
 
-def _turning_points(pressure: Pressure, horizon_weeks: int, after: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weeks and trials (positions) in which a multiplier may change; some of them change nothing."""
+def turning_points(pressure: Pressure, horizon_weeks: int, after: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Weeks later than `after`, and trials (positions), in which a multiplier may change; some change nothing."""
     points, threat, case = pressure.points, pressure.threat, pressure.case
     weeks, trials = [], []
 

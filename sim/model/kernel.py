@@ -37,7 +37,7 @@ from sim.sampling.points import Points, draw_points_of_strategies
 from sim.scenario.columns import columns
 from sim.scenario.scenario import Scenario
 
-CLOCKS_AT_A_TIME = 2**17
+CLOCKS_AT_A_TIME = 2**19
 """Concession clocks run at a time, trials x issues x sides: what they need stays in a core's cache."""
 
 

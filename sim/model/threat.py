@@ -1,8 +1,9 @@
 """The threat: when it is announced, how often its deadline moves, and how it ends (steps 1 and 8 of a week).
 
 The chances of the announcement and at a deadline depend on S, the weight of the settled issues, and on nothing else
-at the table. So the whole course of a threat is laid out at once, as it would be if nothing more were settled; where
-an issue is settled later, what is still to come is laid out again with the new S.
+at the table. So the whole course of a threat is laid out at once, as it would be if nothing more were settled. Where an
+issue is settled before the announcement, it is laid out again with the new S; where one is settled under the threat,
+what happens at the next deadline is decided there, and the rest is laid out again if it is another than was laid out.
 
 Both are exponential clocks: the announcement comes in the week in which its clock is used up by the weekly hazard,
 and a deadline is extended as long as the deadlines' clock is not used up by -ln(chance of an extension) at each.
@@ -123,6 +124,33 @@ def _from_announcement(
         deadlines=deadlines,
         settled=settled,
     )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What happens at a deadline; bool, shape (count,). Otherwise the sender backs down."""
+
+    signed: np.ndarray
+    imposed: np.ndarray
+    extended: np.ndarray
+    left: np.ndarray
+    """What is left of the deadlines' clock before this one; float64."""
+
+
+def decide(threat: Threat, points: Points, chance: Numbers, week: int, settled: np.ndarray) -> Decision:
+    """What happens at deadlines in a week, of trials with issues of the weight `settled` settled by step 3."""
+    signed, imposed, extended = _at_deadline(points, settled)
+    used = threat.extensions_before(np.asarray(week)) - threat.deadlines.used
+    left = _rest(threat.deadlines.left, _hazard_of(_at_deadline(points, threat.settled)[2]), used)
+    end = chance.uniform("threat/follow-through")
+    moves = left >= _hazard_of(extended)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Decision(
+            signed=~moves & (end >= 1.0 - signed / (1.0 - extended)),
+            imposed=~moves & (end < imposed / (1.0 - extended)),
+            extended=moves,
+            left=left,
+        )
 
 
 def _at_deadline(points: Points, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
