@@ -78,7 +78,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
     issues, horizon, count = len(scenario.issues), scenario.horizon_weeks, course.chance.count
     rows = 2 * issues
     calendar = scenario.session_calendar()
-    weights = np.array([issue.weight for issue in scenario.issues])
+    weights = np.array([[issue.weight] for issue in scenario.issues])
     threshold = np.broadcast_to(np.asarray(points["package_threshold"]), (count,)) - CLOSED
     gaps = [np.broadcast_to(points[f"issues.{issue.name}.gap"], (count,)) for issue in scenario.issues]
     closed = (CLOSED / np.stack(2 * gaps, axis=1)).astype(np.float32)
@@ -87,7 +87,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
     rate, reframed_rate = _rates(scenario, points, count)
 
     agreement_week = np.full(count, NEVER, np.int64)
-    settled_week = np.full((count, issues), NEVER, np.int64)
+    settled_week = np.full((issues, count), NEVER, np.int64)
     conceded = np.zeros((count, rows))
     times_set = np.zeros((count, rows), np.int16)
     partial = np.zeros(count, bool)
@@ -100,6 +100,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
     clock = clocks.first()
     hazard = rate.copy()
     product = np.empty_like(hazard)
+    rung = np.empty(hazard.shape, bool)
     target_multiplier = np.ones(count, np.float32)
     authority = _authorities(points, (count, rows))
     issue_of = np.tile(np.arange(issues), 2)
@@ -117,7 +118,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
             hazard[place.take(here)] = rate.take(trial.take(here), axis=0) * factor
         for name, own in targets_of.items():
             trial = np.flatnonzero(course.reframing_week[name] == week)
-            trial = trial[(row_of[trial] >= 0) & (settled_week[trial, own - issues] == NEVER)]
+            trial = trial[(row_of[trial] >= 0) & (settled_week[own - issues].take(trial) == NEVER)]
             rate[trial, own] = reframed_rate[name][trial]
             hazard[row_of[trial], own] = reframed_rate[name][trial] * target_multiplier[trial]
 
@@ -126,7 +127,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
         level = authority[calendar[week - 1]]
         if level is not None:
             clock -= hazard if level is AT_MID_LEVEL else np.multiply(hazard, level, out=product[: len(hazard)])
-            rings = np.flatnonzero(clock <= 0.0)
+            rings = _few_true(np.less_equal(clock, 0.0, out=rung[: len(clock)]))
             if rings.size:
                 row = rings // rows
                 column = rings - row * rows
@@ -145,18 +146,17 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                 closing = np.flatnonzero(left <= closed.take(who))
                 if closing.size:
                     trial, column = trial.take(closing), column.take(closing)
-                    settled_week[trial, issue_of.take(column)] = week
+                    settled_week[issue_of.take(column), trial] = week
                     rate.reshape(-1)[who[closing]] = 0.0
                     rate.reshape(-1)[opposite[closing]] = 0.0
                     hazard.reshape(-1)[rings[closing]] = 0.0
                     hazard.reshape(-1)[rings[closing] + across.take(column)] = 0.0
                     # Agreement: enough weight is settled.
-                    settled = ((settled_week.take(trial, axis=0) < NEVER) * weights).sum(axis=1)
-                    accepted = settled >= threshold[trial]
+                    settled = ((settled_week.take(trial, axis=1) < NEVER) * weights).sum(axis=0)
+                    accepted = settled >= threshold.take(trial)
                     ended = trial[accepted]
                     if course.watches_table:
-                        trial, at = np.unique(trial[~accepted], return_index=True)
-                        course.settle(week, trial, settled[~accepted][at])
+                        course.settle(week, trial[~accepted], settled[~accepted])
         if week == 1:
             ended = np.concatenate([ended, np.flatnonzero(threshold <= 0.0)])
         if course.watches_table:
@@ -170,7 +170,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
             hazard[row_of.take(ended)] = 0.0
             row_of[ended] = -1
             going[ended] = False
-            live -= int(np.count_nonzero(agreement_week == week))
+            live = int(np.count_nonzero(going))
             if live == 0:
                 break
             if live < _LIVE_SHARE * trial_at.size:
@@ -182,7 +182,17 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                     for kind, level in authority.items()
                 }
                 row_of[trial_at] = np.arange(live)
-    return Talks(agreement_week, settled_week.T, conceded.reshape(count, 2, issues).transpose(1, 2, 0), partial)
+    return Talks(agreement_week, settled_week, conceded.reshape(count, 2, issues).transpose(1, 2, 0), partial)
+
+
+def _few_true(flags: np.ndarray) -> np.ndarray:
+    """`np.flatnonzero` of contiguous truth values of which few are true, looked at eight at a time first."""
+    flat = flags.reshape(-1)
+    whole = flat.size // 8 * 8
+    eight = np.flatnonzero(flat[:whole].view(np.uint64) != 0)
+    found = np.flatnonzero(flat[:whole].reshape(-1, 8).take(eight, axis=0))
+    found = 8 * eight.take(found // 8) + found % 8
+    return np.concatenate([found, whole + np.flatnonzero(flat[whole:])]) if whole < flat.size else found
 
 
 def most_concessions(scenario: Scenario, points: Points) -> int:

@@ -9,7 +9,8 @@ go on, it is decided with the S of that week, and only if something else happens
 again. Without the three mechanisms nothing ever is.
 """
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +30,8 @@ from sim.scenario.scenario import Scenario
 TABLE = ("patience", "restraint", "partial_deal_probability")
 """The parameters by which the course depends on the table."""
 Laid = TypeVar("Laid")
+_FOR_MULTIPLIERS = ("tranches", "target_burden", "sender_burden", "sender_burden_hit_back")
+"""What of `Pressure` the multipliers follow from, apart from what is laid out again."""
 _NOBODY = np.empty(0, np.int64)
 
 
@@ -66,7 +69,7 @@ class Course:
             # The week in which each trial's course was laid out last, and in which a deadline is to be decided.
             self._laid_out = np.zeros(chance.count, np.int16)
             self._due = np.zeros(chance.count, np.int16)
-            self._again = _NOBODY
+            self._changed = np.zeros(chance.count, bool)
             self._later = LaterShifts()
 
     def shifts(self, week: int) -> tuple[np.ndarray, np.ndarray]:
@@ -83,13 +86,8 @@ class Course:
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
         """Note that by step 3 of a week issues of the weight `settled` are settled in some trials."""
-        threat = self.pressure.threat
-        announced = threat.week.take(trial)
-        known = (threat.end_week.take(trial) >= week) & (announced <= self.scenario.horizon_weeks)
         self._settled[trial] = np.minimum(settled, 1.0)
-        self._again = trial[known & (announced > week)]
-        under_threat = trial[known & (announced <= week)]
-        self._due[under_threat] = self._next_deadline(under_threat, week)
+        self._changed[trial] = True
 
     def decide(self, week: int, live: np.ndarray) -> np.ndarray:
         """Decide what happens at this week's deadlines, and lay out anew what becomes of it.
@@ -97,9 +95,9 @@ class Course:
         Of trials with nothing settled that is laid out already. `live` says of each trial whether its talks go on
         after step 5. Returns the trials (positions) in which the sides sign what is settled.
         """
+        again = self._note_settled(week)
         due = np.flatnonzero(self._due == week)
         due = due[live.take(due)]
-        again, self._again = self._again, _NOBODY
         signing = _NOBODY
         if due.size:
             threat = _take(self.pressure.threat, due)
@@ -125,6 +123,22 @@ class Course:
         """The first week of the breach of each agreement; None if there never is one."""
         return lay_out_breach(self.points, agreement_week, self.chance)
 
+    def _note_settled(self, week: int) -> np.ndarray:
+        """Note the trials under threat in which issues were settled this week for their next deadline.
+
+        Returns those before an announcement.
+        """
+        trial = np.flatnonzero(self._changed)
+        if not trial.size:
+            return trial
+        self._changed[trial] = False
+        threat = self.pressure.threat
+        announced = threat.week.take(trial)
+        to_come = (threat.end_week.take(trial) >= week) & (announced <= self.scenario.horizon_weeks)
+        under_threat = trial[to_come & (announced <= week)]
+        self._due[under_threat] = self._next_deadline(under_threat, week)
+        return trial[to_come & (announced > week)]
+
     def _next_deadline(self, trial: np.ndarray, week: int) -> np.ndarray:
         """The first deadline in a week or later of trials under threat; int64, beyond the horizon at most by one."""
         threat = self.pressure.threat
@@ -148,16 +162,13 @@ class Course:
         self._laid_out[trial] = week
         # With something settled the sides may sign at any later deadline.
         self._due[trial] = np.minimum(threat.deal_week, self.scenario.horizon_weeks + 1)
-        of_pressure = (
-            "tranches",
-            "sanctions",
-            "retaliation",
-            "target_burden",
-            "sender_burden",
-            "sender_burden_hit_back",
-        )
-        now = Pressure(
-            points, threat, case, lapse, *(_take(getattr(self.pressure, name), trial) for name in of_pressure)
+        now = replace(
+            self.pressure,
+            points=points,
+            threat=threat,
+            case=case,
+            lapse=lapse,
+            **{name: _take(getattr(self.pressure, name), trial) for name in _FOR_MULTIPLIERS},
         )
         weeks, position = turning_points(now, self.scenario.horizon_weeks, after=week)
         self._later.add(week, weeks, trial.take(position), np.stack(multipliers(now, weeks, position), axis=1))
@@ -201,21 +212,27 @@ def _own(pressure: Pressure, parts: tuple[str, ...]) -> Pressure:
 
 def _take(laid: Laid, trial: np.ndarray) -> Laid:
     """What is laid out for the trials at some positions."""
-    return _each(lambda value: value.take(trial) if np.ndim(value) else value, laid)
+    return _each(lambda value: value.take(trial) if value.ndim else value, laid)
 
 
 def _each(function: Any, laid: Laid) -> Laid:
     """What is laid out with a function applied to each of its arrays."""
-    if is_dataclass(laid) and not isinstance(laid, type):
-        return replace(laid, **{one.name: _each(function, getattr(laid, one.name)) for one in fields(laid)})
-    return laid if laid is None else function(laid)
+    if laid is None or isinstance(laid, np.ndarray):
+        return laid if laid is None else function(laid)
+    return type(laid)(*(_each(function, getattr(laid, name)) for name in _names(type(laid))))
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields."""
+    return tuple(one.name for one in fields(kind))
 
 
 def _put(whole: Any, trial: np.ndarray, part: Any) -> None:
     """Put what is laid out for some trials in the place of what was."""
-    for one in fields(whole):
-        old, new = getattr(whole, one.name), getattr(part, one.name)
-        if is_dataclass(old):
-            _put(old, trial, new)
-        else:
+    for name in _names(type(whole)):
+        old, new = getattr(whole, name), getattr(part, name)
+        if isinstance(old, np.ndarray):
             old[trial] = new
+        else:
+            _put(old, trial, new)

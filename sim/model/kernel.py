@@ -34,7 +34,6 @@ from sim.sampling.base import Design
 from sim.sampling.chance import Chance, KeptChance
 from sim.sampling.designs import RANDOM
 from sim.sampling.points import Points, draw_points_of_strategies
-from sim.scenario.columns import columns
 from sim.scenario.scenario import Scenario
 
 CLOCKS_AT_A_TIME = 2**19
@@ -57,30 +56,41 @@ def simulate_strategies(
 
     Points and chance that strategies share are drawn once. Raises `InvalidInput`.
     """
-    tables = {strategy: _empty_table(scenario, chance.count) for strategy in strategies}
+    blocks: dict[str, list[dict[str, np.ndarray]]] = {strategy: [] for strategy in strategies}
     block_size = CLOCKS_AT_A_TIME // (2 * len(scenario.issues))
     for start in range(0, chance.count, block_size):
         part = chance.part(start, min(block_size, chance.count - start))
         points = draw_points_of_strategies(scenario, strategies, part, design)
         kept = KeptChance(part)
         clocks = Clocks(scenario, part, max(most_concessions(scenario, own) for own in points.values()) + 1)
-        for strategy, table in tables.items():
+        drawn = _Drawn(part.count)
+        for strategy in strategies:
             course = Course(scenario, points[strategy], kept)
             talks = bargain(scenario, points[strategy], course, clocks)
-            for name, values in read_played(scenario, Played(course, talks)).items():
-                table[name][start : start + part.count] = values
-    return tables
+            blocks[strategy].append(_read(scenario, Played(course, talks), drawn))
+    return {strategy: _joined(parts) for strategy, parts in blocks.items()}
 
 
-def _empty_table(scenario: Scenario, count: int) -> dict[str, np.ndarray]:
-    return {
-        column.name: np.empty(
-            count,
-            "int8" if column.kind == "category" or (column.nullable and column.kind == "bool") else column.kind,
-        )
-        for column in columns(scenario)
-        if column.name != "strategy"
-    }
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+class _Drawn:
+    """Drawn parameters as columns; strategies that share a parameter's points share its column."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._columns: dict[int, tuple[object, np.ndarray]] = {}
+
+    def column(self, value: np.ndarray | float) -> np.ndarray:
+        """float32, shape (count,), not to be changed."""
+        if id(value) not in self._columns:
+            column = np.broadcast_to(np.asarray(value, np.float32), (self._count,))
+            # The value is kept, so that nothing else can have its identity.
+            self._columns[id(value)] = value, column
+        return self._columns[id(value)][1]
 
 
 @dataclass(frozen=True)
@@ -103,11 +113,15 @@ def read_played(scenario: Scenario, played: Played) -> dict[str, np.ndarray]:
 
     The scenario may have a shorter horizon than the one that was played.
     """
+    return _read(scenario, played, _Drawn(played.course.chance.count))
+
+
+def _read(scenario: Scenario, played: Played, drawn: _Drawn) -> dict[str, np.ndarray]:
     chance = played.course.chance.chance
     return {
         "trial": np.arange(chance.first, chance.first + chance.count),
         **read_trials(scenario, played.course, played.talks),
-        **{name: np.broadcast_to(played.course.points[name], (chance.count,)) for name in scenario.uncertain},
+        **{name: drawn.column(played.course.points[name]) for name in scenario.uncertain},
     }
 
 
