@@ -30,7 +30,7 @@ _LIVE_SHARE = 0.75
 
 @dataclass(frozen=True)
 class Talks:
-    """How the talks went. Weeks are int64, `NEVER` for what did not happen."""
+    """How the talks went. Weeks are int32, `NEVER` for what did not happen."""
 
     agreement_week: np.ndarray
     """Shape (count,)."""
@@ -81,13 +81,12 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
     weights = np.array([[issue.weight] for issue in scenario.issues])
     threshold = np.broadcast_to(np.asarray(points["package_threshold"]), (count,)) - CLOSED
     gaps = [np.broadcast_to(points[f"issues.{issue.name}.gap"], (count,)) for issue in scenario.issues]
-    closed = (CLOSED / np.stack(2 * gaps, axis=1)).astype(np.float32)
-    steps = [np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES]
-    step = np.repeat(np.stack(steps, axis=1), issues, axis=1)
+    closed = (CLOSED / np.stack(gaps, axis=1)).astype(np.float32)
+    step = np.stack([np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES], axis=1)
     rate, reframed_rate = _rates(scenario, points, count)
 
-    agreement_week = np.full(count, NEVER, np.int64)
-    settled_week = np.full((issues, count), NEVER, np.int64)
+    agreement_week = np.full(count, NEVER, np.int32)
+    settled_week = np.full((issues, count), NEVER, np.int32)
     conceded = np.zeros((count, rows))
     times_set = np.zeros((count, rows), np.int16)
     partial = np.zeros(count, bool)
@@ -103,19 +102,16 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
     rung = np.empty(hazard.shape, bool)
     target_multiplier = np.ones(count, np.float32)
     authority = _authorities(points, (count, rows))
-    issue_of = np.tile(np.arange(issues), 2)
+    issue_of, side_of = np.tile(np.arange(issues), 2), np.repeat([0, 1], issues)
     targets_of = {issue.name: issues + k for k, issue in enumerate(scenario.issues) if issue.numerical}
     across = np.repeat([issues, -issues], issues)
 
     for week in range(1, horizon + 1):
         # What is new as the week begins: the multipliers, and which issues are reframed.
-        trial, multiplier = course.shifts(week)
+        trial, multiplier = course.shifts(week, going)
         if trial.size:
             target_multiplier[trial] = multiplier[:, 1]
-            place = row_of.take(trial)
-            here = np.flatnonzero(place >= 0)
-            factor = np.repeat(multiplier.take(here, axis=0), issues, axis=1)
-            hazard[place.take(here)] = rate.take(trial.take(here), axis=0) * factor
+            hazard[row_of.take(trial)] = rate.take(trial, axis=0) * np.repeat(multiplier, issues, axis=1)
         for name, own in targets_of.items():
             trial = np.flatnonzero(course.reframing_week[name] == week)
             trial = trial[(row_of[trial] >= 0) & (settled_week[own - issues].take(trial) == NEVER)]
@@ -135,7 +131,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                 who = trial * rows + column
                 opposite = who + across.take(column)
                 # No side moves past where the other stood when the week began.
-                given = conceded.take(who) + step.take(who)
+                given = conceded.take(who) + step.take(2 * trial + side_of.take(column))
                 given = np.minimum(given, 1.0 - conceded.take(opposite))
                 conceded.reshape(-1)[who] = given
                 used = times_set.take(who) + 1
@@ -143,7 +139,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                 clock.reshape(-1)[rings] = clocks.number(column, trial, used)
 
                 left = 1.0 - given - conceded.take(opposite)
-                closing = np.flatnonzero(left <= closed.take(who))
+                closing = np.flatnonzero(left <= closed.take(issues * trial + issue_of.take(column)))
                 if closing.size:
                     trial, column = trial.take(closing), column.take(closing)
                     settled_week[issue_of.take(column), trial] = week

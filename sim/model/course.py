@@ -72,16 +72,21 @@ class Course:
             self._changed = np.zeros(chance.count, bool)
             self._later = LaterShifts()
 
-    def shifts(self, week: int) -> tuple[np.ndarray, np.ndarray]:
-        """The trials whose multipliers change as a week begins, and the new ones: float32, shape (trials, 2)."""
+    def shifts(self, week: int, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The trials whose multipliers change as a week begins, and the new ones: float32, shape (trials, 2).
+
+        `live` says of each trial whether its talks go on; others are left out.
+        """
         trial, multiplier = self._shifts.in_week(week)
+        valid = live.take(trial)
         if not self.watches_table:
-            return trial, multiplier
-        first = np.flatnonzero(self._laid_out.take(trial) == 0)
+            return trial[valid], multiplier[valid]
+        valid &= self._laid_out.take(trial) == 0
         later, their_multiplier = self._later.in_week(week, self._laid_out)
+        live_later = live.take(later)
         return (
-            np.concatenate([trial.take(first), later]),
-            np.concatenate([multiplier.take(first, axis=0), their_multiplier]),
+            np.concatenate([trial[valid], later[live_later]]),
+            np.concatenate([multiplier[valid], their_multiplier[live_later]]),
         )
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
@@ -140,7 +145,7 @@ class Course:
         return trial[to_come & (announced > week)]
 
     def _next_deadline(self, trial: np.ndarray, week: int) -> np.ndarray:
-        """The first deadline in a week or later of trials under threat; int64, beyond the horizon at most by one."""
+        """The first deadline in a week or later of trials under threat; int32, beyond the horizon at most by one."""
         threat = self.pressure.threat
         extensions = threat.extensions_before(np.asarray(week), trial)
         deadline = threat.first_deadline.take(trial) + extensions * threat.extension_weeks.take(trial)

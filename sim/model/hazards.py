@@ -156,7 +156,7 @@ def turning_points(pressure: Pressure, horizon_weeks: int, after: int = 0) -> tu
 
     threatened = np.flatnonzero(threat.week <= horizon_weeks)
     turn(threat.week[threatened], threatened)
-    window = np.broadcast_to(np.asarray(points["deadline_window"]), threat.week.shape).astype(np.int64)
+    window = np.broadcast_to(np.asarray(points["deadline_window"]), threat.week.shape).astype(np.int32)
     waiting, deadline = threatened, threat.first_deadline[threatened]
     passed = 0
     while waiting.size:

@@ -52,11 +52,11 @@ class Threat:
     """The weight of the settled issues with which this is laid out."""
 
     def extensions_before(self, week: np.ndarray, trial: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Extensions granted before `week` starts, for the given trials; int64."""
+        """Extensions granted before `week` starts, for the given trials; int32."""
         since_first = week - self.first_deadline[trial]
         # A quotient of whole numbers as small as these is exact to its next whole number, and faster.
         granted = np.ceil(since_first / self.extension_weeks[trial])
-        return np.clip(granted, 0.0, self.extensions[trial]).astype(np.int64)
+        return np.minimum(np.maximum(granted, 0.0), self.extensions[trial]).astype(np.int32)
 
 
 def lay_out_threat(points: Points, chance: Numbers) -> Threat:
@@ -65,7 +65,7 @@ def lay_out_threat(points: Points, chance: Numbers) -> Threat:
         chance.exponential("threat/announcement"),
         np.broadcast_to(whole_weeks(points["threat_earliest_week"]) - 1, (chance.count,)),
     )
-    deadlines = Clock(chance.exponential("threat/extensions"), np.zeros(chance.count, np.int64))
+    deadlines = Clock(chance.exponential("threat/extensions"), np.zeros(chance.count, np.int32))
     week = announcement.used + waiting_weeks(announcement.left, weekly_hazard(points["threat_probability"]))
     at_start = happens(chance, "sanctions/at-start", points["sanctions_at_start"])
     if at_start.any():
@@ -108,14 +108,14 @@ def _from_announcement(
         end = chance.uniform("threat/follow-through")
         carried_out = end < imposed / (1.0 - extended)
         deal = end >= 1.0 - signed / (1.0 - extended)
-    extensions = np.minimum(deadlines.used + extensions, NEVER).astype(np.int64)
+    extensions = np.minimum(deadlines.used + extensions, NEVER)
     extension_weeks = np.broadcast_to(whole_weeks(points["extension_weeks"]), (chance.count,))
-    end_week = np.minimum(first_deadline + extensions * extension_weeks, NEVER)
+    end_week = np.minimum(first_deadline + extensions * extension_weeks, NEVER).astype(np.int32)
     return Threat(
         week=week,
         first_deadline=first_deadline,
         extension_weeks=extension_weeks,
-        extensions=extensions,
+        extensions=extensions.astype(np.int32),
         end_week=end_week,
         imposition_week=never_after(end_week, carried_out),
         retreat_week=never_after(end_week, ~(carried_out | deal)),
