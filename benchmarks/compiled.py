@@ -9,6 +9,7 @@ kernel but names.
 import math
 from collections import namedtuple
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -22,8 +23,7 @@ from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
 LEVELS = 4096
 NEVER = -1
 NAMES = [known.name for known in PARAMETERS]
-Places = namedtuple("Places", NAMES)  # type: ignore[misc]  # as many fields as there are parameters
-AT = Places(*range(len(NAMES)))
+AT: Any = namedtuple("AT", NAMES)(*range(len(NAMES)))  # type: ignore[misc]  # as many fields as parameters
 """The places of the parameters among a trial's values; three for each issue follow them, from `ISSUES` on."""
 ISSUES = len(NAMES)
 QUIET, THREAT, SANCTIONS, BACKED_DOWN, WITHDRAWN = range(5)
@@ -131,8 +131,18 @@ def compile_world(scenario: Scenario, strategy: str, points: dict[str, np.ndarra
     )
 
 
-def play_compiled(world: World, scenario: Scenario, seed: int, count: int) -> dict[str, np.ndarray]:
-    """Play `count` trials; the columns of `sim.model.kernel.simulate`, with its kinds and its nulls."""
+def play_compiled(
+    scenario: Scenario, strategy: str, seed: int, count: int, points: dict[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Play `count` trials; the columns of `sim.model.kernel.simulate`, with its kinds and its nulls.
+
+    `points` gives the drawn parameters, as float64 arrays of shape (count,) by name; they are not drawn then.
+    """
+    return play_world(compile_world(scenario, strategy, points), scenario, seed, count)
+
+
+def play_world(world: World, scenario: Scenario, seed: int, count: int) -> dict[str, np.ndarray]:
+    """Play `count` trials of a scenario under a strategy that is compiled into arrays; the columns of the kernel."""
     issues = len(world.weights)
     short, tiny = np.empty((len(SHORT), count), np.int16), np.empty((len(TINY), count), np.int8)
     money, settled = np.empty((len(MONEY), count), np.float32), np.empty((issues, count), np.float32)

@@ -10,7 +10,7 @@ again. Without the three mechanisms nothing ever is.
 """
 
 from dataclasses import fields, replace
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -227,8 +227,8 @@ def _each(function: Any, laid: Laid) -> Laid:
     return type(laid)(*(_each(function, getattr(laid, name)) for name in _names(type(laid))))
 
 
-@cache
-def _names(kind: type) -> tuple[str, ...]:
+@lru_cache(maxsize=32)
+def _names(kind: Any) -> tuple[str, ...]:
     """The names of a dataclass's fields."""
     return tuple(one.name for one in fields(kind))
 
