@@ -23,7 +23,7 @@ from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
 LEVELS = 4096
 NEVER = -1
 NAMES = [known.name for known in PARAMETERS]
-AT: Any = namedtuple("AT", NAMES)(*range(len(NAMES)))  # type: ignore[misc]  # as many fields as parameters
+AT: Any = namedtuple("AT", NAMES)(*range(len(NAMES)))
 """The places of the parameters among a trial's values; three for each issue follow them, from `ISSUES` on."""
 ISSUES = len(NAMES)
 QUIET, THREAT, SANCTIONS, BACKED_DOWN, WITHDRAWN = range(5)

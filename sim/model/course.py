@@ -9,8 +9,7 @@ go on, it is decided with the S of that week, and only if something else happens
 again. Without the three mechanisms nothing ever is.
 """
 
-from dataclasses import fields, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -224,18 +223,13 @@ def _each(function: Any, laid: Laid) -> Laid:
     """What is laid out with a function applied to each of its arrays."""
     if laid is None or isinstance(laid, np.ndarray):
         return laid if laid is None else function(laid)
-    return type(laid)(*(_each(function, getattr(laid, name)) for name in _names(type(laid))))
-
-
-@lru_cache(maxsize=32)
-def _names(kind: Any) -> tuple[str, ...]:
-    """The names of a dataclass's fields."""
-    return tuple(one.name for one in fields(kind))
+    whole: Any = laid
+    return type(whole)(*(_each(function, getattr(whole, name)) for name in whole.__dataclass_fields__))
 
 
 def _put(whole: Any, trial: np.ndarray, part: Any) -> None:
     """Put what is laid out for some trials in the place of what was."""
-    for name in _names(type(whole)):
+    for name in whole.__dataclass_fields__:
         old, new = getattr(whole, name), getattr(part, name)
         if isinstance(old, np.ndarray):
             old[trial] = new
