@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install postgres demo test test-slow manifests coverage check bench scale chaos docs clean
+.PHONY: install postgres chromium demo test test-slow test-web manifests coverage check bench scale chaos docs clean
 
 install: .venv/installed
 
@@ -16,24 +16,32 @@ postgres:  ## for the tests of the jobs database
 	  export DEBIAN_FRONTEND=noninteractive; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql > /dev/null; }
 
+chromium:  ## for the tests of the pages
+	@command -v chromium > /dev/null || { \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; }
+
 demo: install  ## the 1995 scenario, on the embedded defaults
 	$(BIN)/brink run us-japan-autos-1995 --trials 200000 --seed 1995 --out runs/demo
 
-# A worker runs whole files, in the order of tests/conftest.py.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# How many workers: tests/conftest.py. A worker that has no tests left takes some of another's.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-test: install postgres  ## all tests but the slow ones
-	$(PYTEST) -m "not slow"
+test: install postgres  ## all tests but the slow ones and those in a browser
+	$(PYTEST) -m "not slow and not browser"
 
-test-slow: install  ## the tests that take long by their nature: statistics over many seeds, the plain model
+test-slow: install postgres  ## the tests that take long by their nature: statistics over many seeds, the plain model, hostile input
 	$(PYTEST) -m slow
+
+test-web: install chromium  ## the pages in a real browser
+	$(BIN)/python -m pytest -m browser tests/api/web
 
 manifests: install  ## tests of configs/cluster; installs Helm's library and Kubernetes's schemas, 350 MB
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[manifests]'
 	$(BIN)/python -m pytest tests/configs/test_cluster.py
 
-coverage: install postgres  ## all tests but the slow ones, and how much of the code they run
-	$(PYTEST) -m "not slow" --cov --cov-report=
+coverage: install postgres  ## the tests of make test, and how much of the code they run
+	$(PYTEST) -m "not slow and not browser" --cov --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report --format=total) % of the lines"
 
 check: install

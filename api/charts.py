@@ -299,6 +299,7 @@ def distribution_chart(document: dict) -> alt.TopLevelMixin:
             x=alt.X("low:Q", title=measure if unit in ("", "1") else f"{measure}, {unit}", axis=alt.Axis(tickCount=5)),
             x2="high:Q",
             y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=3)),
+            y2=alt.Y2Datum(0),
         )
         .properties(width=240, height=110)
         .facet(
@@ -330,7 +331,7 @@ def positions_chart(document: dict) -> alt.TopLevelMixin:
                 scale=alt.Scale(domain=sides, range=["#3b6fb6", "#c9762a"]),
                 legend=alt.Legend(orient="top"),
             ),
-            strokeDash=alt.StrokeDash("side:N", scale=alt.Scale(domain=sides, range=[[1, 0], [5, 3]]), legend=None),
+            strokeDash=alt.StrokeDash("side:N", scale=alt.Scale(domain=sides, range=[[1, 0], [5, 3]]), title=None),
         )
         .properties(width=240, height=110)
         .facet(

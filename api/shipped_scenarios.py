@@ -20,7 +20,7 @@ def shipped_text(name: str) -> str:
     """The YAML text of a shipped scenario. Raises `InvalidInput` with the names there are."""
     if name not in shipped_names():
         known = ", ".join(shipped_names())
-        raise InvalidInput((Fault("scenario", name, f"is no shipped scenario; there are {known}"),))
+        raise InvalidInput((Fault("scenario", name, f"is not a shipped scenario; there are {known}"),))
     return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
 
 

@@ -23,15 +23,19 @@ class Answers:
         *,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The probability of each state of the dispute in each week.
 
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "strategies": strategies,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("timeline", request))
 
@@ -42,17 +46,22 @@ class Answers:
         measures: Sequence[str] | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """Strategies on the same trials: differences, regret, and which strategy leads as a function of each parameter.
 
-        `measures`: Measures of choice, of which more is better; export_gain - sender_cost if none is named.
+        `measures`: Measures of choice, of which more is better; if none is named, the scenario's `choice`, or
+            export_gain - sender_cost.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measures": measures,
             "strategies": strategies,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("compare", request))
 
@@ -64,19 +73,24 @@ class Answers:
         groups: Mapping[str, Sequence[str]] | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The value of learning parameters before a strategy is chosen.
 
-        `measure`: The measure of choice, of which more is better. export_gain - sender_cost by default.
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
         `groups`: Parameters learned together.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measure": measure,
             "groups": groups,
             "strategies": strategies,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("worth", request))
 
@@ -87,17 +101,22 @@ class Answers:
         measure: str | None = None,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """Which parameters drive a measure, how strongly, and how much of it is chance.
 
-        `measure`: A number or a condition over the columns. export_gain - sender_cost by default.
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measure": measure,
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("drivers", request))
 
@@ -110,7 +129,8 @@ class Answers:
     ) -> Flow[Answer]:
         """First- and total-order Sobol indices of a measure, from a run of the saltelli design.
 
-        `measure`: A number or a condition over the columns. export_gain - sender_cost by default.
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
         `strategy`: The strategy; the run's first if none is named.
         """
         request = {
@@ -126,17 +146,21 @@ class Answers:
         *,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The boxes of parameters in which an outcome is likely, measured on other trials.
 
         `outcome`: A condition over the columns.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "outcome": outcome,
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("discover", request))
 
@@ -147,17 +171,21 @@ class Answers:
         *,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """How the trials in which a bound is broken differ from the others, and which of them to replay.
 
         `bound`: The condition that holds where the bound is broken.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "bound": bound,
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("stress", request))
 
@@ -167,17 +195,43 @@ class Answers:
         *,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The forecast scored against what really happened.
 
         `strategy`: The strategy; the one in the history if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("score", request))
+
+    @Operation
+    def check(
+        self,
+        *,
+        reference: str | None = None,
+        strategy: str | None = None,
+        believe: Sequence[str] | None = None,
+    ) -> Flow[Answer]:
+        """The forecast compared with how comparable threats of the past ended, and what would move it.
+
+        `reference`: The class of past threats; the scenario's own if none is named.
+        `strategy`: The strategy; the run's first if none is named.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
+        """
+        request = {
+            "reference": reference,
+            "strategy": strategy,
+            "believe": believe,
+        }
+        return (yield from self._ask("check", request))
 
     @Operation
     def replay(
@@ -204,16 +258,20 @@ class Answers:
         measure: str | None = None,
         strategy: str | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """A typical trial of each outcome and the extreme ones, to be replayed.
 
         `measure`: A further measure to choose by.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measure": measure,
             "strategy": strategy,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("typical", request))

@@ -1,4 +1,4 @@
-"""Horizontal bars with intervals, as SVG that stands in a page by itself."""
+"""Horizontal bars with intervals, as self-contained SVG."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

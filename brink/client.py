@@ -5,16 +5,18 @@ import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, TypeVar
 
 import httpx
 
 from brink.connection import DEFAULT_URL, PATIENCE_SECONDS, Connection
+from brink.errors import BrinkError
 from brink.flows import Flow, Operation, Request, segment
 from brink.jobs import AsyncJob, AwaitingConnection, BlockingConnection, Job
 from brink.local import LocalService, start_service, stop_service
 from brink.proxies import proxy_errors
-from brink.scenarios import Scenario, as_requested, validated
+from brink.scenarios import Scenario, as_requested, is_name, validated
 
 T = TypeVar("T")
 
@@ -45,6 +47,32 @@ class _Service(Connection):
     def parameters(self) -> Flow[list[dict[str, Any]]]:
         """The model's parameters with their units, domains and neutral defaults."""
         return (yield from self._list("GET", "/v1/parameters"))
+
+    @Operation
+    def rates(
+        self,
+        scenario: Scenario | None = None,
+        *,
+        reference: str | None = None,
+        known_on: str | date | None = None,
+    ) -> Flow[dict[str, Any]]:
+        """How comparable threats of the past ended, by class, with intervals and sources.
+
+        With a `scenario`, its own reference class as known on its ``as_of``; with a `reference`, that class alone.
+        `known_on` counts only threats that had ended in the years before this day.
+        """
+        params = {"reference": reference, "known_on": None if known_on is None else str(known_on)}
+        if scenario is not None and is_name(scenario):
+            params["scenario"] = str(scenario)
+        elif scenario is not None:
+            found = yield from as_requested(self, scenario)
+            own = found if isinstance(found, Mapping) else {}
+            if own.get("reference") is None:
+                raise BrinkError("the scenario names no reference class", 422)
+            params["reference"] = str(own["reference"])
+            params["known_on"] = params["known_on"] or own.get("as_of")
+        chosen = {name: value for name, value in params.items() if value is not None}
+        return (yield from self._object("GET", "/v1/rates", params=chosen))
 
     def _submitted(
         self,

@@ -16,7 +16,7 @@ from brink.proxies import proxy_for
 DEFAULT_URL = "http://127.0.0.1:8000"
 KEY_VARIABLE = "BRINK_KEY"
 PATIENCE_SECONDS = 60.0
-"""A request that fails for a passing reason is sent again for this long."""
+"""A request that fails for a transient reason is repeated for this long."""
 BUSY = (429, 502, 503, 504)
 """Statuses after which a request is sent again."""
 _LONGEST_PAUSE = 10.0
@@ -68,7 +68,7 @@ class Connection:
 
     def _no_answer(self, error: httpx.TransportError) -> str:
         through = f" through the proxy of {self._proxy.variable}" if self._proxy else ""
-        return f"{self.url} does not answer{through}: {error or type(error).__name__}"
+        return f"{self.url} does not respond{through}: {error or type(error).__name__}"
 
     def _json(
         self,

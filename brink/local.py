@@ -1,4 +1,4 @@
-"""A service of one's own: ``brink serve`` on a free port of this machine, ended with the process that started it."""
+"""A local service: ``brink serve`` on a free port of this machine, ended with the process that started it."""
 
 import os
 import socket

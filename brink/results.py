@@ -44,13 +44,14 @@ class Results:
         by: Groups | None = None,
         given: str | None = None,
         strategies: Sequence[str] = (),
+        believe: Sequence[str] = (),
     ) -> Flow["pd.DataFrame"]:
         """Statistics of measures over groups of trials, one row per group.
 
         For instance ``job.aggregate(["export_gain"], ["mean", "q95"], ["strategy", {"value": "full_access", "bins":
         5}])``. The defaults are the service's: mean, standard error and some quantiles, by strategy.
         """
-        table = yield from aggregated(self._client, self._path, measures, statistics, by, given, strategies)
+        table = yield from aggregated(self._client, self._path, measures, statistics, by, given, strategies, believe)
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
@@ -62,9 +63,10 @@ class Results:
         by: Groups | None = None,
         given: str | None = None,
         strategies: Sequence[str] = (),
+        believe: Sequence[str] = (),
     ) -> Flow[pa.Table]:
         """The same as an Arrow table, with units in the columns' metadata."""
-        return (yield from aggregated(self._client, self._path, measures, statistics, by, given, strategies))
+        return (yield from aggregated(self._client, self._path, measures, statistics, by, given, strategies, believe))
 
     @Operation
     def trials(
@@ -103,6 +105,7 @@ def aggregated(
     by: Groups | None,
     given: str | None,
     strategies: Sequence[str],
+    believe: Sequence[str],
 ) -> Flow[pa.Table]:
     """The answer ``aggregate`` of the job at a path, as an Arrow table."""
     request = {
@@ -110,6 +113,7 @@ def aggregated(
         "statistics": statistics,
         "by": by,
         "given": given,
+        "believe": list(believe) or None,
         "strategies": strategies,
     }
     body = {name: value for name, value in request.items() if value is not None}

@@ -3,26 +3,13 @@
 import os
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
+from cluster.runs.engines import usable_cores
 from tests.support.postgres import new_database, postgres
-
-LONGEST_FIRST = (
-    "cluster/runs/test_ray_cluster.py",
-    "cluster/runs/test_engines.py",
-    "cluster/storage/test_s3.py",
-    "api/http/test_jobs.py",
-    "brink/test_client.py",
-    "api/cli/test_main.py",
-    "cluster/service/test_runners.py",
-    "cluster/service/test_watching.py",
-    "cluster/storage/test_store_faults.py",
-)
-"""Files that start Ray, services or many processes, and so take longest."""
 
 # The same examples each time, on a machine of any speed.
 settings.register_profile("brink", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,10 +19,10 @@ settings.load_profile("brink")
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first, so that no worker is left alone with one of them at the end."""
-    rank = {(Path(__file__).parent / name): place for place, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A worker more than cores, because many tests wait for other processes."""
+    return usable_cores() + 1
 
 
 @pytest.fixture(scope="session")

@@ -154,7 +154,9 @@ def test_files_named_in_pages_and_docstrings_exist():
 
 UNUSUAL = re.compile(
     r"\b(reckon\w*|hinder\w*|hindrance|wished|wound|tenths|kin|somebody's|held against|gone on with|goes on|"
-    r"stands? in the way|worth while|have it that|at last|told otherwise|told apart)\b",
+    r"stands? in the way|worth while|have it that|at last|told otherwise|told apart|a row a trial|"
+    r"a line a finding|laid out at once|whoever must|takes? for (?:an?|the) (?:pattern|column)|"
+    r"the very (?:same )?(?:run|trial)|does not have the form it should|is no (?:strategy|answer|field) of)\b",
     re.IGNORECASE,
 )
 """Words and phrases of an older or a private English. Standard ones are: compute, transient failure, requested,

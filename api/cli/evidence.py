@@ -22,4 +22,8 @@ def print_evidence(out: Console, evidence: Mapping[str, dict] | None) -> None:
     left = {name: f"{own['effective_trials']:,.0f}" for name, own in evidence.items()}
     same = len(set(left.values())) == 1
     text = next(iter(left.values())) if same else ", ".join(f"{count} of {name}" for name, count in left.items())
-    out.print(f"The trials are weighted by {first['rule']}: an effective number of {text}.")
+    if first.get("kept") is None:
+        out.print(f"The trials are weighted by {first['rule']}: an effective number of {text}.")
+        return
+    kept = ", ".join(f"{own['kept']:,} of {name}" for name, own in evidence.items())
+    out.print(f"A part of the trials is kept, in proportion to weights by {first['rule']}: about {kept}.")

@@ -1,4 +1,4 @@
-"""How a command ends: 0 done, 2 the user's input is wrong, 1 anything else; and what is said on standard error."""
+"""How a command ends: 0 done, 2 the user's input is wrong, 1 anything else; and the message on standard error."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from sim.faults import InvalidInput
 
 
 def message_and_status(error: BaseException) -> tuple[str, int]:
-    """What to print on standard error for an exception that ended a command, and the exit status."""
+    """The message for standard error and the exit status, for an exception that ended a command."""
     if isinstance(error, InvalidInput):
         return str(error), 2
     if isinstance(error, typer.exceptions.TyperException):
@@ -20,7 +20,7 @@ def message_and_status(error: BaseException) -> tuple[str, int]:
     if isinstance(error, MemoryError):
         return "out of memory; a smaller --shard-trials or fewer --workers may help", 1
     if isinstance(error, OSError):
-        # A name that is too long is the only error of the system that is always the user's.
+        # A name that is too long is the only error of the operating system that is always the user's.
         status = 2 if error.errno == errno.ENAMETOOLONG else 1
         advice = " (ulimit -n raises the limit)" if error.errno == errno.EMFILE else ""
         return f"{_shown(error.filename) or 'the system'}: {error.strerror or error}{advice}", status

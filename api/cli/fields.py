@@ -1,4 +1,4 @@
-"""What a fault calls a field, and the option or argument that a user typed for it."""
+"""Names of fields in faults, and the options or arguments that a user typed for them."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Any
 from sim.faults import Fault
 
 OPTIONS = {
+    "set": "setting",
     "strategies": "strategy",
     "measures": "measure",
     "statistics": "statistic",
@@ -31,6 +32,8 @@ def with_options(faults: Iterable[Fault], parameters: Iterable[Any]) -> tuple[Fa
 
 
 def _with_option(fault: Fault, shown: dict[str, str]) -> Fault:
-    name = fault.field.partition("[")[0].partition(".")[0]
+    name, _, within = fault.field.partition("[")[0].partition(".")
     option = shown.get(name) or shown.get(OPTIONS.get(name, name))
+    if option and name == "set" and within:
+        option = f"{option} {within}"
     return replace(fault, field=option) if option else fault

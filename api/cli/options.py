@@ -134,5 +134,6 @@ def is_stored_run(address: str) -> bool:
 
 
 def measure_option(what: str = "A number or condition of each trial") -> Any:
-    """The option of a command that asks about one measure, the sender's net gain unless given."""
-    return typer.Option(metavar="EXPRESSION", help=f"{what}.", show_default="export_gain - sender_cost")
+    """The option of a command that asks about one measure, the scenario's measure of choice unless given."""
+    default = "the scenario's choice, else export_gain - sender_cost"
+    return typer.Option(metavar="EXPRESSION", help=f"{what}.", show_default=default)

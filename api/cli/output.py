@@ -39,7 +39,7 @@ def console() -> "Console":
 
 
 def print_json(document: object, file: TextIO | None = None) -> None:
-    """Print a document as JSON, to standard output unless a file is given; in ASCII where that is not UTF-8."""
+    """Print a document as JSON, to standard output unless a file is given; in ASCII if its encoding is not UTF-8."""
     encoding = getattr(file or sys.stdout, "encoding", None) or "utf-8"
     ascii_only = encoding.lower().replace("_", "-") not in ("utf-8", "utf8")
     print(json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False), file=file)
@@ -52,7 +52,7 @@ def print_warnings(scenario: "Scenario") -> None:
 
 
 def print_assumptions(out: "Console", found: dict) -> None:
-    """Print what the strategies that an answer compares assume of others than the sender, if anything."""
+    """Print what the compared strategies assume about others than the sender, if anything."""
     if "assumptions" in found["method"]:
         out.print(f"Assumptions: {found['method']['assumptions']}.")
 

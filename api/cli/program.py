@@ -14,7 +14,7 @@ from sim.faults import InvalidInput
 
 COMMANDS = {
     "run": "Run a scenario and print the result.",
-    "scenarios": "List the shipped scenarios.",
+    "scenarios": "List the shipped scenarios, or print one of them.",
     "validate": "Check a scenario: list every fault with its line and field, and probable mistakes apart.",
     "parameters": "List the parameters with who decides them, their units, domains and neutral defaults.",
     "verify": "Check that a result folder is complete and unaltered.",

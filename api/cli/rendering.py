@@ -53,6 +53,8 @@ def print_summary(console: Console, summary: dict) -> None:
     if not summary["complete"]:
         played = ", ".join(f"{found['trials_played']:,} of {name}" for name, found in strategies.items())
         console.print(f"Unfinished: of {summary['trials']:,} trials of each strategy these are committed: {played}.")
+    if summary.get("assumptions"):
+        console.print(f"Assumptions: {'; '.join(summary['assumptions'])}.")
     console.print(f"± is half the 95 % interval of the simulation's own error. {summary['method']}.", style="dim")
 
 

@@ -1,4 +1,4 @@
-"""Standard input, output and error, whatever the environment has made of them."""
+"""Standard input, output and error, in any environment."""
 
 import codecs
 import io

@@ -1,12 +1,14 @@
 """Who calls: the owner and scopes of the key that a request carries.
 
 `Authentication` checks the key before anything else of a request is read: a request without a valid key costs one
-refusal, whatever its path, query and body. Routes get the caller by `Reader`, `Submitter` or `Admin`; routes about a
-job find the job through `api.http.routes.common`, where the jobs of other owners do not exist.
+refusal, for any path, query and body. A browser may send the cookie of a session instead of a key; a request that
+changes anything must then come from a page of this service. Routes get the caller by `Reader`, `Submitter` or `Admin`;
+routes about a job find the job through `api.http.routes.common`, where the jobs of other owners do not exist.
 """
 
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import anyio
 import sqlalchemy as sa
@@ -14,6 +16,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.limits import RequestLimit, WrongKeyLimit
@@ -22,12 +25,15 @@ from api.web.pages import is_page
 from cluster.service import keys
 from cluster.service.jobs import LOCAL
 from cluster.service.keys import ADMIN, READ, SCOPES, SUBMIT
+from cluster.service.sessions import find_session
 from cluster.service.settings import Settings
 
 WITHOUT_KEY = ("/healthz", "/readyz", "/openapi.json")
 """Paths that are answered without a key. None of them reads a body."""
 KEY_LOOKUPS = 4
 """Keys that are looked up in the database at a time; further requests wait. Routes have threads of their own."""
+COOKIE, SECURE_COOKIE = "brink_session", "__Host-brink_session"
+"""The cookie of a session; the second over HTTPS, where the browser makes sure that this very host has set it."""
 _REALM = 'Bearer realm="brink"'
 _bearer = HTTPBearer(
     auto_error=False,
@@ -43,6 +49,7 @@ class Caller:
 
     owner: str
     scopes: tuple[str, ...]
+    key_id: str | None = None
 
     @property
     def sees(self) -> str | None:
@@ -92,22 +99,48 @@ class Authentication:
 
     async def _caller(self, scope: Scope) -> Caller:
         """The owner of the request's key. Raises `Problem`: 401 without a valid key, 429 for too many requests."""
-        header = Headers(scope=scope).get("authorization")
-        scheme, text = get_authorization_scheme_param(header)
-        if scheme.lower() != "bearer" or not text:
+        headers = Headers(scope=scope)
+        session = None if "authorization" in headers else session_of(headers)
+        if session is not None:
+            _check_origin(scope["method"], headers)
+        scheme, text = get_authorization_scheme_param(headers.get("authorization"))
+        if session is None and (scheme.lower() != "bearer" or not text):
             message = "this service needs a key: Authorization: Bearer ..."
             raise Problem(401, message, headers={"WWW-Authenticate": _REALM})
+        secret, look = (text, keys.find) if session is None else (session, find_session)
         address = (scope.get("client") or (None,))[0]
-        self._wrong_keys.check(address, text)
+        self._wrong_keys.check(address, secret)
+        owner = self._wrong_keys.owner(secret)
+        if owner is not None:
+            # So that an owner's requests beyond the rate cost no look into the database.
+            self._requests.check(owner)
         database: sa.Engine = scope["app"].state.database
-        key = await anyio.to_thread.run_sync(keys.find, database, text, limiter=self._lookups)
+        key = await anyio.to_thread.run_sync(look, database, secret, limiter=self._lookups)
         if key is None:
-            self._wrong_keys.wrong(address, text)
+            self._wrong_keys.wrong(address, secret)
             challenge = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
-            raise Problem(401, "the key is unknown, revoked or expired", headers=challenge)
-        self._wrong_keys.valid(text)
+            what = (
+                "the key is unknown, revoked or expired" if session is None else "the session has ended: sign in again"
+            )
+            raise Problem(401, what, headers=challenge)
+        self._wrong_keys.valid(secret, key.owner)
         self._requests.take(key.owner)
-        return Caller(key.owner, key.scopes)
+        return Caller(key.owner, key.scopes, key.id)
+
+
+def session_of(headers: Headers) -> str | None:
+    """The session that a request's cookie names."""
+    cookies = cookie_parser(headers.get("cookie", ""))
+    return cookies.get(SECURE_COOKIE) or cookies.get(COOKIE)
+
+
+def _check_origin(method: str, headers: Headers) -> None:
+    """Raise a 403 `Problem` unless a request with a session only reads, or was sent by a page of this service."""
+    if method in ("GET", "HEAD"):
+        return
+    origin = urlsplit(headers.get("origin", ""))
+    if origin.scheme not in ("http", "https") or origin.netloc != headers.get("host"):
+        raise Problem(403, "a request with a session's cookie must come from a page of this service")
 
 
 def caller(

@@ -23,14 +23,14 @@ MAX_BODY_DEPTH = MAX_DEPTH + 4
 MAX_BODY_NODES = MAX_NODES + 1000
 """Keys and values: a scenario of the greatest size, within a request."""
 BODY_CHECKS = 2
-"""Bodies that are checked at a time, each in a thread of its own; further ones wait."""
+"""The number of bodies that are checked at the same time, each in its own thread; others wait."""
 YAML = "application/yaml"
-YAML_PATHS = ("/v1/scenarios/validate",)
-"""Paths whose routes read YAML too, within the bounds of its reader."""
+YAML_PATHS = "/v1/scenarios/"
+"""Below it routes read YAML too, within the bounds of its reader."""
 MAX_DIGITS = 300
 """Digits of a whole number."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_NOT_TEXT = "must be text, which has no half of a surrogate pair"
+_NOT_TEXT = "must be text without unpaired surrogates"
 _JSON = re.compile(r"application/(?:[^;]*\+)?json\s*(?:;|$)", re.IGNORECASE)
 _COLON = re.compile(rb"\s*:")
 # A text that is never closed ends with the body, so that the scan visits each byte once.
@@ -59,9 +59,9 @@ class BodyCheck:
             if body:
                 kind = Headers(scope=scope).get("content-type")
                 if _JSON.match(kind or ""):
-                    # Threads of their own, so that hostile bodies keep neither the event loop nor a route waiting.
+                    # Separate threads, so that hostile bodies block neither the event loop nor a route.
                     await anyio.to_thread.run_sync(check_json, body, limiter=self._checks)
-                elif not (is_yaml(kind) and scope["path"] in YAML_PATHS):
+                elif not (is_yaml(kind) and scope["path"].startswith(YAML_PATHS)):
                     fault = Fault("Content-Type", kind, "must be application/json")
                     raise Problem(415, "the header Content-Type must say that the body is JSON", [fault])
         except Problem as problem:
@@ -191,13 +191,13 @@ def _faults(document: object) -> Iterator[Fault]:
 
 
 class _Repeated(dict):
-    """An object some of whose keys came more than once."""
+    """An object with duplicate keys."""
 
     keys_repeated: tuple[str, ...]
 
 
 class _LongNumber(str):
-    """A whole number of more digits than `MAX_DIGITS`."""
+    """A whole number with more than `MAX_DIGITS` digits."""
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict:

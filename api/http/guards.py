@@ -1,4 +1,4 @@
-"""What every request and answer passes, whatever the route: the host it names, and the headers it gets."""
+"""Checks of every request's host, and security headers of every response."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from api.http.problems import Problem, problem_response
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 PROBES = ("/healthz", "/readyz")
-"""What load balancers ask under the machine's bare address."""
+"""Paths that load balancers request under the machine's address."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -61,7 +61,7 @@ class HostCheck:
     def _problem(self, scope: Scope) -> Problem | None:
         address = (scope.get("server") or (None,))[0]
         if self.loopback_only and address is not None and not is_loopback(address) and not address.startswith("/"):
-            return Problem(403, "this service asks for no keys and answers on loopback alone")
+            return Problem(403, "this service has no keys and accepts requests on loopback only")
         if scope["path"] in PROBES or "*" in self.hosts:
             return None
         named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]

@@ -1,4 +1,4 @@
-"""Limits to what is asked of the service: requests, wrong keys, answers and event streams at a time, jobs and bytes."""
+"""Limits of the service: requests, wrong keys, concurrent answers and event streams, jobs and stored bytes."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ from cluster.service.settings import Settings
 BURST_SECONDS = 2.0
 """An owner may send at once the requests that are allowed in this time."""
 RETRY_SECONDS = 10
-"""When to try again where the queue, the store or the answers had no room."""
+"""Seconds after which to retry if the queue, the storage or the slots for answers are full."""
 SLOT_WAIT_SECONDS = 30.0
 """A request for an answer waits at most this long for a slot."""
 MAX_CLIENTS = 10_000
@@ -64,9 +64,16 @@ class RequestLimit:
         self._per_second = per_second
         self._buckets = TokenBuckets(per_second, per_second * BURST_SECONDS, clock)
 
+    def check(self, owner: str) -> None:
+        """Raise a 429 `Problem` if the owner may send no request now. Counts nothing."""
+        self._raise_if(self._buckets.wait(owner))
+
     def take(self, owner: str) -> None:
         """Count a request of an owner. Raises a 429 `Problem` that says when the next one is allowed."""
-        if wait := self._buckets.take(owner):
+        self._raise_if(self._buckets.take(owner))
+
+    def _raise_if(self, wait: float) -> None:
+        if wait:
             raise _too_many(f"more than {self._per_second:g} requests a second", wait)
 
 
@@ -81,7 +88,7 @@ class WrongKeyLimit:
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
         self._buckets = TokenBuckets(per_minute / 60, per_minute, clock)
-        self._valid: dict[bytes, None] = {}
+        self._valid: dict[bytes, str] = {}
 
     def check(self, address: str | None, key: str) -> None:
         """Raise a 429 `Problem` if the address has sent too many wrong keys and this key was never valid."""
@@ -94,12 +101,16 @@ class WrongKeyLimit:
         self._buckets.take(network_of(address))
         self._valid.pop(_digest(key), None)
 
-    def valid(self, key: str) -> None:
-        """Remember the digest of a key that was valid."""
+    def valid(self, key: str, owner: str) -> None:
+        """Remember the digest of a key that was valid, and its owner."""
         digest = _digest(key)
         self._valid.pop(digest, None)
         _make_room(self._valid)
-        self._valid[digest] = None
+        self._valid[digest] = owner
+
+    def owner(self, key: str) -> str | None:
+        """The owner of a key that was valid when it was looked up last; None for any other key."""
+        return self._valid.get(_digest(key))
 
 
 def network_of(address: str | None) -> str:
@@ -138,7 +149,7 @@ class AnswerSlots:
                     own.release()
                     raise
         except TimeoutError:
-            message = "the service is computing as many answers as it may at a time"
+            message = "the service is computing the largest number of answers allowed at a time"
             raise Problem(503, message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
         try:
             yield
@@ -158,7 +169,7 @@ class StreamLimit:
     def stream(self, owner: str) -> Iterator[None]:
         """Count a stream of an owner while it is open. Raises a 429 `Problem` if the owner may open no more."""
         if self._open[owner] >= self._per_owner:
-            message = f"you have {self._per_owner} event streams open, and may have no more"
+            message = f"you have {self._per_owner} event streams open, the largest number allowed"
             raise Problem(429, message, headers={"Retry-After": str(RETRY_SECONDS)})
         self._open[owner] += 1
         try:

@@ -1,4 +1,4 @@
-"""Prometheus metrics: of the service as a whole from its database, of this web process's requests from itself.
+"""Prometheus metrics: of the whole service from its database, and of the requests to this web process.
 
 Every web process reports the same about jobs, and each reports its own requests.
 """

@@ -1,4 +1,4 @@
-"""The service's description of itself (OpenAPI 3.1), as far as FastAPI does not know it."""
+"""The OpenAPI 3.1 document of the service: what FastAPI does not add itself."""
 
 import functools
 import json
@@ -44,7 +44,7 @@ def _document(app: FastAPI, keys: bool) -> dict[str, Any]:
         for method in _METHODS:
             for answer in path.get(method, {}).get("responses", {}).values():
                 for content in answer.get("content", {}).values():
-                    # Where a route names its answer's form, that is all there is to say.
+                    # A route that declares its response needs no default one.
                     if "$ref" in content.get("schema", {}):
                         content["schema"] = {"$ref": content["schema"]["$ref"]}
     if not keys:

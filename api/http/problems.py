@@ -23,7 +23,7 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.places import LONGEST_SHOWN, field_name
 
 log = logger("brink.serve")
-# The value of a fault may be a whole body; no more of it is formatted than is shown.
+# The value of a fault may be a whole body; only the part that is shown is formatted.
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
 _SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 20
@@ -151,6 +151,12 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
         log.error("the files of a job are damaged", error=str(error))
         return problem_response(Problem(500, "the job's files are damaged: delete the job and run it again"))
 
+    @app.exception_handler(OSError)
+    async def _(_: Request, error: OSError) -> JSONResponse:
+        log.warning("the results cannot be read", error=str(error))
+        later = {"Retry-After": str(RETRY_SECONDS)}
+        return problem_response(Problem(503, "the store of results does not answer; try again soon", headers=later))
+
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, error: RequestValidationError) -> JSONResponse:
         faults = []
@@ -160,7 +166,7 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
             path = _place(found["loc"], error.body)
             value = None if not path or found["type"] == "missing" else found.get("input")
             faults.append(Fault(field_name(path), value, found["msg"], path=path))
-        return problem_response(Problem(422, "the request does not have the form it should", faults))
+        return problem_response(Problem(422, "the request does not have the required form", faults))
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, error: HTTPException) -> JSONResponse:
@@ -182,7 +188,7 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
 
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
-    """The methods that some route has for the request's path: each route knows its own alone."""
+    """The methods of all routes for the request's path; each route knows only its own."""
     tried = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
     return [
         method

@@ -1,4 +1,4 @@
-"""``brink serve``: the web process, and a runner process beside it unless there are others."""
+"""``brink serve``: the web process, and a runner process unless others run the jobs."""
 
 import signal
 import socket
@@ -82,10 +82,10 @@ def _check_free(host: str, port: int) -> None:
 
 
 def check_address(host: str, settings: Settings) -> None:
-    """Raise `InvalidInput` if the service would listen beyond this machine without asking for keys."""
+    """Raise `InvalidInput` if the service would be reachable from other machines without keys."""
     if settings.auth == "none" and not is_loopback(host):
         message = (
-            "must be a loopback address while the service asks for no keys; "
-            "with BRINK_AUTH=keys it may be any (brink keys create makes the keys)"
+            "must be a loopback address while the service has no keys; with BRINK_AUTH=keys it may be any address "
+            "(brink keys create makes the keys)"
         )
         raise InvalidInput((Fault("host", host, message),))

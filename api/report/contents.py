@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.answers.entry import NET_GAIN
+from cluster.answers.entry import measure_of_choice
 from cluster.answers.registry import ask
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import RUN, read_json
@@ -38,14 +38,16 @@ class Answers:
     scenario_sha256: str
 
 
-def gather(run: StoredRun, *, measure: str = NET_GAIN, given: str | None = None, on_step: Step) -> Answers:
-    """Ask a run all that a report needs. Raises `InvalidInput` for a measure or a condition that cannot be read.
+def gather(run: StoredRun, *, measure: str | None = None, given: str | None = None, on_step: Step) -> Answers:
+    """Compute all answers that a report needs. Raises `InvalidInput` for a measure or a condition that cannot be read.
 
-    A run of a saltelli design, whose trials share points, cannot be reported on.
+    Without a `measure` it is the scenario's measure of choice. A run of a saltelli design, whose trials share points,
+    cannot be reported on.
     """
     if not run.plan.design.is_sample:
-        message = "is a design for Sobol indices, whose trials are no sample: report on a run of another design"
+        message = "is a design for Sobol indices, whose trials are not a sample: report on a run of another design"
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
+    measure = measure_of_choice(measure, run.plan.scenario)
     several = len(run.plan.strategies) > 1
     steps = ["summary", "timeline", *(["compare", "worth"] if several else []), "drivers", "typical"]
     shared = {} if given is None else {"given": given}

@@ -16,7 +16,7 @@ from sim.scenario.parameters import parameter
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 LEARNING = 5
-"""Parameters listed by the worth of knowing them."""
+"""The number of parameters listed by value of information."""
 
 
 def report_page(answers: Answers) -> str:

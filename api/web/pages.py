@@ -19,6 +19,11 @@ PAGES = {
     "/scenarios/{name}": "scenario",
     "/run": "run",
     "/jobs/{id}": "job",
+    "/edit": "edit",
+    "/compare": "compare",
+    "/rates": "rates",
+    "/keys": "keys",
+    "/sign-in": "sign-in",
     "/help": "help",
 }
 """The template of each page by its path; its module has the template's name."""

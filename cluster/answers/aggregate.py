@@ -17,6 +17,7 @@ from cluster.answers.aggregate_statistics import (
     method_notes,
     quantile_level,
 )
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest, Text
 from cluster.answers.shared import condition_of
 from cluster.query.session import to_sql
@@ -87,7 +88,9 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     # The strategies' trials share their chance: a group's rows do not give the standard error of all of them.
     pooled = len(chosen) > 1 and all(one.value != STRATEGY for one in groupings)
     condition = condition_of(run, request.given)
-    with trials_table(run, chosen) as database:
+    thinned = {one: found for one in chosen if (found := thin_trials(run, (one,), request.believe, condition))}
+    kept = {one: found.thinning for one, found in thinned.items()}
+    with trials_table(run, chosen, thinned=kept) as database:
         where = "true" if condition is None else to_sql(condition)
         asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, where, database) for k, one in enumerate(groupings)]
         read = [f"{key.sql} AS x{k}" for k, key in enumerate(asked)]
@@ -119,7 +122,11 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
         "rows": [dict(zip(names, map(_plain, row), strict=True)) for row in rows],
     }
     used = sum(trials for *_, trials in counts)
-    return Computed(Aggregate.model_validate(result), chosen, used, method_notes(exact, replicates, pooled))
+    method = method_notes(exact, replicates, pooled)
+    evidence = None
+    if thinned:
+        method["weights"], evidence = THINNED, {one: found.evidence for one, found in thinned.items()}
+    return Computed(Aggregate.model_validate(result), chosen, used, method, evidence)
 
 
 def answer_table(document: dict[str, Any]) -> pa.Table:
@@ -206,5 +213,4 @@ ANSWER = Answer(
         {"measures": {"net": "export_gain - sender_cost"}, "by": ["strategy", "outcome"]},
     ),
     table=answer_table,
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

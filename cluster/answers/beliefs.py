@@ -14,8 +14,8 @@ from math import isfinite
 import numpy as np
 
 from cluster.answers.entry import MOST_BELIEFS, Evidence
-from cluster.answers.shared import FEWEST_GIVEN
-from cluster.query.trials import StoredRun
+from cluster.answers.shared import FEWEST_GIVEN, too_few_given
+from cluster.query.trials import CODE, StoredRun, Thinning, paired_blocks
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import NUMBER, Expression, parse_condition
 from sim.statistics.soft_evidence import Belief, Contradiction, Weighting, weigh
@@ -25,6 +25,11 @@ WEIGHTED = (
     "which are estimated from the same trials (calibration; Deville and Saerndal 1992)"
 )
 """How weighted answers are computed, for their documents."""
+THINNED = (
+    "a part of the trials is kept, each with a probability in proportion to its weight (rejection sampling), so that "
+    "the beliefs hold (see evidence); intervals are those of the trials kept, as if the weights had been known before"
+)
+"""How answers are computed that cannot weigh each trial."""
 _NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 _FORM = re.compile(
     rf"(?P<condition>.*[^=!<>])=\s*(?P<low>{_NUMBER})\s*(?:\.\.\s*(?P<high>{_NUMBER})\s*)?"
@@ -176,6 +181,44 @@ def weigh_trials(stated: Sequence[StatedBelief], counts: np.ndarray, given: Expr
         )
         raise InvalidInput((Fault(f"believe[{worst}]", str(stated[worst]), message),))
     return WeightedTrials(tuple(stated), weighting, patterns)
+
+
+@dataclass(frozen=True)
+class ThinnedTrials:
+    """The trials of an answer that are kept, each with a probability in proportion to its weight."""
+
+    thinning: Thinning
+    evidence: Evidence
+
+
+def thin_trials(
+    run: StoredRun, strategies: Sequence[str], texts: Sequence[str], given: Expression | None = None
+) -> ThinnedTrials | None:
+    """The trials to keep of some strategies so that beliefs hold; None without beliefs.
+
+    With a condition `given`, of the trials for which it holds under each of the strategies. Raises `InvalidInput` for
+    beliefs that cannot be read or hold, and where too few trials are kept.
+    """
+    stated = read_beliefs(run, texts)
+    if not stated:
+        return None
+    code = code_of(stated)
+    counts = np.zeros(2 ** len(stated), np.int64)
+    for block in paired_blocks(run, strategies, {}, given=given, code=code):
+        counts += np.bincount(block[strategies[0]][CODE], minlength=counts.size)
+    if not counts.any():
+        raise too_few_given(0, strategies[0], given)
+    found = weigh_trials(stated, counts, given)
+    kept = round(found.weighting.trials / found.weighting.greatest)
+    if kept < FEWEST_GIVEN:
+        message = (
+            f"keeps {kept} of {int(found.weighting.trials):,} trials, too few for an answer; at least {FEWEST_GIVEN} "
+            "are needed: play more trials, or believe what the trials show more often"
+        )
+        raise InvalidInput((Fault("believe", str(stated[0]), message),))
+    shares = np.zeros(counts.size)
+    shares[found.patterns] = found.weighting.weights / found.weighting.greatest
+    return ThinnedTrials(Thinning(code, tuple(shares.tolist())), found.evidence().model_copy(update={"kept": kept}))
 
 
 def _contradiction(

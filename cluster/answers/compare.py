@@ -1,13 +1,15 @@
 """Strategies of a stored run compared on the same trials: differences, regret, and who leads given what beliefs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import Field
 
+from cluster.answers.beliefs import WEIGHTED, StatedBelief, WeightedTrials, code_of, read_beliefs, weigh_trials
 from cluster.answers.entry import (
     NET_GAIN,
     Answer,
@@ -19,9 +21,10 @@ from cluster.answers.entry import (
     QuantileEstimate,
     Result,
     StrategiesRequest,
+    measure_of_choice,
 )
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
-from cluster.query.trials import StoredRun, paired_blocks, paired_sample
+from cluster.query.trials import CODE, StoredRun, paired_blocks, paired_sample
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
@@ -31,14 +34,18 @@ from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.scenario.warnings import assumption_method
 from sim.statistics import paired_differences
 from sim.statistics.estimates import ANY_NUMBER, Range
+from sim.statistics.estimates import Estimate as Estimates
 from sim.statistics.measure_ranges import difference_range, measure_ranges
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 from sim.statistics.tally_estimates import method_note
+from sim.statistics.weighted_differences import WeightedGroups
 
 SAMPLE = 250_000
 """Leads and quantiles of regret are computed from at most this many trials, the first ones."""
 FEWEST = 100
 MOST_MEASURES = 12
+
+T = TypeVar("T")
 
 _METHOD = {
     "difference": (
@@ -71,7 +78,8 @@ class CompareRequest(StrategiesRequest, GivenRequest):
         tuple[Measure, ...],
         Field(
             max_length=MOST_MEASURES,
-            description=f"Measures of choice, of which more is better; {NET_GAIN} if none is named.",
+            description="Measures of choice, of which more is better; if none is named, the scenario's `choice`, or "
+            f"{NET_GAIN}.",
         ),
     ] = ()
 
@@ -175,46 +183,58 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     plan, scenario = run.plan, run.plan.scenario
     chosen = paired_strategies(run, request.strategies)
     condition = condition_of(run, request.given)
-    choices = read_measures(request.measures or (NET_GAIN,), scenario)
+    choices = read_measures(request.measures or (measure_of_choice(None, scenario),), scenario)
     described = (
         choices if request.measures else {**{name: parse_measure(name, scenario) for name in MEASURES}, **choices}
     )
     replicates = plan.design.replicates(scenario)
+    stated = read_beliefs(run, request.believe)
+    code = code_of(stated)
 
-    tallied = _Tallies(chosen, described, tuple(choices), replicates)
+    grouping = _Grouping(replicates, 2 ** len(stated))
+    tallied = _Tallies(chosen, described, tuple(choices), grouping)
     values = {"outcome": _code(OUTCOMES, scenario), "events": _bits(EVENTS, scenario), **described}
-    for block in paired_blocks(run, chosen, values, given=condition):
+    for block in paired_blocks(run, chosen, values, given=condition, code=code):
         tallied.add(block)
         on_progress(int(block[chosen[0]]["trial"][-1]) + 1, plan.trials)
-    if tallied.trials < FEWEST:
-        raise too_few_paired(tallied.trials, request.given, chosen, FEWEST)
+    if tallied.trials.sum() < FEWEST:
+        raise too_few_paired(int(tallied.trials.sum()), request.given, chosen, FEWEST)
     beliefs, decided = beliefs_of(scenario, chosen)
     shared = {name: parse_measure(name, scenario) for name in beliefs}
-    sampled = paired_sample(run, chosen, choices, shared=shared, given=condition, most=SAMPLE)
+    sampled = paired_sample(run, chosen, choices, shared=shared, given=condition, code=code, most=SAMPLE)
+    weighted = _weigh(stated, tallied.trials, grouping, condition)
+    of_sample = _weigh(stated, grouping.counts(sampled[chosen[0]]), grouping, condition)
     result = {
-        "trials": {"compared": tallied.trials, "sampled": sampled[chosen[0]]["trial"].size},
-        "pairs": tallied.pairs({strategy: measure_ranges(scenario, strategy) for strategy in chosen}),
+        "trials": {"compared": int(tallied.trials.sum()), "sampled": sampled[chosen[0]]["trial"].size},
+        "pairs": tallied.pairs({strategy: measure_ranges(scenario, strategy) for strategy in chosen}, weighted),
         "choices": [
             {
                 "measure": name,
-                **_regrets(name, tallied.regrets[name], chosen, sampled, replicates),
-                "leads": _leads(name, beliefs, chosen, sampled, replicates),
+                **_regrets(name, tallied.regrets[name], chosen, sampled, grouping, weighted, of_sample),
+                "leads": _leads(name, beliefs, chosen, sampled, grouping, of_sample),
             }
             for name in choices
         ],
         "set_by_strategies": decided,
     }
     method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
-    return Computed(Comparison.model_validate(result), chosen, tallied.trials * len(chosen), method)
+    evidence = None
+    if weighted is not None:
+        method["weights"] = WEIGHTED
+        evidence = dict.fromkeys(chosen, weighted.trials.evidence())
+    used = int(tallied.trials.sum()) * len(chosen)
+    return Computed(Comparison.model_validate(result), chosen, used, method, evidence)
 
 
-def compare_first(run: StoredRun, measure: str = NET_GAIN, *, trials: int) -> Comparison | None:
+def compare_first(run: StoredRun, measure: str | None = None, *, trials: int) -> Comparison | None:
     """The strategies of a run compared by one measure, on the first trials that are committed under all of them.
 
-    Outcomes, events, leads and quantiles of regret are left out, so that this takes about a second. None if there are
-    fewer than two strategies or fewer than `FEWEST` trials. Raises `InvalidInput`.
+    Without a `measure` it is the scenario's measure of choice. Outcomes, events, leads and quantiles of regret are left
+    out, so that this takes about a second. None if there are fewer than two strategies or fewer than `FEWEST` trials.
+    Raises `InvalidInput`.
     """
     plan = run.plan
+    measure = measure_of_choice(measure, plan.scenario)
     chosen, replicates = plan.strategies, plan.design.replicates(plan.scenario)
     if len(chosen) < 2:
         return None
@@ -276,40 +296,96 @@ def _bits(names: Sequence[str], scenario: Scenario) -> Expression:
     return parse_measure(" + ".join(f"{2**k} * ({NAMED[name]})" for k, name in enumerate(names)), scenario)
 
 
+@dataclass(frozen=True)
+class _Grouping:
+    """Groups of trials: by replicate, and by the code of the beliefs' conditions (one code without beliefs)."""
+
+    replicates: int
+    codes: int
+
+    @property
+    def count(self) -> int:
+        """The number of groups."""
+        return self.replicates * self.codes
+
+    def group(self, block: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The group of each trial of a block's first strategy."""
+        replicate = block["trial"] % self.replicates
+        return replicate * self.codes + block[CODE] if CODE in block else replicate
+
+    def counts(self, block: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The number of trials of each group."""
+        return np.bincount(self.group(block), minlength=self.count)
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """Weighted trials: the groups whose codes occur, and how these are estimated from."""
+
+    trials: WeightedTrials
+    codes: int
+    estimates: WeightedGroups
+
+    def chosen(self, tallied: list[T]) -> list[T]:
+        """The tallies of the groups whose codes occur."""
+        return [one for k, one in enumerate(tallied) if k % self.codes in set(self.trials.patterns.tolist())]
+
+    def group(self, group: np.ndarray) -> np.ndarray:
+        """The groups' places among those whose codes occur."""
+        return group // self.codes * len(self.trials.patterns) + self.trials.place(group % self.codes)
+
+
+def _weigh(
+    stated: Sequence[StatedBelief], counts: np.ndarray, grouping: _Grouping, condition: Expression | None
+) -> _Weighted | None:
+    """The weights that beliefs give to trials, of which `counts` has the number of each group; None without beliefs."""
+    if not stated:
+        return None
+    by_code = counts.reshape(grouping.replicates, grouping.codes)
+    found = weigh_trials(stated, by_code.sum(axis=0), condition)
+    return _Weighted(found, grouping.codes, WeightedGroups(found.weighting, by_code[:, found.patterns]))
+
+
 class _Tallies:
-    """What is counted of the trials so far, replicate by replicate, for each pair of strategies."""
+    """What is counted of the trials so far, group by group, for each pair of strategies."""
 
     def __init__(
-        self, strategies: tuple[str, ...], measures: Mapping[str, Expression], choices: tuple[str, ...], replicates: int
+        self,
+        strategies: tuple[str, ...],
+        measures: Mapping[str, Expression],
+        choices: tuple[str, ...],
+        grouping: _Grouping,
     ) -> None:
-        self.strategies, self.replicates = strategies, replicates
-        self.trials = 0
+        self.strategies, self.grouping = strategies, grouping
+        groups = grouping.count
+        self.trials = np.zeros(groups, np.int64)
         self.conditions = {name for name, measure in measures.items() if measure.kind == TRUTH}
         self.couples = list(combinations(strategies, 2))
         outcomes, events = len(OUTCOMES), 2 ** len(EVENTS)
-        self.joint = {couple: np.zeros((replicates, outcomes, outcomes), np.int64) for couple in self.couples}
+        self.joint = {couple: np.zeros((groups, outcomes, outcomes), np.int64) for couple in self.couples}
         # Trials by which events they have under one strategy and not under the other: the first's, the second's.
-        self.changes = {couple: np.zeros((replicates, 2, events), np.int64) for couple in self.couples}
-        self.measures = {(couple, name): [NO_PAIRS] * replicates for couple in self.couples for name in measures}
-        self.regrets = {name: [paired_differences.no_regret(len(strategies))] * replicates for name in choices}
+        self.changes = {couple: np.zeros((groups, 2, events), np.int64) for couple in self.couples}
+        self.measures = {(couple, name): [NO_PAIRS] * groups for couple in self.couples for name in measures}
+        self.regrets = {name: [paired_differences.no_regret(len(strategies))] * groups for name in choices}
 
     def add(self, block: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Count a block of `cluster.query.trials.paired_blocks`."""
-        trial = block[self.strategies[0]]["trial"]
-        self.trials += trial.size
-        for replicate in range(self.replicates):
-            own = slice(None) if self.replicates == 1 else np.flatnonzero(trial % self.replicates == replicate)
+        group = self.grouping.group(block[self.strategies[0]])
+        counts = np.bincount(group, minlength=self.grouping.count)
+        self.trials += counts
+        for one in np.flatnonzero(counts).tolist():
+            own = slice(None) if self.grouping.count == 1 else np.flatnonzero(group == one)
             part = {
                 strategy: {name: column[own] for name, column in block[strategy].items()}
                 for strategy in self.strategies
             }
-            self._add_replicate(replicate, part)
+            self._add_group(one, part)
 
-    def _add_replicate(self, replicate: int, part: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    def _add_group(self, group: int, part: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         outcomes = {strategy: part[strategy]["outcome"].astype(np.int64) for strategy in self.strategies}
         events = {strategy: part[strategy]["events"].astype(np.int64) for strategy in self.strategies}
         for couple in self.couples:
-            joint, changes = self.joint[couple][replicate], self.changes[couple][replicate]
+            joint, changes = self.joint[couple][group], self.changes[couple][group]
             code = outcomes[couple[0]] * len(OUTCOMES) + outcomes[couple[1]]
             joint += np.bincount(code, minlength=joint.size).reshape(joint.shape)
             first, second = (events[strategy] for strategy in couple)
@@ -317,13 +393,19 @@ class _Tallies:
                 changes[one] += np.bincount(only, minlength=changes.shape[1])
         for (couple, name), tallied in self.measures.items():
             own = paired_differences.pair(*(part[strategy][name] for strategy in couple))
-            tallied[replicate] = paired_differences.merge_pairs(tallied[replicate], own)
+            tallied[group] = paired_differences.merge_pairs(tallied[group], own)
         for name, found in self.regrets.items():
             values = np.stack([part[strategy][name] for strategy in self.strategies])
-            found[replicate] = paired_differences.merge_regrets(found[replicate], paired_differences.regret(values))
+            found[group] = paired_differences.merge_regrets(found[group], paired_differences.regret(values))
 
-    def pairs(self, ranges: Mapping[str, Mapping[str, Range]]) -> list[dict]:
+    def pairs(self, ranges: Mapping[str, Mapping[str, Range]], weighted: _Weighted | None) -> list[dict]:
         """The estimates of every pair; `ranges` holds each strategy's `sim.statistics.measure_ranges`."""
+
+        def estimates(tallied: list[Pair], *, condition: bool = True, within: Range = ANY_NUMBER) -> dict:
+            if weighted is None:
+                return paired_differences.pair_estimates(tallied, condition=condition, within=within)
+            return weighted.estimates.pair_estimates(weighted.chosen(tallied), condition=condition, within=within)
+
         outcomes = {name: np.arange(len(OUTCOMES)) == k for k, name in enumerate(OUTCOMES)}
         events = {name: np.arange(2 ** len(EVENTS)) >> k & 1 == 1 for k, name in enumerate(EVENTS)}
         return [
@@ -331,11 +413,11 @@ class _Tallies:
                 "first": couple[0],
                 "second": couple[1],
                 "outcome": {
-                    name: _conditions([paired_differences.pair_of_counts(own, holds) for own in self.joint[couple]])
+                    name: estimates([paired_differences.pair_of_counts(own, holds) for own in self.joint[couple]])
                     for name, holds in outcomes.items()
                 },
                 "events": {
-                    name: _conditions(
+                    name: estimates(
                         [
                             paired_differences.pair_of_changes(int(joint.sum()), *map(int, own[:, holds].sum(axis=1)))
                             for joint, own in zip(self.joint[couple], self.changes[couple], strict=True)
@@ -344,7 +426,7 @@ class _Tallies:
                     for name, holds in events.items()
                 },
                 "measures": {
-                    name: paired_differences.pair_estimates(
+                    name: estimates(
                         tallied,
                         condition=name in self.conditions,
                         within=difference_range(*(ranges[strategy].get(name, ANY_NUMBER) for strategy in couple)),
@@ -357,16 +439,14 @@ class _Tallies:
         ]
 
 
-def _conditions(tallied: list[Pair]) -> dict:
-    return paired_differences.pair_estimates(tallied, condition=True)
-
-
 def _regrets(
     name: str,
     tallied: list[Regret],
     strategies: tuple[str, ...],
     sampled: Mapping[str, Mapping[str, np.ndarray]],
-    replicates: int,
+    grouping: _Grouping,
+    weighted: _Weighted | None,
+    of_sample: _Weighted | None,
 ) -> dict:
     """Every strategy's regret, with quantiles from the trials sampled."""
     values, known = _known(name, strategies, sampled)
@@ -374,15 +454,22 @@ def _regrets(
     document: dict = {"trials": total.shortfall[0].count, "unknown": total.unknown, "regret": {}}
     if not known.any():
         return document
-    replicate = sampled[strategies[0]]["trial"][known] % replicates
+    group = grouping.group(sampled[strategies[0]])[known]
     short = paired_differences.shortfalls(values[:, known])
+
+    def quantile(values: np.ndarray, level: float) -> Estimates:
+        if of_sample is None:
+            return paired_differences.quantile_estimate(values, level, group, grouping.replicates)
+        return of_sample.estimates.quantile_estimate(values, level, of_sample.group(group))
+
     document["regret"] = {
         strategy: {
-            **paired_differences.regret_estimates(tallied, k),
-            "quantiles": {
-                str(level): paired_differences.quantile_estimate(short[k], level, replicate, replicates)
-                for level in paired_differences.REGRET_LEVELS
-            },
+            **(
+                paired_differences.regret_estimates(tallied, k)
+                if weighted is None
+                else weighted.estimates.regret_estimates(weighted.chosen(tallied), k)
+            ),
+            "quantiles": {str(level): quantile(short[k], level) for level in paired_differences.REGRET_LEVELS},
         }
         for k, strategy in enumerate(strategies)
     }
@@ -394,30 +481,35 @@ def _leads(
     beliefs: Sequence[str],
     strategies: tuple[str, ...],
     sampled: Mapping[str, Mapping[str, np.ndarray]],
-    replicates: int,
+    grouping: _Grouping,
+    weighted: _Weighted | None,
 ) -> list[dict]:
     """For each parameter the ranges in which strategies lead. Parameters over which the lead changes come first."""
     values, known = _known(name, strategies, sampled)
     if not known.any():
         return []
     values = values[:, known]
-    replicate = sampled[strategies[0]]["trial"][known] % replicates
+    group = grouping.group(sampled[strategies[0]])[known]
     found = []
     for belief in beliefs:
-        ranges = paired_differences.leads(sampled[strategies[0]][belief][known], values, replicate, replicates)
+        column = sampled[strategies[0]][belief][known]
+        if weighted is None:
+            ranges = paired_differences.leads(column, values, group, grouping.replicates)
+        else:
+            ranges = weighted.estimates.leads(column, values, weighted.group(group))
         clear = {lead.ahead[0] for lead in ranges if len(lead.ahead) == 1}
         found.append(
             {
                 "name": belief,
                 "unit": parameter(belief).unit,
                 "changes_hands": len(clear) > 1,
-                "ranges": [_range(lead, strategies, int(known.sum())) for lead in ranges],
+                "ranges": [_range(lead, strategies, sum(one.trials for one in ranges)) for lead in ranges],
             }
         )
     return sorted(found, key=lambda one: (not one["changes_hands"], -len(one["ranges"])))
 
 
-def _range(lead: Lead, strategies: tuple[str, ...], trials: int) -> dict:
+def _range(lead: Lead, strategies: tuple[str, ...], trials: float) -> dict:
     return {
         "low": lead.low,
         "high": lead.high,
@@ -450,5 +542,4 @@ ANSWER = Answer(
     examples=({"measures": [NET_GAIN]}, {}),
     designs=SAMPLES,
     steps="trials",
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -6,6 +6,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import condition_of, uncertain_parameters
@@ -98,7 +99,9 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     values = {"outcome": wanted, **{name: parse_measure(name, scenario) for name in names}}
-    drawn = sample(run, chosen, values, given=condition, most=MOST_READ)
+    thinned = thin_trials(run, (chosen,), request.believe, condition)
+    kept = None if thinned is None else thinned.thinning
+    drawn = sample(run, chosen, values, given=condition, thinned=kept, most=MOST_READ)
     trial, happened = drawn.pop("trial"), drawn.pop("outcome") > 0.0
     cases = int(happened.sum())
     if min(cases, happened.size - cases) < FEWEST_CASES:
@@ -163,7 +166,10 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
         "errors": "95 % intervals: "
         + ("Wilson" if replicates == 1 else "Student's t over the design's replicates, Wilson for rare events"),
     }
-    return Computed(Discovery.model_validate(result), (chosen,), trial.size, method)
+    evidence = None
+    if thinned is not None:
+        method["weights"], evidence = THINNED, {chosen: thinned.evidence}
+    return Computed(Discovery.model_validate(result), (chosen,), trial.size, method, evidence)
 
 
 @dataclass(frozen=True)
@@ -230,5 +236,4 @@ ANSWER = Answer(
     compute=discover,
     examples=({"outcome": "sanctions"},),
     designs=SAMPLES,
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

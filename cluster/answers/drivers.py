@@ -5,10 +5,20 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.drivers_parameters import PAWN_TRIALS, parameter_influences, partners_of
 from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials, read_known_trials
 from cluster.answers.drivers_variance import independent_groups, variance_shares
-from cluster.answers.entry import NET_GAIN, Answer, Computed, GivenRequest, Measure, OnProgress, Result, StrategyRequest
+from cluster.answers.entry import (
+    Answer,
+    Computed,
+    GivenRequest,
+    MeasureOfChoice,
+    OnProgress,
+    Result,
+    StrategyRequest,
+    measure_of_choice,
+)
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.trials import StoredRun, chosen_strategy
@@ -59,7 +69,7 @@ _METHOD = {
 class DriversRequest(StrategyRequest, GivenRequest):
     """The measure, the strategy and the condition."""
 
-    measure: Measure = NET_GAIN
+    measure: MeasureOfChoice = None
 
 
 class ShareEstimate(EstimateResult):
@@ -195,13 +205,15 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
     is in parameters. Raises `InvalidInput` for an expression that cannot be read or that leaves too few trials.
     """
     scenario = run.plan.scenario
-    value = parse_measure(request.measure, scenario)
+    measure = measure_of_choice(request.measure, scenario)
+    value = parse_measure(measure, scenario)
     condition = condition_of(run, request.given)
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
-    found = read_known_trials(run, chosen, value, condition)
+    thinned = thin_trials(run, (chosen,), request.believe, condition)
+    found = read_known_trials(run, chosen, value, condition, None if thinned is None else thinned.thinning)
     if found.known.sum() < FEWEST_KNOWN:
-        raise _too_few(found, request.measure, request.given, chosen)
+        raise _too_few(found, measure, request.given, chosen)
 
     y = found.y
     constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
@@ -224,7 +236,7 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
     known = int(found.known.sum())
     how = f"over {found.replicates} replicates of the design" if found.replicates > 1 else "Wilson or Student"
     result = {
-        "measure": request.measure,
+        "measure": measure,
         "trials": {
             "read": found.trial.size,
             "first": int(found.trial[0]),
@@ -247,7 +259,10 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
         "parameters": [{**parts[name], "correlated_with": partners.get(name, [])} for name in ordered],
     }
     method = {name: text.format(groups=found.groups.groups, how=how) for name, text in _METHOD.items()}
-    return Computed(Drivers.model_validate(result), (chosen,), known, method)
+    evidence = None
+    if thinned is not None:
+        method["weights"], evidence = THINNED, {chosen: thinned.evidence}
+    return Computed(Drivers.model_validate(result), (chosen,), known, method, evidence)
 
 
 def _too_few(found: KnownTrials, measure: str, given: str | None, strategy: str) -> InvalidInput:
@@ -268,5 +283,4 @@ ANSWER = Answer(
     examples=({"measure": "export_gain"},),
     designs=SAMPLES,
     steps="parameters",
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -35,7 +35,7 @@ def parameter_influences(
 ) -> Iterator[tuple[str, dict, Explained | None, np.ndarray | None]]:
     """Each parameter's part of the document, its first-order index, and first trials' ranks; null if it is fixed."""
     values = {name: parse_measure(name, run.plan.scenario) for name in names}
-    drawn = sample(run, strategy, values, given=condition, most=found.trial.size)
+    drawn = sample(run, strategy, values, given=condition, thinned=found.thinned, most=found.trial.size)
     varying = {name: drawn[name] for name in names if np.ptp(drawn[name][found.known][:PAWN_TRIALS]) > 0.0}
     first = {name: column[found.known][:PAWN_TRIALS] for name, column in varying.items()}
     y = found.y[:PAWN_TRIALS]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.query.trials import StoredRun, sample
+from cluster.query.trials import StoredRun, Thinning, sample
 from sim.scenario.expressions import TRUTH, Expression
 from sim.statistics import sensitivity
 from sim.statistics.estimates import Estimate, mean, mean_of_replicates, proportion, proportion_of_replicates
@@ -21,7 +21,7 @@ FEWEST_KNOWN = 1000
 class KnownTrials:
     """The trials read: the number of each, its measure, whether that is known and finite, and independent groups.
 
-    `trial`, `measure` and `known` have shape (trials,).
+    `trial`, `measure` and `known` have shape (trials,). `thinned` says which trials are kept where beliefs weigh them.
     """
 
     trial: np.ndarray
@@ -30,6 +30,7 @@ class KnownTrials:
     yes_or_no: bool
     replicates: int
     groups: Jackknife
+    thinned: Thinning | None = None
 
     @property
     def y(self) -> np.ndarray:
@@ -52,11 +53,13 @@ class KnownTrials:
         return mean(tallied[0]) if self.replicates == 1 else mean_of_replicates(tallied)
 
 
-def read_known_trials(run: StoredRun, strategy: str, value: Expression, condition: Expression | None) -> KnownTrials:
-    """The first `MOST_READ` trials for which the condition holds, with the measure `value` of each."""
-    drawn = sample(run, strategy, {"measure": value}, given=condition, most=MOST_READ)
+def read_known_trials(
+    run: StoredRun, strategy: str, value: Expression, condition: Expression | None, thinned: Thinning | None
+) -> KnownTrials:
+    """The first `MOST_READ` trials that satisfy the condition and are kept, with the measure `value` of each."""
+    drawn = sample(run, strategy, {"measure": value}, given=condition, thinned=thinned, most=MOST_READ)
     replicates = run.plan.design.replicates(run.plan.scenario)
     groups = replicates if replicates > 1 else sensitivity.GROUPS
     known = np.isfinite(drawn["measure"])
     jackknife = Jackknife(drawn["trial"] % groups, groups)
-    return KnownTrials(drawn["trial"], drawn["measure"], known, value.kind == TRUTH, replicates, jackknife)
+    return KnownTrials(drawn["trial"], drawn["measure"], known, value.kind == TRUTH, replicates, jackknife, thinned)

@@ -15,6 +15,7 @@ from sim.model.kernel import play
 from sim.sampling.chance import Chance
 from sim.sampling.points import draw_points
 from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.scenario import Scenario
 from sim.statistics import sensitivity
 from sim.statistics.estimates import UNKNOWN, Estimate
 from sim.statistics.sensitivity import Explained
@@ -23,16 +24,16 @@ PAIRS = 50_000
 """The largest number of trials that are played again with other chance."""
 MOST_JOINT = 4
 """The largest number of correlated parameters for which a joint index is computed."""
-_PLAYED_AT_A_TIME = 2**14
+_PLAYED_AT_A_TIME = 2**16
 
 
 def independent_groups(
     run: StoredRun, strategy: str, names: list[str], condition: Expression | None, found: KnownTrials
 ) -> dict[tuple[str, ...], Explained | None] | None:
-    """The parameters in independent groups, with a joint index for each group of several; None with a condition, which
-    can make parameters dependent. Groups of more than `MOST_JOINT` parameters have no index.
+    """The parameters in independent groups, with a joint index for each group of several; None with a condition
+    or beliefs, which can make parameters dependent. Groups of more than `MOST_JOINT` parameters have no index.
     """
-    if condition is not None:
+    if condition is not None or found.thinned is not None:
         return None
     groups = {name: {name} for name in names}
     for one in run.plan.scenario.correlations:
@@ -73,7 +74,8 @@ def variance_shares(
     own = {group: alone[group[0]] if len(group) == 1 else index for group, index in (groups or {}).items()}
     if groups is None:
         first: Estimate = UNKNOWN
-        reason_of_sum = "the condition makes parameters depend on each other: their indices do not add up"
+        what = "the condition makes" if found.thinned is None else "what is believed can make"
+        reason_of_sum = f"{what} parameters depend on each other: their indices do not add up"
     elif any(index is None for index in own.values()):
         first, reason_of_sum = UNKNOWN, f"more than {MOST_JOINT} parameters are correlated with each other"
     else:
@@ -94,7 +96,9 @@ def _split(
     known.
     """
     scenario = run.plan.scenario
-    if condition is not None and not condition.columns() <= set(scenario.uncertain):
+    if found.thinned is not None and not _only_about(scenario, *found.thinned.code.values()):
+        return "the beliefs are about events, which other chance would change"
+    if condition is not None and not _only_about(scenario, condition):
         return "the condition is about events, which other chance would change"
     chosen = found.trial < PAIRS
     again = _play_again(run, strategy, value, int(found.trial[chosen][-1]) + 1 if chosen.any() else 0)
@@ -117,6 +121,11 @@ def _split(
                 sensitivity.paired_share(filled[0], filled[1], found.groups.of(chosen))[0]
             )
     return document
+
+
+def _only_about(scenario: Scenario, *expressions: Expression) -> bool:
+    """Whether expressions read uncertain parameters alone."""
+    return all(one.columns() <= set(scenario.uncertain) for one in expressions)
 
 
 def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) -> np.ndarray:

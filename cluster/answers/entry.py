@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from cluster.query.trials import StoredRun
 from sim.sampling.designs import DESIGNS
+from sim.scenario.scenario import Scenario
 
 LONGEST_TEXT = 2000
 LONGEST_NAME = 64
@@ -17,12 +18,17 @@ MOST_STRATEGIES = 100
 MOST_BELIEFS = 8
 """Conditions that may be believed at once: trials are counted by which of them hold."""
 NET_GAIN = "export_gain - sender_cost"
-"""The sender's gain less its cost: the default measure."""
+"""The sender's gain less its cost: the measure of choice of a scenario that states none."""
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 StrategyName = Annotated[str, Field(max_length=LONGEST_NAME)]
 Measure = Annotated[
     Text, Field(description="A number or a condition over the columns.", examples=["export_gain - sender_cost"])
+]
+
+MeasureOfChoice = Annotated[
+    Measure | None,
+    Field(description=f"A number or a condition over the columns; the scenario's `choice`, or {NET_GAIN}, if none."),
 ]
 
 OnProgress = Callable[[int, int], None]
@@ -31,6 +37,11 @@ OnProgress = Callable[[int, int], None]
 
 def quiet(done: int, total: int) -> None:
     """Ignore the progress."""
+
+
+def measure_of_choice(measure: str | None, scenario: Scenario) -> str:
+    """The measure of a request; if it has none, the scenario's measure of choice, or the sender's net gain."""
+    return measure or scenario.choice or NET_GAIN
 
 
 class Request(BaseModel):
@@ -116,6 +127,10 @@ class Evidence(Result):
     rule: str
     effective_trials: Annotated[float, Field(description="(Sum of weights)^2 / sum of squared weights.")]
     greatest_weight: float
+    kept: Annotated[
+        int | None,
+        Field(description="Trials kept, each with a probability in proportion to its weight; null where all weigh."),
+    ] = None
 
 
 class RunFacts(Result):
@@ -145,6 +160,7 @@ class Document(Result, Generic[R]):
     run: RunFacts
     strategies: list[str]
     given: Annotated[str | None, Field(description="The condition in its normalised form.")]
+    set: Annotated[dict[str, Any], Field(default_factory=dict, description="What was set under every strategy.")]
     trials: TrialCounts
     evidence: Annotated[
         dict[str, Evidence] | None, Field(description="By strategy what the beliefs did to its trials.")

@@ -6,7 +6,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.entry import NET_GAIN, Answer, Computed, Measure, OnProgress, Result, StrategyRequest
+from cluster.answers.entry import (
+    Answer,
+    Computed,
+    MeasureOfChoice,
+    OnProgress,
+    Result,
+    StrategyRequest,
+    measure_of_choice,
+)
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import finite_or_none
 from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
@@ -48,7 +56,7 @@ _METHOD = {
 class IndicesRequest(StrategyRequest):
     """The measure and the strategy."""
 
-    measure: Measure = NET_GAIN
+    measure: MeasureOfChoice = None
 
 
 class IndexEstimate(EstimateResult):
@@ -117,7 +125,7 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
     Reads the stored trials a block at a time, twice if the measure is unknown in some; progress is in base points.
     Raises `InvalidInput` for a run that is not finished, and for a measure that cannot be read or is never known.
     """
-    plan, scenario, measure = run.plan, run.plan.scenario, request.measure
+    plan, scenario, measure = run.plan, run.plan.scenario, measure_of_choice(request.measure, run.plan.scenario)
     value = parse_measure(measure, scenario)
     chosen = chosen_strategy(run, request.strategy)
     groups, fixed = _inputs_under(scenario, chosen)

@@ -5,9 +5,11 @@ from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from threadpoolctl import threadpool_limits
 
 from cluster.answers import (
     aggregate,
+    check,
     compare,
     discover,
     drivers,
@@ -24,6 +26,7 @@ from cluster.answers.entry import Answer, OnProgress, Request, RunFacts, TrialCo
 from cluster.answers.shared import condition_of
 from cluster.query.trials import StoredRun, check_any
 from sim.faults import Fault, InvalidInput
+from sim.scenario.scenario import interventions_document
 
 ANSWERS = (
     summary.ANSWER,
@@ -35,6 +38,7 @@ ANSWERS = (
     discover.ANSWER,
     stress.ANSWER,
     score.ANSWER,
+    check.ANSWER,
     replay.ANSWER,
     typical.ANSWER,
     aggregate.ANSWER,
@@ -58,6 +62,10 @@ def ask(
     `request` has the fields of the answer's request model; none means that all have their defaults. Raises
     `InvalidInput` for a request that cannot be answered, and its subclass `NoTrialsYet` while no trials are committed.
     """
+    # The threads of a linear algebra library spin while they wait for each other, which on busy cores takes several
+    # times as much CPU time as one thread does, and add up in an order of their own. For the rest of the process:
+    # other answers are computed meanwhile.
+    threadpool_limits(limits=1, user_api="blas")
     answer = find_answer(name)
     asked = request if isinstance(request, Request) else read_request(answer, request or {})
     check_any(run)
@@ -81,6 +89,7 @@ def ask(
         ),
         strategies=list(found.strategies),
         given=None if condition is None else str(condition),
+        **({"set": interventions_document(plan.scenario)} if plan.scenario.interventions else {}),
         trials=TrialCounts(played=sum(shard.count for shard in shards), used=found.used),
         **({} if found.evidence is None else {"evidence": dict(found.evidence)}),
         method=dict(found.method),

@@ -5,10 +5,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyName, StrategyRequest
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.session import to_sql
-from cluster.query.trials import StoredRun, chosen_strategy, trials_table
+from cluster.query.trials import StoredRun, Thinning, chosen_strategy, trials_table
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import parse_condition
 from sim.scenario.history import History
@@ -117,7 +118,9 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
     strategy = chosen_strategy(run, request.strategy or history.strategy)
     condition = condition_of(run, request.given)
     horizon = plan.scenario.horizon_weeks
-    counts, imposed, weeks, events = _counts(run, strategy, "true" if condition is None else to_sql(condition))
+    thinned = thin_trials(run, (strategy,), request.believe, condition)
+    kept = None if thinned is None else thinned.thinning
+    counts, imposed, weeks, events = _counts(run, strategy, "true" if condition is None else to_sql(condition), kept)
     trials = sum(counts.values())
     if trials < (1 if condition is None else FEWEST_GIVEN):
         raise too_few_given(trials, strategy, condition)
@@ -155,16 +158,20 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
             },
         },
     }
-    return Computed(Score.model_validate(result), (strategy,), trials, {"scores": METHOD})
+    method = {"scores": METHOD}
+    evidence = None
+    if thinned is not None:
+        method["weights"], evidence = THINNED, {strategy: thinned.evidence}
+    return Computed(Score.model_validate(result), (strategy,), trials, method, evidence)
 
 
 def _counts(
-    run: StoredRun, strategy: str, where: str
+    run: StoredRun, strategy: str, where: str, thinned: Thinning | None
 ) -> tuple[dict[str, int], dict[str, int], dict[int, int], dict[str, int]]:
     """Counts of trials by outcome, with sanctions imposed after the start, by week of agreement, and by event."""
     scenario = run.plan.scenario
     named = {name: to_sql(parse_condition(NAMED[name], scenario)) for name in EVENTS}
-    with trials_table(run, (strategy,)) as database:
+    with trials_table(run, (strategy,), thinned={strategy: thinned} if thinned else None) as database:
         outcomes = database.execute(
             "SELECT outcome::VARCHAR, count(*), count(*) FILTER (sanctions_week > 0) FROM trials "
             f"WHERE {where} GROUP BY 1"
@@ -219,5 +226,4 @@ ANSWER = Answer(
     result=Score,
     compute=score,
     examples=({},),
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -10,7 +10,7 @@ from sim.scenario.expressions import Expression, parse_condition
 from sim.scenario.scenario import Scenario
 
 FEWEST_GIVEN = 100
-"""A condition must leave at least so many trials of each strategy for an answer."""
+"""A condition must leave at least this many trials of each strategy for an answer."""
 EXACT_NUMBERS = 20_000_000
 """The largest number of values that are held in memory for a quantile."""
 

@@ -8,10 +8,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import Answer, Computed, Estimate, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.session import to_sql
-from cluster.query.trials import StoredRun, chosen_strategy, sample, trials_table
+from cluster.query.trials import StoredRun, Thinning, chosen_strategy, sample, trials_table
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
@@ -151,16 +152,20 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     replicates = plan.design.replicates(scenario)
-    sides = _count(run, chosen, broken, condition, names, replicates)
+    thinned = thin_trials(run, (chosen,), request.believe, condition)
+    kept = None if thinned is None else thinned.thinning
+    sides = _count(run, chosen, broken, condition, kept, names, replicates)
     inside, outside = sides[True], sides[False]
     hits, trials = sum(inside.trials), sum(inside.trials) + sum(outside.trials)
     if min(hits, trials - hits) < FEWEST:
         raise _one_sided(request.bound, request.given, chosen, hits, trials)
 
     values = {name: parse_measure(name, scenario) for name in names}
-    whole = sample(run, chosen, values, given=condition, most=SAMPLE)
-    there = sample(run, chosen, values, given=_both(condition, broken), most=SAMPLE)
-    elsewhere = sample(run, chosen, values, given=_both(condition, Expression("not", TRUTH, (broken,))), most=SAMPLE)
+    whole = sample(run, chosen, values, given=condition, thinned=kept, most=SAMPLE)
+    there = sample(run, chosen, values, given=_both(condition, broken), thinned=kept, most=SAMPLE)
+    elsewhere = sample(
+        run, chosen, values, given=_both(condition, Expression("not", TRUTH, (broken,))), thinned=kept, most=SAMPLE
+    )
     trial = there.pop("trial")
     read = {"broken": trial.size, "kept": elsewhere.pop("trial").size, "all": whole.pop("trial").size}
     differing = regional_sensitivity.distances(there, elsewhere)
@@ -179,7 +184,10 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
         "worlds": _worlds(trial, there, whole, [one["name"] for one in parameters if one["p_value"] < SURE]),
     }
     method = {**_METHOD, "errors": method_note(scenario, plan.design)}
-    return Computed(ReverseStressTest.model_validate(result), (chosen,), trials, method)
+    evidence = None
+    if thinned is not None:
+        method["weights"], evidence = THINNED, {chosen: thinned.evidence}
+    return Computed(ReverseStressTest.model_validate(result), (chosen,), trials, method, evidence)
 
 
 class _Side:
@@ -196,6 +204,7 @@ def _count(
     strategy: str,
     broken: Expression,
     condition: Expression | None,
+    thinned: Thinning | None,
     names: Sequence[str],
     replicates: int,
 ) -> dict[bool, _Side]:
@@ -208,7 +217,7 @@ def _count(
     summed = [_moments_sql(name, scenario) for name in names]
     where = "true" if condition is None else to_sql(condition)
     # With several threads the order of additions varies, and with it the last bits of the sums.
-    with trials_table(run, (strategy,), threads=1) as database:
+    with trials_table(run, (strategy,), threads=1, thinned={strategy: thinned} if thinned else None) as database:
         rows = database.execute(
             f"SELECT trial % {replicates}, {to_sql(broken)}, count(*), {', '.join([*counted, *summed])} "
             f"FROM trials WHERE {where} GROUP BY 1, 2"
@@ -336,5 +345,4 @@ ANSWER = Answer(
     compute=stress,
     examples=({"bound": "sanctions"},),
     designs=SAMPLES,
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache, reduce
-from typing import Annotated
+from typing import Annotated, Any
 
 import duckdb
 from pydantic import Field
@@ -74,6 +74,7 @@ class Summary(Result):
     """The summary of a run, in the form of ``summary.json``."""
 
     given: str | None = None
+    set: Annotated[dict[str, Any], Field(default_factory=dict, description="What was set under every strategy.")]
     scenario: str
     trials: int
     seed: int
@@ -82,6 +83,9 @@ class Summary(Result):
     method: str
     strategies: dict[str, StrategySummary]
     warnings: tuple[ScenarioWarning, ...] = ()
+    assumptions: Annotated[
+        tuple[str, ...], Field(description="What the strategies set that is not the sender's own choice.")
+    ] = ()
 
 
 def summary(run: StoredRun, request: SummaryRequest, on_progress: OnProgress) -> Computed:

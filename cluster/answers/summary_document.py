@@ -5,9 +5,9 @@ from functools import reduce
 from typing import Protocol
 
 from cluster.results.plan import Plan
-from sim.scenario.scenario import Scenario
+from sim.scenario.scenario import Scenario, interventions_document
 from sim.scenario.vocabulary import MEASURES, SHARE_OF_DEFICIT
-from sim.scenario.warnings import scenario_warnings, warning_documents
+from sim.scenario.warnings import assumption_notes, scenario_warnings, warning_documents
 from sim.statistics.measure_ranges import measure_ranges
 from sim.statistics.quantile_bounds import quantile_bounds_of_counts, quantile_bounds_of_replicates
 from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, Moments, Tally, merge, merge_moments
@@ -27,9 +27,14 @@ def summary_document(plan: Plan, summaries: dict[str, dict]) -> dict:
         "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
         "strategies": summaries,
     }
+    if plan.scenario.interventions:
+        summary["set"] = interventions_document(plan.scenario)
     warnings = warning_documents(scenario_warnings(plan.scenario))
     if warnings:
         summary["warnings"] = warnings
+    assumed = assumption_notes(plan.scenario, summaries) if len(summaries) > 1 else []
+    if assumed:
+        summary["assumptions"] = assumed
     return summary
 
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time
+from cluster.query.trial_columns import to_array
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import shard_path
-from sim.scenario.columns import COMMON_COLUMNS, NULL, Column
+from sim.scenario.columns import COMMON_COLUMNS, NULL
 from sim.statistics.tallies import NO_TRIALS, Moments, Tally, merge_replicates, tally_replicates
 
 _HALF = 1 << 16
@@ -105,20 +104,9 @@ class RecountedTrials:
                     if not np.array_equal(trials, np.arange(expected, expected + len(trials))):
                         raise ValueError(f"{shard_path(shard)}: its trials are not {expected} and the following ones")
                     expected += len(trials)
-                    yield {"trial": trials} | {column.name: _to_array(column, table[column.name]) for column in wanted}
+                    yield {"trial": trials} | {column.name: to_array(column, table[column.name]) for column in wanted}
             if expected != shard.first + shard.count:
                 raise ValueError(f"{shard_path(shard)}: ends before trial {expected}")
-
-
-def _to_array(column: Column, values: pa.ChunkedArray) -> np.ndarray:
-    """A Parquet column as the model's array; null is `NULL`, or NaN in a column of floats."""
-    if column.kind == "category":
-        values = pc.index_in(values.cast(pa.string()), value_set=pa.array(column.categories, pa.string()))
-    elif column.kind == "bool":
-        values = values.cast(pa.int8())
-    null = np.nan if column.kind == "float32" else NULL
-    found = np.asarray(pc.fill_null(values, pa.scalar(null, values.type)))
-    return found.astype(bool) if column.kind == "bool" and not column.nullable else found
 
 
 def _ranks(levels: Sequence[float], count: int) -> np.ndarray:

@@ -1,12 +1,23 @@
 """The probability of each state of the dispute by week, from the stored trials."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from cluster.answers.beliefs import (
+    WEIGHTED,
+    StatedBelief,
+    WeightedTrials,
+    code_of,
+    read_beliefs,
+    weigh_trials,
+)
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
-from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks
+from cluster.query.trials import CODE, StoredRun, chosen_strategies, paired_blocks
 from sim.scenario.distributions import Fixed
 from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.warnings import assumption_method
 from sim.statistics.estimates import TAIL, Estimate, proportion, proportion_of_replicates
 from sim.statistics.timeline import (
     CONDITIONS,
@@ -19,6 +30,7 @@ from sim.statistics.timeline import (
     simultaneous_tail,
     state_spans,
 )
+from sim.statistics.weighted_estimates import weighted_share
 
 
 class TimelineRequest(StrategiesRequest, GivenRequest):
@@ -71,11 +83,15 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     plan = run.plan
     chosen = chosen_strategies(run, request.strategies)
     condition = condition_of(run, request.given)
+    stated = read_beliefs(run, request.believe)
     replicates = plan.design.replicates(plan.scenario)
-    courses = {}
+    courses, evidence = {}, {}
     on_progress(0, len(chosen))
     for strategy in chosen:
-        courses[strategy] = _strategy(run, strategy, condition, replicates)
+        weighted = _weigh(run, strategy, stated, condition)
+        courses[strategy] = _strategy(run, strategy, condition, weighted)
+        if weighted is not None:
+            evidence[strategy] = weighted.evidence()
         on_progress(len(courses), len(chosen))
     result = {
         "as_of": plan.scenario.as_of,
@@ -88,12 +104,32 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
         "band_high contain all weeks of a state jointly with 95 % probability (sup-t); "
         + ("Student's t over replicates, Wilson for rare states" if replicates > 1 else "Wilson")
     }
+    if len(chosen) > 1:
+        method |= assumption_method(plan.scenario, chosen)
+    if stated:
+        method["weights"] = WEIGHTED
     used = sum(one["trials"] for one in courses.values())
-    return Computed(Timeline.model_validate(result), chosen, used, method)
+    return Computed(Timeline.model_validate(result), chosen, used, method, evidence or None)
 
 
-def _strategy(run: StoredRun, strategy: str, condition: Expression | None, replicates: int) -> dict:
+def _weigh(
+    run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None
+) -> WeightedTrials | None:
+    """The weights of a strategy's trials that satisfy the condition; None without beliefs."""
+    if not stated:
+        return None
+    counts = np.zeros(2 ** len(stated), np.int64)
+    for blocks in paired_blocks(run, (strategy,), {}, given=condition, code=code_of(stated)):
+        counts += np.bincount(blocks[strategy][CODE], minlength=counts.size)
+    if condition is not None and counts.sum() < FEWEST_GIVEN:
+        raise too_few_given(int(counts.sum()), strategy, condition)
+    return weigh_trials(stated, counts, condition)
+
+
+def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None) -> dict:
     scenario = run.plan.scenario
+    replicates = run.plan.design.replicates(scenario)
+    patterns = 1 if weighted is None else len(weighted.patterns)
     horizon = scenario.horizon_weeks
     distributions = scenario.parameters(strategy)
     fixed = {
@@ -103,18 +139,25 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, repli
     }
     read = [*WEEKS, *COUNTS, *CONDITIONS, *(name for name in DURATIONS if name not in fixed)]
     values = {name: parse_measure(name, scenario) for name in read}
-    trials = np.zeros(replicates, np.int64)
-    counts = {state.name: np.zeros((replicates, horizon), np.int64) for state in STATES}
-    entries = {state.name: np.zeros((horizon + 2, horizon + 2), np.int64) for state in STATES}
-    for blocks in paired_blocks(run, (strategy,), values, given=condition):
+    groups = replicates * patterns
+    trials = np.zeros(groups, np.int64)
+    counts = {state.name: np.zeros((groups, horizon), np.int64) for state in STATES}
+    entries = {state.name: np.zeros((horizon + 2, horizon + 2)) for state in STATES}
+    code = None if weighted is None else code_of(weighted.stated)
+    for blocks in paired_blocks(run, (strategy,), values, given=condition, code=code):
         block = blocks[strategy]
-        replicate = block["trial"] % replicates
-        trials += np.bincount(replicate, minlength=replicates)
-        durations = {name: np.full(replicate.shape, value) for name, value in fixed.items()}
+        group = block["trial"] % replicates
+        # Squared weights, since those are what the weeks' errors have in common.
+        squares = None
+        if weighted is not None:
+            group = group * patterns + weighted.place(block[CODE])
+            squares = np.square(weighted.weight(block[CODE]))
+        trials += np.bincount(group, minlength=groups)
+        durations = {name: np.full(group.shape, value) for name, value in fixed.items()}
         spans = state_spans({**block, **durations}, horizon)
-        for name, count in count_states(spans, replicate, replicates, horizon).items():
+        for name, count in count_states(spans, group, groups, horizon).items():
             counts[name] += count
-        for name, table in count_spans(spans, horizon).items():
+        for name, table in count_spans(spans, horizon, squares).items():
             entries[name] += table
     total = int(trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
@@ -122,19 +165,23 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, repli
     return {
         "trials": total,
         "states": {
-            name: _course(count, trials, run.plan.design.trials_together(scenario), simultaneous_tail(entries[name]))
+            name: _course(
+                count, trials, run.plan.design.trials_together(scenario), simultaneous_tail(entries[name]), weighted
+            )
             for name, count in counts.items()
         },
     }
 
 
-def _course(count: np.ndarray, trials: np.ndarray, together: int, simultaneous: float) -> dict[str, list[float | None]]:
+def _course(
+    count: np.ndarray, trials: np.ndarray, together: int, simultaneous: float, weighted: WeightedTrials | None
+) -> dict[str, list[float | None]]:
     """A state's estimates, bounds and band, week by week; `simultaneous` is the tail of the band's intervals."""
     weeks = [tuple(own) for own in count.T.tolist()]
 
     def estimates(tail: float) -> list[Estimate]:
         """One estimate per week; weeks with the same counts share one."""
-        known = {hits: _share(list(hits), trials.tolist(), together, tail) for hits in set(weeks)}
+        known = {hits: _share(list(hits), trials.tolist(), together, tail, weighted) for hits in set(weeks)}
         return [known[hits] for hits in weeks]
 
     found, band = estimates(TAIL), estimates(simultaneous)
@@ -143,7 +190,10 @@ def _course(count: np.ndarray, trials: np.ndarray, together: int, simultaneous: 
     }
 
 
-def _share(hits: list[int], trials: list[int], together: int, tail: float) -> Estimate:
+def _share(hits: list[int], trials: list[int], together: int, tail: float, weighted: WeightedTrials | None) -> Estimate:
+    if weighted is not None:
+        own, of = (np.array(counts).reshape(-1, len(weighted.patterns)) for counts in (hits, trials))
+        return weighted_share(weighted.weighting, own, of, of, together, tail)
     if len(trials) == 1:
         return proportion(hits[0], trials[0], tail)
     return proportion_of_replicates(hits, trials, together, tail)
@@ -157,5 +207,4 @@ ANSWER = Answer(
     compute=timeline,
     examples=({"given": "filing_week is null"}, {}),
     steps="strategies",
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -6,6 +6,7 @@ from typing import Annotated
 import duckdb
 from pydantic import Field
 
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import Answer, Computed, GivenRequest, Measure, OnProgress, Result, StrategyRequest
 from cluster.answers.shared import EXACT_NUMBERS, condition_of
 from cluster.query.session import to_sql
@@ -98,7 +99,9 @@ def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) ->
     extremes = list(EXTREMES)
     for name in own:
         extremes += [Extreme(f"largest {name}", name), Extreme(f"smallest {name}", name, greatest=False)]
-    with trials_table(run, (chosen,)) as database:
+    thinned = thin_trials(run, (chosen,), request.believe, condition)
+    kept = None if thinned is None else {chosen: thinned.thinning}
+    with trials_table(run, (chosen,), thinned=kept) as database:
         ask = _Asker(database, where, features)
         shares = ask.outcomes()
         total = sum(shares.values())
@@ -127,7 +130,11 @@ def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) ->
     for one in (*typicals, *extreme):
         one["replay"] = {"trial": one["trial"], "strategy": chosen}
     result = {"measure": measure, "typical": typicals, "extreme": extreme}
-    return Computed(TypicalTrials.model_validate(result), (chosen,), total, {"typical": _method(total)})
+    method = {"typical": _method(total)}
+    evidence = None
+    if thinned is not None:
+        method["weights"], evidence = THINNED, {chosen: thinned.evidence}
+    return Computed(TypicalTrials.model_validate(result), (chosen,), total, method, evidence)
 
 
 @dataclass(frozen=True)
@@ -243,5 +250,4 @@ ANSWER = Answer(
     result=TypicalTrials,
     compute=typical,
     examples=({"measure": "export_gain - sender_cost"}, {}),
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

@@ -6,15 +6,17 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import (
     NET_GAIN,
     Answer,
     Computed,
     GivenRequest,
-    Measure,
+    MeasureOfChoice,
     OnProgress,
     Result,
     StrategiesRequest,
+    measure_of_choice,
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
@@ -29,7 +31,7 @@ from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import share_of
 from sim.statistics.tally_estimates import method_note
-from sim.statistics.value_of_information import MOST_CELLS, MOST_TREE_PARAMETERS, Choice, Worth
+from sim.statistics.value_of_information import MOST_CELLS, MOST_TOGETHER, Choice, Worth
 
 MOST_READ = 250_000
 """Single parameters are valued on at most this many trials, the first ones."""
@@ -59,10 +61,11 @@ _METHOD = {
         "parameters it is correlated with"
     ),
     "groups": (
-        "a quadratic form of the parameters' normal scores and boosted regression trees (scikit-learn) of up to "
-        f"twelve leaves over the {MOST_TREE_PARAMETERS} parameters on which the gain depends most, mixed by their "
-        "squared errors on other trials (stacking). Dependence that they do not find is not valued: a group is "
-        "worth at least as much as its best member"
+        f"a quadratic form of the parameters' normal scores, with the products of the {MOST_TOGETHER} on which the "
+        "gain depends most, and boosted regression trees (scikit-learn) of up to twelve leaves over these, grown on "
+        "the other half of the trials; mixed by their squared errors on other trials (stacking). Where choices by "
+        "them gain nothing on other trials, the best strategy is kept. Dependence that they do not find is not "
+        "valued: a group is worth at least as much as its best member"
     ),
     "everything": (
         "the value of knowing everything in advance, including chance, with the same chance under all strategies: "
@@ -74,7 +77,7 @@ _METHOD = {
 class WorthRequest(StrategiesRequest, GivenRequest):
     """The strategies to choose from, the measure to choose by, and groups of parameters to learn together."""
 
-    measure: Annotated[Measure, Field(description="The measure of choice, of which more is better.")] = NET_GAIN
+    measure: MeasureOfChoice = None
     groups: Annotated[
         dict[ParameterName, Annotated[tuple[ParameterName, ...], Field(max_length=1000)]],
         Field(default_factory=dict, description="Parameters learned together.", examples=[{"court": ["target_win"]}]),
@@ -154,13 +157,16 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     """
     plan, scenario = run.plan, run.plan.scenario
     chosen = paired_strategies(run, request.strategies)
-    value = parse_measure(request.measure, scenario)
+    measure = measure_of_choice(request.measure, scenario)
+    value = parse_measure(measure, scenario)
     condition = condition_of(run, request.given)
     beliefs, decided = beliefs_of(scenario, chosen)
     together = {ALL: beliefs} if len(beliefs) > 1 else {}
     together |= _checked_groups(request.groups, beliefs, decided, scenario)
     shared = {name: parse_measure(name, scenario) for name in beliefs}
-    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, most=MOST_READ)
+    thinned = thin_trials(run, chosen, request.believe, condition)
+    kept = None if thinned is None else thinned.thinning
+    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, thinned=kept, most=MOST_READ)
     values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
     known = np.isfinite(values).all(axis=0)
     if known.sum() < FEWEST:
@@ -186,7 +192,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
         jointly.append({"name": name, "parameters": list(members), **_document(found, everything, chosen)})
         on_progress(done := done + 1, total)
     result = {
-        "measure": request.measure,
+        "measure": measure,
         "trials": {
             "read": known.size,
             "known": trial.size,
@@ -200,7 +206,10 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
         "set_by_strategies": decided,
     }
     method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
-    return Computed(ValueOfInformation.model_validate(result), chosen, trial.size * len(chosen), method)
+    evidence = None
+    if thinned is not None:
+        method["weights"], evidence = THINNED, dict.fromkeys(chosen, thinned.evidence)
+    return Computed(ValueOfInformation.model_validate(result), chosen, trial.size * len(chosen), method, evidence)
 
 
 def _checked_groups(
@@ -261,5 +270,4 @@ ANSWER = Answer(
     examples=({"measure": NET_GAIN},),
     designs=SAMPLES,
     steps="parameters and groups",
-    cannot_weigh="cannot weigh the trials: ask summary or compare",
 )

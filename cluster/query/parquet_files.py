@@ -25,6 +25,8 @@ from cluster.storage.local import LocalFolder
 from cluster.storage.s3 import ObjectFolder, client, object_size, object_time, read_range
 from sim.faults import Fault, InvalidInput
 
+ParquetFile = pq.ParquetFile
+"""An open Parquet file, as `open_parquet` returns it."""
 _LINK = "folder"
 _OBJECTS = "objects://folder/"
 """What the names of objects begin with for DuckDB."""
@@ -36,6 +38,7 @@ _OF_CONTENT = (
     duckdb.SerializationException,
 )
 """What DuckDB raises for a damaged file, besides its most general error."""
+_DAMAGED = "the files of trials are damaged: brink verify lists the altered ones"
 
 
 class DamagedTrials(RuntimeError):
@@ -49,13 +52,32 @@ def open_parquet(folder: Folder, name: str) -> Iterator[pq.ParquetFile]:
         yield file
 
 
+@contextmanager
+def damage_reported() -> Iterator[None]:
+    """Raise `DamagedTrials` for what Arrow raises within the block when the content of a file makes no sense."""
+    try:
+        yield
+    except (pa.ArrowException, ValueError) as error:
+        raise DamagedTrials(f"{_DAMAGED} ({error})") from error
+    except OSError as error:
+        # Arrow's own errors have no number; the system's errors have.
+        if error.errno is not None:
+            raise
+        raise DamagedTrials(f"{_DAMAGED} ({error})") from error
+
+
 def read_row_group(file: pq.ParquetFile, group: int, columns: Sequence[str] | None = None) -> pa.Table:
-    """A row group of a file, read by this thread alone.
+    """A row group of a file; as `read_row_groups`."""
+    return read_row_groups(file, [group], columns)
+
+
+def read_row_groups(file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
+    """Row groups of a file, read by this thread alone.
 
     A thread of Arrow's pools that releases a Python file only while the interpreter exits can no longer take the lock
     and aborts the process ("terminate called without an active exception", status 134).
     """
-    return file.read_row_group(group, columns=None if columns is None else list(columns), use_threads=False)
+    return file.read_row_groups(list(groups), columns=None if columns is None else list(columns), use_threads=False)
 
 
 @contextmanager
@@ -88,8 +110,7 @@ def readable(folder: Folder, database: duckdb.DuckDBPyConnection, scratch: str) 
             number = errno.EMFILE if os.strerror(errno.EMFILE) in cause else errno.EIO
             raise OSError(number, cause, folder.address) from None
         if type(error) is duckdb.Error or isinstance(error, _OF_CONTENT):
-            message = "the files of trials are damaged: brink verify lists the altered ones"
-            raise DamagedTrials(f"{message} ({cause})") from error
+            raise DamagedTrials(f"{_DAMAGED} ({cause})") from error
         raise
 
 

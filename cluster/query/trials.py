@@ -1,27 +1,45 @@
 """The trials of a stored run: which are committed, and reading them without loading them all."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 import duckdb
 import numpy as np
 
-from cluster.query.parquet_files import open_parquet, read_row_group
+from cluster.query.parquet_files import (
+    DamagedTrials,
+    ParquetFile,
+    damage_reported,
+    open_parquet,
+    read_row_group,
+)
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
+from cluster.query.trial_columns import read_columns
 from cluster.results.plan import Plan, Shard
-from cluster.results.result_folder import RUN, SCENARIO, committed_tallies, read_json, recorded_plan, shard_path
+from cluster.results.result_folder import (
+    RUN,
+    SCENARIO,
+    committed_tallies,
+    read_json,
+    read_manifest,
+    recorded_plan,
+    shard_path,
+)
+from cluster.results.trial_table import table_columns
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
+from sim.scenario.columns import Column
+from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 from sim.scenario.scenario import scenario_hash
 from sim.statistics.tallies import Tally
 
-BLOCK = 250_000
-"""Trials read at a time."""
+BLOCK = 262_144
+"""Trials read at a time: four row groups."""
 CODE = "code"
 """The name of a block's sum over strategies; no column is called so."""
 
@@ -35,14 +53,30 @@ class StoredRun:
 
     @cached_property
     def committed(self) -> dict[Shard, tuple[Tally, ...]]:
-        """The committed shards in the plan's order, each with its tallies."""
+        """The committed shards in the plan's order, each with its tallies.
+
+        Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
+        """
         found = {}
         for shard in self.plan.shards():
             check_time()
             tallies = committed_tallies(self.folder, self.plan, shard)
             if tallies is not None:
                 found[shard] = tallies
+        if len(found) < self.plan.shard_count:
+            self._check_listed(found)
         return found
+
+    def _check_listed(self, found: Container[Shard]) -> None:
+        """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
+        try:
+            listed = {file.path for file in read_manifest(self.folder)}
+        except (OSError, ValueError):
+            return
+        lost = next((path for s in self.plan.shards() if s not in found and (path := shard_path(s)) in listed), None)
+        if lost is not None:
+            message = "the files of trials are damaged: brink verify lists the altered ones"
+            raise DamagedTrials(f"{message} ({lost} is missing or damaged)")
 
     def shards(self, strategy: str) -> list[Shard]:
         """A strategy's committed shards, in the order of their trials."""
@@ -138,11 +172,38 @@ def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | 
     return None
 
 
+@dataclass(frozen=True)
+class Thinning:
+    """Which trials are kept of each code: a share of them, evenly over their numbers.
+
+    `code` has a number of each of some strategies, whose sum in the same trial is the trial's code; `shares` the share
+    that is kept of each code, from 0 to 1. A trial is kept if the fractional part of its number times the golden ratio
+    is below the share (Weyl 1916): as evenly as can be, and the same trials always.
+    """
+
+    code: Mapping[str, Expression]
+    shares: tuple[float, ...]
+
+    def keeps(self, trial: np.ndarray, code: np.ndarray) -> np.ndarray:
+        """Whether each trial is kept, bool; `trial` and `code` are int64 of one shape."""
+        return (trial * _GOLDEN) % 1.0 < np.array(self.shares)[code]
+
+
+_GOLDEN = 0.6180339887498949
+
+
 @contextmanager
 def trials_table(
-    run: StoredRun, strategies: Sequence[str], *, threads: int | None = None
+    run: StoredRun,
+    strategies: Sequence[str],
+    *,
+    threads: int | None = None,
+    thinned: Mapping[str, Thinning] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns."""
+    """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns.
+
+    Of a strategy that is `thinned` only the trials that are kept.
+    """
     files = {strategy: run.files(strategy) for strategy in strategies}
     if not any(files.values()):
         raise NoTrialsYet(
@@ -150,12 +211,31 @@ def trials_table(
         )
     with open_duckdb(run.folder, threads=threads) as database:
         parts = [
-            f"SELECT *, {sql_text(strategy)} AS strategy FROM committed([{', '.join(map(sql_text, names))}])"
+            f"SELECT *, {sql_text(strategy)} AS strategy FROM {_committed(names)}"
+            + (_kept(run, strategy, thinned[strategy]) if thinned and strategy in thinned else "")
             for strategy, names in files.items()
             if names
         ]
         database.execute(f"CREATE VIEW trials AS {' UNION ALL BY NAME '.join(parts)}")
         yield database
+
+
+def _committed(names: Sequence[str]) -> str:
+    return f"committed([{', '.join(map(sql_text, names))}])"
+
+
+def _kept(run: StoredRun, strategy: str, thinned: Thinning) -> str:
+    """The end of a query for those trials of a strategy that are kept."""
+    joined, codes = "", []
+    for k, (other, number) in enumerate(thinned.code.items()):
+        if other == strategy:
+            codes.append(to_sql(number))
+            continue
+        joined += f" JOIN (SELECT trial, {to_sql(number)} AS code{k} FROM {_committed(run.files(other))}) USING (trial)"
+        codes.append(f"code{k}")
+    shares = f"[{', '.join(f'{share!r}::DOUBLE' for share in thinned.shares)}]"
+    kept = f"(trial::DOUBLE * {_GOLDEN!r}::DOUBLE) % 1.0::DOUBLE < {shares}[({' + '.join(codes)})::INTEGER + 1]"
+    return f"{joined} WHERE {kept}"
 
 
 def sample(
@@ -165,6 +245,7 @@ def sample(
     *,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
+    thinned: Thinning | None = None,
     most: int,
 ) -> dict[str, np.ndarray]:
     """The values of the first trials of a strategy (at most `most`) for which a condition holds.
@@ -173,7 +254,7 @@ def sample(
     sample: trials of a `random` design are independent, and those of the other designs are in random order. Raises
     `InvalidInput` for a saltelli run, whose trials are not a sample.
     """
-    return paired_sample(run, (strategy,), values, given=given, code=code, most=most)[strategy]
+    return paired_sample(run, (strategy,), values, given=given, code=code, thinned=thinned, most=most)[strategy]
 
 
 def paired_sample(
@@ -184,6 +265,7 @@ def paired_sample(
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
+    thinned: Thinning | None = None,
     most: int,
 ) -> dict[str, dict[str, np.ndarray]]:
     """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
@@ -195,7 +277,7 @@ def paired_sample(
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
     blocks = []
     found = 0
-    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code):
+    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code, thinned=thinned):
         blocks.append(block)
         found += len(block[strategies[0]]["trial"])
         if found >= most:
@@ -206,7 +288,9 @@ def paired_sample(
             for strategy, own in blocks[0].items()
         }
     nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
-    of_first = {name: np.empty(0) for name in shared or {}} | ({CODE: np.empty(0, np.int64)} if code else {})
+    of_first = {name: np.empty(0) for name in shared or {}} | (
+        {CODE: np.empty(0, np.int64)} if code and thinned is None else {}
+    )
     return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
 
 
@@ -218,6 +302,7 @@ def paired_blocks(
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
+    thinned: Thinning | None = None,
 ) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The values of the same trials under several strategies, a block at a time in the order of trials.
 
@@ -228,27 +313,26 @@ def paired_blocks(
     read and returned under the first only.
     `code` has a number of each of some strategies, which need not be among `strategies` and whose trials need not
     agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
-    ``code`` (int64).
+    ``code`` (int64). With `thinned`, whose codes these are then, only the trials that are kept.
     """
     first = strategies[0]
+    code = code if thinned is None else thinned.code
     read = {strategy: dict(values) for strategy in strategies}
     read[first] |= shared or {}
     for strategy, number in (code or {}).items():
         read.setdefault(strategy, {})[CODE] = number
     shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in read}
-    with open_duckdb(run.folder) as database:
-        for index, shard in shards[first].items():
-            if not all(index in shards[strategy] for strategy in read):
-                continue
+    known = {column.name: column for column in table_columns(run.plan.scenario)}
+    for index, shard in shards[first].items():
+        if not all(index in shards[strategy] for strategy in read):
+            continue
+        with ExitStack() as opened:
+            files = {strategy: opened.enter_context(_open_shard(run, shards[strategy][index])) for strategy in read}
             for start in range(shard.first, shard.first + shard.count, BLOCK):
                 check_time()
                 block = {
                     strategy: _read(
-                        database,
-                        shard_path(shards[strategy][index]),
-                        own,
-                        given if strategy in strategies else None,
-                        start,
+                        files[strategy], shard, known, own, given if strategy in strategies else None, start
                     )
                     for strategy, own in read.items()
                 }
@@ -257,6 +341,8 @@ def paired_blocks(
                     total = np.sum([block[strategy].pop(CODE) for strategy in code], axis=0)
                     block = {strategy: block[strategy] for strategy in strategies}
                     block[first][CODE] = total.astype(np.int64)
+                    if thinned is not None:
+                        held &= thinned.keeps(block[first]["trial"], block[first].pop(CODE))
                 if held.any():
                     yield {
                         strategy: {name: column[held] for name, column in part.items()}
@@ -264,22 +350,28 @@ def paired_blocks(
                     }
 
 
+@contextmanager
+def _open_shard(run: StoredRun, shard: Shard) -> Iterator[ParquetFile]:
+    with ExitStack() as opened:
+        with damage_reported():
+            file = opened.enter_context(open_parquet(run.folder, shard_path(shard)))
+        yield file
+
+
 def _read(
-    database: duckdb.DuckDBPyConnection,
-    file: str,
+    file: ParquetFile,
+    shard: Shard,
+    known: Mapping[str, Column],
     values: Mapping[str, Expression],
     given: Expression | None,
     start: int,
 ) -> dict[str, np.ndarray]:
-    wanted = [f"({to_sql(value)})::DOUBLE AS v{k}" for k, value in enumerate(values.values())]
-    held = "true" if given is None else to_sql(given)
-    columns = database.execute(
-        f"SELECT {', '.join(['trial', f'{held} AS given', *wanted])} FROM committed(?) "
-        "WHERE trial >= ? AND trial < ? ORDER BY trial",
-        [[file], start, start + BLOCK],
-    ).fetchnumpy()
+    """Values of the trials of a block, and whether the condition holds (``given``)."""
+    count = min(BLOCK, shard.first + shard.count - start)
+    wanted = set().union(*(one.columns() for one in (*values.values(), *([] if given is None else [given]))))
+    table = read_columns(file, shard, [known[name] for name in sorted(wanted)], start, count)
     return {
-        "trial": np.asarray(columns["trial"]),
-        "given": np.asarray(columns["given"]),
-        **{name: np.ma.filled(columns[f"v{k}"], np.nan) for k, name in enumerate(values)},
+        "trial": table["trial"],
+        "given": np.ones(count, bool) if given is None else evaluate(given, table, known),
+        **{name: evaluate(value, table, known).astype(np.float64) for name, value in values.items()},
     }

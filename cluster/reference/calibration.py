@@ -24,8 +24,8 @@ _METHOD = {
         "all cells of specificity and commitment together; posterior mean and 95 % interval"
     ),
     "durations": (
-        "quartiles by Kaplan and Meier; an episode in which the event had not happened counts as watched to its end. "
-        "Threat to settlement and threat to imposition each take the other endings as the end of watching"
+        "quartiles by Kaplan and Meier; an episode without the event is censored at its end. For threat to "
+        "settlement and threat to imposition, the other endings censor an episode"
     ),
     "agreed_by": (
         "probability of a settlement by that week, other endings being possible too (Aalen and Johansen); an "
@@ -43,7 +43,7 @@ _METHOD = {
 def calibrate(table: EpisodeTable) -> dict:
     """Counts, rates, durations and scores of a table's episodes, as plain values.
 
-    Raises nothing: what too few episodes can say is null.
+    Raises nothing: a number that needs more episodes is null.
     """
     ended = [one for one in table.episodes if one.outcome != OPEN]
     weight = _weight(ended)
@@ -157,7 +157,7 @@ def _end(one: Episode) -> date | None:
 
 
 def _watched(one: Episode, until: date | None) -> float | None:
-    """Days from the threat to its end, or to the last day on which it was watched; None where that is not known."""
+    """Days from the threat to its end, or to the end of observation; None if that is not known."""
     last = until if one.outcome == OPEN else _end(one)
     if one.began is None or last is None or last < one.began:
         return None

@@ -1,4 +1,4 @@
-"""Tables of past threats: the TIES data as they are distributed, or a plain CSV of one's own.
+"""Tables of past threats: the TIES data as distributed, or a plain CSV table.
 
 TIES is the data set of Morgan, Bapat & Kobayashi (2014), "Threat and imposition of economic sanctions 1945-2005",
 Conflict Management and Peace Science 31(5). It states no licence and is not shipped: its user supplies the file.
@@ -21,7 +21,7 @@ TRADE_PRACTICES = 13
 """The number of trade practices among TIES's issues."""
 SINCE = 1975
 LAST_DAY = date(2005, 12, 31)
-"""TIES watches its episodes up to this day."""
+"""The end of observation in TIES."""
 MOST_ROWS = 100_000
 MOST_FAULTS = 20
 COMMITMENTS = ("weak", "medium", "strong")
@@ -95,7 +95,7 @@ def _frame(path: Path) -> pd.DataFrame:
     if suffix not in (".csv", ".xls", ".xlsx"):
         raise _refused(path, "must be a .csv, .xls or .xlsx file")
     if not path.is_file():
-        raise _refused(path, "is no file that can be read")
+        raise _refused(path, "is not a readable file")
     try:
         if suffix == ".csv":
             frame = pd.read_csv(path, dtype=str, encoding="utf-8-sig", keep_default_na=False, skipinitialspace=True)

@@ -39,7 +39,7 @@ class ReferenceClass:
 
 @dataclass(frozen=True)
 class Share:
-    """A count of something out of so many, with what it is and where it was counted."""
+    """A count out of a total, with what is counted and its source."""
 
     name: str
     title: str
@@ -104,8 +104,17 @@ def reference_class(name: str) -> ReferenceClass:
     found = shipped_rates().classes.get(name)
     if found is None:
         known = ", ".join(shipped_rates().classes)
-        raise InvalidInput((Fault("reference", name, f"is no reference class; there are {known}"),))
+        raise InvalidInput((Fault("reference", name, f"is not a reference class; there are {known}"),))
     return found
+
+
+def scenario_class(scenario: Scenario) -> str:
+    """The reference class that a scenario names. Raises `InvalidInput` if it names none, or one that there is not."""
+    if scenario.reference is None:
+        known = ", ".join(shipped_rates().classes)
+        message = f"is missing: {scenario.name} names no reference class; there are {known}"
+        raise InvalidInput((Fault("reference", None, message),))
+    return reference_class(scenario.reference).name
 
 
 def prior_weight(day: date | None) -> float:
@@ -144,13 +153,10 @@ def scenario_rates(scenario: Scenario, day: date | None = None) -> dict:
     In the form of `rates_document`, with that class alone. Raises `InvalidInput` if the scenario names no class, or
     one that there is not.
     """
-    if scenario.reference is None:
-        known = ", ".join(shipped_rates().classes)
-        message = f"is missing: {scenario.name} names no reference class; there are {known}"
-        raise InvalidInput((Fault("reference", None, message),))
+    reference = scenario_class(scenario)
     if day is None and scenario.as_of is not None:
         day = date.fromisoformat(scenario.as_of)
-    found = class_rates(scenario.reference, day)
+    found = class_rates(reference, day)
     return {
         "source": shipped_rates().source,
         "scenario": scenario.name,
@@ -161,9 +167,20 @@ def scenario_rates(scenario: Scenario, day: date | None = None) -> dict:
     }
 
 
-def rates_document(day: date | None = None) -> dict:
-    """Every class's rates as known on a day, the other records and the WTO's shares, as plain values."""
+def rates_document(day: date | None = None, reference: str | None = None) -> dict:
+    """Every class's rates as known on a day, the other records and the WTO's shares, as plain values.
+
+    With a `reference`, that class alone. Raises `InvalidInput` if there is no such class.
+    """
     shipped = shipped_rates()
+    if reference is not None:
+        return {
+            "source": shipped.source,
+            "known_on": None if day is None else day.isoformat(),
+            "classes": [class_rates(reference, day)],
+            "records": [],
+            "wto": [],
+        }
     return {
         "source": shipped.source,
         "known_on": None if day is None else day.isoformat(),

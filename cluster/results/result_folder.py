@@ -150,7 +150,10 @@ def write_json(folder: Folder, name: str, document: object) -> None:
 
 def read_json(folder: Folder, name: str) -> object:
     """Read a JSON file of the result folder. Raises `OSError` or `ValueError`."""
-    return json.loads(folder.read(name).decode("utf-8"))
+    try:
+        return json.loads(folder.read(name).decode("utf-8"))
+    except RecursionError:
+        raise ValueError(f"{name} is nested too deep") from None
 
 
 def tally_document(tallies: tuple[Tally, ...]) -> str:
@@ -185,7 +188,7 @@ def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, 
     try:
         with folder.open(shard_path(shard)) as file:
             footer = pq.read_metadata(file)
-    except (FileNotFoundError, NotADirectoryError, pa.ArrowInvalid):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, pa.ArrowInvalid):
         return None
     except OSError as error:
         # Arrow's error for an invalid footer has no errno; errors of the operating system have one.

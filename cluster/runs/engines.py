@@ -1,17 +1,21 @@
-"""Where shards are played: in this process, or as Ray tasks on a cluster that Brink starts or joins.
+"""Where shards are played: in this process, on worker processes, or as tasks of a Ray that Brink starts or joins.
 
 An engine takes shards and yields the committed ones, in the order in which they finish. The content of a shard does not
 depend on the engine.
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
+from cluster.runs.local_workers import LocalWorker
 from cluster.runs.options import RunOptions, Stop
 from cluster.runs.ray_tasks import check_reachable, play_on_ray
-from cluster.runs.tasks import play_inline, play_task, strategies_together, tasks_of
+from cluster.runs.tasks import Task, play_inline, play_task, strategies_together, tasks_of
+from cluster.runs.worker_tasks import play_on_workers
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 
@@ -43,7 +47,8 @@ def play(plan: Plan, shards: list[Shard], folder: Folder, options: RunOptions) -
     if options.engine == "ray" or (options.engine == "auto" and address is not None):
         return play_on_ray(plan, shards, folder, should_stop, address=address, workers=workers)
     if options.engine == "auto":
-        return play_where_it_pays(plan, shards, folder, should_stop, cores=usable_cores(), workers=workers)
+        cores, ready = usable_cores(), options.local_workers
+        return play_where_it_pays(plan, shards, folder, should_stop, ready, cores=cores, workers=workers)
     return play_inline(plan, shards, folder, should_stop)
 
 
@@ -59,27 +64,45 @@ def play_where_it_pays(
     shards: list[Shard],
     folder: Folder,
     should_stop: Stop,
+    ready: list[LocalWorker],
     *,
     cores: int,
     workers: int | None,
 ) -> Iterator[ShardResult]:
-    """Play shards in this process, and move the rest to a newly started Ray if that is expected to finish sooner.
+    """Play shards here, and move the rest to a newly started Ray if that is expected to finish sooner.
 
-    The expected time is computed without the first task, whose time includes imports and tables.
+    They are played on the worker processes that are `ready`, or in this process if there are none. The expected time is
+    computed without the first task of each, whose time includes tables. Where Ray would have no more cores than that,
+    it is not started.
     """
-    tasks = list(tasks_of(shards, strategies_together(plan, 1)))
+    here = max(1, len(ready))
+    tasks = deque(tasks_of(shards, strategies_together(plan, here)))
+    first = {shard for task in list(tasks)[:here] for shard in task}
     left = sum(shard.count for shard in shards)
     seconds, played = 0.0, 0
-    for k, task in enumerate(tasks):
-        here = left * seconds / max(1, played)
-        hands = min(workers or cores, sum(len(later) for later in tasks[k : k + (workers or cores)]))
-        if hands > 1 and RAY_START_SECONDS + here / hands < here:
-            rest = [shard for later in tasks[k:] for shard in later]
-            yield from play_on_ray(plan, rest, folder, should_stop, workers=workers)
+
+    def until_ray_pays() -> Iterator[Task]:
+        while tasks:
+            most = workers or cores
+            hands = min(most, sum(len(task) for task in islice(tasks, most)))
+            work = left * seconds / max(1, played)
+            if hands > here and RAY_START_SECONDS + work / hands < work / here:
+                return
+            yield tasks.popleft()
+
+    def played_here() -> Iterator[ShardResult]:
+        if ready:
+            yield from play_on_workers(plan, until_ray_pays(), folder, should_stop, ready)
             return
-        for result in play_task(plan, task, folder, should_stop):
-            left -= result.shard.count
-            if k:
-                seconds += result.seconds
-                played += result.shard.count
-            yield result
+        for task in until_ray_pays():
+            yield from play_task(plan, task, folder, should_stop)
+
+    for result in played_here():
+        left -= result.shard.count
+        if result.shard not in first:
+            seconds += result.seconds
+            played += result.shard.count
+        yield result
+    if tasks and not should_stop():
+        rest = [shard for task in tasks for shard in task]
+        yield from play_on_ray(plan, rest, folder, should_stop, workers=workers)

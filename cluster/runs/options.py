@@ -1,9 +1,10 @@
 """How a run is played: what the caller chooses besides the plan. No option changes the content of a run's files."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cluster.results.result_folder import ShardResult
+from cluster.runs.local_workers import LocalWorker
 from cluster.storage.base import Folder
 
 Stop = Callable[[], bool]
@@ -52,7 +53,7 @@ class RunOptions:
     number of cores to use, None for all. `on_progress` is called at the start and after each committed shard.
     `should_stop` is asked before each shard. `donors` are folders of earlier runs whose files may be reused.
     `owns_folder` is asked before the manifest is written: a runner that has lost the lease of its job must not write
-    it.
+    it. `local_workers` are processes on which the engine ``auto`` plays; without any, it begins in this process.
     """
 
     engine: str = "auto"
@@ -62,3 +63,4 @@ class RunOptions:
     should_stop: Stop = never
     donors: tuple[Folder, ...] = ()
     owns_folder: Callable[[], bool] = _always
+    local_workers: list[LocalWorker] = field(default_factory=list)

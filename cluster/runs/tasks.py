@@ -33,6 +33,10 @@ class ShardFailed(RuntimeError):
         self.shard = shard
         self.cause = cause
 
+    def __reduce__(self) -> tuple[type["ShardFailed"], tuple[Shard, BaseException]]:
+        """How it is pickled: it is made again from what it was made from, not from its message."""
+        return ShardFailed, (self.shard, self.cause)
+
 
 class EngineFailed(RuntimeError):
     """The engine could not be started or was lost."""

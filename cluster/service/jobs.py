@@ -1,6 +1,6 @@
-"""Jobs: what was asked for, where it stands, and who works on it.
+"""Jobs: what was requested, their state, and who works on them.
 
-The database is the truth about jobs; about results the result folder is. How runners take jobs and give them up
+The database is the source of truth for jobs, the result folder for results. How runners take jobs and give them up
 is in `cluster/service/leases.py`.
 """
 
@@ -17,6 +17,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.util.exc import CommandError
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 
 from cluster.results.plan import Plan, plan_document, plan_from_document
@@ -34,13 +35,13 @@ TRANSITIONS = {
     FAILED: (),
     CANCELLED: (),
 }
-"""Where a job may go from each state: from running to running when another runner takes it over, and back to queued
-when its runner gives it back: other jobs wait, or a transient failure."""
+"""The states that may follow each state: running after running when another runner takes the job over, and queued after
+running when its runner returns it, because other jobs wait or after a transient failure."""
 
 ENDED = tuple(state for state in STATES if not TRANSITIONS[state])
 
 LOCAL = "local"
-"""Whose the jobs are of a service that asks for no keys."""
+"""The owner of all jobs in a service without keys."""
 
 _MIGRATION_LOCK = 1995
 
@@ -121,18 +122,18 @@ class Job:
 
     @property
     def plan(self) -> Plan:
-        """The run that the job asks for; of a precise one, with the trials that it has been brought to so far."""
+        """The run that the job requests; for a precise job, with the number of trials reached so far."""
         request = json.loads(self.request)
         return plan_from_document(scenario_from_document(request["scenario"]), request)
 
     @property
     def precision(self) -> dict | None:
-        """The precision that the job asks for and, once it is known, what it took; null if it asks for none."""
+        """The precision that the job requests and, once known, what was reached; null if it requests none."""
         return json.loads(self.request).get("precision")
 
     @property
     def ended(self) -> bool:
-        """Whether the job has come to its end, one way or another."""
+        """Whether the job has ended in any state."""
         return not TRANSITIONS[self.state]
 
 
@@ -250,8 +251,15 @@ def submit(
 
 
 def get(engine: sa.Engine, job_id: str, owner: str | None = None) -> Job | None:
-    """A job by its id: the owner's, or anybody's if none is named."""
+    """A job by its id: of the owner, or of anyone if none is named."""
     return _one(engine, _of(owner, jobs.select().where(jobs.c.id == job_id)))
+
+
+def standing(engine: sa.Engine, job_id: str) -> tuple[int, str] | None:
+    """How often a job has changed, and its state, without the rest of its row; None if there is no such job."""
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(jobs.c.change, jobs.c.state).where(jobs.c.id == job_id)).first()
+    return None if found is None else (found.change, found.state)
 
 
 def by_key(engine: sa.Engine, key: str, owner: str | None = None) -> Job | None:
@@ -262,11 +270,13 @@ def by_key(engine: sa.Engine, key: str, owner: str | None = None) -> Job | None:
 def newest(
     engine: sa.Engine, limit: int, before: tuple[float, str] | None = None, *, owner: str | None = None
 ) -> list[Job]:
-    """An owner's jobs, or everybody's, from the newest on, at most `limit`.
+    """An owner's jobs, or all jobs, from the newest on, at most `limit`; their requests without the scenarios.
 
-    `before` is the time and id of the last one already seen.
+    Many scenarios, of up to a megabyte each, would take much memory. `before` is the time and id of the last one
+    already seen.
     """
-    query = _of(owner, jobs.select()).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    columns = [column if column is not jobs.c.request else _without_scenario(engine) for column in jobs.c]
+    query = _of(owner, sa.select(*columns)).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(sa.tuple_(jobs.c.created_at, jobs.c.id) < sa.tuple_(*map(sa.literal, before)))
     with engine.connect() as connection:
@@ -332,13 +342,20 @@ def related(engine: sa.Engine, job: Job, limit: int = 8) -> list[Job]:
 
 
 def last_runner_sign(engine: sa.Engine) -> float | None:
-    """When any runner was last seen alive."""
+    """The time when any runner was last seen alive."""
     with engine.connect() as connection:
         return connection.execute(sa.select(sa.func.max(runners.c.seen_at))).scalar()
 
 
 def _of(owner: str | None, query: sa.Select) -> sa.Select:
     return query if owner is None else query.where(jobs.c.owner == owner)
+
+
+def _without_scenario(engine: sa.Engine) -> sa.Label[str]:
+    """The column of requests without their scenarios, which do not leave the database."""
+    if engine.dialect.name == "sqlite":
+        return sa.func.json_remove(jobs.c.request, "$.scenario").label("request")
+    return sa.cast(sa.cast(jobs.c.request, JSONB).op("-")("scenario"), sa.Text).label("request")
 
 
 def _one(engine: sa.Engine, query: sa.Select) -> Job | None:

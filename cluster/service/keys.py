@@ -119,6 +119,13 @@ def find(engine: sa.Engine, text: str) -> Key | None:
     return key
 
 
+def get(engine: sa.Engine, key_id: str) -> Key | None:
+    """The key of that id, valid or not; None if there is none."""
+    with engine.connect() as connection:
+        row = connection.execute(keys.select().where(keys.c.id == key_id)).first()
+    return None if row is None else _key(row)
+
+
 def listed(engine: sa.Engine) -> list[Key]:
     """All keys, the oldest first."""
     with engine.connect() as connection:
@@ -133,7 +140,7 @@ def revoke(engine: sa.Engine, key_id: str) -> Key:
         )
         row = connection.execute(keys.select().where(keys.c.id == key_id)).first()
     if row is None:
-        raise InvalidInput((Fault("id", key_id, "is no key's id; brink keys list shows them"),))
+        raise InvalidInput((Fault("id", key_id, "is not the id of a key; brink keys list shows the ids"),))
     return _key(row)
 
 

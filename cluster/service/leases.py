@@ -1,8 +1,8 @@
-"""Who works on a job: taken under a lease, renewed while it is worked on, given back, or ended.
+"""Leases of jobs: a runner takes a job under a lease, renews it while it works, and returns or ends the job.
 
 A job is taken in fair turn: from the owner with the fewest jobs in work, among those from the one who has waited
-longest, and of that owner's jobs the one of the highest priority, then the oldest. A lease that is not renewed runs
-out, and then the job is free for the next runner.
+longest, and of that owner's jobs the one of the highest priority, then the oldest. A lease that is not renewed expires,
+and then the job is free for the next runner.
 """
 
 import json
@@ -57,7 +57,7 @@ def renew(
         .values(
             lease_expires=time.time() + lease_seconds,
             change=sa.case((jobs.c.trials_done != trials_done, jobs.c.change + 1), else_=jobs.c.change),
-            # A job that gets further is no longer failing.
+            # A job with progress is no longer failing.
             waiting=sa.case((further, None), else_=jobs.c.waiting),
             failing_since=sa.case((further, None), else_=jobs.c.failing_since),
             trials_done=trials_done,
@@ -109,7 +109,7 @@ def finish(
     *,
     stored: int = 0,
 ) -> bool:
-    """End a job that is the runner's; whether it was."""
+    """End a job of the runner. Returns whether it was the runner's."""
     if state not in TRANSITIONS[RUNNING] or TRANSITIONS[state]:
         raise ValueError(f"a job cannot end as {state}")
     ended = {"state": state, "trials_done": trials_done, "bytes": stored, "error": error, **_END, **_NO_LEASE}
@@ -119,7 +119,7 @@ def finish(
 
 
 def give_back(engine: sa.Engine, job_id: str, runner: str, trials_done: int, stored: int = 0) -> bool:
-    """Put a job that is the runner's back into the queue, its owner last in turn; whether it was the runner's."""
+    """Return a job of the runner to the queue, with its owner last in turn. Returns whether it was the runner's."""
     now = time.time()
     back = {**_back(now), "trials_done": trials_done, "bytes": stored}
     with engine.begin() as connection:
@@ -157,7 +157,7 @@ def put_off(
 
 
 def is_held(job: Job) -> bool:
-    """Whether a runner holds the job under a lease that has not run out."""
+    """Whether a runner holds the job under a lease that has not expired."""
     return job.state == RUNNING and (job.lease_expires or 0.0) >= time.time()
 
 
@@ -193,7 +193,7 @@ def _free(now: float) -> sa.ColumnElement[bool]:
 
 
 def _repeats() -> sa.ColumnElement[bool]:
-    """Jobs that ask for just what a finished one of the same owner has."""
+    """Jobs that request the same run as a finished job of the same owner."""
     earlier = jobs.alias()
     return sa.exists().where(
         earlier.c.lineage == jobs.c.lineage,

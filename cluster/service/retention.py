@@ -1,4 +1,4 @@
-"""What is removed: deleted jobs' results, and ended jobs that are too old or take up too much room.
+"""Removal of the results of deleted jobs, and of ended jobs that are too old or take up too much space.
 
 The results of a deleted job are removed after the last writer has stopped, so that they do not appear again. If a
 runner holds the job under a lease, it is this runner that removes them, once it has stopped.

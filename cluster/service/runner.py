@@ -1,16 +1,19 @@
 """The process that works jobs; ``brink runner`` and ``brink serve`` keep one going.
 
 Its settings come from the environment. Before its first job it plays a small run, so that the job does not pay for
-imports. It takes a job under a lease, plays it, and takes the next. It has four more threads: one renews the lease and
-watches for cancellation while a job is played; one plays jobs that repeat earlier ones, so that these do not
-wait for long ones; one deletes jobs by the rules of retention; and one learns of new jobs. A runner that loses its
-lease stops work on the job.
+imports. With the engine ``auto`` and no Ray to join it keeps worker processes that play its jobs' trials.
+
+It takes a job under a lease, plays it, and takes the next. It has four more threads: one renews the lease and watches
+for cancellation while a job is played; one plays jobs that repeat earlier ones, so that these do not wait for long
+ones; one deletes jobs by the rules of retention; and one learns of new jobs. A runner that loses its lease stops work
+on the job.
 """
 
 import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -20,10 +23,13 @@ import sqlalchemy as sa
 from structlog.contextvars import bound_contextvars
 
 from cluster.results.plan import Plan
+from cluster.runs.engines import usable_cores
+from cluster.runs.local_workers import LocalWorker, local_workers
 from cluster.runs.options import Progress, RunOptions
 from cluster.runs.precision import run_to_precision, shortfall
 from cluster.runs.run import Stopped, run
 from cluster.runs.tasks import EngineFailed, ShardFailed
+from cluster.runs.warm_up import warm_up_plan
 from cluster.service import jobs, leases
 from cluster.service.counters import PendingCounts
 from cluster.service.jobs import Job
@@ -32,7 +38,6 @@ from cluster.service.retention import apply_retention
 from cluster.service.settings import Settings, read_settings
 from cluster.service.supervisor import END_SIGNALS
 from cluster.service.wakeup import watch_for_jobs
-from cluster.service.warm_up import warm_up
 from cluster.storage.base import Folder
 from sim.faults import InvalidInput
 from sim.model.version import KERNEL_VERSION
@@ -40,6 +45,8 @@ from sim.model.version import KERNEL_VERSION
 log = logger("brink.runner")
 IDLE_SECONDS = 0.5
 """A runner without a job looks for one at least so often; of a new job it learns at once."""
+MOST_WORKERS_KEPT = 4
+"""Worker processes that a runner keeps at most, of some 130 MB each. For large jobs on more cores it starts a Ray."""
 RETENTION_SECONDS = 60.0
 """Folders of deleted jobs are removed after this. A runner that plays a deleted job has stopped long before."""
 
@@ -68,7 +75,7 @@ class Watch:
         self._thread.join()
 
     def on_progress(self, progress: Progress) -> None:
-        """Take note of how far the run has come; the next renewal records it.
+        """Keep the progress of the run; the next renewal records it.
 
         The time slice begins with the first shard, so that every slice gets the job further.
         """
@@ -139,27 +146,45 @@ def work(settings: Settings, ending: threading.Event) -> None:
         repeated_job.set()
 
     beside = [
-        threading.Thread(target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, repeated_job, True)),
+        threading.Thread(
+            target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, repeated_job, True, [])
+        ),
         threading.Thread(target=_retention_loop, args=(database, settings, ending)),
         threading.Thread(target=watch_for_jobs, args=(database, wake, ending)),
     ]
-    warm_up()
-    log.info("runner is ready", runner=runner)
-    for thread in beside:
-        thread.start()
-    _work_lane(database, runner, settings, ending, any_job, False)
-    for thread in beside:
-        thread.join()
+    # Workers load while this process does.
+    with local_workers(_workers_kept(settings)) as workers:
+        _warm_up()
+        log.info("runner is ready", runner=runner, workers=len(workers))
+        for thread in beside:
+            thread.start()
+        _work_lane(database, runner, settings, ending, any_job, workers)
+        for thread in beside:
+            thread.join()
     database.dispose()
 
 
-def work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: threading.Event) -> None:
+def work_job(
+    database: sa.Engine,
+    job: Job,
+    runner: str,
+    settings: Settings,
+    ending: threading.Event,
+    workers: list[LocalWorker] | None = None,
+) -> None:
     """Play one job until it ends, is cancelled, gives way, fails for a while or is lost, or until this runner ends."""
     with bound_contextvars(runner=runner, job_id=job.id):
-        _work_job(database, job, runner, settings, ending)
+        _work_job(database, job, runner, settings, ending, workers or [])
 
 
-def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, ending: threading.Event) -> None:
+def _work_job(
+    database: sa.Engine,
+    job: Job,
+    runner: str,
+    settings: Settings,
+    ending: threading.Event,
+    workers: list[LocalWorker],
+) -> None:
     results = settings.results
     folder = results.within(job.id)
     log.info("job begins")
@@ -179,6 +204,7 @@ def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, en
                 should_stop=should_stop,
                 donors=tuple(results.within(earlier.id) for earlier in jobs.related(database, job)),
                 owns_folder=watch.holds,
+                local_workers=workers,
             )
             plan = _current_plan(database, job, runner, folder)
             if job.precision is None:
@@ -196,7 +222,7 @@ def _work_job(database: sa.Engine, job: Job, runner: str, settings: Settings, en
                 at = {"strategy": failed.shard.strategy, "shard": failed.shard.index}
             if obstacle is None and not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
                 log.exception("unexpected failure")
-                error = f"something unexpected went wrong: {type(failed).__name__}: {failed}"
+                error = f"unexpected error: {type(failed).__name__}: {failed}"
     done, stored = watch.trials_done, watch.stored
     if obstacle:
         held = leases.put_off(database, job.id, runner, obstacle, settings.patience_seconds, done, stored)
@@ -233,8 +259,10 @@ def _work_lane(
     settings: Settings,
     ending: threading.Event,
     new_job: threading.Event,
-    repeats_only: bool,
+    workers: list[LocalWorker] | None = None,
 ) -> None:
+    """Take and play one job after the other on `workers`; without these, those jobs only that repeat earlier ones."""
+    repeats_only = workers is None
     seen = -IDLE_SECONDS
     while not ending.is_set():
         # Cleared before the look, so that a job that comes after the look is not missed.
@@ -246,13 +274,30 @@ def _work_lane(
                 seen = time.monotonic()
             job = leases.claim(database, runner, settings.lease_seconds, repeats_only=repeats_only)
             if job is not None:
-                work_job(database, job, runner, settings, ending)
+                work_job(database, job, runner, settings, ending, workers)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             # A job that was in work becomes free once its lease has run out.
             log.warning("the database or the store does not answer", runner=runner, error=str(error))
             job = None
         if job is None:
             new_job.wait(IDLE_SECONDS)
+
+
+def _workers_kept(settings: Settings) -> int:
+    """How many worker processes the settings call for: a core each. None instead of one, which gains nothing."""
+    if settings.engine != "auto" or settings.ray_address is not None:
+        return 0
+    cores = min(settings.workers or MOST_WORKERS_KEPT, usable_cores(), MOST_WORKERS_KEPT)
+    return cores if cores > 1 else 0
+
+
+def _warm_up() -> None:
+    """Play a small run in a temporary folder and delete it. If that fails, the first job is slower."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="brink-warm-up-") as folder:
+            run(warm_up_plan(), folder, RunOptions(engine="inline"))
+    except (OSError, InvalidInput) as error:
+        log.warning("the runner could not warm up", error=str(error))
 
 
 def _current_plan(database: sa.Engine, job: Job, runner: str, folder: Folder) -> Plan:
@@ -294,7 +339,7 @@ def _retention_loop(database: sa.Engine, settings: Settings, ending: threading.E
 
 
 def _transient_failure(failed: BaseException) -> str | None:
-    """What went wrong, if it was a store, a disk or an engine that may yet recover, and not the job itself."""
+    """The cause of a transient failure of a store, a disk or an engine; None for a failure of the job itself."""
     causes = [failed, getattr(failed, "cause", None), failed.__cause__]
     if isinstance(failed, EngineFailed) or any(isinstance(cause, OSError) or _of_ray(cause) for cause in causes):
         return str(failed)
@@ -302,7 +347,7 @@ def _transient_failure(failed: BaseException) -> str | None:
 
 
 def _of_ray(cause: BaseException | None) -> bool:
-    """Whether Ray lost a worker, a node or an object; what a task itself raised is not Ray's."""
+    """Whether Ray lost a worker, a node or an object; an error raised by a task is not Ray's."""
     return type(cause).__module__.startswith("ray.") and type(cause).__name__ != "RayTaskError"
 
 

@@ -45,12 +45,12 @@ def _of_a_database(given: SecretStr) -> SecretStr:
     try:
         url = sa.make_url(given.get_secret_value())
         dialect = url.get_dialect().name
-        # A SQLite without a file would be a database for each process, gone with it.
+        # An SQLite database without a file would be separate for each process and lost at its end.
         known = dialect == "postgresql" or (dialect == "sqlite" and url.database not in (None, "", ":memory:"))
     except (sa.exc.ArgumentError, ImportError, ValueError):
         known = False
     if not known:
-        # What is there may be a secret, so that no more is said of it.
+        # The value may contain a secret, so the message does not repeat it.
         raise ValueError("must be an SQLAlchemy URL, postgresql+psycopg://user@host/name or sqlite:////path")
     return given
 
@@ -59,7 +59,7 @@ DatabaseUrl = Annotated[SecretStr, AfterValidator(_of_a_database)]
 
 
 class Settings(BaseSettings):
-    """Where things are kept and how jobs are run; the defaults need nothing but this machine."""
+    """Where data are stored and how jobs are run; the defaults need only this machine."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore")
 
@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     retention_bytes: int | None = Field(
         None, ge=0, description="The oldest ended jobs are deleted while results take up more; never if unset."
     )
-    max_trials: int = Field(1_000_000_000, ge=1, description="Trials of a strategy that a job may ask for.")
-    auth: Literal["none", "keys"] = Field("none", description="Who may call: anybody on loopback, or holders of keys.")
+    max_trials: int = Field(1_000_000_000, ge=1, description="Trials of a strategy that a job may request.")
+    auth: Literal["none", "keys"] = Field("none", description="Who may call: everyone on loopback, or holders of keys.")
     allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")
     cors_origins: Names = Field((), description="Origins whose pages may call the service.")
     requests_per_second: float = Field(50.0, gt=0.0, le=1e6, description="Requests a second of a key's owner.")
@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     query_seconds: float = Field(60.0, gt=0.0, le=86_400.0, description="Seconds that an answer may take.")
     max_queued: int = Field(1000, ge=1, description="Jobs of a user that wait or run.")
     max_queue: int = Field(10_000, ge=1, description="Jobs of all users that wait or run.")
-    max_stored_bytes: int = Field(1 << 40, ge=0, description="With so much stored a user can submit no more.")
+    max_stored_bytes: int = Field(1 << 40, ge=0, description="A user who stores this much cannot submit more.")
 
     @property
     def results(self) -> Folder:
@@ -135,5 +135,5 @@ def _check_names(environment: Iterable[str]) -> None:
 
 def _fault(name: str, value: object, message: str) -> Fault:
     allowed = message.partition(", unable to")[0].removeprefix("Value error, ").replace("Input should be", "must be")
-    # What an address holds may be a secret, and is not repeated.
+    # An address may contain a secret, so the message does not repeat it.
     return Fault(f"BRINK_{name.upper()}", None if name.endswith("_url") else value, allowed)

@@ -1,4 +1,4 @@
-"""The supervisor of a runner process: whatever ends the process, another is started in its place.
+"""The supervisor of a runner process: if it ends for any reason, another is started.
 
 Some ends cannot be caught by the process itself: a Ray whose head is lost may abort a process that has joined it.
 """

@@ -1,4 +1,4 @@
-"""How an idle runner learns of a new job at once, on the connections that it has to the jobs database anyway.
+"""How an idle runner learns of a new job at once, through the jobs database.
 
 PostgreSQL notifies listeners when a submission commits. SQLite has no notifications: there `PRAGMA data_version`, which
 reads one number and takes no lock, is compared every `LOOK_SECONDS`. A wakeup may come without a job or be lost with

@@ -18,10 +18,10 @@ from sim.sampling.points import Points
 from sim.scenario.scenario import Scenario
 
 CLOSED = 1e-6
-"""A gap this small is closed, and a threshold missed by this little is met."""
+"""A gap up to this size counts as closed, and a threshold missed by up to this counts as met."""
 SIDES = ("sender", "target")
 MOST_READY = 1e5
-"""A weekly hazard is cut here, where a concession is certain, so that its product with other multipliers is finite."""
+"""The largest weekly hazard: a concession is certain, and its product with other multipliers is finite."""
 AT_MID_LEVEL = 1.0
 """The authority of a mid-level session, to which those of others are relative."""
 _LIVE_SHARE = 0.75
@@ -30,15 +30,16 @@ _LIVE_SHARE = 0.75
 
 @dataclass(frozen=True)
 class Talks:
-    """How the talks went. Weeks are int32, `NEVER` for what did not happen."""
+    """The result of the talks. Weeks are int32, `NEVER` for what did not happen."""
 
     agreement_week: np.ndarray
     """Shape (count,)."""
     settled_week: np.ndarray
     """Shape (issues, count)."""
     conceded: np.ndarray
-    """What the sender ([0]) and the target ([1]) gave up by the end, as shares of each issue's gap;
-    float64, shape (2, issues, count)."""
+    """The concessions of the sender ([0]) and the target ([1]) by the end, as shares of each issue's gap; float64,
+    shape (2, issues, count).
+    """
     partial: np.ndarray
     """Whether the agreement was signed at a deadline with issues open; bool, shape (count,)."""
 
@@ -46,8 +47,8 @@ class Talks:
 class Clocks:
     """Exponential numbers for the concessions of a block of trials, each clock's j-th under an address of its own.
 
-    They are made when first asked for: j-th numbers for all clocks and trials at once, which costs less than
-    looking up the few that are needed. No clock may need more than `most`; untouched room costs nothing.
+    They are drawn on first use: j-th numbers for all clocks and trials at once, which costs less than selecting the few
+    that are needed. No clock may need more than `most`; memory that is not used costs nothing.
     """
 
     def __init__(self, scenario: Scenario, chance: Chance, most: int) -> None:

@@ -1,12 +1,12 @@
-"""The course of threat, case and lapse in a block of trials, laid out at the start, and again as issues are settled.
+"""The course of threat, case and lapse in a block of trials, computed at the start, and again when issues are settled.
 
-Of the table only S matters, the weight of the settled issues: it delays an announcement (`patience`), holds the sender
-back at a deadline (`restraint`), and may be signed there (`partial_deal_probability`). S changes when an issue is
-settled and at no other time. So the whole course is laid out as it would be if nothing were settled, and the talks are
-played week by week. Where an issue is settled before an announcement, the rest of that trial's course is laid out
-again. Where one is settled under a threat, the trial is noted for the next deadline; once it comes, if the talks still
-go on, it is decided with the S of that week, and only if something else happens than was laid out is the rest laid out
-again. Without the three mechanisms nothing ever is.
+Of the talks only S matters, the weight of the settled issues: it delays an announcement (`patience`), makes sanctions
+at a deadline less likely (`restraint`), and may be signed there (`partial_deal_probability`). S changes only when an
+issue is settled. So the whole course is computed as it would be if nothing were settled, and the talks are played
+week by week. When an issue is settled before an announcement, the rest of that trial's course is computed again. When
+one is settled under a threat, the trial is marked for its next deadline. If its talks still continue then, the
+deadline is decided with the S of that week, and only if the result is another one is the rest of the course computed
+again. Without the three mechanisms nothing is computed twice.
 """
 
 from dataclasses import replace
@@ -30,12 +30,12 @@ TABLE = ("patience", "restraint", "partial_deal_probability")
 """The parameters by which the course depends on the table."""
 Laid = TypeVar("Laid")
 _FOR_MULTIPLIERS = ("tranches", "target_burden", "sender_burden", "sender_burden_hit_back")
-"""What of `Pressure` the multipliers follow from, apart from what is laid out again."""
+"""What of `Pressure` the multipliers follow from, apart from what is computed again."""
 _NOBODY = np.empty(0, np.int64)
 
 
 class Course:
-    """What happens in each trial of a block apart from the talks, as far as it is known."""
+    """What happens in each trial of a block besides the talks, as far as it is determined."""
 
     def __init__(self, scenario: Scenario, points: Points, chance: KeptChance) -> None:
         self.scenario, self.points, self.chance = scenario, points, chance
@@ -65,7 +65,7 @@ class Course:
         if self.watches_table:
             self.pressure = _own(self.pressure, ("threat", "case", "lapse"))
             self._settled = np.zeros(chance.count)
-            # The week in which each trial's course was laid out last, and in which a deadline is to be decided.
+            # The week in which each trial's course was computed last, and the next week with a deadline to decide.
             self._laid_out = np.zeros(chance.count, np.int16)
             self._due = np.zeros(chance.count, np.int16)
             self._changed = np.zeros(chance.count, bool)
@@ -74,7 +74,7 @@ class Course:
     def shifts(self, week: int, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The trials whose multipliers change as a week begins, and the new ones: float32, shape (trials, 2).
 
-        `live` says of each trial whether its talks go on; others are left out.
+        `live` says of each trial whether its talks continue; others are left out.
         """
         trial, multiplier = self._shifts.in_week(week)
         valid = live.take(trial)
@@ -94,10 +94,10 @@ class Course:
         self._changed[trial] = True
 
     def decide(self, week: int, live: np.ndarray) -> np.ndarray:
-        """Decide what happens at this week's deadlines, and lay out anew what becomes of it.
+        """Decide this week's deadlines in trials with settled issues, and compute the rest of those that change.
 
-        Of trials with nothing settled that is laid out already. `live` says of each trial whether its talks go on
-        after step 5. Returns the trials (positions) in which the sides sign what is settled.
+        `live` says of each trial whether its talks continue after step 5. Returns the trials (positions) in which
+        the sides sign what is settled.
         """
         again = self._note_settled(week)
         due = np.flatnonzero(self._due == week)
@@ -151,7 +151,7 @@ class Course:
         return np.minimum(deadline, self.scenario.horizon_weeks + 1)
 
     def _lay_out_again(self, week: int, trial: np.ndarray) -> None:
-        """Lay out the rest of some trials from step 8 of a week on."""
+        """Compute the rest of some trials from step 8 of a week on."""
         points, chance = PointsAt(self.points, trial), self.chance.at(trial)
         before = _take(self.pressure.threat, trial)
         threat = lay_out_threat_again(before, points, chance, week, self._settled.take(trial))
@@ -179,7 +179,7 @@ class Course:
 
 
 class LaterShifts:
-    """Changes of the multipliers in courses that were laid out again, in the order in which they were."""
+    """Changes of the multipliers in courses that were computed again, in the order in which they were."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -187,7 +187,7 @@ class LaterShifts:
         self._trial, self._multiplier = np.empty(1024, np.int64), np.empty((1024, 2), np.float32)
 
     def add(self, laid_out: int, week: np.ndarray, trial: np.ndarray, multiplier: np.ndarray) -> None:
-        """Add the changes of courses that were laid out in a week."""
+        """Add the changes of courses that were computed in a week."""
         new = slice(self._count, self._count + week.size)
         if new.stop > self._week.size:
             size = 2 * new.stop
@@ -202,7 +202,7 @@ class LaterShifts:
     def in_week(self, week: int, laid_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The trials whose multipliers change as a week begins, and the new ones.
 
-        `laid_out` is the week in which each trial's course was laid out last: what was laid out before is not valid.
+        `laid_out` is the week in which each trial's course was computed last; earlier results are not valid.
         """
         at = np.flatnonzero(self._week[: self._count] == week)
         at = at[laid_out.take(self._trial.take(at)) == self._laid_out.take(at)]
@@ -215,12 +215,12 @@ def _own(pressure: Pressure, parts: tuple[str, ...]) -> Pressure:
 
 
 def _take(laid: Laid, trial: np.ndarray) -> Laid:
-    """What is laid out for the trials at some positions."""
+    """The course of the trials at some positions."""
     return _each(lambda value: value.take(trial) if value.ndim else value, laid)
 
 
 def _each(function: Any, laid: Laid) -> Laid:
-    """What is laid out with a function applied to each of its arrays."""
+    """The course with a function applied to each of its arrays."""
     if laid is None or isinstance(laid, np.ndarray):
         return laid if laid is None else function(laid)
     whole: Any = laid
@@ -228,7 +228,7 @@ def _each(function: Any, laid: Laid) -> Laid:
 
 
 def _put(whole: Any, trial: np.ndarray, part: Any) -> None:
-    """Put what is laid out for some trials in the place of what was."""
+    """Replace what was computed for some trials."""
     for name in whole.__dataclass_fields__:
         old, new = getattr(whole, name), getattr(part, name)
         if isinstance(old, np.ndarray):

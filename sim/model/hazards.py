@@ -1,9 +1,9 @@
-"""What threat, sanctions and litigation do to each side's readiness to concede (the D, F and pressure of step 3).
+"""The effect of threat, sanctions and litigation on each side's readiness to concede (D, F and pressure in step 3).
 
 A side's hazard of conceding is its own rate times a multiplier that all issues share. The multiplier changes
 only in a few weeks of a trial: at the announcement, at the start of a deadline's window, at an extension, when
 sanctions (or a further part of them) come into force or go, when retaliation comes on, when a case is lost, and when
-talks lapse. Those weeks are laid out here, each with the multipliers that hold from it on.
+talks lapse. Those weeks are computed here, each with the multipliers that hold from it on.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from sim.sampling.points import Points
 
 _AT_A_TIME = 16_384
 LARGEST = 1e25
-"""Multipliers are cut here, where a concession has long been certain, so that no product overflows."""
+"""The largest multiplier: a concession is certain far below it, and products do not overflow."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Shifts:
 
 @dataclass(frozen=True)
 class Pressure:
-    """What the multipliers of some trials follow from."""
+    """The state from which the multipliers of some trials are computed."""
 
     points: Points
     threat: Threat
@@ -131,7 +131,7 @@ def multipliers(pressure: Pressure, week: np.ndarray, trial: np.ndarray) -> tupl
 
 
 def _case_pending(case: Case, week: np.ndarray, trial: np.ndarray) -> np.ndarray:
-    """Whether a case weighs on the talks of a week: filed, and not decided for the sender.
+    """Whether a case affects the talks of a week: filed, and not decided for the sender.
 
     A case that has lapsed or been complied with has no sanctions left to relieve.
     """

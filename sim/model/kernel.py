@@ -11,15 +11,15 @@ A trial is a dispute of `horizon_weeks` weeks, and each week has nine steps. Rea
                   `lay_out_breach`: when it is broken.
 6. Fatigue        `lay_out_case`: when sanctions in force are withdrawn.
 7. Litigation     `lay_out_case`: consultation, panel, appeal, compliance, authorised retaliation.
-8. Deadline       `lay_out_threat`: a partial deal, sanctions, an extension or a retreat; `lay_out_tranches`: the parts
-                  in which sanctions come; `lay_out_case`: the answer to sanctions.
+8. Deadline       `lay_out_threat`, `decide`: a partial deal, sanctions, an extension or a retreat;
+                  `lay_out_tranches`: the parts in which sanctions come; `lay_out_case`: the answer to sanctions.
 9. Retreat        `lay_out_case`, `read_trials`: what lapses once sanctions are withdrawn or dropped;
                   `lay_out_lapse`: when talks lapse.
 
-What happens apart from the talks depends on them only through the weight of the settled issues. `Course` lays it out
-for all weeks at once, as it would be if nothing were settled, and lays the rest of a trial's course out again where an
-issue is settled while that matters. So the talks are played week by week under the multipliers of the course, and
-finally each trial is read up to its end.
+What happens apart from the talks depends on them only through the weight of the settled issues. `Course` computes it
+for all weeks at once, as it would be if nothing were settled. The talks are played week by week under the multipliers
+of the course. Where a settled issue changes an announcement or what happens at a deadline, `Course` computes the rest
+of that trial again. Finally each trial is read up to its end.
 """
 
 from collections.abc import Sequence

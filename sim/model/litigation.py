@@ -1,7 +1,7 @@
 """The case before the WTO, retaliation, and the withdrawal of sanctions (steps 6, 7 and 9 of a week).
 
-The case depends on the course of the threat and on chances of its own, not on the talks: it is laid out with the
-threat, as it would run without an agreement. Its own chances and durations are drawn once (`CaseDraws`).
+The case depends on the course of the threat and on its own chance, not on the talks: it is computed with the threat, as
+it would run without an agreement. Its own chance and durations are drawn once (`CaseDraws`).
 """
 
 from dataclasses import dataclass
@@ -97,12 +97,12 @@ def lay_out_case(draws: CaseDraws, threat: Threat) -> Case:
     imposed = imposition < NEVER
     on_threat = draws.file_on_threat & (threat.week < NEVER)
     on_sanctions = draws.file_on_sanctions & ~on_threat & imposed
-    # Sanctions from the start are as if imposed in week 0, and complained of in week 1.
+    # Sanctions from the start count as imposed in week 0, with the complaint in week 1.
     filing_week = np.where(on_threat, threat.week, never_after(np.maximum(imposition, 1), on_sanctions))
     weighs_from = np.where(on_threat, threat.week, never_after(imposition + 1, on_sanctions))
 
-    # Each stage ends with step 7 of its last week. Fatigue comes before that step, and a case lapses after it:
-    # a stage that ends in the week of withdrawal still takes its step, but no panel is asked for any more.
+    # Each stage ends with step 7 of its last week. Fatigue comes before that step, and a case lapses after it: a stage
+    # that ends in the week of withdrawal still takes its step, but no new panel is requested.
     panel_week = np.maximum(filing_week + draws.consultation_weeks - 1, imposition + 1)
     panel_week = never_after(panel_week, imposed & (panel_week < fatigue_week))
 

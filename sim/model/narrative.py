@@ -1,4 +1,4 @@
-"""A story in sentences: its weeks with their dates, the quiet ones summed up, and how it ended."""
+"""The narrative in sentences: weeks with their dates, weeks without events summarised, and how the trial ended."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ _SO_FAR = ("have cost", "have brought")
 
 @dataclass(frozen=True)
 class Passage:
-    """A week in which something happened, or a stretch of weeks in which nothing did."""
+    """A week with events, or a range of weeks without any."""
 
     weeks: tuple[Week, ...]
     sentences: tuple[str, ...]
 
 
 def passages(story: Story) -> tuple[Passage, ...]:
-    """The story's weeks in order, from week 1 on, in sentences."""
+    """The weeks of the narrative in order, from week 1 on, in sentences."""
     found = []
     for quiet, weeks in groupby(
         zip(story.all_weeks, story.all_weeks[1:], strict=False), lambda pair: not pair[1].events
@@ -98,7 +98,7 @@ def _announced(scenario: Scenario, _: Mapping[str, str], said: Mapping[str, Any]
     deadline = week_name(scenario, said["deadline_week"])
     answer = [f"{scenario.target} refuses to negotiate under threat"] if said["defiant"] else []
     answer += [f"{scenario.target} complains to the WTO"] if said["filed"] else []
-    answer += ["The talks, which had lapsed, are on again"] if said["revived"] else []
+    answer += ["The talks, which had lapsed, resume"] if said["revived"] else []
     announced = f"{scenario.sender} announces sanctions on {listed}, unless there is an agreement by {deadline}."
     return " ".join([announced, *(f"{one}." for one in answer)])
 
@@ -139,7 +139,7 @@ def _ruled(scenario: Scenario, _: Mapping[str, str], ruling: Mapping[str, Any]) 
     winner = scenario.target if ruling["for_target"] else scenario.sender
     if not ruling["after_appeal"]:
         return f"the panel finds for {winner}; nobody appeals, and the ruling is final."
-    appeal = "turns the finding round" if ruling["reversed"] else "upholds the finding"
+    appeal = "reverses the finding" if ruling["reversed"] else "upholds the finding"
     return f"the appeal {appeal}: the final ruling is for {winner}."
 
 

@@ -1,4 +1,4 @@
-"""What a trial yields: the table's columns, and how a played trial is read into them."""
+"""The columns of the table of trials, computed from played trials."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from sim.scenario.vocabulary import STAGES
 def read_trials(scenario: Scenario, course: Course, talks: Talks) -> dict[str, np.ndarray]:
     """The outcome columns of a block of played trials, arrays of shape (count,) as `Column` describes them.
 
-    Steps 4 and 5 of the week are summed up here: what is on record are the events up to the trial's end. An
-    agreement in week w ends the trial before steps 6 to 8 of that week.
+    Steps 4 and 5 of the week are summed here, over the events up to the trial's end. An agreement in week w ends the
+    trial before steps 6 to 8 of that week.
     """
     horizon = scenario.horizon_weeks
     threat, case, lapse = course.pressure.threat, course.pressure.case, course.pressure.lapse
@@ -72,7 +72,7 @@ def _money(
     access: np.ndarray,
     breach_week: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
-    """The columns of money: step 4 of the week, and what an agreement or standing sanctions are worth."""
+    """The columns of money: step 4 of the week, and the value of an agreement or of standing sanctions."""
     horizon, points = scenario.horizon_weeks, course.points
     threat, case, tranches = course.pressure.threat, course.pressure.case, course.pressure.tranches
     sanctions, retaliation = course.pressure.sanctions, course.pressure.retaliation
@@ -123,7 +123,7 @@ def in_force(course: Course, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _by(week: np.ndarray | None, horizon_weeks: int, agreed: np.ndarray) -> np.ndarray:
-    """Whether something that may follow an agreement comes by the horizon."""
+    """Whether something that may follow an agreement happens by the horizon."""
     return np.zeros_like(agreed) if week is None else agreed & (week <= horizon_weeks)
 
 

@@ -1,9 +1,10 @@
 """The threat: when it is announced, how often its deadline moves, and how it ends (steps 1 and 8 of a week).
 
-The chances of the announcement and at a deadline depend on S, the weight of the settled issues, and on nothing else
-at the table. So the whole course of a threat is laid out at once, as it would be if nothing more were settled. Where an
-issue is settled before the announcement, it is laid out again with the new S; where one is settled under the threat,
-what happens at the next deadline is decided there, and the rest is laid out again if it is another than was laid out.
+The chances of the announcement and at a deadline depend on S, the weight of the settled issues, and not on the rest
+of the talks. So the whole course of a threat is computed at once, as it would be if nothing more were settled. When
+an issue is settled before the announcement, the remaining course is computed again with the new S. When one is
+settled under the threat, the next deadline is decided again once it comes, and only if its result changes is the
+remaining course computed again.
 
 Both are exponential clocks: the announcement comes in the week in which its clock is used up by the weekly hazard,
 and a deadline is extended as long as the deadlines' clock is not used up by -ln(chance of an extension) at each.
@@ -38,7 +39,7 @@ class Threat:
     extensions: np.ndarray
     """Extensions until the threat ends."""
     end_week: np.ndarray
-    """The deadline at which the threat ends, in whatever way."""
+    """The deadline at which the threat ends in any way."""
     imposition_week: np.ndarray
     """The same, where sanctions are imposed; they are in force from the next week on. 0 if in force from the start."""
     retreat_week: np.ndarray
@@ -49,7 +50,7 @@ class Threat:
     announcement: Clock
     deadlines: Clock
     settled: np.ndarray
-    """The weight of the settled issues with which this is laid out."""
+    """The weight of the settled issues with which this was computed."""
 
     def extensions_before(self, week: np.ndarray, trial: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Extensions granted before `week` starts, for the given trials; int32."""
@@ -78,8 +79,8 @@ def lay_out_threat(points: Points, chance: Numbers) -> Threat:
 def lay_out_threat_again(threat: Threat, points: Points, chance: Numbers, week: int, settled: np.ndarray) -> Threat:
     """The course of a threat in trials in which, by step 3 of a week, issues of the weight `settled` are settled.
 
-    `threat` is the course as laid out before. What comes in later weeks changes, and what a deadline in this week
-    brings. Not for trials with sanctions from the start, which have no threat.
+    `threat` is the course as computed before. Later weeks change, and the result of a deadline in this week. Not for
+    trials with sanctions from the start, which have no threat.
     """
     used = np.maximum(week - threat.announcement.used, 0)
     hazard = weekly_hazard(points["threat_probability"])
@@ -163,7 +164,7 @@ def _at_deadline(points: Points, settled: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _hazard_of(extended: np.ndarray) -> np.ndarray:
-    """What a deadline takes off the deadlines' clock, from the chance that it is extended."""
+    """The reduction of the deadlines' clock at a deadline, from the chance that it is extended."""
     with np.errstate(divide="ignore"):
         return np.abs(np.log(extended))
 

@@ -1,8 +1,8 @@
-"""One trial as a story: what happened in each of its weeks, and the row it ends in.
+"""The trace of one trial: what happened in each of its weeks, and the row at its end.
 
-Nothing is modelled here. A trial's chance is addressed, so its weeks up to any one are the same however long the
-horizon is: the state after week w is the row that the kernel reads for a horizon of w weeks, and what was conceded
-in week w is the difference of the concessions by two horizons.
+There is no second model here. A trial's chance is addressed, so its first weeks do not depend on the horizon: the state
+after week w is the row that the kernel returns for a horizon of w weeks, and what was conceded in week w is the
+difference between two horizons.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -74,19 +74,19 @@ class Week:
     positions: tuple[tuple[float, float], ...]
     """The sender's and the target's on each issue at the week's end, as shares of the full demand."""
     row: Mapping[str, Any]
-    """The trial's row, were this week the horizon; of the last week, the trial's row."""
+    """The trial's row if this week were the horizon; for the last week, the trial's row."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """The value that an uncertain parameter took, and how much of its distribution lies below it."""
+    """The value of an uncertain parameter, and the share of its distribution below it."""
 
     name: str
     value: float
     share_below: float
-    """The probability of a lower value, and half that of the same."""
+    """The probability of a lower value, plus half that of an equal value."""
     played_a_part: bool
-    """Whether the mechanism it belongs to came into play."""
+    """Whether the mechanism it belongs to had an effect."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Story:
 
     @property
     def row(self) -> Mapping[str, Any]:
-        """The row in which the story ends."""
+        """The row at the end of the trial."""
         return self.weeks[-1].row
 
     @property
@@ -163,8 +163,8 @@ def play_story(scenario: Scenario, strategy: str, chance: Chance, design: Design
 def _conceded_by_week(conceded_by: Callable[[int], np.ndarray], last: int) -> np.ndarray:
     """What each side has given up by the end of each week up to `last`; float64, shape (last + 1, 2, issues).
 
-    `conceded_by` plays the trial up to a week. Nobody takes a concession back, so that between two weeks with the
-    same concessions no other need be played.
+    `conceded_by` plays the trial up to a week. Concessions are never withdrawn, so that weeks between two with the same
+    concessions need not be played.
     """
     found = {last: conceded_by(last)}
     found[0] = np.zeros_like(found[last])

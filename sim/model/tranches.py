@@ -1,4 +1,4 @@
-"""Sanctions that come into force in equal parts, so many weeks apart (V in step 3, and the costs of step 4)."""
+"""Sanctions that come into force in equal parts, at equal intervals of weeks (V in step 3, and the costs of step 4)."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,9 @@ class Tranches:
     weeks: np.ndarray
 
     def share(self, weeks_since: np.ndarray, trial: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """The share of the sanctions in force so many weeks after their imposition, at least the first part's."""
+        """The share of the sanctions in force a number of weeks after their imposition, at least that of the first
+        part.
+        """
         number = self.number[trial]
         return np.clip(1 + (weeks_since - 1) // self.weeks[trial], 1, number) / number
 
@@ -47,7 +49,7 @@ class Tranches:
 
 
 def lay_out_tranches(points: Points, count: int) -> Tranches | None:
-    """The tranches of `count` trials; None if sanctions come into force as a whole in each of them."""
+    """The tranches of `count` trials; None if all sanctions come into force at once in each of them."""
     number = np.minimum(np.maximum(np.rint(points["tranches"]), 1), NEVER).astype(np.int32)
     if np.all(number == 1):
         return None

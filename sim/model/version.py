@@ -1,4 +1,4 @@
-"""The version of what a trial's row is computed by."""
+"""The version of the model by which trials are computed."""
 
 KERNEL_VERSION = 2
-"""It grows when the same scenario, seed and trial may give a row of which any bit is another."""
+"""It increases whenever the same scenario, seed and trial may give a row with any different bit."""

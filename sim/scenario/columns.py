@@ -1,15 +1,18 @@
 """The columns of the table of trials, with their types and units."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim.scenario.parameters import parameter
-from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import OUTCOMES, RULINGS, STAGES
 
+if TYPE_CHECKING:
+    from sim.scenario.scenario import Scenario
+
 NULL = -1
-"""Stands for null in a column of weeks, categories or nullable truth values; NaN does in one of floats."""
+"""Null in a column of weeks, categories or nullable truth values; in a column of floats null is NaN."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ COMMON_COLUMNS = {column.name: column for column in (*_COURSE, *_MONEY)}
 """The columns that tables of all scenarios share, by name, apart from the trial's number and the strategy."""
 
 
-def columns(scenario: Scenario) -> tuple[Column, ...]:
+def columns(scenario: "Scenario") -> tuple[Column, ...]:
     """The columns of a scenario's table of trials, the same for each of its strategies, in order."""
     return (
         Column("trial", "int64", "1", "global number of the trial, from 0"),
@@ -117,7 +120,7 @@ def columns(scenario: Scenario) -> tuple[Column, ...]:
     )
 
 
-def trial_row(scenario: Scenario, table: dict[str, np.ndarray], at: int = 0) -> dict[str, object]:
+def trial_row(scenario: "Scenario", table: dict[str, np.ndarray], at: int = 0) -> dict[str, object]:
     """A row of a table of trials as plain Python values by column, None for null; all columns but the strategy.
 
     `table` holds arrays as `sim.model.kernel.simulate` returns them.

@@ -2,7 +2,7 @@
 
 The correlations of the normals follow from the parameters' Spearman correlations and their distributions in the base
 (see `sim.scenario.normal_copula`). A strategy that overrides a distribution keeps the normals, so that the other
-parameters do not move.
+parameters do not change.
 """
 
 from collections.abc import Mapping
@@ -89,7 +89,7 @@ def read_correlations(
     base: Mapping[str, Distribution],
     strategies: Mapping[str, Mapping[str, Distribution]],
 ) -> tuple[Correlation, ...]:
-    """The rank correlations, checked for parameters that can correlate and for holding together."""
+    """The rank correlations, checked for parameters that can correlate and for being jointly possible."""
     entries = validation.sequence(
         report, ("correlations",), [] if given is None else given, "correlations", MAX_CORRELATIONS
     )

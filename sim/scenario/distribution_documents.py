@@ -33,12 +33,12 @@ GREATEST = 1e12
 LEAST = 1e-12
 """The least number allowed for what is divided by."""
 _FARTHEST = (2.0**-53, 1.0 - 2.0**-53)
-"""How far into its tails a distribution may be drawn."""
+"""The tail probability up to which a distribution may be drawn."""
 MAX_POINTS = 1000
 MAX_COMPONENTS = 50
 WEIGHT_TOLERANCE = 1e-6
 UNREADABLE = Uniform(0.0, 1.0)
-"""Stands in for a distribution with a fault, so that reading can continue."""
+"""A placeholder for a distribution with a fault, so that reading can continue."""
 
 
 def read_parameters(report: Report, given: object) -> dict[str, Distribution]:
@@ -88,7 +88,7 @@ def read_distribution(report: Report, path: Path, given: object, parameter: Para
 
 
 def _reach(found: Distribution) -> tuple[float, float]:
-    """An interval that holds every draw, at no cost; it may be wider than need be."""
+    """An interval that contains every draw and is cheap to compute; it may be wider than necessary."""
     if isinstance(found, Normal | LogNormal):
         return found.reach
     if isinstance(found, Mixture):
@@ -237,7 +237,7 @@ def _lognormal(report: Report, path: Path, body: object) -> Distribution | None:
 
 
 def _with_mass(report: Report, path: Path, body: object, found: Distribution, normal: Normal) -> Distribution | None:
-    """Refuse a truncation that leaves next to nothing of the distribution."""
+    """Refuse a truncation that leaves almost nothing of the distribution."""
     a, b = ((end - normal.mean) / normal.sd for end in (normal.low, normal.high))
     # Near the middle the complementary error function is exact enough, and needs no SciPy.
     if (erfc(a / sqrt(2.0)) - erfc(b / sqrt(2.0))) / 2.0 > 1e-6 or normal._tails[1] > 1e-12:
@@ -261,7 +261,7 @@ def _beta(report: Report, path: Path, body: object) -> Distribution | None:
 
 
 def _weights(report: Report, path: Path, given: object, count: int) -> tuple[float, ...] | None:
-    """As many weights >= 0 as there are things to weigh; relative, so scaled to sum to 1 unless they do."""
+    """A list of `count` weights >= 0. They are relative, and scaled to sum to 1 unless they do."""
     entries = validation.sequence(report, path, given, "weights", MAX_POINTS)
     if len(entries) != count:
         report.fault(path, given, f"must be a list of {count} weights")

@@ -16,7 +16,7 @@ import numpy as np
 
 
 class Support(NamedTuple):
-    """The ends of a distribution, and whether each has a probability of its own."""
+    """The ends of a distribution, and whether each is an atom (has a positive probability)."""
 
     low: float
     high: float
@@ -30,7 +30,7 @@ the truncation itself does: draws have levels from 2^-53 on, and a truncation le
 
 
 class Distribution(Protocol):
-    """What every distribution can do."""
+    """The interface of a distribution."""
 
     @property
     def support(self) -> Support:
@@ -116,7 +116,7 @@ class LogUniform:
         return Support(self.low, self.high)
 
     def quantile(self, u: np.ndarray) -> np.ndarray:
-        """An exponential curve, kept from stepping over its ends by rounding."""
+        """An exponential curve, clipped so that rounding does not exceed its ends."""
         return np.clip(np.exp(log(self.low) + (log(self.high) - log(self.low)) * u), self.low, self.high)
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
@@ -250,7 +250,7 @@ class Normal:
 
     @property
     def reach(self) -> tuple[float, float]:
-        """An interval that holds every draw."""
+        """An interval that contains every draw."""
         far = FARTHEST_Z * self.sd
         return max(self.low, self.mean - far), min(self.high, self.mean + far)
 

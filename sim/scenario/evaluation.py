@@ -79,13 +79,16 @@ def _equal(left: Expression, right: Expression, table: Table, columns: Columns) 
     """Whether two values of one kind are the same and neither is null."""
     if left.kind == NUMBER:
         return np.asarray(_number(left, table, columns) == _number(right, table, columns))
+    if left.kind == TEXT and (left.operation, right.operation) == ("column", "literal"):
+        categories, values = columns[str(left.value)].categories, table[str(left.value)]
+        return np.asarray(values == categories.index(str(right.value)) if right.value in categories else np.False_)
     read = _text if left.kind == TEXT else _truth
     same = np.asarray(read(left, table, columns) == read(right, table, columns))
     return same & ~_null(left, table, columns) & ~_null(right, table, columns)
 
 
 def _text(found: Expression, table: Table, columns: Columns) -> np.ndarray:
-    """A text; what stands where it is null has no meaning."""
+    """A text; the value where it is null has no meaning."""
     if found.operation == "literal":
         return np.asarray(str(found.value))
     return np.asarray(columns[str(found.value)].categories)[table[str(found.value)]]

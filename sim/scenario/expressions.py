@@ -1,9 +1,9 @@
 """Expressions over a trial's columns: conditions such as ``threat_week <= 5 and agreement_week is null``, and measures
 such as ``export_gain - sender_cost``.
 
-An expression is parsed into a tree and nothing of it is ever run as code. The precedence is the usual one: ``not``
-before ``and`` before ``or``. A comparison with null, or with what is undefined such as 0 / 0, is false, and ``!=`` is
-the opposite of ``==``. A number compared with a float32 column is rounded as the column is: 0.3 equals a stored 0.3.
+An expression is parsed into a tree and never run as code. The precedence is the usual one: ``not`` before ``and``
+before ``or``. A comparison with null, or with what is undefined such as 0 / 0, is false, and ``!=`` is the opposite of
+``==``. A number compared with a float32 column is rounded as the column is: 0.3 equals a stored 0.3.
 """
 
 import itertools
@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column, columns
 from sim.scenario.distributions import Distribution, has_atoms
-from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import NAMED
+
+if TYPE_CHECKING:
+    from sim.scenario.scenario import Scenario
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 40
@@ -69,7 +72,7 @@ class Expression:
         return f"({f' {self.operation} '.join(shown)})"
 
 
-def parse_condition(text: str, scenario: Scenario, field: str = "given") -> Expression:
+def parse_condition(text: str, scenario: "Scenario", field: str = "given") -> Expression:
     """Parse a condition over a scenario's columns. Raises `InvalidInput` that names `field`.
 
     Refused is also equality of a continuous parameter with a number, which holds in no trial.
@@ -85,7 +88,7 @@ def parse_condition(text: str, scenario: Scenario, field: str = "given") -> Expr
     return found
 
 
-def parse_measure(text: str, scenario: Scenario, field: str = "measure") -> Expression:
+def parse_measure(text: str, scenario: "Scenario", field: str = "measure") -> Expression:
     """Parse a measure over a scenario's columns: a number, or a condition as 0 and 1. Raises `InvalidInput`."""
     found = parse_expression(text, scenario, field)
     if found.kind == TEXT:
@@ -93,7 +96,7 @@ def parse_measure(text: str, scenario: Scenario, field: str = "measure") -> Expr
     return found
 
 
-def parse_expression(text: str, scenario: Scenario, field: str) -> Expression:
+def parse_expression(text: str, scenario: "Scenario", field: str) -> Expression:
     """Parse an expression of any kind over a scenario's columns. Raises `InvalidInput` that names `field`."""
     return parse_over({column.name: column for column in columns(scenario) if column.name != "strategy"}, text, field)
 
@@ -128,12 +131,14 @@ def _equalities(found: Expression) -> Iterator[tuple[str, float]]:
         yield from _equalities(part)
 
 
-def _distributions(scenario: Scenario, name: str) -> list[Distribution]:
+def _distributions(scenario: "Scenario", name: str) -> list[Distribution]:
+    if name in scenario.interventions:
+        return [scenario.interventions[name]]
     return [scenario.base[name], *(world[name] for world in scenario.strategies.values() if name in world)]
 
 
 def _range_instead(name: str, value: float, worlds: list[Distribution]) -> str:
-    """What to ask instead of equality with a continuous parameter."""
+    """The message that suggests a range instead of equality with a continuous parameter."""
     drawn = worlds[0]
     level = min(max(float(drawn.cdf(np.array([value]))[0]), NEARBY), 1.0 - NEARBY)
     low, high = drawn.quantile(np.clip(np.array([level - NEARBY, level + NEARBY]), 2.0**-20, 1.0 - 2.0**-20))
@@ -333,11 +338,11 @@ class _Reader:
         near = get_close_matches(name, [*self.known, *NAMED], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         names = ", ".join([*self.known, *NAMED])
-        raise self.refuse(f"has {name!r}, which is no column or event{hint}; there are: {names}")
+        raise self.refuse(f"has {name!r}, which is not a column or event{hint}; there are: {names}")
 
 
 def _rounded(value: float) -> float:
-    """A number as float32 holds it; as it is where that is infinite."""
+    """A number rounded to float32; unchanged where that would be infinite."""
     with np.errstate(over="ignore"):
         rounded = float(np.float32(value))
     return rounded if isfinite(rounded) else value

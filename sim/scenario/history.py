@@ -1,6 +1,6 @@
 """What happened in a real dispute, in the terms of the model, so that forecasts can be scored against it.
 
-A history changes nothing in how a scenario is played. Weeks are calendar weeks from Monday to Sunday, and week 1 is the
+A history does not affect how a scenario is played. Weeks are calendar weeks from Monday to Sunday, and week 1 is the
 one in which the scenario's `as_of` lies; the model's own weeks begin on the weekday of `as_of`.
 """
 
@@ -148,7 +148,7 @@ def _check_consistent(report: Report, body: dict[str, Any], outcome: object, in_
     if in_force and body.get("sanctions_week") is None:
         report.fault((*_PATH, "sanctions_week"), None, "is required with sanctions_weeks")
     if body.get("retaliation") is True and body.get("sanctions_week") is None:
-        report.fault((*_PATH, "retaliation"), True, "goes with sanctions_week: the model knows no other")
+        report.fault((*_PATH, "retaliation"), True, "needs sanctions_week: the model has no other retaliation")
 
 
 def _events(report: Report, given: object) -> dict[str, str]:

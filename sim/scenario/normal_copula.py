@@ -42,7 +42,7 @@ def atoms(given: Distribution) -> dict[float, float]:
 def normal_correlation(first: Distribution, second: Distribution, spearman: float) -> float:
     """The correlation of the normals behind two parameters with a Spearman correlation between them.
 
-    The nearest that can be reached, if `spearman` lies beyond what `attainable` gives.
+    The nearest attainable one, if `spearman` is outside the range of `attainable`.
     """
     if not (atoms(first) or atoms(second)) or not spearman:
         return 2.0 * sin(pi * spearman / 6.0)

@@ -475,7 +475,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("target_win", "litigation", COURT, PROB, PROBABILITY, 0.5, "that the panel finds for the target"),
     Parameter("appeal_probability", "litigation", BOTH, PROB, PROBABILITY, 0.0, "that the report is appealed"),
     Parameter(
-        "reversal_probability", "litigation", COURT, PROB, PROBABILITY, 0.0, "that an appeal turns the finding round"
+        "reversal_probability", "litigation", COURT, PROB, PROBABILITY, 0.0, "that an appeal reverses the finding"
     ),
     Parameter(
         "void_probability",

@@ -2,16 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from sim.faults import Fault
+from sim.faults import Fault, InvalidInput
 from sim.scenario import validation
 from sim.scenario.correlations import Correlation, read_correlations
 from sim.scenario.distribution_documents import read_parameters
 from sim.scenario.distributions import Distribution, Fixed
+from sim.scenario.expressions import MAX_LENGTH, parse_measure
 from sim.scenario.history import History, history_document, read_history
 from sim.scenario.issues import Issue, issue_parameter, read_issues
 from sim.scenario.json_lines import read_json
@@ -19,7 +20,7 @@ from sim.scenario.parameters import ISSUE_PARAMETERS, PARAMETERS
 from sim.scenario.places import Lines
 from sim.scenario.sessions import MAX_HORIZON_WEEKS, read_sessions
 from sim.scenario.sources import read_sources
-from sim.scenario.strategies import read_strategies
+from sim.scenario.strategies import read_overrides, read_strategies
 from sim.scenario.validation import MAX_TITLE, Report
 from sim.scenario.warnings import scenario_warnings
 from sim.scenario.yaml_lines import is_date, read_yaml
@@ -40,11 +41,13 @@ _FIELDS = (
     "parameters",
     "correlations",
     "strategies",
+    "set",
+    "choice",
     "sources",
     "reference",
     "history",
 )
-_NOT_PLAYED = ("reference", "history")
+_NOT_PLAYED = ("choice", "reference", "history")
 """Fields that have no part in how a scenario is played."""
 
 
@@ -53,10 +56,11 @@ class Scenario:
     """A scenario in full, defaults filled in.
 
     `base` holds a distribution for every parameter: those of the catalogue in its order, then those of each
-    issue as ``issues.<issue>.<parameter>``. `strategies` holds what each strategy overrides. `reference` names the
-    class of past threats with which the forecast is compared, `history` records what happened in a real dispute; they
-    have no part in how the scenario is played. `warnings` are probable mistakes found when the scenario was read, in
-    the form of faults.
+    issue as ``issues.<issue>.<parameter>``. `strategies` holds what each strategy overrides, `interventions` what is
+    set under every strategy, also where a strategy overrides it. `choice` is the measure by which strategies are
+    chosen, more being better; `reference` names the class of past threats with which the forecast is compared,
+    `history` records what happened in a real dispute; these three have no part in how the scenario is played.
+    `warnings` are probable mistakes found when the scenario was read, in the form of faults.
     """
 
     name: str
@@ -74,21 +78,27 @@ class Scenario:
     correlations: tuple[Correlation, ...]
     strategies: Mapping[str, Mapping[str, Distribution]]
     sources: Mapping[str, str]
+    interventions: Mapping[str, Distribution] = field(default_factory=dict)
+    choice: str | None = None
     reference: str | None = None
     history: History | None = None
     warnings: tuple[Fault, ...] = field(default=(), compare=False)
 
     def parameters(self, strategy: str) -> dict[str, Distribution]:
         """The distribution of every parameter under a strategy."""
-        return {**self.base, **self.strategies[strategy]}
+        return {**self.base, **self.strategies[strategy], **self.interventions}
 
     @cached_property
     def uncertain(self) -> tuple[str, ...]:
         """The parameters that the base or any strategy leaves uncertain, in the order of `base`."""
         worlds = (self.base, *self.strategies.values())
-        return tuple(
-            name for name in self.base if any(not isinstance(world.get(name, Fixed(0.0)), Fixed) for world in worlds)
-        )
+
+        def possible(name: str) -> Iterator[Distribution]:
+            if name in self.interventions:
+                return iter((self.interventions[name],))
+            return (world[name] for world in worlds if name in world)
+
+        return tuple(name for name in self.base if any(not isinstance(given, Fixed) for given in possible(name)))
 
     def session_calendar(self) -> tuple[str, ...]:
         """The kind of session in each week, from week 1 to the horizon."""
@@ -138,6 +148,7 @@ def scenario_from_document(
     issues, base = read_issues(report, given.get("issues"))
     base = read_parameters(report, given.get("parameters")) | base
     strategies = read_strategies(report, given.get("strategies"), base)
+    interventions = read_overrides(report, ("set",), given.get("set"), base)
     correlations = read_correlations(report, given.get("correlations"), base, strategies)
     as_of = given.get("as_of")
     if as_of is not None and not is_date(as_of):
@@ -147,6 +158,9 @@ def scenario_from_document(
         for field, default in (("title", name or "-"), ("sender", "sender"), ("target", "target"))
     }
     sources = read_sources(report, given.get("sources"), _FIELDS, base, issues, strategies)
+    choice = None
+    if given.get("choice") is not None:
+        choice = validation.text(report, ("choice",), given["choice"], MAX_LENGTH)
     reference = None
     if given.get("reference") is not None:
         reference = validation.name(report, ("reference",), given["reference"])
@@ -170,12 +184,26 @@ def scenario_from_document(
         correlations=correlations,
         strategies=strategies,
         sources=sources,
+        interventions=interventions,
+        choice=choice,
         reference=reference,
         history=history,
     )
-    for warning in scenario_warnings(scenario):
-        report.warning(warning.path, warning.value, warning.message)
-    return replace(scenario, warnings=report.sorted_warnings())
+    if choice is not None:
+        _check_choice(report, scenario, choice)
+    return _with_warnings(scenario, report)
+
+
+def intervene(scenario: Scenario, given: object) -> Scenario:
+    """The scenario with parameters set under every strategy, besides those that are set in it already.
+
+    `given` has a number or a distribution's document by parameter, as the field ``set`` of a scenario has. Chance and
+    the values of the other parameters stay as they are. Raises `InvalidInput`.
+    """
+    report = Report()
+    found = read_overrides(report, ("set",), given, scenario.base)
+    report.raise_faults()
+    return _with_warnings(replace(scenario, interventions={**scenario.interventions, **found}), report)
 
 
 def scenario_document(scenario: Scenario) -> dict[str, Any]:
@@ -210,6 +238,8 @@ def scenario_document(scenario: Scenario) -> dict[str, Any]:
             strategy: {name: distribution.document() for name, distribution in overrides.items()}
             for strategy, overrides in scenario.strategies.items()
         },
+        "set": interventions_document(scenario) or None,
+        "choice": scenario.choice,
         "sources": dict(scenario.sources),
         "reference": scenario.reference,
         "history": None if scenario.history is None else history_document(scenario.history),
@@ -218,13 +248,33 @@ def scenario_document(scenario: Scenario) -> dict[str, Any]:
 
 
 def scenario_hash(scenario: Scenario) -> str:
-    """SHA-256 of the scenario's document without its reference class and history, in hexadecimal.
+    """SHA-256 of the scenario's document without its measure of choice, reference class and history, in hexadecimal.
 
     Scenarios that differ in these alone have the same hash, because they play the same trials.
     """
     played = {key: value for key, value in scenario_document(scenario).items() if key not in _NOT_PLAYED}
     document = json.dumps(played, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(document.encode()).hexdigest()
+
+
+def _with_warnings(scenario: Scenario, report: Report) -> Scenario:
+    for warning in scenario_warnings(scenario):
+        report.warning(warning.path, warning.value, warning.message)
+    return replace(scenario, warnings=report.sorted_warnings())
+
+
+def interventions_document(scenario: Scenario) -> dict[str, Any]:
+    """What is set under every strategy, as plain JSON values by parameter."""
+    return {name: distribution.document() for name, distribution in scenario.interventions.items()}
+
+
+def _check_choice(report: Report, scenario: Scenario, choice: str) -> None:
+    try:
+        parse_measure(choice, scenario, "choice")
+    except InvalidInput as error:
+        for fault in error.faults:
+            report.fault(("choice",), fault.value, fault.message)
+        report.raise_faults()
 
 
 def _constants(report: Report, given: dict[str, Any]) -> tuple[int, float, float | None]:

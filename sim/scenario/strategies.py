@@ -31,12 +31,19 @@ def read_strategies(
         if validation.name(report, path, key) and _READ_AS_VALUE.fullmatch(key):
             message = "is read as a number, a date or a truth value from the folders of results: begin with a letter"
             report.fault(path, key, f"{message}, such as s-{key}")
-        overrides = validation.mapping(report, path, value if value is not None else {}, "parameters to override")
-        validation.known_keys(report, path, overrides, base)
-        strategies[key] = {}
-        for name, distribution in overrides.items():
-            if name in base:
-                found = read_distribution(report, (*path, name), distribution, parameter(name))
-                strategies[key][name] = found or UNREADABLE
+        strategies[key] = read_overrides(report, path, value, base)
     validation.distinct_names(report, ("strategies",), body, "strategy")
     return strategies or {BASE: {}}
+
+
+def read_overrides(
+    report: Report, path: Path, given: object, base: Mapping[str, Distribution]
+) -> dict[str, Distribution]:
+    """The distributions that take the place of some of the base's, by parameter."""
+    overrides = validation.mapping(report, path, {} if given is None else given, "parameters to override")
+    validation.known_keys(report, path, overrides, base)
+    return {
+        name: read_distribution(report, (*path, name), distribution, parameter(name)) or UNREADABLE
+        for name, distribution in overrides.items()
+        if name in base
+    }

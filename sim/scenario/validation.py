@@ -1,4 +1,4 @@
-"""Small checks on a document's values. Each records a fault and returns, so that all faults are found at once."""
+"""Small checks on a document's values. Each records a fault and returns, so that all faults are found together."""
 
 import datetime
 import difflib
@@ -8,9 +8,11 @@ from math import isfinite
 from typing import Any
 
 from sim.faults import Fault, InvalidInput
-from sim.scenario.places import MAX_DEPTH, Lines, Path, field_name
+from sim.scenario.places import LONGEST_SHOWN, MAX_DEPTH, Lines, Path, field_name
 
 MAX_TITLE = 300
+MAX_COMPARED = 50
+"""Unknown names of a document that are compared with the known ones."""
 _DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Embeddings, overrides and isolates of the bidirectional algorithm; right-to-left scripts need none of them."""
 
@@ -23,6 +25,17 @@ class Report:
         self.lines = lines or {}
         self.faults = list(faults)
         self.warnings: list[Fault] = []
+        self._compared = 0
+
+    def nearest(self, name: str, known: list[str]) -> str | None:
+        """The known name that is most like a name, if any is; None for all names after the first `MAX_COMPARED`.
+
+        To compare a name with all others takes a millisecond, and a document may have thousands of wrong ones.
+        """
+        self._compared += 1
+        if self._compared > MAX_COMPARED or len(name) > LONGEST_SHOWN:
+            return None
+        return next(iter(difflib.get_close_matches(name, known, 1)), None)
 
     def fault(self, path: Path, value: object, message: str) -> None:
         """Record a fault of the value at a path."""
@@ -53,8 +66,8 @@ def known_keys(report: Report, path: Path, given: dict[str, Any], known: Iterabl
     known = list(known)
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {_listed(known)}"
+            near = report.nearest(str(key), known)
+            hint = f"did you mean {near}?" if near else f"known are {_listed(known)}"
             report.fault((*path, str(key)), None, f"is not known; {hint}")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from sim.faults import Fault
 from sim.scenario.distributions import Distribution
+from sim.scenario.inert_values import inert_values
 from sim.scenario.parameters import BOTH, SENDER, parameter
 from sim.scenario.places import Path, field_name
 
@@ -32,7 +33,13 @@ Value = Callable[[Distribution], float]
 
 def scenario_warnings(scenario: "Scenario") -> tuple[Fault, ...]:
     """The probable mistakes in a scenario, in the form of faults without lines; each depends on the scenario alone."""
-    return (*_rates(scenario), *_late_threats(scenario), *_quick_agreements(scenario), *_others_choices(scenario))
+    return (
+        *_rates(scenario),
+        *_late_threats(scenario),
+        *_quick_agreements(scenario),
+        *_others_choices(scenario),
+        *inert_values(scenario),
+    )
 
 
 def warning_documents(warnings: Iterable[Fault]) -> list[dict[str, str]]:
@@ -82,8 +89,11 @@ def _warning(path: Path, message: str) -> Fault:
 
 
 def _set_in(scenario: "Scenario", name: str) -> Iterator[tuple[Path, Distribution]]:
-    """Where a parameter is set, and to what: in the base, and in the strategies that override it."""
+    """Where a parameter is set, and to what: for all strategies, or in the base and in those that override it."""
     group = ("issues", *name.split(".")[1:]) if name.startswith("issues.") else ("parameters", name)
+    if name in scenario.interventions:
+        yield ("set", name), scenario.interventions[name]
+        return
     yield group, scenario.base[name]
     for strategy, overrides in scenario.strategies.items():
         if name in overrides:

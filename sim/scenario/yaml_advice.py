@@ -1,4 +1,4 @@
-"""What is wrong with a text that is no YAML, in words that say what to do, at the line to change.
+"""Messages for text that is not valid YAML: what to do, at the line to change.
 
 The parser reports where it could not continue, which is often a line or more after the mistake. What it had read by
 then (which brackets are open, which quoted text came last) shows where the mistake is.
@@ -36,7 +36,7 @@ class Progress:
 
 
 def explain(error: yaml.YAMLError, text: str, progress: Progress) -> tuple[int | None, str]:
-    """The line (from 1) to change in a text that is no YAML, and what to do there."""
+    """The line (from 1) to change in text that is not valid YAML, and what to do there."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
         return None, "cannot be read"

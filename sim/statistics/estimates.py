@@ -8,7 +8,7 @@ replicates that are independent of each other, so the error follows from the dif
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, reduce
-from math import inf, isinf, sqrt
+from math import hypot, inf, isinf, sqrt
 
 import numpy as np
 from scipy.special import gammaincinv, ndtri, stdtrit
@@ -35,6 +35,8 @@ UNSEEN = 4.0
 Chosen by simulation, such that intervals of means of costs of random size hold the truth in 95 % of samples.
 """
 
+ROUNDING = 0.15
+"""Sixteen equal counts come in 2.5 % of samples where the expected one is 0.21 less; Student's interval is as wide."""
 Range = tuple[float, float]
 """The least and the greatest value that a measure can have; infinite where no bound is known."""
 ANY_NUMBER: Range = (-inf, inf)
@@ -216,7 +218,7 @@ def proportion_of_replicates(
     hits, total = sum(successes), sum(trials)
     if min(hits, total - hits) < FEW * len(trials) * together or not all(trials):
         return proportion(hits / together, total / together, tail)
-    found = around_replicates([hit / n for hit, n in zip(successes, trials, strict=True)], trials, tail)
+    found = around_shares(successes, trials, tail)
     low, high = found["low"], found["high"]
     return {**found, "low": max(low, 0.0) if low is not None else None, "high": min(high, 1.0) if high else high}
 
@@ -254,6 +256,17 @@ def around_replicates(values: Sequence[float], weights: Sequence[float], tail: f
     centre = float(np.average(value, weights=weight))
     scatter = np.square((weight / weight.mean()) * (value - centre)).sum()
     return around(centre, float(np.sqrt(scatter / (count * (count - 1)))), student(count - 1, tail))
+
+
+def around_shares(hits: Sequence[int], trials: Sequence[int], tail: float = TAIL) -> Estimate:
+    """As `around_replicates`, of shares of trials, which are known to a whole trial each.
+
+    What depends on one parameter alone has the same count in all replicates of a Sobol design, or two neighbouring
+    ones. The variance of a count is at least `ROUNDING`.
+    """
+    found = around_replicates([hit / n for hit, n in zip(hits, trials, strict=True)], trials, tail)
+    error = hypot(float(found["standard_error"] or 0.0), sqrt(ROUNDING * len(trials)) / sum(trials))
+    return around(float(found["estimate"] or 0.0), error, student(len(trials) - 1, tail))
 
 
 def student(freedom: int, tail: float = TAIL) -> float:

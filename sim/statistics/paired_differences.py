@@ -19,6 +19,7 @@ from sim.statistics.estimates import (
     Range,
     Z,
     are_skewed,
+    around_shares,
     mean,
     mean_bounds,
     mean_of_replicates,
@@ -125,8 +126,11 @@ def difference_of_conditions(tallied: Sequence[Pair]) -> Estimate:
     found = mean_of([one.difference for one in tallied])
     trials = sum(one.difference.count for one in tallied)
     higher, lower = sum(one.higher for one in tallied), sum(one.lower for one in tallied)
-    if not trials or (len(tallied) > 1 and higher + lower >= FEW * len(tallied)):
+    if not trials:
         return found
+    if len(tallied) > 1 and higher + lower >= FEW * len(tallied):
+        counts = [one.difference.count for one in tallied]
+        return around_shares([one.higher - one.lower for one in tallied], counts)
     changed = (higher + lower + 2) / (trials + 2)
     centre = (higher - lower) / (trials + 2)
     error = sqrt((changed - centre**2) / (trials + 2))
@@ -248,7 +252,7 @@ class Lead:
     low: float
     high: float
     cells: int
-    trials: int
+    trials: float
     ahead: tuple[int, ...]
     means: tuple[float, ...]
 
@@ -270,14 +274,31 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     comparisons = count * (len(values) - 1)
     in_front = np.ones((len(values), count), bool)
     for strategy, row in enumerate(values):
-        in_front[strategy] = _least_gap(best - row, cell, sizes, replicate, replicates, comparisons) <= 0.0
+        # Values that the trials of one cell miss may occur in those of others.
+        gaps = {leader: values[leader] - row for leader in np.unique(front)}
+        ends = {leader: (float(own.min()), float(own.max())) for leader, own in gaps.items()}
+        least, greatest = np.array([ends[leader] for leader in front]).T
+        low_gap = _least_gap(best - row, cell, sizes, least, greatest, replicate, replicates, comparisons)
+        in_front[strategy] = low_gap <= 0.0
+    return lead_ranges(x, cell, sizes, means, in_front)
+
+
+def lead_ranges(
+    x: np.ndarray, cell: np.ndarray, sizes: np.ndarray, means: np.ndarray, in_front: np.ndarray
+) -> list[Lead]:
+    """The ranges of a parameter `x` whose cells have the same strategies ahead.
+
+    `cell` is each trial's cell, `sizes` counts the trials of each cell; `means` and `in_front`, whether a strategy is
+    ahead there, have shape (strategies, cells).
+    """
+    count = sizes.size
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(low, cell, x)
     np.maximum.at(high, cell, x)
     found: list[Lead] = []
     for k in range(count):
         ahead = tuple(int(strategy) for strategy in np.flatnonzero(in_front[:, k]))
-        own = Lead(float(low[k]), float(high[k]), 1, int(sizes[k]), ahead, tuple(float(m) for m in means[:, k]))
+        own = Lead(float(low[k]), float(high[k]), 1, float(sizes[k]), ahead, tuple(float(m) for m in means[:, k]))
         if found and found[-1].ahead == ahead:
             found[-1] = _joined(found[-1], own)
         else:
@@ -286,15 +307,23 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
 
 
 def _least_gap(
-    gap: np.ndarray, cell: np.ndarray, sizes: np.ndarray, replicate: np.ndarray, replicates: int, comparisons: int
+    gap: np.ndarray,
+    cell: np.ndarray,
+    sizes: np.ndarray,
+    least: np.ndarray,
+    greatest: np.ndarray,
+    replicate: np.ndarray,
+    replicates: int,
+    comparisons: int,
 ) -> np.ndarray:
-    """The lower end of the simultaneous interval of a paired difference's mean in each cell."""
+    """The lower end of the simultaneous interval of a paired difference's mean in each cell.
+
+    `least` and `greatest` are those of the difference between the same two strategies in all cells.
+    """
     count = sizes.size
     tail = (1.0 - LEVEL) / (2.0 * max(1, comparisons))
     centre = np.bincount(cell, gap, count) / sizes
     squares = np.bincount(cell, np.square(gap - centre[cell]), count)
-    # Values that the trials of one cell miss may occur in those of others.
-    least, greatest = np.full(count, gap.min()), np.full(count, gap.max())
     low = np.full(count, -np.inf)
     several = sizes > 1
     low[several], _ = mean_bounds(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import betaincc, ndtri
 
-from sim.statistics.estimates import FEW, around_replicates
+from sim.statistics.estimates import FEW, around_shares
 
 Bounds = tuple[float | None, float | None]
 """Levels between whose sample quantiles a quantile lies with 95 % probability; null where no number bounds it."""
@@ -48,7 +48,7 @@ def quantile_bounds_of_replicates(
         return quantile_bounds(-(-total // together), level)
     half = 0.0
     for hits in (below, up_to):
-        found = around_replicates([hit / n for hit, n in zip(hits, counts, strict=True)], counts)
+        found = around_shares(hits, counts)
         half = max(half, ((found["high"] or 0.0) - (found["low"] or 0.0)) / 2.0)
     return level - half if level > half else None, level + half if level + half < 1.0 else None
 

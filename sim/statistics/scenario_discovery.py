@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
+from scipy.special import ndtri
 
 PEEL = 0.05
 """The share of the remaining trials that a peel may remove."""
-TAILS = (0.05, 0.1, 0.2, 0.35, 0.5)
+WIDE_TAILS = (0.05, 0.1, 0.2, 0.35, 0.5)
 """Shares of the remaining trials at either end of a parameter by which the end to peel is chosen."""
+TAILS = (WIDE_TAILS, (0.05, 0.1, 0.2), (0.05, 0.1))
+"""Wide tails find the parameters of a rare outcome, narrow ones more of those of a common one. Each is tried."""
 LEAST_SHARE = 0.02
 LEAST_TRIALS = 50
 """A box keeps at least this many of the trials that are peeled, and at least `LEAST_SHARE` of them."""
@@ -28,13 +31,10 @@ LEAST_COVERAGE = 0.05
 """A box adds at least this share of the outcome's cases to those of the boxes before it."""
 LEVELS = 200
 """Intervals of equal share between whose ends a peel may cut a parameter."""
-COVERAGES = (0.95, 0.85, 0.7, 0.5, 0.3, 0.15)
+COVERAGES = (0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 """Of the steps of a trajectory, the ones nearest to these coverages are reported."""
-SURELY = 3.0
-"""Standard errors by which a restriction must raise the density on trials that were not peeled.
-
-More than for a single test, since the step is chosen on the same trials, and each of its restrictions is tested.
-"""
+FALSE_RESTRICTIONS = 0.05
+"""The probability with which any bound of a box may stay although it does not raise the density."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def find_boxes(columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: 
     """Boxes in which an outcome is likelier than overall; they may overlap.
 
     `columns` holds a parameter's values, `happened` whether the outcome did, all of shape (trials,). The trials that
-    `peeled` marks are peeled; on the others, restrictions that do not significantly raise the density are removed, and
+    `peeled` marks are peeled, once for each of `TAILS`; the peeling is used that is densest over `COVERAGES` on the
+    others. On these too, restrictions that do not significantly raise the density are removed, and
     the step is chosen whose box has the most cases above those expected from the overall probability (weighted relative
     accuracy; Lavrac, Flach & Zupan 1999). The next box is found in the trials outside (covering), until no box is
     found, or `MOST_BOXES` are.
@@ -89,10 +90,15 @@ def _find_box(
     columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: np.ndarray, base: float
 ) -> tuple[Box, tuple[Box, ...]]:
     """The box with the most excess cases on the trials that are not peeled, and steps of its peeling."""
-    trajectory = peel({name: column[peeled] for name, column in columns.items()}, happened[peeled])
+    own = {name: column[peeled] for name, column in columns.items()}
     others = {name: column[~peeled] for name, column in columns.items()}
     cases = happened[~peeled]
-    if not trajectory or not cases.any():
+    if not cases.any():
+        return Box({}), ()
+    coded = code_columns(own)
+    peelings = [peel(coded, happened[peeled], tails) for tails in TAILS]
+    trajectory = max(peelings, key=lambda boxes: _density_at_coverages(boxes, others, cases))
+    if not trajectory:
         return Box({}), ()
     inside = [box.holds(others) for box in trajectory]
     coverage = np.array([cases[own].sum() for own in inside]) / cases.sum()
@@ -102,22 +108,45 @@ def _find_box(
     return pruned[best], tuple(box for box in pruned.values() if box.ranges)
 
 
-def peel(columns: Mapping[str, np.ndarray], happened: np.ndarray) -> list[Box]:
+def _density_at_coverages(boxes: list[Box], columns: Mapping[str, np.ndarray], cases: np.ndarray) -> float:
+    """The mean over `COVERAGES` of the greatest density of a box that covers so many of these cases."""
+    inside = [np.ones(cases.size, bool), *(box.holds(columns) for box in boxes)]
+    found = [(cases[own].sum() / cases.sum(), cases[own].mean()) for own in inside if own.any()]
+    return float(np.mean([max(density for covered, density in found if covered >= wanted) for wanted in COVERAGES]))
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Parameters in at most `LEVELS` intervals each: their names, and by parameter the greatest value of each interval.
+
+    `place`, of shape (trials, parameters), is the interval of each value plus `LEVELS` times the parameter's number.
+    """
+
+    names: tuple[str, ...]
+    ends: tuple[np.ndarray, ...]
+    place: np.ndarray
+
+
+def code_columns(columns: Mapping[str, np.ndarray]) -> Coded:
+    """The intervals of each parameter's values, arrays of shape (trials,)."""
+    coded = [_coded(column) for column in columns.values()]
+    place = np.stack([code for code, _ in coded], axis=1) + np.arange(len(coded)) * LEVELS
+    return Coded(tuple(columns), tuple(ends for _, ends in coded), place)
+
+
+def peel(coded: Coded, happened: np.ndarray, tails: tuple[float, ...] = WIDE_TAILS) -> list[Box]:
     """The boxes of a peeling, each inside the one before it; empty if there are too few trials.
 
     A peel removes the lowest or the highest values of a parameter: at most `PEEL` of the remaining trials, or one of
     its `LEVELS` intervals (one value, if it has few) where more trials are in it. The end is peeled where one of
-    `TAILS` is less likely to have the outcome by the most standard errors. (A peel alone holds too few cases of a rare
+    `tails` is less likely to have the outcome by the most standard errors. (A peel alone holds too few cases of a rare
     outcome to choose by, and standard errors do not prefer parameters of few values.) Peeling ends where no tail is
     less likely, or too few trials would remain.
     """
-    names = list(columns)
+    names, ends, place = coded.names, coded.ends, coded.place
     least = max(LEAST_TRIALS, int(LEAST_SHARE * happened.size))
     if happened.size < 2 * least or not happened.any():
         return []
-    coded = [_coded(columns[name]) for name in names]
-    ends = [own for _, own in coded]
-    place = np.stack([code for code, _ in coded], axis=1) + np.arange(len(names)) * LEVELS
     hit = happened.astype(np.float64)
 
     def counted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +163,7 @@ def peel(columns: Mapping[str, np.ndarray], happened: np.ndarray) -> list[Box]:
     while True:
         size = float(rows.size)
         sides = [(np.cumsum(trials[:, ::step], axis=1), np.cumsum(cases[:, ::step], axis=1)) for step in (1, -1)]
-        score = np.stack([_contrast(*side, least) for side in sides])
+        score = np.stack([_contrast(*side, least, tails) for side in sides])
         cut = [_cuts(*side, PEEL) for side in sides]
         allowed = np.stack([(removed > 0) & (size - removed >= least) for _, removed, _ in cut])
         score = np.where(allowed, score, -inf)
@@ -177,11 +206,11 @@ def _cuts(below: np.ndarray, cases: np.ndarray, tail: float) -> tuple[np.ndarray
     return last, below[rows, last], cases[rows, last]
 
 
-def _contrast(below: np.ndarray, cases: np.ndarray, least: int) -> np.ndarray:
+def _contrast(below: np.ndarray, cases: np.ndarray, least: int, shares: tuple[float, ...]) -> np.ndarray:
     """For each parameter by how many standard errors a lower tail has less density than the rest: the best tail's."""
     size, hits = below[0, -1], cases[0, -1]
     share = min(max(hits, 1.0), size - 1.0) / size
-    tails = [_cuts(below, cases, tail)[1:] for tail in TAILS]
+    tails = [_cuts(below, cases, share)[1:] for share in shares]
     removed, lost = (np.stack(part) for part in zip(*tails, strict=True))
     kept = size - removed
     possible = (removed > 0) & (kept >= least)
@@ -191,9 +220,12 @@ def _contrast(below: np.ndarray, cases: np.ndarray, least: int) -> np.ndarray:
 
 
 def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> Box:
-    """The box without the bounds that do not significantly raise its density on these trials, the least useful removed
-    first.
+    """The box without the bounds that do not significantly raise its density on these trials, the least useful first.
+
+    A bound must raise it by so many standard errors that, were two bounds of every parameter tested and all of them
+    useless, any would stay with a probability of `FALSE_RESTRICTIONS` (Bonferroni): 3.0 for 20 parameters, 3.3 for 60.
     """
+    significant = float(-ndtri(FALSE_RESTRICTIONS / (2 * len(columns))))
     bounds = [
         (name, side, value) for name, own in box.ranges.items() for side, value in enumerate(own) if np.isfinite(value)
     ]
@@ -205,7 +237,7 @@ def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> B
         inside, near = beyond == 0, beyond == 1
         useful = [_raises(cases[inside], cases[near & ~within[k]]) for k in kept]
         worst = int(np.argmin(useful))
-        if useful[worst] > SURELY:
+        if useful[worst] > significant:
             break
         beyond = beyond - ~within[kept[worst]]
         del kept[worst]

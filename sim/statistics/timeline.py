@@ -160,7 +160,7 @@ def count_states(spans: Spans, replicate: np.ndarray, replicates: int, horizon_w
     }
 
 
-def count_spans(spans: Spans, horizon_weeks: int) -> dict[str, np.ndarray]:
+def count_spans(spans: Spans, horizon_weeks: int, weight: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """The number of trials that enter each state in one week and leave it in another; int64, shape (horizon + 2,
     horizon + 2).
     """
@@ -168,7 +168,7 @@ def count_spans(spans: Spans, horizon_weeks: int) -> dict[str, np.ndarray]:
 
     def counted(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
         places = np.clip(start, 0, width - 1) * width + np.clip(stop, 0, width - 1)
-        return np.bincount(places, minlength=width * width).reshape(width, width)
+        return np.bincount(places, weight, width * width).reshape(width, width)
 
     return {name: counted(*span) for name, span in spans.items()}
 

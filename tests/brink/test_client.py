@@ -67,9 +67,9 @@ def test_a_scenario_may_be_a_name_a_file_or_a_document(brink, tmp_path):
         submitted = brink.submit(
             scenario, trials=10, strategies=["threaten"] if scenario != "us-japan-autos-1995" else []
         )
-        assert submitted.state == "queued"
         assert submitted.info["trials"] == 10
         submitted.wait()
+        assert submitted.state == "succeeded"
     path.write_text(json.dumps({**SCENARIO, "horizon_weeks": 0}))
     with pytest.raises(BrinkError, match=r"mine\.json:1:horizon_weeks: ") as refused:
         brink.submit(path)
@@ -336,3 +336,26 @@ def test_a_terminal_shows_progress_and_an_interrupted_wait_leaves_the_job(servic
         assert run.returncode == 0, shown
         assert b"trials" in shown
         assert newest.state == "succeeded"
+
+
+def test_rates_are_those_of_a_class_or_of_a_scenarios_own(brink):
+    everything = brink.rates()
+    assert {"all", "specific-strong"} <= {one["class"] for one in everything["classes"]}
+    shipped = brink.rates("us-japan-autos-1995")
+    own = {**SCENARIO, "reference": "specific-strong", "as_of": "1995-04-13"}
+    assert brink.rates(own)["classes"] == shipped["classes"]
+    assert brink.rates(reference="specific-strong", known_on="1995-04-13")["classes"] == shipped["classes"]
+    later = brink.rates("us-japan-autos-1995", known_on="2011-01-01")["classes"][0]["counts"]
+    assert later == {"settled": 18, "imposed": 11, "dropped": 2}
+    with pytest.raises(BrinkError, match="names no reference class"):
+        brink.rates(SCENARIO)
+    with pytest.raises(BrinkError, match="reference class; there are all"):
+        brink.rates(reference="none")
+
+
+def test_beliefs_are_sent_with_a_request(brink, job):
+    for found in (job.summary(believe="threat = 0.5"), job.summary(believe=["threat = 0.5"])):
+        assert found["strategies"]["threaten"]["events"]["threat"]["estimate"] == pytest.approx(0.5)
+    frame = job.aggregate(["threat"], ["mean"], believe=["threat = 0.5"])
+    assert frame.set_index("strategy").loc["threaten", "threat.mean"] == pytest.approx(0.5, abs=0.01)
+    assert job.compare(believe=["threat = 0.5"])["evidence"]["talk"]["effective_trials"] < 120_000

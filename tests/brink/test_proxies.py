@@ -59,7 +59,7 @@ def test_a_proxy_that_does_not_answer_is_named(monkeypatch):
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed.getsockname()[1]}")
         with (
             Brink("http://brink.example", patience=0.0) as brink,
-            pytest.raises(BrinkError, match="does not answer through the proxy of http_proxy"),
+            pytest.raises(BrinkError, match="does not respond through the proxy of http_proxy"),
         ):
             brink.scenarios()
 

@@ -1,5 +1,6 @@
 """A real object store for tests: moto's S3 server, a process of its own, spoken to over HTTP."""
 
+import atexit
 import os
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from cluster.storage import s3
 from tests.support.waiting import HANG_SECONDS, wait_until
@@ -16,12 +18,11 @@ BUCKET = "brink"
 
 @contextmanager
 def object_store() -> Iterator[str]:
-    """A served bucket: its end point. The environment's S3 settings point to it meanwhile."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    endpoint = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    """An empty bucket: its end point. The environment's S3 settings point to it meanwhile.
+
+    The server starts with the first bucket and ends with this process.
+    """
+    endpoint = _server()
     settings = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "testing",
@@ -30,29 +31,49 @@ def object_store() -> Iterator[str]:
         "AWS_ALLOW_HTTP": "true",
     }
     before = {name: os.environ.get(name) for name in settings}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            _make_bucket(endpoint, server)
-            os.environ.update(settings)
-            # Clients keep the end point that they were made with.
-            s3.client.cache_clear()
-            yield endpoint
-        finally:
-            server.terminate()
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+    _ask(endpoint, "POST", "moto-api/reset")
+    _ask(endpoint, "PUT", BUCKET)
+    os.environ.update(settings)
+    # Clients keep the end point that they were made with.
+    s3.client.cache_clear()
+    try:
+        yield endpoint
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
-def _make_bucket(endpoint: str, server: subprocess.Popen) -> None:
-    """Make the bucket once the server answers."""
+@cache
+def _server() -> str:
+    """The end point of a server that ends with this process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    endpoint = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
-    def put() -> bool:
+    def stop() -> None:
+        server.terminate()
+        server.wait(HANG_SECONDS)
+
+    atexit.register(stop)
+
+    def answers() -> bool:
         assert server.poll() is None, "the object store ended instead of starting"
-        request = urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT")
-        urllib.request.urlopen(request, timeout=HANG_SECONDS).close()
+        _ask(endpoint, "GET", "moto-api/data.json")
         return True
 
-    wait_until(put, ignoring=OSError)
+    wait_until(answers, ignoring=OSError)
+    return endpoint
+
+
+def _ask(endpoint: str, method: str, path: str) -> None:
+    request = urllib.request.Request(f"{endpoint}/{path}", method=method)
+    urllib.request.urlopen(request, timeout=HANG_SECONDS).close()

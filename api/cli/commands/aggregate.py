@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
 from api.cli.output import print_json
 from api.cli.tables import Column, print_table
 from sim.faults import Fault, InvalidInput
@@ -38,6 +39,7 @@ def aggregate(
     ] = None,
     strategy: Strategies = None,
     given: Given = None,
+    believe: Believe = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow or .parquet.")
     ] = None,
@@ -51,7 +53,14 @@ def aggregate(
     if out is not None and out.suffix not in SUFFIXES:
         raise InvalidInput((Fault("out", str(out), f"must end in one of {', '.join(SUFFIXES)}"),))
     groups = [_grouping(one, f"by[{k}]") for k, one in enumerate(by)] if by else None
-    request = {"measures": measure, "statistics": statistic, "by": groups, "given": given, "strategies": strategy}
+    request = {
+        "measures": measure,
+        "statistics": statistic,
+        "by": groups,
+        "given": given,
+        "believe": believe,
+        "strategies": strategy,
+    }
 
     def render(shown: Console, document: dict) -> None:
         if out is None:
@@ -84,6 +93,7 @@ def _grouping(text: str, field: str) -> str | dict[str, object]:
 
 def _print_table(shown: Console, document: dict) -> None:
     found = document["result"]
+    print_evidence(shown, document.get("evidence"))
     cells = list(zip(*(map(_cell, row.values()) for row in found["rows"]), strict=True)) or [()] * len(found["columns"])
     columns = [
         Column(one["name"], own, left=one["kind"] not in ("whole", "number"))

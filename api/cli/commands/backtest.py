@@ -33,8 +33,8 @@ def backtest(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Each is run as it stood before it was decided. The same command continues a run that was stopped; a scenario that
-    was changed gets a folder of its own.
+    """Each is run as it was known before the dispute was decided. The same command continues a run that was stopped; a
+    scenario that was changed gets a folder of its own.
     """
     from api.shipped_scenarios import find_scenario
     from cluster.answers.backtest import backtest as score_together
@@ -73,9 +73,7 @@ def backtest(
     _print_disputes(shown, found)
     _print_means(shown, found)
     _print_calibration(shown, found)
-    shown.print(
-        f"Less is better, but for the probability given to the week. {found['method']['disputes']}.", style="dim"
-    )
+    shown.print(f"Lower is better, except for the probability of the week. {found['method']['disputes']}.", style="dim")
     shown.print(f"Scores: {found['method']['scores']}.", style="dim")
     shown.print(f"{trials:,} trials of each dispute, seed {seed}. Results: {out}")
 

@@ -57,8 +57,8 @@ def _print(out: "Console", found: dict) -> None:
         out.print(f"Left out: {count} {reason}.", style="dim")
     print_table(out, rates_columns(found["classes"], "class"))
     out.print(
-        "In brackets: counts, and the 95 % interval. Pooled: pulled towards all threats together, with the weight of "
-        f"{found['prior_weight']:.3g} threats.",
+        "In brackets: counts, and the 95 % interval. Pooled: shrunk towards the rates of all threats, with the "
+        f"weight of {found['prior_weight']:.3g} threats.",
         style="dim",
     )
     _print_durations(out, found["classes"][0])

@@ -1,11 +1,13 @@
-"""``brink check``: a scenario's own forecast beside that of its reference class."""
+"""``brink check``: a scenario's forecast compared with that of its reference class."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli.evidence import print_evidence
 from api.cli.options import (
     AsJson,
+    Believe,
     Engine,
     OneStrategy,
     RayAddress,
@@ -17,7 +19,7 @@ from api.cli.options import (
     refuse_for_stored_run,
     trials_option,
 )
-from api.cli.output import answer_progress, console, heading, print_json, run_progress
+from api.cli.output import heading, run_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,9 +32,16 @@ DEFAULT_TRIALS = 20_000
 def check(
     scenario: ScenarioOrRun,
     reference: Annotated[
-        str, typer.Option("--class", metavar="NAME", help="The reference class; brink rates lists them.")
-    ] = "specific-strong",
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="NAME",
+            help="The reference class; brink rates lists them.",
+            show_default="the scenario's reference",
+        ),
+    ] = None,
     strategy: OneStrategy = None,
+    believe: Believe = None,
     trials: Annotated[
         int | None,
         trials_option(DEFAULT_TRIALS, "Trials, where a scenario is run"),
@@ -45,14 +54,15 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """A forecast outside the interval of its class is marked, with the parameters that move it most."""
+    from api.cli.answering import answer
     from cluster.query.trials import open_run
-    from cluster.reference.check import check as compare_with_class
-    from cluster.reference.rates import reference_class
+    from cluster.reference.rates import reference_class, scenario_class
     from cluster.runs.options import RunOptions
     from cluster.runs.run import adopt_shard_size
     from cluster.runs.run import run as play
 
-    reference_class(reference)
+    if reference is not None:
+        reference_class(reference)
     if is_stored_run(scenario):
         refuse_for_stored_run(
             trials=trials, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers
@@ -61,6 +71,8 @@ def check(
     else:
         seed = 1 if seed is None else seed
         plan = _plan(scenario, strategy, DEFAULT_TRIALS if trials is None else trials, seed)
+        if reference is None:
+            scenario_class(plan.scenario)
         folder = out or f"runs/check-{plan.scenario.name}-{plan.strategies[0]}-{plan.trials}-{seed}"
         plan = adopt_shard_size(plan, folder)
         with run_progress(plan) as on_progress:
@@ -70,12 +82,8 @@ def check(
                 RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
             )
         run = open_run(folder)
-    with answer_progress("outcomes explained") as on_step:
-        found = compare_with_class(run, reference=reference, strategy=strategy, on_step=on_step)
-    if as_json:
-        print_json(found)
-    else:
-        _print(console(), found)
+    request = {"reference": reference, "strategy": strategy, "believe": believe}
+    answer(run, "check", request, as_json=as_json, render=print_check)
 
 
 def _plan(scenario: str, strategy: str | None, trials: int, seed: int) -> "Plan":
@@ -87,11 +95,15 @@ def _plan(scenario: str, strategy: str | None, trials: int, seed: int) -> "Plan"
     return make_plan(chosen, trials=trials, seed=seed, strategies=(strategy or next(iter(chosen.strategies)),))
 
 
-def _print(out: "Console", found: dict) -> None:
+def print_check(out: "Console", document: dict) -> None:
+    """Print a document of `cluster.answers.check`: shares beside the class's, and what would move those outside."""
     from api.cli.tables import Column, print_table
 
+    found = document["result"]
     day = f", as known on {found['known_on']}" if found["known_on"] else ""
-    out.print(heading(found["scenario"], f", {found['strategy']}, compared with the class {found['reference']}{day}"))
+    strategy = document["strategies"][0]
+    out.print(heading(document["scenario"], f", {strategy}, compared with the class {found['reference']}{day}"))
+    print_evidence(out, document.get("evidence"))
     rows = found["compared"]
     columns = [
         Column("", [row["label"] for row in rows]),
@@ -106,11 +118,13 @@ def _print(out: "Console", found: dict) -> None:
                 f"{row['label']}: {100 * mover['lowest_decile']:.0f} % where {mover['parameter']} is in its lowest "
                 f"decile, {100 * mover['highest_decile']:.0f} % in its highest."
             )
+        if row["reason"]:
+            out.print(f"{row['label']}: what would move it is not known, since only {row['reason']}.")
     if not any(row["outside"] for row in found["compared"]):
         out.print("No forecast lies outside its class's interval.")
     out.print(
-        "In brackets: 95 % intervals; the class's is wide since its threats are few. Lying outside is a question to "
-        "the scenario, not an error. --json has the sources.",
+        "In brackets: 95 % intervals; the class's is wide because its threats are few. A forecast outside is a "
+        "reason to check the scenario, not an error. --json has the sources.",
         style="dim",
     )
 

@@ -1,4 +1,4 @@
-"""``brink compare``: strategies on the same trials: differences, regret, and which leads as a function of belief."""
+"""``brink compare``: strategies on the same trials: differences, regret, and which one leads by parameter."""
 
 from string import ascii_uppercase
 from typing import Annotated
@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from api.cli.options import AsJson, Given, RunFolder, Strategies
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from api.cli.tables import Bars, Column, print_table
@@ -24,16 +25,17 @@ def compare(
         typer.Option(
             metavar="EXPRESSION",
             help='A number of each trial, more being better, such as "export_gain - sender_cost"; may be repeated.',
-            show_default="export_gain - sender_cost, and the measures of the summary",
+            show_default="the scenario's choice, else export_gain - sender_cost, and the measures of the summary",
         ),
     ] = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
     """Differences are taken trial by trial, since all strategies have the same parameters and the same chance."""
     from api.cli.answering import answer
 
-    request = {"strategies": strategy, "measures": measure, "given": given}
+    request = {"strategies": strategy, "measures": measure, "given": given, "believe": believe}
     answer(run, "compare", request, as_json=as_json, render=print_comparison)
 
 
@@ -43,13 +45,14 @@ def print_comparison(out: Console, document: dict) -> None:
     reference, *others = document["strategies"]
     title = f"{document['scenario']}: {len(others) + 1} strategies in the same {found['trials']['compared']:,} trials"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
+    print_evidence(out, document.get("evidence"))
     _print_answer(out, found)
     _print_differences(out, found["pairs"], reference, others)
     for choice in found["choices"]:
         _print_choice(out, document["strategies"], found["pairs"], choice)
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
-        out.print(f"Not a belief here, since set by a strategy compared: {set_by}.", style="dim")
+        out.print(f"Not a belief here, since a compared strategy sets it: {set_by}.", style="dim")
     print_assumptions(out, document)
     out.print(f"{document['method']['errors']}. --json has every pair.", style="dim")
 
@@ -158,7 +161,7 @@ def _share(found: dict) -> str:
 
 
 def _print_duels(out: Console, strategies: list[str], pairs: list[dict], measure: str) -> None:
-    """In what share of the trials the strategy of a row does better than that of a column."""
+    """The share of trials in which the strategy of a row does better than that of a column."""
     shares: dict[tuple[str, str], float | None] = {}
     for one in pairs:
         own = one["measures"][measure]
@@ -216,5 +219,5 @@ def _letters(count: int) -> list[str]:
 
 
 def _half(estimate: dict) -> str:
-    """Half the interval, "?" where the estimate has none since all trials agree."""
+    """Half the interval, "?" where the estimate has none because all trials are equal."""
     return "?" if estimate["low"] is None else f"{(estimate['high'] - estimate['low']) / 2.0:.2g}"

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli.options import AsJson, Given, OneStrategy, RunFolder
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder
 from api.cli.output import heading
 from api.cli.tables import Column, print_table
 
@@ -17,23 +18,25 @@ def discover(
     ],
     strategy: OneStrategy = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
     """The ranges are found on half of the trials and measured on the others."""
     from api.cli.answering import answer
 
-    request = {"outcome": outcome, "strategy": strategy, "given": given}
+    request = {"outcome": outcome, "strategy": strategy, "given": given, "believe": believe}
     answer(run, "discover", request, as_json=as_json, render=print_boxes)
 
 
 def print_boxes(out: Console, document: dict) -> None:
-    """Print a document of `cluster.answers.discover`: a row a restriction, a section a box."""
+    """Print a document of `cluster.answers.discover`: a row for each restriction, a section for each box."""
     found, notes = document["result"], document["method"]
     trials = found["trials"]
     title = f"Where {found['outcome']} is likely under {document['strategies'][0]}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
+    print_evidence(out, document.get("evidence"))
     out.print(
-        f"Probability over all {_percent(found['probability'])}. Found on {trials['finding']:,} trials, measured on "
+        f"Overall probability {_percent(found['probability'])}. Found on {trials['finding']:,} trials, measured on "
         f"{trials['measuring']:,} others, of trials {trials['first']:,} to {trials['last']:,}."
     )
     if found["reason"]:
@@ -50,9 +53,9 @@ def print_boxes(out: Console, document: dict) -> None:
     title = "Trade-off between coverage and density, by steps of the first box's peeling"
     print_table(out, _columns("step", found["trade_off"]), title=title)
     out.print(
-        "Density: the outcome's probability in the box. Lift: how many times that over all. Coverage: the share of "
-        f"its cases in the box. Mass: the share of all trials in it. {notes['boxes']}. "
-        f"Trade-off: {notes['trade_off']}. {notes['errors']}.",
+        "Density: the outcome's probability in the box. Lift: density divided by the overall probability. Coverage: "
+        f"the share of its cases in the box. Mass: the share of all trials in it. {notes['boxes']}. Trade-off: "
+        f"{notes['trade_off']}. {notes['errors']}.",
         style="dim",
     )
 

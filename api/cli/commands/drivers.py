@@ -1,4 +1,4 @@
-"""``brink drivers``: which parameters a measure depends on, how far, and how much of it is chance."""
+"""``brink drivers``: which parameters a measure depends on, how strongly, and how much of it is chance."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -6,7 +6,8 @@ from typing import Annotated
 from rich.console import Console
 from rich.text import Text
 
-from api.cli.options import AsJson, Given, OneStrategy, RunFolder, measure_option
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder, measure_option
 from api.cli.output import heading
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -21,12 +22,13 @@ def drivers(
     strategy: OneStrategy = None,
     measure: Annotated[str | None, measure_option()] = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
     """Prints indices from the stored trials, and a tornado chart."""
     from api.cli.answering import answer
 
-    request = {"strategy": strategy, "measure": measure, "given": given}
+    request = {"strategy": strategy, "measure": measure, "given": given, "believe": believe}
     answer(run, "drivers", request, as_json=as_json, render=print_drivers)
 
 
@@ -36,6 +38,7 @@ def print_drivers(out: Console, document: dict) -> None:
     trials = found["trials"]
     title = f"What drives {found['measure']} under {document['strategies'][0]}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
+    print_evidence(out, document.get("evidence"))
     missing = trials["null"] + trials["infinite"]
     out.print(
         f"Trials {trials['first']:,} to {trials['last']:,}: {trials['known']:,} of {trials['read']:,} have a value"
@@ -72,7 +75,7 @@ def _print_variance(out: Console, shares: dict) -> None:
 
 def _reasons(out: Console, shares: dict) -> None:
     for reason in filter(None, (shares["reason"], shares["alone"].get("reason"))):
-        out.print(f"Not all is known: {reason}.", style="dim")
+        out.print(f"Not everything is known: {reason}.", style="dim")
 
 
 def _print_indices(out: Console, found: dict) -> None:

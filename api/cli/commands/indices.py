@@ -20,6 +20,7 @@ from api.cli.options import (
     whole_number,
 )
 from api.cli.output import console, heading, run_progress
+from api.cli.setting import Settings
 from api.cli.tables import Column, print_table
 
 BASE_SAMPLES = 4096
@@ -31,6 +32,7 @@ def indices(
     run: ScenarioOrRun,
     measure: Annotated[str | None, measure_option()] = None,
     strategy: OneStrategy = None,
+    setting: Settings = None,
     base_samples: Annotated[
         int | None,
         typer.Option(
@@ -47,12 +49,12 @@ def indices(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Runs N x (inputs + 2) x 8 trials of its own, so that chance can be set aside. The same command continues a run
-    that was stopped.
+    """Plays a run of N x (inputs + 2) x 8 trials, in which chance can be separated from the parameters. The same
+    command continues a run that was stopped.
     """
     from api.cli.answering import answer
+    from api.cli.setting import folder_suffix, set_parameters
     from api.shipped_scenarios import find_scenario
-    from cluster.answers.entry import NET_GAIN
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
     from cluster.runs.options import RunOptions
@@ -62,21 +64,27 @@ def indices(
     from sim.sampling.saltelli import trials_needed
     from sim.scenario.expressions import parse_measure
 
-    measure = measure or NET_GAIN
     if is_stored_run(run):
         refuse_for_stored_run(
-            base_samples=base_samples, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers
+            base_samples=base_samples,
+            setting=setting,
+            seed=seed,
+            out=out,
+            engine=engine,
+            ray_address=ray_address,
+            workers=workers,
         )
         stored = open_run(run)
     else:
-        scenario = find_scenario(run)
-        parse_measure(measure, scenario)
+        scenario = set_parameters(find_scenario(run), setting or ())
+        if measure is not None:
+            parse_measure(measure, scenario)
         samples, seed = BASE_SAMPLES if base_samples is None else base_samples, 1 if seed is None else seed
         first = next(iter(scenario.strategies)) if strategy is None else strategy
         plan = make_plan(
             scenario, trials=trials_needed(scenario, samples), seed=seed, design=SALTELLI.name, strategies=(first,)
         )
-        folder = out or f"runs/{scenario.name}-indices-{first}-{samples}-{seed}"
+        folder = out or f"runs/{scenario.name}-indices-{first}-{samples}-{seed}{folder_suffix(scenario)}"
         plan = adopt_shard_size(plan, folder)
         with run_progress(plan) as on_progress:
             play(
@@ -87,7 +95,7 @@ def indices(
         stored = open_run(folder)
     answer(stored, "indices", {"strategy": strategy, "measure": measure}, as_json=as_json, render=print_indices)
     if not as_json:
-        console().print(f"Results: {stored.folder.address}. brink indices takes that folder too, for another measure.")
+        console().print(f"Results: {stored.folder.address}. For another measure, give brink indices this folder.")
 
 
 def print_indices(out: Console, document: dict) -> None:
@@ -99,7 +107,7 @@ def print_indices(out: Console, document: dict) -> None:
     missing = trials["null"] + trials["infinite"]
     out.print(
         f"{found['base_samples']:,} base samples, {len(found['inputs'])} inputs, each point played {found['plays']} "
-        f"times: {trials['known']:,} of {trials['read']:,} trials know the measure"
+        f"times: {trials['known']:,} of {trials['read']:,} trials have a known measure"
         + (f" ({trials['null']:,} null, {trials['infinite']:,} infinite)." if missing else ".")
     )
     shares = {

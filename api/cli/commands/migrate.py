@@ -2,8 +2,8 @@
 
 
 def migrate() -> None:
-    """Run it before the processes of a new version start: they would do the same, and then find nothing to do. Settings
-    come from the environment, as for the service. The database of a later version of Brink is refused and not changed.
+    """Run it before the processes of a new version start; otherwise the first of them does the same. Settings come from
+    the environment, as for the service. The database of a later version of Brink is refused and not changed.
     """
     from cluster.service.jobs import migrate as migrate_database
     from cluster.service.settings import read_settings

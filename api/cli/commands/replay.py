@@ -19,7 +19,7 @@ _DRAWS = 8
 """Drawn values shown."""
 _HEIGHTS = " ▁▂▃▄▅▆▇█"
 _PICTURE = 72
-"""Characters across the picture of the positions at most."""
+"""The largest width of the picture of the positions, in characters."""
 
 Trial = Annotated[int, typer.Option("--trial", parser=whole_number, metavar="N", help="The trial's number, from 0.")]
 
@@ -61,14 +61,14 @@ def _print_story(out: Console, scenario: "Scenario", replayed: dict) -> None:
     _print_endings(out, replayed)
     if replayed["check"]["equal"]:
         out.print(
-            f"The story's end equals the stored row in each of {replayed['check']['columns']} columns, and so do the "
-            f"endings under {len(replayed['check']['strategies'])} strategies.",
+            f"The replayed row equals the stored row in all {replayed['check']['columns']} columns, and so do the "
+            f"rows under {len(replayed['check']['strategies'])} strategies.",
             style="dim",
         )
 
 
 def _print_draws(out: Console, replayed: dict) -> None:
-    """The draws that played a part and lie farthest from the middle of their ranges."""
+    """The drawn values that had an effect and are farthest from the middle of their ranges."""
     played = [draw for draw in replayed["draws"] if draw["played_a_part"]]
     played.sort(key=lambda draw: -abs(draw["share_below"] - 0.5))
     if not played:
@@ -84,7 +84,7 @@ def _print_draws(out: Console, replayed: dict) -> None:
 
 
 def _place(share: float) -> str:
-    """Where in a range a share of it lies, as a picture."""
+    """The position of a value in its range, as a picture."""
     at = min(int(share * 10), 9)
     return "─" * at + "●" + "─" * (9 - at)
 

@@ -1,4 +1,4 @@
-"""``brink report``: a stored run as one page to hand on."""
+"""``brink report``: a stored run as one self-contained page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,13 +23,12 @@ def report(
     _check_file(out)
     from api.report.contents import gather
     from api.report.page import report_page
-    from cluster.answers.entry import NET_GAIN
     from cluster.query.trials import open_run
 
     with answer_progress("parts") as on_progress:
         answers = gather(
             open_run(run),
-            measure=measure or NET_GAIN,
+            measure=measure,
             given=given,
             on_step=lambda _, done, total: on_progress(done, total),
         )

@@ -19,6 +19,7 @@ from api.cli.options import (
     whole_number,
 )
 from api.cli.output import console, print_json, print_warnings, run_progress
+from api.cli.setting import Settings
 from sim.sampling.names import SampleName
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TRIALS = 100_000
 FIRST = 2**14
-"""The strategies are compared on at most so many trials, so that it takes no more than a second or two."""
+"""The strategies are compared on at most this many trials, so that it takes at most a second or two."""
 
 
 def run(
@@ -41,6 +42,7 @@ def run(
         out_option("runs/<scenario>-<trials>-<seed>"),
     ] = None,
     strategy: Strategies = None,
+    setting: Settings = None,
     design: Annotated[
         SampleName,
         typer.Option(metavar="random|latin_hypercube|sobol", help="How the parameters are sampled."),
@@ -65,6 +67,7 @@ def run(
 ) -> None:
     """The same command continues a run that was stopped."""
     from api.cli.precision import half_widths
+    from api.cli.setting import folder_suffix, set_parameters
     from api.shipped_scenarios import find_scenario
     from cluster.results.plan import make_plan
     from cluster.runs.options import RunOptions
@@ -76,11 +79,11 @@ def run(
     if trials is None:
         trials = MOST_TRIALS if wanted else DEFAULT_TRIALS
     seed = 1 if seed is None else seed
-    chosen = find_scenario(scenario)
+    chosen = set_parameters(find_scenario(scenario), setting or ())
     plan = make_plan(
         chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
     )
-    folder = out or f"runs/{chosen.name}-{'precise' if wanted else trials}-{seed}"
+    folder = out or f"runs/{chosen.name}-{'precise' if wanted else trials}-{seed}{folder_suffix(chosen)}"
     if shard_trials is None:
         plan = adopt_shard_size(plan, folder)
     print_warnings(chosen)
@@ -106,9 +109,11 @@ def run(
 def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folder: str) -> None:
     from api.cli.precision import print_precision
     from api.cli.rendering import print_summary
+    from api.cli.setting import print_settings
 
     out = console()
     out.print(plan.scenario.title, style="bold")
+    print_settings(out, answer)
     for sentence in _sentences(plan, answer, folder):
         out.print(sentence)
     out.print()

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli.options import AsJson, Given, RunFolder
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, RunFolder
 from api.cli.output import heading
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -18,17 +19,21 @@ def score(
         typer.Option(metavar="NAME", help="The strategy to score.", show_default="the one in the history"),
     ] = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
     """What happened is the scenario's history. Naive forecasts are scored too, for comparison."""
     from api.cli.answering import answer
 
-    answer(run, "score", {"strategy": strategy, "given": given}, as_json=as_json, render=print_score)
+    answer(
+        run, "score", {"strategy": strategy, "given": given, "believe": believe}, as_json=as_json, render=print_score
+    )
 
 
 def print_score(out: Console, document: dict) -> None:
     """Print a document of `cluster.answers.score`: forecasts and what happened, then the scores."""
     found = document["result"]
+    print_evidence(out, document.get("evidence"))
     out.print(heading(found["title"], f", as of {found['as_of']}, under {document['strategies'][0]}"))
     rows = [
         (name, share, name == found[part]["happened"])
@@ -58,7 +63,7 @@ def print_score(out: Console, document: dict) -> None:
     week = found["agreement_week"]
     real = f"week {week['happened']}" if week["happened"] else f"none in {week['horizon_weeks']} weeks"
     out.print(
-        f"Agreement: {real}; {100 * week['probability']:.1f} % were given to it (±{week['within_weeks']} weeks), "
+        f"Agreement: {real}; {100 * week['probability']:.1f} % were forecast for it (±{week['within_weeks']} weeks), "
         f"CRPS {week['crps']:.1f} weeks."
     )
-    out.print(f"Less is better; {document['method']['scores']}.", style="dim")
+    out.print(f"Lower is better; {document['method']['scores']}.", style="dim")

@@ -1,4 +1,4 @@
-"""``brink stress``: what was different in the trials in which a bound was broken."""
+"""``brink stress``: how the trials in which a bound is broken differ from the others."""
 
 from typing import Annotated
 
@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from api.cli.options import AsJson, Given, OneStrategy, RunFolder
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder
 from api.cli.output import heading
 from api.cli.rendering import labels
 from api.cli.tables import Bars, Column, print_table
@@ -26,12 +27,13 @@ def stress(
     ],
     strategy: OneStrategy = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
     """Lists the parameters and events that differ, and trials to replay."""
     from api.cli.answering import answer
 
-    request = {"bound": bound, "strategy": strategy, "given": given}
+    request = {"bound": bound, "strategy": strategy, "given": given, "believe": believe}
     answer(run, "stress", request, as_json=as_json, render=lambda out, found: print_stress(out, found, str(run)))
 
 
@@ -41,6 +43,7 @@ def print_stress(out: Console, document: dict, folder: str) -> None:
     trials = found["trials"]
     title = f"Trials in which {found['bound']} under {strategy}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
+    print_evidence(out, document.get("evidence"))
     out.print(
         f"The bound is broken in {_percent(found['probability'])} of the trials: in {trials['broken']:,} of "
         f"{trials['asked']:,}."

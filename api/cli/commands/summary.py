@@ -1,4 +1,4 @@
-"""``brink summary``: a stored run's answer again, or its answer given what has happened so far."""
+"""``brink summary``: the summary of a stored run, for all its trials or under a condition."""
 
 from rich.console import Console
 
@@ -27,6 +27,6 @@ def print_given(out: Console, found: dict) -> None:
         left = ", ".join(
             f"{one['trials']:,} of {one['trials_played']:,} of {name}" for name, one in found["strategies"].items()
         )
-        out.print(f"Given {found['given']}: {left} trials agree with it.")
+        out.print(f"Given {found['given']}: {left} trials satisfy it.")
     print_evidence(out, {name: one["evidence"] for name, one in found["strategies"].items() if "evidence" in one})
     print_summary(out, found)

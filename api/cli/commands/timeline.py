@@ -8,8 +8,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from api.cli.options import AsJson, Given, RunFolder, Strategies
-from api.cli.output import console, heading
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
+from api.cli.output import console, heading, print_assumptions
 from api.cli.tables import Bars, Column, print_table
 
 _COURSE = 40
@@ -34,6 +35,7 @@ def timeline(
     run: RunFolder,
     strategy: Strategies = None,
     given: Given = None,
+    believe: Believe = None,
     chart: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw it too, as .svg or .png.", show_default=False)
     ] = None,
@@ -46,7 +48,13 @@ def timeline(
         from api.charts import check_chart_file, timeline_chart, write_chart
 
         check_chart_file(chart)
-    document = answer(run, "timeline", {"strategies": strategy, "given": given}, as_json=as_json, render=print_timeline)
+    document = answer(
+        run,
+        "timeline",
+        {"strategies": strategy, "given": given, "believe": believe},
+        as_json=as_json,
+        render=print_timeline,
+    )
     if chart is not None:
         write_chart(timeline_chart(document), chart)
         if not as_json:
@@ -60,6 +68,7 @@ def print_timeline(out: Console, document: dict) -> None:
     shown = [*[week for week in _SHOWN if week < horizon][-9:], horizon]
     given = f", given {document['given']}" if document["given"] else ""
     out.print(heading(f"{document['scenario']}: probability of each state by week, %{given}"))
+    print_evidence(out, document.get("evidence"))
     widest = 0.0
     for strategy, one in found["strategies"].items():
         courses = {label: one["states"][state] for state, label in _LABELS.items()}
@@ -77,6 +86,7 @@ def print_timeline(out: Console, document: dict) -> None:
         if never:
             out.print(f"In no trial: {'; '.join(never)}.", style="dim")
         out.print()
+    print_assumptions(out, document)
     out.print(
         f"States hold at the end of a week, retaliation during it. No interval is wider than ±{100 * widest:.2f} "
         f"points. {document['method']['errors']}.",
@@ -89,7 +99,7 @@ def _sparklines(courses: list[list[float]], width: int) -> list[Text]:
 
 
 def sparkline(shares: list[float], most: int = _COURSE) -> str:
-    """A course of shares as a line of bars, so many at most."""
+    """Shares by week as a line of bars, at most `most` of them."""
     count = min(most, len(shares))
     picked = [shares[round((k + 1) * len(shares) / count) - 1] for k in range(count)]
     return "".join(_BARS[0 if share == 0 else 1 + min(7, int(share * 8))] for share in picked)

@@ -5,7 +5,8 @@ import shlex
 from rich.console import Console
 from rich.text import Text
 
-from api.cli.options import AsJson, Given, Measure, OneStrategy, RunFolder
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, Measure, OneStrategy, RunFolder
 from api.cli.tables import Column, print_table
 
 _SHOWN = {
@@ -19,7 +20,12 @@ _SHOWN = {
 
 
 def typical(
-    run: RunFolder, strategy: OneStrategy = None, measure: Measure = None, given: Given = None, as_json: AsJson = False
+    run: RunFolder,
+    strategy: OneStrategy = None,
+    measure: Measure = None,
+    given: Given = None,
+    believe: Believe = None,
+    as_json: AsJson = False,
 ) -> None:
     """A typical trial has values near the medians of its outcome. brink replay shows a trial week by week."""
     from api.cli.answering import answer
@@ -30,13 +36,14 @@ def typical(
     def render(out: Console, document: dict) -> None:
         print_typical(out, document, str(run), stored.plan.strategies[0])
 
-    request = {"strategy": strategy, "measure": measure, "given": given}
+    request = {"strategy": strategy, "measure": measure, "given": given, "believe": believe}
     answer(stored, "typical", request, as_json=as_json, render=render)
 
 
 def print_typical(out: Console, document: dict, folder: str, usual: str) -> None:
     """Print a document of `cluster.answers.typical`: a row for each trial, and the command that replays one."""
     found, strategy = document["result"], document["strategies"][0]
+    print_evidence(out, document.get("evidence"))
     own = {found["measure"]: (found["measure"], 1.0, 2)} if found["measure"] not in (None, *_SHOWN) else {}
     shown = {**_SHOWN, **own}
     named = [] if strategy == usual else ["--strategy", strategy]
@@ -52,13 +59,13 @@ def print_typical(out: Console, document: dict, folder: str, usual: str) -> None
     title = f"{document['scenario']} under {strategy}: trials worth reading, money in bn USD"
     print_table(out, columns, title=title, gap=1, headings={len(found["typical"]): ""})
     command = shlex.join(["brink", "replay", folder, *named, "--trial"])
-    out.print(Text(f"To read one's story: {command} TRIAL"), soft_wrap=True)
+    out.print(Text(f"To replay one: {command} TRIAL"), soft_wrap=True)
     note = document["method"]["typical"]
     out.print(Text(f"{note[:1].upper()}{note[1:]}.", style="dim"))
 
 
 def _why(one: dict, group: str) -> str:
-    """Why a trial is listed, and how often its outcome comes or which one it has."""
+    """Why a trial is listed, and how often its outcome occurs or which one it has."""
     share = f", {100 * one['share']:.1f} % of trials" if group == "typical" else f" ({_words(one['outcome'])})"
     return f"{one['why']}{share}"
 

@@ -1,5 +1,7 @@
 """``brink validate``: every fault of a scenario, and its probable mistakes."""
 
+from math import isfinite
+
 from api.cli.options import AsJson, ScenarioArgument
 from api.cli.output import print_json, print_warnings
 from sim.faults import Fault, InvalidInput
@@ -26,5 +28,6 @@ def validate(scenario: ScenarioArgument, as_json: AsJson = False) -> None:
 
 
 def _fault(fault: Fault) -> dict:
-    found = fault.value if isinstance(fault.value, str | int | float | bool | None) else repr(fault.value)
+    plain = isinstance(fault.value, str | int | None) or (isinstance(fault.value, float) and isfinite(fault.value))
+    found = fault.value if plain else repr(fault.value)
     return {"field": fault.field, "line": fault.line, "message": fault.message, "found": found}

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api.cli.options import AsJson, Given, RunFolder, Strategies, measure_option
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies, measure_option
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -13,7 +14,7 @@ from sim.faults import Fault, InvalidInput
 
 _SHOWN = 20
 _TAKEN = 0.005
-"""A strategy taken in a smaller share of trials is not shown."""
+"""A strategy chosen in a smaller share of trials is not shown."""
 
 
 def worth(
@@ -25,14 +26,21 @@ def worth(
     ] = None,
     strategy: Strategies = None,
     given: Given = None,
+    believe: Believe = None,
     as_json: AsJson = False,
 ) -> None:
-    """The value is the gain to expect from choosing a strategy by what was learned (expected value of partial perfect
+    """The value is the expected gain from choosing a strategy after learning it (expected value of partial perfect
     information), with its error.
     """
     from api.cli.answering import answer
 
-    request = {"measure": measure, "groups": _groups(group or []), "strategies": strategy, "given": given}
+    request = {
+        "measure": measure,
+        "groups": _groups(group or []),
+        "strategies": strategy,
+        "given": given,
+        "believe": believe,
+    }
     answer(run, "worth", request, as_json=as_json, render=print_worth)
 
 
@@ -51,6 +59,7 @@ def print_worth(out: Console, document: dict) -> None:
     found, method = document["result"], document["method"]
     title = f"Value of information, choosing by {found['measure']}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
+    print_evidence(out, document.get("evidence"))
     trials = found["trials"]
     if trials["unknown"]:
         out.print(
@@ -59,8 +68,8 @@ def print_worth(out: Console, document: dict) -> None:
         )
     _print_now(out, found["now"])
     out.print(
-        f"To know everything in advance, chance too, would be worth {_plus_minus(found['everything'])}: no parameter "
-        "is worth more."
+        f"Knowing everything in advance, including chance, would be worth {_plus_minus(found['everything'])}: no "
+        "parameter is worth more."
     )
     rows = [*found["groups"], *found["parameters"]]
     shown = [one for one in rows if _found(one)]
@@ -73,7 +82,7 @@ def print_worth(out: Console, document: dict) -> None:
         out.print(f"No value was found for {some_names(rest)}: the choice would hardly ever change.")
     if found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
-        out.print(f"Nothing to learn, since set by a strategy compared: {set_by}.", style="dim")
+        out.print(f"Nothing to learn, since a compared strategy sets it: {set_by}.", style="dim")
     print_assumptions(out, document)
     out.print(
         f"Value: {method['value']}. Promised: {method['promised']}. "

@@ -59,12 +59,12 @@ def _find(job_id: str, whose: Caller, engine: sa.Engine) -> Job:
 
 
 def known_job(job_id: JobId, reader: Reader, engine: Database) -> Job:
-    """The job of the request's path, for who may read it."""
+    """The job of the request's path, for callers who may read it."""
     return _find(job_id, reader, engine)
 
 
 def changed_job(job_id: JobId, submitter: Submitter, engine: Database) -> Job:
-    """The job of the request's path, for who may stop or remove it."""
+    """The job of the request's path, for callers who may stop or remove it."""
     return _find(job_id, submitter, engine)
 
 
@@ -87,7 +87,7 @@ async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator
 
 
 async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:
-    """The run of the path's job, to answer a question about it; how every answer gets at its run."""
+    """The run of the path's job, for an answer about it."""
     async with answering(request, caller, job) as found:
         yield found
 

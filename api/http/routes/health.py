@@ -16,7 +16,7 @@ from sim.faults import InvalidInput
 
 router = APIRouter(tags=["health"])
 RAY_SECONDS = 1.0
-"""A Ray must be reached in this time."""
+"""Seconds within which Ray must accept a connection."""
 
 
 class Health(BaseModel):
@@ -64,7 +64,7 @@ def check_ready(engine: sa.Engine, settings: Settings) -> Health:
         missing.append("the jobs database does not answer")
     cause = why_not_writable(settings.results)
     if cause:
-        missing.append(f"the results folder takes nothing: {cause}")
+        missing.append(f"the results folder cannot be written: {cause}")
     if settings.ray_address is not None:
         try:
             check_reachable(settings.ray_address, RAY_SECONDS)

@@ -31,7 +31,7 @@ from cluster.service.settings import Settings
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import RANDOM
 from sim.sampling.names import DesignName
-from sim.scenario.scenario import scenario_from_document
+from sim.scenario.scenario import intervene, scenario_from_document
 
 router = APIRouter(tags=["jobs"], responses=RESPONSES)
 SHORTEST_POLL, LONGEST_POLL = 0.02, 0.5
@@ -43,7 +43,7 @@ HalfWidth = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
 class JobRequest(BaseModel):
-    """A run to be made: a scenario, in full or by a shipped one's name, and how it is to be played."""
+    """A run to be made: a scenario, in full or as the name of a shipped one, and how it is to be played."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -68,11 +68,17 @@ class JobRequest(BaseModel):
     precision: dict[Annotated[str, Field(max_length=64)], HalfWidth] | None = Field(
         None,
         min_length=1,
-        description="Play until the 95 % intervals of these probabilities and means are at most so wide to either "
-        "side under every strategy. Goes with the designs `random` and `sobol`.",
+        description="Play until the 95 % intervals of these probabilities and means have at most these half-widths "
+        "under every strategy. Needs the design `random` or `sobol`.",
     )
     strategies: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=100, description="All of the scenario's if none are named."
+    )
+    set: dict[Annotated[str, Field(max_length=200)], Any] = Field(
+        default={},
+        max_length=1000,
+        description="A number or a distribution by parameter, set under every strategy; chance stays as it is.",
+        examples=[{"target_win": 0.9, "tariff_rate": {"uniform": [0.5, 1]}}],
     )
     priority: StrictInt = Field(
         0, ge=-10, le=10, description="Rank among one's own waiting jobs: the highest is played first."
@@ -114,7 +120,7 @@ class JobView(BaseModel):
     id: str
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     scenario: str
-    trials: int = Field(description="Of each strategy; with a precision, what it has been brought to.")
+    trials: int = Field(description="Of each strategy; with a precision, the number reached so far.")
     seed: int
     design: str
     strategies: list[str]
@@ -170,16 +176,17 @@ def submit(
     key: IdempotencyKey,
 ) -> JobView:
     """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
-    # Without a precision the digest is that of services which knew none.
-    sent = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude={"precision"})
+    # Without a precision and parameters set, the digest is that of services which knew neither.
+    later = {name for name in ("precision", "set") if not getattr(request, name)}
+    sent = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude=later)
     digest = hashlib.sha256(json.dumps(sent).encode()).hexdigest()
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
         plan = _plan(request, settings)
-        # One at a time, so that many requests at once do not all find the last place free.
+        # One at a time, so that concurrent requests do not all take the last place in the queue.
         with submitting:
-            # The same request may have taken its place while this one waited.
+            # The same request may have been recorded while this one waited.
             job = jobs.by_key(engine, key, owner) if key else None
             if job is None:
                 check_room(engine, owner, settings)
@@ -262,13 +269,18 @@ async def events(
     async def changes() -> AsyncIterator[JSONServerSentEvent]:
         last, changed = seen, time.monotonic()
         while True:
-            now = await run_in_threadpool(jobs.get, engine, job.id)
-            if now is None:
+            # A job's whole row, which holds its scenario, is read only once it has changed.
+            found = await run_in_threadpool(jobs.standing, engine, job.id)
+            if found is None:
                 return
-            if now.change > last:
-                last, changed = now.change, time.monotonic()
+            change, state = found
+            if change > last:
+                now = await run_in_threadpool(jobs.get, engine, job.id)
+                if now is None:
+                    return
+                last, changed, state = now.change, time.monotonic(), now.state
                 yield JSONServerSentEvent(view(now).model_dump(), event=now.state, id=str(now.change))
-            if now.ended:
+            if state in jobs.ENDED:
                 return
             await asyncio.sleep(min(max(0.1 * (time.monotonic() - changed), SHORTEST_POLL), LONGEST_POLL))
 
@@ -284,6 +296,11 @@ def _plan(request: JobRequest, settings: Settings) -> Plan:
         )
     except InvalidInput as error:
         raise invalid(error, "" if isinstance(request.scenario, str) else "scenario") from None
+    if request.set:
+        try:
+            scenario = intervene(scenario, request.set)
+        except InvalidInput as error:
+            raise invalid(error) from None
     trials = request.trials
     if request.precision and "trials" not in request.model_fields_set:
         trials = min(MOST_TRIALS, settings.max_trials)
@@ -315,5 +332,5 @@ def _before(token: str | None) -> tuple[float, str] | None:
             raise ValueError
         return float(created_at), job_id
     except (ValueError, TypeError, OverflowError):
-        fault = Fault("page_token", token, "must be a next_page_token that this service gave")
+        fault = Fault("page_token", token, "must be a next_page_token from this service")
         raise Problem(422, "the page token is not one of this service's", [fault]) from None

@@ -1,6 +1,7 @@
 """A job's results: the summary and the files of its folder."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -55,9 +56,11 @@ async def summary(
 ) -> dict:
     """The summary of a job's run; while it runs, from what is committed so far."""
     if job.state == SUCCEEDED and given is None and not strategy and not believe:
-        found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
-        if isinstance(found, dict):
-            return found
+        # One that is damaged is computed again from the trials.
+        with suppress(OSError, ValueError):
+            found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
+            if isinstance(found, dict):
+                return found
     asked = {"given": given, "strategies": strategy or [], "believe": believe or []}
     async with answering(request, reader, job) as run:
         return await run_in_threadpool(ask, run, "summary", asked)
@@ -92,7 +95,7 @@ def file(
 ) -> Response:
     """A file of the result folder, whole or a range of its bytes."""
     folder = job_folder(job, settings)
-    # Only what the folder's own listing names can be asked for, so no path leads out of it.
+    # Only names in the folder's listing can be requested, so no path leads out of it.
     found = _files(folder).get(path)
     if found is None:
         raise Problem(404, f"the job has no file {path}")
@@ -123,7 +126,7 @@ def _names(header: str, etag: str) -> bool:
 def _range(header: str | None, size: int) -> tuple[int, int] | None:
     """The bytes that a `Range` header asks for, from the first to before the second; None for all (RFC 9110, 14.2).
 
-    A header that is no single range of bytes is passed over, as the standard lets a server do.
+    A header that is not a single range of bytes is ignored, as the standard allows.
     """
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", (header or "").replace(" ", ""))
     if not match or match.group(0) == "bytes=-":

@@ -3,7 +3,7 @@ import { el, fill } from "./dom.js";
 import { interpreter } from "./expressions.js";
 import { download, post } from "./v1.js";
 
-export const VEGA_LITE = "application/vnd.vegalite.v6+json";
+const VEGA_LITE = "application/vnd.vegalite.v6+json";
 
 // Vega empties elements by setting their markup to an empty text; the Content-Security-Policy refuses any other.
 globalThis.trustedTypes?.createPolicy("default", { createHTML: (text) => (text === "" ? "" : null) });
@@ -58,30 +58,41 @@ function fitted(spec, width) {
 }
 
 /** Draw a specification into an element. Its words are said by the figure's label and by the table below it. */
-export async function draw(element, spec) {
+async function draw(element, spec, brush) {
   await vegaLoaded();
   const width = element.clientWidth || 600;
   const place = el("div");
-  await globalThis.vegaEmbed(place, fitted(spec, width), {
+  const made = fitted(spec, width);
+  if (brush) (made.spec ?? made).params = [{ name: "brush", select: { type: "interval", encodings: ["x"] } }];
+  const { view } = await globalThis.vegaEmbed(place, made, {
     mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, hover: false,
     ast: true, expr: interpreter, logLevel: ERRORS_ALONE, config: config(),
   });
   fill(element, place);
   element.querySelector("svg")?.setAttribute("aria-hidden", "true");
+  if (brush) view.addSignalListener("brush", (_, { low }) => low && brush(...low));
+  return view;
 }
 
 const drawn = new Set();
 
-/** A figure with a chart of a job's answer, and its picture and numbers one click away. `request` is the answer's. */
-export async function chartOf(job, name, request, label, signal) {
-  const path = `/v1/jobs/${job}/charts/${name}`;
-  const spec = await post(path, request, { accept: VEGA_LITE, signal });
+/** A figure with a chart of a job's answer, its picture one click away. `request` is the answer's. A range that is
+ * brushed is offered on a button: the same can be chosen from the lists above, by keyboard too. */
+export async function chartOf(asked, name, request, label, { brush, brushed } = {}) {
+  const path = `/v1/jobs/${asked.id}/charts/${name}`;
+  const spec = await post(path, request, { accept: VEGA_LITE, signal: asked.signal });
   const place = el("div", { class: "chart", role: "img", "aria-label": label });
   const picture = (format, accept) =>
     el("button", { type: "button", class: "quiet", onclick: () => download(`${name}.${format}`, path, request, accept), "aria-label": `${label}: ${format.toUpperCase()}` }, format.toUpperCase());
+  const offer = el("span");
+  const rounded = (value) => Number(value.toPrecision(3));
+  const offered = brushed && ((one, other) => {
+    const [low, high] = [Math.min(one, other), Math.max(one, other)].map(rounded);
+    fill(offer, el("button", { type: "button", class: "quiet", onclick: () => brush(low, high) }, `Learn that it is from ${low} to ${high}`));
+  });
   const figure = el("figure", {}, place,
-    el("div", { class: "tools" }, picture("svg", "image/svg+xml"), picture("png", "image/png")));
-  figure.draw = () => draw(place, spec);
+    el("div", { class: "tools" }, picture("svg", "image/svg+xml"), picture("png", "image/png"), brushed && "Drag over the chart to choose a range.", offer));
+  figure.draw = () => draw(place, spec, offered || null);
   drawn.add(new WeakRef(figure));
   return figure;
 }

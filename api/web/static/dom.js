@@ -9,7 +9,7 @@ export function el(tag, attributes = {}, ...children) {
     else if (name === "value") made.value = value;
     else made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return made;
 }
 
@@ -17,7 +17,7 @@ export const find = (id) => document.getElementById(id);
 
 /** Put these children in place of what an element holds. */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
 }
 
 /** Show a fault at the top of the page, in words; nothing takes it away. */
@@ -35,6 +35,6 @@ export function table(caption, head, rows, numbers = true) {
   return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
     el("table", {},
       el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, head.map((name, k) => el("th", { scope: "col", class: numbers && k > 0 && "number" }, name)))),
+      el("thead", {}, el("tr", {}, head.map((name, k) => el(name ? "th" : "td", { scope: name && "col", class: numbers && k > 0 && "number" }, name)))),
       el("tbody", {}, rows.map((row) => el("tr", {}, row.map(cell))))));
 }

@@ -1,50 +1,53 @@
 // A result: progress while it runs, then the answer first, and everything below it for the trials that agree.
 import { showAccount } from "./account.js";
-import { chartOf } from "./chart.js";
-import { el, fill, find, showFault, table } from "./dom.js";
-import { amount, share, when, whole } from "./format.js";
-import { download, get, once, post, Problem, saveAs, send } from "./v1.js";
-import { conditionOf, showConditions } from "./conditions.js";
-import { SECTIONS } from "./sections.js";
+import { conditionOf, conditionsPanel } from "./conditions.js";
+import { el, fill, find, showFault } from "./dom.js";
+import { when, whole } from "./format.js";
+import { faultOf, SECTIONS } from "./sections.js";
+import { get, once, Problem, send } from "./v1.js";
 
 const id = location.pathname.split("/")[2];
+const STATES = ["queued", "running", "succeeded", "failed", "cancelled"];
+const LISTS = ["given", "only"];
+const TEXTS = ["measure", "strategy", "show", "by", "bound", "outcome", "trial", "base"];
+const AT_ONCE = 2;
+const PAUSE = 2000;
 let job;
 let scenario;
 let terms;
-let showing;
+let panel;
 
-/** The chosen condition, strategy and measure: they stand in the address, so that it can be sent to a colleague. */
-function choice() {
+/** What is chosen: it stands in the address, so that the address can be sent to a colleague. */
+function chosen() {
   const asked = new URLSearchParams(location.search);
-  return { clauses: asked.getAll("given"), strategy: asked.get("strategy"), measure: asked.get("measure") };
+  return Object.fromEntries([...LISTS.map((name) => [name, asked.getAll(name)]), ...TEXTS.map((name) => [name, asked.get(name)])]);
 }
 
-/** Change the address, keep the page, and answer anew; the back button undoes it. */
-export function choose(changes) {
-  const now = { ...choice(), ...changes };
+/** Change the address without leaving the page, and answer anew; the back button undoes it. */
+function choose(changes) {
+  const now = { ...chosen(), ...changes };
   const asked = new URLSearchParams();
-  for (const clause of now.clauses) asked.append("given", clause);
-  if (now.strategy) asked.set("strategy", now.strategy);
-  if (now.measure) asked.set("measure", now.measure);
-  const query = asked.toString();
-  history.pushState(null, "", query ? `?${query}${location.hash}` : location.pathname + location.hash);
-  return show();
+  for (const name of LISTS) for (const value of now[name]) asked.append(name, value);
+  for (const name of TEXTS) if (now[name]) asked.set(name, now[name]);
+  history.pushState(null, "", asked.size ? `?${asked}` : location.pathname);
+  show();
 }
 
 const ended = () => !["queued", "running"].includes(job.state);
+const several = (count, noun, nouns) => `${whole(count)} ${count === 1 ? noun : nouns}`;
 
 function showState() {
   const { trials_done: done, trials_total: total } = job.progress;
-  const running = job.state === "running";
-  const cancel = !ended() && el("button", { type: "button", onclick: () => stop().catch(showFault) }, "Cancel");
+  const what = {
+    queued: job.waiting ?? "waits for its turn",
+    running: `${whole(done)} of ${whole(total)} trials`,
+  }[job.state] ?? `${whole(job.trials)} trials of each of ${several(job.strategies.length, "strategy", "strategies")}, seed ${job.seed}, ${job.design} design, ${when(job.finished_at)}`;
   fill(find("state"),
-    el("p", {}, el("span", { class: `badge ${job.state}` }, job.state), " ",
-      job.state === "queued" ? (job.waiting ?? "waits for its turn") : null,
-      running ? `${whole(done)} of ${whole(total)} trials` : null,
-      ended() ? `${whole(job.trials)} trials of each of ${job.strategies.length} strateg${job.strategies.length === 1 ? "y" : "ies"}, seed ${job.seed}, ${job.design} design, ${when(job.finished_at)}` : null, " ", cancel),
-    running && el("progress", { max: total, value: done, "aria-label": "progress" }),
+    el("p", {}, el("span", { class: `badge ${job.state}` }, job.state), ` ${what} `,
+      !ended() && el("button", { type: "button", class: "quiet", onclick: () => stop().catch(showFault) }, "Cancel")),
+    job.state === "running" && el("progress", { max: total, value: done, "aria-label": "progress" }),
     job.error && el("p", { class: "fault" }, job.error),
-    ...job.warnings.map((one) => el("p", { class: "warning" }, one.message ?? one.detail ?? "")));
+    job.warnings.map((one) => el("p", { class: "warning" }, `Probably a mistake: ${one.field} ${one.message ?? ""}`)));
 }
 
 async function stop() {
@@ -52,7 +55,7 @@ async function stop() {
   showState();
 }
 
-/** Follow the run; first answers are drawn from what is committed, again with each change but not without a pause. */
+/** Follow the run. First answers come from what is committed, again as more is, with a pause between. */
 function watch() {
   const source = new EventSource(`/v1/jobs/${id}/events`);
   let last = 0;
@@ -60,79 +63,118 @@ function watch() {
     job = JSON.parse(event.data);
     showState();
     if (ended()) source.close();
-    if (job.progress.trials_done > 0 && (ended() || Date.now() - last > 2000)) {
+    if (job.progress.trials_done > 0 && (ended() || Date.now() - last > PAUSE)) {
       last = Date.now();
       show();
     }
   };
-  for (const state of ["queued", "running", "succeeded", "failed", "cancelled"]) source.addEventListener(state, changed);
+  for (const state of STATES) source.addEventListener(state, changed);
 }
 
-/** Answer for what is chosen. A newer choice ends the questions of an older one. */
-async function show() {
-  showing?.abort();
-  showing = new AbortController();
-  const { signal } = showing;
-  const chosen = choice();
-  const asked = {
-    id, job, scenario, terms, signal, strategies: job.strategies,
-    given: conditionOf(chosen.clauses), strategy: chosen.strategy, measure: chosen.measure,
-    request: conditionOf(chosen.clauses) ? { given: conditionOf(chosen.clauses) } : {},
-  };
-  showConditions(find("what-if"), asked, chosen.clauses, (clauses) => choose({ clauses }));
-  if (job.progress.trials_done === 0) return;
-  find("what-if").hidden = false;
+/** Sections that are near the window: the others are asked when a reader comes to them. */
+const near = new Set();
+const watcher = new IntersectionObserver((seen) => {
+  for (const { target, isIntersecting } of seen) near[isIntersecting ? "add" : "delete"](target.id);
+  show();
+}, { rootMargin: "400px 0px" });
+
+const boxes = new Map();
+
+function layOut() {
   const place = find("result");
-  for (const section of SECTIONS) {
-    if (section.needsAll && !ended()) continue;
-    let box = find(section.id);
-    if (!box) {
-      box = el("section", { id: section.id, "aria-labelledby": `${section.id}-title` },
-        el("h2", { id: `${section.id}-title` }, section.title), el("div", { class: "body" }));
-      place.append(box);
-    }
-    const body = box.querySelector(".body");
-    if (section.onDemand && !body.dataset.open) {
-      fill(body, el("p", {}, section.about, " ", el("button", { type: "button", onclick: () => { body.dataset.open = "1"; run(section, body, asked); } }, section.button)));
-      continue;
-    }
-    await run(section, body, asked);
-    if (signal.aborted) return;
+  const shown = SECTIONS.filter((section) => !section.several || job.strategies.length > 1);
+  place.append(el("nav", { class: "contents", "aria-label": "On this page" }, shown.map((section) => el("a", { href: `#${section.id}` }, section.title))));
+  for (const section of shown) {
+    const body = el("div", { class: "body" }, el("p", { class: "dim" }, "Not computed yet."));
+    const box = el("section", { id: section.id, "aria-labelledby": `${section.id}-title` }, el("h2", { id: `${section.id}-title` }, section.title), body);
+    place.append(box);
+    boxes.set(section, { body, key: null, controller: null });
+    watcher.observe(box);
   }
 }
 
-async function run(section, body, asked) {
-  body.classList.add("busy");
-  body.setAttribute("aria-busy", "true");
-  if (!body.hasChildNodes() || body.querySelector("button") && section.onDemand && body.children.length === 1) {
-    fill(body, el("p", { class: "dim" }, "Computing …"));
+/** Bring every section that is near up to date with what is chosen, a few at a time, in their order. */
+function show() {
+  if (!panel || job.progress.trials_done === 0) return;
+  find("what-if").hidden = find("result").hidden = false;
+  if (!boxes.size) layOut();
+  const now = chosen();
+  panel.show(now);
+  const stale = [];
+  for (const [section, box] of boxes) {
+    const key = JSON.stringify([section.uses.map((name) => now[name]), section.early || ended() ? job.progress.trials_done : null]);
+    if (key === box.key || !(near.has(section.id) || section.early) || !(section.early || ended())) continue;
+    box.controller?.abort();
+    Object.assign(box, { key, controller: new AbortController() });
+    box.body.classList.add("busy");
+    box.body.setAttribute("aria-busy", "true");
+    delete box.body.dataset.shown;
+    stale.push([section, box, now]);
   }
+  queue.unshift(...stale);
+  while (working < AT_ONCE && queue.length) next();
+}
+
+const queue = [];
+let working = 0;
+
+function next() {
+  const taken = queue.shift();
+  if (!taken) return;
+  working += 1;
+  run(...taken).catch(showFault).finally(() => { working -= 1; next(); });
+}
+
+async function run(section, box, now) {
+  const { signal } = box.controller;
+  if (signal.aborted) return;
+  const strategies = now.only.length ? job.strategies.filter((name) => now.only.includes(name)) : job.strategies;
+  const given = conditionOf(now.given);
+  const request = { ...(given ? { given } : {}), ...(now.only.length ? { strategies } : {}) };
+  const asked = { id, job, scenario, terms, panel, signal, chosen: now, strategies, given, request, choose };
+  if (box.body.textContent === "Not computed yet.") fill(box.body, el("p", { class: "dim" }, "Computing …"));
+  let made;
   try {
-    const made = await section.show(asked, body);
-    if (asked.signal.aborted) return;
-    fill(body, made);
-    for (const figure of body.querySelectorAll("figure")) await figure.draw?.();
+    made = await section.show(asked);
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
-    const listed = error.errors.length ? error.errors.map((one) => one.detail) : [error.message];
-    fill(body, el("div", { class: "fault" }, listed.map((text) => el("p", {}, text))));
-  } finally {
-    body.classList.remove("busy");
-    body.removeAttribute("aria-busy");
+    made = [faultOf(error), leaveOut(error, strategies)];
+    // Asked again when a reader comes back to it: the fault may have passed.
+    if (error.status === 0 || error.status >= 429) box.key = null;
   }
+  if (signal.aborted) return;
+  const focused = box.body.contains(document.activeElement) ? indexOf(box.body) : -1;
+  fill(box.body, made);
+  box.body.classList.remove("busy");
+  box.body.removeAttribute("aria-busy");
+  if (focused >= 0) controls(box.body)[focused]?.focus({ preventScroll: true });
+  for (const figure of box.body.querySelectorAll("figure")) await figure.draw?.();
+  if (!signal.aborted) box.body.dataset.shown = box.key;
+}
+
+const controls = (body) => [...body.querySelectorAll("a, button, input, select, summary")];
+const indexOf = (body) => controls(body).indexOf(document.activeElement);
+
+/** Where a condition leaves too few trials of a strategy: a button that leaves the strategy out. */
+function leaveOut(error, strategies) {
+  const named = strategies.filter((name) => error.errors.some((one) => one.detail.includes(`of ${name},`)));
+  if (!named.length || named.length === strategies.length) return null;
+  return el("p", {}, named.map((name) => el("button", { type: "button", onclick: () => choose({ only: strategies.filter((one) => one !== name) }) }, `Leave ${name} out`)));
 }
 
 async function begin() {
   [job, terms] = await Promise.all([get(`/v1/jobs/${id}`), once("/v1/terms")]);
   showState();
-  scenario = await get(`/v1/jobs/${id}/files/scenario.json`).catch(() => null);
-  const title = scenario?.title ?? job.scenario;
-  fill(find("title"), title);
-  document.title = `${title} – Brink`;
-  addEventListener("popstate", () => show().catch(showFault));
+  fill(find("title"), job.scenario);
+  const [found, parameters] = await Promise.all([get(`/v1/jobs/${id}/files/scenario.json`).catch(() => null), once("/v1/parameters")]);
+  scenario = found ?? (await get(`/v1/scenarios/${encodeURIComponent(job.scenario)}`).catch(() => null));
+  fill(find("title"), scenario?.title ?? job.scenario);
+  document.title = `${scenario?.title ?? job.scenario} – Brink`;
+  panel = conditionsPanel(find("what-if"), { terms, scenario, strategies: job.strategies, parameters }, choose);
+  addEventListener("popstate", show);
   if (!ended()) watch();
-  await show();
+  show();
 }
 
 addEventListener("unhandledrejection", (event) => {

@@ -29,22 +29,32 @@ function read(id, reader, empty) {
   }
 }
 
+const from = asked.get("from");
+const ofRun = () => once(`/v1/jobs/${encodeURIComponent(from)}/files/scenario.json`);
+
 async function showStrategies() {
   const name = form.scenario.value;
-  find("look").href = `/scenarios/${name}`;
+  find("look").href = name ? `/scenarios/${encodeURIComponent(name)}` : `/jobs/${encodeURIComponent(from)}`;
   const chosen = asked.getAll("strategy");
-  const scenario = (await once("/v1/scenarios")).find((one) => one.name === name);
+  const scenario = name ? (await once("/v1/scenarios")).find((one) => one.name === name) : { strategies: Object.keys((await ofRun()).strategies) };
   fill(find("strategies"), el("legend", {}, "Strategies"), scenario.strategies.map((strategy) =>
     el("label", { class: "check" },
       el("input", { type: "checkbox", name: "strategy", value: strategy, checked: !chosen.length || chosen.includes(strategy) }),
       el("span", {}, strategy))));
 }
 
+/** A shipped scenario by its name; one's own, or that of another run, in full. */
+async function scenarioOf(name) {
+  if (!name) return ofRun();
+  const { own } = (await once("/v1/scenarios")).find((one) => one.name === name);
+  return own ? once(`/v1/scenarios/${encodeURIComponent(name)}`) : name;
+}
+
 function request() {
   const strategies = [...form.querySelectorAll("input[name=strategy]:checked")].map((box) => box.value);
   const precision = read("precision", readNumber, null);
   const trials = read("trials", readWhole, undefined);
-  const body = { scenario: form.scenario.value, strategies, seed: read("seed", readWhole, 1), design: form.design.value };
+  const body = { strategies, seed: read("seed", readWhole, 1), design: form.design.value };
   if (!strategies.length) throw new Error("choose at least one strategy");
   if (trials !== undefined) body.trials = trials;
   if (precision !== null) body.precision = { agreement: precision / 100 };
@@ -65,12 +75,13 @@ async function start(event) {
   const button = form.querySelector("button[type=submit]");
   button.disabled = true;
   try {
+    body.scenario = await scenarioOf(form.scenario.value);
     const job = await post("/v1/jobs", body, { headers: { "Idempotency-Key": `"${key}"` } });
     location.assign(`/jobs/${job.id}`);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    const known = error.errors.filter((one) => ["trials", "seed", "design", "precision"].includes(one.field));
-    known.forEach((one) => fieldFault(one.field, one.detail));
+    const known = error.errors.filter((one) => ["trials", "seed", "design", "precision"].includes(one.field.split(".")[0]));
+    known.forEach((one) => fieldFault(one.field.split(".")[0], one.detail));
     if (!known.length) showFault(error);
     button.disabled = false;
     renewKey();
@@ -85,10 +96,11 @@ function renewKey() {
 
 async function begin() {
   const scenarios = await once("/v1/scenarios");
+  const job = from && (await once(`/v1/jobs/${encodeURIComponent(from)}`));
+  if (job) form.scenario.append(el("option", { value: "" }, `${job.scenario}, as in that run`));
   form.scenario.append(...scenarios.map((one) => el("option", { value: one.name }, one.title)));
-  form.scenario.value = asked.get("scenario") ?? scenarios[0].name;
-  if (asked.get("trials")) form.trials.value = asked.get("trials");
-  if (asked.get("seed")) form.seed.value = asked.get("seed");
+  form.scenario.value = asked.get("scenario") ?? (job ? "" : scenarios[0].name);
+  for (const name of ["trials", "seed", "design"]) if (asked.get(name) ?? job?.[name]) form[name].value = asked.get(name) ?? job[name];
   form.scenario.addEventListener("change", () => showStrategies().catch(showFault));
   form.addEventListener("change", renewKey);
   form.addEventListener("submit", (event) => start(event).catch(showFault));

@@ -1,62 +1,359 @@
-// The parts of a result page, each from an answer of /v1.
+// The parts of a result page. Each asks /v1 for an answer and shows its numbers, a chart, and how a script asks the same.
 import { chartOf } from "./chart.js";
-import { el, table } from "./dom.js";
-import { amount, share, whole } from "./format.js";
-import { download, get, post, saveAs } from "./v1.js";
+import { NET_GAIN, uncertainParameters } from "./conditions.js";
+import { el, fill, table } from "./dom.js";
+import { amount, distribution, number, plain, readNumber, readWhole, share, whole } from "./format.js";
+import { download, get, once, post, saveAs } from "./v1.js";
 
-const estimate = (one, form) => {
+/** An estimate with its interval, or what is said where there is none. */
+function estimate(one, form) {
+  if (!one) return "";
   const { text, interval } = form(one);
   return el("span", {}, text, interval && el("span", { class: "interval" }, ` (${interval})`));
-};
-
-/** Buttons that save an answer's document, and what a script would ask. */
-function numbers(asked, answer, request, document) {
-  return el("div", { class: "tools" }, "The numbers: ",
-    el("button", { type: "button", class: "quiet", "aria-label": `${answer} as JSON`, onclick: () => saveAs(`${answer}.json`, new Blob([JSON.stringify(document, null, 1)], { type: "application/json" })) }, "JSON"),
-    el("details", {}, el("summary", {}, "as a script asks"),
-      el("code", {}, answer === "summary"
-        ? `GET /v1/jobs/${asked.id}/summary${request.given ? `?given=${encodeURIComponent(request.given)}` : ""}`
-        : `POST /v1/jobs/${asked.id}/${answer} ${JSON.stringify(request)}`)));
 }
 
-const summaryPath = (asked) => `/v1/jobs/${asked.id}/summary${asked.given ? `?given=${encodeURIComponent(asked.given)}` : ""}`;
+/** Buttons that save an answer's document and its table, and what a script would ask. */
+function numbers(asked, answer, request, document, csv) {
+  const json = () => saveAs(`${answer}.json`, new Blob([JSON.stringify(document, null, 1)], { type: "application/json" }));
+  const path = answer === "summary" ? `/v1/jobs/${asked.id}/summary` : `/v1/jobs/${asked.id}/${answer}`;
+  const call = answer === "summary" ? `GET ${path}${query(request)}` : `POST ${path}\n${JSON.stringify(request)}`;
+  return el("div", { class: "tools" }, "Numbers:",
+    el("button", { type: "button", class: "quiet", "aria-label": `${answer} as JSON`, onclick: json }, "JSON"),
+    csv && el("button", { type: "button", class: "quiet", "aria-label": `${answer} as CSV`, onclick: csv }, "CSV"),
+    el("details", {}, el("summary", {}, "as a script asks"), el("code", {}, call)));
+}
+
+/** A table as comma-separated values. A text that a spreadsheet would run gets an apostrophe before it. */
+function csvOf(rows) {
+  const cell = (value) => {
+    const text = value === null || value === undefined ? "" : String(value);
+    const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  return new Blob([rows.map((row) => row.map(cell).join(",")).join("\r\n")], { type: "text/csv" });
+}
+
+function query(request) {
+  const asked = new URLSearchParams();
+  if (request.given) asked.set("given", request.given);
+  for (const name of request.strategies ?? []) asked.append("strategy", name);
+  return asked.size ? `?${asked}` : "";
+}
+
+/** The measure that was chosen; without one the service takes the scenario's measure of choice. */
+const measured = (asked) => (asked.chosen.measure ? { measure: asked.chosen.measure } : {});
+/** What a request about one strategy says: the chosen one, or the first of those shown. */
+const single = (asked) => ({ ...(asked.given ? { given: asked.given } : {}), strategy: asked.chosen.strategy || asked.strategies[0] });
+
+/** A list of strategies to choose one from. */
+function strategyList(asked) {
+  if (asked.strategies.length < 2) return null;
+  const list = el("select", { onchange: () => asked.choose({ strategy: list.value }) },
+    asked.strategies.map((name) => el("option", { value: name, selected: name === single(asked).strategy }, name)));
+  return el("div", { class: "row" }, el("label", {}, "Strategy", list));
+}
 
 async function showAnswer(asked) {
-  const request = { ...asked.request, ...(asked.measure ? { measure: asked.measure } : {}) };
+  const request = { ...asked.request, ...measured(asked) };
   const found = await post(`/v1/jobs/${asked.id}/findings`, request, { signal: asked.signal });
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
     found.beliefs.length ? el("div", {}, el("p", {}, "The best strategy depends on these beliefs:"), el("ul", {}, found.beliefs.map((text) => el("li", {}, text)))) : null,
     el("p", { class: "dim" }, `From ${whole(found.trials)} trials of each strategy. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
+    numbers(asked, "findings", request, found),
   ];
 }
 
 async function showEnding(asked) {
-  const label = "How the trials end under each strategy";
-  const figure = await chartOf(asked.id, "outcomes", asked.request, label, asked.signal);
-  const events = await chartOf(asked.id, "events", asked.request, "The probability of each event with its 95 % interval", asked.signal);
-  const summary = await get(summaryPath(asked), asked.signal);
+  const summary = await get(`/v1/jobs/${asked.id}/summary${query(asked.request)}`, asked.signal);
+  asked.panel.say(summary);
+  const outcomes = await chartOf(asked, "outcomes", asked.request, "How the trials end under each strategy");
+  const events = await chartOf(asked, "events", asked.request, "The probability of each event with its 95 % interval");
   const strategies = Object.keys(summary.strategies);
-  const rows = ["outcome", "event"].flatMap((kind) => asked.terms.filter((term) => term.kind === kind).map((term) => [
-    term.label,
-    ...strategies.map((name) => estimate(summary.strategies[name][kind === "outcome" ? "outcome" : "events"][term.name], share)),
+  const kinds = [["outcome", "outcome"], ["event", "events"]];
+  const entries = kinds.flatMap(([kind, key]) => asked.terms.filter((term) => term.kind === kind).map((term) => [term, key]));
+  const rows = entries.map(([term, key]) => [term.label, ...strategies.map((name) => estimate(summary.strategies[name][key][term.name], share))]);
+  const csv = () => saveAs("summary.csv", csvOf([
+    ["strategy", "what", "estimate", "low", "high", "trials"],
+    ...entries.flatMap(([term, key]) => strategies.map((name) => {
+      const one = summary.strategies[name][key][term.name];
+      return [name, term.name, one.estimate, one.low, one.high, summary.strategies[name].trials];
+    })),
   ]));
   return [
-    figure,
+    outcomes,
     el("h3", {}, "What happens on the way"),
     events,
-    el("details", {}, el("summary", {}, "The same as a table"), table("Share of the trials, with 95 % intervals, in per cent", ["", ...strategies], rows)),
-    numbers(asked, "summary", asked.request, summary),
+    el("details", {}, el("summary", {}, "The same as a table"), table("Share of the trials in per cent, with 95 % intervals", ["", ...strategies], rows)),
+    numbers(asked, "summary", asked.request, summary, csv),
   ];
 }
 
 async function showTime(asked) {
-  const figure = await chartOf(asked.id, "timeline", asked.request, "The state of the dispute by week, with 95 % bands", asked.signal);
-  return [el("p", { class: "dim" }, "The share of the trials in each state at the end of the week. A band holds all weeks of a state together with 95 %."), figure];
+  const found = await post(`/v1/jobs/${asked.id}/timeline`, asked.request, { signal: asked.signal });
+  const figure = await chartOf(asked, "timeline", asked.request, "The state of the dispute by week, with 95 % bands");
+  const { weeks, strategies } = found.result;
+  const marks = [13, 26, 52, 104].filter((week) => week <= weeks.length).concat(weeks.length).filter((week, k, all) => all.indexOf(week) === k);
+  const rows = Object.entries(strategies).map(([name, one]) => [name, ...marks.map((week) => {
+    const state = one.states.agreement;
+    return estimate({ estimate: state.estimate[week - 1], low: state.low[week - 1], high: state.high[week - 1] }, share);
+  })]);
+  const csv = () => saveAs("timeline.csv", csvOf([["strategy", "state", "week", "estimate", "low", "high"],
+    ...Object.entries(strategies).flatMap(([name, one]) => Object.entries(one.states).flatMap(([state, course]) =>
+      weeks.map((week, k) => [name, state, week, course.estimate[k], course.low[k], course.high[k]])))]));
+  return [
+    el("p", { class: "dim" }, "The share of the trials in each state at the end of the week. A band holds all weeks of a state together with 95 %."),
+    figure,
+    table("An agreement by the end of the week, per cent of the trials", ["", ...marks.map((week) => `week ${week}`)], rows),
+    numbers(asked, "timeline", asked.request, found, csv),
+  ];
 }
 
+async function showDistribution(asked) {
+  const shown = asked.chosen.show || "agreement_week";
+  const term = asked.terms.find((one) => one.name === shown);
+  const names = [...asked.terms.filter((one) => one.kind === "measure").map((one) => [one.name, one.label]), [NET_GAIN, "Sender's net gain"],
+    ...[...uncertainParameters(asked.scenario).keys()].map((name) => [name, name])];
+  const list = el("select", { onchange: () => asked.choose({ show: list.value }) },
+    names.map(([name, label]) => el("option", { value: name, selected: name === shown }, label)));
+  const by = el("select", { onchange: () => asked.choose({ by: by.value }) },
+    [["", "all trials"], ["outcome", "by outcome"]].map(([value, label]) => el("option", { value, selected: value === (asked.chosen.by || "") }, label)));
+  const head = el("div", { class: "row" }, el("label", {}, "Measure", list), el("label", {}, "Means of", by));
+  const binned = { ...asked.request, measures: [shown], statistics: ["count"], by: ["strategy", { value: shown, bins: 30 }] };
+  const keys = asked.chosen.by === "outcome" ? ["strategy", "outcome"] : ["strategy"];
+  const request = { ...asked.request, measures: { value: shown }, statistics: ["known", "mean", "standard_error", "q05", "q25", "median", "q75", "q95"], by: keys };
+  const found = await post(`/v1/jobs/${asked.id}/aggregate`, request, { signal: asked.signal });
+  const column = (row, name) => row[`value.${name}`];
+  const rows = found.result.rows.map((row) => [
+    keys.map((key) => plain(row[key] ?? "")).join(" / "),
+    whole(row.trials),
+    column(row, "known") === null ? "" : `${number(100 * column(row, "known"))} %`,
+    column(row, "mean") === null ? "unknown" : `${number(column(row, "mean"))} ±${number(1.96 * (column(row, "standard_error") ?? 0))}`,
+    ...["q05", "q25", "median", "q75", "q95"].map((name) => number(column(row, name))),
+  ]);
+  const figure = await chartOf(asked, "distribution", binned, `Distribution of ${term?.label ?? shown}, by strategy`, { brush: (low, high) => asked.choose({ given: [...asked.chosen.given, `${shown} >= ${low} and ${shown} <= ${high}`] }), brushed: /^[A-Za-z_][\w.-]*$/.test(shown) });
+  const csv = () => download("aggregate.csv", `/v1/jobs/${asked.id}/aggregate`, request, "text/csv");
+  return [
+    head, figure,
+    table(`${term?.label ?? shown}, in the trials that know it`, [keys.join(" / "), "trials", "known in", "mean", "5 %", "25 %", "median", "75 %", "95 %"], rows),
+    numbers(asked, "aggregate", request, found, csv),
+  ];
+}
+
+async function showComparison(asked) {
+  const request = { ...asked.request, ...(asked.chosen.measure ? { measures: [asked.chosen.measure] } : {}) };
+  const found = await post(`/v1/jobs/${asked.id}/compare`, request, { signal: asked.signal });
+  const regret = await chartOf(asked, "regret", request, "Mean regret of each strategy with its 95 % interval");
+  const leads = await chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range");
+  const { pairs, choices } = found.result;
+  const [choice] = choices;
+  const pairRows = pairs.filter((pair) => pair.measures[choice.measure]).map((pair) => {
+    const one = pair.measures[choice.measure];
+    return [`${pair.first} − ${pair.second}`, estimate(one.difference, amount), estimate(one.higher, share), estimate(one.lower, share),
+      estimate(pair.events.agreement.difference, share), estimate(pair.events.sanctions.difference, share)];
+  });
+  const regretRows = Object.entries(choice.regret).map(([name, one]) => [name, estimate(one.mean, amount), estimate(one.best, share), number(one.quantiles["0.9"]?.estimate)]);
+  const csv = () => saveAs("compare.csv", csvOf([["first", "second", "what", "difference", "low", "high"],
+    ...pairs.flatMap((pair) => ["outcome", "events", "measures"].flatMap((kind) => Object.entries(pair[kind]).map(([name, one]) =>
+      [pair.first, pair.second, name, one.difference.estimate, one.difference.low, one.difference.high])))]));
+  return [
+    el("p", { class: "dim" }, `By ${choice.measure}, in the same ${whole(found.result.trials.compared)} trials. `, el("a", { href: "/help#regret" }, "What regret is"), "."),
+    regret,
+    table("Regret: how far a strategy is below the best one in the same trial", ["strategy", "mean", "best in, %", "90 % of trials below"], regretRows),
+    el("h3", {}, "Which strategy leads, as a function of belief"),
+    leads,
+    el("h3", {}, "Pair by pair"),
+    table("Differences in the same trials, with 95 % intervals", ["first − second", "measure", "more in, %", "less in, %", "agreement, points", "sanctions, points"], pairRows),
+    numbers(asked, "compare", request, found, csv),
+  ];
+}
+
+async function showDrivers(asked) {
+  const request = { ...single(asked), ...measured(asked) };
+  const found = await post(`/v1/jobs/${asked.id}/drivers`, request, { signal: asked.signal });
+  const figure = await chartOf(asked, "tornado", request, "The mean in each parameter's lowest and highest decile");
+  const known = found.result.parameters.filter((one) => one.first_order);
+  const rows = known.slice(0, 15).map((one) => [one.name, estimate(one.first_order, share),
+    estimate(one.lowest_decile?.mean, amount), estimate(one.highest_decile?.mean, amount), one.unit]);
+  const chance = found.result.variance?.chance;
+  const csv = () => saveAs("drivers.csv", csvOf([["parameter", "unit", "first_order", "low", "high", "mean_lowest_decile", "mean_highest_decile"],
+    ...known.map((one) => [one.name, one.unit, one.first_order.estimate, one.first_order.low, one.first_order.high, one.lowest_decile?.mean.estimate, one.highest_decile?.mean.estimate])]));
+  return [
+    strategyList(asked),
+    el("p", { class: "dim" }, `What moves ${found.result.measure} under ${request.strategy}. `,
+      chance?.estimate !== undefined && chance.estimate !== null ? `Chance alone makes ${share(chance).text} of the variance. ` : "", el("a", { href: "/help#driver" }, "How to read it"), "."),
+    figure,
+    table("Parameters by the share of the variance that each explains by itself", ["parameter", "share, %", "mean, lowest decile", "mean, highest decile", "parameter's unit"], rows),
+    numbers(asked, "drivers", request, found, csv),
+  ];
+}
+
+async function showWorth(asked) {
+  const request = { ...asked.request, ...measured(asked) };
+  const found = await post(`/v1/jobs/${asked.id}/worth`, request, { signal: asked.signal });
+  const figure = await chartOf(asked, "means", request, "Each strategy's mean of the measure with its 95 % interval");
+  const { everything, parameters } = found.result;
+  const rows = parameters.slice(0, 12).map((one) => [one.name, estimate(one.value, amount), one.share_of_everything === null ? "" : `${number(100 * one.share_of_everything)} %`]);
+  const csv = () => saveAs("worth.csv", csvOf([["parameter", "value", "low", "high"], ...parameters.map((one) => [one.name, one.value.estimate, one.value.low, one.value.high])]));
+  return [
+    el("p", { class: "dim" }, `How much better the choice by ${found.result.measure} would be on average if a parameter were known before it. Knowing everything, chance too: `, estimate(everything, amount), ". ", el("a", { href: "/help#worth" }, "What it means"), "."),
+    figure,
+    table("Worth of learning one parameter", ["parameter", "worth", "of knowing everything"], rows),
+    numbers(asked, "worth", request, found, csv),
+  ];
+}
+
+/** A form for a condition that a section is about; it stands in the address under `name`. */
+function conditionForm(asked, name, label, hint, usual) {
+  const input = el("input", { size: 30, maxlength: 1500, autocomplete: "off", value: asked.chosen[name] || usual, list: `${name}-known` });
+  const list = el("datalist", { id: `${name}-known` }, asked.terms.filter((one) => one.kind === "event").map((one) => el("option", { value: one.name })), el("option", { value: "sender_cost > 1" }));
+  return el("form", { class: "row", onsubmit: (event) => { event.preventDefault(); asked.choose({ [name]: input.value.trim() }); } },
+    el("label", {}, label, input, list), el("button", { type: "submit" }, hint));
+}
+
+const interval = (one) => (one.above === null || one.above === undefined ? `up to ${number(one.up_to)}` : one.up_to === null || one.up_to === undefined ? `above ${number(one.above)}` : `${number(one.above)} to ${number(one.up_to)}`);
+
+async function showStress(asked) {
+  const form = conditionForm(asked, "bound", "The bound is broken where", "Look", "sanctions");
+  const request = { ...single(asked), bound: asked.chosen.bound || "sanctions" };
+  const [found, error] = await post(`/v1/jobs/${asked.id}/stress`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
+  if (error?.name === "AbortError") throw error;
+  if (error) return [strategyList(asked), form, faultOf(error)];
+  const { result } = found;
+  const rows = result.parameters.slice(0, 12).map((one) => [one.name, number(one.inside.quantiles["0.5"]), number(one.outside.quantiles["0.5"]), estimate(one.shift, amount), number(one.distance), one.unit]);
+  const worlds = result.worlds?.nearest ?? [];
+  const csv = () => saveAs("stress.csv", csvOf([["parameter", "unit", "shift", "low", "high", "distance"], ...result.parameters.map((one) => [one.name, one.unit, one.shift.estimate, one.shift.low, one.shift.high, one.distance])]));
+  return [
+    strategyList(asked), form,
+    el("p", {}, `Under ${request.strategy} the bound is broken in `, estimate(result.probability, share), ` of the trials: ${whole(result.trials.broken)} of ${whole(result.trials.asked)}.`),
+    table("Parameters that mark the trials in which the bound is broken", ["parameter", "median, broken", "median, kept", "shift in standard deviations", "distance", "unit"], rows),
+    worlds.length ? el("p", {}, "Broken in spite of parameters near the middle of what is believed: ",
+      worlds.map((one, k) => [k ? ", " : "", el("button", { type: "button", class: "quiet", onclick: () => asked.choose({ trial: String(one.trial) }) }, `trial ${whole(one.trial)}`)]), ".") : null,
+    numbers(asked, "stress", request, found, csv),
+  ];
+}
+
+/** What a section says of a refusal, below its form. */
+export function faultOf(problem) {
+  const listed = problem.errors?.length ? problem.errors.map((one) => one.detail) : [problem.message];
+  return el("div", { class: "fault" }, listed.map((text) => el("p", {}, text)));
+}
+
+async function showDiscovery(asked) {
+  const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", "sanctions");
+  const request = { ...single(asked), outcome: asked.chosen.outcome || "sanctions" };
+  const [found, error] = await post(`/v1/jobs/${asked.id}/discover`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
+  if (error?.name === "AbortError") throw error;
+  if (error) return [strategyList(asked), form, faultOf(error)];
+  const { boxes, probability, reason } = found.result;
+  return [
+    strategyList(asked), form,
+    el("p", {}, `In all trials under ${request.strategy}: `, estimate(probability, share), "."),
+    reason && el("p", {}, reason),
+    boxes.map((box, k) => el("div", {}, el("h3", {}, `Box ${k + 1}`),
+      el("p", {}, "In ", estimate(box.mass, share), " of the trials; there it happens in ", estimate(box.density, share), ", which is ", estimate(box.coverage, share), " of all cases."),
+      el("ul", {}, box.restrictions.map((one) => el("li", {}, `${one.name}: ${interval(one)} (${one.unit})`))))),
+    numbers(asked, "discover", request, found),
+  ];
+}
+
+async function showStories(asked) {
+  const request = single(asked);
+  const found = await post(`/v1/jobs/${asked.id}/typical`, request, { signal: asked.signal });
+  const stories = [...found.result.typical, ...found.result.extreme];
+  const trial = asked.chosen.trial === null || asked.chosen.trial === "" ? stories[0]?.trial : Number(asked.chosen.trial);
+  const label = (name) => asked.terms.find((term) => term.name === name)?.label ?? name;
+  const list = el("select", { onchange: () => asked.choose({ trial: list.value }) },
+    stories.map((one) => el("option", { value: one.trial, selected: one.trial === trial }, `${one.why.replace(/^typical of /, "typical: ")}${one.share ? ` (${number(100 * one.share)} % of the trials)` : ""}`)),
+    stories.some((one) => one.trial === trial) ? null : el("option", { value: trial, selected: true }, `trial ${trial}`));
+  const input = el("input", { inputmode: "numeric", size: 9, autocomplete: "off", value: trial });
+  const fault = el("p", { class: "field-fault", role: "alert" });
+  const any = el("form", { class: "row", onsubmit: (event) => {
+    event.preventDefault();
+    try { asked.choose({ trial: String(readWhole(input.value)) }); } catch (error) { fill(fault, error.message); }
+  } }, el("label", {}, "or any trial", input), el("button", { type: "submit" }, "Read it"));
+  const head = [strategyList(asked), el("div", { class: "row" }, el("label", {}, "A story", list), any), fault];
+  if (trial === undefined) return head;
+  const replay = { trial, strategy: request.strategy };
+  const [told, error] = await post(`/v1/jobs/${asked.id}/replay`, replay, { signal: asked.signal }).then((one) => [one.result, null], (problem) => [null, problem]);
+  if (error?.name === "AbortError") throw error;
+  if (error) return [...head, faultOf(error)];
+  const figure = await chartOf(asked, "positions", replay, "What each side asks and offers on each issue, week by week");
+  const weeks = (one) => (one.first_week === one.last_week ? `Week ${one.first_week}` : `Weeks ${one.first_week} to ${one.last_week}`);
+  const other = Object.entries(told.strategies).filter(([name]) => name !== told.strategy);
+  return [
+    ...head,
+    el("p", {}, el("strong", {}, `Trial ${whole(told.trial)} under ${told.strategy}: `), `${told.strategies[told.strategy].ending}.`),
+    el("h3", {}, "The gap, issue by issue"), figure,
+    el("h3", {}, "Week by week"),
+    el("ol", { class: "story" }, told.story.map((one) => el("li", { class: one.events.length ? "turn" : null },
+      el("strong", {}, weeks(one)), one.date ? el("span", { class: "dim" }, ` from ${one.date}`) : null, el("br"), one.sentences.join(" ")))),
+    other.length ? el("details", {}, el("summary", {}, "The same dispute under the other strategies"), el("ul", {}, other.map(([name, one]) => el("li", {}, `${name}: ${one.ending ?? label(one.outcome)}`)))) : null,
+    el("details", {}, el("summary", {}, "What was drawn"), table("Parameters of this trial", ["parameter", "value", "unit", "trials below, %"], told.draws.map((one) => [one.parameter, number(one.value), one.unit, one.share_below === null ? "" : number(100 * one.share_below)]))),
+    numbers(asked, "replay", replay, told),
+  ];
+}
+
+/** What a person types for a parameter that is set: a number, or a range such as "0.5 to 1". */
+function readSetting(text) {
+  const ends = text.split(/\s+to\s+/);
+  if (ends.length > 2) throw new Error(`“${text}” is neither a number nor a range such as 0.5 to 1`);
+  const [low, high] = ends.map(readNumber);
+  return ends.length === 1 ? low : { uniform: [low, high] };
+}
+
+async function showSetting(asked) {
+  const parameters = await once("/v1/parameters");
+  const issues = Object.keys(asked.scenario?.issues ?? {});
+  const names = parameters.flatMap((one) => (one.name.startsWith("issues.") ? issues.map((issue) => [one.name.replace("<issue>", issue), one]) : [[one.name, one]]));
+  const list = el("select", {}, names.map(([name]) => el("option", { value: name }, name)));
+  const value = el("input", { size: 14, autocomplete: "off", placeholder: "0.9 or 0.5 to 1" });
+  const fault = el("p", { class: "field-fault", role: "alert" });
+  const hint = el("p", { class: "hint" });
+  const about = () => { const [, one] = names.find(([name]) => name === list.value); fill(hint, `${one.meaning}; ${one.unit}, ${one.domain}; decided by ${one.decided_by}`); };
+  list.addEventListener("change", about);
+  about();
+  const now = Object.entries(asked.scenario?.set ?? {});
+  const play = async () => {
+    const scenario = { ...asked.scenario, set: { ...asked.scenario.set, [list.value]: readSetting(value.value) } };
+    const { trials, seed, design, strategies } = asked.job;
+    const job = await post("/v1/jobs", { scenario, trials, seed, design, strategies });
+    location.assign(`/jobs/${job.id}?base=${asked.id}`);
+  };
+  const form = el("form", { class: "row", onsubmit: (event) => { event.preventDefault(); fill(fault); play().catch((error) => fill(fault, error.errors?.map((one) => one.detail).join("; ") || error.message)); } },
+    el("label", {}, "Set", list), el("label", {}, "to", value), el("button", { type: "submit" }, "Play the trials anew"));
+  return [
+    el("p", {}, "Setting a parameter is an intervention: the same disputes are played anew, with the same chance and the parameter as it is set under every strategy. ", el("a", { href: "/help#set" }, "Setting is not learning"), "."),
+    now.length ? el("p", {}, "Set in this run: ", el("strong", {}, now.map(([name, one]) => `${name} = ${distribution(one)}`).join("; ")), asked.chosen.base ? [". ", el("a", { href: `/compare?a=${asked.chosen.base}&b=${asked.id}` }, "Compare with the run without it")] : null) : null,
+    asked.scenario ? form : el("p", {}, "The scenario of this run cannot be read yet."), hint, fault,
+  ];
+}
+
+async function showFiles(asked) {
+  const { files } = await get(`/v1/jobs/${asked.id}/files`, asked.signal);
+  const link = (path) => el("a", { href: `/v1/jobs/${asked.id}/files/${path.split("/").map(encodeURIComponent).join("/")}`, download: path.split("/").at(-1) }, path);
+  const wanted = new URLSearchParams({ ...(asked.given ? { given: asked.given } : {}), ...measured(asked) });
+  return [
+    el("p", { class: "row" },
+      el("a", { class: "button", href: `/v1/jobs/${asked.id}/report${wanted.size ? `?${wanted}` : ""}`, download: `${asked.job.scenario}.html` }, "Report to hand on"),
+      el("a", { href: `/run?from=${asked.id}` }, "Run it again, or change it"),
+      el("a", { href: `/compare?a=${asked.id}` }, "Compare with another")),
+    el("details", {}, el("summary", {}, `The result folder: ${whole(files.length)} files`), table("Files", ["file", "bytes"], files.map((one) => [link(one.path), whole(one.bytes)]))),
+  ];
+}
+
+/** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. */
 export const SECTIONS = [
-  { id: "answer", title: "The answer", show: showAnswer },
-  { id: "ending", title: "How it ends", show: showEnding },
-  { id: "time", title: "Over time", show: showTime, needsAll: true },
+  { id: "answer", title: "The answer", show: showAnswer, uses: ["given", "only", "measure"], early: true },
+  { id: "ending", title: "How it ends", show: showEnding, uses: ["given", "only"], early: true },
+  { id: "time", title: "Over time", show: showTime, uses: ["given", "only"] },
+  { id: "distribution", title: "Distributions", show: showDistribution, uses: ["given", "only", "show", "by"] },
+  { id: "compare", title: "Strategies compared", show: showComparison, uses: ["given", "only", "measure"], several: true },
+  { id: "drivers", title: "What it depends on", show: showDrivers, uses: ["given", "only", "measure", "strategy"] },
+  { id: "worth", title: "What it is worth to learn", show: showWorth, uses: ["given", "only", "measure"], several: true },
+  { id: "stress", title: "Stress: where a bound is broken", show: showStress, uses: ["given", "only", "strategy", "bound"] },
+  { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, uses: ["given", "only", "strategy", "outcome"] },
+  { id: "stories", title: "Stories", show: showStories, uses: ["given", "only", "strategy", "trial"] },
+  { id: "set", title: "What if we set it?", show: showSetting, uses: ["base"] },
+  { id: "files", title: "The run itself", show: showFiles, uses: ["given", "measure"] },
 ];

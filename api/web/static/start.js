@@ -51,12 +51,18 @@ async function showRuns(token) {
 
 async function showScenarios() {
   const found = await get("/v1/scenarios");
-  fill(find("scenarios"), table("Shipped scenarios", ["title", "as known on", "strategies", ""], found.map((one) => [
-    el("a", { href: `/scenarios/${one.name}` }, one.title),
+  const rows = (list) => list.map((one) => [
+    el("a", { href: `/scenarios/${encodeURIComponent(one.name)}` }, one.title),
     one.as_of ?? "",
     one.strategies.join(", "),
-    el("a", { href: `/run?scenario=${one.name}`, "aria-label": `Run ${one.title}` }, "Run"),
-  ]), false));
+    el("a", { href: `/run?scenario=${encodeURIComponent(one.name)}`, "aria-label": `Run ${one.title}` }, "Run"),
+    el("a", { href: `/edit?from=${encodeURIComponent(one.name)}`, "aria-label": `${one.own ? "Change" : "Copy and change"} ${one.title}` }, one.own ? "Change" : "Copy"),
+  ]);
+  const head = ["title", "as known on", "strategies", "", ""];
+  const own = found.filter((one) => one.own);
+  fill(find("scenarios"),
+    own.length ? table("Your own scenarios", head, rows(own), false) : null,
+    table("Shipped scenarios", head, rows(found.filter((one) => !one.own)), false));
 }
 
 showAccount();

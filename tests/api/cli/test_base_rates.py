@@ -63,7 +63,7 @@ def test_a_scenario_has_its_class_as_known_on_its_as_of(tmp_path):
     ("line", "says"),
     [
         ("", "reference: is missing: example names no reference class; there are all, specific-weak"),
-        ("reference: nonesuch\n", "reference: is no reference class; there are all, specific-weak"),
+        ("reference: nonesuch\n", "reference: is not a reference class; there are all, specific-weak"),
     ],
 )
 def test_a_scenario_without_a_known_class_is_refused(tmp_path, line, says):

@@ -13,6 +13,7 @@ from sim.scenario.scenario import read_scenario
 from tests.support.requests import PROBLEM, SMALL_JOB, UNKNOWN_JOB
 from tests.support.served import Served, served
 
+pytestmark = pytest.mark.slow
 JSON = {"Content-Type": "application/json"}
 HOSTILE = [
     "' OR 1=1 --",
@@ -164,7 +165,7 @@ def test_hostile_texts_in_a_header(service, job, text):
 def test_a_scenario_is_given_or_named_and_no_file_is_opened(service, tmp_path, scenario):
     refused = service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"scenario": scenario})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/scenario")
-    assert "is no shipped scenario" in refused.text
+    assert "is not a shipped scenario" in refused.text
 
 
 @pytest.mark.parametrize(

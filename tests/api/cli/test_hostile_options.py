@@ -7,6 +7,7 @@ import pytest
 from api.cli.program import COMMANDS, load
 from tests.support.command_line import brink
 
+pytestmark = pytest.mark.slow
 SERVICE = ("serve", "runner")
 """Commands that do not end by themselves; `serve` is tried with the values that it must refuse."""
 COMMANDS_OF_ONE = [name for name in COMMANDS if name not in (*SERVICE, "keys")]

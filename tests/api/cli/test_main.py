@@ -274,3 +274,12 @@ def test_probable_mistakes_are_printed_once_apart_from_faults_and_stay_with_the_
     assert brink("verify", "here", cwd=tmp_path).returncode == 0
     summary = json.loads(brink("summary", "here", "--json", cwd=tmp_path).stdout)
     assert [one["field"] for one in summary["warnings"]] == ["parameters.tariff_rate"]
+
+
+def test_the_faults_of_values_that_json_cannot_hold_are_printed_as_json(tmp_path):
+    (tmp_path / "a.yaml").write_text("schema: 1\nname: a\nhorizon_weeks: .inf\ndiscount_rate: .nan\nissues: {}\n")
+    (tmp_path / "b.json").write_text('{"schema": 1, "name": "a\\ud800", "discount_rate": NaN, "deficit": 1e999}')
+    for name in ("a.yaml", "b.json"):
+        found = brink("validate", name, "--json", cwd=tmp_path, status=2)
+        assert json.loads(found.stdout)["valid"] is False
+        assert "discount_rate" in found.stderr

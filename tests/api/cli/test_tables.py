@@ -1,9 +1,12 @@
 """Tables of commands: they fit the width, lose no number, and have no bars and no lines in a pipe."""
 
 import io
+import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from unittest import mock
 
@@ -18,7 +21,8 @@ from api.cli.rendering import share_bar
 from api.cli.tables import Bars, Column, print_table, wrap
 from cluster.answers.aggregate_statistics import USUAL
 from cluster.answers.entry import NET_GAIN
-from cluster.answers.registry import ANSWERS
+from cluster.answers.registry import ANSWERS, ask
+from cluster.query.trials import StoredRun
 from tests.support.command_line import brink
 
 EPISODES = "target,began,outcome,imposed_on,ended_on,specific,commitment\n" + "".join(
@@ -83,6 +87,21 @@ def folder(tmp_path_factory) -> Path:
     for owner in ("ann", "a-department-with-a-long-name"):
         brink("keys", "create", "--owner", owner, "--scope", "read", "--scope", "submit", cwd=folder, status=0)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _answers_are_computed_once() -> Iterator[None]:
+    """The same document is printed at every width."""
+    known: dict[tuple[str, str, str], dict] = {}
+
+    def once(run: StoredRun, name: str, request: dict, **options: object) -> dict:
+        key = (run.folder.address, name, json.dumps(request, sort_keys=True))
+        if key not in known:
+            known[key] = ask(run, name, request, **options)
+        return deepcopy(known[key])
+
+    with mock.patch("api.cli.answering.ask", once):
+        yield
 
 
 def printed(folder: Path, command: str, width: int | None) -> str:
@@ -191,12 +210,13 @@ def test_texts_of_defaults_are_the_defaults():
         for option in load(name).params:
             if option.name == "measure" and option.show_default is not True and option.show_default:
                 measures[name] = option.show_default
-    assert measures.pop("compare") == f"{NET_GAIN}, and the measures of the summary"
-    assert measures == dict.fromkeys(("worth", "drivers", "indices", "report"), NET_GAIN)
+    default = f"the scenario's choice, else {NET_GAIN}"
+    assert measures.pop("compare") == f"{default}, and the measures of the summary"
+    assert measures == dict.fromkeys(("worth", "drivers", "indices", "report"), default)
     for answer in ANSWERS:
         field = answer.request.model_fields.get("measure")
         if answer.name in measures:
             assert field is not None
-            assert field.default == NET_GAIN
+            assert field.default is None
     texts = {option.name: option.show_default for option in load("aggregate").params}
     assert texts["statistic"] == ", ".join(USUAL)

@@ -71,7 +71,9 @@ def anns_job(service, ann) -> str:
 
 def filled(path: str, job_id: str) -> str:
     """A route's path for a job."""
-    return path.replace(":path", "").format(job_id=job_id, path="summary.json", name="us-japan-autos-1995")
+    return path.replace(":path", "").format(
+        job_id=job_id, path="summary.json", name="us-japan-autos-1995", key_id="0" * 16
+    )
 
 
 def test_jobs_of_other_owners_are_not_found_by_any_route(service, ann, bob, anns_job):

@@ -44,7 +44,8 @@ def test_a_job_runs_on_ray_from_end_to_end(tmp_path, undisturbed):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="ray", BRINK_WORKERS="2")
     try:
         job = service.submit()
-        assert job["state"] == "queued"
+        # An idle runner may have taken it before the answer was made.
+        assert job["state"] in ("queued", "running")
         done = service.ended(job["id"])
         assert (done["state"], done["error"]) == ("succeeded", None)
         assert done["progress"] == {"trials_done": 600_000, "trials_total": 600_000}

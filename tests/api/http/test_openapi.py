@@ -147,6 +147,7 @@ def service(request, played, tmp_path_factory) -> Iterator[Service]:
     made.app.state.database.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_responses_to_hostile_requests_conform_to_the_document(service, operation):
     async def on_loopback(scope, receive, send):

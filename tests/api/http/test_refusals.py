@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from api.http import bodies
 from api.http.app import create_app
-from api.http.authentication import WITHOUT_KEY
+from api.http.authentication import WITHOUT_KEY, needs_key
 from api.http.bodies import MAX_BODY_DEPTH, MAX_BODY_NODES, check_json, check_shape
 from api.http.limits import MAX_CLIENTS, WrongKeyLimit, network_of
 from api.http.problems import MAX_FAULTS, Problem, problem_response
@@ -81,12 +82,11 @@ def request(app: FastAPI, method: str, path: str, key: str | None) -> int:
 
 @pytest.mark.parametrize("key", [None, "none", f"brink_{'0' * 16}_{'0' * 64}"])
 def test_without_a_valid_key_no_body_is_read(app, key):
-    paths = {route.path for route in iter_route_contexts(app.routes)} - set(WITHOUT_KEY)
+    paths = {route.path for route in iter_route_contexts(app.routes) if needs_key(route.path)}
     assert len(paths) > 10
-    for path in (*paths, "/v1/nothing", "/", "/v2/jobs"):
-        assert (
-            request(app, "POST", path.replace(":path", "").format(job_id=UNKNOWN_JOB, name="x", path="x"), key) == 401
-        ), path
+    for path in (*paths, "/v1/nothing", "/v2/jobs"):
+        filled = re.sub(r"\{(\w+)(:path)?\}", lambda found: UNKNOWN_JOB if found[1] == "job_id" else "x", path)
+        assert request(app, "POST", filled, key) == 401, path
 
 
 @pytest.mark.parametrize("path", WITHOUT_KEY)
@@ -126,6 +126,20 @@ def test_wrong_keys_are_limited_by_address_before_they_are_looked_up(app, monkey
     assert ask("guess", "192.0.2.8").status_code == 401
 
 
+def test_requests_beyond_the_rate_are_not_looked_up(tmp_path, monkeypatch):
+    looked_up = []
+    find = keys.find
+    monkeypatch.setattr(keys, "find", lambda database, text: looked_up.append(text) or find(database, text))
+    # Two requests at once, and the next one after a thousand seconds.
+    with served(tmp_path, auth="keys", requests_per_second=0.001) as service:
+        ann, bob = (service.key(owner, "read") for owner in ("ann", "bob"))
+        found = [service.ask("GET", "/v1/parameters", ann).status_code for _ in range(20)]
+        assert found.count(429) >= 18
+        assert found[0] == 200
+        assert len(looked_up) <= 2
+        assert service.ask("GET", "/v1/parameters", bob).status_code == 200
+
+
 def test_wrong_keys_of_a_minute_are_forgotten_after_it():
     now = [0.0]
     limit = WrongKeyLimit(60, clock=lambda: now[0])
@@ -149,13 +163,13 @@ def test_wrong_keys_of_a_minute_are_forgotten_after_it():
     assert waits == [(429, "1")] * 3
     for n in range(3 * MAX_CLIENTS):
         limit.wrong(f"client {n}", "guess")
-        limit.valid(f"key {n}")
+        limit.valid(f"key {n}", "ann")
     assert len(limit._buckets._buckets) == len(limit._valid) == MAX_CLIENTS
 
 
 def test_a_revoked_key_loses_its_exception():
     limit = WrongKeyLimit(1, clock=lambda: 0.0)
-    limit.valid("key")
+    limit.valid("key", "ann")
     limit.wrong("192.0.2.7", "guess")
     limit.check("192.0.2.7", "key")
     limit.wrong("192.0.2.7", "key")

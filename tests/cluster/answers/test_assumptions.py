@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("command", [["compare"], ["worth", "--measure", "export_gain"]])
+@pytest.mark.parametrize("command", [["compare"], ["worth", "--measure", "export_gain"], ["timeline"]])
 def test_a_comparison_says_what_its_strategies_assume(folder, command):
     name, *options = command
     note = "won sets target_win (decided by the court), credibility (decided by both sides): an assumption"
@@ -32,3 +32,27 @@ def test_a_comparison_says_what_its_strategies_assume(folder, command):
     assert document["method"]["assumptions"].startswith(note)
     own = [*options, "--strategy", "threaten", "--strategy", "talk"]
     assert "assumptions" not in json.loads(brink(name, str(folder), *own, "--json", cwd=folder.parent).stdout)["method"]
+
+
+def test_a_summary_says_what_its_strategies_assume(folder):
+    stored = json.loads((folder / "summary.json").read_text())
+    (note,) = stored["assumptions"]
+    assert note.startswith("won sets target_win (decided by the court)")
+    assert f"Assumptions: {note}." in " ".join(brink("summary", folder, status=0).stdout.split())
+    own = ["--strategy", "threaten", "--strategy", "talk"]
+    assert "assumptions" not in json.loads(brink("summary", folder, *own, "--json", status=0).stdout)
+
+
+def test_a_summary_that_says_less_of_the_scenario_is_unaltered(folder):
+    """As earlier versions wrote it, which knew fewer warnings."""
+    path = folder / "summary.json"
+    whole = path.read_text()
+    stored = json.loads(whole)
+    del stored["assumptions"]
+    stored["warnings"] = []
+    path.write_text(json.dumps(stored))
+    brink("verify", folder, status=0)
+    stored["strategies"]["talk"]["outcome"]["retreat"]["estimate"] += 0.01
+    path.write_text(json.dumps(stored))
+    assert "differs from the trials" in brink("verify", folder, status=1).stderr
+    path.write_text(whole)

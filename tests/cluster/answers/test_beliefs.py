@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cluster.answers.beliefs import thin_trials
 from cluster.answers.registry import ANSWERS, ask
 from cluster.answers.summary import summarize
-from cluster.query.trials import StoredRun, open_run
+from cluster.query.trials import StoredRun, open_run, sample, trials_table
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
@@ -19,6 +20,8 @@ from tests.support.command_line import assert_refused, brink
 from tests.support.runs import small_plan
 
 BELIEFS = ("sanctions = 0.3", "agreement_week <= 20 = 0.25..0.35 under threaten", "filing_week is not null = 0.5")
+MILD = ("sanctions = 0.5", "agreement = 0.3..0.6 under talk")
+"""Beliefs that leave most of the trials."""
 
 
 def stored(folder: Path, **options: object) -> StoredRun:
@@ -149,8 +152,88 @@ def test_every_answer_takes_beliefs_or_says_why_not(runs):
     for answer in ANSWERS:
         assert "believe" in answer.request.model_fields
         if answer.cannot_weigh is not None and "random" in answer.designs:
-            with pytest.raises(InvalidInput, match=r"believe: (cannot weigh|has no meaning)"):
+            with pytest.raises(InvalidInput, match="believe: has no meaning for one trial"):
                 ask(runs["random"], answer.name, {**answer.examples[0], "believe": ["sanctions = 0.3"]})
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+@pytest.mark.parametrize(
+    ("name", "request_"),
+    [
+        ("timeline", {}),
+        ("worth", {}),
+        ("drivers", {"measure": "agreement"}),
+        ("discover", {"outcome": "sanctions"}),
+        ("stress", {"bound": "sanctions", "strategy": "threaten"}),
+        ("typical", {"strategy": "talk"}),
+        ("aggregate", {"measures": ["agreement"], "statistics": ["mean"]}),
+    ],
+)
+def test_other_answers_weigh_the_trials_or_keep_a_part_of_them(runs, design, name, request_):
+    found = ask(runs[design], name, {**request_, "believe": list(MILD)})
+    json.dumps(found, allow_nan=False)
+    assert found["method"]["weights"]
+    evidence = next(iter(found["evidence"].values()))
+    assert evidence["beliefs"][0]["weighted"] == pytest.approx(0.5)
+    kept = evidence.get("kept")
+    if kept is not None:
+        used = found["trials"]["used"] / len(found["strategies"])
+        assert used == pytest.approx(kept, rel=0.1)
+        assert kept < found["run"]["trials"]
+    assert brink(
+        name,
+        runs[design].folder.address,
+        *(part for field, value in request_.items() for part in options(field, value)),
+        *(part for text in MILD for part in ("--believe", text)),
+        status=0,
+    ).stdout
+
+
+def options(field: str, value: object) -> list[str]:
+    names = {"measures": "measure", "statistics": "statistic"}
+    return [
+        part
+        for one in (value if isinstance(value, list) else [value])
+        for part in (f"--{names.get(field, field)}", one)
+    ]
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_a_timeline_has_the_weights_trial_by_trial(runs, design):
+    found = ask(runs[design], "timeline", {"believe": list(BELIEFS)})["result"]["strategies"]
+    weights = weights_of(runs[design])
+    for name, own in frames(runs[design]).items():
+        for week in (2, 8, len(found[name]["states"]["agreement"]["estimate"])):
+            course = found[name]["states"]["agreement"]
+            expected = weights[own["agreement_week"] <= week].sum() / weights.sum()
+            assert course["estimate"][week - 1] == pytest.approx(expected, abs=1e-9)
+            assert course["low"][week - 1] <= expected + 1e-9
+            assert expected - 1e-9 <= course["high"][week - 1] <= course["band_high"][week - 1] + 1e-12
+
+
+def test_the_trials_kept_are_the_same_by_numpy_and_by_sql_under_every_strategy(runs):
+    run = runs["random"]
+    thinned = thin_trials(run, ("talk",), BELIEFS)
+    drawn = sample(run, "talk", {}, thinned=thinned.thinning, most=10_000)
+    with trials_table(
+        run, ("talk", "threaten"), thinned={"talk": thinned.thinning, "threaten": thinned.thinning}
+    ) as sql:
+        rows = sql.execute("SELECT strategy, list(trial ORDER BY trial) FROM trials GROUP BY 1").fetchall()
+    assert dict(rows) == {name: drawn["trial"].tolist() for name in ("talk", "threaten")}
+    assert drawn["trial"].size == pytest.approx(thinned.evidence.kept, rel=0.15)
+
+
+def test_trials_are_kept_in_proportion_to_their_weights(runs):
+    """Means over the trials kept against weighted means over all: within five standard errors, of each measure."""
+    run = runs["random"]
+    weights, own = weights_of(run), frames(run)["threaten"]
+    drawn = sample(run, "threaten", {}, thinned=thin_trials(run, ("threaten",), BELIEFS).thinning, most=10_000)
+    kept = own.loc[drawn["trial"]]
+    for measure in ("target_cost", "export_gain", "sanctions_weeks", "sender_cost"):
+        expected = np.average(own[measure], weights=weights)
+        assert abs(kept[measure].mean() - expected) < 5 * kept[measure].std() / np.sqrt(len(kept))
+    for condition in (own["sanctions_week"].notna(), own["agreement_week"] <= 20, own["filing_week"].notna()):
+        assert condition[kept.index].mean() == pytest.approx(np.average(condition, weights=weights), abs=0.01)
 
 
 def test_the_command_line_and_http_weigh_as_python_does(runs, tmp_path):
@@ -171,3 +254,50 @@ def test_the_command_line_and_http_weigh_as_python_does(runs, tmp_path):
     assert_refused(
         brink("summary", found.folder.address, "--believe", "sanctions = 3"), "--believe", "must have a probability"
     )
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_differences_and_regrets_are_those_of_the_weights_trial_by_trial(runs, design):
+    document = ask(runs[design], "compare", {"believe": list(BELIEFS), "measures": ["export_gain - sender_cost"]})
+    own, weights = frames(runs[design]), weights_of(runs[design])
+    net = {name: (part["export_gain"] - part["sender_cost"]).astype(float) for name, part in own.items()}
+    (pair,) = document["result"]["pairs"]
+    difference = net["threaten"] - net["talk"]
+    found = pair["measures"]["export_gain - sender_cost"]
+    assert found["difference"]["estimate"] == pytest.approx(np.average(difference, weights=weights), rel=1e-6)
+    assert found["higher"]["estimate"] == pytest.approx(np.average(difference > 0, weights=weights), rel=1e-9)
+    assert found["difference"]["low"] < found["difference"]["estimate"] < found["difference"]["high"]
+    for outcome, one in pair["outcome"].items():
+        moved = np.average(own["threaten"]["outcome"] == outcome, weights=weights)
+        moved -= np.average(own["talk"]["outcome"] == outcome, weights=weights)
+        assert one["difference"]["estimate"] == pytest.approx(moved, abs=1e-9)
+    (choice,) = document["result"]["choices"]
+    short = np.maximum(net["threaten"], net["talk"]) - net["talk"]
+    regret = choice["regret"]["talk"]
+    assert regret["mean"]["estimate"] == pytest.approx(np.average(short, weights=weights), rel=1e-6)
+    assert regret["best"]["estimate"] == pytest.approx(np.average(short == 0, weights=weights), rel=1e-9)
+    order = np.argsort(short.to_numpy(), kind="stable")
+    shares = np.cumsum(weights.to_numpy()[order]) / weights.sum()
+    for level, one in regret["quantiles"].items():
+        expected = short.to_numpy()[order][np.searchsorted(shares, float(level) - 1e-12)]
+        assert one["estimate"] == pytest.approx(expected, rel=1e-6)
+        assert one["low"] <= one["estimate"] <= one["high"]
+    for lead in choice["leads"]:
+        assert sum(one["share"] for one in lead["ranges"]) == pytest.approx(1.0)
+    assert document["evidence"]["talk"] == document["evidence"]["threaten"]
+
+
+def test_leads_have_weighted_means_and_shares(runs):
+    """In each range of every parameter, against pandas; there is at least a range for each of them."""
+    document = ask(runs["random"], "compare", {"believe": list(BELIEFS), "measures": ["agreement"]})
+    own, weights = frames(runs["random"]), weights_of(runs["random"])
+    leads = document["result"]["choices"][0]["leads"]
+    assert leads
+    for lead in leads:
+        assert lead["ranges"]
+        for part in lead["ranges"]:
+            inside = own["threaten"][lead["name"]].between(part["low"], part["high"])
+            for name in ("threaten", "talk"):
+                expected = np.average(own[name]["agreement_week"][inside].notna(), weights=weights[inside])
+                assert part["means"][name] == pytest.approx(expected, rel=1e-9)
+            assert part["share"] == pytest.approx(weights[inside].sum() / weights.sum(), rel=1e-9)

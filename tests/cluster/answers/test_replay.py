@@ -162,7 +162,7 @@ def test_the_command_prints_the_narrative_and_fails_on_an_altered_file(folder):
         "The same parameters and chance under talk:",
     ):
         assert part in " ".join(replayed.stdout.split())
-    assert "The story's end equals the stored row in each of" in " ".join(replayed.stdout.split())
+    assert "The replayed row equals the stored row in all" in " ".join(replayed.stdout.split())
     as_json = brink("replay", folder, "--trial", "1234", "--json")
     assert json.loads(as_json.stdout)["result"] == replay(open_run(folder), trial=1234)
 

@@ -146,4 +146,4 @@ def test_all_faults_are_listed_and_many_are_counted(tmp_path):
 def test_a_file_that_is_not_a_table_is_refused(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
     assert said in faults(tmp_path / name)
-    assert "is no file that can be read" in faults(tmp_path / "missing.csv")
+    assert "is not a readable file" in faults(tmp_path / "missing.csv")

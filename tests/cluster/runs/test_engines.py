@@ -148,7 +148,7 @@ def test_auto_takes_ray_where_the_tasks_after_the_first_are_slow(monkeypatch, tm
     monkeypatch.setattr(engines, "play_task", play_task)
     monkeypatch.setattr(engines, "play_on_ray", play_on_ray)
     shards, folder = list(PLAN.shards()), open_folder(tmp_path)
-    played = list(play_where_it_pays(PLAN, shards, folder, lambda: False, cores=cores, workers=None))
+    played = list(play_where_it_pays(PLAN, shards, folder, lambda: False, [], cores=cores, workers=None))
     assert [result.shard for result in played] == shards
     assert engines_used == ["inline"] * inline + ["ray"] * (10 - inline)
 
@@ -157,7 +157,7 @@ def test_auto_stops_on_request(tmp_path):
     """A stop between shards leaves the rest unplayed."""
     folder, stop = open_folder(tmp_path), threading.Event()
     played = []
-    for result in play_where_it_pays(PLAN, list(PLAN.shards()), folder, stop.is_set, cores=4, workers=None):
+    for result in play_where_it_pays(PLAN, list(PLAN.shards()), folder, stop.is_set, [], cores=4, workers=None):
         played.append(result)
         stop.set()
     assert len(played) == 1

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -147,6 +148,24 @@ def test_pages_hold_each_job_once(database):
         seen += [job.id for job in page]
         before = (page[-1].created_at, page[-1].id)
     assert seen == made[::-1]
+
+
+def test_a_list_of_jobs_leaves_their_scenarios_in_the_database(database):
+    job = jobs.submit(database, PLAN, precision={"agreement": 0.1})
+    (listed,) = jobs.newest(database, 10)
+    whole = json.loads(job.request)
+    assert json.loads(listed.request) == {name: value for name, value in whole.items() if name != "scenario"}
+    assert len(listed.request) < 1000 < len(job.request)
+    assert replace(listed, request=job.request) == job
+
+
+def test_a_watched_job_is_looked_at_without_its_row(database):
+    job = jobs.submit(database, PLAN)
+    assert jobs.standing(database, job.id) == (job.change, jobs.QUEUED)
+    jobs.request_cancel(database, job.id)
+    assert jobs.standing(database, job.id) == (job.change + 1, jobs.CANCELLED)
+    jobs.delete(database, job.id)
+    assert jobs.standing(database, job.id) is None
 
 
 def test_changes_are_counted(database):

@@ -56,7 +56,7 @@ def test_a_revoked_key_is_invalid_at_once(database):
     assert keys.find(database, text) is None
     assert keys.find(database, other).id == kept.id
     assert keys.revoke(database, key.id) == revoked
-    with pytest.raises(InvalidInput, match="is no key's id"):
+    with pytest.raises(InvalidInput, match="is not the id of a key"):
         keys.revoke(database, "none")
 
 

@@ -183,6 +183,7 @@ def deadlines(follow: float, extend: float, first: int, extension: int, horizon:
     raise AssertionError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("follow", "extend", "horizon", "trials", "error"),
     [
@@ -297,6 +298,7 @@ LENGTHS = {"consultation_weeks": 4, "panel_weeks": 9, "appeal_weeks": 5, "compli
 SHORTEST = dict.fromkeys(LENGTHS, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lengths", "horizon"),
     [(LENGTHS, 40), (LENGTHS, 20), (LENGTHS, 18), (LENGTHS, 13), (LENGTHS, 4), (SHORTEST, 20), (SHORTEST, 5)],

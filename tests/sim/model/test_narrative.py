@@ -141,7 +141,7 @@ def test_the_narrative_of_a_lapse_a_revival_a_partial_deal_and_a_breach():
     assert sentences[2] == ["No session."]
     assert sentences[3] == [
         "Athens announces sanctions on 2.60 bn USD a year of imports, at 100 %, unless there is an agreement by week "
-        "5. The talks, which had lapsed, are on again."
+        "5. The talks, which had lapsed, resume."
     ]
     assert sentences[5] == [
         "At the deadline the sides sign what is settled. Athens gains 84 % of its demand in market access, worth 8.40 "

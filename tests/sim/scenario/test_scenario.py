@@ -16,6 +16,7 @@ from sim.scenario.columns import COMMON_COLUMNS, columns
 from sim.scenario.distributions import Fixed, Pert
 from sim.scenario.parameters import PARAMETERS, parameter
 from sim.scenario.scenario import read_scenario, scenario_document, scenario_from_document, scenario_hash
+from sim.scenario.validation import MAX_COMPARED
 from sim.scenario.vocabulary import EVENTS, MEASURE_TERMS, MEASURES, OUTCOMES, TERMS
 from tests.support.examples import changed, document, every_mechanism, issue
 from tests.support.scenario_faults import assert_read_or_refused, faults_of, json_values
@@ -357,3 +358,13 @@ def test_measures_have_the_units_of_their_columns_and_every_term_its_own_name():
         assert COMMON_COLUMNS[term.expression].unit == term.unit
     assert len(TERMS) == len({term.label for term in TERMS.values()})
     assert not set(OUTCOMES) & {*EVENTS, *MEASURES}
+
+
+def test_the_nearest_known_name_is_looked_for_for_the_first_unknown_ones_alone():
+    """Else 20,000 misspelt parameters in a megabyte would take half a minute."""
+    wrong = {f"tarif_rate{k}": 1 for k in range(4 * MAX_COMPARED)} | {"x" * 10_000: 1}
+    with pytest.raises(InvalidInput) as raised:
+        scenario_from_document(document(parameters=wrong))
+    messages = [fault.message for fault in raised.value.faults]
+    assert len(messages) == len(wrong)
+    assert sum("did you mean tariff_rate" in message for message in messages) == MAX_COMPARED

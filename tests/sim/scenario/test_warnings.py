@@ -1,5 +1,6 @@
 """Values that are allowed but are probably mistakes, and what strategies assume."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,10 +9,13 @@ from api.shipped_scenarios import shipped_names, shipped_scenario
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.columns import NULL
+from sim.scenario.inert_values import SWITCHES
 from sim.scenario.parameters import BOTH, COURT, ISSUE_PARAMETERS, NATURE, PARAMETERS, SENDER, TARGET
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
 from sim.scenario.warnings import ALL_BUT_CERTAIN, LONG_BEFORE, assumption_notes, assumptions, scenario_warnings
-from tests.support.examples import document, every_mechanism, issue, scenario
+from tests.support.examples import changed, document, every_mechanism, issue, scenario
+
+THREAT = {"threat_probability": 0.1, "sanctioned_trade": 5, "tariff_rate": 1}
 
 
 def fields_of(found: Scenario) -> list[str]:
@@ -40,6 +44,26 @@ def fields_of(found: Scenario) -> list[str]:
         ({"strategies": {"base": {}, "yield": {"issues.access.sender_concession": 0.5}}}, "issues"),
         ({"issues": {"a": issue(0.5, {"uniform": [0, 0.9]}, {"uniform": [0, 0.9]})}}, "issues"),
         ({"issues": {"a": issue(weight=1), "b": issue(weight=3)}}, "issues"),
+        ({"parameters": {"threat_probability": 0.1, "tariff_rate": 1}}, "parameters.sanctioned_trade"),
+        ({"parameters": {"threat_probability": 0.1, "sanctioned_trade": 1}}, "parameters.tariff_rate"),
+        ({"parameters": {"sanctions_at_start": 1, "sanctioned_trade": 1}}, "parameters.tariff_rate"),
+        (
+            {"parameters": THREAT, "strategies": {"threaten": {}, "spare": {"sanctioned_trade": 0}}},
+            "strategies.spare.sanctioned_trade",
+        ),
+        ({"parameters": THREAT | {"threat_earliest_week": 50}}, "parameters.deadline_weeks"),
+        ({"parameters": {"tranche_weeks": 5}}, "parameters.tranche_weeks"),
+        ({"parameters": {"extension_weeks": {"uniform": [1, 8]}}}, "parameters.extension_weeks"),
+        ({"parameters": {"defiance_multiplier": 0.3}}, "parameters.defiance_multiplier"),
+        ({"parameters": {"deadline_multiplier": 3}}, "parameters.deadline_multiplier"),
+        ({"parameters": {"breach_retention": 0.5}}, "parameters.breach_retention"),
+        ({"parameters": {"voluntary_value": 0.5}}, "parameters.voluntary_value"),
+        ({"parameters": {"reversal_probability": 0.2}}, "parameters.reversal_probability"),
+        ({"parameters": {"panel_weeks": 30}}, "parameters.panel_weeks"),
+        ({"parameters": {"retaliation_share": 0.5}}, "parameters.retaliation_share"),
+        ({"parameters": {"full_access": {"uniform": [6000, 40_000]}}}, "parameters.full_access"),
+        ({"strategies": {"wide": {"sanctioned_trade": 8000}}}, "strategies.wide.sanctioned_trade"),
+        ({"strategies": {"one": {}, "two": {"tariff_rate": 0}}}, "strategies.two"),
     ],
 )
 def test_probable_mistakes_are_warnings_and_not_faults(fields, where):
@@ -54,6 +78,9 @@ def test_probable_mistakes_are_warnings_and_not_faults(fields, where):
         {"strategies": {"list": {"tariff_rate": 1, "follow_through": 1, "issues.access.sender_concession": 0.1}}},
         {"strategies": {"believed": {"credibility": 1}}},
         {"issues": {"a": issue(0.5, 0.05, 0.05)}},
+        {"parameters": THREAT},
+        {"parameters": THREAT | {"tranches": {"uniform": [1, 3]}, "tranche_weeks": 5}},
+        {"parameters": THREAT | {"file_on_sanctions": 0.1, "panel_weeks": 30, "target_win": 0.7}},
     ],
 )
 def test_plausible_values_give_no_warning(fields):
@@ -109,3 +136,26 @@ def test_assumptions_are_what_is_not_the_senders_alone():
     assert assumptions(found, ["own"]) == {}
     (note,) = assumption_notes(found)
     assert note.startswith("mixed sets credibility (decided by both sides), target_win (decided by the court)")
+
+
+@pytest.mark.parametrize(("switches", "off", "names"), SWITCHES, ids=[row[0][0] for row in SWITCHES])
+def test_what_has_a_warning_that_it_has_no_effect_has_none(switches, off, names):
+    whole = every_mechanism()
+    at_rest = changed(whole, dict.fromkeys(switches, off), strategies={"base": {}}, correlations=[])
+    plain = simulate(scenario_from_document(at_rest), "base", Chance(5, 0, 500))
+    for name in names:
+        played = scenario_from_document(changed(at_rest, {name: OTHER.get(name, 0.3)}))
+        assert f"parameters.{name}" in fields_of(played)
+        table = simulate(played, "base", Chance(5, 0, 500))
+        # The column of the parameter itself is there as long as it is uncertain.
+        assert all(np.array_equal(table[k], plain[k], equal_nan=True) for k in table.keys() & plain.keys() - {name})
+
+
+OTHER = {
+    "tranche_weeks": 3,
+    "extension_weeks": 11,
+    "appeal_weeks": 5,
+    "consultation_weeks": 3,
+    "panel_weeks": 20,
+    "compliance_weeks": 20,
+}

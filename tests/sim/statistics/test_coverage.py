@@ -20,24 +20,12 @@ from sim.statistics.quantile_bounds import quantile_bounds, quantile_bounds_of_r
 from sim.statistics.tallies import tally_replicates
 from sim.statistics.tally_estimates import event_estimates, mean_estimate
 from tests.support.examples import issue, scenario
+from tests.support.one_issue import EXAMPLE, WEEKS, C, D, open_after
 
 pytestmark = pytest.mark.slow
-A, B, C, D, WEEKS = 0.01, 0.2, 2.0, 10.0, 8
 TRIALS, RUNS = 640, 1000
 TOLERANCE = 4.5 * sqrt(0.95 * 0.05 / RUNS)
 """4.5 standard errors, 3.1 points. A true coverage of 90 % would be found out with a probability of 97 %."""
-
-EXAMPLE = scenario(
-    {"access": issue(gap=0.5, target_concession={"uniform": [A, B]})},
-    {"full_access": {"uniform": [C, D]}},
-    horizon_weeks=WEEKS,
-)
-
-
-def open_after(week: int) -> float:
-    """The probability that there is no agreement by a week."""
-    return ((1 - A) ** (week + 1) - (1 - B) ** (week + 1)) / ((week + 1) * (B - A))
-
 
 AGREEMENT = 1 - open_after(WEEKS)
 TRUTH = {

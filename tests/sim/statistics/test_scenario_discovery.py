@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sim.statistics.scenario_discovery import PEEL, find_boxes, peel
+from sim.statistics.scenario_discovery import PEEL, code_columns, find_boxes, peel
 
 
 def test_a_box_is_found_with_its_bounds():
@@ -24,9 +24,9 @@ def test_a_box_is_found_with_its_bounds():
 def test_three_of_twenty_parameters_are_found_in_noise():
     """The outcome has .5 inside a box of three parameters and .1 outside: no other parameter is restricted.
 
-    Power, measured on the seeds 100 to 159: all 60 runs restrict these three alone, so that at least 95 % do (97.5 %
-    confidence); the least density of their boxes on new trials is .448, and 95 % of the bounds are off by less than
-    .02. Of ten runs eight or more succeed then with a probability of at least 98.8 %.
+    Power, measured on the seeds 1000 to 1059: all 60 runs restrict these three alone, so that at least 95 % do (95 %
+    confidence), and the least density of their boxes on new trials is .435. Of ten runs eight or more succeed then with
+    a probability of at least 98.8 %.
     """
     exact = 0
     for seed in range(10):
@@ -75,7 +75,7 @@ def test_a_peel_removes_little_at_a_time():
     rng = np.random.default_rng(5)
     columns = {"a": rng.random(10_000), "b": rng.integers(0, 3, 10_000).astype(float)}
     happened = rng.random(10_000) < 0.2 + 0.5 * (columns["a"] > 0.5)
-    sizes = [10_000, *(int(box.holds(columns).sum()) for box in peel(columns, happened))]
+    sizes = [10_000, *(int(box.holds(columns).sum()) for box in peel(code_columns(columns), happened))]
     assert sizes[-1] >= 200
     for before, after in pairwise(sizes):
         # An interval of a has 50 trials. A value of b is a third of the trials, and can only be removed as a whole.
@@ -83,9 +83,10 @@ def test_a_peel_removes_little_at_a_time():
 
 
 def test_no_box_is_found_in_noise():
-    """Twenty outcomes that no parameter affects: at most three have a box after the trials that were not peeled.
+    """Twenty outcomes that no parameter affects: at most two have a box after the trials that were not peeled.
 
-    Measured on the seeds 100 to 159: 3 of 60 have one. At that rate more than three of twenty come in 1.6 % of tests.
+    The level of all bounds together is 5 %. Measured on the seeds 1000 to 1149: none of 150 has one (of 5 parameters 9
+    of 150, of 60 none of 80). At 2 %, the highest rate this leaves, more than two of twenty come in 0.7 % of tests.
     """
     found = 0
     for seed in range(20):
@@ -93,7 +94,24 @@ def test_no_box_is_found_in_noise():
         columns = {str(k): rng.random(6000) for k in range(20)}
         happened = rng.random(6000) < 0.3
         found += bool(find_boxes(columns, happened, np.arange(6000) % 2 == 0).boxes)
-    assert found <= 3
+    assert found <= 2
+
+
+def test_edges_of_a_common_outcome_are_peeled_before_its_strongest_parameter():
+    """The outcome follows one parameter, and is a fifth as likely at the edges of six others, 7 % each.
+
+    At a coverage of .8 the box is 1.41 times as dense as all trials or more on eight other seeds. Tails of up to a half
+    compare whole halves of the parameters, peel the strong one first, and have 1.18 on some of these.
+    """
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        columns = {f"x{k}": rng.random(40_000) for k in range(30)}
+        at_edge = np.any([columns[f"x{k}"] > 0.93 for k in range(1, 7)], axis=0)
+        chance = (0.15 + 0.35 * columns["x0"]) * np.where(at_edge, 0.2, 1.0)
+        happened = rng.random(40_000) < chance
+        steps = [box.holds(columns) for box in find_boxes(columns, happened, np.arange(40_000) % 2 == 0).trade_off]
+        box = min(steps, key=lambda own: abs(happened[own].sum() / happened.sum() - 0.8))
+        assert chance[box].mean() > 1.3 * chance.mean()
 
 
 def test_too_few_trials_have_no_box():

@@ -21,6 +21,7 @@ def truth() -> np.ndarray:
     return np.array([(entered[:week] * 0.9 ** np.arange(week)[::-1]).sum() for week in range(1, HORIZON + 1)])
 
 
+@pytest.mark.slow
 def test_bands_cover_the_whole_course_and_weekly_intervals_do_not():
     """Of 300 bands of 95 % at least 273 hold it (4 standard errors; a coverage of 85 % would, once in 10 million)."""
     bands = weekly = 0

@@ -27,7 +27,7 @@ from sim.statistics.weighted_estimates import (
     weighted_quantile_bounds,
     weighted_share,
 )
-from tests.sim.statistics.test_coverage import EXAMPLE, WEEKS, C, D, open_after
+from tests.support.one_issue import EXAMPLE, WEEKS, C, D, open_after
 
 TRIALS, RUNS = 1600, 600
 TOLERANCE = 4.5 * sqrt(0.95 * 0.05 / RUNS)
@@ -113,7 +113,7 @@ def estimates(week: np.ndarray, access: np.ndarray, balance: np.ndarray, replica
 @pytest.mark.slow
 @pytest.mark.parametrize("design", ["random", "sobol"])
 @pytest.mark.parametrize("kind", list(TRUTH))
-def test_weighted_intervals_hold_the_truth_as_often_as_they_say(design, kind):
+def test_weighted_intervals_have_their_nominal_coverage(design, kind):
     """A true coverage of 90 % would be found out with a probability of 79 %; rare events may be held more often."""
     found = coverage(design)[kind]
     assert found > 0.95 - TOLERANCE

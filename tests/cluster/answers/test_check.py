@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from cluster.query.trials import open_run
-from cluster.reference.check import check
 from cluster.reference.rates import class_rates
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
+from tests.support.answers import result_of
 from tests.support.command_line import assert_refused, brink
 from tests.support.examples import changed, litigious
 
@@ -23,13 +23,19 @@ STRATEGIES = {"threaten": {"threat_probability": 0.3}, "talk": {"threat_probabil
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("check") / "run"
-    scenario = scenario_from_document(changed(litigious(), strategies=STRATEGIES, as_of="1995-04-13"))
+    scenario = scenario_from_document(
+        changed(litigious(), strategies=STRATEGIES, as_of="1995-04-13", reference="specific-strong")
+    )
     run(make_plan(scenario, trials=6000, seed=4), folder, RunOptions(engine="inline"))
     return folder
 
 
+def check(folder, **request) -> dict:
+    return result_of("check", open_run(folder), **request)
+
+
 def test_shares_are_those_of_the_trials_with_a_threat(folder):
-    found = {one["name"]: one for one in check(open_run(folder), reference="specific-strong")["compared"]}
+    found = {one["name"]: one for one in check(folder)["compared"]}
     trials = pd.read_parquet(folder / "trials")
     trials = trials[(trials.strategy == "threaten") & trials.threat_week.notna()]
     settled = trials.outcome == "agreement_under_threat"
@@ -44,29 +50,63 @@ def test_shares_are_those_of_the_trials_with_a_threat(folder):
 
 
 def test_the_class_is_as_known_on_the_first_day(folder):
-    document = check(open_run(folder), reference="specific-strong")
+    document = check(folder)
     pooled = class_rates("specific-strong", pd.Timestamp("1995-04-13").date())["pooled"]
     assert {one["name"]: one["class"] for one in document["compared"] if one["name"] in pooled} == pooled
 
 
 def test_what_lies_outside_its_class_is_marked_and_explained(folder):
-    document = check(open_run(folder), reference="unspecific-medium")
+    document = check(folder, reference="unspecific-medium")
     assert any(one["outside"] for one in document["compared"])
     for one in document["compared"]:
         interval = one["class"]
+        if interval["estimate"] is None:
+            assert not one["outside"]
+            continue
         assert one["outside"] == (not interval["low"] <= one["forecast"]["estimate"] <= interval["high"])
-        assert bool(one["movers"]) == one["outside"]
+        assert bool(one["movers"]) == (one["outside"] and one["reason"] is None)
     json.dumps(document, allow_nan=False)
 
 
+def test_the_class_is_the_scenarios_own_unless_another_is_named(folder, tmp_path):
+    assert check(folder)["reference"] == "specific-strong"
+    assert check(folder, reference="all")["reference"] == "all"
+    with pytest.raises(InvalidInput, match="reference class; there are all"):
+        check(folder, reference="none")
+    plain = scenario_from_document(changed(litigious(), strategies=STRATEGIES))
+    run(make_plan(plain, trials=2000, seed=4), tmp_path / "run", RunOptions(engine="inline"))
+    with pytest.raises(InvalidInput, match="reference: is missing: litigious names no reference class; there are all"):
+        check(tmp_path / "run")
+
+
+def test_litigation_is_compared_too(folder):
+    found = {one["name"]: one for one in check(folder)["compared"]}
+    trials = pd.read_parquet(folder / "trials")
+    trials = trials[trials.strategy == "threaten"]
+    threatened = trials[trials.threat_week.notna()]
+    assert found["complaint"]["forecast"]["estimate"] == pytest.approx(threatened.filing_week.notna().mean())
+    assert found["complaint"]["class"]["estimate"] is None
+    filed = trials[trials.filing_week.notna()]
+    assert found["ruling"]["forecast"]["estimate"] == pytest.approx(filed.ruling.notna().mean())
+    assert found["ruling"]["class"]["estimate"] == pytest.approx(221 / 538)
+
+
+def test_beliefs_move_the_forecast(folder):
+    plain, believed = (
+        {one["name"]: one["forecast"]["estimate"] for one in check(folder, believe=texts)["compared"]}
+        for texts in ([], ["sanctions = 0.2"])
+    )
+    assert believed["imposed"] < plain["imposed"] - 0.1
+
+
 def test_a_strategy_that_seldom_threatens_has_nothing_to_compare(folder):
-    with pytest.raises(InvalidInput, match="sees a threat in 0 trials"):
-        check(open_run(folder), reference="specific-strong", strategy="talk")
+    with pytest.raises(InvalidInput, match="has a threat in 0 trials"):
+        check(folder, strategy="talk")
 
 
 def test_the_command_prints_the_same(folder):
-    printed = json.loads(brink("check", folder, "--json").stdout)
-    assert printed == json.loads(json.dumps(check(open_run(folder), reference="specific-strong")))
+    printed = json.loads(brink("check", folder, "--json", status=0).stdout)
+    assert printed["result"] == json.loads(json.dumps(check(folder)))
     assert "compared with the class specific-strong" in " ".join(brink("check", folder).stdout.split())
     assert_refused(brink("check", folder, "--class", "none"), "--class", "specific-strong")
     assert_refused(brink("check", folder, "--trials", "500"), "--trials", "is for a scenario that will be run")

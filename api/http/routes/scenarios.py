@@ -1,0 +1,213 @@
+"""Scenarios: those that are shipped, those that people keep, and what is right and wrong with one that is sent."""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import yaml
+from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathParameter
+from pydantic import BaseModel, Field
+
+from api.catalogue import scenario_entries
+from api.formats import JSON
+from api.http.authentication import Reader, Submitter, reader
+from api.http.bodies import YAML, is_yaml
+from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
+from api.http.routes.common import Database
+from api.ranges import ranges_document
+from api.shipped_scenarios import shipped_names, shipped_scenario
+from cluster.service import scenarios as kept
+from sim.faults import Fault, InvalidInput
+from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
+
+router = APIRouter(tags=["scenarios"], responses=RESPONSES, dependencies=[Depends(reader)])
+_EXAMPLE = {
+    "schema": 1,
+    "name": "example",
+    "title": "An example",
+    "issues": {"dealers": {"weight": 1.0, "gap": 0.6, "sender_concession": 0.1, "target_concession": 0.08}},
+    "parameters": {"threat_probability": {"uniform": [0.1, 0.4]}, "follow_through": 0.5, "sanctioned_trade": 5.9},
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {"type": "object", "additionalProperties": True, "examples": [_EXAMPLE]}},
+            YAML: {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+class ScenarioEntry(BaseModel):
+    """A scenario in a line."""
+
+    name: str
+    title: str
+    as_of: str | None
+    strategies: list[str]
+    own: bool = Field(False, description="Whether the caller keeps it; the others are shipped.")
+
+
+class Validation(BaseModel):
+    """Whether a scenario is valid, its faults if it is not, and what is probably a mistake if it is."""
+
+    valid: bool
+    errors: list[FieldError] = Field(description=f"At most {MAX_FAULTS} of them.")
+    warnings: list[FieldError] = Field([], description="Values that are allowed but are probably mistakes.")
+    scenario: dict[str, Any] | None = Field(None, description="The scenario in full, defaults filled in, if valid.")
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A scenario as it was sent."""
+
+    body: bytes
+    media_type: str
+
+
+async def _document(request: Request) -> _Sent:
+    """The body as it was sent, and whether it is JSON or YAML; `BodyCheck` has refused what is neither."""
+    body = await request.body()
+    if not body:
+        raise Problem(422, "the body is empty, and must be a scenario", (Fault("", None, "must be given"),))
+    return _Sent(body, YAML if is_yaml(request.headers.get("content-type")) else JSON)
+
+
+Name = Annotated[str, PathParameter(description="The scenario's name.", max_length=64)]
+
+
+@router.get("/scenarios", summary="List the scenarios")
+def scenarios(reading: Reader, engine: Database) -> list[ScenarioEntry]:
+    """The shipped scenarios, one of which a job may name instead of giving a scenario, and then the caller's own."""
+    shipped = [ScenarioEntry(**entry) for entry in scenario_entries()]
+    own = [
+        ScenarioEntry(
+            name=one.name,
+            title=one.document["title"],
+            as_of=one.document.get("as_of"),
+            strategies=list(one.document["strategies"]),
+            own=True,
+        )
+        for one in kept.listed(engine, reading.owner)
+    ]
+    return shipped + own
+
+
+@router.get("/scenarios/{name}", summary="Read a scenario")
+def scenario(name: Name, reading: Reader, engine: Database) -> dict[str, Any]:
+    """A shipped scenario or one of the caller's own in full, defaults filled in."""
+    own = kept.find(engine, reading.owner, name)
+    if own is not None:
+        return own.document
+    try:
+        return scenario_document(shipped_scenario(name))
+    except InvalidInput as error:
+        raise Problem(404, str(error)) from None
+
+
+@router.put("/scenarios/{name}", summary="Keep a scenario", openapi_extra=_BODY)
+def keep(
+    name: Name, sent: Annotated[_Sent, Depends(_document)], submitting: Submitter, engine: Database
+) -> dict[str, Any]:
+    """Keep a valid scenario under a name of one's own, in place of one that has it. Returns it in full."""
+    if name in shipped_names():
+        message = "is the name of a shipped scenario; choose another"
+        raise InvalidInput((Fault("name", name, message),))
+    scenario = _scenario(sent)
+    if scenario.name != name:
+        raise InvalidInput((Fault("name", scenario.name, f"must be {name}, as in the address"),))
+    document = scenario_document(scenario)
+    kept.keep(engine, submitting.owner, name, document)
+    return document
+
+
+@router.delete("/scenarios/{name}", status_code=204, summary="Delete a kept scenario")
+def delete(name: Name, submitting: Submitter, engine: Database) -> None:
+    """Delete one of the caller's own scenarios. Runs of it stay."""
+    if not kept.delete(engine, submitting.owner, name):
+        raise Problem(404, f"you keep no scenario {name}")
+
+
+class Density(BaseModel):
+    """A distribution in cells of equal width from `low` to `high`, its 0.1 % and 99.9 % quantiles."""
+
+    low: float
+    high: float
+    shares: list[float] = Field(description="The probability of each cell.")
+    quantiles: dict[str, float]
+
+
+class ParameterRange(BaseModel):
+    """What a scenario believes of a parameter."""
+
+    name: str
+    group: str
+    decided_by: str
+    meaning: str
+    unit: str
+    domain: str
+    default: float | None
+    is_default: bool
+    distribution: Any = Field(description="As a scenario's document gives it.")
+    source: str | None
+    density: Density | None = Field(description="None if the parameter is fixed.")
+    set_by: list[str] = Field(description="Strategies that set it.")
+
+
+class ParameterRanges(BaseModel):
+    """What a scenario believes of each parameter, in the model's order."""
+
+    parameters: list[ParameterRange]
+
+
+@router.post("/scenarios/ranges", summary="A scenario's parameters with their densities", openapi_extra=_BODY)
+def ranges(sent: Annotated[_Sent, Depends(_document)]) -> ParameterRanges:
+    """Every parameter of a scenario: its distribution, the density over its range, its source and its default."""
+    return ParameterRanges(parameters=[ParameterRange(**entry) for entry in ranges_document(_scenario(sent))])
+
+
+class ScenarioText(BaseModel):
+    """A scenario as the text of a file."""
+
+    yaml: str
+
+
+@router.post("/scenarios/yaml", summary="A scenario as YAML", openapi_extra=_BODY)
+def as_yaml(sent: Annotated[_Sent, Depends(_document)]) -> ScenarioText:
+    """A scenario in full as YAML, as a file of one's own would have it."""
+    document = scenario_document(_scenario(sent))
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
+    return ScenarioText(yaml=text)
+
+
+@router.post(
+    "/scenarios/validate",
+    summary="Validate a scenario",
+    openapi_extra=_BODY,
+)
+def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
+    """The faults of a scenario, each with its field, and the line for YAML. The status is 200 in both cases."""
+    try:
+        scenario = _scenario(sent)
+    except InvalidInput as error:
+        return Validation(valid=False, errors=field_errors(error.faults))
+    return Validation(
+        valid=True,
+        errors=[],
+        warnings=field_errors(scenario.warnings),
+        scenario=scenario_document(scenario),
+    )
+
+
+def _scenario(sent: _Sent) -> Scenario:
+    if sent.media_type == YAML:
+        try:
+            return read_scenario(sent.body.decode(), "")
+        except UnicodeDecodeError:
+            raise Problem(400, "the body is not UTF-8 text") from None
+    document = json.loads(sent.body)
+    if not isinstance(document, dict):
+        raise Problem(422, "the request does not have the required form", (Fault("", None, "must be an object"),))
+    return scenario_from_document(document)

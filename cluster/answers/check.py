@@ -1,0 +1,259 @@
+"""A forecast compared with how comparable threats of the past ended, and what would move it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from cluster.answers.aggregate import AggregateRequest, aggregate
+from cluster.answers.drivers import DriversRequest, drivers
+from cluster.answers.drivers_trials import FEWEST_KNOWN
+from cluster.answers.entry import (
+    LONGEST_NAME,
+    Answer,
+    Computed,
+    Evidence,
+    OnProgress,
+    Result,
+    StrategyRequest,
+    quiet,
+)
+from cluster.answers.entry import Estimate as EstimateResult
+from cluster.query.trials import StoredRun, chosen_strategy
+from cluster.reference.rates import class_rates, reference_class, scenario_class, shipped_rates
+from sim.faults import Fault, InvalidInput
+from sim.sampling.designs import SAMPLES
+from sim.statistics.estimates import UNKNOWN, Estimate, proportion
+
+MOVERS = 3
+FEWEST_THREATS = 1_000
+"""The least number of trials with a threat for a comparison."""
+
+_METHOD = {
+    "forecast": "shares of the trials in which sanctions are threatened, since the class is one of threats",
+    "settled": "an agreement before sanctions were imposed and before the sender backed down",
+    "imposed": "sanctions were imposed, whatever followed",
+    "dropped": "neither: the sender backed down, or the threat came to nothing by the horizon",
+    "agreed": "settled within this number of weeks from the threat",
+    "class": "the class's pooled rates as known on the scenario's first day, with their 95 % intervals",
+    "outside": "the forecast lies outside the class's 95 % interval",
+    "movers": "the parameters in whose lowest and highest decile the outcome's share differs most",
+}
+_THREAT = "threat"
+_SETTLED = "outcome == 'agreement_under_threat'"
+_CONDITIONS = {
+    "settled": _SETTLED,
+    "imposed": "sanctions",
+    "dropped": f"not sanctions and not ({_SETTLED})",
+}
+
+
+class CheckRequest(StrategyRequest):
+    """The strategy, the class and the beliefs."""
+
+    reference: Annotated[
+        str | None,
+        Field(max_length=LONGEST_NAME, description="The class of past threats; the scenario's own if none is named."),
+    ] = None
+
+
+class Mover(Result):
+    """A parameter that moves a share of trials: the share in its lowest and in its highest decile."""
+
+    parameter: str
+    unit: str
+    lowest_decile: float | None
+    highest_decile: float | None
+
+
+class ComparedShare(Result):
+    """A share of trials beside that of the class."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str
+    label: str
+    forecast: EstimateResult
+    class_: Annotated[
+        EstimateResult, Field(alias="class", description="The share among past cases; null where none were counted.")
+    ]
+    source: str
+    outside: Annotated[bool, Field(description="Whether the forecast lies outside the interval of past cases.")]
+    movers: Annotated[list[Mover], Field(description="What would move a forecast outside, most first.")]
+    reason: Annotated[str | None, Field(description="Why what would move it is not known, if so.")]
+
+
+class Check(Result):
+    """A forecast beside the past threats of its class."""
+
+    reference: str
+    known_on: str | None
+    compared: list[ComparedShare]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A share of trials, as a condition, and what the class says of it; `given` restricts the trials."""
+
+    name: str
+    label: str
+    condition: str
+    given: str
+    outside: Estimate
+    source: str
+
+
+def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Computed:
+    """Compare a run's forecast with its reference class.
+
+    Progress is in forecasts outside their intervals. Raises `InvalidInput` for a scenario without a class and a
+    request that names none, an unknown class or strategy, and where too few trials see a threat.
+    """
+    scenario = run.plan.scenario
+    chosen = chosen_strategy(run, request.strategy)
+    reference = scenario_class(scenario) if request.reference is None else reference_class(request.reference).name
+    rows = _rows(reference, scenario.as_of, scenario.horizon_weeks, scenario.sender)
+    shares, trials, evidence = _shares(run, chosen, rows, request.believe)
+    outside = [row for row in rows if _lies_outside(shares[row.name], row.outside)]
+    compared = []
+    for row in rows:
+        movers: list[dict[str, Any]] = []
+        reason = None
+        if row in outside:
+            on_progress(outside.index(row), len(outside))
+            if trials[row.given] < FEWEST_KNOWN:
+                reason = f"{trials[row.given]:,} trials have it ({row.given}); at least {FEWEST_KNOWN:,} are needed"
+            else:
+                movers = _movers(run, chosen, row, request.believe)
+        compared.append(
+            {
+                "name": row.name,
+                "label": row.label,
+                "forecast": shares[row.name],
+                "class": row.outside,
+                "source": row.source,
+                "outside": row in outside,
+                "movers": movers,
+                "reason": reason,
+            }
+        )
+    result = {"reference": reference, "known_on": scenario.as_of, "compared": compared}
+    return Computed(Check.model_validate(result), (chosen,), trials[_THREAT], _METHOD, evidence)
+
+
+def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[_Compared]:
+    day = None if as_of is None else date.fromisoformat(as_of)
+    known, whole = class_rates(reference, day), class_rates(reference)
+    if not known["episodes"]:
+        fault = Fault("reference", reference, f"had no threats that had ended before {as_of}")
+        raise InvalidInput((fault,))
+    rows = [
+        _Compared(
+            name, name, condition, _THREAT, known["pooled"][name], f"class {reference}, {known['episodes']} threats"
+        )
+        for name, condition in _CONDITIONS.items()
+    ]
+    for week, share in whole["agreed_by_week"].items():
+        if int(week) <= horizon:
+            rows.append(
+                _Compared(
+                    f"agreed_by_week_{week}",
+                    f"settled within {week} weeks of the threat",
+                    f"{_SETTLED} and agreement_week - threat_week <= {week}",
+                    _THREAT,
+                    _share_of(share, whole["episodes"]),
+                    f"class {reference}, the whole record, later threats too",
+                )
+            )
+    wto = shipped_rates().wto
+    panel = wto["complainant_wins_against_united_states" if sender == "United States" else "complainant_wins"]
+    report = wto["report"]
+    rows += [
+        _Compared("complaint", "the target complains to the WTO", "complaint", _THREAT, UNKNOWN, "not counted"),
+        _Compared(
+            "ruling",
+            "a complaint ends in a ruling",
+            "ruling is not null",
+            "complaint",
+            report.estimate(),
+            f"{report.title}: {report.count} of {report.of}; a ruling after the horizon counts as none",
+        ),
+        _Compared(
+            "ruling_for_target",
+            "a ruling is for the target",
+            "ruling_for_target",
+            "ruling is not null",
+            panel.estimate(),
+            f"{panel.title}: {panel.count} of {panel.of} reports",
+        ),
+    ]
+    return rows
+
+
+def _share_of(share: float, episodes: int) -> Estimate:
+    return proportion(share * episodes, episodes)
+
+
+def _shares(
+    run: StoredRun, strategy: str, rows: list[_Compared], believe: tuple[str, ...]
+) -> tuple[dict[str, Estimate], dict[str, int], Mapping[str, Evidence] | None]:
+    """The share of each row, the trials of each condition on which shares are, and what the beliefs did."""
+    shares: dict[str, Estimate] = {}
+    trials: dict[str, int] = {}
+    evidence = None
+    for given in dict.fromkeys(row.given for row in rows):
+        asked = [row for row in rows if row.given == given]
+        request = AggregateRequest(
+            measures={row.name: f"({row.condition}) and ({given})" for row in asked} | {"all": given},
+            statistics=("count", "mean"),
+            by=(),
+            strategies=(strategy,),
+            believe=believe,
+        )
+        found = aggregate(run, request, quiet)
+        (counts,) = found.result.model_dump()["rows"]
+        total = trials[given] = round(counts["all.mean"] * counts["all.count"])
+        evidence = found.evidence
+        if given == _THREAT and total < FEWEST_THREATS:
+            message = f"has a threat in {total:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
+            raise InvalidInput((Fault("strategy", strategy, message),))
+        for row in asked:
+            shares[row.name] = proportion(round(counts[f"{row.name}.mean"] * counts[f"{row.name}.count"]), total)
+    return shares, trials, evidence
+
+
+def _lies_outside(forecast: Estimate, interval: Estimate) -> bool:
+    """Whether a forecast lies outside an interval; not where one of them is not known."""
+    value, low, high = forecast["estimate"], interval["low"], interval["high"]
+    return value is not None and low is not None and high is not None and not low <= value <= high
+
+
+def _movers(run: StoredRun, strategy: str, row: _Compared, believe: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The parameters in whose outermost deciles a share differs most."""
+    request = DriversRequest(measure=row.condition, given=row.given, strategy=strategy, believe=believe)
+    parameters = drivers(run, request, quiet).result.model_dump()["parameters"]
+    known = [one for one in parameters if one["swing"] and one["swing"]["estimate"] is not None]
+    known.sort(key=lambda one: -abs(one["swing"]["estimate"]))
+    return [
+        {
+            "parameter": one["name"],
+            "unit": one["unit"],
+            "lowest_decile": one["lowest_decile"]["mean"]["estimate"],
+            "highest_decile": one["highest_decile"]["mean"]["estimate"],
+        }
+        for one in known[:MOVERS]
+    ]
+
+
+ANSWER = Answer(
+    name="check",
+    sentence="The forecast compared with how comparable threats of the past ended, and what would move it.",
+    request=CheckRequest,
+    result=Check,
+    compute=check,
+    examples=({},),
+    designs=SAMPLES,
+    steps="outcomes explained",
+)

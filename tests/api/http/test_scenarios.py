@@ -1,0 +1,88 @@
+"""Scenarios over HTTP: those that are shipped, those that people keep, and what is believed of their parameters."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import yaml
+
+from api.shipped_scenarios import shipped_names, shipped_scenario
+from cluster.service import scenarios as kept
+from sim.scenario.scenario import read_scenario, scenario_document
+from tests.support.served import Served, served
+
+SHIPPED = "us-japan-autos-1995"
+OWN = scenario_document(shipped_scenario(SHIPPED)) | {"name": "mine", "title": "Mine"}
+
+
+@pytest.fixture
+def service(tmp_path) -> Iterator[Served]:
+    with served(tmp_path, auth="keys") as found:
+        yield found
+
+
+def test_a_kept_scenario_is_its_owners(service):
+    ann, bob = service.key("ann", "submit", "read"), service.key("bob", "submit", "read")
+    kept_now = service.ask("PUT", "/v1/scenarios/mine", ann, json=OWN)
+    assert (kept_now.status_code, kept_now.json()) == (200, OWN)
+    assert service.ask("GET", "/v1/scenarios/mine", ann).json() == OWN
+    assert service.ask("GET", "/v1/scenarios/mine", bob).status_code == 404
+    own = [one for one in service.ask("GET", "/v1/scenarios", ann).json() if one["own"]]
+    assert [(one["name"], one["title"]) for one in own] == [("mine", "Mine")]
+    assert {one["name"] for one in service.ask("GET", "/v1/scenarios", bob).json()} == set(shipped_names())
+    assert service.ask("DELETE", "/v1/scenarios/mine", bob).status_code == 404
+    assert service.ask("PUT", "/v1/scenarios/mine", ann, json=OWN | {"title": "Changed"}).json()["title"] == "Changed"
+    assert service.ask("DELETE", "/v1/scenarios/mine", ann).status_code == 204
+    assert service.ask("GET", "/v1/scenarios/mine", ann).status_code == 404
+
+
+def test_what_cannot_be_kept_is_refused_with_its_field(service):
+    ann, reads = service.key("ann", "submit", "read"), service.key("ann", "read")
+    for name, document, field in (
+        (SHIPPED, OWN | {"name": SHIPPED}, "name"),
+        ("other", OWN, "name"),
+        ("mine", OWN | {"horizon_weeks": -1}, "horizon_weeks"),
+    ):
+        refused = service.ask("PUT", f"/v1/scenarios/{name}", ann, json=document)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
+    assert service.ask("PUT", "/v1/scenarios/mine", reads, json=OWN).status_code == 403
+
+
+def test_so_many_scenarios_are_kept_and_no_more(service, monkeypatch):
+    monkeypatch.setattr(kept, "MAX_SCENARIOS", 1)
+    ann = service.key("ann", "submit", "read")
+    assert service.ask("PUT", "/v1/scenarios/mine", ann, json=OWN).status_code == 200
+    assert service.ask("PUT", "/v1/scenarios/mine", ann, json=OWN).status_code == 200
+    refused = service.ask("PUT", "/v1/scenarios/more", ann, json=OWN | {"name": "more"})
+    assert (refused.status_code, "delete some" in refused.text) == (422, True)
+
+
+def test_yaml_of_a_scenario_is_the_same_scenario(service):
+    ann = service.key("ann", "read")
+    text = service.ask("POST", "/v1/scenarios/yaml", ann, json=OWN).json()["yaml"]
+    assert scenario_document(read_scenario(text, "a.yaml")) == OWN
+    sent = service.ask(
+        "POST", "/v1/scenarios/validate", ann, content=text.encode(), headers={"Content-Type": "application/yaml"}
+    )
+    assert sent.json()["scenario"] == json.loads(json.dumps(yaml.safe_load(text)))
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_densities_are_probabilities_of_the_cells(service, name):
+    scenario = shipped_scenario(name)
+    found = service.ask(
+        "POST", "/v1/scenarios/ranges", service.key("ann", "read"), json=scenario_document(scenario)
+    ).json()["parameters"]
+    assert [one["name"] for one in found] == list(scenario.base)
+    assert {one["name"] for one in found if one["density"]} <= set(scenario.uncertain)
+    for one in found:
+        density = one["density"]
+        if density is None:
+            continue
+        assert 0.99 < sum(density["shares"]) < 1.0 + 1e-9
+        distribution = scenario.base[one["name"]]
+        edges = np.linspace(density["low"], density["high"], len(density["shares"]) + 1)
+        below = distribution.cdf(edges[1:])
+        assert np.allclose(np.cumsum(density["shares"]) + below[0] - density["shares"][0], below, atol=1e-9)
+        assert density["quantiles"]["0.5"] == pytest.approx(float(distribution.quantile(np.array([0.5]))[0]))

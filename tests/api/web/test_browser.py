@@ -1,0 +1,418 @@
+"""The pages in a real browser, as a person uses them. Chromium comes from Debian; `make test-web` installs it."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from cluster.service import keys
+from cluster.service.jobs import open_database
+from sim.scenario.scenario import scenario_document
+from tests.support.browser import Watched, chromium, overflow, violations, watched
+from tests.support.runs import small_plan
+from tests.support.service_process import ServiceProcess
+from tests.support.waiting import HANG_SECONDS
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=HANG_SECONDS * 1000 / 4)
+SCENARIO = "us-japan-semiconductors-1987"
+TITLE = "Semiconductors, Washington and Tokyo, March 1987"
+TRIALS = 2000
+EARLY = ("answer", "ending")
+ALL = (*EARLY, "time", "distribution", "compare", "drivers", "worth", "stress", "discover", "stories", "files")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory) -> Iterator[ServiceProcess]:
+    found = ServiceProcess(tmp_path_factory.mktemp("pages") / "data", BRINK_ENGINE="inline")
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def url(service) -> str:
+    return str(service.client.base_url).rstrip("/")
+
+
+@pytest.fixture(scope="module")
+def job(service) -> str:
+    sent = service.client.post("/v1/jobs", json={"scenario": SCENARIO, "trials": TRIALS, "seed": 5}).json()["id"]
+    assert service.ended(sent)["state"] == "succeeded"
+    return sent
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def person(browser, url) -> Iterator[Watched]:
+    with watched(browser, url) as found:
+        yield found
+
+
+def shown(page: Page, *sections: str) -> None:
+    """Scroll to each section of a result and wait until it is there."""
+    for name in sections:
+        page.locator(f"#{name}").scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{name} .body[data-shown]")
+
+
+def sentences(service: ServiceProcess, job: str, **request: object) -> list[str]:
+    return service.client.post(f"/v1/jobs/{job}/findings", json=request).json()["sentences"]
+
+
+def test_from_the_start_page_to_the_answer_of_a_run(person, service):
+    page = person.page
+    page.goto("/")
+    page.get_by_role("link", name="Start a run").click()
+    page.get_by_label("Scenario").select_option(SCENARIO)
+    page.get_by_label("Trials of each strategy").fill("2,000")
+    page.get_by_role("button", name="Start the run").click()
+    page.wait_for_url(re.compile("/jobs/[0-9a-f]{32}$"))
+    expect(page.locator(".badge")).to_have_text("succeeded")
+    shown(page, *EARLY)
+    job = page.url.rpartition("/")[2]
+    assert page.locator("#answer .answer p").all_text_contents() == sentences(service, job)
+    assert page.locator("#ending svg").count() == 2
+    page.get_by_role("link", name="Brink").click()
+    expect(page.locator(f"#job-{job}")).to_contain_text("succeeded")
+
+
+def test_every_section_of_a_result_shows_its_numbers(person, service, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *ALL)
+    assert page.locator(".fault").all_text_contents() == []
+    for name in ("ending", "time", "distribution", "compare", "drivers", "worth", "stories"):
+        assert page.locator(f"#{name} figure svg").count() >= 1, name
+    replayed = service.client.post(f"/v1/jobs/{job}/typical", json={}).json()["result"]["typical"][0]["replay"]
+    told = service.client.post(f"/v1/jobs/{job}/replay", json=replayed).json()["result"]
+    lines = page.locator("#stories .story li").all_text_contents()
+    assert len(lines) == len(told["story"])
+    assert all(" ".join(one["sentences"]) in line for one, line in zip(told["story"], lines, strict=True))
+
+
+def test_what_if_we_learn_more(person, service, browser, url, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    before = page.locator("#answer .answer").text_content()
+    page.get_by_label("Suppose we learn").select_option("range agreement_week")
+    page.get_by_label("at most").fill("30")
+    page.get_by_role("button", name="Learn it").first.click()
+    clause = "agreement_week <= 30"
+    expect(page.locator("#agree")).to_contain_text("agree")
+    shown(page, *EARLY)
+    assert page.locator("#answer .answer p").all_text_contents() == sentences(service, job, given=clause)
+    counted = service.client.get(f"/v1/jobs/{job}/summary", params={"given": clause}).json()["strategies"]
+    for one in (min, max):
+        assert f"{one(found['trials'] for found in counted.values()):,}" in page.locator("#agree").text_content()
+    # The address holds the condition: another person's browser shows the same.
+    with watched(browser, url) as other:
+        other.page.goto(page.url)
+        shown(other.page, *EARLY)
+        assert other.page.locator("#answer .answer").text_content() == page.locator("#answer .answer").text_content()
+    page.go_back()
+    expect(page.locator(".chips")).to_be_hidden()
+    expect(page.locator("#answer .answer")).to_have_text(before)
+    page.go_forward()
+    page.get_by_role("button", name=re.compile("^Forget")).click()
+    expect(page.locator("#answer .answer")).to_have_text(before)
+
+
+def test_a_decimal_comma_and_a_wrong_condition_get_a_clear_word(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    page.get_by_label("Suppose we learn").select_option("range export_gain")
+    page.get_by_label("at least").fill("0,5")
+    page.get_by_role("button", name="Learn it").first.click()
+    expect(page.locator("#what-if .field-fault")).to_contain_text("write 0.5 with a point")
+    person.expected.append("422")
+    page.get_by_text("A condition of your own").click()
+    page.get_by_label("Condition").fill("nonsense > 1")
+    page.get_by_role("button", name="Learn it").nth(1).click()
+    expect(page.locator("#answer .fault")).to_contain_text("nonsense")
+
+
+def test_numbers_and_pictures_are_one_click_away(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    for name, beginning in (
+        ("outcomes", b"<svg"),
+        ("outcomes", b"\x89PNG"),
+        ("summary", b"{"),
+        ("summary", b"strategy,"),
+    ):
+        button = {
+            b"<svg": "How the trials end under each strategy: SVG",
+            b"\x89PNG": "How the trials end under each strategy: PNG",
+        }
+        with page.expect_download() as loaded:
+            page.get_by_role(
+                "button", name=button.get(beginning, f"{name} as {'JSON' if beginning == b'{' else 'CSV'}")
+            ).click()
+        with open(loaded.value.path(), "rb") as file:
+            assert file.read(9).startswith(beginning)
+
+
+def test_a_range_brushed_on_a_chart_is_learned(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}?show=export_gain")
+    shown(page, "distribution")
+    page.locator("#distribution figure").scroll_into_view_if_needed()
+    boxes = [panel.bounding_box() for panel in page.locator("#distribution svg path.background").all()]
+    box = next(found for found in boxes if found and found["width"] > 50 and found["height"] > 50)
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.1, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, middle, steps=5)
+    page.mouse.up()
+    page.get_by_role("button", name=re.compile("^Learn that it is from")).click()
+    expect(page.locator(".chips li")).to_contain_text("Sender's export gain from")
+
+
+PAGES = (
+    "/",
+    f"/scenarios/{SCENARIO}",
+    "/run",
+    f"/edit?from={SCENARIO}",
+    f"/compare?a=JOB&b={SCENARIO}",
+    "/rates",
+    "/keys",
+    "/sign-in",
+    "/help",
+    "/jobs/JOB",
+)
+
+
+def ready(page: Page, path: str, job: str) -> None:
+    """Open a page and wait until it has its data."""
+    page.goto(path.replace("JOB", job))
+    if path.startswith("/jobs"):
+        shown(page, *ALL)
+    expect(page.get_by_text("Loading …")).to_have_count(0)
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(browser, url, job, scheme):
+    with watched(browser, url, color_scheme=scheme, reduced_motion="reduce") as person:
+        for path in PAGES:
+            ready(person.page, path, job)
+            assert violations(person.page) == [], path
+
+
+def test_pages_fit_a_small_screen(browser, url, job):
+    with watched(browser, url, viewport={"width": 360, "height": 740}) as person:
+        for path in PAGES:
+            ready(person.page, path, job)
+            assert overflow(person.page) <= 0, path
+
+
+def test_a_run_is_started_with_the_keyboard_alone(person):
+    page = person.page
+    page.goto("/run")
+    expect(page.locator("input[name=strategy]")).not_to_have_count(0)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    focused = ""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement.id || document.activeElement.textContent")
+        if focused == "trials":
+            page.keyboard.press("Control+A")
+            page.keyboard.type("500")
+        if focused == "Start the run":
+            break
+    assert focused == "Start the run"
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator(".badge")).to_have_text("succeeded")
+
+
+HOSTILE = (
+    "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>",
+    "‮desrever si siht",
+    "${7*7} {{7*7}} &lt;b&gt;",
+    "long " * 2000,
+)
+
+
+@pytest.mark.parametrize("title", HOSTILE, ids=["markup", "right-to-left", "templates", "long"])
+def test_a_hostile_title_is_shown_as_it_is(person, service, title):
+    document = scenario_document(small_plan().scenario) | {"title": title}
+    answer = service.client.post("/v1/jobs", json={"scenario": document, "trials": 300, "seed": 1})
+    if answer.status_code == 422:
+        assert "title" in answer.text
+        return
+    job = answer.json()["id"]
+    service.ended(job)
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    assert page.locator("h1").text_content() == title
+    assert page.title() == f"{title} – Brink".strip() or page.title().startswith(title.split()[0])
+    assert page.locator("main img, main script").count() == 0
+    assert overflow(page) <= 0
+
+
+def test_progress_continues_after_a_restart_of_the_web_process(browser, tmp_path):
+    service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
+    try:
+        job = service.submit()["id"]
+        with watched(browser, str(service.client.base_url).rstrip("/")) as person:
+            person.expected += [
+                "ERR_CONNECTION_REFUSED",
+                "ERR_INCOMPLETE_CHUNKED_ENCODING",
+                "ERR_CONNECTION_RESET",
+                "ERR_EMPTY",
+            ]
+            page = person.page
+            page.goto(f"/jobs/{job}")
+            expect(page.locator("#state .badge")).to_have_text(re.compile("queued|running"))
+            service.kill()
+            service.start()
+            expect(page.locator("#state .badge")).to_have_text("succeeded")
+            shown(page, "answer")
+    finally:
+        service.stop()
+
+
+def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
+    page = person.page
+    page.goto(f"/scenarios/{SCENARIO}")
+    page.get_by_role("link", name="Copy and change it").click()
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    page.get_by_label("Title").first.fill("My own dispute")
+    field = page.get_by_label("follow_through: high")
+    field.fill("1.5")
+    expect(page.locator(".field-fault")).to_contain_text("follow_through")
+    expect(page.get_by_label("follow_through: low")).to_have_attribute("aria-invalid", "true")
+    field.fill("0.97")
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    page.get_by_role("button", name="Keep it and run it").click()
+    page.wait_for_url(re.compile(f"/run[?]scenario={SCENARIO}-2$"))
+    page.get_by_label("Trials of each strategy").fill("500")
+    page.get_by_role("button", name="Start the run").click()
+    page.wait_for_url(re.compile("/jobs/"))
+    expect(page.locator("h1")).to_have_text("My own dispute")
+    kept = service.client.get(f"/v1/scenarios/{SCENARIO}-2").json()
+    assert kept["parameters"]["follow_through"]["pert"][-1] == 0.97
+    assert service.client.delete(f"/v1/scenarios/{SCENARIO}-2").status_code == 204
+
+
+def test_a_scenario_is_changed_as_text(person):
+    page = person.page
+    page.goto(f"/edit?from={SCENARIO}")
+    page.get_by_text("The same as text").click()
+    page.get_by_role("button", name="Show as YAML").click()
+    area = page.get_by_label("The scenario as text")
+    expect(area).to_have_value(re.compile("horizon_weeks: "))
+    area.fill(area.input_value().replace("horizon_weeks: ", "horizon_weeks: -"))
+    page.get_by_role("button", name="Use this text").click()
+    expect(page.locator("#edit [role=alert]")).to_contain_text(re.compile("line [0-9]+: .*horizon_weeks"))
+
+
+def test_what_if_we_set_it_plays_the_trials_anew(person, service, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    shown(page, "set")
+    page.locator("#set select").select_option("target_win")
+    page.locator("#set input").fill("0.95")
+    page.get_by_role("button", name="Play the trials anew").click()
+    page.wait_for_url(re.compile(f"base={job}$"))
+    expect(page.locator("#state .badge")).to_have_text("succeeded")
+    shown(page, *EARLY)
+    shown(page, "set")
+    expect(page.locator("#set")).to_contain_text("target_win = 0.95")
+    page.get_by_role("link", name="Compare with the run without it").click()
+    expect(page.locator("#compared table").first).to_contain_text("set.target_win")
+    assert page.locator("#compared svg").count() == 2
+    anew = service.client.get(f"/v1/jobs/{page.url.rpartition('b=')[2]}").json()
+    assert (anew["trials"], anew["seed"]) == (TRIALS, 5)
+
+
+def test_a_report_is_one_click_away(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    shown(page, "files")
+    with page.expect_download() as loaded:
+        page.get_by_role("link", name="Report to hand on").click()
+    with open(loaded.value.path(), encoding="utf-8") as file:
+        text = file.read()
+    assert "The answer" in text
+    assert TITLE in text
+
+
+@pytest.fixture
+def guarded(tmp_path) -> Iterator[ServiceProcess]:
+    """A service that asks for keys."""
+    found = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline", BRINK_AUTH="keys")
+    yield found
+    found.stop()
+
+
+def test_two_people_sign_in_and_see_their_own_runs(browser, guarded):
+    url = str(guarded.client.base_url).rstrip("/")
+    database = open_database(f"sqlite:///{guarded.folder / 'jobs.sqlite'}")
+    ann, bob = (keys.create(database, owner, ["submit", "read"]) for owner in ("ann", "bob"))
+    database.dispose()
+    with watched(browser, url) as one, watched(browser, url) as other:
+        for person in (one, other):
+            person.expected.append("401")
+        one.page.goto(f"/run?scenario={SCENARIO}&trials=500")
+        one.page.wait_for_url(re.compile("/sign-in[?]next="))
+        assert violations(one.page) == []
+        one.page.get_by_label("Key").fill("brink_0_0")
+        one.page.get_by_role("button", name="Sign in").click()
+        expect(one.page.get_by_role("alert")).to_contain_text("unknown, revoked or expired")
+        one.page.get_by_label("Key").fill(ann[1])
+        one.page.get_by_role("button", name="Sign in").click()
+        # Back at the place where one wanted to go.
+        one.page.wait_for_url(re.compile(f"/run[?]scenario={SCENARIO}"))
+        expect(one.page.locator("#account")).to_contain_text("ann")
+        one.page.get_by_role("button", name="Start the run").click()
+        one.page.wait_for_url(re.compile("/jobs/"))
+        expect(one.page.locator("#state .badge")).to_have_text("succeeded")
+        assert one.page.evaluate("document.cookie") == ""
+        cookie = one.context.cookies()[0]
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+
+        other.page.goto("/")
+        other.page.wait_for_url(re.compile("/sign-in"))
+        other.page.get_by_label("Key").fill(bob[1])
+        other.page.get_by_role("button", name="Sign in").click()
+        expect(other.page.locator("#runs")).to_contain_text("No runs yet")
+        other.expected += ["404", "403"]
+        other.page.goto(one.page.url)
+        expect(other.page.get_by_role("alert")).to_contain_text("there is no job")
+        other.page.goto("/keys")
+        expect(other.page.get_by_role("alert")).to_contain_text("lacks the scope")
+
+        # The key is revoked: the session ends with it, at the next request.
+        database = open_database(f"sqlite:///{guarded.folder / 'jobs.sqlite'}")
+        keys.revoke(database, ann[0].id)
+        database.dispose()
+        one.page.goto("/")
+        one.page.wait_for_url(re.compile("/sign-in"))
+        other.page.goto("/")
+        other.page.get_by_role("button", name="Sign out").click()
+        other.page.wait_for_url(re.compile("/sign-in$"))
+        assert other.context.cookies() == []
+
+
+def test_an_unknown_run_gets_a_clear_word(person, url):
+    person.expected.append("404")
+    person.page.goto("/jobs/" + "0" * 32)
+    expect(person.page.get_by_role("alert")).to_contain_text("there is no job")
+    assert httpx.get(f"{url}/jobs/{'0' * 32}").status_code == 200
