@@ -17,10 +17,11 @@ from sim.sampling.chance import Chance
 from sim.sampling.designs import find_design
 from sim.scenario.columns import NULL
 from sim.statistics.estimates import Estimate, mean_of_replicates, proportion_of_replicates
-from sim.statistics.grouped_moments import GroupedMoments, grouped_moments
+from sim.statistics.grouped_moments import GroupedMoments, grouped_counts, grouped_moments
 from sim.statistics.soft_evidence import Belief, Weighting, weigh
 from sim.statistics.tallies import moments
 from sim.statistics.weighted_estimates import (
+    change_of_mean,
     weighted_difference_of_conditions,
     weighted_mean,
     weighted_quantile,
@@ -64,6 +65,7 @@ def truths() -> dict[str, float]:
         "quantile": D - (1 - 0.8) * (D - LIMIT) / (share * ABOVE),
         "rare": late * by_week[WEEKS - 1] * ABOVE * 0.25,
         "share where known": sum(weighted[4:]) / share,
+        "change": share - agreed,
     }
 
 
@@ -107,6 +109,7 @@ def estimates(week: np.ndarray, access: np.ndarray, balance: np.ndarray, replica
         "quantile": {"estimate": at, "standard_error": None, "low": low, "high": high},
         "rare": weighted_share(weighting, counted(rare, *own), trials, trials),
         "share where known": weighted_share(weighting, counted(week > 4, *own), counted(agreed, *own), trials),
+        "change": change_of_mean(weighting, grouped_counts(counted(agreed, *own), trials), trials),
     }
 
 
