@@ -19,7 +19,7 @@ FIRST_GOAL, WARM_GOAL = 1.0, 0.5
 
 
 def report() -> list[str]:
-    """A line for the first job and one for the median of later ones: seconds, the runner's CPU time, ratio and goal.
+    """A line for the first job and one for the median of later ones: seconds, CPU time, ratio and goal.
 
     The ratio is to the kernel without the service, warm, on the same trials and taken in turns.
     """
@@ -44,15 +44,22 @@ def report() -> list[str]:
 
 
 def _job(client: httpx.Client, runner: psutil.Process, seed: int) -> tuple[float, float]:
-    """Seconds of a job as a client sees them that follows its events, and of the runner's CPU time."""
-    cpu, started = sum(runner.cpu_times()[:2]), time.perf_counter()
+    """Seconds of a job as a client sees them that follows its events, and of the CPU time of the runner and its
+    workers.
+    """
+    cpu, started = _cpu_seconds(runner), time.perf_counter()
     request = {"scenario": SCENARIO, "trials": TRIALS, "seed": seed}
     job = client.post("/v1/jobs", json=request).raise_for_status().json()
     with client.stream("GET", f"/v1/jobs/{job['id']}/events") as events:
         for _ in events.iter_lines():
             pass
     client.get(f"/v1/jobs/{job['id']}/summary").raise_for_status()
-    return time.perf_counter() - started, sum(runner.cpu_times()[:2]) - cpu
+    return time.perf_counter() - started, _cpu_seconds(runner) - cpu
+
+
+def _cpu_seconds(runner: psutil.Process) -> float:
+    """CPU time of a runner and its worker processes."""
+    return sum(sum(process.cpu_times()[:2]) for process in (runner, *runner.children()))
 
 
 def _kernel(seed: int) -> float:

@@ -137,13 +137,15 @@ class AnyJob(Answers, Results):
         given: str | None = None,
         strategy: str | Sequence[str] | None = None,
         believe: str | Sequence[str] | None = None,
+        outside: bool | None = None,
     ) -> Flow[Answer]:
         """The summary, in the form of ``summary.json``; while the job runs, of what is committed so far.
 
         Over the trials for which the condition `given` holds, and under one strategy or several; all by default. With
-        beliefs, such as ``"sanctions = 0.3"``, the trials are weighted so that they hold.
+        beliefs, such as ``"sanctions = 0.3"``, the trials are weighted so that they hold; with `outside`
+        they are weighted to how threats of the scenario's reference class ended.
         """
-        params = {"given": given, "strategy": strategy, "believe": believe}
+        params = {"given": given, "strategy": strategy, "believe": believe, "outside": outside}
         chosen = {name: value for name, value in params.items() if value is not None}
         return Answer("summary", (yield from self._client._object("GET", f"{self._path}/summary", params=chosen)))
 

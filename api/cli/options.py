@@ -78,6 +78,13 @@ Believe = Annotated[
         show_default=False,
     ),
 ]
+Outside = Annotated[
+    bool,
+    typer.Option(
+        "--outside",
+        help="Weigh the trials so that threats end as often in each way as those of the scenario's reference class.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")]
 
 Seed = Annotated[

@@ -21,6 +21,7 @@ from cluster.answers.entry import (
     quiet,
 )
 from cluster.answers.entry import Estimate as EstimateResult
+from cluster.answers.outside_view import ENDED, FEWEST_THREATS, SETTLED, THREAT
 from cluster.query.trials import StoredRun, chosen_strategy
 from cluster.reference.rates import class_rates, reference_class, scenario_class, shipped_rates
 from sim.faults import Fault, InvalidInput
@@ -28,8 +29,6 @@ from sim.sampling.designs import SAMPLES
 from sim.statistics.estimates import UNKNOWN, Estimate, proportion
 
 MOVERS = 3
-FEWEST_THREATS = 1_000
-"""The least number of trials with a threat for a comparison."""
 
 _METHOD = {
     "forecast": "shares of the trials in which sanctions are threatened, since the class is one of threats",
@@ -40,13 +39,6 @@ _METHOD = {
     "class": "the class's pooled rates as known on the scenario's first day, with their 95 % intervals",
     "outside": "the forecast lies outside the class's 95 % interval",
     "movers": "the parameters in whose lowest and highest decile the outcome's share differs most",
-}
-_THREAT = "threat"
-_SETTLED = "outcome == 'agreement_under_threat'"
-_CONDITIONS = {
-    "settled": _SETTLED,
-    "imposed": "sanctions",
-    "dropped": f"not sanctions and not ({_SETTLED})",
 }
 
 
@@ -140,7 +132,7 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
             }
         )
     result = {"reference": reference, "known_on": scenario.as_of, "compared": compared}
-    return Computed(Check.model_validate(result), (chosen,), trials[_THREAT], _METHOD, evidence)
+    return Computed(Check.model_validate(result), (chosen,), trials[THREAT], _METHOD, evidence)
 
 
 def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[_Compared]:
@@ -151,9 +143,9 @@ def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[
         raise InvalidInput((fault,))
     rows = [
         _Compared(
-            name, name, condition, _THREAT, known["pooled"][name], f"class {reference}, {known['episodes']} threats"
+            name, name, condition, THREAT, known["pooled"][name], f"class {reference}, {known['episodes']} threats"
         )
-        for name, condition in _CONDITIONS.items()
+        for name, condition in ENDED.items()
     ]
     for week, share in whole["agreed_by_week"].items():
         if int(week) <= horizon:
@@ -161,8 +153,8 @@ def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[
                 _Compared(
                     f"agreed_by_week_{week}",
                     f"settled within {week} weeks of the threat",
-                    f"{_SETTLED} and agreement_week - threat_week <= {week}",
-                    _THREAT,
+                    f"{SETTLED} and agreement_week - threat_week <= {week}",
+                    THREAT,
                     _share_of(share, whole["episodes"]),
                     f"class {reference}, the whole record, later threats too",
                 )
@@ -171,7 +163,7 @@ def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[
     panel = wto["complainant_wins_against_united_states" if sender == "United States" else "complainant_wins"]
     report = wto["report"]
     rows += [
-        _Compared("complaint", "the target complains to the WTO", "complaint", _THREAT, UNKNOWN, "not counted"),
+        _Compared("complaint", "the target complains to the WTO", "complaint", THREAT, UNKNOWN, "not counted"),
         _Compared(
             "ruling",
             "a complaint ends in a ruling",
@@ -216,7 +208,7 @@ def _shares(
         (counts,) = found.result.model_dump()["rows"]
         total = trials[given] = round(counts["all.mean"] * counts["all.count"])
         evidence = found.evidence
-        if given == _THREAT and total < FEWEST_THREATS:
+        if given == THREAT and total < FEWEST_THREATS:
             message = f"has a threat in {total:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
             raise InvalidInput((Fault("strategy", strategy, message),))
         for row in asked:

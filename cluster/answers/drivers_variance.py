@@ -24,7 +24,7 @@ PAIRS = 50_000
 """The largest number of trials that are played again with other chance."""
 MOST_JOINT = 4
 """The largest number of correlated parameters for which a joint index is computed."""
-_PLAYED_AT_A_TIME = 2**14
+_PLAYED_AT_A_TIME = 2**16
 
 
 def independent_groups(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import cache, reduce
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from cluster.answers.entry import (
     Result,
     StrategiesRequest,
 )
+from cluster.answers.outside_view import outside_view
 from cluster.answers.summary_document import strategy_document, summary_document
 from cluster.answers.summary_held_trials import HeldTrials
 from cluster.answers.summary_queried_trials import QueriedTrials
@@ -33,6 +35,13 @@ from sim.statistics.tallies import NO_TRIALS, merge_replicates
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
     """The strategies, the condition and the beliefs."""
+
+    outside: Annotated[
+        bool,
+        Field(
+            description="Believe also how threats of the scenario's reference class ended, under the first strategy."
+        ),
+    ] = False
 
 
 class QuantileInterval(Result):
@@ -52,6 +61,25 @@ class MeasureSummary(Result):
     quantiles_exact: bool
 
 
+class SummaryChange(Result):
+    """How far beliefs moved the probabilities and the means of a strategy."""
+
+    outcome: dict[str, Estimate]
+    events: dict[str, Estimate]
+    measures: dict[str, Estimate]
+
+
+class OutsideRates(Result):
+    """The class of past threats whose rates are believed, and how threats ended in the forecast and with both."""
+
+    reference: str
+    known_on: str | None
+    episodes: Annotated[int, Field(description="Threats of the class that are known.")]
+    prior_weight: Annotated[float, Field(description="The weight of the overall rates among them, in threats.")]
+    forecast: dict[str, float]
+    rates: Annotated[dict[str, float], Field(description="Pooled: the forecast counts as one threat.")]
+
+
 class StrategySummary(Result):
     """The results of a strategy's trials."""
 
@@ -61,6 +89,10 @@ class StrategySummary(Result):
     events: dict[str, Estimate]
     measures: dict[str, MeasureSummary]
     evidence: Annotated[Evidence | None, Field(description="What the beliefs did to the trials.")] = None
+    change: Annotated[
+        SummaryChange | None,
+        Field(description="How far the beliefs moved each estimate from that of the trials played."),
+    ] = None
 
 
 class ScenarioWarning(Result):
@@ -82,6 +114,7 @@ class Summary(Result):
     complete: bool
     method: str
     strategies: dict[str, StrategySummary]
+    outside: OutsideRates | None = None
     warnings: tuple[ScenarioWarning, ...] = ()
     assumptions: Annotated[
         tuple[str, ...], Field(description="What the strategies set that is not the sender's own choice.")
@@ -91,31 +124,46 @@ class Summary(Result):
 def summary(run: StoredRun, request: SummaryRequest, on_progress: OnProgress) -> Computed:
     """The summary as `summarize` makes it."""
     found = Summary.model_validate(
-        summarize(run, request.given, strategies=request.strategies, believe=request.believe)
+        summarize(run, request.given, strategies=request.strategies, believe=request.believe, outside=request.outside)
     )
     used = sum(one.trials for one in found.strategies.values())
     return Computed(found, tuple(found.strategies), used, {"errors": found.method})
 
 
 def summarize(
-    run: StoredRun, given: str | None = None, *, strategies: Sequence[str] = (), believe: Sequence[str] = ()
+    run: StoredRun,
+    given: str | None = None,
+    *,
+    strategies: Sequence[str] = (),
+    believe: Sequence[str] = (),
+    outside: bool = False,
 ) -> dict:
     """The summary of a run from the shards committed so far, as ``summary.json`` has it.
 
     Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a column at
     a time. With `given`, a condition over the columns, everything is computed over the trials for which it holds; with
-    `strategies`, for these strategies only; with beliefs (see `cluster.answers.beliefs`), over weighted trials. Raises
+    `strategies`, for these strategies only; with beliefs (see `cluster.answers.beliefs`), over weighted trials; with
+    `outside`, the rates of the reference class are believed too (see `cluster.answers.outside_view`). Raises
     `InvalidInput` for a strategy that was not played, and for a condition or beliefs that cannot be read or leave too
     few trials.
     """
     plan = run.plan
     condition = parse_condition(given, plan.scenario) if given is not None else None
     chosen = chosen_strategies(run, strategies)
+    view = None
+    if outside:
+        if given is not None:
+            message = "goes without a condition: the class is one of all threats, whatever has happened since"
+            raise InvalidInput((Fault("outside", True, message),))
+        view = outside_view(run)
+        believe = (*believe, *view.beliefs)
     stated = read_beliefs(run, believe)
     if stated:
         summaries = {strategy: _weighted(run, strategy, stated, condition) for strategy in chosen}
         summary = summary_document(plan, summaries)
         summary["method"] = f"{summary['method']}; {WEIGHTED}"
+        if view is not None:
+            summary["outside"] = {name: value for name, value in asdict(view).items() if name != "beliefs"}
         return summary if condition is None else {"given": str(condition), **summary}
     with ExitStack() as opened:
         # Opened only when needed: that takes longer than the summary of a small run.

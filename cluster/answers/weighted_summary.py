@@ -13,9 +13,10 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_measure
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
 from sim.statistics.estimates import Estimate
-from sim.statistics.grouped_moments import GroupedMoments, grouped_moments, no_groups
+from sim.statistics.grouped_moments import GroupedMoments, grouped_counts, grouped_moments, no_groups
 from sim.statistics.measure_ranges import measure_ranges
 from sim.statistics.weighted_estimates import (
+    change_of_mean,
     weighted_mean,
     weighted_quantile,
     weighted_quantile_bounds,
@@ -55,12 +56,26 @@ def weighted_summary(
             "quantile_intervals": {level: {"low": one["low"], "high": one["high"]} for level, one in quantiles.items()},
             "quantiles_exact": True,
         }
+    change = {
+        kind: {
+            name: change_of_mean(
+                found.weighting, grouped_counts(counted.conditions[name][:, found.patterns], trials), trials
+            )
+            for name in names
+        }
+        for kind, names in (("outcome", OUTCOMES), ("events", EVENTS))
+    }
+    change["measures"] = {
+        name: change_of_mean(found.weighting, numbers.only(found.patterns), trials)
+        for name, numbers in counted.measures.items()
+    }
     document = {
         "trials": int(by_code.sum()),
         "trials_played": sum(shard.count for shard in run.shards(strategy)),
         "outcome": {name: share(name) for name in OUTCOMES},
         "events": {name: share(name) for name in EVENTS},
         "measures": with_share_of_deficit(measures, plan.scenario),
+        "change": change,
     }
     return document, found
 

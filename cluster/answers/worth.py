@@ -31,7 +31,7 @@ from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import share_of
 from sim.statistics.tally_estimates import method_note
-from sim.statistics.value_of_information import MOST_CELLS, MOST_TREE_PARAMETERS, Choice, Worth
+from sim.statistics.value_of_information import MOST_CELLS, MOST_TOGETHER, Choice, Worth
 
 MOST_READ = 250_000
 """Single parameters are valued on at most this many trials, the first ones."""
@@ -61,10 +61,11 @@ _METHOD = {
         "parameters it is correlated with"
     ),
     "groups": (
-        "a quadratic form of the parameters' normal scores and boosted regression trees (scikit-learn) of up to "
-        f"twelve leaves over the {MOST_TREE_PARAMETERS} parameters on which the gain depends most, mixed by their "
-        "squared errors on other trials (stacking). Dependence that they do not find is not valued: a group is "
-        "worth at least as much as its best member"
+        f"a quadratic form of the parameters' normal scores, with the products of the {MOST_TOGETHER} on which the "
+        "gain depends most, and boosted regression trees (scikit-learn) of up to twelve leaves over these, grown on "
+        "the other half of the trials; mixed by their squared errors on other trials (stacking). Where choices by "
+        "them gain nothing on other trials, the best strategy is kept. Dependence that they do not find is not "
+        "valued: a group is worth at least as much as its best member"
     ),
     "everything": (
         "the value of knowing everything in advance, including chance, with the same chance under all strategies: "

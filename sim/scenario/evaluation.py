@@ -79,6 +79,9 @@ def _equal(left: Expression, right: Expression, table: Table, columns: Columns) 
     """Whether two values of one kind are the same and neither is null."""
     if left.kind == NUMBER:
         return np.asarray(_number(left, table, columns) == _number(right, table, columns))
+    if left.kind == TEXT and (left.operation, right.operation) == ("column", "literal"):
+        categories, values = columns[str(left.value)].categories, table[str(left.value)]
+        return np.asarray(values == categories.index(str(right.value)) if right.value in categories else np.False_)
     read = _text if left.kind == TEXT else _truth
     same = np.asarray(read(left, table, columns) == read(right, table, columns))
     return same & ~_null(left, table, columns) & ~_null(right, table, columns)

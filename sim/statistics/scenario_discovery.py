@@ -95,7 +95,8 @@ def _find_box(
     cases = happened[~peeled]
     if not cases.any():
         return Box({}), ()
-    peelings = [peel(own, happened[peeled], tails) for tails in TAILS]
+    coded = code_columns(own)
+    peelings = [peel(coded, happened[peeled], tails) for tails in TAILS]
     trajectory = max(peelings, key=lambda boxes: _density_at_coverages(boxes, others, cases))
     if not trajectory:
         return Box({}), ()
@@ -114,7 +115,26 @@ def _density_at_coverages(boxes: list[Box], columns: Mapping[str, np.ndarray], c
     return float(np.mean([max(density for covered, density in found if covered >= wanted) for wanted in COVERAGES]))
 
 
-def peel(columns: Mapping[str, np.ndarray], happened: np.ndarray, tails: tuple[float, ...] = WIDE_TAILS) -> list[Box]:
+@dataclass(frozen=True)
+class Coded:
+    """Parameters in at most `LEVELS` intervals each: their names, and by parameter the greatest value of each interval.
+
+    `place`, of shape (trials, parameters), is the interval of each value plus `LEVELS` times the parameter's number.
+    """
+
+    names: tuple[str, ...]
+    ends: tuple[np.ndarray, ...]
+    place: np.ndarray
+
+
+def code_columns(columns: Mapping[str, np.ndarray]) -> Coded:
+    """The intervals of each parameter's values, arrays of shape (trials,)."""
+    coded = [_coded(column) for column in columns.values()]
+    place = np.stack([code for code, _ in coded], axis=1) + np.arange(len(coded)) * LEVELS
+    return Coded(tuple(columns), tuple(ends for _, ends in coded), place)
+
+
+def peel(coded: Coded, happened: np.ndarray, tails: tuple[float, ...] = WIDE_TAILS) -> list[Box]:
     """The boxes of a peeling, each inside the one before it; empty if there are too few trials.
 
     A peel removes the lowest or the highest values of a parameter: at most `PEEL` of the remaining trials, or one of
@@ -123,13 +143,10 @@ def peel(columns: Mapping[str, np.ndarray], happened: np.ndarray, tails: tuple[f
     outcome to choose by, and standard errors do not prefer parameters of few values.) Peeling ends where no tail is
     less likely, or too few trials would remain.
     """
-    names = list(columns)
+    names, ends, place = coded.names, coded.ends, coded.place
     least = max(LEAST_TRIALS, int(LEAST_SHARE * happened.size))
     if happened.size < 2 * least or not happened.any():
         return []
-    coded = [_coded(columns[name]) for name in names]
-    ends = [own for _, own in coded]
-    place = np.stack([code for code, _ in coded], axis=1) + np.arange(len(names)) * LEVELS
     hit = happened.astype(np.float64)
 
     def counted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

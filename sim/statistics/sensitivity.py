@@ -68,34 +68,39 @@ def _leave_out(by_group: np.ndarray) -> np.ndarray:
     return np.concatenate([whole, whole - by_group])
 
 
-def cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+def cells(x: np.ndarray, most: int, order: np.ndarray | None = None) -> tuple[np.ndarray, int]:
     """The cell that each value falls into, and the number of cells: one per value if there are few, else cells of equal
-    share. Equal values are always in the same cell.
+    share. Equal values are always in the same cell. `order` sorts `x`, where it is known already.
     """
-    ordered = np.sort(x)
-    starts = ordered[np.flatnonzero(np.diff(ordered)) + 1]
-    if starts.size >= most:
-        ranks = np.ceil(np.arange(1, most) / most * x.size).astype(np.int64) - 1
-        starts = np.unique(ordered[np.maximum(ranks, 0)])
-        starts = starts[starts > ordered[0]]
-    return np.searchsorted(starts, x, side="right"), starts.size + 1
+    ranks = np.ceil(np.arange(1, most) / most * x.size).astype(np.int64) - 1
+    return _cells_from(x, np.maximum(ranks, 0), most, order)
 
 
-def tail_cells(x: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+def tail_cells(x: np.ndarray, most: int, order: np.ndarray | None = None) -> tuple[np.ndarray, int]:
     """As `cells`, with the lowest and the highest cell halved repeatedly as long as `FEWEST_IN_TAIL` trials remain in
     the outer half.
 
     The outer cells of a heavy-tailed parameter hold most of its variance.
     """
-    ordered = np.sort(x)
-    starts = ordered[np.flatnonzero(np.diff(ordered)) + 1]
+    size = x.size / most
+    halved = size / 2.0 ** np.arange(1, max(1.0, np.log2(size / FEWEST_IN_TAIL)) + 1e-9)
+    ranks = np.concatenate([halved, np.arange(1, most) * size, x.size - halved]).astype(np.int64)
+    return _cells_from(x, ranks, most, order)
+
+
+def _cells_from(x: np.ndarray, ranks: np.ndarray, most: int, order: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """Cells that begin at the values of some ranks, from 0, or at every value if there are at most `most` of them."""
+    order = np.argsort(x) if order is None else order
+    ordered = x[order]
+    starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
     if starts.size >= most:
-        size = x.size / most
-        halved = size / 2.0 ** np.arange(1, max(1.0, np.log2(size / FEWEST_IN_TAIL)) + 1e-9)
-        ranks = np.concatenate([halved, np.arange(1, most) * size, x.size - halved]).astype(np.int64)
-        starts = np.unique(ordered[ranks])
-        starts = starts[starts > ordered[0]]
-    return np.searchsorted(starts, x, side="right"), starts.size + 1
+        # A cell begins with the first of the values that are equal to that of its rank.
+        first = np.searchsorted(ordered, ordered[ranks], side="left")
+        starts = np.unique(first[first > 0])
+    sizes = np.diff(starts, prepend=0, append=x.size)
+    cell = np.empty(x.size, np.int64)
+    cell[order] = np.repeat(np.arange(sizes.size), sizes)
+    return cell, sizes.size
 
 
 def most_cells(trials: int) -> int:
@@ -115,17 +120,21 @@ class Pieces:
     places: np.ndarray
 
 
-def pieces(columns: Sequence[np.ndarray], finer: float = 1.0) -> Pieces:
-    """The cells of one parameter, or of a grid over several, for `first_order`; `finer` times as many as usual."""
+def pieces(columns: Sequence[np.ndarray], finer: float = 1.0, orders: Sequence[np.ndarray] | None = None) -> Pieces:
+    """The cells of one parameter, or of a grid over several, for `first_order`; `finer` times as many as usual.
+
+    `orders` sort the columns, where they are known already.
+    """
     trials = len(columns[0])
+    orders = [np.argsort(column) for column in columns] if orders is None else orders
     if len(columns) == 1:
-        cell, count = tail_cells(columns[0], int(finer * most_cells(trials)))
+        cell, count = tail_cells(columns[0], int(finer * most_cells(trials)), orders[0])
     else:
         fewest = FEWEST_IN_TAIL * (1 + len(columns))
         a_side = max(2, int((finer * min(MOST_JOINT_CELLS, trials // fewest)) ** (1.0 / len(columns))))
         cell, count = np.zeros(trials, np.int64), 1
-        for column in columns:
-            own, size = cells(column, a_side)
+        for column, order in zip(columns, orders, strict=True):
+            own, size = cells(column, a_side, order)
             cell, count = cell * size + own, count * size
     return Pieces(cell, count, np.stack([_places(column, cell, count) for column in columns]))
 
@@ -176,11 +185,12 @@ def explained(y: np.ndarray, columns: Sequence[np.ndarray], groups: Jackknife) -
     The gain is that of `FINER` times as many cells for one parameter, of the grid over half as many cells a side for
     several, since a finer grid has too few trials in each.
     """
-    usual = pieces(columns)
+    orders = [np.argsort(column) for column in columns]
+    usual = pieces(columns, orders=orders)
     index = first_order(y, usual, groups)
     if len(columns) == 1:
-        return Explained(usual.count, index, first_order(y, pieces(columns, FINER), groups) - index)
-    return Explained(usual.count, index, index - first_order(y, pieces(columns, 0.5 ** len(columns)), groups))
+        return Explained(usual.count, index, first_order(y, pieces(columns, FINER, orders), groups) - index)
+    return Explained(usual.count, index, index - first_order(y, pieces(columns, 0.5 ** len(columns), orders), groups))
 
 
 def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
@@ -269,7 +279,7 @@ def pawn(
     sliced = [(slices(x), SLICES) for x in columns.values()]
     resampled = _resampled_distances(sliced, y)
     coded = _coded(y)
-    found = [_median_and_maximum(distances(*own, *coded)) for own in sliced]
+    found = [_medians_and_maxima(distances(*own, *coded)).tolist() for own in sliced]
     return {
         name: {
             statistic: _distance_interval(found[k][s], resampled[:, k, s], noise[s])
@@ -283,7 +293,7 @@ def pawn_by_value(x: np.ndarray, y: np.ndarray) -> dict[str, Estimate]:
     """The PAWN index of a parameter with each of its (few) values as a slice: median and maximum over the values."""
     sliced = cells(x, MOST_CELLS)
     resampled = _resampled_distances([sliced], y)[:, 0]
-    statistics = _median_and_maximum(distances(*sliced, *_coded(y)))
+    statistics = _medians_and_maxima(distances(*sliced, *_coded(y))).tolist()
     noise = np.quantile(_dummies(*sliced, y), 0.95, axis=0)
     return {
         name: _distance_interval(statistics[s], resampled[:, s], float(noise[s]))
@@ -370,31 +380,40 @@ def _coarsely_coded(y: np.ndarray) -> tuple[np.ndarray, int]:
     return code, size
 
 
-def _median_and_maximum(found: np.ndarray) -> tuple[float, float]:
-    return float(np.nanmedian(found)), float(np.nanmax(found))
+def _medians_and_maxima(found: np.ndarray) -> np.ndarray:
+    """Median and maximum of distances over their last axis, NaN left out; shape (..., 2)."""
+    # NaN is sorted to the end.
+    ordered = np.sort(found, axis=-1)
+    known = np.isfinite(ordered).sum(axis=-1, keepdims=True)
+    low, high, last = (
+        np.take_along_axis(ordered, np.maximum(place, 0), axis=-1)[..., 0]
+        for place in ((known - 1) // 2, known // 2, known - 1)
+    )
+    return np.stack([(low + high) / 2.0, last], axis=-1)
 
 
 def _dummies(sliced: np.ndarray, count: int, y: np.ndarray) -> np.ndarray:
     """Median and maximum distance of parameters that are shuffled: shape (`DUMMIES`, 2)."""
     rng = np.random.default_rng(_SEED)
     coded = _coarsely_coded(y)
-    return np.array([_median_and_maximum(distances(rng.permutation(sliced), count, *coded)) for _ in range(DUMMIES)])
+    return _medians_and_maxima(np.stack([distances(rng.permutation(sliced), count, *coded) for _ in range(DUMMIES)]))
 
 
 def _resampled_distances(sliced: Sequence[tuple[np.ndarray, int]], y: np.ndarray) -> np.ndarray:
     """Median and maximum distance of each parameter in each resample: shape (`PAWN_RESAMPLES`, parameters, 2).
 
-    Trials are drawn with replacement; their slices stay.
+    Trials are drawn with replacement; their slices stay. All parameters have the same number of slices.
     """
     rng = np.random.default_rng(_SEED)
     coded = _coarsely_coded(y)
-    found = np.empty((PAWN_RESAMPLES, len(sliced), 2))
-    places = [(own * coded[1] + coded[0], count) for own, count in sliced]
+    places = [own * coded[1] + coded[0] for own, _ in sliced]
+    count = sliced[0][1]
+    found = np.empty((PAWN_RESAMPLES, len(sliced), count))
     for resample in found:
         weight = np.bincount(rng.integers(y.size, size=y.size), minlength=y.size).astype(np.float64)
-        for k, (place, count) in enumerate(places):
-            resample[k] = _median_and_maximum(_distances(place, count, coded[1], weight))
-    return found
+        for k, place in enumerate(places):
+            resample[k] = _distances(place, count, coded[1], weight)
+    return _medians_and_maxima(found)
 
 
 def _distance_interval(value: float, resampled: np.ndarray, noise: float) -> Estimate:

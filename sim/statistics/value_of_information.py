@@ -33,8 +33,9 @@ line."""
 RIDGES = 10.0 ** np.arange(-4.0, 2.5)
 """Penalties of the quadratic form's coefficients, relative to the trials of a fold."""
 TREE_ITERATIONS = 28
-MOST_TREE_PARAMETERS = 12
-"""The number of parameters used by the trees: those on which the gain depends most in the trials of the regression."""
+MOST_TOGETHER = 12
+"""The number of parameters whose products are terms of the form, and which the trees see: those on which the gain
+depends most in the trials of the regression."""
 _SEED = 20_250_101
 
 
@@ -143,51 +144,76 @@ def worth_of_several(given: Choice, columns: Sequence[np.ndarray]) -> Worth:
     """The value of learning several parameters together, arrays of shape (trials,).
 
     By a quadratic form of their normal scores and by boosted regression trees, in the mixture that has the least
-    squared error on other trials (stacking; Breiman 1996), so that what either fits to noise is scaled down.
+    squared error on other trials (stacking; Breiman 1996), so that what either fits to noise is scaled down. The trees
+    for one half of the trials grow on the other half. Where the choices gain nothing on other trials, the strategy that
+    is best on average is kept.
     """
     scores = np.stack([_normal_scores(column) for column in columns])
-    predicted = np.stack([_forms(_quadratic(scores), given), np.zeros_like(given.gains)])
-    for fold in range(FOLDS):
-        held = given.fold == fold
-        for strategy, gain in enumerate(given.gains):
-            if strategy != given.best and held.any() and not held.all():
-                predicted[1, strategy, held] = _trees(scores, gain, held)
+    predicted = np.stack([_forms(scores, given), np.zeros_like(given.gains)])
+    others = [strategy for strategy in range(len(given.gains)) if strategy != given.best]
+    for half in range(2):
+        held = given.fold % 2 == half
+        for strategy in others if held.any() and not held.all() else ():
+            predicted[1, strategy, held] = _trees(scores, given.gains[strategy], held)
     expected = np.zeros_like(given.gains)
     for fold in range(FOLDS):
         held = given.fold == fold
-        for strategy, gain in enumerate(given.gains):
-            if strategy != given.best and held.any() and not held.all():
-                expected[strategy, held] = _stacked(predicted[:, strategy], gain, held)
-    return _worth(given, _chosen(expected, given.best), None)
+        for strategy in others if held.any() and not held.all() else ():
+            expected[strategy, held] = _stacked(predicted[:, strategy], given.gains[strategy], held)
+    return _worth(given, _unless_it_loses(given, _chosen(expected, given.best)), None)
 
 
-def _forms(basis: np.ndarray, given: Choice) -> np.ndarray:
-    """Predictions of ridge regressions on the other folds for each trial, shape (strategies, trials).
+def _unless_it_loses(given: Choice, chosen: np.ndarray) -> np.ndarray:
+    """The chosen strategies, or the best on average in the folds outside of which these choices gain nothing."""
+    gain = given.gains[chosen, np.arange(chosen.size)]
+    gains = np.array([gain[given.fold != fold].sum() > 0.0 for fold in range(FOLDS)])
+    return np.where(gains[given.fold], chosen, given.best)
 
-    The penalty is the one of `RIDGES` with the least squared error between these folds.
+
+def _forms(scores: np.ndarray, given: Choice) -> np.ndarray:
+    """What ridge regressions on the other folds expect of each trial, shape (strategies, trials).
+
+    On a quadratic form with the products of the parameters that matter most on these folds. The penalty is the one of
+    `RIDGES` with the smallest squared error between them.
     """
-    parts = [(basis[:, given.fold == fold], given.gains[:, given.fold == fold]) for fold in range(FOLDS)]
-    grams = np.array([own @ own.T for own, _ in parts])
-    sums = np.array([own @ gains.T for own, gains in parts])
-    penalty = np.diag(np.r_[0.0, np.ones(len(basis) - 1)])
-
-    def fitted(folds: Sequence[int]) -> np.ndarray:
-        """Coefficients from the trials of some folds, shape (ridges, basis, strategies)."""
-        gram, moment = grams[list(folds)].sum(axis=0), sums[list(folds)].sum(axis=0)
-        ridged = gram + 1e-9 * np.eye(len(gram)) + (RIDGES * gram[0, 0] / FOLDS)[:, None, None] * penalty
-        return np.linalg.solve(ridged, np.broadcast_to(moment, (RIDGES.size, *moment.shape)))
-
-    def squares(forms: np.ndarray, fold: int) -> np.ndarray:
-        return (forms * (grams[fold] @ forms - 2.0 * sums[fold])).sum(axis=1)
-
+    folds = [given.fold == fold for fold in range(FOLDS)]
     found = np.zeros_like(given.gains)
     strategies = np.arange(len(given.gains))
-    for fold in range(FOLDS):
+    known: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
+    for fold, held in enumerate(folds):
+        kept = _most_influential(scores[:, ~held], given.gains[:, ~held])
+        if kept not in known:
+            known[kept] = _moments(scores, kept, given, folds)
+        grams, sums = known[kept]
+        penalty = np.diag(np.r_[0.0, np.ones(grams.shape[1] - 1)])
+
+        def fitted(
+            among: Sequence[int], grams: np.ndarray = grams, sums: np.ndarray = sums, penalty: np.ndarray = penalty
+        ) -> np.ndarray:
+            """Coefficients from the trials of some folds, shape (ridges, basis, strategies)."""
+            gram, moment = grams[list(among)].sum(axis=0), sums[list(among)].sum(axis=0)
+            ridged = gram + 1e-9 * np.eye(len(gram)) + (RIDGES * gram[0, 0] / FOLDS)[:, None, None] * penalty
+            return np.linalg.solve(ridged, np.broadcast_to(moment, (RIDGES.size, *moment.shape)))
+
         others = [k for k in range(FOLDS) if k != fold]
-        errors = np.sum([squares(fitted([k for k in others if k != inner]), inner) for inner in others], axis=0)
-        forms = fitted(others)[errors.argmin(axis=0), :, strategies]
-        found[:, given.fold == fold] = forms @ parts[fold][0]
+        errors = np.zeros((RIDGES.size, len(given.gains)))
+        for inner in others:
+            forms = fitted([k for k in others if k != inner])
+            errors += (forms * (grams[inner] @ forms - 2.0 * sums[inner])).sum(axis=1)
+        found[:, held] = fitted(others)[errors.argmin(axis=0), :, strategies] @ _quadratic(scores[:, held], kept)
     return found
+
+
+def _moments(
+    scores: np.ndarray, kept: tuple[int, ...], given: Choice, folds: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Products of the form's terms with each other and with the gains, summed over each fold."""
+    grams, sums = [], []
+    for held in folds:
+        basis = _quadratic(scores[:, held], kept)
+        grams.append(basis @ basis.T)
+        sums.append(basis @ given.gains[:, held].T)
+    return np.stack(grams), np.stack(sums)
 
 
 def _normal_scores(column: np.ndarray) -> np.ndarray:
@@ -199,11 +225,22 @@ def _normal_scores(column: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _quadratic(scores: np.ndarray) -> np.ndarray:
-    """1, the scores and their squares, and for few parameters their products, a row each."""
-    pairs = list(combinations(range(len(scores)), 2)) if len(scores) <= MOST_TREE_PARAMETERS else []
-    products = [scores[i] * scores[j] for i, j in pairs]
+def _quadratic(scores: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:
+    """1, the scores and their squares, and the products of some, a row each."""
+    products = [scores[i] * scores[j] for i, j in combinations(kept, 2)]
     return np.stack([np.ones(scores.shape[1]), *scores, *(np.square(scores) - 1.0), *products])
+
+
+def _most_influential(scores: np.ndarray, gains: np.ndarray) -> tuple[int, ...]:
+    """The parameters, at most `MOST_TOGETHER`, on which some gain depends most: by its correlations with their scores
+    and squares.
+    """
+    own = gains - gains.mean(axis=1, keepdims=True)
+    size = np.sqrt(np.square(own).sum(axis=1, keepdims=True))
+    own = np.divide(own, size, out=np.zeros_like(own), where=size > 0.0)
+    squares = (np.square(scores) - 1.0) / np.sqrt(2.0)
+    strength = (np.square(scores @ own.T) + np.square(squares @ own.T)).max(axis=1)
+    return tuple(sorted(np.argsort(-strength, kind="stable")[:MOST_TOGETHER].tolist()))
 
 
 def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -212,12 +249,9 @@ def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    own = gain[~held] - gain[~held].mean()
-    if not own.any():
+    if np.ptp(gain[~held]) == 0.0:
         return np.full(int(held.sum()), gain[~held].mean())
-    linear, squared = scores[:, ~held] @ own, (np.square(scores[:, ~held]) - 1.0) @ own / np.sqrt(2.0)
-    kept = np.argsort(-(linear**2 + squared**2), kind="stable")[:MOST_TREE_PARAMETERS]
-    table = scores[kept].T
+    table = scores[list(_most_influential(scores[:, ~held], gain[None, ~held]))].T
     trees = HistGradientBoostingRegressor(
         max_iter=TREE_ITERATIONS,
         learning_rate=0.2,

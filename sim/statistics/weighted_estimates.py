@@ -21,6 +21,7 @@ from sim.statistics.estimates import (
     Estimate,
     Range,
     Z,
+    around,
     around_replicates,
     mean,
     mean_bounds,
@@ -120,6 +121,32 @@ def weighted_mean(
     if len(found.replicates) == 1:
         return mean(whole, within)
     return {**mean_of_replicates(found.replicates, together, within), "estimate": found.mean}
+
+
+def change_of_mean(weighting: Weighting, numbers: GroupedMoments, trials: np.ndarray) -> Estimate:
+    """How far the weights move a mean: the weighted one less that of the trials as they were played.
+
+    Both are of the same trials, and the interval is that of the difference of their linearised values.
+    """
+    count, means, m2 = numbers.count, numbers.mean, numbers.m2
+    weights, size = weighting.weights, weighting.trials
+    known = float((count * weights).sum())
+    if not known > 0.0:
+        return UNKNOWN
+    weighted, played = float((count * weights * means).sum() / known), float((count * means).sum() / count.sum())
+    share, plain_share = known / size, float(count.sum()) / size
+    deviations = (count * (means - weighted)).sum(axis=0) / (share * np.maximum(weighting.counts, 1.0))
+    offset = weights * weighting.explained(deviations)
+    slope = weights / share - 1.0 / plain_share
+    centres = weights * (means - weighted) / share - (means - played) / plain_share - offset
+    own = (count * centres).sum(axis=1) - ((trials - count) * offset).sum(axis=1)
+    if len(count) > 1:
+        replicates = own / np.maximum(trials.sum(axis=1), 1)
+        found = around_replicates((weighted - played + replicates).tolist(), trials.sum(axis=1).tolist())
+        return {**found, "estimate": weighted - played}
+    spread = float((count * np.square(centres)).sum() + (np.square(slope) * m2).sum())
+    spread += float(((trials - count) * np.square(offset)).sum())
+    return around(weighted - played, sqrt(spread) / size, Z)
 
 
 def weighted_share(

@@ -36,7 +36,7 @@ class Watched:
 
     def __init__(self, browser: Browser, url: str, **options: object) -> None:
         self.context = browser.new_context(base_url=url, **options)  # type: ignore[arg-type]
-        self.context.set_default_timeout(HANG_SECONDS * 1000 / 2)
+        self.context.set_default_timeout(HANG_SECONDS * 1000 / 4)
         self.expected: list[str] = []
         self._url = url
         self._said: list[str] = []

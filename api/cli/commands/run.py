@@ -9,6 +9,7 @@ import typer
 from api.cli.options import (
     AsJson,
     Engine,
+    Outside,
     RayAddress,
     ScenarioArgument,
     Seed,
@@ -63,12 +64,14 @@ def run(
         int | None,
         typer.Option(parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000"),
     ] = None,
+    outside: Outside = False,
     as_json: AsJson = False,
 ) -> None:
     """The same command continues a run that was stopped."""
     from api.cli.precision import half_widths
     from api.cli.setting import folder_suffix, set_parameters
     from api.shipped_scenarios import find_scenario
+    from cluster.reference.rates import scenario_class
     from cluster.results.plan import make_plan
     from cluster.runs.options import RunOptions
     from cluster.runs.precision import MOST_TRIALS, more_would_help, run_to_precision, shortfall
@@ -80,6 +83,8 @@ def run(
         trials = MOST_TRIALS if wanted else DEFAULT_TRIALS
     seed = 1 if seed is None else seed
     chosen = set_parameters(find_scenario(scenario), setting or ())
+    if outside:
+        scenario_class(chosen)
     plan = make_plan(
         chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
     )
@@ -96,14 +101,34 @@ def run(
         else:
             answer = run_plan(plan, folder, options)
     seconds = time.monotonic() - started
+    believed = _with_outside_view(folder) if outside else None
     if as_json:
-        print_json({**answer, "precision": taken} if taken else answer)
+        more = {"precision": taken} if taken else {}
+        print_json({**answer, **more, **({"with_outside_view": believed} if believed else {})})
     else:
         _print_answer(plan, answer, taken, seconds, folder)
+        if believed is not None:
+            _print_believed(believed)
     if taken and not taken["reached"]:
         hint = "; the same command with more --trials continues from there" if more_would_help(taken) else ""
         print(shortfall(taken) + hint, file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _with_outside_view(folder: str) -> dict:
+    """The summary of the run in a folder, weighted to how threats of the scenario's reference class ended."""
+    from cluster.answers.registry import ask
+    from cluster.query.trials import open_run
+
+    return ask(open_run(folder), "summary", {"outside": True})
+
+
+def _print_believed(summary: dict) -> None:
+    from api.cli.commands.summary import print_given
+
+    out = console()
+    out.print()
+    print_given(out, summary)
 
 
 def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folder: str) -> None:

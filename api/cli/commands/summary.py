@@ -2,8 +2,8 @@
 
 from rich.console import Console
 
-from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
+from api.cli.evidence import print_changes, print_evidence, print_outside
+from api.cli.options import AsJson, Believe, Given, Outside, RunFolder, Strategies
 from api.cli.rendering import print_summary
 
 
@@ -12,12 +12,13 @@ def summary(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    outside: Outside = False,
     as_json: AsJson = False,
 ) -> None:
     """Probabilities, means and quantiles have 95 % intervals of their Monte Carlo error."""
     from api.cli.answering import answer
 
-    request = {"given": given, "strategies": strategy, "believe": believe}
+    request = {"given": given, "strategies": strategy, "believe": believe, "outside": outside or None}
     answer(run, "summary", request, as_json=as_json, render=print_given)
 
 
@@ -28,5 +29,7 @@ def print_given(out: Console, found: dict) -> None:
             f"{one['trials']:,} of {one['trials_played']:,} of {name}" for name, one in found["strategies"].items()
         )
         out.print(f"Given {found['given']}: {left} trials satisfy it.")
+    print_outside(out, found.get("outside"))
     print_evidence(out, {name: one["evidence"] for name, one in found["strategies"].items() if "evidence" in one})
     print_summary(out, found)
+    print_changes(out, found)

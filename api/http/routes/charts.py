@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.chart_catalogue import CHARTS, Chart
@@ -14,12 +15,14 @@ from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
 from api.http.routes.common import KeptAnswers, KnownRun
 from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
-from cluster.answers.entry import NET_GAIN, GivenRequest, Measure, StrategiesRequest
+from cluster.answers.entry import GivenRequest, Measure, StrategiesRequest, Text, measure_of_choice
 from cluster.query.trials import StoredRun
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 VEGA_LITE = "application/vnd.vegalite.v6+json"
 SVG, PNG = "image/svg+xml", "image/png"
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+"""A report has its styles within itself, and runs nothing."""
 OFFERED = (JSON, VEGA_LITE, SVG, PNG)
 Accept = Annotated[str | None, Header(max_length=1000, description=f"One of {', '.join(OFFERED)}.")]
 
@@ -80,12 +83,31 @@ for _chart in CHARTS:
     _add_route(_chart)
 
 
+@router.get(
+    "/jobs/{job_id}/report",
+    summary="A report to hand on",
+    response_class=HTMLResponse,
+    responses={200: {"description": "One page that loads nothing", "content": {"text/html": {}}}},
+)
+def report(
+    run: KnownRun,
+    given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
+    measure: Annotated[Text | None, Query(description="The scenario's measure of choice if none is named.")] = None,
+) -> HTMLResponse:
+    """The run as one page for those who decide: the answer, its charts, what it depends on, sources and method."""
+    from api.report.contents import gather
+    from api.report.page import report_page
+
+    text = report_page(gather(run, measure=measure, given=given, on_step=lambda *_: None))
+    return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
+
+
 class FindingsRequest(StrategiesRequest, GivenRequest):
     """Which strategies are compared, by which measure, and under which condition."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}, {"measure": "export_gain", "given": "agreement"}]})
 
-    measure: Measure = NET_GAIN
+    measure: Annotated[Measure | None, Field(description="The scenario's measure of choice if none is named.")] = None
 
 
 _USUAL = FindingsRequest()
@@ -107,11 +129,12 @@ def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) 
     shared = asked.model_dump(exclude={"measure"}, exclude_none=True)
     summary = _ask(kept, run, "summary", shared)
     weeks = run.plan.scenario.horizon_weeks
+    measure = measure_of_choice(asked.measure, run.plan.scenario)
     if len(summary["strategies"]) == 1:
         ((name, one),) = summary["strategies"].items()
         said = [ending_sentence(name if len(run.plan.strategies) > 1 else None, one["events"], weeks)]
-        return Findings(measure=asked.measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
-    compared = _ask(kept, run, "compare", {**shared, "measures": [asked.measure]})["result"]
+        return Findings(measure=measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
+    compared = _ask(kept, run, "compare", {**shared, "measures": [measure]})["result"]
     said = choice_sentences(compared)
     best = best_of(compared) if said else next(iter(summary["strategies"]))
     said.append(ending_sentence(best, summary["strategies"][best]["events"], weeks))

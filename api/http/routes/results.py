@@ -53,15 +53,18 @@ async def summary(
         list[Text] | None,
         Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
     ] = None,
+    outside: Annotated[
+        bool, Query(description="Believe also how threats of the scenario's reference class ended.")
+    ] = False,
 ) -> dict:
     """The summary of a job's run; while it runs, from what is committed so far."""
-    if job.state == SUCCEEDED and given is None and not strategy and not believe:
+    if job.state == SUCCEEDED and given is None and not strategy and not believe and not outside:
         # One that is damaged is computed again from the trials.
         with suppress(OSError, ValueError):
             found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
             if isinstance(found, dict):
                 return found
-    asked = {"given": given, "strategies": strategy or [], "believe": believe or []}
+    asked = {"given": given, "strategies": strategy or [], "believe": believe or [], "outside": outside}
     async with answering(request, reader, job) as run:
         return await run_in_threadpool(ask, run, "summary", asked)
 

@@ -45,14 +45,17 @@ async function loaded(name) {
 
 function answers(first, second, terms) {
   const both = Object.keys(first.summary.strategies).filter((name) => name in second.summary.strategies);
-  const rows = both.flatMap((strategy) => {
+  if (!both.length) return el("p", {}, "The runs have no strategy in common.");
+  return both.map((strategy, k) => {
     const [one, other] = [first, second].map((side) => side.summary.strategies[strategy]);
-    return terms.filter((term) => term.kind !== "measure").map((term) => {
+    const shares = terms.filter((term) => term.kind !== "measure").map((term) => {
       const key = term.kind === "event" ? "events" : "outcome";
-      return [`${strategy}: ${term.label}`, estimate(one[key][term.name], share), estimate(other[key][term.name], share)];
-    }).concat(["export_gain", "sender_cost", "target_cost"].map((name) => [`${strategy}: ${name}`, estimate(one.measures[name]?.mean, amount), estimate(other.measures[name]?.mean, amount)]));
+      return [term.label, estimate(one[key][term.name], share), estimate(other[key][term.name], share)];
+    });
+    const means = terms.filter((term) => term.kind === "measure" && one.measures[term.name] && other.measures[term.name])
+      .map((term) => [`Mean: ${term.label}, ${term.unit}`, estimate(one.measures[term.name].mean, amount), estimate(other.measures[term.name].mean, amount)]);
+    return el("details", { open: k === 0 }, el("summary", {}, strategy), table(`${strategy}: answers of both, with 95 % intervals; shares in per cent`, ["", "first", "second"], [...shares, ...means]));
   });
-  return both.length ? table("Answers of both, with 95 % intervals", ["strategy and what", "first", "second"], rows) : el("p", {}, "The runs have no strategy in common.");
 }
 
 async function compare() {
@@ -68,7 +71,7 @@ async function compare() {
   if (!first.summary || !second.summary) return;
   const terms = await once("/v1/terms");
   const figures = await Promise.all([a, b].map((id, k) => chartOf({ id }, "outcomes", {}, `How the trials of the ${k ? "second" : "first"} run end`)));
-  place.append(el("h2", {}, "Answers"), el("div", { class: "grid" }, figures.map((figure, k) => el("div", {}, el("h3", {}, [first, second][k].name), figure))), answers(first, second, terms));
+  place.append(el("h2", {}, "Answers"), el("div", { class: "grid" }, figures.map((figure, k) => el("div", {}, el("h3", {}, [first, second][k].name), figure))), ...[answers(first, second, terms)].flat());
   for (const figure of figures) await figure.draw();
 }
 

@@ -91,6 +91,7 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
 
   const boxes = strategies.map((name) => el("label", { class: "check" }, el("input", { type: "checkbox", name: "only", value: name }), el("span", {}, name)));
   const chosen = () => boxes.map((box) => box.firstChild).filter((box) => box.checked).map((box) => box.value);
+  const usual = scenario?.choice ?? NET_GAIN;
   const measure = el("input", { id: "measure", list: "measures", size: 30, maxlength: 1500, autocomplete: "off" });
   const known = el("datalist", { id: "measures" }, [NET_GAIN, ...of("measure").map((term) => term.name), ...of("event").map((term) => term.name)].map((name) => option(name, name)));
 
@@ -108,7 +109,7 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
         el("label", {}, "Condition", own), el("button", { type: "submit" }, "Learn it")),
       el("p", { class: "hint", id: "learn-own-hint" }, "Such as threat_week <= 5 and target_win > 0.6."),
       strategies.length > 1 ? el("fieldset", { onchange: () => choose({ only: chosen().length === strategies.length ? [] : chosen() }) }, el("legend", {}, "Strategies shown"), boxes) : null,
-      el("form", { class: "row", onsubmit: (submitted) => { submitted.preventDefault(); choose({ measure: measure.value.trim() === NET_GAIN ? "" : measure.value.trim() }); } },
+      el("form", { class: "row", onsubmit: (submitted) => { submitted.preventDefault(); choose({ measure: measure.value.trim() === usual ? "" : measure.value.trim() }); } },
         el("label", {}, "Measure by which strategies are compared, more being better", measure, known), el("button", { type: "submit" }, "Compare by it"))));
 
   return {
@@ -119,7 +120,7 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
         el("button", { type: "button", "aria-label": `Forget: ${wordsOf(clause, terms)}`, onclick: () => choose({ given: clauses.filter((_, j) => j !== k) }) }, "×"))));
       chips.hidden = !clauses.length;
       for (const box of boxes) box.firstChild.checked = !now.only.length || now.only.includes(box.firstChild.value);
-      measure.value = now.measure || NET_GAIN;
+      measure.value = now.measure || usual;
       if (!clauses.length) fill(agree);
     },
     /** Say how many trials of each strategy agree, from a summary. */

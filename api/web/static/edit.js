@@ -128,16 +128,18 @@ function issueFields() {
     ["gap", "sender_concession", "target_concession"].map((part) => el("div", { class: "field" }, el("span", { class: "label" }, part.replace("_", "'s ")), distributionField(["issues", key, part], issue[part], `${key} ${part}`, false)))));
 }
 
-function strategyFields(names) {
-  return Object.entries(scenario.strategies).map(([key, sets]) => {
-    const list = el("select", { "aria-label": `${key}: parameter to set` }, names.filter((name) => !(name in sets)).map((name) => el("option", { value: name }, name)));
-    return el("fieldset", { class: "strategy" }, el("legend", {}, key),
-      Object.entries(sets).map(([name, document]) => el("div", { class: "field" }, el("span", { class: "label" }, el("code", {}, name), " ",
-        el("button", { type: "button", class: "quiet", "aria-label": `${key}: leave ${name} as in the scenario`, onclick: () => { set(["strategies", key, name], undefined); layOut(); } }, "×")),
-      distributionField(["strategies", key, name], document, `${key}: ${name}`, false))),
-      el("div", { class: "row" }, list, el("button", { type: "button", onclick: () => { set(["strategies", key, list.value], scenario.parameters[list.value] ?? 0); layOut(); } }, "Set it here"),
-        Object.keys(scenario.strategies).length > 1 && el("button", { type: "button", onclick: () => { set(["strategies", key], undefined); layOut(); } }, "Remove the strategy")));
-  });
+/** A fieldset for the parameters that something sets: a strategy, or the scenario under all of them. */
+function settingsField(title, path, names, removable) {
+  const sets = path.reduce((place, part) => place?.[part], scenario) ?? {};
+  const list = el("select", { "aria-label": `${title}: parameter to set` }, names.filter((name) => !(name in sets)).map((name) => el("option", { value: name }, name)));
+  const change = (end, value) => { set([...path, ...end], value); layOut().catch(showFault); };
+  return el("fieldset", {}, el("legend", {}, title),
+    Object.entries(sets).map(([name, document]) => el("div", { class: "field" },
+      el("span", { class: "label" }, el("code", {}, name), " ",
+        el("button", { type: "button", class: "quiet", "aria-label": `${title}: leave ${name} as in the scenario`, onclick: () => change([name], undefined) }, "×")),
+      distributionField([...path, name], document, `${title}: ${name}`, false))),
+    el("div", { class: "row" }, list, el("button", { type: "button", onclick: () => change([list.value], scenario.parameters[list.value] ?? 0) }, "Set it here"),
+      removable && el("button", { type: "button", onclick: () => change([], undefined) }, "Remove the strategy")));
 }
 
 /** Correlations as a matrix: a row and a column for each parameter that is correlated with another. */
@@ -208,10 +210,13 @@ async function layOut() {
     el("h2", {}, "The dispute"),
     textField(["name"], "Name (letters, digits, hyphens)"), textField(["title"], "Title"), textField(["sender"], "Sender"), textField(["target"], "Target"),
     textField(["as_of"], "As known on (year-month-day)"), textField(["horizon_weeks"], "Weeks followed", asNumber), textField(["discount_rate"], "Discount rate a year", asNumber), textField(["deficit"], "Deficit, bn USD a year (may be empty)", asNumber),
+    textField(["choice"], "Measure of choice, more being better (may be empty)"),
     textField(["sessions", "first"], "Sessions of the first weeks (mid, senior, technical)", asList, (scenario.sessions?.first ?? []).join(", ")),
     textField(["sessions", "cycle"], "Sessions after that, in turn", asList, (scenario.sessions?.cycle ?? []).join(", ")),
     el("h2", {}, "Issues"), issueFields(),
-    el("h2", {}, "Strategies, side by side"), el("div", { class: "grid" }, strategyFields(names)),
+    el("h2", {}, "Strategies, side by side"), el("div", { class: "grid" },
+      Object.keys(scenario.strategies).map((key) => settingsField(key, ["strategies", key], names, Object.keys(scenario.strategies).length > 1)),
+      settingsField("Set under every strategy", ["set"], names, false)),
     el("div", { class: "row" }, added, el("button", { type: "button", onclick: () => { if (added.value.trim() && !scenario.strategies[added.value.trim()]) { set(["strategies", added.value.trim()], {}); layOut(); } } }, "Add a strategy")),
     el("h2", {}, "Correlations"), correlationMatrix(parameters.filter((one) => one.density).map((one) => one.name)),
     el("h2", {}, "Parameters"), parameterRows(parameters),

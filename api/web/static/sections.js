@@ -2,8 +2,8 @@
 import { chartOf } from "./chart.js";
 import { NET_GAIN, uncertainParameters } from "./conditions.js";
 import { el, fill, table } from "./dom.js";
-import { amount, number, plain, readWhole, share, whole } from "./format.js";
-import { download, get, post, saveAs } from "./v1.js";
+import { amount, distribution, number, plain, readNumber, readWhole, share, whole } from "./format.js";
+import { download, get, once, post, saveAs } from "./v1.js";
 
 /** An estimate with its interval, or what is said where there is none. */
 function estimate(one, form) {
@@ -40,7 +40,8 @@ function query(request) {
   return asked.size ? `?${asked}` : "";
 }
 
-const measureOf = (asked) => asked.chosen.measure || NET_GAIN;
+/** The measure that was chosen; without one the service takes the scenario's measure of choice. */
+const measured = (asked) => (asked.chosen.measure ? { measure: asked.chosen.measure } : {});
 /** What a request about one strategy says: the chosen one, or the first of those shown. */
 const single = (asked) => ({ ...(asked.given ? { given: asked.given } : {}), strategy: asked.chosen.strategy || asked.strategies[0] });
 
@@ -53,7 +54,7 @@ function strategyList(asked) {
 }
 
 async function showAnswer(asked) {
-  const request = { ...asked.request, ...(asked.chosen.measure ? { measure: asked.chosen.measure } : {}) };
+  const request = { ...asked.request, ...measured(asked) };
   const found = await post(`/v1/jobs/${asked.id}/findings`, request, { signal: asked.signal });
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
@@ -140,7 +141,7 @@ async function showDistribution(asked) {
 }
 
 async function showComparison(asked) {
-  const request = { ...asked.request, measures: [measureOf(asked)] };
+  const request = { ...asked.request, ...(asked.chosen.measure ? { measures: [asked.chosen.measure] } : {}) };
   const found = await post(`/v1/jobs/${asked.id}/compare`, request, { signal: asked.signal });
   const regret = await chartOf(asked, "regret", request, "Mean regret of each strategy with its 95 % interval");
   const leads = await chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range");
@@ -168,7 +169,7 @@ async function showComparison(asked) {
 }
 
 async function showDrivers(asked) {
-  const request = { ...single(asked), measure: measureOf(asked) };
+  const request = { ...single(asked), ...measured(asked) };
   const found = await post(`/v1/jobs/${asked.id}/drivers`, request, { signal: asked.signal });
   const figure = await chartOf(asked, "tornado", request, "The mean in each parameter's lowest and highest decile");
   const known = found.result.parameters.filter((one) => one.first_order);
@@ -188,7 +189,7 @@ async function showDrivers(asked) {
 }
 
 async function showWorth(asked) {
-  const request = { ...asked.request, measure: measureOf(asked) };
+  const request = { ...asked.request, ...measured(asked) };
   const found = await post(`/v1/jobs/${asked.id}/worth`, request, { signal: asked.signal });
   const figure = await chartOf(asked, "means", request, "Each strategy's mean of the measure with its 95 % interval");
   const { everything, parameters } = found.result;
@@ -293,11 +294,50 @@ async function showStories(asked) {
   ];
 }
 
+/** What a person types for a parameter that is set: a number, or a range such as "0.5 to 1". */
+function readSetting(text) {
+  const ends = text.split(/\s+to\s+/);
+  if (ends.length > 2) throw new Error(`“${text}” is neither a number nor a range such as 0.5 to 1`);
+  const [low, high] = ends.map(readNumber);
+  return ends.length === 1 ? low : { uniform: [low, high] };
+}
+
+async function showSetting(asked) {
+  const parameters = await once("/v1/parameters");
+  const issues = Object.keys(asked.scenario?.issues ?? {});
+  const names = parameters.flatMap((one) => (one.name.startsWith("issues.") ? issues.map((issue) => [one.name.replace("<issue>", issue), one]) : [[one.name, one]]));
+  const list = el("select", {}, names.map(([name]) => el("option", { value: name }, name)));
+  const value = el("input", { size: 14, autocomplete: "off", placeholder: "0.9 or 0.5 to 1" });
+  const fault = el("p", { class: "field-fault", role: "alert" });
+  const hint = el("p", { class: "hint" });
+  const about = () => { const [, one] = names.find(([name]) => name === list.value); fill(hint, `${one.meaning}; ${one.unit}, ${one.domain}; decided by ${one.decided_by}`); };
+  list.addEventListener("change", about);
+  about();
+  const now = Object.entries(asked.scenario?.set ?? {});
+  const play = async () => {
+    const scenario = { ...asked.scenario, set: { ...asked.scenario.set, [list.value]: readSetting(value.value) } };
+    const { trials, seed, design, strategies } = asked.job;
+    const job = await post("/v1/jobs", { scenario, trials, seed, design, strategies });
+    location.assign(`/jobs/${job.id}?base=${asked.id}`);
+  };
+  const form = el("form", { class: "row", onsubmit: (event) => { event.preventDefault(); fill(fault); play().catch((error) => fill(fault, error.errors?.map((one) => one.detail).join("; ") || error.message)); } },
+    el("label", {}, "Set", list), el("label", {}, "to", value), el("button", { type: "submit" }, "Play the trials anew"));
+  return [
+    el("p", {}, "Setting a parameter is an intervention: the same disputes are played anew, with the same chance and the parameter as it is set under every strategy. ", el("a", { href: "/help#set" }, "Setting is not learning"), "."),
+    now.length ? el("p", {}, "Set in this run: ", el("strong", {}, now.map(([name, one]) => `${name} = ${distribution(one)}`).join("; ")), asked.chosen.base ? [". ", el("a", { href: `/compare?a=${asked.chosen.base}&b=${asked.id}` }, "Compare with the run without it")] : null) : null,
+    asked.scenario ? form : el("p", {}, "The scenario of this run cannot be read yet."), hint, fault,
+  ];
+}
+
 async function showFiles(asked) {
   const { files } = await get(`/v1/jobs/${asked.id}/files`, asked.signal);
   const link = (path) => el("a", { href: `/v1/jobs/${asked.id}/files/${path.split("/").map(encodeURIComponent).join("/")}`, download: path.split("/").at(-1) }, path);
+  const wanted = new URLSearchParams({ ...(asked.given ? { given: asked.given } : {}), ...measured(asked) });
   return [
-    el("p", {}, el("a", { href: `/run?from=${asked.id}` }, "Run it again, or change it"), "."),
+    el("p", { class: "row" },
+      el("a", { class: "button", href: `/v1/jobs/${asked.id}/report${wanted.size ? `?${wanted}` : ""}`, download: `${asked.job.scenario}.html` }, "Report to hand on"),
+      el("a", { href: `/run?from=${asked.id}` }, "Run it again, or change it"),
+      el("a", { href: `/compare?a=${asked.id}` }, "Compare with another")),
     el("details", {}, el("summary", {}, `The result folder: ${whole(files.length)} files`), table("Files", ["file", "bytes"], files.map((one) => [link(one.path), whole(one.bytes)]))),
   ];
 }
@@ -314,5 +354,6 @@ export const SECTIONS = [
   { id: "stress", title: "Stress: where a bound is broken", show: showStress, uses: ["given", "only", "strategy", "bound"] },
   { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, uses: ["given", "only", "strategy", "outcome"] },
   { id: "stories", title: "Stories", show: showStories, uses: ["given", "only", "strategy", "trial"] },
-  { id: "files", title: "The run itself", show: showFiles, uses: [] },
+  { id: "set", title: "What if we set it?", show: showSetting, uses: ["base"] },
+  { id: "files", title: "The run itself", show: showFiles, uses: ["given", "measure"] },
 ];

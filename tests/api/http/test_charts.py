@@ -87,3 +87,12 @@ def test_terms_name_what_documents_hold(service, job):
     one = next(iter(service.ask("GET", f"/v1/jobs/{job}/summary").json()["strategies"].values()))
     assert {term["name"] for term in terms if term["kind"] == "outcome"} == set(one["outcome"])
     assert {term["name"] for term in terms if term["kind"] == "event"} == set(one["events"])
+
+
+def test_a_report_is_one_page_that_runs_nothing(service, job):
+    answer = service.ask("GET", f"/v1/jobs/{job}/report", params={"given": "agreement"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert "script-src" not in answer.headers["Content-Security-Policy"]
+    assert "agreement" in answer.text
+    assert "<script" not in answer.text

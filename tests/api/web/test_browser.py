@@ -7,6 +7,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from cluster.service import keys
+from cluster.service.jobs import open_database
 from sim.scenario.scenario import scenario_document
 from tests.support.browser import Watched, chromium, overflow, violations, watched
 from tests.support.runs import small_plan
@@ -14,7 +16,7 @@ from tests.support.service_process import ServiceProcess
 from tests.support.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=HANG_SECONDS * 1000 / 2)
+expect.set_options(timeout=HANG_SECONDS * 1000 / 4)
 SCENARIO = "us-japan-semiconductors-1987"
 TITLE = "Semiconductors, Washington and Tokyo, March 1987"
 TRIALS = 2000
@@ -290,11 +292,11 @@ def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
     page.get_by_role("link", name="Copy and change it").click()
     expect(page.locator("#valid")).to_contain_text("Valid")
     page.get_by_label("Title").first.fill("My own dispute")
-    field = page.get_by_label("target_win: high")
+    field = page.get_by_label("follow_through: high")
     field.fill("1.5")
-    expect(page.locator(".field-fault")).to_contain_text("target_win")
-    expect(page.get_by_label("target_win: low")).to_have_attribute("aria-invalid", "true")
-    field.fill("0.9")
+    expect(page.locator(".field-fault")).to_contain_text("follow_through")
+    expect(page.get_by_label("follow_through: low")).to_have_attribute("aria-invalid", "true")
+    field.fill("0.97")
     expect(page.locator("#valid")).to_contain_text("Valid")
     page.get_by_role("button", name="Keep it and run it").click()
     page.wait_for_url(re.compile(f"/run[?]scenario={SCENARIO}-2$"))
@@ -303,7 +305,7 @@ def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
     page.wait_for_url(re.compile("/jobs/"))
     expect(page.locator("h1")).to_have_text("My own dispute")
     kept = service.client.get(f"/v1/scenarios/{SCENARIO}-2").json()
-    assert kept["parameters"]["target_win"]["pert"][-1] == 0.9
+    assert kept["parameters"]["follow_through"]["pert"][-1] == 0.97
     assert service.client.delete(f"/v1/scenarios/{SCENARIO}-2").status_code == 204
 
 
@@ -317,6 +319,96 @@ def test_a_scenario_is_changed_as_text(person):
     area.fill(area.input_value().replace("horizon_weeks: ", "horizon_weeks: -"))
     page.get_by_role("button", name="Use this text").click()
     expect(page.locator("#edit [role=alert]")).to_contain_text(re.compile("line [0-9]+: .*horizon_weeks"))
+
+
+def test_what_if_we_set_it_plays_the_trials_anew(person, service, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    shown(page, "set")
+    page.locator("#set select").select_option("target_win")
+    page.locator("#set input").fill("0.95")
+    page.get_by_role("button", name="Play the trials anew").click()
+    page.wait_for_url(re.compile(f"base={job}$"))
+    expect(page.locator("#state .badge")).to_have_text("succeeded")
+    shown(page, *EARLY)
+    shown(page, "set")
+    expect(page.locator("#set")).to_contain_text("target_win = 0.95")
+    page.get_by_role("link", name="Compare with the run without it").click()
+    expect(page.locator("#compared table").first).to_contain_text("set.target_win")
+    assert page.locator("#compared svg").count() == 2
+    anew = service.client.get(f"/v1/jobs/{page.url.rpartition('b=')[2]}").json()
+    assert (anew["trials"], anew["seed"]) == (TRIALS, 5)
+
+
+def test_a_report_is_one_click_away(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    shown(page, "files")
+    with page.expect_download() as loaded:
+        page.get_by_role("link", name="Report to hand on").click()
+    with open(loaded.value.path(), encoding="utf-8") as file:
+        text = file.read()
+    assert "The answer" in text
+    assert TITLE in text
+
+
+@pytest.fixture
+def guarded(tmp_path) -> Iterator[ServiceProcess]:
+    """A service that asks for keys."""
+    found = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline", BRINK_AUTH="keys")
+    yield found
+    found.stop()
+
+
+def test_two_people_sign_in_and_see_their_own_runs(browser, guarded):
+    url = str(guarded.client.base_url).rstrip("/")
+    database = open_database(f"sqlite:///{guarded.folder / 'jobs.sqlite'}")
+    ann, bob = (keys.create(database, owner, ["submit", "read"]) for owner in ("ann", "bob"))
+    database.dispose()
+    with watched(browser, url) as one, watched(browser, url) as other:
+        for person in (one, other):
+            person.expected.append("401")
+        one.page.goto(f"/run?scenario={SCENARIO}&trials=500")
+        one.page.wait_for_url(re.compile("/sign-in[?]next="))
+        assert violations(one.page) == []
+        one.page.get_by_label("Key").fill("brink_0_0")
+        one.page.get_by_role("button", name="Sign in").click()
+        expect(one.page.get_by_role("alert")).to_contain_text("unknown, revoked or expired")
+        one.page.get_by_label("Key").fill(ann[1])
+        one.page.get_by_role("button", name="Sign in").click()
+        # Back at the place where one wanted to go.
+        one.page.wait_for_url(re.compile(f"/run[?]scenario={SCENARIO}"))
+        expect(one.page.locator("#account")).to_contain_text("ann")
+        one.page.get_by_role("button", name="Start the run").click()
+        one.page.wait_for_url(re.compile("/jobs/"))
+        expect(one.page.locator("#state .badge")).to_have_text("succeeded")
+        assert one.page.evaluate("document.cookie") == ""
+        cookie = one.context.cookies()[0]
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+
+        other.page.goto("/")
+        other.page.wait_for_url(re.compile("/sign-in"))
+        other.page.get_by_label("Key").fill(bob[1])
+        other.page.get_by_role("button", name="Sign in").click()
+        expect(other.page.locator("#runs")).to_contain_text("No runs yet")
+        other.expected += ["404", "403"]
+        other.page.goto(one.page.url)
+        expect(other.page.get_by_role("alert")).to_contain_text("there is no job")
+        other.page.goto("/keys")
+        expect(other.page.get_by_role("alert")).to_contain_text("lacks the scope")
+
+        # The key is revoked: the session ends with it, at the next request.
+        database = open_database(f"sqlite:///{guarded.folder / 'jobs.sqlite'}")
+        keys.revoke(database, ann[0].id)
+        database.dispose()
+        one.page.goto("/")
+        one.page.wait_for_url(re.compile("/sign-in"))
+        other.page.goto("/")
+        other.page.get_by_role("button", name="Sign out").click()
+        other.page.wait_for_url(re.compile("/sign-in$"))
+        assert other.context.cookies() == []
 
 
 def test_an_unknown_run_gets_a_clear_word(person, url):

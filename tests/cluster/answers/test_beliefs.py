@@ -1,6 +1,7 @@
 """Beliefs: weighted answers against pandas on the raw table, trial by trial; their refusals; the shell and HTTP."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,17 @@ from cluster.answers.beliefs import thin_trials
 from cluster.answers.registry import ANSWERS, ask
 from cluster.answers.summary import summarize
 from cluster.query.trials import StoredRun, open_run, sample, trials_table
+from cluster.reference.rates import class_rates
+from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
+from sim.scenario.scenario import scenario_document, scenario_from_document
 from sim.statistics.soft_evidence import Belief, weigh
 from tests.support.answers import assert_same, served_run
 from tests.support.command_line import assert_refused, brink
-from tests.support.runs import small_plan
+from tests.support.examples import changed, litigious
+from tests.support.runs import STRATEGIES, small_plan
 
 BELIEFS = ("sanctions = 0.3", "agreement_week <= 20 = 0.25..0.35 under threaten", "filing_week is not null = 0.5")
 MILD = ("sanctions = 0.5", "agreement = 0.3..0.6 under talk")
@@ -301,3 +306,77 @@ def test_leads_have_weighted_means_and_shares(runs):
                 expected = np.average(own[name]["agreement_week"][inside].notna(), weights=weights[inside])
                 assert part["means"][name] == pytest.approx(expected, rel=1e-9)
             assert part["share"] == pytest.approx(weights[inside].sum() / weights.sum(), rel=1e-9)
+
+
+def test_the_change_is_the_weighted_estimate_less_that_of_all_trials(runs):
+    plain, believed = (summarize(runs["sobol"], believe=texts)["strategies"] for texts in ((), BELIEFS))
+    for name in ("threaten", "talk"):
+        for kind in ("outcome", "events"):
+            for event, change in believed[name]["change"][kind].items():
+                expected = believed[name][kind][event]["estimate"] - plain[name][kind][event]["estimate"]
+                assert change["estimate"] == pytest.approx(expected, abs=1e-12)
+                assert change["low"] <= change["estimate"] <= change["high"]
+        for measure in ("target_cost", "export_gain"):
+            before, after = (one[name]["measures"][measure]["mean"]["estimate"] for one in (plain, believed))
+            assert believed[name]["change"]["measures"][measure]["estimate"] == pytest.approx(after - before, rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def classed(tmp_path_factory) -> StoredRun:
+    """A run of a scenario with a reference class; a few trials have no threat."""
+    document = changed(litigious(), strategies=STRATEGIES, as_of="1995-04-13", reference="specific-strong")
+    plan = make_plan(scenario_from_document(document), trials=4000, seed=4)
+    folder = tmp_path_factory.mktemp("classed") / "run"
+    run(plan, folder, RunOptions(engine="inline"))
+    return open_run(folder)
+
+
+def test_with_the_outside_view_threats_end_as_the_pooled_class_says(classed):
+    found = summarize(classed, outside=True)
+    outside, events = found["outside"], found["strategies"]["threaten"]["events"]
+    known = class_rates("specific-strong", date(1995, 4, 13))
+    own = frames(classed)["threaten"]
+    threat = own["threat_week"].notna()
+    settled = own["outcome"] == "agreement_under_threat"
+    assert events["threat"]["estimate"] == pytest.approx(threat.mean())
+    weight = known["episodes"] + known["prior_weight"]
+    for name, share in (
+        ("settled", (settled & threat).sum() / threat.sum()),
+        ("imposed", own["sanctions_week"].notna().sum() / threat.sum()),
+    ):
+        assert outside["forecast"][name] == pytest.approx(share)
+        expected = (share + weight * known["pooled"][name]["estimate"]) / (1 + weight)
+        assert outside["rates"][name] == pytest.approx(expected)
+    assert sum(outside["rates"].values()) == pytest.approx(1)
+    assert events["sanctions"]["estimate"] == pytest.approx(outside["rates"]["imposed"] * threat.mean())
+    assert (outside["reference"], outside["known_on"]) == ("specific-strong", "1995-04-13")
+    assert found["strategies"]["threaten"]["evidence"]["rule"] == "Jeffrey's rule"
+
+
+def test_the_outside_view_on_the_command_line_and_over_http(classed, tmp_path):
+    expected = json.loads(json.dumps(ask(classed, "summary", {"outside": True})))
+    printed = brink("summary", classed.folder.address, "--outside", "--json", status=0)
+    assert_same(json.loads(printed.stdout), expected)
+    client, job = served_run(classed, tmp_path / "data")
+    assert_same(client.get(f"{job}/summary", params={"outside": True}).json(), expected)
+    client.app.state.database.dispose()
+    scenario = tmp_path / "scenario.json"
+    scenario.write_text(json.dumps(scenario_document(classed.plan.scenario)))
+    arguments = ("run", scenario, "--trials", 4000, "--seed", 4, "--out", tmp_path / "run", "--engine", "inline")
+    played = json.loads(brink(*arguments, "--outside", "--json", status=0).stdout)
+    assert_same(played["with_outside_view"], expected)
+    assert played["strategies"] == json.loads((tmp_path / "run" / "summary.json").read_text())["strategies"]
+    table = " ".join(brink(*arguments, "--outside", status=0).stdout.split())
+    assert "With the class specific-strong" in table
+    assert "What the beliefs changed: points of per cent" in table
+    assert_refused(brink("summary", classed.folder.address, "--outside", "--given", "threat"), "--outside", "condition")
+
+
+def test_a_scenario_without_a_class_has_no_outside_view(runs):
+    with pytest.raises(InvalidInput, match="reference: is missing"):
+        summarize(runs["random"], outside=True)
+
+
+def test_sanctions_imposed_are_those_of_a_deadline(runs):
+    found = summarize(runs["random"], believe=("sanctions_imposed = 0.30",))["strategies"]["threaten"]
+    assert found["events"]["sanctions"]["estimate"] == pytest.approx(0.30)

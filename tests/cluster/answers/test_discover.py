@@ -3,7 +3,7 @@
 import numpy as np
 
 from cluster.answers.discover import _Held
-from sim.statistics.scenario_discovery import peel
+from sim.statistics.scenario_discovery import code_columns, peel
 
 
 def test_a_box_found_in_noise_is_not_likelier_on_other_trials():
@@ -17,7 +17,7 @@ def test_a_box_found_in_noise_is_not_likelier_on_other_trials():
         columns = {name: rng.random(4000) for name in "abcdef"}
         other = {name: rng.random(4000) for name in "abcdef"}
         held = _Held(rng.random(4000) < 0.2, np.zeros(4000, np.int64), 1)
-        boxes = peel(columns, rng.random(4000) < 0.2)
+        boxes = peel(code_columns(columns), rng.random(4000) < 0.2)
         if boxes:
             found += 1
             kept += held.is_likelier(boxes[len(boxes) // 2].holds(other), held.share(np.ones(4000, bool)))

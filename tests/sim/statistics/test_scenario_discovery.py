@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sim.statistics.scenario_discovery import PEEL, find_boxes, peel
+from sim.statistics.scenario_discovery import PEEL, code_columns, find_boxes, peel
 
 
 def test_a_box_is_found_with_its_bounds():
@@ -75,7 +75,7 @@ def test_a_peel_removes_little_at_a_time():
     rng = np.random.default_rng(5)
     columns = {"a": rng.random(10_000), "b": rng.integers(0, 3, 10_000).astype(float)}
     happened = rng.random(10_000) < 0.2 + 0.5 * (columns["a"] > 0.5)
-    sizes = [10_000, *(int(box.holds(columns).sum()) for box in peel(columns, happened))]
+    sizes = [10_000, *(int(box.holds(columns).sum()) for box in peel(code_columns(columns), happened))]
     assert sizes[-1] >= 200
     for before, after in pairwise(sizes):
         # An interval of a has 50 trials. A value of b is a third of the trials, and can only be removed as a whole.

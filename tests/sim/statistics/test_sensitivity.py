@@ -210,6 +210,12 @@ def mixed(n: int, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return columns, np.round(np.maximum(2 * columns["strong"] + columns["few"] + rng.normal(size=n), 2.0), 1)
 
 
+def distances_of(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Median and maximum distance of a parameter, without intervals."""
+    median, maximum = s._medians_and_maxima(s.distances(s.slices(x), s.SLICES, *s._coded(y)))
+    return float(median), float(maximum)
+
+
 def test_pawn_is_salibs():
     columns, y = mixed(3000, 7)
     found = s.pawn(columns, y, s.pawn_noise(y))
@@ -218,7 +224,7 @@ def test_pawn_is_salibs():
     for k, name in enumerate(columns):
         for statistic in ("median", "maximum"):
             assert found[name][statistic]["estimate"] == pytest.approx(direct[statistic][k], abs=1e-12)
-            own = s._median_and_maximum(s.distances(s.slices(columns[name]), s.SLICES, *s._coded(y)))
+            own = distances_of(columns[name], y)
             assert own[statistic == "maximum"] == pytest.approx(direct[statistic][k], abs=1e-12)
     # SALib has no slice for the greatest value, here two trials in five.
     assert (s.slices(columns["few"]) == s.SLICES).sum() == (columns["few"] == 3.0).sum()
@@ -234,9 +240,7 @@ def test_pawn_by_value_has_every_value():
 
 def test_intervals_of_pawn_cover_the_value_of_many_trials():
     columns, y = mixed(400_000, 9)
-    truth = {
-        name: s._median_and_maximum(s.distances(s.slices(x), s.SLICES, *s._coded(y))) for name, x in columns.items()
-    }
+    truth = {name: distances_of(x, y) for name, x in columns.items()}
     truth["none"] = (0.0, 0.0)
     held = {(name, statistic): 0 for name in columns for statistic in ("median", "maximum")}
     for seed in range(100, 140):
@@ -254,7 +258,7 @@ def test_noise_is_what_parameters_without_influence_stay_below():
     rng = np.random.default_rng(10)
     y = rng.normal(size=2000)
     noise = s.pawn_noise(y)
-    found = [s._median_and_maximum(s.distances(s.slices(rng.random(2000)), s.SLICES, *s._coded(y))) for _ in range(60)]
+    found = [distances_of(rng.random(2000), y) for _ in range(60)]
     assert sum(median <= noise[0] for median, _ in found) >= 50
     assert sum(maximum <= noise[1] for _, maximum in found) >= 50
 
