@@ -44,7 +44,7 @@ def report() -> list[str]:
 
 
 def _job(client: httpx.Client, runner: psutil.Process, seed: int) -> tuple[float, float]:
-    """Seconds until a client that follows the job's events sees its end, and CPU seconds of the runner and its workers."""
+    """Seconds until a client that follows the events sees the job's end, and CPU seconds of runner and workers."""
     cpu, started = _cpu_seconds(runner), time.perf_counter()
     request = {"scenario": SCENARIO, "trials": TRIALS, "seed": seed}
     job = client.post("/v1/jobs", json=request).raise_for_status().json()
