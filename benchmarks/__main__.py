@@ -21,6 +21,9 @@ def main() -> None:
     print(f"{'Trials a second, one core':28} {'kernel':>11} {'plain':>11}   ratio (range of {kernel.ROUNDS} rounds)")
     for name, scenario in scenarios.items():
         print(kernel.report(name, scenario), flush=True)
+    print(f"\n{'All strategies, one core':28} {'kernel':>11} {'compiled':>11}   ratio")
+    for name, scenario in scenarios.items():
+        print(kernel.report_compiled(name, scenario), flush=True)
     print("\nA whole run of six strategies against six bare kernels, us-japan-autos-1995")
     for line in whole_run.report(scenarios["us-japan-autos-1995"]):
         print(line, flush=True)

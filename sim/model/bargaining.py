@@ -30,7 +30,7 @@ _LIVE_SHARE = 0.75
 
 @dataclass(frozen=True)
 class Talks:
-    """The result of the talks. Weeks are int64, `NEVER` for what did not happen."""
+    """The result of the talks. Weeks are int32, `NEVER` for what did not happen."""
 
     agreement_week: np.ndarray
     """Shape (count,)."""
@@ -79,16 +79,15 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
     issues, horizon, count = len(scenario.issues), scenario.horizon_weeks, course.chance.count
     rows = 2 * issues
     calendar = scenario.session_calendar()
-    weights = np.array([issue.weight for issue in scenario.issues])
+    weights = np.array([[issue.weight] for issue in scenario.issues])
     threshold = np.broadcast_to(np.asarray(points["package_threshold"]), (count,)) - CLOSED
     gaps = [np.broadcast_to(points[f"issues.{issue.name}.gap"], (count,)) for issue in scenario.issues]
-    closed = (CLOSED / np.stack(2 * gaps, axis=1)).astype(np.float32)
-    steps = [np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES]
-    step = np.repeat(np.stack(steps, axis=1), issues, axis=1)
+    closed = (CLOSED / np.stack(gaps, axis=1)).astype(np.float32)
+    step = np.stack([np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES], axis=1)
     rate, reframed_rate = _rates(scenario, points, count)
 
-    agreement_week = np.full(count, NEVER, np.int64)
-    settled_week = np.full((count, issues), NEVER, np.int64)
+    agreement_week = np.full(count, NEVER, np.int32)
+    settled_week = np.full((issues, count), NEVER, np.int32)
     conceded = np.zeros((count, rows))
     times_set = np.zeros((count, rows), np.int16)
     partial = np.zeros(count, bool)
@@ -97,27 +96,26 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
     live = count
     trial_at = np.arange(count)
     row_of = np.arange(count)
+    going = np.ones(count, bool)
     clock = clocks.first()
     hazard = rate.copy()
     product = np.empty_like(hazard)
+    rung = np.empty(hazard.shape, bool)
     target_multiplier = np.ones(count, np.float32)
     authority = _authorities(points, (count, rows))
-    issue_of = np.tile(np.arange(issues), 2)
+    issue_of, side_of = np.tile(np.arange(issues), 2), np.repeat([0, 1], issues)
     targets_of = {issue.name: issues + k for k, issue in enumerate(scenario.issues) if issue.numerical}
     across = np.repeat([issues, -issues], issues)
 
     for week in range(1, horizon + 1):
         # What is new as the week begins: the multipliers, and which issues are reframed.
-        trial, multiplier = course.shifts(week)
+        trial, multiplier = course.shifts(week, going)
         if trial.size:
             target_multiplier[trial] = multiplier[:, 1]
-            place = row_of.take(trial)
-            here = np.flatnonzero(place >= 0)
-            factor = np.repeat(multiplier.take(here, axis=0), issues, axis=1)
-            hazard[place.take(here)] = rate.take(trial.take(here), axis=0) * factor
+            hazard[row_of.take(trial)] = rate.take(trial, axis=0) * np.repeat(multiplier, issues, axis=1)
         for name, own in targets_of.items():
             trial = np.flatnonzero(course.reframing_week[name] == week)
-            trial = trial[(row_of[trial] >= 0) & (settled_week[trial, own - issues] == NEVER)]
+            trial = trial[(row_of[trial] >= 0) & (settled_week[own - issues].take(trial) == NEVER)]
             rate[trial, own] = reframed_rate[name][trial]
             hazard[row_of[trial], own] = reframed_rate[name][trial] * target_multiplier[trial]
 
@@ -126,7 +124,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
         level = authority[calendar[week - 1]]
         if level is not None:
             clock -= hazard if level is AT_MID_LEVEL else np.multiply(hazard, level, out=product[: len(hazard)])
-            rings = np.flatnonzero(clock <= 0.0)
+            rings = _few_true(np.less_equal(clock, 0.0, out=rung[: len(clock)]))
             if rings.size:
                 row = rings // rows
                 column = rings - row * rows
@@ -134,7 +132,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                 who = trial * rows + column
                 opposite = who + across.take(column)
                 # No side moves past where the other stood when the week began.
-                given = conceded.take(who) + step.take(who)
+                given = conceded.take(who) + step.take(2 * trial + side_of.take(column))
                 given = np.minimum(given, 1.0 - conceded.take(opposite))
                 conceded.reshape(-1)[who] = given
                 used = times_set.take(who) + 1
@@ -142,34 +140,34 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                 clock.reshape(-1)[rings] = clocks.number(column, trial, used)
 
                 left = 1.0 - given - conceded.take(opposite)
-                closing = np.flatnonzero(left <= closed.take(who))
+                closing = np.flatnonzero(left <= closed.take(issues * trial + issue_of.take(column)))
                 if closing.size:
                     trial, column = trial.take(closing), column.take(closing)
-                    settled_week[trial, issue_of.take(column)] = week
+                    settled_week[issue_of.take(column), trial] = week
                     rate.reshape(-1)[who[closing]] = 0.0
                     rate.reshape(-1)[opposite[closing]] = 0.0
                     hazard.reshape(-1)[rings[closing]] = 0.0
                     hazard.reshape(-1)[rings[closing] + across.take(column)] = 0.0
                     # Agreement: enough weight is settled.
-                    settled = ((settled_week.take(trial, axis=0) < NEVER) * weights).sum(axis=1)
-                    accepted = settled >= threshold[trial]
+                    settled = ((settled_week.take(trial, axis=1) < NEVER) * weights).sum(axis=0)
+                    accepted = settled >= threshold.take(trial)
                     ended = trial[accepted]
                     if course.watches_table:
-                        trial, at = np.unique(trial[~accepted], return_index=True)
-                        course.settle(week, trial, settled[~accepted][at])
+                        course.settle(week, trial[~accepted], settled[~accepted])
         if week == 1:
             ended = np.concatenate([ended, np.flatnonzero(threshold <= 0.0)])
         if course.watches_table:
-            # A partial deal: the deadline is over, and what is settled is signed.
-            signing = course.signing(week)
-            signing = signing[(row_of[signing] >= 0) & ~np.isin(signing, ended)]
+            # Step 8, where something is settled; in a partial deal that is signed.
+            going[ended] = False
+            signing = course.decide(week, going)
             partial[signing] = True
             ended = np.concatenate([ended, signing])
         if ended.size:
             agreement_week[ended] = week
             hazard[row_of.take(ended)] = 0.0
             row_of[ended] = -1
-            live -= int(np.count_nonzero(agreement_week == week))
+            going[ended] = False
+            live = int(np.count_nonzero(going))
             if live == 0:
                 break
             if live < _LIVE_SHARE * trial_at.size:
@@ -181,7 +179,17 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                     for kind, level in authority.items()
                 }
                 row_of[trial_at] = np.arange(live)
-    return Talks(agreement_week, settled_week.T, conceded.reshape(count, 2, issues).transpose(1, 2, 0), partial)
+    return Talks(agreement_week, settled_week, conceded.reshape(count, 2, issues).transpose(1, 2, 0), partial)
+
+
+def _few_true(flags: np.ndarray) -> np.ndarray:
+    """`np.flatnonzero` of contiguous truth values of which few are true, looked at eight at a time first."""
+    flat = flags.reshape(-1)
+    whole = flat.size // 8 * 8
+    eight = np.flatnonzero(flat[:whole].view(np.uint64) != 0)
+    found = np.flatnonzero(flat[:whole].reshape(-1, 8).take(eight, axis=0))
+    found = 8 * eight.take(found // 8) + found % 8
+    return np.concatenate([found, whole + np.flatnonzero(flat[whole:])]) if whole < flat.size else found
 
 
 def most_concessions(scenario: Scenario, points: Points) -> int:

@@ -8,8 +8,8 @@ NEVER = 100_000
 
 
 def whole_weeks(duration: ArrayLike) -> np.ndarray:
-    """A duration in weeks as drawn, rounded to the nearest whole week (halves to even), at least 1; int64."""
-    return np.clip(np.rint(duration), 1, NEVER).astype(np.int64)
+    """A duration in weeks as drawn, rounded to the nearest whole week (halves to even), at least 1; int32."""
+    return np.minimum(np.maximum(np.rint(duration), 1), NEVER).astype(np.int32)
 
 
 def weekly_hazard(chance: ArrayLike) -> np.ndarray:
@@ -19,14 +19,14 @@ def weekly_hazard(chance: ArrayLike) -> np.ndarray:
 
 
 def waiting_weeks(clock: np.ndarray, hazard: ArrayLike) -> np.ndarray:
-    """Weeks until something first happens that has the same hazard in each week; int64, >= 1.
+    """Weeks until something first happens that has the same hazard in each week; int32, >= 1.
 
     A geometric number is the first week in which a standard exponential `clock` is used up by the weekly
     hazard. A hazard of 0 never does: `NEVER`.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         weeks = np.floor(clock / hazard)
-    return np.minimum(weeks, NEVER - 1).astype(np.int64) + 1
+    return np.minimum(weeks, NEVER - 1).astype(np.int32) + 1
 
 
 def never_after(week: ArrayLike, happens: ArrayLike) -> np.ndarray:

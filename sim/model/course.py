@@ -1,24 +1,26 @@
 """The course of threat, case and lapse in a block of trials, computed at the start, and again when issues are settled.
 
-Of the table only S matters, the weight of the settled issues: it delays an announcement (`patience`), holds the sender
-back at a deadline (`restraint`), and may be signed there (`partial_deal_probability`). S changes when an issue is
-settled and at no other time. So the whole course is laid out as it would be if nothing were settled; the talks are
-played week by week; and where an issue is settled while a threat may still come or stands, the rest of that trial's
-course is laid out again. Without the three mechanisms nothing ever is.
+Of the talks only S matters, the weight of the settled issues: it delays an announcement (`patience`), makes sanctions
+at a deadline less likely (`restraint`), and may be signed there (`partial_deal_probability`). S changes only when an
+issue is settled. So the whole course is computed as it would be if nothing were settled, and the talks are played
+week by week. When an issue is settled before an announcement, the rest of that trial's course is computed again. When
+one is settled under a threat, the trial is marked for its next deadline. If its talks still continue then, the
+deadline is decided with the S of that week, and only if the result is another one is the rest of the course computed
+again. Without the three mechanisms nothing is computed twice.
 """
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from sim.model.breach import lay_out_breach
-from sim.model.hazards import Pressure, lay_out_shifts
+from sim.model.hazards import Pressure, burdens, lay_out_shifts, multipliers, turning_points
 from sim.model.incidence import incidence
 from sim.model.lapse import lay_out_lapse
-from sim.model.litigation import lay_out_case
+from sim.model.litigation import draw_case, lay_out_case
 from sim.model.reframing import lay_out_reframing
-from sim.model.threat import lay_out_threat, lay_out_threat_again
+from sim.model.threat import decide, lay_out_threat, lay_out_threat_again
 from sim.model.tranches import lay_out_tranches
 from sim.sampling.chance import KeptChance
 from sim.sampling.points import Points, PointsAt
@@ -27,6 +29,9 @@ from sim.scenario.scenario import Scenario
 TABLE = ("patience", "restraint", "partial_deal_probability")
 """The parameters by which the course depends on the table."""
 Laid = TypeVar("Laid")
+_FOR_MULTIPLIERS = ("tranches", "target_burden", "sender_burden", "sender_burden_hit_back")
+"""What of `Pressure` the multipliers follow from, apart from what is computed again."""
+_NOBODY = np.empty(0, np.int64)
 
 
 class Course:
@@ -47,72 +52,161 @@ class Course:
             points["retaliation_import_elasticity"],
             points["retaliation_supply_elasticity"],
         )
+        self._case_draws = draw_case(points, chance)
         threat = lay_out_threat(points, chance)
-        case = lay_out_case(points, threat, chance)
+        case = lay_out_case(self._case_draws, threat)
         lapse = lay_out_lapse(points, threat, case, chance)
         tranches = lay_out_tranches(points, chance.count)
-        self.pressure = Pressure(points, threat, case, lapse, tranches, sanctions, retaliation)
+        self.pressure = Pressure(
+            points, threat, case, lapse, tranches, sanctions, retaliation, *burdens(points, sanctions, retaliation)
+        )
         self.reframing_week = lay_out_reframing(scenario, points, threat, lapse, chance)
         self._shifts = lay_out_shifts(self.pressure, scenario.horizon_weeks)
-        # Later changes by week, each with the week in which it was laid out; the last such week of each trial.
-        self._later: dict[int, list[tuple[int, np.ndarray, np.ndarray]]] = {}
-        self._laid_out = np.zeros(chance.count, np.int16)
         if self.watches_table:
             self.pressure = _own(self.pressure, ("threat", "case", "lapse"))
+            self._settled = np.zeros(chance.count)
+            # The week in which each trial's course was computed last, and the next week with a deadline to decide.
+            self._laid_out = np.zeros(chance.count, np.int16)
+            self._due = np.zeros(chance.count, np.int16)
+            self._changed = np.zeros(chance.count, bool)
+            self._later = LaterShifts()
 
-    def shifts(self, week: int) -> tuple[np.ndarray, np.ndarray]:
-        """The trials whose multipliers change as a week begins, and the new ones: float32, shape (trials, 2)."""
+    def shifts(self, week: int, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The trials whose multipliers change as a week begins, and the new ones: float32, shape (trials, 2).
+
+        `live` says of each trial whether its talks continue; others are left out.
+        """
         trial, multiplier = self._shifts.in_week(week)
+        valid = live.take(trial)
         if not self.watches_table:
-            return trial, multiplier
-        found = [(0, trial, multiplier), *self._later.pop(week, [])]
-        valid = [self._laid_out.take(trial) == laid for laid, trial, _ in found]
+            return trial[valid], multiplier[valid]
+        valid &= self._laid_out.take(trial) == 0
+        later, their_multiplier = self._later.in_week(week, self._laid_out)
+        live_later = live.take(later)
         return (
-            np.concatenate([trial[kept] for (_, trial, _), kept in zip(found, valid, strict=True)]),
-            np.concatenate([multiplier[kept] for (_, _, multiplier), kept in zip(found, valid, strict=True)]),
+            np.concatenate([trial[valid], later[live_later]]),
+            np.concatenate([multiplier[valid], their_multiplier[live_later]]),
         )
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
-        """Compute the rest of some trials in which, by step 3 of a week, issues of the weight `settled` are settled."""
-        threat = self.pressure.threat
-        open_to_table = (threat.end_week.take(trial) >= week) & (threat.week.take(trial) <= self.scenario.horizon_weeks)
-        trial, settled = trial[open_to_table], settled[open_to_table]
-        if not trial.size:
-            return
-        points = PointsAt(self.points, trial)
-        chance = self.chance.at(trial)
-        threat = lay_out_threat_again(_take(threat, trial), points, chance, week, np.minimum(settled, 1.0))
-        case = lay_out_case(points, threat, chance)
-        lapse = lay_out_lapse(points, threat, case, chance)
-        reframing = lay_out_reframing(self.scenario, points, threat, lapse, chance)
-        now = Pressure(
-            points,
-            threat,
-            case,
-            lapse,
-            _take(self.pressure.tranches, trial),
-            _take(self.pressure.sanctions, trial),
-            _take(self.pressure.retaliation, trial),
-        )
-        _put(self.pressure.threat, trial, threat)
-        _put(self.pressure.case, trial, case)
-        if lapse is not None:
-            _put(self.pressure.lapse, trial, lapse)
-            for name, weeks in reframing.items():
-                self.reframing_week[name][trial] = weeks
-        self._laid_out[trial] = week
-        shifts = lay_out_shifts(now, self.scenario.horizon_weeks, after=week)
-        for later in shifts.weeks():
-            position, multiplier = shifts.in_week(later)
-            self._later.setdefault(later, []).append((week, trial[position], multiplier))
+        """Note that by step 3 of a week issues of the weight `settled` are settled in some trials."""
+        self._settled[trial] = np.minimum(settled, 1.0)
+        self._changed[trial] = True
 
-    def signing(self, week: int) -> np.ndarray:
-        """The trials (positions) in which the sides, if still talking, sign at this week's deadline what is settled."""
-        return np.flatnonzero(self.pressure.threat.deal_week == week)
+    def decide(self, week: int, live: np.ndarray) -> np.ndarray:
+        """Decide this week's deadlines in trials with settled issues, and compute the rest of those that change.
+
+        `live` says of each trial whether its talks continue after step 5. Returns the trials (positions) in which
+        the sides sign what is settled.
+        """
+        again = self._note_settled(week)
+        due = np.flatnonzero(self._due == week)
+        due = due[live.take(due)]
+        signing = _NOBODY
+        if due.size:
+            threat = _take(self.pressure.threat, due)
+            settled = self._settled.take(due)
+            decision = decide(threat, PointsAt(self.points, due), self.chance.at(due), week, settled)
+            signing = due[decision.signed]
+            ends = np.where(decision.imposed, threat.imposition_week, threat.retreat_week) == week
+            same = np.where(decision.extended, threat.end_week > week, ends)
+            # Another deadline comes: the clock runs on from here, with the S of this week.
+            on = np.flatnonzero(decision.extended & same)
+            trial = due.take(on)
+            deadlines = self.pressure.threat.deadlines
+            deadlines.left[trial] = decision.left.take(on)
+            deadlines.used[trial] = threat.extensions_before(np.asarray(week)).take(on)
+            self.pressure.threat.settled[trial] = settled.take(on)
+            self._due[trial] = np.minimum(week + threat.extension_weeks.take(on), self.scenario.horizon_weeks + 1)
+            again = np.concatenate([again, due[~same & ~decision.signed]])
+        if again.size:
+            self._lay_out_again(week, again)
+        return signing
 
     def breach_week(self, agreement_week: np.ndarray) -> np.ndarray | None:
         """The first week of the breach of each agreement; None if there never is one."""
         return lay_out_breach(self.points, agreement_week, self.chance)
+
+    def _note_settled(self, week: int) -> np.ndarray:
+        """Note the trials under threat in which issues were settled this week for their next deadline.
+
+        Returns those before an announcement.
+        """
+        trial = np.flatnonzero(self._changed)
+        if not trial.size:
+            return trial
+        self._changed[trial] = False
+        threat = self.pressure.threat
+        announced = threat.week.take(trial)
+        to_come = (threat.end_week.take(trial) >= week) & (announced <= self.scenario.horizon_weeks)
+        under_threat = trial[to_come & (announced <= week)]
+        self._due[under_threat] = self._next_deadline(under_threat, week)
+        return trial[to_come & (announced > week)]
+
+    def _next_deadline(self, trial: np.ndarray, week: int) -> np.ndarray:
+        """The first deadline in a week or later of trials under threat; int32, beyond the horizon at most by one."""
+        threat = self.pressure.threat
+        extensions = threat.extensions_before(np.asarray(week), trial)
+        deadline = threat.first_deadline.take(trial) + extensions * threat.extension_weeks.take(trial)
+        return np.minimum(deadline, self.scenario.horizon_weeks + 1)
+
+    def _lay_out_again(self, week: int, trial: np.ndarray) -> None:
+        """Compute the rest of some trials from step 8 of a week on."""
+        points, chance = PointsAt(self.points, trial), self.chance.at(trial)
+        before = _take(self.pressure.threat, trial)
+        threat = lay_out_threat_again(before, points, chance, week, self._settled.take(trial))
+        case = lay_out_case(_take(self._case_draws, trial), threat)
+        lapse = lay_out_lapse(points, threat, case, chance)
+        _put(self.pressure.threat, trial, threat)
+        _put(self.pressure.case, trial, case)
+        if lapse is not None:
+            _put(self.pressure.lapse, trial, lapse)
+            for name, weeks in lay_out_reframing(self.scenario, points, threat, lapse, chance).items():
+                self.reframing_week[name][trial] = weeks
+        self._laid_out[trial] = week
+        # With something settled the sides may sign at any later deadline.
+        self._due[trial] = np.minimum(threat.deal_week, self.scenario.horizon_weeks + 1)
+        now = replace(
+            self.pressure,
+            points=points,
+            threat=threat,
+            case=case,
+            lapse=lapse,
+            **{name: _take(getattr(self.pressure, name), trial) for name in _FOR_MULTIPLIERS},
+        )
+        weeks, position = turning_points(now, self.scenario.horizon_weeks, after=week)
+        self._later.add(week, weeks, trial.take(position), np.stack(multipliers(now, weeks, position), axis=1))
+
+
+class LaterShifts:
+    """Changes of the multipliers in courses that were computed again, in the order in which they were."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._week, self._laid_out = np.empty(1024, np.int16), np.empty(1024, np.int16)
+        self._trial, self._multiplier = np.empty(1024, np.int64), np.empty((1024, 2), np.float32)
+
+    def add(self, laid_out: int, week: np.ndarray, trial: np.ndarray, multiplier: np.ndarray) -> None:
+        """Add the changes of courses that were computed in a week."""
+        new = slice(self._count, self._count + week.size)
+        if new.stop > self._week.size:
+            size = 2 * new.stop
+            self._week, self._laid_out, self._trial, self._multiplier = (
+                np.concatenate([old, np.empty((size - len(old), *old.shape[1:]), old.dtype)])
+                for old in (self._week, self._laid_out, self._trial, self._multiplier)
+            )
+        self._week[new], self._laid_out[new] = week, laid_out
+        self._trial[new], self._multiplier[new] = trial, multiplier
+        self._count = new.stop
+
+    def in_week(self, week: int, laid_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The trials whose multipliers change as a week begins, and the new ones.
+
+        `laid_out` is the week in which each trial's course was computed last; earlier results are not valid.
+        """
+        at = np.flatnonzero(self._week[: self._count] == week)
+        at = at[laid_out.take(self._trial.take(at)) == self._laid_out.take(at)]
+        return self._trial.take(at), self._multiplier.take(at, axis=0)
 
 
 def _own(pressure: Pressure, parts: tuple[str, ...]) -> Pressure:
@@ -122,21 +216,22 @@ def _own(pressure: Pressure, parts: tuple[str, ...]) -> Pressure:
 
 def _take(laid: Laid, trial: np.ndarray) -> Laid:
     """The course of the trials at some positions."""
-    return _each(lambda value: value.take(trial) if np.ndim(value) else value, laid)
+    return _each(lambda value: value.take(trial) if value.ndim else value, laid)
 
 
 def _each(function: Any, laid: Laid) -> Laid:
     """The course with a function applied to each of its arrays."""
-    if is_dataclass(laid) and not isinstance(laid, type):
-        return replace(laid, **{one.name: _each(function, getattr(laid, one.name)) for one in fields(laid)})
-    return laid if laid is None else function(laid)
+    if laid is None or isinstance(laid, np.ndarray):
+        return laid if laid is None else function(laid)
+    whole: Any = laid
+    return type(whole)(*(_each(function, getattr(whole, name)) for name in whole.__dataclass_fields__))
 
 
 def _put(whole: Any, trial: np.ndarray, part: Any) -> None:
     """Replace what was computed for some trials."""
-    for one in fields(whole):
-        old, new = getattr(whole, one.name), getattr(part, one.name)
-        if is_dataclass(old):
-            _put(old, trial, new)
-        else:
+    for name in whole.__dataclass_fields__:
+        old, new = getattr(whole, name), getattr(part, name)
+        if isinstance(old, np.ndarray):
             old[trial] = new
+        else:
+            _put(old, trial, new)

@@ -3,7 +3,7 @@
 A side's hazard of conceding is its own rate times a multiplier that all issues share. The multiplier changes
 only in a few weeks of a trial: at the announcement, at the start of a deadline's window, at an extension, when
 sanctions (or a further part of them) come into force or go, when retaliation comes on, when a case is lost, and when
-talks lapse. Those weeks are laid out here, each with the multipliers that hold from it on.
+talks lapse. Those weeks are computed here, each with the multipliers that hold from it on.
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from sim.model.threat import Threat
 from sim.model.tranches import Tranches
 from sim.sampling.points import Points
 
+_AT_A_TIME = 16_384
 LARGEST = 1e25
 """The largest multiplier: a concession is certain far below it, and products do not overflow."""
 
@@ -54,17 +55,36 @@ class Pressure:
     tranches: Tranches | None
     sanctions: Incidence
     retaliation: Incidence
+    target_burden: np.ndarray
+    """The exponent of the target's pressure if the whole cost is taken for real; float64, shape () or (count,)."""
+    sender_burden: np.ndarray
+    """The exponent of the sender's pressure without retaliation."""
+    sender_burden_hit_back: np.ndarray
+    """The same while the target retaliates."""
 
 
-def lay_out_shifts(pressure: Pressure, horizon_weeks: int, after: int = 0) -> Shifts:
-    """Every week later than `after` in which a trial's multipliers may change, and the multipliers from then on."""
-    weeks, trials = _turning_points(pressure, horizon_weeks, after)
-    order = np.argsort(weeks.astype(np.int16), kind="stable")
-    weeks, trials = weeks[order], trials[order]
-    both = multipliers(pressure, weeks, trials)
-    return Shifts(
-        trials, np.stack(both, axis=1).astype(np.float32), np.searchsorted(weeks, np.arange(horizon_weeks + 2))
+def burdens(points: Points, sanctions: Incidence, retaliation: Incidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The burdens of `Pressure`: the target's, the sender's, and the sender's while the target retaliates."""
+    sender_share = points["sender_pressure"] / points["sender_stake"]
+    return (
+        np.asarray(points["target_pressure"] * sanctions.exporter_loss / points["target_stake"]),
+        np.asarray(sender_share * np.maximum(sanctions.buyer_loss, 0.0)),
+        np.asarray(sender_share * np.maximum(sanctions.buyer_loss + retaliation.exporter_loss, 0.0)),
     )
+
+
+def lay_out_shifts(pressure: Pressure, horizon_weeks: int) -> Shifts:
+    """Every week in which a trial's multipliers may change, and the multipliers from then on."""
+    weeks, trials = turning_points(pressure, horizon_weeks)
+    both = np.empty((weeks.size, 2), np.float32)
+    # In the order of the trials, and some at a time, so that what they need is in a core's cache.
+    for start in range(0, weeks.size, _AT_A_TIME):
+        part = slice(start, start + _AT_A_TIME)
+        both[part, 0], both[part, 1] = multipliers(pressure, weeks[part], trials[part])
+    week = weeks.astype(np.int16)
+    order = np.argsort(week, kind="stable")
+    begin = np.searchsorted(week.take(order), np.arange(horizon_weeks + 2, dtype=np.int16))
+    return Shifts(trials.take(order), both.take(order, axis=0), begin)
 
 
 def multipliers(pressure: Pressure, week: np.ndarray, trial: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +93,6 @@ def multipliers(pressure: Pressure, week: np.ndarray, trial: np.ndarray) -> tupl
     `week` and `trial` (a position in the block) are arrays of one shape. See model step 3.
     """
     points, threat, case = pressure.points, pressure.threat, pressure.case
-    sanctions, retaliation = pressure.sanctions, pressure.retaliation
 
     def at(value: np.ndarray | float) -> np.ndarray | float:
         return value[trial] if isinstance(value, np.ndarray) and value.ndim else value
@@ -90,23 +109,24 @@ def multipliers(pressure: Pressure, week: np.ndarray, trial: np.ndarray) -> tupl
     defied = threat.defiant[trial] & (under_threat | in_force)
     defiance = np.where(defied, at(points["defiance_multiplier"]), 1.0)
 
-    credibility = at(points["credibility"]) * at(points["credibility_decay"]) ** extensions
+    credibility = np.broadcast_to(at(points["credibility"]), week.shape)
+    moved = np.flatnonzero(extensions)
+    if moved.size:
+        credibility = credibility.copy()
+        decay = np.broadcast_to(at(points["credibility_decay"]), week.shape)
+        credibility[moved] *= decay.take(moved) ** extensions.take(moved)
     believed = np.where(under_threat, credibility, np.where(in_force, 1.0, 0.0))
     relief = np.where(_case_pending(case, week, trial), at(points["litigation_relief"]), 0.0)
-    target_burden = points["target_pressure"] * sanctions.exporter_loss / points["target_stake"]
-
-    # The sender's cost with and without the target's retaliation.
-    sender_share = points["sender_pressure"] / points["sender_stake"]
-    alone = sender_share * np.maximum(sanctions.buyer_loss, 0.0)
-    hit_back = sender_share * np.maximum(sanctions.buyer_loss + retaliation.exporter_loss, 0.0)
-    sender_burden = np.where(case.retaliation_week[trial] < week, at(hit_back), at(alone))
+    sender_burden = np.where(
+        case.retaliation_week[trial] < week, at(pressure.sender_burden_hit_back), at(pressure.sender_burden)
+    )
     if pressure.tranches is not None:
         share = pressure.tranches.share(week - threat.imposition_week[trial], trial)
         sender_burden = sender_burden * share
         believed = believed * np.where(in_force, share, 1.0)
     return (
         _cut(rush, np.where(in_force, sender_burden, 0.0)),
-        _cut(rush * defiance, at(target_burden) * believed * (1.0 - relief)),
+        _cut(rush * defiance, at(pressure.target_burden) * believed * (1.0 - relief)),
     )
 
 
@@ -124,8 +144,8 @@ def _cut(factor: np.ndarray, exponent: np.ndarray) -> np.ndarray:
         return np.minimum(factor * np.exp(np.minimum(exponent, 300.0)), LARGEST)
 
 
-def _turning_points(pressure: Pressure, horizon_weeks: int, after: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weeks and trials (positions) in which a multiplier may change; some of them change nothing."""
+def turning_points(pressure: Pressure, horizon_weeks: int, after: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Weeks later than `after`, and trials (positions), in which a multiplier may change; some change nothing."""
     points, threat, case = pressure.points, pressure.threat, pressure.case
     weeks, trials = [], []
 
@@ -136,7 +156,7 @@ def _turning_points(pressure: Pressure, horizon_weeks: int, after: int) -> tuple
 
     threatened = np.flatnonzero(threat.week <= horizon_weeks)
     turn(threat.week[threatened], threatened)
-    window = np.broadcast_to(np.asarray(points["deadline_window"]), threat.week.shape).astype(np.int64)
+    window = np.broadcast_to(np.asarray(points["deadline_window"]), threat.week.shape).astype(np.int32)
     waiting, deadline = threatened, threat.first_deadline[threatened]
     passed = 0
     while waiting.size:

@@ -11,15 +11,15 @@ A trial is a dispute of `horizon_weeks` weeks, and each week has nine steps. Rea
                   `lay_out_breach`: when it is broken.
 6. Fatigue        `lay_out_case`: when sanctions in force are withdrawn.
 7. Litigation     `lay_out_case`: consultation, panel, appeal, compliance, authorised retaliation.
-8. Deadline       `lay_out_threat`: a partial deal, sanctions, an extension or a retreat; `lay_out_tranches`: the parts
-                  in which sanctions come; `lay_out_case`: the answer to sanctions.
+8. Deadline       `lay_out_threat`, `decide`: a partial deal, sanctions, an extension or a retreat;
+                  `lay_out_tranches`: the parts in which sanctions come; `lay_out_case`: the answer to sanctions.
 9. Retreat        `lay_out_case`, `read_trials`: what lapses once sanctions are withdrawn or dropped;
                   `lay_out_lapse`: when talks lapse.
 
-What happens apart from the talks depends on them only through the weight of the settled issues. `Course` lays it out
-for all weeks at once, as it would be if nothing were settled, and lays the rest of a trial's course out again where an
-issue is settled while that matters. So the talks are played week by week under the multipliers of the course, and
-finally each trial is read up to its end.
+What happens apart from the talks depends on them only through the weight of the settled issues. `Course` computes it
+for all weeks at once, as it would be if nothing were settled. The talks are played week by week under the multipliers
+of the course. Where a settled issue changes an announcement or what happens at a deadline, `Course` computes the rest
+of that trial again. Finally each trial is read up to its end.
 """
 
 from collections.abc import Sequence
@@ -34,11 +34,10 @@ from sim.sampling.base import Design
 from sim.sampling.chance import Chance, KeptChance
 from sim.sampling.designs import RANDOM
 from sim.sampling.points import Points, draw_points_of_strategies
-from sim.scenario.columns import columns
 from sim.scenario.scenario import Scenario
 
-CLOCKS_AT_A_TIME = 2**17
-"""Concession clocks run at a time, trials x issues x sides: what they need stays in a core's cache."""
+CLOCKS_AT_A_TIME = 2**20
+"""Concession clocks run at a time, trials x issues x sides. With fewer, a week's fixed cost weighs more."""
 
 
 def simulate(scenario: Scenario, strategy: str, chance: Chance, design: Design = RANDOM) -> dict[str, np.ndarray]:
@@ -57,30 +56,41 @@ def simulate_strategies(
 
     Points and chance that strategies share are drawn once. Raises `InvalidInput`.
     """
-    tables = {strategy: _empty_table(scenario, chance.count) for strategy in strategies}
+    blocks: dict[str, list[dict[str, np.ndarray]]] = {strategy: [] for strategy in strategies}
     block_size = CLOCKS_AT_A_TIME // (2 * len(scenario.issues))
     for start in range(0, chance.count, block_size):
         part = chance.part(start, min(block_size, chance.count - start))
         points = draw_points_of_strategies(scenario, strategies, part, design)
         kept = KeptChance(part)
         clocks = Clocks(scenario, part, max(most_concessions(scenario, own) for own in points.values()) + 1)
-        for strategy, table in tables.items():
+        drawn = _Drawn(part.count)
+        for strategy in strategies:
             course = Course(scenario, points[strategy], kept)
             talks = bargain(scenario, points[strategy], course, clocks)
-            for name, values in read_played(scenario, Played(course, talks)).items():
-                table[name][start : start + part.count] = values
-    return tables
+            blocks[strategy].append(_read(scenario, Played(course, talks), drawn))
+    return {strategy: _joined(parts) for strategy, parts in blocks.items()}
 
 
-def _empty_table(scenario: Scenario, count: int) -> dict[str, np.ndarray]:
-    return {
-        column.name: np.empty(
-            count,
-            "int8" if column.kind == "category" or (column.nullable and column.kind == "bool") else column.kind,
-        )
-        for column in columns(scenario)
-        if column.name != "strategy"
-    }
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+class _Drawn:
+    """Drawn parameters as columns; strategies that share a parameter's points share its column."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._columns: dict[int, tuple[object, np.ndarray]] = {}
+
+    def column(self, value: np.ndarray | float) -> np.ndarray:
+        """float32, shape (count,), not to be changed."""
+        if id(value) not in self._columns:
+            column = np.broadcast_to(np.asarray(value, np.float32), (self._count,))
+            # The value is kept, so that nothing else can have its identity.
+            self._columns[id(value)] = value, column
+        return self._columns[id(value)][1]
 
 
 @dataclass(frozen=True)
@@ -103,11 +113,15 @@ def read_played(scenario: Scenario, played: Played) -> dict[str, np.ndarray]:
 
     The scenario may have a shorter horizon than the one that was played.
     """
+    return _read(scenario, played, _Drawn(played.course.chance.count))
+
+
+def _read(scenario: Scenario, played: Played, drawn: _Drawn) -> dict[str, np.ndarray]:
     chance = played.course.chance.chance
     return {
         "trial": np.arange(chance.first, chance.first + chance.count),
         **read_trials(scenario, played.course, played.talks),
-        **{name: np.broadcast_to(played.course.points[name], (chance.count,)) for name in scenario.uncertain},
+        **{name: drawn.column(played.course.points[name]) for name in scenario.uncertain},
     }
 
 

@@ -112,7 +112,7 @@ def _money(
 
 
 def in_force(course: Course, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The last week with sanctions in force, and the weeks after which sanctions and retaliation are: int64.
+    """The last week with sanctions in force, and the weeks after which sanctions and retaliation are: int32.
 
     `end` is each trial's last week. Where they never are, it is after the last week.
     """

@@ -1,5 +1,7 @@
 """Numerical issues that are reframed as voluntary plans (step 2 of a week)."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from sim.model.calendar import NEVER, waiting_weeks, weekly_hazard
@@ -14,9 +16,7 @@ def lay_out_reframing(
     scenario: Scenario, points: Points, threat: Threat, lapse: Lapse | None, chance: Numbers
 ) -> dict[str, np.ndarray]:
     """The week in which each numerical issue would be reframed if it stayed open; int32, `NEVER` if it is not."""
-    eligible = np.array([kind in ("mid", "senior") for kind in scenario.session_calendar()])
-    week_of = np.append(np.flatnonzero(eligible) + 1, NEVER)
-    sessions_by = np.concatenate([[0], np.cumsum(eligible)])
+    week_of, sessions_by = _sessions(scenario.session_calendar())
     hazard = weekly_hazard(points["reframe_probability"])
     weeks = {}
     for issue in scenario.issues:
@@ -29,6 +29,13 @@ def lay_out_reframing(
                 week = np.where(lapse.final_week < week, NEVER, week)
             weeks[issue.name] = week.astype(np.int32)
     return weeks
+
+
+@lru_cache(maxsize=64)
+def _sessions(calendar: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The weeks of the sessions at which an issue may be reframed, with `NEVER`, and their number by each week."""
+    eligible = np.array([kind in ("mid", "senior") for kind in calendar])
+    return np.append(np.flatnonzero(eligible) + 1, NEVER), np.concatenate([[0], np.cumsum(eligible)])
 
 
 def _sessions_lost(session: np.ndarray, threat: Threat, lapse: Lapse, sessions_by: np.ndarray) -> np.ndarray:

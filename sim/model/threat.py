@@ -1,8 +1,10 @@
 """The threat: when it is announced, how often its deadline moves, and how it ends (steps 1 and 8 of a week).
 
-The chances of the announcement and at a deadline depend on S, the weight of the settled issues, and not on the rest of
-the talks. So the whole course of a threat is computed at once, as it would be if nothing more were settled; when an
-issue is settled later, the remaining course is computed again with the new S.
+The chances of the announcement and at a deadline depend on S, the weight of the settled issues, and not on the rest
+of the talks. So the whole course of a threat is computed at once, as it would be if nothing more were settled. When
+an issue is settled before the announcement, the remaining course is computed again with the new S. When one is
+settled under the threat, the next deadline is decided again once it comes, and only if its result changes is the
+remaining course computed again.
 
 Both are exponential clocks: the announcement comes in the week in which its clock is used up by the weekly hazard,
 and a deadline is extended as long as the deadlines' clock is not used up by -ln(chance of an extension) at each.
@@ -51,10 +53,11 @@ class Threat:
     """The weight of the settled issues with which this was computed."""
 
     def extensions_before(self, week: np.ndarray, trial: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Extensions granted before `week` starts, for the given trials; int64."""
+        """Extensions granted before `week` starts, for the given trials; int32."""
         since_first = week - self.first_deadline[trial]
-        granted = -(-since_first // self.extension_weeks[trial])
-        return np.clip(granted, 0, self.extensions[trial])
+        # A quotient of whole numbers as small as these is exact to its next whole number, and faster.
+        granted = np.ceil(since_first / self.extension_weeks[trial])
+        return np.minimum(np.maximum(granted, 0.0), self.extensions[trial]).astype(np.int32)
 
 
 def lay_out_threat(points: Points, chance: Numbers) -> Threat:
@@ -63,7 +66,7 @@ def lay_out_threat(points: Points, chance: Numbers) -> Threat:
         chance.exponential("threat/announcement"),
         np.broadcast_to(whole_weeks(points["threat_earliest_week"]) - 1, (chance.count,)),
     )
-    deadlines = Clock(chance.exponential("threat/extensions"), np.zeros(chance.count, np.int64))
+    deadlines = Clock(chance.exponential("threat/extensions"), np.zeros(chance.count, np.int32))
     week = announcement.used + waiting_weeks(announcement.left, weekly_hazard(points["threat_probability"]))
     at_start = happens(chance, "sanctions/at-start", points["sanctions_at_start"])
     if at_start.any():
@@ -106,14 +109,14 @@ def _from_announcement(
         end = chance.uniform("threat/follow-through")
         carried_out = end < imposed / (1.0 - extended)
         deal = end >= 1.0 - signed / (1.0 - extended)
-    extensions = np.minimum(deadlines.used + extensions, NEVER).astype(np.int64)
+    extensions = np.minimum(deadlines.used + extensions, NEVER)
     extension_weeks = np.broadcast_to(whole_weeks(points["extension_weeks"]), (chance.count,))
-    end_week = np.minimum(first_deadline + extensions * extension_weeks, NEVER)
+    end_week = np.minimum(first_deadline + extensions * extension_weeks, NEVER).astype(np.int32)
     return Threat(
         week=week,
         first_deadline=first_deadline,
         extension_weeks=extension_weeks,
-        extensions=extensions,
+        extensions=extensions.astype(np.int32),
         end_week=end_week,
         imposition_week=never_after(end_week, carried_out),
         retreat_week=never_after(end_week, ~(carried_out | deal)),
@@ -123,6 +126,33 @@ def _from_announcement(
         deadlines=deadlines,
         settled=settled,
     )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What happens at a deadline; bool, shape (count,). Otherwise the sender backs down."""
+
+    signed: np.ndarray
+    imposed: np.ndarray
+    extended: np.ndarray
+    left: np.ndarray
+    """What is left of the deadlines' clock before this one; float64."""
+
+
+def decide(threat: Threat, points: Points, chance: Numbers, week: int, settled: np.ndarray) -> Decision:
+    """What happens at deadlines in a week, of trials with issues of the weight `settled` settled by step 3."""
+    signed, imposed, extended = _at_deadline(points, settled)
+    used = threat.extensions_before(np.asarray(week)) - threat.deadlines.used
+    left = _rest(threat.deadlines.left, _hazard_of(_at_deadline(points, threat.settled)[2]), used)
+    end = chance.uniform("threat/follow-through")
+    moves = left >= _hazard_of(extended)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Decision(
+            signed=~moves & (end >= 1.0 - signed / (1.0 - extended)),
+            imposed=~moves & (end < imposed / (1.0 - extended)),
+            extended=moves,
+            left=left,
+        )
 
 
 def _at_deadline(points: Points, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

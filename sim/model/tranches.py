@@ -10,7 +10,7 @@ from sim.sampling.points import Points
 
 @dataclass(frozen=True)
 class Tranches:
-    """The number of parts and the weeks from one to the next; int64, shape (count,)."""
+    """The number of parts and the weeks from one to the next; int32, shape (count,)."""
 
     number: np.ndarray
     weeks: np.ndarray
@@ -50,7 +50,7 @@ class Tranches:
 
 def lay_out_tranches(points: Points, count: int) -> Tranches | None:
     """The tranches of `count` trials; None if all sanctions come into force at once in each of them."""
-    number = np.clip(np.rint(points["tranches"]), 1, NEVER).astype(np.int64)
+    number = np.minimum(np.maximum(np.rint(points["tranches"]), 1), NEVER).astype(np.int32)
     if np.all(number == 1):
         return None
     return Tranches(np.broadcast_to(number, (count,)), np.broadcast_to(whole_weeks(points["tranche_weeks"]), (count,)))

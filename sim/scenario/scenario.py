@@ -102,6 +102,10 @@ class Scenario:
 
     def session_calendar(self) -> tuple[str, ...]:
         """The kind of session in each week, from week 1 to the horizon."""
+        return self._calendar
+
+    @cached_property
+    def _calendar(self) -> tuple[str, ...]:
         first, cycle = self.sessions_first, self.sessions_cycle
         return tuple(
             first[week] if week < len(first) else cycle[(week - len(first)) % len(cycle)]

@@ -1,4 +1,4 @@
-"""The kernel against an independent, plain implementation of the model, on scenarios with every mechanism.
+"""The kernel against independent implementations of the model, on scenarios with every mechanism.
 
 Both play the same parameter points with chance of their own, so that each trial gives a difference whose
 expectation is 0 whatever the point. It is tested in the mean, and against every parameter: a mechanism that
@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from benchmarks.compiled import play_compiled
 from benchmarks.plain import play_plain
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
@@ -58,13 +59,16 @@ def features(table: dict[str, np.ndarray], inputs: list[str]) -> dict[str, np.nd
 BUILDS = (every_mechanism, litigious, reluctant, partial(deeper, litigious), partial(deeper, reluctant))
 
 
-@pytest.mark.parametrize("build", BUILDS)
-def test_every_column_given_the_parameters(build):
+@pytest.mark.parametrize(
+    ("build", "play"),
+    [*((build, play_plain) for build in BUILDS), (every_mechanism, play_compiled), (BUILDS[3], play_compiled)],
+)
+def test_every_column_given_the_parameters(build, play):
     example = scenario_from_document(build())
     points = draw_points(example, "base", Chance(SEED, 0, TRIALS), find_design("random", TRIALS))
     ours = simulate(example, "base", Chance(SEED, 0, TRIALS))
     drawn = {name: values for name, values in points.items() if np.ndim(values)}
-    theirs = play_plain(example, "base", SEED, TRIALS, points=drawn)
+    theirs = play(example, "base", SEED, TRIALS, points=drawn)
     assert set(theirs) | set(drawn) == set(ours)
 
     mine, plain = features(ours, list(drawn)), features(theirs, list(drawn))
