@@ -122,6 +122,30 @@ def belief_sentences(comparison: Mapping[str, Any]) -> list[str]:
     ][:SHOWN_BELIEFS]
 
 
+def evidence_sentences(evidence: Mapping[str, Any]) -> list[str]:
+    """What beliefs did to the trials of an answer, a sentence for each belief and one for the trials that are left."""
+    first = next(iter(evidence.values()))
+    many = len({one["strategy"] for one in first["beliefs"]}) > 1 or len(evidence) > 1
+    found = []
+    for k, one in enumerate(first["beliefs"]):
+        played = ", ".join(dict.fromkeys(f"{100 * own['beliefs'][k]['played']:.1f} %" for own in evidence.values()))
+        under = f" under {one['strategy']}" if many else ""
+        wanted = f" (between {100 * one['low']:g} and {100 * one['high']:g} %)" if one["low"] < one["high"] else ""
+        if one["strength"] is not None:
+            wanted = f" ({100 * one['low']:g} % with the strength of {one['strength']:g} observations)"
+        reached = f"{100 * one['weighted']:.1f} % of worlds{wanted}"
+        found.append(f"Believed: {one['condition']}{under} in {reached} instead of {played} as played.")
+    if first.get("kept") is None:
+        left = {name: f"{own['effective_trials']:,.0f}" for name, own in evidence.items()}
+        whole = "The trials are weighted by {rule}: an effective number of {left}."
+    else:
+        left = {name: f"{own['kept']:,}" for name, own in evidence.items()}
+        whole = "A part of the trials is kept, in proportion to weights by {rule}: about {left}."
+    same = len(set(left.values())) == 1
+    text = next(iter(left.values())) if same else ", ".join(f"{count} of {name}" for name, count in left.items())
+    return [*found, whole.format(rule=first["rule"], left=text)]
+
+
 def _lead(part: Mapping[str, Any]) -> str:
     return f"{part['leads'] or ' or '.join(part['ahead'])} from {part['low']:.3g} to {part['high']:.3g}"
 

@@ -1,6 +1,6 @@
 """What a report says: the answers it is made from, and the figures and sentences made of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ class Answers:
     run: StoredRun
     measure: str
     given: str | None
+    evidence: Mapping[str, Any] | None
     best: str
     summary: dict[str, Any]
     timeline: dict[str, Any]
@@ -38,8 +39,15 @@ class Answers:
     scenario_sha256: str
 
 
-def gather(run: StoredRun, *, measure: str | None = None, given: str | None = None, on_step: Step) -> Answers:
-    """Compute all answers that a report needs. Raises `InvalidInput` for a measure or a condition that cannot be read.
+def gather(
+    run: StoredRun,
+    *,
+    measure: str | None = None,
+    given: str | None = None,
+    believe: Sequence[str] = (),
+    on_step: Step,
+) -> Answers:
+    """Compute all answers that a report needs. Raises `InvalidInput` for expressions and beliefs that cannot be read.
 
     Without a `measure` it is the scenario's measure of choice. A run of a saltelli design, whose trials share points,
     cannot be reported on.
@@ -50,7 +58,7 @@ def gather(run: StoredRun, *, measure: str | None = None, given: str | None = No
     measure = measure_of_choice(measure, run.plan.scenario)
     several = len(run.plan.strategies) > 1
     steps = ["summary", "timeline", *(["compare", "worth"] if several else []), "drivers", "typical"]
-    shared = {} if given is None else {"given": given}
+    shared: dict[str, object] = {"believe": list(believe)} | ({} if given is None else {"given": given})
     found: dict[str, dict] = {}
     best = run.plan.strategies[0]
     for k, name in enumerate(steps):
@@ -75,6 +83,7 @@ def gather(run: StoredRun, *, measure: str | None = None, given: str | None = No
         run=run,
         measure=measure,
         given=found["timeline"]["given"],
+        evidence=found["timeline"].get("evidence"),
         best=best,
         summary=found["summary"],
         timeline=found["timeline"],

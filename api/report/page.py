@@ -9,7 +9,7 @@ from markupsafe import Markup
 from api import charts
 from api.report import sentences
 from api.report.contents import Answers
-from api.sentences import amount, describe, name_of, share, unit_of
+from api.sentences import amount, describe, evidence_sentences, name_of, share, unit_of
 from sim.model.narrative import week_name
 from sim.scenario.distributions import Fixed
 from sim.scenario.parameters import parameter
@@ -36,6 +36,7 @@ def _values(answers: Answers) -> dict[str, Any]:
         "several": several,
         "best": answers.best,
         "given": answers.given,
+        "evidence": evidence_sentences(answers.evidence) if answers.evidence else [],
         "measure_name": name_of(answers.measure),
         "question": sentences.question(answers),
         "findings": sentences.findings(answers),

@@ -1,24 +1,41 @@
-"""Many disputes' scores together: the model's forecasts compared with naive ones, and calibration of events."""
+"""Many disputes' scores together: the model's forecasts compared with those of rivals, and calibration of events."""
 
-from collections.abc import Sequence
-from math import sqrt
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.entry import Result
-from cluster.answers.score import METHOD, WITHIN_WEEKS, Score, ScoreRequest, score_against, scored
+from cluster.answers.score import METHOD, Categories, Score, ScoreRequest, WeekForecast, score_against
 from cluster.query.trials import StoredRun
 from sim.scenario.history import History
-from sim.scenario.vocabulary import OUTCOMES
-from sim.statistics.estimates import Estimate, around, student
-from sim.statistics.scoring_rules import CLASSES, calibration, crps_of_week, half_added, probability_near
-from sim.statistics.tallies import moments
+from sim.statistics.bootstrap import RESAMPLES, SEED, bootstrap_means, cases_needed
+from sim.statistics.estimates import Estimate
+from sim.statistics.scoring_rules import calibration
 
 BIN_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-MODEL, OTHERS = "model", "other_disputes"
+MODEL = "model"
+PARTS = {"outcome": ("brier", "log"), "class": ("brier", "log"), "agreement_week": ("probability", "crps")}
+"""The parts of a score, and the scores of each."""
+SUCCESSORS = {"European Community": "European Union", "European Communities": "European Union"}
+"""Names of targets that count as another one, since they are the same at another time."""
+GAIN = 0.1
+"""The difference in the Brier score of which the number of cases needed to see it is given."""
+
+
+class OtherCoding(Result):
+    """A dispute's scores if what happened is coded in another way."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    coding: str
+    outcome: Categories
+    class_: Annotated[Categories, Field(alias="class")]
+    agreement_week: WeekForecast
 
 
 class ScoredDispute(Score):
@@ -27,6 +44,9 @@ class ScoredDispute(Score):
     scenario: str
     strategy: str
     trials: int
+    target: str
+    weight: Annotated[float, Field(description="1 over the number of disputes with the same target.")]
+    codings: list[OtherCoding]
 
 
 class CalibrationBin(Result):
@@ -54,7 +74,45 @@ class Calibration(Result):
     certain: CertainForecasts
 
 
-MeanScores = dict[str, dict[str, float | EstimateResult | None]]
+MeanScores = dict[str, dict[str, EstimateResult]]
+Means = dict[str, MeanScores]
+
+
+class Recoded(Result):
+    """The mean Brier score of the class if one dispute is coded in another way."""
+
+    scenario: str
+    coding: str
+    happened: str
+    brier: float
+    mean: EstimateResult
+    differences: Annotated[dict[str, EstimateResult], Field(description="The model's mean less each rival's.")]
+
+
+class ScoreRange(Result):
+    """The least and the greatest value over all combinations of codings."""
+
+    least: float
+    greatest: float
+
+
+class Codings(Result):
+    """What the coding of the disputes decides, by the Brier score of the class."""
+
+    recoded: list[Recoded]
+    mean: Annotated[ScoreRange, Field(description="The model's mean.")]
+    differences: Annotated[dict[str, ScoreRange], Field(description="The model's mean less each rival's.")]
+
+
+class Conclusion(Result):
+    """What the disputes show of the model's skill, by the Brier score of the class."""
+
+    text: str
+    gain: float
+    disputes_needed: Annotated[
+        dict[str, int | None],
+        Field(description="Disputes that show a mean difference of `gain` from a rival: two-sided 5 %, power 80 %."),
+    ]
 
 
 class Backtest(Result):
@@ -63,9 +121,11 @@ class Backtest(Result):
     method: dict[str, str]
     disputes: int
     mean: Annotated[
-        dict[str, MeanScores],
-        Field(description="Mean scores and differences, by the kind of forecast and by forecaster."),
+        Means, Field(description="Mean scores and the model's differences, by the kind of forecast and by forecaster.")
     ]
+    weighted_mean: Annotated[Means, Field(description="The same, each target with the same weight.")]
+    codings: Codings
+    conclusion: Conclusion
     calibration: Calibration
     scenarios: list[ScoredDispute]
 
@@ -73,38 +133,62 @@ class Backtest(Result):
 def scored_dispute(run: StoredRun, history: History) -> dict:
     """A dispute's scores for `backtest`, under the strategy that was really used. Raises `InvalidInput`."""
     found = score_against(run, history, ScoreRequest())
-    scores = found.result.model_dump(by_alias=True, exclude_unset=True)
-    return {"scenario": run.plan.scenario.name, "strategy": found.strategies[0], "trials": found.used, **scores}
+    codings = []
+    for name, coded in history.codings.items():
+        other = score_against(run, replace(coded, strategy=history.strategy), ScoreRequest()).result
+        scores = other.model_dump(by_alias=True, exclude_unset=True)
+        codings.append({"coding": name, **{part: scores[part] for part in PARTS}})
+    return {
+        "scenario": run.plan.scenario.name,
+        "strategy": found.strategies[0],
+        "trials": found.used,
+        "target": run.plan.scenario.target,
+        **found.result.model_dump(by_alias=True, exclude_unset=True),
+        "codings": codings,
+    }
 
 
 def backtest(scores: Sequence[dict]) -> dict:
-    """Several disputes' scores (of `scored_dispute`): means compared with naive forecasts, and events' calibration.
-
-    Adds to each dispute the forecast from the other disputes' frequencies, half a dispute added to each category.
-    """
-    scenarios = [_with_others(one, [other for other in scores if other is not one]) for one in scores]
+    """Several disputes' scores (of `scored_dispute`): means compared with those of rivals, and events' calibration."""
+    targets = [SUCCESSORS.get(one["target"], one["target"]) for one in scores]
+    disputes = Counter(targets)
+    scenarios = [{**one, "weight": 1.0 / disputes[target]} for one, target in zip(scores, targets, strict=True)]
+    weights = np.array([one["weight"] for one in scenarios])
     events = [event for one in scenarios for event in one["events"].values()]
     open_events = [event for event in events if 0.0 < event["forecast"] < 1.0]
     certain = [event for event in events if not 0.0 < event["forecast"] < 1.0]
+    mean = {part: _means(scenarios, part, None) for part in PARTS}
+    codings = _codings(scenarios)
     result = {
         "method": {
             "disputes": (
-                f"{len(scenarios)} disputes, each under the strategy that was really used; differences with "
-                "Student's 95 % intervals over the disputes. The disputes were chosen as the best known, and are "
-                "far too few for a claim of skill"
+                f"{len(scenarios)} disputes, each under the strategy that was really used. They are stories: they were "
+                "chosen as the best known, and are far too few for a claim of skill. The evidence of what forecasts "
+                "from past threats achieve is the rolling back-test of the class rates over some hundred threats: "
+                "brink calibrate"
             ),
             "scores": METHOD,
+            "rivals": (
+                "uniform: a constant, the same probability for each category. class_rates: the pooled rates of the "
+                "scenario's class of past threats, and record: the lists of goods with a deadline; both of threats "
+                "that had ended before the scenario's first day (class_rates: in the years before)"
+            ),
+            "intervals": (
+                f"percentile bootstrap, 95 %, over the disputes: {RESAMPLES:,} resamples, seed {SEED}, the same for "
+                "all scores. With so few disputes they are too narrow"
+            ),
+            "weights": "weighted means give each target the same weight, shared by its disputes",
+            "codings": "the codings that a scenario's history states; each is put in the place of the history",
             "calibration": (
                 "events of all disputes, dependent within each: the Wilson intervals are too narrow. Events that no "
                 "trial or every trial has are counted apart: most follow from the scenario's definition"
             ),
         },
         "disputes": len(scenarios),
-        "mean": {
-            "outcome": _means(scenarios, "outcome", ("brier", "log")),
-            "class": _means(scenarios, "class", ("brier", "log")),
-            "agreement_week": _means(scenarios, "agreement_week", ("probability", "crps")),
-        },
+        "mean": mean,
+        "weighted_mean": {part: _means(scenarios, part, weights) for part in PARTS},
+        "codings": codings,
+        "conclusion": _conclusion(scenarios, mean["class"], codings),
         "calibration": {
             "bins": calibration(
                 [event["forecast"] for event in open_events], [event["happened"] for event in open_events], BIN_EDGES
@@ -119,48 +203,105 @@ def backtest(scores: Sequence[dict]) -> dict:
     return Backtest.model_validate(result).model_dump(by_alias=True, exclude_unset=True)
 
 
-def _with_others(one: dict, others: list[dict]) -> dict:
-    """A dispute's scores, with those of a forecast made from the other disputes' frequencies."""
-    found = {**one}
-    for part, categories in (("outcome", OUTCOMES), ("class", CLASSES)):
-        counted = [sum(other[part]["happened"] == name for other in others) for name in categories]
-        forecast = dict(zip(categories, half_added(counted), strict=True))
-        naive = {**one[part]["naive"], OTHERS: scored(forecast, one[part]["happened"])}
-        found[part] = {**one[part], "naive": naive}
-    week = one["agreement_week"]
-    horizon = week["horizon_weeks"]
-    theirs = [other["agreement_week"]["happened"] or horizon + 1 for other in others]
-    by_week = np.array([sum(their <= w for their in theirs) for w in range(1, horizon + 1)]) / max(len(theirs), 1)
-    week_scores = {
-        "probability": probability_near(by_week, week["happened"], WITHIN_WEEKS),
-        "crps": crps_of_week(by_week, week["happened"]),
+def _rivals(scenarios: Sequence[dict], part: str) -> list[str]:
+    return list(scenarios[0][part]["naive"]) if scenarios else []
+
+
+def _means(scenarios: Sequence[dict], part: str, weights: np.ndarray | None) -> dict[str, dict[str, Estimate]]:
+    """The mean of each score of the model and of each rival, and the model's difference from the rival."""
+    names = PARTS[part]
+    columns: dict[tuple[str, str], list[float]] = {
+        (MODEL, name): [one[part][name] for one in scenarios] for name in names
     }
-    found["agreement_week"] = {**week, "naive": {**week["naive"], OTHERS: week_scores}}
-    return found
-
-
-def _means(scenarios: list[dict], part: str, names: tuple[str, ...]) -> dict[str, dict]:
-    """The mean of each score of the model and of each naive forecast, and the model's difference from it."""
-    naive = list(scenarios[0][part]["naive"]) if scenarios else []
-    found: dict[str, dict] = {MODEL: {name: _mean([one[part][name] for one in scenarios]) for name in names}}
-    for forecaster in naive:
-        found[forecaster] = {}
+    for rival in _rivals(scenarios, part):
         for name in names:
-            theirs = [one[part]["naive"][forecaster][name] for one in scenarios]
-            ours = [one[part][name] for one in scenarios]
-            found[forecaster][name] = _mean(theirs)
-            found[forecaster][f"{name}_difference"] = _difference(ours, theirs)
+            theirs = [one[part]["naive"][rival][name] for one in scenarios]
+            columns[rival, name] = theirs
+            columns[rival, f"{name}_difference"] = _less(columns[MODEL, name], theirs)
+    found: dict[str, dict[str, Estimate]] = {}
+    estimates = bootstrap_means(np.array(list(columns.values())).T.reshape(len(scenarios), len(columns)), weights)
+    for (forecaster, name), estimate in zip(columns, estimates, strict=True):
+        found.setdefault(forecaster, {})[name] = estimate
     return found
 
 
-def _mean(numbers: list[float]) -> float | None:
-    return sum(numbers) / len(numbers) if numbers else None
+def _less(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    return [one - other for one, other in zip(ours, theirs, strict=True)]
 
 
-def _difference(ours: list[float], theirs: list[float]) -> Estimate:
-    """The mean difference over the disputes, with Student's 95 % interval."""
-    found = moments(np.array(ours) - np.array(theirs))
-    if found.count < 2:
-        return {"estimate": found.mean if found.count else None, "standard_error": None, "low": None, "high": None}
-    error = sqrt(found.m2 / (found.count - 1) / found.count)
-    return around(found.mean, error, student(found.count - 1))
+def _brier(one: dict) -> float:
+    return one["class"]["brier"]
+
+
+def _brier_less(rival: str) -> Callable[[dict], float]:
+    """The model's Brier score of the class less a rival's."""
+    return lambda one: one["class"]["brier"] - one["class"]["naive"][rival]["brier"]
+
+
+def _codings(scenarios: Sequence[dict]) -> dict:
+    """The means with one dispute coded in another way, and their range over all combinations of codings."""
+    rivals = _rivals(scenarios, "class")
+    recoded = []
+    for place, one in enumerate(scenarios):
+        for other in one["codings"]:
+            disputes = [*scenarios[:place], other, *scenarios[place + 1 :]]
+            means = _means(disputes, "class", None)
+            recoded.append(
+                {
+                    "scenario": one["scenario"],
+                    "coding": other["coding"],
+                    "happened": other["class"]["happened"],
+                    "brier": _brier(other),
+                    "mean": means[MODEL]["brier"],
+                    "differences": {rival: means[rival]["brier_difference"] for rival in rivals},
+                }
+            )
+    return {
+        "recoded": recoded,
+        "mean": _range_over_codings(scenarios, _brier),
+        "differences": {rival: _range_over_codings(scenarios, _brier_less(rival)) for rival in rivals},
+    }
+
+
+def _range_over_codings(scenarios: Sequence[dict], score: Callable[[dict], float]) -> dict[str, float]:
+    """The least and the greatest mean: each dispute's coding is chosen by itself, since a mean is a sum."""
+    values = [[score(coded) for coded in (one, *one["codings"])] for one in scenarios]
+    count = max(len(values), 1)
+    return {"least": sum(map(min, values)) / count, "greatest": sum(map(max, values)) / count}
+
+
+def _conclusion(scenarios: Sequence[dict], means: dict[str, dict[str, Estimate]], codings: dict) -> dict:
+    rivals = _rivals(scenarios, "class")
+    needed = {rival: cases_needed(np.array([_brier_less(rival)(one) for one in scenarios]), GAIN) for rival in rivals}
+    sentences = [f"The model's mean Brier score of the class is {_shown(means[MODEL]['brier'])}."]
+    for rival in rivals:
+        difference, name = means[rival]["brier_difference"], rival.replace("_", " ")
+        low, high = difference["low"], difference["high"]
+        if low is None or high is None:
+            verdict = "one dispute shows nothing of skill"
+        elif low <= 0.0 <= high:
+            verdict = "the interval contains 0, so these disputes do not show which forecasts better"
+        else:
+            better, worse = ("model", "rival") if high < 0.0 else ("rival", "model")
+            verdict = f"on these disputes the {better} forecast better than the {worse}"
+            recoded = [one["differences"][rival] for one in codings["recoded"]]
+            if any(one["low"] <= 0.0 <= one["high"] for one in recoded):
+                verdict += ", but not clearly so if one of them is coded in another way"
+        sentences.append(f"Less that of {name}: {_shown(difference, '+')}; {verdict}.")
+    known = [count for count in needed.values() if count is not None]
+    if known:
+        sentences.append(
+            f"With this spread it would take {min(known):,} to {max(known):,} disputes, depending on the rival, to see "
+            f"a gain of {GAIN} (5 %, power 80 %); there are {len(scenarios)}."
+        )
+    sentences.append(
+        "The disputes were chosen and set up by people who knew how they ended, so that even a clear difference would "
+        "be no proof of skill."
+    )
+    return {"text": " ".join(sentences), "gain": GAIN, "disputes_needed": needed}
+
+
+def _shown(found: Estimate, sign: str = "") -> str:
+    if found["low"] is None:
+        return "not known" if found["estimate"] is None else f"{found['estimate']:{sign}.3f}"
+    return f"{found['estimate']:{sign}.3f} ({found['low']:{sign}.3f} to {found['high']:{sign}.3f})"

@@ -1,5 +1,6 @@
 """A run's forecast scored against what really happened."""
 
+from datetime import date
 from typing import Annotated
 
 import numpy as np
@@ -10,9 +11,11 @@ from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Re
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, Thinning, chosen_strategy, trials_table
+from cluster.reference.rates import known_rates
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import parse_condition
 from sim.scenario.history import History
+from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import EVENTS, NAMED, OUTCOMES
 from sim.statistics.scoring_rules import (
     CLASSES,
@@ -25,17 +28,8 @@ from sim.statistics.scoring_rules import (
 )
 
 WITHIN_WEEKS = 2
-BASE_RATES: dict[str, dict[str, float]] = {
-    "us_threats_to_japan": {"settled": 12 / 18, "imposed": 1 / 18, "backed_down": 5 / 18},
-    "us_threats": {"settled": 57 / 128, "imposed": 22 / 128, "backed_down": 49 / 128},
-}
-"""How American trade threats ended: 18 against Japan from 1971 to 2000, 128 in all from 1975 to 2005.
-
-Counted from the Threat and Imposition of Economic Sanctions data (Morgan, Bapat & Kobayashi 2014), without sanctions
-imposed on the day of the threat or before it, which are trade remedies (see ``configs/base_rates.yaml``). They cover
-some of the disputes that are scored here.
-"""
 UNIFORM = "uniform"
+"""The constant forecast: the same probability for each category."""
 METHOD = (
     "shares of the trials with half a trial added to each category, so that a category without trials has a finite "
     "log score; Brier from 0 to 2, natural logarithms, CRPS in weeks, censored at the horizon"
@@ -139,7 +133,7 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
         "class": _categories(
             classes,
             class_of(history.outcome, (history.sanctions_week or 0) > 0),
-            {UNIFORM: dict.fromkeys(CLASSES, 1 / len(CLASSES)), **BASE_RATES},
+            {UNIFORM: dict.fromkeys(CLASSES, 1 / len(CLASSES)), **_known_rates(plan.scenario)},
         ),
         "events": {
             name: {"forecast": events[name] / trials, "happened": real} for name, real in _events(history).items()
@@ -163,6 +157,15 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
     if thinned is not None:
         method["weights"], evidence = THINNED, {strategy: thinned.evidence}
     return Computed(Score.model_validate(result), (strategy,), trials, method, evidence)
+
+
+def _known_rates(scenario: Scenario) -> dict[str, dict[str, float]]:
+    """Forecasts of the class from past threats, as known on the scenario's first day."""
+    day = None if scenario.as_of is None else date.fromisoformat(scenario.as_of)
+    return {
+        name: dict(zip(CLASSES, rates.values(), strict=True))
+        for name, rates in known_rates(scenario.reference, day).items()
+    }
 
 
 def _counts(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import yaml
@@ -14,8 +15,10 @@ from sim.scenario.scenario import Scenario
 from sim.statistics import base_rates
 from sim.statistics.base_rates import ENDINGS
 from sim.statistics.estimates import Estimate, proportion
+from sim.statistics.scoring_rules import half_added
 
 ALL = "all"
+LISTS = "lists-with-deadline"
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,28 @@ class Share:
 
 @dataclass(frozen=True)
 class Record:
-    """Counts, in the order of `ENDINGS`, of a group of threats that is no class of its own."""
+    """A group of threats that is no class of its own: its counts, in the order of `ENDINGS`, and how each ended.
+
+    `ended` has the day and the ending of each threat; it is None where only the counts are known.
+    """
 
     name: str
     title: str
     counts: tuple[int, int, int]
+    ended: tuple[tuple[date, str], ...] | None
     source: str
+
+    def before(self, day: date | None) -> tuple[int, int, int] | None:
+        """The counts of the threats that had ended before a day, of all without one; None if that is not known."""
+        if day is None:
+            return self.counts
+        return None if self.ended is None else _ended_counts(self.ended, day)
+
+
+def _ended_counts(ended: tuple[tuple[date, str], ...], before: date) -> tuple[int, int, int]:
+    known = [ending for day, ending in ended if day < before]
+    settled, imposed, dropped = (known.count(name) for name in ENDINGS)
+    return settled, imposed, dropped
 
 
 @dataclass(frozen=True)
@@ -88,15 +107,21 @@ def shipped_rates() -> BaseRates:
             )
             for name, one in document["classes"].items()
         },
-        records={
-            name: Record(name, one["title"], tuple(one["counts"]), " ".join(one["source"].split()))
-            for name, one in document["records"].items()
-        },
+        records={name: _record(name, one) for name, one in document["records"].items()},
         wto={
             name: Share(name, one["title"], one["count"], one["of"], one["source"])
             for name, one in document["wto"].items()
         },
     )
+
+
+def _record(name: str, document: Mapping[str, Any]) -> Record:
+    source = " ".join(document["source"].split())
+    if "counts" in document:
+        settled, imposed, dropped = document["counts"]
+        return Record(name, document["title"], (settled, imposed, dropped), None, source)
+    ended = tuple((one["day"], one["ending"]) for one in document["ended"])
+    return Record(name, document["title"], _ended_counts(ended, date.max), ended, source)
 
 
 def reference_class(name: str) -> ReferenceClass:
@@ -147,6 +172,24 @@ def class_rates(name: str, day: date | None = None) -> dict:
     }
 
 
+def known_rates(reference: str | None, day: date | None) -> dict[str, dict[str, float]]:
+    """Two forecasts of how a threat ends that need no model, as known on a day: probabilities by `ENDINGS`.
+
+    ``class_rates`` are the pooled rates of the reference class, the overall rates if none is named; ``record`` are the
+    shares among lists of goods with a deadline, half a threat added to each ending. Raises `InvalidInput` for an
+    unknown class.
+    """
+    counts = reference_class(reference or ALL).before(day)
+    overall = shipped_rates().classes[ALL].before(day)
+    pooled = base_rates.pooled_rates(counts, overall, prior_weight(day))
+    lists = shipped_rates().records[LISTS].before(day)
+    assert lists is not None
+    return {
+        "class_rates": dict(zip(ENDINGS, pooled.tolist(), strict=True)),
+        "record": dict(zip(ENDINGS, half_added(lists), strict=True)),
+    }
+
+
 def scenario_rates(scenario: Scenario, day: date | None = None) -> dict:
     """The rates of a scenario's reference class as known on a day, its `as_of` without one, as plain values.
 
@@ -170,7 +213,8 @@ def scenario_rates(scenario: Scenario, day: date | None = None) -> dict:
 def rates_document(day: date | None = None, reference: str | None = None) -> dict:
     """Every class's rates as known on a day, the other records and the WTO's shares, as plain values.
 
-    With a `reference`, that class alone. Raises `InvalidInput` if there is no such class.
+    A record whose threats have no dates is left out where a day is given. With a `reference`, that class alone. Raises
+    `InvalidInput` if there is no such class.
     """
     shipped = shipped_rates()
     if reference is not None:
@@ -189,11 +233,12 @@ def rates_document(day: date | None = None, reference: str | None = None) -> dic
             {
                 "record": one.name,
                 "title": one.title,
-                "counts": dict(zip(ENDINGS, one.counts, strict=True)),
-                "rates": base_rates.rates(one.counts),
+                "counts": dict(zip(ENDINGS, counts, strict=True)),
+                "rates": base_rates.rates(counts),
                 "source": one.source,
             }
             for one in shipped.records.values()
+            if (counts := one.before(day)) is not None
         ],
         "wto": [
             {

@@ -146,9 +146,7 @@ def work(settings: Settings, ending: threading.Event) -> None:
         repeated_job.set()
 
     beside = [
-        threading.Thread(
-            target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, repeated_job, True, [])
-        ),
+        threading.Thread(target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, repeated_job)),
         threading.Thread(target=_retention_loop, args=(database, settings, ending)),
         threading.Thread(target=watch_for_jobs, args=(database, wake, ending)),
     ]

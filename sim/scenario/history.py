@@ -5,7 +5,7 @@ one in which the scenario's `as_of` lies; the model's own weeks begin on the wee
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sim.scenario import validation
@@ -16,9 +16,13 @@ from sim.scenario.yaml_lines import is_date
 
 MAX_EVENTS = 100
 MAX_SOURCES = 50
+MAX_CODINGS = 20
+MAX_CODING_NAME = 80
 MAX_TEXT = 2000
 WEEKS = ("threat_week", "agreement_week", "sanctions_week", "filing_week", "ruling_week")
-_FIELDS = ("strategy", "outcome", *WEEKS, "ruling", "sanctions_weeks", "retaliation", "events", "sources")
+CODED = ("outcome", *WEEKS, "ruling", "sanctions_weeks", "retaliation")
+"""The fields that say what happened; another coding of a history may change them."""
+_FIELDS = ("strategy", *CODED, "events", "sources", "codings")
 _PATH: Path = ("history",)
 _PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "agreement_in_talks": (("agreement_week",), ("threat_week", "sanctions_week")),
@@ -48,7 +52,8 @@ class History:
 
     `sanctions_week` is 0 if sanctions were in force from the start; `threat_week` is then None. `strategy` is the one
     that describes what the sender really did, `retaliation` whether the target's was ever in
-    force. `events` records what happened by date, after the horizon too.
+    force. `events` records what happened by date, after the horizon too. `codings` are the same history as others might
+    code it, by name; they have no codings of their own.
     """
 
     strategy: str
@@ -63,6 +68,7 @@ class History:
     retaliation: bool
     events: Mapping[str, str]
     sources: tuple[str, ...]
+    codings: Mapping[str, "History"]
 
 
 def read_history(report: Report, given: object, horizon_weeks: int, strategies: Iterable[str]) -> History:
@@ -73,22 +79,38 @@ def read_history(report: Report, given: object, horizon_weeks: int, strategies: 
     strategy = body.get("strategy", strategies[0])
     if strategy not in strategies:
         report.fault((*_PATH, "strategy"), strategy, f"must be one of the strategies {', '.join(strategies)}")
+    before = len(report.faults)
+    history = _read_coded(
+        report,
+        _PATH,
+        {**body, "strategy": strategy, "sources": _sources(report, body.get("sources"))},
+        _events(report, body.get("events")),
+        horizon_weeks,
+    )
+    codings = _codings(report, body, history, horizon_weeks, len(report.faults) > before)
+    return replace(history, codings=codings)
+
+
+def _read_coded(
+    report: Report, path: Path, body: dict[str, Any], events: Mapping[str, str], horizon_weeks: int
+) -> History:
+    """A history, or another coding of it, from the fields of a document; its strategy and sources are read already."""
     outcome = body.get("outcome")
     if outcome not in OUTCOMES:
-        report.fault((*_PATH, "outcome"), outcome, f"must be one of {', '.join(OUTCOMES)}")
-    weeks = {name: _week(report, name, body.get(name), horizon_weeks) for name in WEEKS}
+        report.fault((*path, "outcome"), outcome, f"must be one of {', '.join(OUTCOMES)}")
+    weeks = {name: _week(report, (*path, name), body.get(name), horizon_weeks) for name in WEEKS}
     ruling = body.get("ruling")
     if ruling is not None and ruling not in RULINGS:
-        report.fault((*_PATH, "ruling"), ruling, f"must be one of {', '.join(RULINGS)}, or left out")
+        report.fault((*path, "ruling"), ruling, f"must be one of {', '.join(RULINGS)}, or left out")
     in_force = body.get("sanctions_weeks")
     if in_force is not None:
-        in_force = validation.whole(report, (*_PATH, "sanctions_weeks"), in_force, 0, horizon_weeks)
+        in_force = validation.whole(report, (*path, "sanctions_weeks"), in_force, 0, horizon_weeks)
     retaliation = body.get("retaliation", False)
     if not isinstance(retaliation, bool):
-        report.fault((*_PATH, "retaliation"), retaliation, "must be true or false")
-    _check_consistent(report, body, outcome, in_force)
+        report.fault((*path, "retaliation"), retaliation, "must be true or false")
+    _check_consistent(report, path, body, outcome, in_force)
     return History(
-        strategy=str(strategy),
+        strategy=str(body["strategy"]),
         outcome=str(outcome),
         threat_week=weeks["threat_week"],
         agreement_week=weeks["agreement_week"],
@@ -98,9 +120,39 @@ def read_history(report: Report, given: object, horizon_weeks: int, strategies: 
         ruling=ruling if isinstance(ruling, str) else None,
         sanctions_weeks=in_force,
         retaliation=retaliation is True,
-        events=_events(report, body.get("events")),
-        sources=_sources(report, body.get("sources")),
+        events=events,
+        sources=body["sources"],
+        codings={},
     )
+
+
+def _codings(
+    report: Report, body: dict[str, Any], history: History, horizon_weeks: int, faulty: bool
+) -> dict[str, History]:
+    """The other codings of a history, each checked as a history is. Those of a `faulty` one are not checked."""
+    path = (*_PATH, "codings")
+    if body.get("codings") is None:
+        return {}
+    given = validation.mapping(report, path, body["codings"], "changed fields by the coding's name")
+    if len(given) > MAX_CODINGS:
+        report.fault(path, None, f"has {len(given)} entries; at most {MAX_CODINGS} are allowed")
+        return {}
+    found = {}
+    for name, fields in given.items():
+        place = (*path, name)
+        validation.text(report, place, name, MAX_CODING_NAME)
+        changed = validation.mapping(report, place, fields, ", ".join(CODED))
+        validation.known_keys(report, place, changed, CODED)
+        if faulty:
+            continue
+        before = len(report.faults)
+        same = {field: body[field] for field in CODED if field in body}
+        coded = {**same, **changed, "strategy": history.strategy, "sources": history.sources}
+        one = _read_coded(report, place, coded, history.events, horizon_weeks)
+        if one == history and len(report.faults) == before:
+            report.fault(place, None, "must change a field of the history")
+        found[name] = one
+    return found
 
 
 def history_document(history: History) -> dict[str, Any]:
@@ -114,41 +166,46 @@ def history_document(history: History) -> dict[str, Any]:
         "retaliation": history.retaliation,
         "events": dict(history.events),
         "sources": list(history.sources),
+        "codings": {
+            name: {field: getattr(one, field) for field in CODED if getattr(one, field) != getattr(history, field)}
+            for name, one in history.codings.items()
+        }
+        or None,
     }
     return {key: value for key, value in document.items() if value is not None}
 
 
-def _week(report: Report, name: str, given: object, horizon_weeks: int) -> int | None:
+def _week(report: Report, path: Path, given: object, horizon_weeks: int) -> int | None:
     if given is None:
         return None
     if validation.is_number(given) and isinstance(given, int | float) and given > horizon_weeks:
         message = f"lies after the horizon, {horizon_weeks} weeks; leave it out, and record it in events by its date"
-        report.fault((*_PATH, name), given, message)
+        report.fault(path, given, message)
         return None
-    return validation.whole(report, (*_PATH, name), given, 0 if name == "sanctions_week" else 1, horizon_weeks)
+    return validation.whole(report, path, given, 0 if path[-1] == "sanctions_week" else 1, horizon_weeks)
 
 
-def _check_consistent(report: Report, body: dict[str, Any], outcome: object, in_force: int | None) -> None:
+def _check_consistent(report: Report, path: Path, body: dict[str, Any], outcome: object, in_force: int | None) -> None:
     needed, ruled_out = _PLACES.get(str(outcome), ((), ()))
     for name in needed:
         if name == "threat_week" and body.get("sanctions_week") == 0:
             continue
         if body.get(name) is None:
-            report.fault((*_PATH, name), None, f"is required by the outcome {outcome}")
+            report.fault((*path, name), None, f"is required by the outcome {outcome}")
     for name in ruled_out:
         if body.get(name) is not None:
-            report.fault((*_PATH, name), body[name], f"does not go with the outcome {outcome}")
+            report.fault((*path, name), body[name], f"does not go with the outcome {outcome}")
     for first, second in _ORDERS:
         early, late = body.get(first), body.get(second)
         if validation.is_number(early) and validation.is_number(late) and early > late:  # type: ignore[operator]
-            report.fault((*_PATH, second), late, f"must not be before {first}, {early}")
+            report.fault((*path, second), late, f"must not be before {first}, {early}")
     for name, other in (("ruling", "ruling_week"), ("ruling_week", "ruling"), ("ruling_week", "filing_week")):
         if body.get(name) is not None and body.get(other) is None:
-            report.fault((*_PATH, other), None, f"is required with {name}")
+            report.fault((*path, other), None, f"is required with {name}")
     if in_force and body.get("sanctions_week") is None:
-        report.fault((*_PATH, "sanctions_week"), None, "is required with sanctions_weeks")
+        report.fault((*path, "sanctions_week"), None, "is required with sanctions_weeks")
     if body.get("retaliation") is True and body.get("sanctions_week") is None:
-        report.fault((*_PATH, "retaliation"), True, "needs sanctions_week: the model has no other retaliation")
+        report.fault((*path, "retaliation"), True, "needs sanctions_week: the model has no other retaliation")
 
 
 def _events(report: Report, given: object) -> dict[str, str]:

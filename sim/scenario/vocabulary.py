@@ -91,7 +91,9 @@ EVENTS = tuple(term.name for term in EVENT_TERMS)
 MEASURES = tuple(term.name for term in MEASURE_TERMS)
 TERMS = {term.name: term for term in (*OUTCOME_TERMS, *EVENT_TERMS, *DETAIL_TERMS, *MEASURE_TERMS, DEFICIT_TERM)}
 """Every term by its name."""
-NAMED = {term.name: term.expression for term in (*EVENT_TERMS, *OUTCOME_TERMS)}
+IMPOSED_TERM = Term("sanctions_imposed", "sanctions_week > 0", "Sanctions imposed at a deadline")
+"""A condition that an expression may name: `sanctions` without those in force from the start."""
+NAMED = {term.name: term.expression for term in (*EVENT_TERMS, *OUTCOME_TERMS, IMPOSED_TERM)}
 """Events and outcomes that an expression may name, with the conditions that they stand for."""
 
 RULINGS = ("for_target", "for_sender")

@@ -72,9 +72,12 @@ def backtest(
     shown = console()
     _print_disputes(shown, found)
     _print_means(shown, found)
+    _print_codings(shown, found)
     _print_calibration(shown, found)
+    shown.print(f"{found['conclusion']['text']}\n")
     shown.print(f"Lower is better, except for the probability of the week. {found['method']['disputes']}.", style="dim")
-    shown.print(f"Scores: {found['method']['scores']}.", style="dim")
+    for name in ("rivals", "intervals", "weights", "scores"):
+        shown.print(f"{name.capitalize()}: {found['method'][name]}.", style="dim")
     shown.print(f"{trials:,} trials of each dispute, seed {seed}. Results: {out}")
 
 
@@ -130,16 +133,48 @@ def _print_means(out: Console, found: dict) -> None:
     columns = [Column("forecast", [_words(name) for name in forecasters])]
     for (part, score), label in labels.items():
         means = found["mean"][part]
-        columns.append(Column(label, [f"{means[one][score]:.3f}" if one in means else "" for one in forecasters]))
-    differences = [_difference(found["mean"]["class"][one].get("brier_difference")) for one in forecasters]
-    columns.append(Column("model's Brier, class, less this one's", differences))
+        columns.append(
+            Column(label, [f"{means[one][score]['estimate']:.3f}" if one in means else "" for one in forecasters])
+        )
     print_table(out, columns, title="Mean over the disputes")
+    means, weighted = found["mean"]["class"], found["weighted_mean"]["class"]
+    columns = [
+        Column("forecast", [_words(name) for name in means]),
+        Column("mean", [_interval(one["brier"]) for one in means.values()]),
+        Column("model's less it", [_interval(one.get("brier_difference"), "+") for one in means.values()]),
+        Column("weighted mean", [_interval(one["brier"]) for one in weighted.values()]),
+        Column("model's less it", [_interval(one.get("brier_difference"), "+") for one in weighted.values()]),
+    ]
+    print_table(out, columns, title="Brier score of the class, 95 % intervals")
 
 
-def _difference(estimate: dict | None) -> str:
-    if estimate is None or estimate["low"] is None:
+def _interval(estimate: dict | None, sign: str = "") -> str:
+    if estimate is None or estimate["estimate"] is None:
         return ""
-    return f"{estimate['estimate']:+.3f} ({estimate['low']:+.3f} to {estimate['high']:+.3f})"
+    if estimate["low"] is None:
+        return f"{estimate['estimate']:{sign}.3f}"
+    return f"{estimate['estimate']:{sign}.3f} ({estimate['low']:{sign}.2f} to {estimate['high']:{sign}.2f})"
+
+
+def _print_codings(out: Console, found: dict) -> None:
+    codings = found["codings"]
+    recoded = codings["recoded"]
+    if not recoded:
+        return
+    columns = [
+        Column("dispute", [one["scenario"] for one in recoded]),
+        Column("coded", [one["coding"] for one in recoded], left=True),
+        Column("class", [_words(one["happened"]) for one in recoded], left=True),
+        Column("Brier", [f"{one['brier']:.3f}" for one in recoded]),
+        Column("mean", [_interval(one["mean"]) for one in recoded]),
+        *(
+            Column(f"less {_words(rival)}", [f"{one['differences'][rival]['estimate']:+.3f}" for one in recoded])
+            for rival in codings["differences"]
+        ),
+    ]
+    print_table(out, columns, title="Brier score of the class, if one dispute is coded in another way")
+    least, greatest = codings["mean"]["least"], codings["mean"]["greatest"]
+    out.print(f"Over all combinations of codings the model's mean lies from {least:.3f} to {greatest:.3f}.")
 
 
 def _print_calibration(out: Console, found: dict) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.options import Given, RunFolder, measure_option
+from api.cli.options import Believe, Given, RunFolder, measure_option
 from api.cli.output import answer_progress
 from sim.faults import Fault, InvalidInput, printable
 
@@ -15,6 +15,7 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="The file to write.")],
     measure: Annotated[str | None, measure_option("What the strategies are compared by; more is better")] = None,
     given: Given = None,
+    believe: Believe = None,
 ) -> None:
     """It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
 
@@ -30,6 +31,7 @@ def report(
             open_run(run),
             measure=measure,
             given=given,
+            believe=believe or (),
             on_step=lambda _, done, total: on_progress(done, total),
         )
     out.write_text(report_page(answers), encoding="utf-8")

@@ -15,7 +15,7 @@ from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
 from api.http.routes.common import KeptAnswers, KnownRun
 from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
-from cluster.answers.entry import GivenRequest, Measure, StrategiesRequest, Text, measure_of_choice
+from cluster.answers.entry import Evidence, GivenRequest, Measure, StrategiesRequest, Text, measure_of_choice
 from cluster.query.trials import StoredRun
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
@@ -121,6 +121,7 @@ class Findings(BaseModel):
     trials: int = Field(description="Trials of each strategy from which the sentences are made.")
     sentences: list[str]
     beliefs: list[str] = Field(description="Parameters over whose range another strategy becomes the best.")
+    evidence: dict[str, Evidence] | None = Field(None, description="What beliefs did to each strategy's trials.")
 
 
 @router.post("/jobs/{job_id}/findings", summary="The answer in sentences")
@@ -134,7 +135,8 @@ def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) 
         ((name, one),) = summary["strategies"].items()
         said = [ending_sentence(name if len(run.plan.strategies) > 1 else None, one["events"], weeks)]
         return Findings(measure=measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
-    compared = _ask(kept, run, "compare", {**shared, "measures": [measure]})["result"]
+    document = _ask(kept, run, "compare", {**shared, "measures": [measure]})
+    compared = document["result"]
     said = choice_sentences(compared)
     best = best_of(compared) if said else next(iter(summary["strategies"]))
     said.append(ending_sentence(best, summary["strategies"][best]["events"], weeks))
@@ -144,4 +146,5 @@ def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) 
         trials=compared["trials"]["compared"],
         sentences=said,
         beliefs=belief_sentences(compared),
+        evidence=document.get("evidence"),
     )

@@ -55,6 +55,9 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
   const event = el("label", {}, "and it", happens);
   const range = el("div", { class: "row" }, el("label", {}, "at least", low), el("label", {}, "at most", high));
   const own = el("input", { id: "learn-own", autocomplete: "off", size: 36, maxlength: 1500, "aria-describedby": "learn-own-hint" });
+  const belief = el("input", { id: "believe", autocomplete: "off", size: 36, maxlength: 1500 });
+  const weight = el("p", { id: "weight", role: "status" });
+  let beliefs = [];
   const chips = el("ul", { class: "chips", "aria-label": "What was learned" });
   const agree = el("p", { id: "agree", role: "status" });
   let clauses = [];
@@ -102,12 +105,16 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
     el("p", { class: "hint" }, "All numbers and charts below answer for the trials that agree. ", el("a", { href: "/help#learn" }, "Learning is not setting"), "."),
     chips,
     agree,
+    weight,
     el("form", { class: "row", id: "learn", onsubmit: add }, el("label", {}, "Suppose we learn", what), event, range, el("button", { type: "submit" }, "Learn it")),
     hint, fault,
-    el("details", {}, el("summary", {}, "A condition of your own, the strategies, the measure"),
+    el("details", {}, el("summary", {}, "A condition of your own, a belief, the strategies, the measure"),
       el("form", { class: "row", onsubmit: (submitted) => { submitted.preventDefault(); if (own.value.trim()) learn(own.value.trim()); } },
         el("label", {}, "Condition", own), el("button", { type: "submit" }, "Learn it")),
       el("p", { class: "hint", id: "learn-own-hint" }, "Such as threat_week <= 5 and target_win > 0.6."),
+      el("form", { class: "row", onsubmit: (submitted) => { submitted.preventDefault(); if (belief.value.trim()) choose({ believe: [...beliefs, belief.value.trim()] }); } },
+        el("label", {}, "Or only a belief: a condition and its probability", belief), el("button", { type: "submit" }, "Believe it")),
+      el("p", { class: "hint" }, "Such as sanctions = 0.3, or agreement_week <= 12 = 0.2..0.4: the trials are weighted so that it holds."),
       strategies.length > 1 ? el("fieldset", { onchange: () => choose({ only: chosen().length === strategies.length ? [] : chosen() }) }, el("legend", {}, "Strategies shown"), boxes) : null,
       el("form", { class: "row", onsubmit: (submitted) => { submitted.preventDefault(); choose({ measure: measure.value.trim() === usual ? "" : measure.value.trim() }); } },
         el("label", {}, "Measure by which strategies are compared, more being better", measure, known), el("button", { type: "submit" }, "Compare by it"))));
@@ -118,10 +125,22 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
       clauses = now.given;
       fill(chips, clauses.map((clause, k) => el("li", {}, wordsOf(clause, terms), " ",
         el("button", { type: "button", "aria-label": `Forget: ${wordsOf(clause, terms)}`, onclick: () => choose({ given: clauses.filter((_, j) => j !== k) }) }, "×"))));
-      chips.hidden = !clauses.length;
+      beliefs = now.believe;
+      chips.append(...beliefs.map((one, k) => el("li", {}, `believed: ${one} `,
+        el("button", { type: "button", "aria-label": `Forget: ${one}`, onclick: () => choose({ believe: beliefs.filter((_, j) => j !== k) }) }, "×"))));
+      chips.hidden = !clauses.length && !beliefs.length;
+      if (!beliefs.length) fill(weight);
       for (const box of boxes) box.firstChild.checked = !now.only.length || now.only.includes(box.firstChild.value);
       measure.value = now.measure || usual;
       if (!clauses.length) fill(agree);
+    },
+    /** Say what the beliefs did to the trials, from the evidence by strategy. */
+    weigh(evidence) {
+      if (!evidence) return fill(weight);
+      const found = Object.values(evidence);
+      const least = Math.min(...found.map((one) => one.effective_trials));
+      const most = Math.max(...found.map((one) => one.greatest_weight));
+      return fill(weight, `Weighted by the beliefs, the trials of a strategy count as ${whole(Math.round(least))} at least (effective number); the greatest weight is ${number(most)}.`);
     },
     /** Say how many trials of each strategy agree, from a summary. */
     say(summary) {

@@ -8,7 +8,7 @@ import { get, once, Problem, send } from "./v1.js";
 
 const id = location.pathname.split("/")[2];
 const STATES = ["queued", "running", "succeeded", "failed", "cancelled"];
-const LISTS = ["given", "only"];
+const LISTS = ["given", "believe", "only"];
 const TEXTS = ["measure", "strategy", "show", "by", "bound", "outcome", "trial", "base"];
 const AT_ONCE = 2;
 const PAUSE = 2000;
@@ -102,7 +102,7 @@ function show() {
   panel.show(now);
   const stale = [];
   for (const [section, box] of boxes) {
-    const key = JSON.stringify([section.uses.map((name) => now[name]), section.early || ended() ? job.progress.trials_done : null]);
+    const key = JSON.stringify([section.uses.map((name) => (name === "given" ? [now.given, now.believe] : now[name])), section.early || ended() ? job.progress.trials_done : null]);
     if (key === box.key || !(near.has(section.id) || section.early) || !(section.early || ended())) continue;
     box.controller?.abort();
     Object.assign(box, { key, controller: new AbortController() });
@@ -130,8 +130,9 @@ async function run(section, box, now) {
   if (signal.aborted) return;
   const strategies = now.only.length ? job.strategies.filter((name) => now.only.includes(name)) : job.strategies;
   const given = conditionOf(now.given);
-  const request = { ...(given ? { given } : {}), ...(now.only.length ? { strategies } : {}) };
-  const asked = { id, job, scenario, terms, panel, signal, chosen: now, strategies, given, request, choose };
+  const evidence = { ...(given ? { given } : {}), ...(now.believe.length ? { believe: now.believe } : {}) };
+  const request = { ...evidence, ...(now.only.length ? { strategies } : {}) };
+  const asked = { evidence, id, job, scenario, terms, panel, signal, chosen: now, strategies, given, request, choose };
   if (box.body.textContent === "Not computed yet.") fill(box.body, el("p", { class: "dim" }, "Computing …"));
   let made;
   try {

@@ -37,13 +37,14 @@ function query(request) {
   const asked = new URLSearchParams();
   if (request.given) asked.set("given", request.given);
   for (const name of request.strategies ?? []) asked.append("strategy", name);
+  for (const one of request.believe ?? []) asked.append("believe", one);
   return asked.size ? `?${asked}` : "";
 }
 
 /** The measure that was chosen; without one the service takes the scenario's measure of choice. */
 const measured = (asked) => (asked.chosen.measure ? { measure: asked.chosen.measure } : {});
 /** What a request about one strategy says: the chosen one, or the first of those shown. */
-const single = (asked) => ({ ...(asked.given ? { given: asked.given } : {}), strategy: asked.chosen.strategy || asked.strategies[0] });
+const single = (asked) => ({ ...asked.evidence, strategy: asked.chosen.strategy || asked.strategies[0] });
 
 /** A list of strategies to choose one from. */
 function strategyList(asked) {
@@ -56,6 +57,7 @@ function strategyList(asked) {
 async function showAnswer(asked) {
   const request = { ...asked.request, ...measured(asked) };
   const found = await post(`/v1/jobs/${asked.id}/findings`, request, { signal: asked.signal });
+  asked.panel.weigh(found.evidence);
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
     found.beliefs.length ? el("div", {}, el("p", {}, "The best strategy depends on these beliefs:"), el("ul", {}, found.beliefs.map((text) => el("li", {}, text)))) : null,
@@ -294,6 +296,22 @@ async function showStories(asked) {
   ];
 }
 
+async function showCheck(asked) {
+  const { reference } = asked.scenario ?? {};
+  const rates = el("p", {}, el("a", { href: "/rates" }, "The rates of past threats"), ".");
+  if (!reference) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
+  const request = { strategy: single(asked).strategy, ...(asked.chosen.believe.length ? { believe: asked.chosen.believe } : {}) };
+  const found = await post(`/v1/jobs/${asked.id}/check`, request, { signal: asked.signal });
+  const rows = found.result.compared.map((one) => [one.label, estimate(one.forecast, share), estimate(one.class, share), one.outside ? "outside" : "", one.movers?.map((mover) => mover.name ?? mover).join(", ") ?? "", one.source]);
+  return [
+    strategyList(asked),
+    el("p", { class: "dim" }, `The forecast under ${request.strategy}, in the trials with a threat, beside how past threats of the class ${found.result.reference} ended, as known on ${found.result.known_on ?? "any day"}.`),
+    table("Forecast and past, in per cent, with 95 % intervals", ["", "forecast", "past threats", "", "would move it", "source"], rows, false),
+    rates,
+    numbers(asked, "check", request, found),
+  ];
+}
+
 /** What a person types for a parameter that is set: a number, or a range such as "0.5 to 1". */
 function readSetting(text) {
   const ends = text.split(/\s+to\s+/);
@@ -354,6 +372,7 @@ export const SECTIONS = [
   { id: "stress", title: "Stress: where a bound is broken", show: showStress, uses: ["given", "only", "strategy", "bound"] },
   { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, uses: ["given", "only", "strategy", "outcome"] },
   { id: "stories", title: "Stories", show: showStories, uses: ["given", "only", "strategy", "trial"] },
+  { id: "check", title: "Compared with the past", show: showCheck, uses: ["given", "strategy"] },
   { id: "set", title: "What if we set it?", show: showSetting, uses: ["base"] },
   { id: "files", title: "The run itself", show: showFiles, uses: ["given", "measure"] },
 ];

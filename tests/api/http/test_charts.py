@@ -96,3 +96,10 @@ def test_a_report_is_one_page_that_runs_nothing(service, job):
     assert "script-src" not in answer.headers["Content-Security-Policy"]
     assert "agreement" in answer.text
     assert "<script" not in answer.text
+
+
+def test_findings_weight_the_trials_by_beliefs(service, job):
+    found = service.ask("POST", f"/v1/jobs/{job}/findings", json={"believe": ["agreement = 0.5"]})
+    assert found.status_code == 200, found.text
+    evidence = found.json()["evidence"]
+    assert all(1 <= one["effective_trials"] <= 4000 for one in evidence.values())

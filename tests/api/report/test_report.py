@@ -118,3 +118,9 @@ def test_shares_that_no_trial_had_say_how_much_could_have_been_missed():
     assert share({"estimate": 0.0, "low": 0.0, "high": 0.00038}) == "under 0.04 %"
     assert share({"estimate": 0.375, "low": 0.373, "high": 0.377}) == "37.5 %"
     assert share({"estimate": 0.375, "low": 0.36, "high": 0.39}) == "38 %"
+
+
+def test_a_report_of_weighted_trials_says_what_is_believed(folder, tmp_path):
+    text = " ".join(page_of(folder, tmp_path, "--believe", "sanctions = 0.5").text.split())
+    assert "Believed: sanctions under threaten in 50.0 % of worlds instead of" in text
+    assert "The trials are weighted by Jeffrey's rule: an effective number of" in text

@@ -1,16 +1,22 @@
 """Forecasts against what happened: one run's score, many runs together, and the command line."""
 
 import json
+from dataclasses import replace
+from datetime import date
 from functools import partial
-from math import log
+from math import ceil, log
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from scipy.stats import dirichlet_multinomial
 
-from cluster.answers.backtest import backtest, scored_dispute
-from cluster.answers.score import BASE_RATES
+from api.shipped_scenarios import shipped_scenario
+from cluster.answers.backtest import PARTS, backtest, scored_dispute
 from cluster.query.trials import open_run
+from cluster.reference.rates import known_rates
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
@@ -60,7 +66,14 @@ def test_a_score_agrees_with_the_raw_table(played, trials):
     for name, p in found["class"]["forecast"].items():
         assert p == pytest.approx((classes.count(name) + 0.5) / (TRIALS + 1.5))
     assert found["class"]["happened"] == "imposed"
-    assert found["class"]["naive"]["us_threats"]["brier"] == pytest.approx((57**2 + (128 - 22) ** 2 + 49**2) / 128**2)
+    assert set(found["class"]["naive"]) == {"uniform", "class_rates", "record"}
+    # Without a reference class and a day: all threats. The record of lists: 14 settled, 10 imposed.
+    rival = found["class"]["naive"]["class_rates"]
+    assert list(rival["forecast"].values()) == pytest.approx(np.array([57, 22, 49]) / 128, abs=1e-3)
+    assert rival["brier"] == pytest.approx(np.square(np.array(list(rival["forecast"].values())) - [0, 1, 0]).sum())
+    assert list(found["class"]["naive"]["record"]["forecast"].values()) == pytest.approx(
+        [14.5 / 25.5, 10.5 / 25.5, 0.5 / 25.5]
+    )
     assert found["events"]["sanctions"] == {
         "forecast": pytest.approx(trials.sanctions_week.notna().mean()),
         "happened": True,
@@ -128,35 +141,116 @@ def test_wrong_requests_are_refused(played, options, says):
         score(played, **options)
 
 
-def test_scores_of_several_disputes_are_those_computed_by_hand(played):
-    one = scored_dispute(played, played.plan.scenario.history)
-    other = {**one, **score(played, strategy="talk"), "strategy": "talk"}
-    other["class"] |= {"happened": "settled", "brier": 0.5, "log": 0.7}
-    other["agreement_week"] |= {"happened": None}
-    found = backtest([one, other])
-    first, second = found["scenarios"]
-    # Half a dispute in each class, and the other dispute.
-    assert list(first["class"]["naive"]["other_disputes"]["forecast"].values()) == pytest.approx([0.6, 0.2, 0.2])
-    assert second["class"]["naive"]["other_disputes"]["brier"] == pytest.approx(0.8**2 + 0.6**2 + 0.2**2)
-    assert first["agreement_week"]["naive"]["other_disputes"] == {"probability": 0.0, "crps": 4.0}
-    assert second["agreement_week"]["naive"]["other_disputes"]["crps"] == 4.0
-    mean = found["mean"]["class"]
-    assert mean["model"]["brier"] == pytest.approx((one["class"]["brier"] + 0.5) / 2)
-    assert set(mean) == {"model", "uniform", "other_disputes", *BASE_RATES}
-    ours, theirs = [one["class"]["brier"], 0.5], [item["class"]["naive"]["uniform"]["brier"] for item in (one, other)]
-    differences = np.subtract(ours, theirs)
-    difference = mean["uniform"]["brier_difference"]
-    assert difference["estimate"] == pytest.approx(differences.mean())
-    half = 12.7062047 * differences.std(ddof=1) / np.sqrt(2)
-    assert difference["high"] - difference["estimate"] == pytest.approx(half, rel=1e-6)
+@pytest.fixture(scope="module")
+def disputes(played):
+    """Three disputes with two targets; the first is coded in two ways."""
+    history = played.plan.scenario.history
+    coded = replace(history, outcome="agreement_under_threat", sanctions_week=None, sanctions_weeks=None)
+    one = scored_dispute(played, replace(history, codings={"as settled": coded}))
+    other = {**one, **score(played, strategy="talk"), "scenario": "other", "strategy": "talk", "codings": []}
+    third = {**other, "scenario": "third", "target": "Another", "events": one["events"]}
+    third["class"] = {**third["class"], "happened": "settled", "brier": 0.5, "log": 0.7}
+    return [one, other, third]
+
+
+def test_means_and_differences_are_those_of_the_rows(disputes):
+    found = backtest(disputes)
+    weights = [0.5, 0.5, 1.0]
+    assert [one["weight"] for one in found["scenarios"]] == weights
+    for part, names in PARTS.items():
+        rivals = list(disputes[0][part]["naive"])
+        assert list(found["mean"][part]) == list(found["weighted_mean"][part]) == ["model", *rivals]
+        for name in names:
+            ours = np.array([one[part][name] for one in disputes])
+            assert found["mean"][part]["model"][name]["estimate"] == pytest.approx(ours.mean())
+            for rival in rivals:
+                theirs = np.array([one[part]["naive"][rival][name] for one in disputes])
+                mean, weighted = found["mean"][part][rival], found["weighted_mean"][part][rival]
+                assert mean[name]["estimate"] == pytest.approx(theirs.mean())
+                difference = mean[f"{name}_difference"]
+                assert difference["estimate"] == pytest.approx((ours - theirs).mean())
+                assert difference["low"] <= difference["estimate"] <= difference["high"]
+                expected = np.average(ours - theirs, weights=weights)
+                assert weighted[f"{name}_difference"]["estimate"] == pytest.approx(expected)
     counted = sum(row["forecasts"] for row in found["calibration"]["bins"])
-    assert counted + found["calibration"]["certain"]["forecasts"] == 14
+    assert counted + found["calibration"]["certain"]["forecasts"] == 21
     json.dumps(found, allow_nan=False)
 
 
-def test_base_rates_are_distributions():
-    for rates in BASE_RATES.values():
-        assert sum(rates.values()) == pytest.approx(1.0)
+def test_another_coding_replaces_the_history_of_its_dispute(disputes):
+    found = backtest(disputes)["codings"]
+    (recoded,) = found["recoded"]
+    assert (recoded["scenario"], recoded["coding"], recoded["happened"]) == ("litigious", "as settled", "settled")
+    forecast = disputes[0]["class"]["forecast"]
+    brier = sum((p - (name == "settled")) ** 2 for name, p in forecast.items())
+    assert recoded["brier"] == pytest.approx(brier)
+    rest = disputes[1]["class"]["brier"] + 0.5
+    assert recoded["mean"]["estimate"] == pytest.approx((brier + rest) / 3)
+    means = sorted([(brier + rest) / 3, (disputes[0]["class"]["brier"] + rest) / 3])
+    assert list(found["mean"].values()) == pytest.approx(means)
+    third = 1 / 3
+    uniform = (1 - third) ** 2 + 2 * third**2
+    assert recoded["differences"]["uniform"]["estimate"] == pytest.approx((brier + rest) / 3 - uniform)
+    assert list(found["differences"]["uniform"].values()) == pytest.approx([one - uniform for one in means])
+
+
+def test_the_conclusion_counts_the_disputes_that_a_gain_needs(disputes):
+    found = backtest(disputes)["conclusion"]
+    differences = [one["class"]["brier"] - one["class"]["naive"]["record"]["brier"] for one in disputes]
+    assert found["disputes_needed"]["record"] == ceil(2.8015852**2 * np.var(differences, ddof=1) / 0.01)
+    assert "there are 3" in found["text"]
+    alone = backtest(disputes[:1])
+    assert alone["mean"]["class"]["record"]["brier_difference"]["low"] is None
+    assert "one dispute shows nothing" in alone["conclusion"]["text"]
+
+
+def counted_before(day: date) -> tuple[dict[str, list[int]], np.ndarray]:
+    """The shipped counts by class, and of the lists, that were known on a day, read from the file by hand."""
+    document = yaml.safe_load(Path("configs/base_rates.yaml").read_text())
+    classes = {
+        name: next((c for year, c in reversed(one["counts"].items()) if year < day.year), [0, 0, 0])
+        for name, one in document["classes"].items()
+    }
+    lists = [one["ending"] for one in document["records"]["lists-with-deadline"]["ended"] if one["day"] < day]
+    return classes, np.array([lists.count(name) for name in ("settled", "imposed", "dropped")])
+
+
+@pytest.mark.parametrize(
+    ("name", "lists"),
+    [
+        ("us-japan-semiconductors-1987", (1, 1)),
+        ("us-ec-oilseeds-1992", (5, 5)),
+        ("us-japan-cellular-1994", (7, 6)),
+        ("us-china-intellectual-property-1995", (9, 6)),
+        ("us-japan-autos-1995", (10, 6)),
+        ("us-ec-bananas-1998", (12, 6)),
+        ("eu-us-steel-2003", (12, 9)),
+        ("us-china-section-301-2018", (13, 9)),
+        ("us-mexico-2019", (13, 10)),
+        ("us-eu-2025", (14, 10)),
+    ],
+)
+def test_rivals_know_only_the_past(name, lists):
+    scenario = shipped_scenario(name)
+    day = date.fromisoformat(scenario.as_of)
+    classes, counted = counted_before(day)
+    assert tuple(counted) == (*lists, 0)
+    found = known_rates(scenario.reference, day)
+    assert list(found["record"].values()) == pytest.approx((counted + 0.5) / (counted.sum() + 1.5))
+    overall = (np.array(classes["all"]) + 0.5) / (sum(classes["all"]) + 1.5)
+    cells = np.array([counts for cell, counts in classes.items() if cell != "all" and sum(counts)])
+
+    # The weight comes from the cells alone: the specificity or commitment of some threats is not known.
+    centre = (cells.sum(axis=0) + 0.5) / (cells.sum() + 1.5)
+
+    def likelihood(weight: float) -> float:
+        return dirichlet_multinomial.logpmf(cells, weight * centre, cells.sum(axis=1)).sum()
+
+    weights = np.geomspace(0.5, 512, 81)
+    weight = max(weights, key=likelihood) if len(cells) > 1 else 512
+    mine = np.array(classes[scenario.reference])
+    expected = (mine + weight * overall) / (mine.sum() + weight)
+    assert list(found["class_rates"].values()) == pytest.approx(expected)
 
 
 def test_the_command_plays_scores_and_continues(tmp_path):
@@ -169,8 +263,8 @@ def test_the_command_plays_scores_and_continues(tmp_path):
     assert {path.name for path in (folder / "trials").iterdir()} == {"strategy=five-to-twenty-five"}
     again = brink(*arguments, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    for expected in ("us-mexico-2019", "us threats to japan", "Calibration"):
-        assert expected in again.stdout
+    for expected in ("us-mexico-2019", "class rates", "as retreat", "Calibration", "brink calibrate", "to see a gain"):
+        assert expected in " ".join(again.stdout.split())
     one = brink("score", str(folder), "--json", cwd=tmp_path)
     assert one.returncode == 0, one.stderr
     assert json.loads(one.stdout) == document_of("score", open_run(folder))

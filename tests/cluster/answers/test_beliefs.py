@@ -375,3 +375,8 @@ def test_the_outside_view_on_the_command_line_and_over_http(classed, tmp_path):
 def test_a_scenario_without_a_class_has_no_outside_view(runs):
     with pytest.raises(InvalidInput, match="reference: is missing"):
         summarize(runs["random"], outside=True)
+
+
+def test_sanctions_imposed_are_those_of_a_deadline(runs):
+    found = summarize(runs["random"], believe=("sanctions_imposed = 0.30",))["strategies"]["threaten"]
+    assert found["events"]["sanctions"]["estimate"] == pytest.approx(0.30)

@@ -136,3 +136,35 @@ def test_a_reference_class_that_is_no_name_is_refused(value):
 @settings(max_examples=200)
 def test_no_value_of_any_field_breaks_the_reader(field, value):
     assert_read_or_refused(with_fields(**{field: value}))
+
+
+def test_other_codings_change_fields_of_the_history():
+    coding = {"outcome": "sanctions_standing", "agreement_week": None, "sanctions_weeks": 15}
+    found = scenario_from_document(with_fields(codings={"as standing": coding}))
+    assert found.history is not None
+    coded = found.history.codings["as standing"]
+    assert (coded.outcome, coded.agreement_week, coded.sanctions_weeks) == ("sanctions_standing", None, 15)
+    assert (coded.threat_week, coded.ruling, coded.sources) == (2, "for_target", found.history.sources)
+    assert history_document(found.history)["codings"] == {"as standing": coding}
+    assert scenario_from_document(scenario_document(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("codings", "field", "says"),
+    [
+        ({"a": {"outcome": "imposed"}}, "history.codings.a.outcome", "must be one of"),
+        ({"a": {"outcome": "retreat"}}, "history.codings.a.agreement_week", "does not go with the outcome retreat"),
+        ({"a": {"agreement_week": 900}}, "history.codings.a.agreement_week", "lies after the horizon"),
+        ({"a": {"retaliation": None}}, "history.codings.a.retaliation", "must be true or false"),
+        ({"a": {"sources": ["x"]}}, "history.codings.a.sources", "is not known"),
+        ({"a": {}}, "history.codings.a", "must change a field"),
+        ({"a": {"agreement_week": 15}}, "history.codings.a", "must change a field"),
+        ({"a": 3}, "history.codings.a", "must be a mapping"),
+        ({"": {"agreement_week": 14}}, "history.codings.", "must"),
+        ([1], "history.codings", "must be a mapping"),
+        ({f"c{k}": {"agreement_week": 14} for k in range(21)}, "history.codings", "at most 20"),
+    ],
+)
+def test_a_wrong_coding_is_refused(codings, field, says):
+    faults = faults_of(with_fields(codings=codings))
+    assert any(field in fault and says in fault for fault in faults), faults
