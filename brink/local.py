@@ -113,7 +113,7 @@ def _environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]
 
 
 def _until_ready(service: LocalService) -> str | None:
-    """Wait until a service is ready; why it will not be, if so."""
+    """Wait until a service is ready. Returns the reason if it cannot become ready, else None."""
     deadline = time.monotonic() + START_SECONDS
     with httpx.Client(transport=httpx.HTTPTransport(), timeout=5.0) as http:
         while service.process.poll() is None:

@@ -124,7 +124,7 @@ def weighted_mean(
 
 
 def change_of_mean(weighting: Weighting, numbers: GroupedMoments, trials: np.ndarray) -> Estimate:
-    """How far the weights move a mean: the weighted one less that of the trials as they were played.
+    """The change of a mean by the weights: the weighted mean less that of the trials as they were played.
 
     Both are of the same trials, and the interval is that of the difference of their linearised values.
     """
@@ -266,7 +266,7 @@ def weighted_quantile_bounds(
 
 
 def weighted_quantile(ordered: np.ndarray, cumulated: np.ndarray, level: float) -> float:
-    """The least of some numbers in order whose weighted share is at least a level; `cumulated` sums their weights."""
+    """The smallest of some sorted numbers whose weighted share is at least a level; `cumulated` sums their weights."""
     place = int(np.searchsorted(cumulated, level * cumulated[-1] * (1.0 - 1e-12)))
     return float(ordered[min(place, ordered.size - 1)])
 
