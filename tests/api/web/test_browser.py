@@ -135,7 +135,7 @@ def test_a_decimal_comma_and_a_wrong_condition_get_a_clear_word(person, job):
     expect(page.locator("#what-if .field-fault")).to_contain_text("write 0.5 with a point")
     person.expected.append("422")
     page.get_by_text("A condition of your own").click()
-    page.get_by_label("Condition").fill("nonsense > 1")
+    page.get_by_label("Condition", exact=True).fill("nonsense > 1")
     page.get_by_role("button", name="Learn it").nth(1).click()
     expect(page.locator("#answer .fault")).to_contain_text("nonsense")
 
