@@ -41,11 +41,11 @@ started = time.process_time()
 ask(open_run(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))
 print(time.process_time() - started)
 """
-"""What the process of an answer does: the run's folder, the answer's name and its request are its arguments."""
+"""The program that computes an answer. Its arguments are the run's folder, the answer's name and its request."""
 
 
 def report(scenario: Scenario) -> Iterator[str]:
-    """A line an answer, each asked in a process of its own, so that what it loads counts."""
+    """One line for each answer, computed in a process of its own, so that its imports count."""
     with tempfile.TemporaryDirectory(prefix="brink-answers-") as scratch:
         folder = str(Path(scratch) / "run")
         run(make_plan(scenario, trials=TRIALS, seed=1), folder, RunOptions(engine="inline"))

@@ -1,4 +1,4 @@
-"""The error of each design beside that of the others: how many trials of one are worth how many of another."""
+"""The errors of the designs compared: how many trials of a random design one trial of another is worth."""
 
 import numpy as np
 
@@ -61,14 +61,14 @@ def _worth(ours: float, theirs: float) -> str:
 
 
 def _at_most(scenario: Scenario, name: str) -> float:
-    """What a design would be worth whose points left no error at all: a trial's variance over that of chance alone.
+    """The upper bound of a design's worth, for points without any error: a trial's variance over that of chance alone.
 
-    Two trials of one world, each with chance of its own, differ by chance alone: half their mean squared difference is
-    its variance.
+    Two trials with the same parameters and independent chance differ by chance alone: half their mean squared
+    difference is its variance.
     """
     points = draw_points(scenario, STRATEGY, Chance(1, 0, WORLDS))
     pair = [_column(play(scenario, points, Chance(1, first, WORLDS)), name) for first in (0, WORLDS)]
-    # A mean over the trials that know a measure varies as if the others had its mean.
+    # The mean over the trials in which a measure is known varies as if the other trials had that mean.
     one, other = (np.where(np.isnan(column), np.nanmean(pair), column) for column in pair)
     return float(np.var([one, other]) / np.mean(np.square(one - other) / 2))
 

@@ -2,7 +2,8 @@
 
 Written from the model's description alone and sharing nothing with the kernel but names: the nine steps in
 their order, every trial carried to the horizon in float64, fresh random numbers in every week, a batch of
-trials at a time. What a careful person writes in an afternoon with numpy, before thinking about speed.
+trials at a time. It is how one would
+first write the model with numpy, without optimisation.
 """
 
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ NEVER = -1
 
 @dataclass(frozen=True)
 class TariffEffects:
-    """Annual effects of a tariff in bn a year, arrays of one value a trial."""
+    """Annual effects of a tariff in bn a year: arrays with one value for each trial."""
 
     exporter_loss: np.ndarray
     buyer_loss: np.ndarray
@@ -45,7 +46,7 @@ class TariffEffects:
 
 @dataclass
 class Disputes:
-    """Where a batch of trials stands: arrays of shape (trials,), or (issues, trials)."""
+    """The state of a batch of trials: arrays of shape (trials,), or (issues, trials)."""
 
     state: np.ndarray
     deadline: np.ndarray

@@ -1,9 +1,8 @@
 """``python -m benchmarks.scale``: every answer on a hundred million rows, with the memory that each takes.
 
-A hundred million rows of the smallest scenario that has every outcome are played first (some gigabytes and minutes);
-then each answer of the registry is asked of them, by its first example and in a process of its own, whose greatest
-memory is printed beside that of the same answer on a hundredth of the rows. Answers for runs of another design are left
-out.
+First a hundred million rows of the smallest scenario that has every outcome are played (some gigabytes and minutes).
+Then each answer of the registry is computed from them, for its first example and in a process of its own. The peak
+memory of that process is printed beside that for a hundredth of the rows. Answers for other designs are left out.
 """
 
 import argparse
@@ -16,7 +15,7 @@ import time
 from pathlib import Path
 
 ROWS = 100_000_000
-# This process imports nothing large: a process that it starts begins with the memory that this one has.
+# This process imports nothing large, because a process that it starts begins with this one's memory.
 _LIST = """
 import json
 from cluster.answers.registry import ANSWERS
@@ -37,7 +36,7 @@ from cluster.answers.registry import ask
 from cluster.query.trials import open_run
 ask(open_run(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))
 """
-"""What the process of an answer does: the run's folder, the answer's name and its request are its arguments."""
+"""The program that computes an answer. Its arguments are the run's folder, the answer's name and its request."""
 STRATEGIES = {"threaten": {}, "talk": {"threat_probability": 0.0}}
 SCENARIO = {
     "schema": 1,
@@ -68,7 +67,7 @@ SCENARIO = {
 }
 """One issue, two uncertain parameters, and a threat."""
 REQUESTS = {"stress": {"bound": "target_cost > 0.2"}}
-"""What is asked instead of an answer's first example, where that example does not suit the scenario."""
+"""Requests that replace an answer's first example where that example does not suit the scenario."""
 
 
 def main() -> None:
@@ -93,7 +92,7 @@ def main() -> None:
 
 
 def measured(code: str, *arguments: str) -> tuple[float, float]:
-    """Run some code in a process of its own: the seconds it took, and its greatest memory in MB."""
+    """Run some code in a process of its own. Returns the seconds that it took and its peak memory in MB."""
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-P", "-c", code, *arguments])
     _, status, usage = os.wait4(process.pid, 0)

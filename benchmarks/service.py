@@ -36,7 +36,7 @@ def report() -> list[str]:
         stop_service(service)
     lines = [f"{'Small job over HTTP, POST to summary':40} {'seconds':>8} {'CPU':>6} {'ratio':>6} {'goal':>6}"]
     for name, rounds, goal in (("first after the start", [first], FIRST_GOAL), ("later", later, WARM_GOAL)):
-        # The first kernel of this process pays for its tables too; the later ones are the measure.
+        # The first call also builds the quantile tables, so it is not counted.
         bare = statistics.median(seconds for *_, seconds in later)
         seconds, cpu = (statistics.median(column) for column in list(zip(*rounds, strict=True))[:2])
         lines.append(f"{name:40} {seconds:8.2f} {cpu:6.2f} {seconds / bare:6.1f} {goal:6.1f}")
@@ -44,9 +44,7 @@ def report() -> list[str]:
 
 
 def _job(client: httpx.Client, runner: psutil.Process, seed: int) -> tuple[float, float]:
-    """Seconds of a job as a client sees them that follows its events, and of the CPU time of the runner and its
-    workers.
-    """
+    """Seconds until a client that follows the events sees the job's end, and CPU seconds of runner and workers."""
     cpu, started = _cpu_seconds(runner), time.perf_counter()
     request = {"scenario": SCENARIO, "trials": TRIALS, "seed": seed}
     job = client.post("/v1/jobs", json=request).raise_for_status().json()

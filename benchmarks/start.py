@@ -19,12 +19,12 @@ GOALS = {
     "brink compare --<Tab>": 8.0,
     "brink run us-<Tab>": 8.0,
 }
-"""The largest ratio that each command is meant to have. ``<Tab>`` is what the shell asks to complete."""
+"""The goal for each command: its largest ratio. ``<Tab>`` stands for a request of the shell to complete."""
 _NUMPY = [sys.executable, "-c", "import numpy"]
 
 
 def report() -> list[str]:
-    """A line a command: the median ratio of the rounds with their range, and the goal."""
+    """One line for each command: the median ratio of the rounds with their range, and the goal."""
     lines = [f"{'Time from start to end':36} {'ratio':>6} {'range':>14} {'goal':>6}"]
     for typed, goal in GOALS.items():
         command, environment = _process(typed)
@@ -37,7 +37,7 @@ def report() -> list[str]:
 
 
 def _process(typed: str) -> tuple[list[str], dict[str, str]]:
-    """The process of a typed command; for an unfinished one, that which completes it in bash."""
+    """The process of a typed command; for an incomplete one, the process that completes it in bash."""
     program = str(Path(sys.executable).parent / "brink")
     if not typed.endswith("<Tab>"):
         return [program, *typed.split()[1:]], {}

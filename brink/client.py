@@ -209,7 +209,7 @@ class Brink(_Service, BlockingConnection):
 
 
 class AsyncBrink(_Service, AwaitingConnection):
-    """A Brink service, asynchronously: as `Brink`, with ``async with``, ``await`` and ``async for``."""
+    """The asynchronous `Brink`, used with ``async with``, ``await`` and ``async for``."""
 
     def __init__(self, url: str = DEFAULT_URL, key: str | None = None, *, patience: float = PATIENCE_SECONDS) -> None:
         super().__init__(url, key, patience)

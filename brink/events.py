@@ -31,7 +31,7 @@ class EventReader:
         return {"method": "GET", "url": f"{self._path}/events", "headers": headers}
 
     def begin(self, response: httpx.Response) -> None:
-        """Check the response's status. Raises `BrinkError` if another attempt is of no use."""
+        """Check the response's status. Raises `BrinkError` if another attempt cannot succeed."""
         self._data = []
         if not response.is_success:
             self._failure = error_of(response)

@@ -19,7 +19,9 @@ from brink.progress import job_bar
 from brink.results import Results
 
 T = TypeVar("T")
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_GROWTH = 1.2
+"""The end of a job is seen after at most a fifth of the time that it took."""
 
 
 class BlockingConnection(Connection, Blocking):
@@ -35,7 +37,7 @@ class AwaitingConnection(Connection, Awaiting):
 
 
 class AnyJob(Answers, Results):
-    """A job as it was when it was last looked at; `info` is the service's document about it."""
+    """A job in the state that was fetched last; `info` is the service's document about it."""
 
     def __init__(self, client: Connection, info: dict[str, Any]) -> None:
         self._client = client
@@ -99,15 +101,15 @@ class AnyJob(Answers, Results):
     def wait(self, *, progress: bool = True) -> Flow[None]:
         """Wait until the job has ended. Raises `JobFailed`.
 
-        A terminal or notebook shows a progress bar, a log a line now and then. Interrupting the wait (Ctrl-C) leaves
-        the job running; `cancel` stops it.
+        A terminal or notebook shows a progress bar; a log gets a line every 30 seconds. Interrupting the wait (Ctrl-C)
+        leaves the job running; `cancel` stops it.
         """
         pause = _SHORTEST_PAUSE
         try:
             with job_bar(lambda: self.info, progress) as update:
                 while not self.ended:
                     yield pause
-                    pause = min(1.5 * pause, _LONGEST_PAUSE)
+                    pause = min(_GROWTH * pause, _LONGEST_PAUSE)
                     yield from self._look()
                     update()
         except KeyboardInterrupt:
@@ -139,10 +141,10 @@ class AnyJob(Answers, Results):
         believe: str | Sequence[str] | None = None,
         outside: bool | None = None,
     ) -> Flow[Answer]:
-        """The summary, in the form of ``summary.json``; while the job runs, of what is committed so far.
+        """The summary, in the form of ``summary.json``; while the job runs, of the trials committed so far.
 
-        Over the trials for which the condition `given` holds, and under one strategy or several; all by default. With
-        beliefs, such as ``"sanctions = 0.3"``, the trials are weighted so that they hold; with `outside`
+        `given` is a condition that restricts the trials; `strategy` names one strategy or several, all by default.
+        `believe` has beliefs such as ``"sanctions = 0.3"``: the trials are weighted so that they hold. With `outside`
         they are weighted to how threats of the scenario's reference class ended.
         """
         params = {"given": given, "strategy": strategy, "believe": believe, "outside": outside}

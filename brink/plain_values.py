@@ -60,8 +60,8 @@ def _mapping(value: Mapping[Any, Any], path: tuple[str | int, ...]) -> dict[str,
 
 
 def _number(value: object) -> int | float | None:
-    """A number as int or float; None for what is none."""
-    # numpy counts a span of time among the integers, whatever its unit.
+    """A number as int or float; None if the value is not a number."""
+    # numpy's timedelta64 is a subclass of its integers, whatever its unit.
     if isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "m":
         return None
     if isinstance(value, Integral):
@@ -78,7 +78,7 @@ def _iso(value: datetime.date, path: tuple[str | int, ...]) -> str:
 
 
 def _of_arrays(value: Any, path: tuple[str | int, ...]) -> Any:
-    """What an array, a scalar of one, or a series holds; by what they offer, so that no library need be loaded."""
+    """The content of an array, a scalar or a series, recognised by its methods so that no library is imported."""
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     if kind == "M" and hasattr(value, "astype"):
         value = value.astype("datetime64[us]")

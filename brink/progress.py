@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar in a terminal, one in a notebook, and now and then a line in a log."""
+"""Progress on standard error: a bar in a terminal or a notebook, and a line every 30 seconds in a log."""
 
 import shutil
 import sys
@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, Protocol
 
 LINE_SECONDS = 30.0
-"""A log gets at most one line in this time, and none of what takes less."""
+"""The time between two lines in a log. What takes less time gets none."""
 _DRAW_SECONDS = 0.1
 _WIDTH = 30
 
@@ -21,7 +21,7 @@ class Display(Protocol):
         """Show what is done, as a text and as a share of all."""
 
     def close(self) -> None:
-        """Show no more."""
+        """Remove the display."""
 
 
 class TerminalBar:
@@ -68,7 +68,7 @@ class LogLines:
             self._write()
 
     def close(self) -> None:
-        """Write how it ended."""
+        """Write the last state, if earlier ones were written."""
         if self._last_line and self._last_line != self._latest:
             self._write()
 

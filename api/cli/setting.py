@@ -1,4 +1,4 @@
-"""``--set``: parameters that are set to a value or a range of the user's under every strategy."""
+"""``--set``: parameters that the user sets to a number or a distribution under every strategy."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated

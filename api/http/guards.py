@@ -19,7 +19,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-"""Headers of every answer that does not say otherwise: nothing of it may run, be framed, guessed at or kept."""
+"""Headers of every response that does not set them itself: no scripts, frames, content sniffing or caching."""
 
 
 class AnswerHeaders:

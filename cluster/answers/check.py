@@ -77,7 +77,7 @@ class ComparedShare(Result):
     reason: Annotated[str | None, Field(description="Why what would move it is not known, if so.")]
 
 
-class Check(Result):
+class ClassComparison(Result):
     """A forecast beside the past threats of its class."""
 
     reference: str
@@ -132,7 +132,7 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
             }
         )
     result = {"reference": reference, "known_on": scenario.as_of, "compared": compared}
-    return Computed(Check.model_validate(result), (chosen,), trials[THREAT], _METHOD, evidence)
+    return Computed(ClassComparison.model_validate(result), (chosen,), trials[THREAT], _METHOD, evidence)
 
 
 def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[_Compared]:
@@ -243,7 +243,7 @@ ANSWER = Answer(
     name="check",
     sentence="The forecast compared with how comparable threats of the past ended, and what would move it.",
     request=CheckRequest,
-    result=Check,
+    result=ClassComparison,
     compute=check,
     examples=({},),
     designs=SAMPLES,

@@ -22,9 +22,9 @@ from cluster.answers.entry import (
     StrategiesRequest,
 )
 from cluster.answers.outside_view import outside_view
+from cluster.answers.summary_by_query import QueriedTrials
 from cluster.answers.summary_document import strategy_document, summary_document
-from cluster.answers.summary_held_trials import HeldTrials
-from cluster.answers.summary_queried_trials import QueriedTrials
+from cluster.answers.summary_in_memory import TrialsInMemory
 from cluster.answers.weighted_summary import weighted_summary
 from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
@@ -190,7 +190,7 @@ def _summarize_strategy(
     counted = reduce(merge_replicates, committed, (NO_TRIALS,) * replicates)
     played = sum(tally.trials for tally in counted)
     if condition is None and played <= shared.EXACT_NUMBERS:
-        return strategy_document(plan, strategy, counted, played, HeldTrials(run, strategy))
+        return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy))
     trials = QueriedTrials(paths, "true" if condition is None else to_sql(condition), database())
     if condition is not None:
         counted = trials.tallies(plan.scenario, replicates)

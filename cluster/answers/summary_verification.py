@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from cluster.answers.summary_document import strategy_document, summary_document
-from cluster.answers.summary_recounted_trials import RecountedTrials
+from cluster.answers.summary_recount import RecountedTrials
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, read_json
 

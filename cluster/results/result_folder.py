@@ -177,8 +177,8 @@ def tallies_from_document(text: str) -> tuple[Tally, ...]:
     return tuple(tallies)
 
 
-def _said(footer: pq.FileMetaData) -> dict[str, str]:
-    """What a file says of itself. Files from before kernel versions were recorded say none: theirs was 1."""
+def _recorded(footer: pq.FileMetaData) -> dict[str, str]:
+    """The metadata that a file records. Files from before kernel versions were recorded have none: theirs was 1."""
     said = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
     return {f"{_KEY}kernel_version": "1", **said}
 
@@ -195,7 +195,7 @@ def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, 
         if error.errno is not None:
             raise
         return None
-    found = _said(footer)
+    found = _recorded(footer)
     expected = _identity(plan, shard)
     if footer.num_rows != shard.count or any(found.get(key) != value for key, value in expected.items()):
         return None
@@ -362,7 +362,7 @@ def _verify_origin(folder: Folder, files: list[Committed]) -> list[str]:
     for file in files:
         shard = Shard(file.strategy, file.first_trial // plan.shard_trials, file.first_trial, file.rows)
         with folder.open(file.path) as content:
-            said = _said(pq.read_metadata(content))
+            said = _recorded(pq.read_metadata(content))
         for key, value in _identity(plan, shard).items():
             if said.get(key) != value:
                 where = {"scenario_sha256": SCENARIO, "seed": RUN, "design": RUN, "trials": RUN, "kernel_version": RUN}

@@ -84,9 +84,9 @@ def play_where_it_pays(
     def until_ray_pays() -> Iterator[Task]:
         while tasks:
             most = workers or cores
-            hands = min(most, sum(len(task) for task in islice(tasks, most)))
+            on_ray = min(most, sum(len(task) for task in islice(tasks, most)))
             work = left * seconds / max(1, played)
-            if hands > here and RAY_START_SECONDS + work / hands < work / here:
+            if on_ray > here and RAY_START_SECONDS + work / on_ray < work / here:
                 return
             yield tasks.popleft()
 

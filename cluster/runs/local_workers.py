@@ -14,7 +14,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 END_SECONDS = 5.0
-"""So long a worker may take to end once its connection is closed."""
+"""The time that a worker may take to end once its connection is closed."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -44,7 +44,7 @@ def start_worker() -> LocalWorker:
     """Start a worker. It takes a task at once, and plays it when it has loaded what it needs. Raises `OSError`."""
     ours, its = Pipe()
     try:
-        # The working directory is no source of modules, and Ctrl-C in the terminal is for the runner.
+        # No module is imported from the working directory, and Ctrl-C in the terminal reaches the runner alone.
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cluster.runs.worker", str(its.fileno())],
             stdin=subprocess.DEVNULL,

@@ -63,13 +63,13 @@ def play_on_ray(
     try:
         remote = ray.remote(run_task).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES, retry_exceptions=[OSError])
         shared = ray.put(plan)
-        tasks = tasks_of(shards, strategies_together(plan, _hands(workers)))
+        tasks = tasks_of(shards, strategies_together(plan, _parallel_tasks(workers)))
         alone: list[Task] = []
         failure: ShardFailed | None = None
         more = True
         stopping: float | None = None
         while more or running:
-            room = _IN_FLIGHT * _hands(workers)
+            room = _IN_FLIGHT * _parallel_tasks(workers)
             while more and len(running) < room:
                 following = alone.pop() if alone else next(tasks, None)
                 task = None if failure or should_stop() else following
@@ -112,7 +112,7 @@ def play_on_ray(
             ray.shutdown()
 
 
-def _hands(workers: int | None) -> int:
+def _parallel_tasks(workers: int | None) -> int:
     """The number of tasks that Ray may run at the same time."""
     import ray
 

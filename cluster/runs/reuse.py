@@ -19,8 +19,8 @@ def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
     Returns whether the summary is among it.
 
     The run's manifest then lists them as the donor's did, so that the run compares each file with its SHA-256 and
-    plays anew what is other than it should be. Donors that cannot be read are passed over, and so are those played
-    by another kernel or other versions of the libraries, whose last bits might differ.
+    plays files that differ again. Donors that cannot be read are skipped, and so are those played by another kernel
+    or other versions of the libraries, whose last bits might differ.
     """
     held = {entry.name for entry in folder.entries()}
     wanted = {shard_path(shard): shard for shard in plan.shards() if shard_path(shard) not in held}

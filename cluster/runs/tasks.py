@@ -42,16 +42,16 @@ class EngineFailed(RuntimeError):
     """The engine could not be started or was lost."""
 
 
-def tasks_of(shards: Iterable[Shard], together: int) -> Iterator[Task]:
+def tasks_of(shards: Iterable[Shard], most: int) -> Iterator[Task]:
     """Shards grouped into tasks of at most `most` strategies. Shards of the same trials must be adjacent, as in a plan.
     Reads at most one shard more than the next task needs.
     """
     for _, same in groupby(shards, key=lambda shard: (shard.first, shard.count)):
-        while task := tuple(islice(same, together)):
+        while task := tuple(islice(same, most)):
             yield task
 
 
-def strategies_together(plan: Plan, hands: int) -> int:
+def strategies_together(plan: Plan, workers: int) -> int:
     """How many strategies a task should have, so that the run finishes soonest with this number of workers.
 
     With more strategies per task more is shared; with fewer the work is spread more evenly.
@@ -61,7 +61,7 @@ def strategies_together(plan: Plan, hands: int) -> int:
     most = max(1, min(strategies, MOST_TOGETHER, TASK_TRIALS // plan.shard_trials))
 
     def time(together: int) -> float:
-        rounds = -(-ranges * -(-strategies // together) // hands)
+        rounds = -(-ranges * -(-strategies // together) // workers)
         return rounds * (_SHARED_COST + together)
 
     return min(range(most, 0, -1), key=time)

@@ -15,9 +15,9 @@ from cluster.storage.base import Folder
 
 LOST_WORKER_RETRIES = 5
 STOP_SECONDS = 10.0
-"""So long a worker may take to give up its task before it is killed."""
-_LOOK_SECONDS = 0.1
-"""Seconds between two looks at whether to stop."""
+"""The time that a worker may take to give up its task before it is killed."""
+_CHECK_SECONDS = 0.1
+"""Seconds between two checks whether to stop."""
 
 
 def play_on_workers(
@@ -44,7 +44,7 @@ def play_on_workers(
                         playing[place] = list(task)
             if not playing:
                 break
-            for place in _heard(workers, playing):
+            for place in _ready_workers(workers, playing):
                 try:
                     message = workers[place].connection.recv()
                 except (EOFError, OSError):
@@ -70,12 +70,12 @@ def play_on_workers(
 
 
 def _send(worker: LocalWorker, order: object) -> None:
-    """Send to a worker. That it is lost is seen when something is received from it."""
+    """Send to a worker. Its loss is noticed when something is received from it."""
     with suppress(OSError):
         worker.connection.send(order)
 
 
-def _heard(workers: list[LocalWorker], places: Iterable[int], seconds: float = _LOOK_SECONDS) -> list[int]:
+def _ready_workers(workers: list[LocalWorker], places: Iterable[int], seconds: float = _CHECK_SECONDS) -> list[int]:
     """Those of the places whose worker has sent something or is lost, after so many seconds at most."""
     by_connection = {workers[place].connection: place for place in places}
     return [by_connection[one] for one in wait(list(by_connection), seconds)]  # type: ignore[index]
@@ -97,7 +97,7 @@ def _free(workers: list[LocalWorker], busy: set[int]) -> None:
         _send(workers[place], None)
     ends = time.monotonic() + STOP_SECONDS
     while busy and (left := ends - time.monotonic()) > 0.0:
-        for place in _heard(workers, busy, left):
+        for place in _ready_workers(workers, busy, left):
             try:
                 done = workers[place].connection.recv() is None
             except (EOFError, OSError):

@@ -263,7 +263,7 @@ def standing(engine: sa.Engine, job_id: str) -> tuple[int, str] | None:
 
 
 def by_key(engine: sa.Engine, key: str, owner: str | None = None) -> Job | None:
-    """The job that an owner recorded under an idempotency key, or the first of anybody's if none is named."""
+    """The job that an owner recorded under an idempotency key, or that any owner recorded first if none is named."""
     return _one(engine, _of(owner, jobs.select().where(jobs.c.idempotency_key == key).order_by(jobs.c.created_at)))
 
 
@@ -322,7 +322,7 @@ def delete(engine: sa.Engine, job_id: str) -> Job | None:
 
 
 def runner_seen(engine: sa.Engine, runner: str) -> None:
-    """Note that a runner is alive, and forget those long silent."""
+    """Record that a runner is alive, and delete the records of runners not seen for a long time."""
     now = time.time()
     with engine.begin() as connection:
         connection.execute(runners.delete().where(sa.or_(runners.c.id == runner, runners.c.seen_at < now - 86_400)))

@@ -1,8 +1,8 @@
 """Keys that let people and programs use the service: each has an owner, scopes, and an end.
 
 A key is ``brink_``, its public id, and a secret of 256 random bits. The database holds the secret's SHA-256 alone. A
-slow, salted password hash would add nothing: it makes guessing dear where people choose secrets from few, while 2^256
-cannot be guessed at any speed, and no two keys share a secret.
+slow, salted password hash would add nothing: it makes it expensive to guess secrets that people choose, while 2^256
+values cannot be tried at any speed, and no two keys share a secret.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from sim.faults import Fault, InvalidInput
 SUBMIT, READ, ADMIN = SCOPES = ("submit", "read", "admin")
 """Submit, cancel and delete jobs; read jobs and their results; both, of everybody's jobs."""
 USED_SECONDS = 60.0
-"""When a key was last used is recorded at most so often."""
+"""The shortest time between two records of a key's use."""
 MAX_DAYS = 3650
 _DAY = 86_400.0
 _KEY = re.compile(r"brink_([0-9a-f]{16})_([0-9a-f]{64})")
@@ -101,7 +101,7 @@ def find(engine: sa.Engine, text: str) -> Key | None:
     key_id, secret = match.groups()
     with engine.connect() as connection:
         row = connection.execute(keys.select().where(keys.c.id == key_id)).first()
-    # As much is compared whether or not there is such a key, and in a time that does not depend on where they differ.
+    # The same comparison is made whether or not there is such a key, and its time does not depend on where they differ.
     held = "" if row is None else row.secret_sha256
     if not hmac.compare_digest(held, _digest(secret)) or row is None:
         return None

@@ -134,7 +134,7 @@ def give_back(engine: sa.Engine, job_id: str, runner: str, trials_done: int, sto
 def put_off(
     engine: sa.Engine, job_id: str, runner: str, reason: str, patience_seconds: float, trials_done: int, stored: int = 0
 ) -> bool:
-    """Put a job back into the queue for a while after a transient failure, or fail it when those last too long.
+    """Put a job back into the queue for a while after a transient failure, or fail it if the failures last too long.
 
     The pause is as long as the failures have lasted, so that the time between two attempts doubles.
     Returns whether the job was the runner's.
@@ -175,7 +175,7 @@ _NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires": None, "change
 
 
 def _back(now: float) -> dict[str, Any]:
-    """What changes when a job leaves its runner before its end: it is queued, or over if that was asked for."""
+    """The changes when a job leaves its runner before its end: it is queued, or cancelled if that was requested."""
     return {
         "state": sa.case((jobs.c.cancel_requested, CANCELLED), else_=QUEUED),
         "finished_at": sa.case((jobs.c.cancel_requested, now), else_=None),

@@ -25,7 +25,7 @@ _KEY = re.compile("(brink_[0-9a-f]{16})_[0-9A-Za-z]+")
 
 
 def logger(name: str) -> BoundLogger:
-    """A logger whose lines have fields; nothing is written of them before `log_to_stderr`, as with any library's."""
+    """A logger whose lines have fields. As with any library, nothing is written before `log_to_stderr`."""
     processors = [structlog.stdlib.filter_by_level, *_SHARED, ProcessorFormatter.wrap_for_formatter]
     return structlog.wrap_logger(logging.getLogger(name), processors=processors, wrapper_class=BoundLogger)
 
@@ -47,7 +47,7 @@ def log_to_stderr() -> None:
 
 
 def _request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Take a line of uvicorn's access log apart."""
+    """Split a line of uvicorn's access log into fields."""
     arguments = event.pop("positional_args", None)
     if event["logger"] == "uvicorn.access" and isinstance(arguments, tuple) and len(arguments) == 5:
         client, method, path, _version, status = arguments

@@ -21,7 +21,7 @@ class Counts:
 
 
 def counts(engine: sa.Engine) -> Counts:
-    """How many jobs there are in each state, how old the queue is, and what was done."""
+    """Read the number of jobs in each state, the age of the queue, and the runners' counters."""
     with engine.connect() as connection:
         by_state = connection.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state))
         found: dict[str, int] = {row[0]: row[1] for row in by_state}

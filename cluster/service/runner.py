@@ -1,4 +1,4 @@
-"""The process that works jobs; ``brink runner`` and ``brink serve`` keep one going.
+"""The process that plays jobs; ``brink runner`` and ``brink serve`` keep one running.
 
 Its settings come from the environment. Before its first job it plays a small run, so that the job does not pay for
 imports. With the engine ``auto`` and no Ray to join it keeps worker processes that play its jobs' trials.
@@ -44,9 +44,9 @@ from sim.model.version import KERNEL_VERSION
 
 log = logger("brink.runner")
 IDLE_SECONDS = 0.5
-"""A runner without a job looks for one at least so often; of a new job it learns at once."""
+"""The longest time between two searches of an idle runner for a job; a new job wakes it at once."""
 MOST_WORKERS_KEPT = 4
-"""Worker processes that a runner keeps at most, of some 130 MB each. For large jobs on more cores it starts a Ray."""
+"""The most worker processes that a runner keeps, of some 130 MB each. For large jobs on more cores it starts Ray."""
 RETENTION_SECONDS = 60.0
 """Folders of deleted jobs are removed after this. A runner that plays a deleted job has stopped long before."""
 
@@ -263,10 +263,10 @@ def _work_lane(
     repeats_only = workers is None
     seen = -IDLE_SECONDS
     while not ending.is_set():
-        # Cleared before the look, so that a job that comes after the look is not missed.
+        # Cleared before the search, so that a job that arrives after the search is not missed.
         new_job.clear()
         try:
-            # Not at every wakeup: on SQLite each is a commit, which wakes the other runners.
+            # Not at every wakeup: on SQLite each record is a commit, which wakes the other runners.
             if not repeats_only and time.monotonic() - seen > IDLE_SECONDS / 2:
                 jobs.runner_seen(database, runner)
                 seen = time.monotonic()
@@ -282,7 +282,7 @@ def _work_lane(
 
 
 def _workers_kept(settings: Settings) -> int:
-    """How many worker processes the settings call for: a core each. None instead of one, which gains nothing."""
+    """The number of worker processes for the settings: one for each core, and 0 instead of 1, which gains nothing."""
     if settings.engine != "auto" or settings.ray_address is not None:
         return 0
     cores = min(settings.workers or MOST_WORKERS_KEPT, usable_cores(), MOST_WORKERS_KEPT)

@@ -1,4 +1,4 @@
-"""Scenarios that people keep under names of their own, beside the shipped ones."""
+"""Scenarios that users keep in the jobs database, beside the shipped ones."""
 
 import json
 import time
@@ -33,7 +33,7 @@ class KeptScenario:
 
 
 def keep(engine: sa.Engine, owner: str, name: str, document: dict[str, Any]) -> None:
-    """Keep an owner's scenario under a name, in place of an older one. Raises `InvalidInput` if it is one too many."""
+    """Keep an owner's scenario under a name, in place of an older one. Raises `InvalidInput` beyond `MAX_SCENARIOS`."""
     values = {"document": json.dumps(document), "changed_at": time.time()}
     mine = scenarios.c.owner == owner
     with engine.begin() as connection:
@@ -63,7 +63,7 @@ def listed(engine: sa.Engine, owner: str) -> list[KeptScenario]:
 
 
 def delete(engine: sa.Engine, owner: str, name: str) -> bool:
-    """Delete an owner's scenario; whether there was one."""
+    """Delete an owner's scenario. Returns whether there was one."""
     with engine.begin() as connection:
         found = connection.execute(scenarios.delete().where(scenarios.c.owner == owner, scenarios.c.name == name))
     return bool(found.rowcount)

@@ -1,4 +1,4 @@
-"""Sessions: for a few hours a secret of a browser stands for a key, which the browser need not keep.
+"""Sessions: for some hours a browser sends a session's secret instead of a key, so that it need not keep the key.
 
 A session ends when it expires, when it is ended, and when its key is revoked or expires. The database holds the
 secret's SHA-256 alone, as it does for keys.
@@ -16,7 +16,7 @@ from cluster.service.jobs import metadata
 from cluster.service.keys import Key
 
 SESSION_SECONDS = 8 * 3600.0
-"""A session lasts so long; then the key is asked for again."""
+"""The time that a session lasts; then the key must be sent again."""
 _SECRET = re.compile("[0-9a-f]{64}")
 
 sessions = sa.Table(

@@ -1,8 +1,8 @@
 """How an idle runner learns of a new job at once, through the jobs database.
 
 PostgreSQL notifies listeners when a submission commits. SQLite has no notifications: there `PRAGMA data_version`, which
-reads one number and takes no lock, is compared every `LOOK_SECONDS`. A wakeup may come without a job or be lost with
-its connection; a runner also looks for jobs at intervals of its own.
+reads one number and takes no lock, is compared every `CHECK_SECONDS`. A wakeup may come without a job or be lost with
+its connection; a runner also searches for jobs at regular intervals.
 """
 
 import threading
@@ -14,7 +14,7 @@ from cluster.service.logs import logger
 
 log = logger("brink.runner")
 CHANNEL = "brink_jobs"
-LOOK_SECONDS = 0.02
+CHECK_SECONDS = 0.02
 RECONNECT_SECONDS = 1.0
 
 
@@ -58,9 +58,9 @@ def _notifications(connection: sa.Connection, ending: threading.Event) -> Iterat
 
 
 def _changes(connection: sa.Connection, ending: threading.Event) -> Iterator[None]:
-    """One element for each look at SQLite that finds commits by other connections since the last look."""
+    """One element for each check of SQLite that finds commits by other connections since the last check."""
     seen = None
-    while not ending.wait(LOOK_SECONDS):
+    while not ending.wait(CHECK_SECONDS):
         version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
         if version != seen:
             seen = version

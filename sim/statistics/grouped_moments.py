@@ -33,7 +33,7 @@ class GroupedMoments:
         )
 
     def only(self, columns: np.ndarray) -> "GroupedMoments":
-        """The groups of some places in the last axis."""
+        """The groups at some positions of the last axis."""
         return GroupedMoments(
             *(getattr(self, name)[..., columns] for name in ("count", "mean", "m2", "least", "greatest"))
         )
@@ -56,7 +56,7 @@ def no_groups(*shape: int) -> GroupedMoments:
 
 
 def grouped_moments(numbers: np.ndarray, group: np.ndarray, *shape: int) -> GroupedMoments:
-    """The moments of the finite ones of some numbers, shape (n,), in groups of a shape.
+    """The moments of the finite numbers among some, shape (n,), in groups of a shape.
 
     `group` is each number's place in the groups (in C order), int64 of shape (n,).
     """

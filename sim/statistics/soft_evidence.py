@@ -1,7 +1,7 @@
 """Soft evidence: weights of trials under which conditions have the probabilities that a user believes.
 
 The trials are weighted so that the beliefs hold and the distribution moves as little as it can: the weights minimise
-the relative entropy to the trials as they were played (minimum discrimination information; Kullback 1959; Csiszar
+the relative entropy to the trials as they were played (minimum discrimination information; Kullback 1959; Csiszár
 1975, Annals of Probability 3). Where the conditions exclude each other this is Jeffrey's rule (Jeffrey 1965; Diaconis &
 Zabell 1982, JASA 77): each condition's trials are scaled to its probability. Otherwise a trial's weight is the
 exponential of a sum of multipliers, one for each belief, over the conditions that hold in it; the multipliers minimise
@@ -10,7 +10,7 @@ a convex function, the dual.
 A belief of strength n does not hold exactly. It counts as n independent observations with that share, against the
 trials' distribution as one: with q the condition's probability after weighting and t the one believed, the weights
 minimise relative entropy + n (-t ln q - (1 - t) ln(1 - q)), whose second term is minus the binomial log-likelihood of
-the observations (generalized maximum entropy; Dudik, Phillips & Schapire 2007, JMLR 8). For one belief q is near
+the observations (generalized maximum entropy; Dudík, Phillips & Schapire 2007, JMLR 8). For one belief q is near
 (p + n t) / (1 + n), the mean of a beta prior of weight 1 at the trials' share p after n observations.
 
 All depends on a trial only through its pattern, that is which of the conditions hold in it. So a table of patterns and
@@ -25,11 +25,11 @@ from scipy.special import xlogy
 
 MOST_STEPS = 200
 TOLERANCE = 1e-10
-"""A probability is reached within so much."""
+"""The largest error of a probability that the weights reach."""
 SMALLEST = 1e-7
-"""A weight, relative to the mean, below which it is asked whether the beliefs can be met with weights above 0."""
+"""If a weight is below this multiple of the mean, it is checked whether weights above 0 can meet the beliefs."""
 INTERIOR = 1e-9
-"""The least share that a pattern may have to be left with."""
+"""Beliefs that leave a pattern a share below this count as contradictory."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ class Weighting:
         return bool((self.holds.sum(axis=1) <= 1).all())
 
     def explained(self, means: np.ndarray) -> np.ndarray:
-        """What the estimation of the weights takes from the deviations of each pattern's trials, shape (..., patterns).
+        """The part of each pattern's deviations that the estimation of the weights removes, shape (..., patterns).
 
         `means` are the means of some deviations in each pattern, shape (..., patterns). Estimated weights meet the
         beliefs in the trials themselves, which takes away the part of an estimate's error that goes with the
-        conditions: the regression of the deviations on them (Deville & Saerndal 1992, JASA 87, for exact beliefs).
+        conditions: the regression of the deviations on them (Deville & Särndal 1992, JASA 87, for exact beliefs).
         """
         if not self.moved:
             return np.zeros_like(means)
@@ -142,7 +142,7 @@ def weigh(holds: np.ndarray, counts: np.ndarray, beliefs: Sequence[Belief]) -> W
 
 
 def _give(belief: Belief, probability: float) -> float:
-    """How fast the probability that a belief of some strength settles for falls with its multiplier."""
+    """Minus the derivative of a belief's probability by its multiplier, at a probability; 0 for an exact belief."""
     if belief.strength is None:
         return 0.0
     variance = probability * (1.0 - probability)
@@ -153,7 +153,7 @@ def _concave(belief: Belief, multiplier: float, mean: float) -> tuple[float, flo
     """What the dual subtracts for a belief, with its first and second derivative.
 
     It is the least value over q of multiplier * q + penalty(q), and the first derivative is that q. At multiplier 0 any
-    q in a range is one: there it is the one nearest to `mean`.
+    q in a range is a minimum; the one nearest to `mean` is taken.
     """
     if belief.strength is None:
         q = belief.low if multiplier > 0.0 else belief.high if multiplier < 0.0 else _within(belief, mean)
@@ -196,7 +196,7 @@ def _minimise(features: np.ndarray, logs: np.ndarray, beliefs: Sequence[Belief])
         if np.abs(gradient).max() < TOLERANCE:
             return at
         sign = np.where(at != 0.0, np.sign(at), -np.sign(gradient))
-        # Those that are about to become 0 move by themselves, so that a step always leads down.
+        # Multipliers that are about to become 0 get steps of their own, so that every step descends.
         leaving = ranges & (np.abs(at) < 1e-3) & (gradient * sign > 0.0)
         free = ~leaving & ~(ranges & (gradient == 0.0))
         step = np.where(leaving, gradient / np.maximum(np.diag(curvature), 1e-12), 0.0)
@@ -247,7 +247,7 @@ def _rows(holds: np.ndarray, beliefs: Sequence[Belief], which: Sequence[int]) ->
 
 
 def _least_share(holds: np.ndarray, beliefs: Sequence[Belief], which: Sequence[int]) -> float:
-    """The greatest share that every pattern can have at once if some beliefs hold; below 0 if they cannot."""
+    """The greatest lower bound of all patterns' shares that some beliefs allow; below 0 if they contradict."""
     # SciPy's optimizers take a while to load.
     from scipy.optimize import linprog
 
@@ -267,7 +267,7 @@ def _least_share(holds: np.ndarray, beliefs: Sequence[Belief], which: Sequence[i
 
 
 def _attainable(holds: np.ndarray, beliefs: Sequence[Belief], others: Sequence[int], last: int) -> tuple[float, float]:
-    """Between which values a condition's probability can lie if some other beliefs hold."""
+    """The range in which a condition's probability can lie if some other beliefs hold."""
     from scipy.optimize import linprog
 
     rows, bounds = _rows(holds, beliefs, others)

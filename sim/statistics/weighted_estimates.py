@@ -3,7 +3,7 @@
 All that is counted is counted by replicate and by pattern of the conditions believed (see
 `sim.statistics.soft_evidence`), since trials of one pattern have one weight. An estimate's error is that of the mean of
 its linearised values: what each trial adds to the estimate, with the part that goes with the conditions taken away,
-because weights that are estimated from the same trials meet the beliefs in them exactly (Deville & Saerndal 1992, JASA
+because weights that are estimated from the same trials meet the beliefs in them exactly (Deville & Särndal 1992, JASA
 87; Deville 1999, Survey Methodology 25). These values then have the intervals of unweighted numbers.
 """
 
@@ -124,7 +124,7 @@ def weighted_mean(
 
 
 def change_of_mean(weighting: Weighting, numbers: GroupedMoments, trials: np.ndarray) -> Estimate:
-    """How far the weights move a mean: the weighted one less that of the trials as they were played.
+    """The change of a mean by the weights: the weighted mean less that of the trials as they were played.
 
     Both are of the same trials, and the interval is that of the difference of their linearised values.
     """
@@ -266,7 +266,7 @@ def weighted_quantile_bounds(
 
 
 def weighted_quantile(ordered: np.ndarray, cumulated: np.ndarray, level: float) -> float:
-    """The least of some numbers in order whose weighted share is at least a level; `cumulated` sums their weights."""
+    """The smallest of some sorted numbers whose weighted share is at least a level; `cumulated` sums their weights."""
     place = int(np.searchsorted(cumulated, level * cumulated[-1] * (1.0 - 1e-12)))
     return float(ordered[min(place, ordered.size - 1)])
 

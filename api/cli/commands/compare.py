@@ -19,7 +19,6 @@ _BAR = 40
 
 def compare(
     run: RunFolder,
-    strategy: Strategies = None,
     measure: Annotated[
         list[str] | None,
         typer.Option(
@@ -28,6 +27,7 @@ def compare(
             show_default="the scenario's choice, else export_gain - sender_cost, and the measures of the summary",
         ),
     ] = None,
+    strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
     as_json: AsJson = False,

@@ -19,8 +19,8 @@ _TORNADO = 40
 
 def drivers(
     run: RunFolder,
-    strategy: OneStrategy = None,
     measure: Annotated[str | None, measure_option()] = None,
+    strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
     as_json: AsJson = False,

@@ -33,17 +33,13 @@ FIRST = 2**14
 
 def run(
     scenario: ScenarioArgument,
+    strategy: Strategies = None,
+    setting: Settings = None,
     trials: Annotated[
         int | None,
         trials_option(DEFAULT_TRIALS),
     ] = None,
     seed: Seed = None,
-    out: Annotated[
-        str | None,
-        out_option("runs/<scenario>-<trials>-<seed>"),
-    ] = None,
-    strategy: Strategies = None,
-    setting: Settings = None,
     design: Annotated[
         SampleName,
         typer.Option(metavar="random|latin_hypercube|sobol", help="How the parameters are sampled."),
@@ -57,14 +53,18 @@ def run(
             show_default=False,
         ),
     ] = None,
-    engine: Engine = None,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
     shard_trials: Annotated[
         int | None,
         typer.Option(parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000"),
     ] = None,
     outside: Outside = False,
+    out: Annotated[
+        str | None,
+        out_option("runs/<scenario>-<trials>-<seed>"),
+    ] = None,
+    engine: Engine = None,
+    ray_address: RayAddress = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """The same command continues a run that was stopped."""
@@ -169,10 +169,12 @@ def _sentences(plan: "Plan", answer: dict, folder: str) -> list[str]:
     result = compared.model_dump()
     best = best_of(result)
     count = compared.trials.compared
-    first = "all" if count == answer["trials"] else f"the first {count:,} of"
+    whole = count == answer["trials"]
+    on = f"all {count:,} trials" if whole else f"the first {count:,} of {answer['trials']:,} trials"
+    all_of_them = "" if whole else "compares them on all and "
     return [
         *choice_sentences(result),
         ending_sentence(best, answer["strategies"][best]["events"], weeks),
-        f"(Strategies are compared on {first} {answer['trials']:,} trials; brink compare {folder} compares them on all "
-        "and shows on which beliefs the choice depends.)",
+        f"(Strategies are compared on {on}; brink compare {folder} {all_of_them}shows on which beliefs the choice "
+        "depends.)",
     ]

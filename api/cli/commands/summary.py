@@ -26,9 +26,10 @@ def print_given(out: Console, found: dict) -> None:
     """Print a summary, how many trials its condition left, and what beliefs did to them."""
     if "given" in found:
         left = ", ".join(
-            f"{one['trials']:,} of {one['trials_played']:,} of {name}" for name, one in found["strategies"].items()
+            f"{one['trials']:,} of {one['trials_played']:,} trials of {name}"
+            for name, one in found["strategies"].items()
         )
-        out.print(f"Given {found['given']}: {left} trials satisfy it.")
+        out.print(f"Given {found['given']}: it holds in {left}.")
     print_outside(out, found.get("outside"))
     print_evidence(out, {name: one["evidence"] for name, one in found["strategies"].items() if "evidence" in one})
     print_summary(out, found)

@@ -21,8 +21,8 @@ _SHOWN = {
 
 def typical(
     run: RunFolder,
-    strategy: OneStrategy = None,
     measure: Measure = None,
+    strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
     as_json: AsJson = False,

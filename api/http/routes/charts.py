@@ -127,7 +127,7 @@ class Findings(BaseModel):
 @router.post("/jobs/{job_id}/findings", summary="The answer in sentences")
 def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) -> Findings:
     """Which strategy is best, by how much, how sure that is, how it ends, and which belief would change that."""
-    shared = asked.model_dump(exclude={"measure"}, exclude_none=True)
+    shared = asked.model_dump(mode="json", exclude={"measure"}, exclude_defaults=True)
     summary = _ask(kept, run, "summary", shared)
     weeks = run.plan.scenario.horizon_weeks
     measure = measure_of_choice(asked.measure, run.plan.scenario)

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from api.formats import JSON
+from api.http.answer_cache import ask_once
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem
-from api.http.routes.common import KnownJob, SettingsOf, answering, job_folder
+from api.http.routes.common import KeptAnswers, KnownJob, SettingsOf, answering, job_folder
 from cluster.answers.entry import MOST_BELIEFS, MOST_STRATEGIES, StrategyName, Text
-from cluster.answers.registry import ask
 from cluster.answers.summary import Summary
 from cluster.results.result_folder import SUMMARY, read_json
 from cluster.service.jobs import SUCCEEDED
@@ -44,6 +45,7 @@ async def summary(
     reader: Reader,
     job: KnownJob,
     settings: SettingsOf,
+    kept: KeptAnswers,
     given: Annotated[Text | None, Query(description="Over the trials for which this holds.")] = None,
     strategy: Annotated[
         list[StrategyName] | None,
@@ -56,17 +58,19 @@ async def summary(
     outside: Annotated[
         bool, Query(description="Believe also how threats of the scenario's reference class ended.")
     ] = False,
-) -> dict:
+) -> Response:
     """The summary of a job's run; while it runs, from what is committed so far."""
     if job.state == SUCCEEDED and given is None and not strategy and not believe and not outside:
         # One that is damaged is computed again from the trials.
         with suppress(OSError, ValueError):
             found = await run_in_threadpool(read_json, job_folder(job, settings), SUMMARY)
             if isinstance(found, dict):
-                return found
-    asked = {"given": given, "strategies": strategy or [], "believe": believe or [], "outside": outside}
+                return JSONResponse(found)
+    asked = {"given": given, "strategies": strategy, "believe": believe, "outside": outside}
+    # What is not asked for is left out, so that charts and sentences find the same answer in the same words.
+    fields = {name: value for name, value in asked.items() if value not in (None, [], False)}
     async with answering(request, reader, job) as run:
-        return await run_in_threadpool(ask, run, "summary", asked)
+        return Response(await run_in_threadpool(ask_once, kept, run, "summary", fields), media_type=JSON)
 
 
 @router.get("/jobs/{job_id}/files", response_model=ResultFiles, summary="List a job's files")

@@ -1,4 +1,4 @@
-"""Scenarios: those that are shipped, those that people keep, and what is right and wrong with one that is sent."""
+"""Scenarios: the shipped ones, those that users keep, and the validation of one that is sent."""
 
 import json
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ _BODY: dict[str, Any] = {
 
 
 class ScenarioEntry(BaseModel):
-    """A scenario in a line."""
+    """An entry of the list of scenarios."""
 
     name: str
     title: str
@@ -111,7 +111,7 @@ def scenario(name: Name, reading: Reader, engine: Database) -> dict[str, Any]:
 def keep(
     name: Name, sent: Annotated[_Sent, Depends(_document)], submitting: Submitter, engine: Database
 ) -> dict[str, Any]:
-    """Keep a valid scenario under a name of one's own, in place of one that has it. Returns it in full."""
+    """Keep a valid scenario under a name, in place of an older one of that name. Returns it in full."""
     if name in shipped_names():
         message = "is the name of a shipped scenario; choose another"
         raise InvalidInput((Fault("name", name, message),))
@@ -140,7 +140,7 @@ class Density(BaseModel):
 
 
 class ParameterRange(BaseModel):
-    """What a scenario believes of a parameter."""
+    """A parameter in a scenario: its distribution with its density, source and default."""
 
     name: str
     group: str
@@ -157,7 +157,7 @@ class ParameterRange(BaseModel):
 
 
 class ParameterRanges(BaseModel):
-    """What a scenario believes of each parameter, in the model's order."""
+    """The parameters of a scenario, in the model's order."""
 
     parameters: list[ParameterRange]
 
@@ -176,7 +176,7 @@ class ScenarioText(BaseModel):
 
 @router.post("/scenarios/yaml", summary="A scenario as YAML", openapi_extra=_BODY)
 def as_yaml(sent: Annotated[_Sent, Depends(_document)]) -> ScenarioText:
-    """A scenario in full as YAML, as a file of one's own would have it."""
+    """A scenario in full as YAML, as in a scenario file."""
     document = scenario_document(_scenario(sent))
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
     return ScenarioText(yaml=text)

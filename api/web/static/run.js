@@ -1,6 +1,6 @@
 import { el, fill, find, showFault } from "./dom.js";
 import { readNumber, readWhole } from "./format.js";
-import { once, post, Problem } from "./v1.js";
+import { once, post, prepareCharts, Problem } from "./v1.js";
 import { showAccount } from "./account.js";
 
 const form = find("run");
@@ -109,4 +109,4 @@ async function begin() {
 
 renewKey();
 showAccount();
-begin().catch(showFault);
+begin().then(prepareCharts).catch(showFault);

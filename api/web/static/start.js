@@ -1,6 +1,6 @@
 import { el, fill, find, showFault, table } from "./dom.js";
 import { when, whole } from "./format.js";
-import { get } from "./v1.js";
+import { get, prepareCharts } from "./v1.js";
 import { showAccount } from "./account.js";
 
 const watched = new Map();
@@ -66,4 +66,4 @@ async function showScenarios() {
 }
 
 showAccount();
-Promise.all([showRuns(), showScenarios()]).catch(showFault);
+Promise.all([showRuns(), showScenarios()]).then(prepareCharts).catch(showFault);

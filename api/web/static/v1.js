@@ -62,3 +62,6 @@ export function once(path) {
   if (!kept.has(path)) kept.set(path, get(path).catch((error) => { kept.delete(path); throw error; }));
   return kept.get(path);
 }
+
+/** Have the service make the charts' file, and the browser keep it, before a result needs it. */
+export const prepareCharts = () => fetch("/static/vega.js", { priority: "low" }).catch(() => {});

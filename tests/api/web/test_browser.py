@@ -238,30 +238,42 @@ def test_a_run_is_started_with_the_keyboard_alone(person):
     expect(page.locator(".badge")).to_have_text("succeeded")
 
 
-HOSTILE = (
-    "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>",
-    "‮desrever si siht",
-    "${7*7} {{7*7}} &lt;b&gt;",
-    "long " * 2000,
-)
+HOSTILE = {
+    "markup": "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>",
+    "templates": "${7*7} {{7*7}} &lt;b&gt; </title>",
+    "right-to-left": "\u05d0\u05d1\u05d2 \u0627\u0628\u062a 1995",
+    "one-long-word": "x" * 300,
+}
 
 
-@pytest.mark.parametrize("title", HOSTILE, ids=["markup", "right-to-left", "templates", "long"])
-def test_a_hostile_title_is_shown_as_it_is(person, service, title):
-    document = scenario_document(small_plan().scenario) | {"title": title}
-    answer = service.client.post("/v1/jobs", json={"scenario": document, "trials": 300, "seed": 1})
-    if answer.status_code == 422:
-        assert "title" in answer.text
-        return
-    job = answer.json()["id"]
-    service.ended(job)
+@pytest.mark.parametrize("title", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_is_shown_as_it_is(person, service, title):
+    document = scenario_document(small_plan().scenario)
+    document |= {"name": "hostile", "title": title, "sender": title, "target": title, "sources": {"target_win": title}}
+    document["issues"] = {name: issue | {"title": title} for name, issue in document["issues"].items()}
+    assert service.client.put("/v1/scenarios/hostile", json=document).status_code == 200
+    job = service.client.post("/v1/jobs", json={"scenario": document, "trials": 300, "seed": 1}).json()["id"]
+    assert service.ended(job)["state"] == "succeeded"
     page = person.page
-    page.goto(f"/jobs/{job}")
-    shown(page, *EARLY)
-    assert page.locator("h1").text_content() == title
-    assert page.title() == f"{title} – Brink".strip() or page.title().startswith(title.split()[0])
-    assert page.locator("main img, main script").count() == 0
-    assert overflow(page) <= 0
+    for path in (f"/jobs/{job}", "/scenarios/hostile", "/edit?from=hostile", f"/compare?a={job}&b=hostile", "/"):
+        page.goto(path)
+        if path.startswith("/jobs"):
+            shown(page, *EARLY, "stories")
+        expect(page.get_by_text(title).first).to_be_attached()
+        expect(page).to_have_title(re.compile("Brink"))
+        assert page.locator("main img, main script").count() == 0, path
+        assert overflow(page) <= 0, path
+    assert service.client.delete("/v1/scenarios/hostile").status_code == 204
+
+
+@pytest.mark.parametrize("title", ["\u202edesrever", "long " * 2000], ids=["reversed", "10,000 characters"])
+def test_a_title_that_is_refused_gets_its_message_at_the_field(person, title):
+    page = person.page
+    page.goto(f"/edit?from={SCENARIO}")
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    page.get_by_label("Title").first.fill(title)
+    expect(page.locator(".field-fault")).to_contain_text("title")
+    expect(page.get_by_label("Title").first).to_have_attribute("aria-invalid", "true")
 
 
 def test_progress_continues_after_a_restart_of_the_web_process(browser, tmp_path):

@@ -86,7 +86,7 @@ def test_quantiles_of_more_numbers_than_can_be_held_are_the_same(tmp_path, monke
     summary = run(plan, tmp_path / "run", RunOptions(engine="inline"))
     for bins in (1, 7, 65_536):
         monkeypatch.setattr("cluster.answers.shared.EXACT_NUMBERS", 10)
-        monkeypatch.setattr("cluster.answers.summary_queried_trials.BINS", bins)
+        monkeypatch.setattr("cluster.answers.summary_by_query.BINS", bins)
         assert summarize(open_run(tmp_path / "run")) == summary
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cluster.answers import summary as summaries
-from cluster.answers import summary_recounted_trials as recounting
+from cluster.answers import summary_recount as recounting
 from cluster.answers.summary import summarize
 from cluster.answers.summary_verification import recount, verify_summary
 from cluster.query.trials import open_run
@@ -37,7 +37,7 @@ def test_verify_asks_neither_duckdb_nor_the_tallies(tmp_path: Path, monkeypatch:
     stored = open_run(tmp_path / "run")
     monkeypatch.setattr(summaries, "open_duckdb", None)
     monkeypatch.setattr(summaries, "QueriedTrials", None)
-    monkeypatch.setattr(summaries, "HeldTrials", None)
+    monkeypatch.setattr(summaries, "TrialsInMemory", None)
     for tallies in stored.committed.values():
         assert tallies
     stored.__dict__["committed"] = dict.fromkeys(stored.committed, ())

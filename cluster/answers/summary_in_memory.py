@@ -23,7 +23,7 @@ _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class HeldTrials:
+class TrialsInMemory:
     """The trials of a strategy's committed shards, at most `shared.EXACT_NUMBERS`."""
 
     run: StoredRun
@@ -34,7 +34,7 @@ class HeldTrials:
     ) -> dict[str, dict[float, float]]:
         """By measure and level the smallest value whose share is at least the level."""
         found: dict[str, dict[float, float]] = {name: {} for name in numbers}
-        for names in held_together({name: known for name, known in numbers.items() if len(levels[name])}):
+        for names in measures_by_memory({name: known for name, known in numbers.items() if len(levels[name])}):
             parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
             for _, table in self._row_groups(names):
                 for name, held in parts.items():
@@ -81,7 +81,7 @@ class HeldTrials:
         return groups
 
 
-def held_together(numbers: Mapping[str, Moments]) -> list[list[str]]:
+def measures_by_memory(numbers: Mapping[str, Moments]) -> list[list[str]]:
     """Measures in groups of at most `shared.EXACT_NUMBERS` numbers. A measure with more numbers is left out."""
     groups: list[list[str]] = []
     room = 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 import numpy as np
 
-from cluster.answers.summary_held_trials import held_together, ranks
+from cluster.answers.summary_in_memory import measures_by_memory, ranks
 from cluster.query.session import to_sql
 from sim.scenario.expressions import parse_condition
 from sim.scenario.scenario import Scenario
@@ -66,7 +66,7 @@ class QueriedTrials:
         One query covers as many measures as can be held in memory together, so that files are read less often.
         """
         found: dict[str, dict[float, float]] = {}
-        for names in held_together(numbers):
+        for names in measures_by_memory(numbers):
             asked = ", ".join(f'quantile_disc("{name}", {list(levels[name])}::DOUBLE[])' for name in names)
             row = (
                 self.database.execute(f"SELECT {asked} FROM committed(?) WHERE {self.where}", [self.files]).fetchone()
