@@ -1,9 +1,9 @@
 """A compiled scalar loop of the dispute model: a yardstick for speed.
 
-One trial after the other, one week after the other, the nine steps in their order, compiled by numba: what a careful
-person writes who thinks that numpy is in the way. It draws its parameters itself, from tables of their inverse
-distribution functions, and each week's chance anew, and leaves a trial when it has ended. It shares nothing with the
-kernel but names.
+It plays one trial after the other, one week after the other, the nine steps in their order, compiled by numba: how one
+would write the model for speed without numpy. It draws its parameters itself, from tables of their inverse distribution
+functions, and new chance in each week, and leaves a trial when it has ended. It shares nothing with the kernel but
+names.
 """
 
 import math
@@ -24,7 +24,7 @@ LEVELS = 4096
 NEVER = -1
 NAMES = [known.name for known in PARAMETERS]
 AT: Any = namedtuple("AT", NAMES)(*range(len(NAMES)))
-"""The places of the parameters among a trial's values; three for each issue follow them, from `ISSUES` on."""
+"""The positions of the parameters among a trial's values; three for each issue follow, from `ISSUES` on."""
 ISSUES = len(NAMES)
 QUIET, THREAT, SANCTIONS, BACKED_DOWN, WITHDRAWN = range(5)
 NONE, CONSULTATION, PANEL, APPEAL, COMPLIANCE, RETALIATION, UPHELD, COMPLIED, LAPSED = (

@@ -19,7 +19,9 @@ from brink.progress import job_bar
 from brink.results import Results
 
 T = TypeVar("T")
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_GROWTH = 1.2
+"""The end of a job is seen after at most a fifth of the time that it took."""
 
 
 class BlockingConnection(Connection, Blocking):
@@ -107,7 +109,7 @@ class AnyJob(Answers, Results):
             with job_bar(lambda: self.info, progress) as update:
                 while not self.ended:
                     yield pause
-                    pause = min(1.5 * pause, _LONGEST_PAUSE)
+                    pause = min(_GROWTH * pause, _LONGEST_PAUSE)
                     yield from self._look()
                     update()
         except KeyboardInterrupt:

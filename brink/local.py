@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import httpx
@@ -38,8 +39,12 @@ def start_service(folder: str | os.PathLike[str] | None, settings: Mapping[str, 
 
     Its data are in `folder`, or in a temporary folder that is removed with it. `settings` are the service's, such as
     ``engine="inline"``; variables of the environment that begin with ``BRINK_`` do not apply to it. Raises `BrinkError`
-    with the end of the service's log if it does not start.
+    with the end of the service's log if it does not start, and where only the client is installed.
     """
+    if not _is_installed():
+        raise BrinkError(
+            "a local service needs the whole of Brink, the distribution brink; here only the client is installed"
+        )
     temporary = folder is None
     data = Path(tempfile.mkdtemp(prefix="brink-") if folder is None else folder).absolute()
     try:
@@ -62,6 +67,15 @@ def start_service(folder: str | os.PathLike[str] | None, settings: Mapping[str, 
             break
         data.mkdir(parents=True, exist_ok=True)
     raise BrinkError(f"the local service did not start: {failure}")
+
+
+def _is_installed() -> bool:
+    """Whether the distribution with the service is installed, not the client alone."""
+    try:
+        version("brink")
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def stop_service(service: LocalService) -> None:

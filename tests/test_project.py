@@ -15,7 +15,7 @@ from tests.support.waiting import HANG_SECONDS
 ROOT = Path(__file__).parent.parent
 ORDER = {
     "sim": ("faults", "scenario", "sampling", "model", "statistics"),
-    "cluster": ("storage", "results", "query", "answers", "reference", "runs", "service"),
+    "cluster": ("storage", "results", "query", "reference", "answers", "runs", "service"),
 }
 """The sub-packages of a package: each imports those before it alone."""
 LAYERS = ("sim", "cluster", "api")

@@ -22,7 +22,7 @@ from sim.statistics.soft_evidence import Belief, Contradiction, Weighting, weigh
 
 WEIGHTED = (
     "trials are weighted so that the beliefs hold (see evidence), and intervals contain the error of the weights, "
-    "which are estimated from the same trials (calibration; Deville and Saerndal 1992)"
+    "which are estimated from the same trials (calibration; Deville and Särndal 1992)"
 )
 """How weighted answers are computed, for their documents."""
 THINNED = (

@@ -8,12 +8,12 @@ import numpy as np
 
 from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials
 from cluster.answers.shared import finite_or_none
-from cluster.query.session import evaluate
 from cluster.query.trials import StoredRun, sample
-from cluster.results.trial_table import table_schema, to_table
+from cluster.results.trial_table import table_columns
 from sim.model.kernel import play
 from sim.sampling.chance import Chance
 from sim.sampling.points import draw_points
+from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression, parse_measure
 from sim.scenario.scenario import Scenario
 from sim.statistics import sensitivity
@@ -131,13 +131,16 @@ def _only_about(scenario: Scenario, *expressions: Expression) -> bool:
 def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) -> np.ndarray:
     """The measure of the first trials, played with the same parameters and the chance of the next seed."""
     plan = run.plan
-    schema = table_schema(plan.scenario, {})
+    known = {column.name: column for column in table_columns(plan.scenario) if column.name in value.columns()}
     played = [np.empty(0)]
     for first in range(0, count, _PLAYED_AT_A_TIME):
         size = min(_PLAYED_AT_A_TIME, count - first)
         points = draw_points(plan.scenario, strategy, Chance(plan.seed, first, size), plan.design)
         arrays = play(plan.scenario, points, Chance((plan.seed + 1) % 2**63, first, size))
-        # Parameters are rounded as in storage, so that a measure reads the same values both times.
-        table = to_table(plan.scenario, schema, arrays)
-        played.append(evaluate(table, {"measure": value})["measure"])
+        # Numbers are rounded as in storage, so that a measure reads the same values both times.
+        table = {
+            name: arrays[name].astype(np.float32) if column.kind == "float32" else arrays[name]
+            for name, column in known.items()
+        }
+        played.append(evaluate(value, {"trial": arrays["trial"], **table}, known).astype(np.float64))
     return np.concatenate(played)

@@ -3,13 +3,11 @@
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
 import duckdb
-import numpy as np
-import pyarrow as pa
 
 from cluster.query.parquet_files import readable
 from cluster.storage.base import Folder
@@ -98,15 +96,6 @@ def _interrupted_in_time(database: duckdb.DuckDBPyConnection) -> Iterator[None]:
     finally:
         over.set()
         watcher.join()
-
-
-def evaluate(table: pa.Table, values: Mapping[str, Expression]) -> dict[str, np.ndarray]:
-    """The values of expressions over a table of trials in memory, in its order: float64 by name, NaN for null."""
-    wanted = [f"({to_sql(value)})::DOUBLE AS v{k}" for k, value in enumerate(values.values())]
-    with open_duckdb() as database:
-        database.register("played", table)
-        columns = database.execute(f"SELECT {', '.join(wanted)} FROM played").fetchnumpy()
-    return {name: np.ma.filled(columns[f"v{k}"], np.nan) for k, name in enumerate(values)}
 
 
 def to_sql(found: Expression) -> str:

@@ -270,15 +270,17 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     sizes = np.bincount(cell, minlength=count)
     means = np.array([np.bincount(cell, row, count) for row in values]) / sizes
     front = means.argmax(axis=0)
-    best = values[front[cell], np.arange(x.size)]
+    leaders = np.unique(front)
+    best = values[leaders[0]] if leaders.size == 1 else values[front[cell], np.arange(x.size)]
     comparisons = count * (len(values) - 1)
     in_front = np.ones((len(values), count), bool)
     for strategy, row in enumerate(values):
         # Values that the trials of one cell miss may occur in those of others.
-        gaps = {leader: values[leader] - row for leader in np.unique(front)}
+        gaps = {leader: values[leader] - row for leader in leaders}
         ends = {leader: (float(own.min()), float(own.max())) for leader, own in gaps.items()}
         least, greatest = np.array([ends[leader] for leader in front]).T
-        low_gap = _least_gap(best - row, cell, sizes, least, greatest, replicate, replicates, comparisons)
+        gap = gaps[leaders[0]] if leaders.size == 1 else best - row
+        low_gap = _least_gap(gap, cell, sizes, least, greatest, replicate, replicates, comparisons)
         in_front[strategy] = low_gap <= 0.0
     return lead_ranges(x, cell, sizes, means, in_front)
 

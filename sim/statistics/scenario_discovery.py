@@ -10,7 +10,7 @@ A classification tree gives few points of the trade-off, since its leaves are ma
 little at a time, so that there is a box for any coverage, and boxes need fewer restrictions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 
@@ -90,19 +90,20 @@ def _find_box(
     columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: np.ndarray, base: float
 ) -> tuple[Box, tuple[Box, ...]]:
     """The box with the most excess cases on the trials that are not peeled, and steps of its peeling."""
-    own = {name: column[peeled] for name, column in columns.items()}
-    others = {name: column[~peeled] for name, column in columns.items()}
-    cases = happened[~peeled]
+    inner, outer = np.flatnonzero(peeled), np.flatnonzero(~peeled)
+    own = {name: column[inner] for name, column in columns.items()}
+    others = {name: column[outer] for name, column in columns.items()}
+    cases = happened[outer]
     if not cases.any():
         return Box({}), ()
     coded = code_columns(own)
-    peelings = [peel(coded, happened[peeled], tails) for tails in TAILS]
+    peelings = [peel(coded, happened[inner], tails) for tails in TAILS]
     trajectory = max(peelings, key=lambda boxes: _density_at_coverages(boxes, others, cases))
     if not trajectory:
         return Box({}), ()
-    inside = [box.holds(others) for box in trajectory]
-    coverage = np.array([cases[own].sum() for own in inside]) / cases.sum()
-    best = int(np.argmax([cases[own].sum() - base * own.sum() for own in inside]))
+    hits = [(cases[rows].sum(), rows.size) for rows in _nested(trajectory, others)]
+    coverage = np.array([hit for hit, _ in hits]) / cases.sum()
+    best = int(np.argmax([hit - base * size for hit, size in hits]))
     chosen = {best, *(int(np.abs(coverage - wanted).argmin()) for wanted in COVERAGES)}
     pruned = {step: _pruned(trajectory[step], others, cases) for step in sorted(chosen)}
     return pruned[best], tuple(box for box in pruned.values() if box.ranges)
@@ -110,9 +111,22 @@ def _find_box(
 
 def _density_at_coverages(boxes: list[Box], columns: Mapping[str, np.ndarray], cases: np.ndarray) -> float:
     """The mean over `COVERAGES` of the greatest density of a box that covers so many of these cases."""
-    inside = [np.ones(cases.size, bool), *(box.holds(columns) for box in boxes)]
-    found = [(cases[own].sum() / cases.sum(), cases[own].mean()) for own in inside if own.any()]
+    inside = [np.arange(cases.size), *_nested(boxes, columns)]
+    found = [(cases[rows].sum() / cases.sum(), cases[rows].mean()) for rows in inside if rows.size]
     return float(np.mean([max(density for covered, density in found if covered >= wanted) for wanted in COVERAGES]))
+
+
+def _nested(boxes: Sequence[Box], columns: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+    """The trials inside each of some boxes, of which each lies inside the one before it, as their places."""
+    rows = np.arange(len(next(iter(columns.values()))))
+    before: Mapping[str, tuple[float, float]] = {}
+    for box in boxes:
+        for name, (low, high) in box.ranges.items():
+            if before.get(name) != (low, high):
+                values = columns[name][rows]
+                rows = rows[(values > low) & (values <= high)]
+        before = box.ranges
+        yield rows
 
 
 @dataclass(frozen=True)
@@ -186,12 +200,16 @@ def peel(coded: Coded, happened: np.ndarray, tails: tuple[float, ...] = WIDE_TAI
 
 def _coded(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The interval of each value, from 0, and the greatest value of each interval."""
-    ordered = np.sort(column)
-    values = ordered[np.append(np.flatnonzero(np.diff(ordered)), ordered.size - 1)]
-    if values.size > LEVELS:
+    order = np.argsort(column)
+    ordered = column[order]
+    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), ordered.size - 1)
+    if last.size > LEVELS:
         ranks = np.ceil(np.arange(1, LEVELS + 1) / LEVELS * column.size).astype(np.int64) - 1
-        values = np.unique(ordered[np.maximum(ranks, 0)])
-    return np.searchsorted(values, column, side="left"), values
+        # An interval ends with the last of the values that are equal to that of its rank.
+        last = np.unique(np.searchsorted(ordered, ordered[np.maximum(ranks, 0)], side="right") - 1)
+    code = np.empty(column.size, np.int64)
+    code[order] = np.repeat(np.arange(last.size), np.diff(last, prepend=-1))
+    return code, ordered[last]
 
 
 def _cuts(below: np.ndarray, cases: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

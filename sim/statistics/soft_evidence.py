@@ -1,7 +1,7 @@
 """Soft evidence: weights of trials under which conditions have the probabilities that a user believes.
 
 The trials are weighted so that the beliefs hold and the distribution moves as little as it can: the weights minimise
-the relative entropy to the trials as they were played (minimum discrimination information; Kullback 1959; Csiszar
+the relative entropy to the trials as they were played (minimum discrimination information; Kullback 1959; Csiszár
 1975, Annals of Probability 3). Where the conditions exclude each other this is Jeffrey's rule (Jeffrey 1965; Diaconis &
 Zabell 1982, JASA 77): each condition's trials are scaled to its probability. Otherwise a trial's weight is the
 exponential of a sum of multipliers, one for each belief, over the conditions that hold in it; the multipliers minimise
@@ -10,7 +10,7 @@ a convex function, the dual.
 A belief of strength n does not hold exactly. It counts as n independent observations with that share, against the
 trials' distribution as one: with q the condition's probability after weighting and t the one believed, the weights
 minimise relative entropy + n (-t ln q - (1 - t) ln(1 - q)), whose second term is minus the binomial log-likelihood of
-the observations (generalized maximum entropy; Dudik, Phillips & Schapire 2007, JMLR 8). For one belief q is near
+the observations (generalized maximum entropy; Dudík, Phillips & Schapire 2007, JMLR 8). For one belief q is near
 (p + n t) / (1 + n), the mean of a beta prior of weight 1 at the trials' share p after n observations.
 
 All depends on a trial only through its pattern, that is which of the conditions hold in it. So a table of patterns and
@@ -99,7 +99,7 @@ class Weighting:
 
         `means` are the means of some deviations in each pattern, shape (..., patterns). Estimated weights meet the
         beliefs in the trials themselves, which takes away the part of an estimate's error that goes with the
-        conditions: the regression of the deviations on them (Deville & Saerndal 1992, JASA 87, for exact beliefs).
+        conditions: the regression of the deviations on them (Deville & Särndal 1992, JASA 87, for exact beliefs).
         """
         if not self.moved:
             return np.zeros_like(means)

@@ -3,7 +3,7 @@
 All that is counted is counted by replicate and by pattern of the conditions believed (see
 `sim.statistics.soft_evidence`), since trials of one pattern have one weight. An estimate's error is that of the mean of
 its linearised values: what each trial adds to the estimate, with the part that goes with the conditions taken away,
-because weights that are estimated from the same trials meet the beliefs in them exactly (Deville & Saerndal 1992, JASA
+because weights that are estimated from the same trials meet the beliefs in them exactly (Deville & Särndal 1992, JASA
 87; Deville 1999, Survey Methodology 25). These values then have the intervals of unweighted numbers.
 """
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import httpx
@@ -79,6 +80,16 @@ def test_the_service_ends_when_its_starter_is_killed_in_a_folder_of_shadowing_mo
         assert not ended(url)
         starter.send_signal(how)
     wait_until(lambda: ended(url) and not Path(folder).exists(), ignoring=httpx.TransportError)
+
+
+def test_a_client_that_is_installed_alone_says_what_is_missing(tmp_path, monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("brink.local.version", missing)
+    with pytest.raises(BrinkError, match="needs the whole of Brink"):
+        Brink.local(tmp_path / "data")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_service_that_cannot_start_says_why(tmp_path):

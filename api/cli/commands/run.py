@@ -57,6 +57,7 @@ def run(
         int | None,
         typer.Option(parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000"),
     ] = None,
+    outside: Outside = False,
     out: Annotated[
         str | None,
         out_option("runs/<scenario>-<trials>-<seed>"),
@@ -64,7 +65,6 @@ def run(
     engine: Engine = None,
     ray_address: RayAddress = None,
     workers: Workers = None,
-    outside: Outside = False,
     as_json: AsJson = False,
 ) -> None:
     """The same command continues a run that was stopped."""

@@ -146,7 +146,7 @@ def test_estimates_are_those_of_the_weights_trial_by_trial():
 
 
 def test_the_standard_error_is_that_of_the_calibrated_residuals():
-    """Deville & Saerndal's variance, computed from the trials by a regression weighted by the weights."""
+    """Deville & Särndal's variance, computed from the trials by a regression weighted by the weights."""
     weighting, place, weights, measure = example()
     own = (place, np.zeros(measure.size, np.int64), 1, 4)
     trials = counted(np.ones(measure.size, bool), *own)
