@@ -34,6 +34,7 @@ COMMANDS = {
     "backtest": "Run the scenarios of past disputes and score their forecasts.",
     "rates": "Show how comparable threats of the past ended, by class, as far as was known on a day.",
     "check": "Compare a forecast with how comparable threats ended, and show what would move it.",
+    "fit": "Move a scenario's parameters so that its threats end as often in each way as those of its class.",
     "calibrate": "Count how past threats ended, by class, with rates, durations and the scores of the rates.",
     "serve": "Start the HTTP service, with a process that runs its jobs.",
     "runner": "Start a process that runs the jobs of the service.",

@@ -1,0 +1,235 @@
+"""Parameters moved so that a scenario's threats end as often in each way as those of its reference class did.
+
+The mechanisms that move how threats end (pressure of costs, litigation, deadlines) all play. Of the parameters' moves
+that reach the rates the least is sought, by Gauss and Newton's method with the minimum-norm step, on common random
+numbers: each simulation plays the same trials (Glasserman & Yao 1992, "Some guidelines and guarantees for common random
+numbers", Management Science 38).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from math import exp, log
+
+import numpy as np
+
+from cluster.answers.entry import OnProgress
+from cluster.answers.outside_view import ENDED, FEWEST_THREATS, THREAT
+from cluster.reference.rates import class_rates, reference_class, scenario_class
+from sim.faults import Fault, InvalidInput
+from sim.model.kernel import simulate
+from sim.sampling.chance import Chance
+from sim.scenario import validation
+from sim.scenario.columns import columns
+from sim.scenario.distributions import Distribution
+from sim.scenario.evaluation import evaluate
+from sim.scenario.expressions import parse_condition
+from sim.scenario.scenario import Scenario, intervene
+from sim.scenario.validation import Report
+from sim.statistics.estimates import proportion
+
+TOLERANCE = 0.005
+"""The greatest difference between a share of the trials and its target at which the search ends."""
+FEWEST_TRIALS, MOST_TRIALS = 1_000, 1_000_000
+"""The trials of each simulation, which are in memory."""
+ITERATIONS = 15
+DIFFERENCE = 0.3
+"""The move for which the effect on the shares is computed."""
+LONGEST_STEP, FARTHEST = 1.0, 4.0
+"""The greatest change of a move in one iteration, and the greatest move."""
+SCALABLE = ("pert", "uniform", "triangular", "loguniform")
+"""The distributions that can be moved: lists of values."""
+_METHOD = {
+    "target": "the class's pooled rates as known on the scenario's first day; no later threat is used",
+    "share": "of the trials in which sanctions are threatened, with every mechanism of the scenario playing",
+    "moves": (
+        "readiness multiplies that of both sides by e^move; a probability's odds are multiplied by e^move, for each "
+        "value of its distribution. Of the moves that reach the rates those with the least sum of squares are sought"
+    ),
+    "search": (
+        "minimum-norm Gauss-Newton steps with differences on common random numbers; checked with the next seed, whose "
+        "trials the search has not seen"
+    ),
+    "durations": "not fitted: the class's durations are not shipped by date, and the whole record has later threats",
+}
+
+
+def _scaled(value: float, move: float) -> float:
+    return value * exp(move)
+
+
+def _with_odds(value: float, move: float) -> float:
+    if not 0.0 < value < 1.0:
+        return value
+    return 1.0 / (1.0 + exp(-(log(value / (1.0 - value)) + move)))
+
+
+_KNOBS: dict[str, tuple[tuple[str, ...], Callable[[float, float], float]]] = {
+    "readiness": (("sender_readiness", "target_readiness"), _scaled),
+    "follow_through": (("follow_through",), _with_odds),
+    "extension_probability": (("extension_probability",), _with_odds),
+    "lapse_probability": (("lapse_probability",), _with_odds),
+}
+"""What is moved: the parameters, and how a move changes a value of each."""
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is fitted to what: the scenario and strategy, and the target's shares of settled and imposed threats."""
+
+    scenario: Scenario
+    strategy: str
+    knobs: tuple[str, ...]
+    target: np.ndarray
+    chance: Chance
+
+    def moved(self, moves: np.ndarray) -> dict[str, object]:
+        """The documents of the moved parameters, by name."""
+        given = self.scenario.parameters(self.strategy)
+        found: dict[str, object] = {}
+        for knob, move in zip(self.knobs, moves.tolist(), strict=True):
+            names, change = _KNOBS[knob]
+            for name in names:
+                found[name] = _changed(given[name].document(), lambda value, move=move, f=change: f(value, move))  # type: ignore[misc]
+        return found
+
+    def counts(self, moves: np.ndarray, chance: Chance | None = None) -> dict[str, int]:
+        """The trials with a threat, and those that ended in each way, with the moved parameters."""
+        played = intervene(self.scenario, self.moved(moves)) if self.knobs else self.scenario
+        table = simulate(played, self.strategy, chance or self.chance)
+        known = {column.name: column for column in columns(played)}
+        return {
+            name: int(evaluate(parse_condition(text, played), table, known).sum())
+            for name, text in {THREAT: THREAT, **ENDED}.items()
+        }
+
+    def missing(self, moves: np.ndarray) -> np.ndarray:
+        """How much the shares of settled and imposed threats are below the target, shape (2,)."""
+        found = self.counts(moves)
+        return self.target - np.array([found["settled"], found["imposed"]]) / max(found[THREAT], 1)
+
+
+def fit(
+    scenario: Scenario,
+    strategy: str | None,
+    reference: str | None,
+    trials: int,
+    seed: int,
+    on_progress: OnProgress,
+) -> dict:
+    """The least moves of `_KNOBS` by which a scenario's threats end as those of its reference class did.
+
+    Uses only threats that had ended in the years before `as_of`. Progress is in iterations. Returns plain values; where
+    the rates cannot be reached, ``reached`` is false and the nearest moves found are given. Raises `InvalidInput` for
+    an unknown class or strategy, trials out of range, a scenario without a class, and where too few have a threat.
+    """
+    report = Report()
+    validation.whole(report, ("trials",), trials, FEWEST_TRIALS, MOST_TRIALS)
+    validation.whole(report, ("seed",), seed, 0, 2**63 - 2)
+    report.raise_faults()
+    strategy = _strategy(scenario, strategy)
+    name = scenario_class(scenario) if reference is None else reference_class(reference).name
+    known = class_rates(name, None if scenario.as_of is None else date.fromisoformat(scenario.as_of))
+    if not known["episodes"]:
+        raise InvalidInput((Fault("reference", name, f"had no threats that had ended before {scenario.as_of}"),))
+    pooled = {ending: found["estimate"] for ending, found in known["pooled"].items()}
+    given = scenario.parameters(strategy)
+    kept = {knob: reason for knob in _KNOBS if (reason := _not_movable(knob, given)) is not None}
+    problem = _Problem(
+        scenario,
+        strategy,
+        tuple(knob for knob in _KNOBS if knob not in kept),
+        np.array([pooled["settled"], pooled["imposed"]]),
+        Chance(seed, 0, trials),
+    )
+    nothing = np.zeros(len(problem.knobs))
+    before = problem.counts(nothing)
+    if before[THREAT] < FEWEST_THREATS:
+        message = f"has a threat in {before[THREAT]:,} trials, too few to fit; at least {FEWEST_THREATS:,} are needed"
+        raise InvalidInput((Fault("strategy", strategy, message),))
+    moves, missing, iterations = _search(problem, on_progress)
+    checked = problem.counts(moves, Chance(seed + 1, 0, trials))
+    moved = problem.moved(moves)
+    return {
+        "scenario": scenario.name,
+        "strategy": strategy,
+        "reference": name,
+        "known_on": known["known_on"],
+        "trials": trials,
+        "seed": seed,
+        "iterations": iterations,
+        "reached": bool(np.abs(missing).max() <= TOLERANCE),
+        "method": _METHOD,
+        "moves": dict(zip(problem.knobs, moves.tolist(), strict=True)),
+        "kept": kept,
+        "parameters": {
+            name: {"before": given[name].document(), "after": after}
+            for name, after in moved.items()
+            if after != given[name].document()
+        },
+        "endings": {
+            ending: {
+                "target": known["pooled"][ending],
+                "before": proportion(before[ending], before[THREAT]),
+                "after": proportion(checked[ending], checked[THREAT]),
+            }
+            for ending in ENDED
+        },
+    }
+
+
+def _strategy(scenario: Scenario, name: str | None) -> str:
+    if name is None:
+        return scenario.history.strategy if scenario.history else next(iter(scenario.strategies))
+    if name not in scenario.strategies:
+        raise InvalidInput((Fault("strategy", name, f"is not known; there are {', '.join(scenario.strategies)}"),))
+    return name
+
+
+def _not_movable(knob: str, given: dict[str, Distribution]) -> str | None:
+    """Why a knob is not moved; None if it is."""
+    names, change = _KNOBS[knob]
+    for name in names:
+        document = given[name].document()
+        if isinstance(document, dict) and next(iter(document)) not in SCALABLE:
+            return f"{name} is a {next(iter(document))}; only numbers, {', '.join(SCALABLE)} can be moved"
+        if _changed(document, lambda value: change(value, 1.0)) == document:
+            return f"{name} is {document}, which no move of its odds changes"
+    return None
+
+
+def _changed(document: object, change: Callable[[float], float]) -> object:
+    """A distribution's document with each of its values changed, to six digits, as they are played."""
+    if isinstance(document, dict):
+        return {kind: [_changed(value, change) for value in values] for kind, values in document.items()}
+    assert isinstance(document, int | float)
+    changed = change(float(document))
+    return document if changed == document else float(f"{changed:.6g}")
+
+
+def _search(problem: _Problem, on_progress: OnProgress) -> tuple[np.ndarray, np.ndarray, int]:
+    """The moves found, what is missing with them, and the number of iterations."""
+    moves = np.zeros(len(problem.knobs))
+    missing = problem.missing(moves)
+    for iteration in range(ITERATIONS):
+        on_progress(iteration, ITERATIONS)
+        if not moves.size or np.abs(missing).max() <= TOLERANCE:
+            return moves, missing, iteration
+        effects = np.empty((missing.size, moves.size))
+        for place in range(moves.size):
+            other = moves.copy()
+            other[place] += DIFFERENCE if moves[place] <= 0.0 else -DIFFERENCE
+            effects[:, place] = (missing - problem.missing(other)) / (other[place] - moves[place])
+        # The step goes to the least moves that reach the target by these effects.
+        step = np.linalg.pinv(effects, rcond=0.01) @ (missing + effects @ moves) - moves
+        step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-12))
+        for _ in range(5):
+            tried = np.clip(moves + step, -FARTHEST, FARTHEST)
+            found = problem.missing(tried)
+            if np.square(found).sum() < np.square(missing).sum():
+                moves, missing = tried, found
+                break
+            step /= 2.0
+        else:
+            return moves, missing, iteration + 1
+    return moves, missing, ITERATIONS

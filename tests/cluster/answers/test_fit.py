@@ -1,0 +1,109 @@
+"""Parameters moved to the rates of a reference class: reached on other trials, as little as possible, or refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from api.shipped_scenarios import shipped_scenario
+from cluster.answers.entry import quiet
+from cluster.answers.fit import fit
+from cluster.reference.rates import class_rates
+from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
+from cluster.runs.run import run
+from sim.faults import InvalidInput
+from sim.scenario.scenario import intervene, scenario_from_document
+from tests.support.command_line import assert_refused, brink
+from tests.support.examples import changed, litigious
+
+TRIALS = 8000
+
+
+@pytest.fixture(scope="module")
+def fitted() -> dict:
+    return fit(shipped_scenario("us-japan-cellular-1994"), None, None, TRIALS, 1, quiet)
+
+
+def test_a_run_with_the_fitted_parameters_ends_as_the_class_did(fitted, tmp_path):
+    """Played by the engine with a seed of its own, and counted from the raw table."""
+    scenario = shipped_scenario("us-japan-cellular-1994")
+    assert fitted["reached"]
+    played = intervene(scenario, {name: one["after"] for name, one in fitted["parameters"].items()})
+    plan = make_plan(played, trials=20_000, seed=77, strategies=(fitted["strategy"],))
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
+    trials = pd.read_parquet(tmp_path / "run" / "trials")
+    threats = trials[trials.threat_week.notna()]
+    settled = threats.outcome.astype(str) == "agreement_under_threat"
+    imposed = threats.sanctions_week.notna()
+    known = class_rates("specific-strong", pd.Timestamp(scenario.as_of).date())["pooled"]
+    assert {name: one["target"] for name, one in fitted["endings"].items()} == known
+    # The search ends within 0.005 on its own 8,000 trials; three standard errors of both samples are 0.02.
+    for name, found in (("settled", settled), ("imposed", imposed), ("dropped", ~settled & ~imposed)):
+        assert found.mean() == pytest.approx(known[name]["estimate"], abs=0.025), name
+
+
+def test_what_is_moved_keeps_to_its_domain_and_form(fitted):
+    assert set(fitted["parameters"]) == {
+        "sender_readiness",
+        "target_readiness",
+        "follow_through",
+        "extension_probability",
+    }
+    assert "lapse_probability" in fitted["kept"]
+    before, after = (fitted["parameters"]["follow_through"][key]["pert"] for key in ("before", "after"))
+    odds = [np.log(np.array(one) / (1 - np.array(one))) for one in (before, after)]
+    assert odds[1] - odds[0] == pytest.approx(fitted["moves"]["follow_through"], abs=1e-4)
+    readiness = fitted["parameters"]["sender_readiness"]["after"]
+    assert readiness == pytest.approx(np.exp(fitted["moves"]["readiness"]), rel=1e-5)
+    json.dumps(fitted, allow_nan=False)
+
+
+def test_a_scenario_at_its_target_hardly_moves(fitted):
+    scenario = shipped_scenario("us-japan-cellular-1994")
+    there = intervene(scenario, {name: one["after"] for name, one in fitted["parameters"].items()})
+    again = fit(there, None, None, TRIALS, 1, quiet)
+    assert again["iterations"] == 0
+    assert again["parameters"] == {}
+
+
+def test_rates_that_cannot_be_reached_are_said_not_to_be():
+    """Nobody concedes and no sanctions are imposed: every threat is dropped."""
+    document = changed(litigious(), reference="specific-strong")
+    document["parameters"] |= {"sender_readiness": 0, "target_readiness": 0, "follow_through": 0}
+    found = fit(scenario_from_document(document), None, None, 2000, 1, quiet)
+    assert not found["reached"]
+    assert found["endings"]["dropped"]["after"]["estimate"] == 1.0
+    assert {"readiness", "follow_through"} <= set(found["kept"])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"strategy": "bluff"}, "is not known; there are"),
+        ({"reference": "nothing"}, "is not a reference class"),
+        ({"trials": 999}, "trials"),
+        ({"strategy": "keep-talking"}, "too few to fit"),
+    ],
+)
+def test_wrong_requests_are_refused(options, says):
+    request = {"strategy": None, "reference": None, "trials": 2000, "seed": 1, **options}
+    with pytest.raises(InvalidInput, match=says):
+        fit(shipped_scenario("us-eu-2025"), **request, on_progress=quiet)
+
+
+def test_a_scenario_without_a_class_is_refused_and_one_can_be_named():
+    with pytest.raises(InvalidInput, match="names no reference class"):
+        fit(scenario_from_document(litigious()), None, None, 2000, 1, quiet)
+
+
+def test_the_command_prints_the_fit(tmp_path):
+    arguments = ("fit", "us-japan-cellular-1994", "--trials", "2000")
+    found = brink(*arguments, cwd=tmp_path, status=0)
+    assert "follow_through" in found.stdout
+    assert "lapse_probability was not moved" in " ".join(found.stdout.split())
+    document = json.loads(brink(*arguments, "--json", cwd=tmp_path, status=0).stdout)
+    assert document["scenario"] == "us-japan-cellular-1994"
+    assert list(tmp_path.iterdir()) == []
+    assert_refused(brink("fit", "us-eu-2025", cwd=tmp_path), "too few to fit")
