@@ -14,6 +14,15 @@ Scenario = str | os.PathLike[str] | Mapping[str, Any]
 """The name of a shipped scenario, the path of a YAML or JSON file, or a document."""
 
 
+def _path(given: object) -> str:
+    """The path that a scenario is named by. Raises `BrinkError` for what is no scenario."""
+    path = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(path, str) or "\0" in path:
+        found = f"a {type(given).__name__}" if path is None else repr(path)
+        raise BrinkError(f"a scenario must be a name, the path of a file, or a document, not {found}")
+    return path
+
+
 def is_name(given: Scenario) -> bool:
     """Whether a scenario is named: a text of letters, digits and '-' alone. Any other text is a file's path."""
     return isinstance(given, str) and re.fullmatch(r"[A-Za-z0-9-]+", given) is not None
@@ -25,7 +34,7 @@ def as_requested(connection: Connection, given: Scenario) -> Flow[object]:
         return given
     found = yield from validated(connection, given)
     if not found["valid"]:
-        raise BrinkError(f"{os.fspath(given)} is not a valid scenario", 422, found["errors"])
+        raise BrinkError(f"{_path(given)} is not a valid scenario", 422, found["errors"])
     return found["scenario"]
 
 
@@ -36,7 +45,7 @@ def validated(connection: Connection, given: Scenario) -> Flow[dict[str, Any]]:
     if is_name(given):
         document = yield from connection._object("GET", f"/v1/scenarios/{segment(str(given))}")
         return (yield from connection._object("POST", "/v1/scenarios/validate", body=document))
-    name = os.fspath(given)
+    name = _path(given)
     try:
         text = Path(name).read_bytes()
     except OSError as error:

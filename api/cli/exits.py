@@ -22,9 +22,18 @@ def message_and_status(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError):
         # A name that is too long is the only error of the operating system that is always the user's.
         status = 2 if error.errno == errno.ENAMETOOLONG else 1
+        if error.errno == errno.ENOENT and not error.filename and not _has_working_directory():
+            return "the working directory no longer exists: change to another one", status
         advice = " (ulimit -n raises the limit)" if error.errno == errno.EMFILE else ""
         return f"{_shown(error.filename) or 'the system'}: {error.strerror or error}{advice}", status
     return _known(error) or f"unexpected error: {type(error).__name__}: {' '.join(str(error).split())}", 1
+
+
+def _has_working_directory() -> bool:
+    try:
+        return bool(os.getcwd())
+    except OSError:
+        return False
 
 
 def _shown(name: object) -> str:

@@ -23,6 +23,8 @@ REACH_SECONDS = 5.0
 LOST_WORKER_RETRIES = 5
 CANCEL_SECONDS = 3.0
 """The time that a cancelled task may take to clean up before its worker is killed."""
+_NAMES = ("auto", "local")
+"""What stands for an address: the Ray that runs on this machine, and a new one."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Unless this is 0 when Ray is imported, Ray replaces a loopback address with another address of the machine."""
@@ -182,17 +184,24 @@ def check_reachable(address: str, seconds: float = REACH_SECONDS) -> None:
 
 def _host_and_port(address: str) -> tuple[str, int]:
     """The host (an IPv6 address without its brackets) and port of ``host:port``; an empty host for a name such as
-    ``auto``. Raises `ValueError` for a port that is not a number.
+    ``auto``. Raises `ValueError` for anything else.
     """
-    place = address.rpartition("://")[2]
+    scheme, _, place = address.rpartition("://")
+    if scheme not in ("", "ray"):
+        raise ValueError(f"it is written host:port, without {scheme}://")
     if ":" not in place:
+        if scheme or place not in _NAMES:
+            raise ValueError("the port is missing: it is written host:port, such as 10.0.0.2:6379")
         return "", 0
     host, _, port = place.rpartition(":")
     if host.startswith("[") != host.endswith("]") or (":" in host and not host.startswith("[")):
         raise ValueError("an IPv6 address is written in brackets, [::1]:6379")
+    if not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise ValueError("the port must be a whole number up to 65535")
     return host.strip("[]"), int(port)
 
 
 def _no_ray(address: str, error: Exception) -> InvalidInput:
-    fault = Fault("ray_address", address, f"must be auto or the address of a running Ray: {first_line(error)}")
+    cause = getattr(error, "strerror", None) or first_line(error)
+    fault = Fault("ray_address", address, f"must be auto or the address of a running Ray: {cause}")
     return InvalidInput((fault,))

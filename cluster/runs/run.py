@@ -32,6 +32,8 @@ from sim.model.version import KERNEL_VERSION
 from sim.scenario.scenario import scenario_document, scenario_hash
 
 _LIBRARIES = ("brink", "numpy", "scipy", "pyarrow", "ray")
+_NOT_OF_THE_FOLDER = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors at the start of a run that no other name of the folder avoids for certain: not a fault of the input."""
 
 
 class Stopped(Exception):
@@ -132,7 +134,7 @@ def run_document(plan: Plan) -> dict:
 def begin(plan: Plan, folder: Folder) -> None:
     """Make a result folder for a plan, or check that it already belongs to the plan. Raises `InvalidInput`.
 
-    Refuses a plan of another kernel version than this one.
+    Refuses a plan of another kernel version than this one. Raises `OSError` for a full or failing disk.
     """
     if plan.kernel_version != KERNEL_VERSION:
         message = f"must be {KERNEL_VERSION}, this Brink's: what another began cannot be continued; request it again"
@@ -149,6 +151,8 @@ def begin(plan: Plan, folder: Folder) -> None:
         write_json(folder, SCENARIO, scenario_document(plan.scenario))
         write_json(folder, RUN, run_document(plan))
     except OSError as error:
+        if error.errno in _NOT_OF_THE_FOLDER:
+            raise OSError(error.errno, error.strerror, folder.address) from error
         raise InvalidInput((Fault("out", folder.address, f"cannot be used: {error.strerror or error}"),)) from error
 
 

@@ -27,8 +27,7 @@ class ShardFailed(RuntimeError):
     def __init__(self, shard: Shard, cause: BaseException) -> None:
         last = shard.first + shard.count - 1
         super().__init__(
-            f"strategy {shard.strategy}, shard {shard.index} (trials {shard.first} to {last}) failed: "
-            f"{type(cause).__name__}: {first_line(cause)}"
+            f"strategy {shard.strategy}, shard {shard.index} (trials {shard.first} to {last}) failed: {_cause(cause)}"
         )
         self.shard = shard
         self.cause = cause
@@ -87,6 +86,13 @@ def play_task(plan: Plan, task: Task, folder: Folder, should_stop: Stop) -> Iter
             raise ShardFailed(task[0], error) from error
         for shard in left:
             yield from play_task(plan, (shard,), folder, should_stop)
+
+
+def _cause(error: BaseException) -> str:
+    """What an error of the system says, without its number; any other error with its class."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def first_line(error: BaseException) -> str:

@@ -70,7 +70,12 @@ def read_distribution(report: Report, path: Path, given: object, parameter: Para
         inside = domain.low <= end <= domain.high if not (atom and opened) else domain.contains(end)
         if not inside:
             reach = f"{support.low:g}" if support.low == support.high else f"from {support.low:g} to {support.high:g}"
-            hint = "; truncate it with low and high" if not (isfinite(support.low) and isfinite(support.high)) else ""
+            if not (isfinite(support.low) and isfinite(support.high)):
+                hint = "; truncate it with low and high"
+            elif domain.high == 1.0 and support.low >= 0.0 and 1.0 < support.high <= 100.0:
+                hint = f"; {support.high:g} % is {support.high / 100.0:g}"
+            else:
+                hint = ""
             report.fault(path, given, f"{allowed}, but this reaches {reach}{hint}")
             return None
     least = LEAST if domain.low == 0.0 and domain.open_low and domain.high > 1.0 else 0.0
@@ -284,8 +289,9 @@ def _two_lists(report: Report, path: Path, body: object, first: str, most: int) 
     if not isinstance(body, dict) or set(body) != {first, "weights"}:
         report.fault(path, body, "must be {" + first + ", weights}")
         return None
+    before = len(report.faults)
     entries = validation.sequence(report, (*path, first), body[first], "values", most)
-    if not entries:
+    if not entries and len(report.faults) == before:
         report.fault((*path, first), body[first], "must be a list that is not empty")
         return None
     return entries, body["weights"]

@@ -18,6 +18,8 @@ World = Mapping[str, Distribution]
 
 HIGHEST_AMOUNT = 5000.0
 """Billions of dollars a year. The imports of the United States from all countries are less."""
+_NUMERICAL = ("quota_aversion", "reframe_probability")
+"""Parameters of numerical issues alone."""
 _AMOUNTS = ("sanctioned_trade", "full_access", "target_stake", "sender_stake")
 _LITIGATION = ("file_on_threat", "file_on_sanctions")
 SWITCHES: tuple[tuple[tuple[str, ...], float, tuple[str, ...]], ...] = (
@@ -30,6 +32,18 @@ SWITCHES: tuple[tuple[tuple[str, ...], float, tuple[str, ...]], ...] = (
     (("appeal_probability",), 0.0, ("reversal_probability", "void_probability", "appeal_weeks")),
     (_LITIGATION, 0.0, ("consultation_weeks", "panel_weeks", "compliance_weeks", "target_win", "litigation_relief")),
     (("retaliation_tariff",), 0.0, ("retaliation_share",)),
+    (
+        ("threat_probability",),
+        0.0,
+        ("deadline_weeks", "credibility", "follow_through", "extension_probability", "file_on_threat", "patience"),
+    ),
+    (
+        ("follow_through", "sanctions_at_start"),
+        0.0,
+        ("file_on_sanctions", "unilateral_retaliation", "sanction_fatigue", "residual_sanctions", "tranches"),
+    ),
+    (("target_pressure",), 0.0, ("credibility", "target_stake")),
+    (("sender_pressure",), 0.0, ("sender_stake",)),
 )
 """What switches a mechanism on, the greatest value at which it is off, and the parameters that then do nothing."""
 
@@ -57,6 +71,8 @@ def _amounts(scenario: "Scenario") -> Iterator[Fault]:
             least = distribution.support.low
             if least > HIGHEST_AMOUNT:
                 yield _warning(path, f"is at least {least:g} billion dollars; is it meant in millions?")
+    if scenario.deficit is not None and scenario.deficit > HIGHEST_AMOUNT:
+        yield _warning(("deficit",), f"is {scenario.deficit:g} billion dollars a year; is it meant in millions?")
 
 
 def _empty_threats(scenario: "Scenario") -> Iterator[Fault]:
@@ -86,13 +102,23 @@ def _empty_threats(scenario: "Scenario") -> Iterator[Fault]:
 def _without_mechanism(scenario: "Scenario") -> Iterator[Fault]:
     """Parameters of the base that differ from their neutral values while their mechanism is off everywhere."""
     worlds = _worlds(scenario).values()
+    if not any(issue.numerical for issue in scenario.issues):
+        for name in _NUMERICAL:
+            if not _is_neutral(scenario, name):
+                yield _warning(("parameters", name), "has no effect: no issue is numerical")
+    seen: set[str] = set()
     for switches, off, names in SWITCHES:
         if any(_reaches(world, switch, off) for world in worlds for switch in switches):
             continue
         for name in names:
-            if scenario.base[name] != Fixed(float(parameter(name).default or 0.0)):
+            if name not in seen and not _is_neutral(scenario, name):
+                seen.add(name)
                 which = " and ".join(switches)
                 yield _warning(("parameters", name), f"has no effect: {which} never exceeds {off:g}")
+
+
+def _is_neutral(scenario: "Scenario", name: str) -> bool:
+    return scenario.base[name] == Fixed(float(parameter(name).default or 0.0))
 
 
 def _same_strategies(scenario: "Scenario") -> Iterator[Fault]:

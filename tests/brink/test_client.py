@@ -180,8 +180,12 @@ def test_the_catalogue(brink, tmp_path):
     document = brink.scenario("us-japan-autos-1995")
     assert brink.validate(document) == brink.validate("us-japan-autos-1995") == []
     assert brink.validate(document | {"horizon_weeks": 0})[0]["pointer"] == "/horizon_weeks"
+    for other in (b"us-japan-autos-1995", 5, None, ["talk"], "a\0b"):
+        for call in (brink.validate, brink.submit):
+            with pytest.raises(BrinkError, match="a scenario must be a name, the path of a file, or a document"):
+                call(other)
     assert "deadline_weeks" in [one["name"] for one in brink.parameters()]
-    with pytest.raises(BrinkError, match="no shipped scenario"):
+    with pytest.raises(BrinkError, match="not a shipped scenario"):
         brink.scenario("secret?x=#")
 
 
@@ -224,7 +228,10 @@ def test_patience_ends(service):
             brink.scenarios()
         assert refused.value.status == 503
         assert len(line.faults) == 8, "to wait for longer than patience lasts is no use"
-    with Brink(f"http://127.0.0.1:{line.port}", patience=0.2) as brink, pytest.raises(BrinkError, match="not answer"):
+    with (
+        Brink(f"http://127.0.0.1:{line.port}", patience=0.2) as brink,
+        pytest.raises(BrinkError, match="does not respond"),
+    ):
         brink.scenarios()
     with Brink("ftp://localhost") as brink, pytest.raises(BrinkError, match="cannot be sent"):
         brink.scenarios()

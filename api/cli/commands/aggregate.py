@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.cli.evidence import print_evidence
+from api.cli.files import new_file
 from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
 from api.cli.output import print_json
 from api.cli.tables import Column, print_table
@@ -66,10 +67,11 @@ def aggregate(
         if out is None:
             _print_table(shown, document)
         elif SUFFIXES[out.suffix] == JSON:
-            with out.open("w", encoding="utf-8") as file:
+            with new_file(out) as draft, draft.open("w", encoding="utf-8") as file:
                 print_json(document, file)
         else:
-            out.write_bytes(encode(answer_table(document), SUFFIXES[out.suffix]))
+            with new_file(out) as draft:
+                draft.write_bytes(encode(answer_table(document), SUFFIXES[out.suffix]))
 
     answer(run, "aggregate", request, as_json=as_json and out is None, render=render)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from api.cli.files import new_file
 from api.cli.options import Believe, Given, RunFolder, measure_option
 from api.cli.output import answer_progress
 from sim.faults import Fault, InvalidInput, printable
@@ -34,7 +35,8 @@ def report(
             believe=believe or (),
             on_step=lambda _, done, total: on_progress(done, total),
         )
-    out.write_text(report_page(answers), encoding="utf-8")
+    with new_file(out) as draft:
+        draft.write_text(report_page(answers), encoding="utf-8")
     print(f"{printable(str(out))}: the report, {out.stat().st_size / 1024:.0f} KB")
 
 

@@ -35,6 +35,6 @@ export function table(caption, head, rows, numbers = true) {
   return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
     el("table", {},
       el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, head.map((name, k) => el(name ? "th" : "td", { scope: name && "col", class: numbers && k > 0 && "number" }, name)))),
+      el("thead", {}, el("tr", {}, head.map((name, k) => el(name ? "th" : "td", { scope: name ? "col" : null, class: numbers && k > 0 && "number" }, name)))),
       el("tbody", {}, rows.map((row) => el("tr", {}, row.map(cell))))));
 }

@@ -73,7 +73,7 @@ def test_from_the_start_page_to_the_answer_of_a_run(person, service):
     page.get_by_label("Scenario").select_option(SCENARIO)
     page.get_by_label("Trials of each strategy").fill("2,000")
     page.get_by_role("button", name="Start the run").click()
-    page.wait_for_url(re.compile("/jobs/[0-9a-f]{32}$"))
+    expect(page).to_have_url(re.compile("/jobs/[0-9a-f]{32}$"))
     expect(page.locator(".badge")).to_have_text("succeeded")
     shown(page, *EARLY)
     job = page.url.rpartition("/")[2]
@@ -135,7 +135,7 @@ def test_a_decimal_comma_and_a_wrong_condition_get_a_clear_word(person, job):
     expect(page.locator("#what-if .field-fault")).to_contain_text("write 0.5 with a point")
     person.expected.append("422")
     page.get_by_text("A condition of your own").click()
-    page.get_by_label("Condition").fill("nonsense > 1")
+    page.get_by_label("Condition", exact=True).fill("nonsense > 1")
     page.get_by_role("button", name="Learn it").nth(1).click()
     expect(page.locator("#answer .fault")).to_contain_text("nonsense")
 
@@ -234,7 +234,7 @@ def test_a_run_is_started_with_the_keyboard_alone(person):
             break
     assert focused == "Start the run"
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("/jobs/"))
+    expect(page).to_have_url(re.compile("/jobs/"))
     expect(page.locator(".badge")).to_have_text("succeeded")
 
 
@@ -311,10 +311,10 @@ def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
     field.fill("0.97")
     expect(page.locator("#valid")).to_contain_text("Valid")
     page.get_by_role("button", name="Keep it and run it").click()
-    page.wait_for_url(re.compile(f"/run[?]scenario={SCENARIO}-2$"))
+    expect(page).to_have_url(re.compile(f"/run[?]scenario={SCENARIO}-2$"))
     page.get_by_label("Trials of each strategy").fill("500")
     page.get_by_role("button", name="Start the run").click()
-    page.wait_for_url(re.compile("/jobs/"))
+    expect(page).to_have_url(re.compile("/jobs/"))
     expect(page.locator("h1")).to_have_text("My own dispute")
     kept = service.client.get(f"/v1/scenarios/{SCENARIO}-2").json()
     assert kept["parameters"]["follow_through"]["pert"][-1] == 0.97
@@ -341,14 +341,14 @@ def test_what_if_we_set_it_plays_the_trials_anew(person, service, job):
     page.locator("#set select").select_option("target_win")
     page.locator("#set input").fill("0.95")
     page.get_by_role("button", name="Play the trials anew").click()
-    page.wait_for_url(re.compile(f"base={job}$"))
+    expect(page).to_have_url(re.compile(f"base={job}$"))
     expect(page.locator("#state .badge")).to_have_text("succeeded")
     shown(page, *EARLY)
     shown(page, "set")
     expect(page.locator("#set")).to_contain_text("target_win = 0.95")
     page.get_by_role("link", name="Compare with the run without it").click()
     expect(page.locator("#compared table").first).to_contain_text("set.target_win")
-    assert page.locator("#compared svg").count() == 2
+    expect(page.locator("#compared svg")).to_have_count(2)
     anew = service.client.get(f"/v1/jobs/{page.url.rpartition('b=')[2]}").json()
     assert (anew["trials"], anew["seed"]) == (TRIALS, 5)
 
@@ -383,7 +383,7 @@ def test_two_people_sign_in_and_see_their_own_runs(browser, guarded):
         for person in (one, other):
             person.expected.append("401")
         one.page.goto(f"/run?scenario={SCENARIO}&trials=500")
-        one.page.wait_for_url(re.compile("/sign-in[?]next="))
+        expect(one.page).to_have_url(re.compile("/sign-in[?]next="))
         assert violations(one.page) == []
         one.page.get_by_label("Key").fill("brink_0_0")
         one.page.get_by_role("button", name="Sign in").click()
@@ -391,17 +391,17 @@ def test_two_people_sign_in_and_see_their_own_runs(browser, guarded):
         one.page.get_by_label("Key").fill(ann[1])
         one.page.get_by_role("button", name="Sign in").click()
         # Back at the place where one wanted to go.
-        one.page.wait_for_url(re.compile(f"/run[?]scenario={SCENARIO}"))
+        expect(one.page).to_have_url(re.compile(f"/run[?]scenario={SCENARIO}"))
         expect(one.page.locator("#account")).to_contain_text("ann")
         one.page.get_by_role("button", name="Start the run").click()
-        one.page.wait_for_url(re.compile("/jobs/"))
+        expect(one.page).to_have_url(re.compile("/jobs/"))
         expect(one.page.locator("#state .badge")).to_have_text("succeeded")
         assert one.page.evaluate("document.cookie") == ""
         cookie = one.context.cookies()[0]
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
 
         other.page.goto("/")
-        other.page.wait_for_url(re.compile("/sign-in"))
+        expect(other.page).to_have_url(re.compile("/sign-in"))
         other.page.get_by_label("Key").fill(bob[1])
         other.page.get_by_role("button", name="Sign in").click()
         expect(other.page.locator("#runs")).to_contain_text("No runs yet")
@@ -416,10 +416,10 @@ def test_two_people_sign_in_and_see_their_own_runs(browser, guarded):
         keys.revoke(database, ann[0].id)
         database.dispose()
         one.page.goto("/")
-        one.page.wait_for_url(re.compile("/sign-in"))
+        expect(one.page).to_have_url(re.compile("/sign-in"))
         other.page.goto("/")
         other.page.get_by_role("button", name="Sign out").click()
-        other.page.wait_for_url(re.compile("/sign-in$"))
+        expect(other.page).to_have_url(re.compile("/sign-in$"))
         assert other.context.cookies() == []
 
 

@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-import duckdb
-import pandas as pd
-import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -18,6 +14,7 @@ from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import changed, litigious
+from tests.support.readers import read_by_every_reader
 
 REFUSED = (
     *("301", "01", "1", "0", "-1", "00", "20200101", "1e5", "1E5", "1e-5", "1e400", "0x1F", "0X1F", "0b101"),
@@ -29,17 +26,6 @@ ACCEPTED = ("threaten", "1a", "a-1", "12-30", "1995-04", "10-30-00a", "e5", "t",
 
 def document(*names: str) -> dict:
     return changed(litigious(), strategies={name: {} for name in names})
-
-
-def read_by_every_reader(trials: Path) -> dict[str, pd.DataFrame]:
-    """The run's table by pandas, Polars, Arrow and DuckDB, as a user reads it."""
-    with duckdb.connect() as database:
-        return {
-            "pandas": pd.read_parquet(trials),
-            "polars": pl.read_parquet(trials, hive_partitioning=True).to_pandas(),
-            "arrow": ds.dataset(trials, partitioning="hive").to_table().to_pandas(),
-            "duckdb": database.read_parquet(f"{trials}/*/*.parquet", hive_partitioning=True).df(),
-        }
 
 
 def test_four_readers_read_the_same_table(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Engines decide where shards are played, and nothing else."""
 
+import errno
 import os
 import socket
 import threading
@@ -89,7 +90,7 @@ def test_a_shard_that_fails_on_ray_is_named_and_the_others_are_kept(own_ray, inl
         run(PLAN, folder, RunOptions(engine="inline", should_stop=lambda: True))
     (folder / "trials").mkdir()
     (folder / "trials" / "strategy=talk").write_text("in the way")
-    with pytest.raises(ShardFailed, match=r"strategy talk, shard \d \(trials \d+ to \d+\) failed: \w+Error"):
+    with pytest.raises(ShardFailed, match=r"strategy talk, shard \d \(trials \d+ to \d+\) failed: \w+"):
         run(PLAN, folder, RunOptions(engine="ray"))
     kept = read_manifest(open_folder(folder))
     assert kept
@@ -206,10 +207,38 @@ def test_a_ray_is_reached_by_an_ipv6_address():
         check_reachable(f"[::1]:{listener.getsockname()[1]}")
 
 
-@pytest.mark.parametrize("address", ["::1:6379", "[::1]", "[::1:6379", "node:port", "node:99999999"])
-def test_an_address_that_cannot_be_read_is_refused(address: str):
-    with pytest.raises(InvalidInput, match="ray_address"):
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("::1:6379", "in brackets"),
+        ("[::1]", "in brackets"),
+        ("[::1:6379", "in brackets"),
+        ("node:port", "whole number up to 65535"),
+        ("node:99999999", "whole number up to 65535"),
+        ("node:-1", "whole number up to 65535"),
+        ("node", "port is missing"),
+        ("ray://", "port is missing"),
+        ("http://node:8265", "without http://"),
+        ("tcp://node:6379", "without tcp://"),
+        ("127.0.0.1:1", ": Connection refused"),
+    ],
+)
+def test_an_address_that_cannot_be_read_is_refused(address: str, says: str):
+    with pytest.raises(InvalidInput, match=f"ray_address.*{says}"):
         check_reachable(address)
+
+
+@pytest.mark.parametrize(
+    ("cause", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "failed: No space left on device"),
+        (OSError(errno.EACCES, "Permission denied", "here"), "failed: Permission denied (here)"),
+        (OSError("lost"), "failed: OSError: lost"),
+        (KeyError("gap"), "failed: KeyError: 'gap'"),
+    ],
+)
+def test_a_failed_shard_names_its_cause_in_words(cause: Exception, says: str):
+    assert str(ShardFailed(next(iter(PLAN.shards())), cause)).endswith(says)
 
 
 def test_cores_are_known_where_the_system_has_no_affinity(monkeypatch: pytest.MonkeyPatch):

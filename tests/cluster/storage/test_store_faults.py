@@ -1,14 +1,11 @@
 """A store that fails: the job waits, says why, and continues; no reader ever sees a half-written result."""
 
 import http.client
-import resource
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,6 +20,7 @@ from cluster.storage import s3
 from cluster.storage.address import open_folder
 from tests.support.object_store import BUCKET, object_store
 from tests.support.runs import digests, small_plan
+from tests.support.small_disk import SmallDisk
 from tests.support.waiting import HANG_SECONDS
 from tests.support.working import Working
 
@@ -34,38 +32,6 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     run(PLAN, folder, RunOptions(engine="inline"))
     return digests(folder)
-
-
-class SmallDisk:
-    """A file system of a few hundred kilobytes, or where none can be mounted a bound on what a file may hold.
-
-    The jobs database is elsewhere, in another process, and keeps its room.
-    """
-
-    def __init__(self, folder: Path, kilobytes: int) -> None:
-        self.folder = folder
-        folder.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder]
-        self.mounted = subprocess.run(mount, capture_output=True).returncode == 0
-        if not self.mounted:
-            self._bound(20_000)
-
-    def remount(self, options: str) -> None:
-        """Change a mounted disk; without one, `ro` bounds files at nothing, and all else frees them."""
-        if self.mounted:
-            subprocess.run(["mount", "-o", f"remount,{options}", self.folder], check=True)
-        else:
-            self._bound(0 if options == "ro" else resource.RLIM_INFINITY)
-
-    def close(self) -> None:
-        if self.mounted:
-            subprocess.run(["umount", self.folder], check=True)
-        else:
-            self._bound(resource.RLIM_INFINITY)
-
-    @staticmethod
-    def _bound(size: int) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 @pytest.fixture

@@ -368,3 +368,18 @@ def test_the_nearest_known_name_is_looked_for_for_the_first_unknown_ones_alone()
     messages = [fault.message for fault in raised.value.faults]
     assert len(messages) == len(wrong)
     assert sum("did you mean tariff_rate" in message for message in messages) == MAX_COMPARED
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (90, r"but this reaches 90; 90 % is 0\.9 \("),
+        ({"triangular": [50, 70, 90]}, r"from 50 to 90; 90 % is 0\.9 \("),
+        (900, r"but this reaches 900 \("),
+        ({"discrete": {"values": [0.5] * 1001, "weights": [1] * 1001}}, "has 1001 entries; at most 1000"),
+    ],
+)
+def test_a_share_in_percent_is_refused_with_the_share(value, says):
+    with pytest.raises(InvalidInput, match=says) as refused:
+        scenario_from_document(document(parameters={"follow_through": value}))
+    assert "not empty" not in str(refused.value)

@@ -64,6 +64,12 @@ def fields_of(found: Scenario) -> list[str]:
         ({"parameters": {"full_access": {"uniform": [6000, 40_000]}}}, "parameters.full_access"),
         ({"strategies": {"wide": {"sanctioned_trade": 8000}}}, "strategies.wide.sanctioned_trade"),
         ({"strategies": {"one": {}, "two": {"tariff_rate": 0}}}, "strategies.two"),
+        ({"deficit": 39.4e9}, "deficit"),
+        ({"parameters": {"quota_aversion": 0.3}}, "parameters.quota_aversion"),
+        ({"parameters": {"reframe_probability": 0.1}}, "parameters.reframe_probability"),
+        ({"parameters": {"follow_through": 0.5}}, "parameters.follow_through"),
+        ({"parameters": THREAT | {"follow_through": 0, "sanction_fatigue": 0.1}}, "parameters.sanction_fatigue"),
+        ({"parameters": THREAT | {"target_stake": 7}}, "parameters.target_stake"),
     ],
 )
 def test_probable_mistakes_are_warnings_and_not_faults(fields, where):
@@ -79,8 +85,11 @@ def test_probable_mistakes_are_warnings_and_not_faults(fields, where):
         {"strategies": {"believed": {"credibility": 1}}},
         {"issues": {"a": issue(0.5, 0.05, 0.05)}},
         {"parameters": THREAT},
-        {"parameters": THREAT | {"tranches": {"uniform": [1, 3]}, "tranche_weeks": 5}},
-        {"parameters": THREAT | {"file_on_sanctions": 0.1, "panel_weeks": 30, "target_win": 0.7}},
+        {"parameters": THREAT | {"follow_through": 0.5, "tranches": {"uniform": [1, 3]}, "tranche_weeks": 5}},
+        {
+            "parameters": THREAT
+            | {"follow_through": 0.5, "file_on_sanctions": 0.1, "panel_weeks": 30, "target_win": 0.7}
+        },
     ],
 )
 def test_plausible_values_give_no_warning(fields):
@@ -152,6 +161,8 @@ def test_what_has_a_warning_that_it_has_no_effect_has_none(switches, off, names)
 
 
 OTHER = {
+    "tranches": 3,
+    "deadline_weeks": 9,
     "tranche_weeks": 3,
     "extension_weeks": 11,
     "appeal_weeks": 5,
