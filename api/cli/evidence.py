@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from api.cli.tables import Column, print_table
-from api.sentences import evidence_sentences
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 
@@ -13,6 +12,9 @@ def print_evidence(out: Console, evidence: Mapping[str, dict] | None) -> None:
     """Print the beliefs of a document's evidence, and the effective number of trials of each strategy."""
     if not evidence:
         return
+    # Imported when there is something to print, since sentences need the answers.
+    from api.sentences import evidence_sentences
+
     for sentence in evidence_sentences(evidence):
         out.print(sentence)
 

@@ -44,7 +44,7 @@ class AggregateRequest(StrategiesRequest, GivenRequest):
         tuple[Annotated[str, Field(max_length=32)], ...],
         Field(
             max_length=MAX_NUMBERS,
-            description="count, known (the share of trials that know the measure), mean, standard_deviation, "
+            description="count, known (the share of trials in which the measure is known), mean, standard_deviation, "
             "standard_error (of the mean), min, max, sum, median, and quantiles such as q05 or 0.05.",
         ),
     ] = USUAL

@@ -68,5 +68,5 @@ def test_patience_ends_with_the_last_failure_and_begins_anew_with_each_event(rea
     read(reader, 'data: {"state": "running"}', "")
     assert reader.pause() < 0.3
     reader.broken(httpx.ReadError("reset"))
-    with pytest.raises(BrinkError, match=r"does not answer: reset"):
+    with pytest.raises(BrinkError, match=r"does not respond: reset"):
         exhaust()

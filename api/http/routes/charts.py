@@ -28,7 +28,7 @@ Accept = Annotated[str | None, Header(max_length=1000, description=f"One of {', 
 
 
 class Specification(BaseModel):
-    """A specification of Vega-Lite 6 with its data: whoever draws it loads nothing."""
+    """A specification of Vega-Lite 6 with its data: drawing it loads nothing."""
 
     model_config = ConfigDict(extra="allow")
 

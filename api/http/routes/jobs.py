@@ -81,7 +81,7 @@ class JobRequest(BaseModel):
         examples=[{"target_win": 0.9, "tariff_rate": {"uniform": [0.5, 1]}}],
     )
     priority: StrictInt = Field(
-        0, ge=-10, le=10, description="Rank among one's own waiting jobs: the highest is played first."
+        0, ge=-10, le=10, description="Rank among the owner's waiting jobs: the highest is played first."
     )
 
 

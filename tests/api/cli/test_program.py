@@ -134,10 +134,32 @@ def test_every_option_has_a_placeholder_and_a_sentence():
         assert not re.search(r"<(str|int|float|path|bool|list\S*)>", brink(*path, "-h", status=0).stdout), path
 
 
-@pytest.mark.parametrize("option", ["--seed", "--engine", "--ray-address", "--workers", "--given"])
+@pytest.mark.parametrize(
+    "option", ["--seed", "--engine", "--ray-address", "--workers", "--given", "--believe", "--set"]
+)
 def test_a_shared_option_is_explained_once(option):
     found = {described(path)[option] for path in PATHS if option in described(path)}
     assert len(found) == 1
+
+
+def test_shared_options_have_one_order():
+    """What is asked, of which strategies and trials, how it is played, where it is written."""
+    before: dict[tuple[str, str], set[str]] = {}
+    for path in PATHS:
+        options = list(described(path))
+        for place, option in enumerate(options):
+            for later in options[place + 1 :]:
+                before.setdefault((option, later), set()).add(" ".join(path))
+    # A required option comes first.
+    required = {("report", "--out")}
+    opposed = {
+        (one, other): (sorted(names), sorted(before[other, one]))
+        for (one, other), names in before.items()
+        if (other, one) in before
+        and not any((name, one) in required for name in names)
+        and not any((name, other) in required for name in before[other, one])
+    }
+    assert opposed == {}
 
 
 def test_a_command_that_runs_takes_every_option_of_the_engine():
