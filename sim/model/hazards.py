@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.model.calendar import NEVER
 from sim.model.incidence import Incidence
 from sim.model.lapse import Lapse
 from sim.model.litigation import Case
@@ -156,7 +157,8 @@ def turning_points(pressure: Pressure, horizon_weeks: int, after: int = 0) -> tu
 
     threatened = np.flatnonzero(threat.week <= horizon_weeks)
     turn(threat.week[threatened], threatened)
-    window = np.broadcast_to(np.asarray(points["deadline_window"]), threat.week.shape).astype(np.int32)
+    window = np.minimum(points["deadline_window"], NEVER).astype(np.int32)
+    window = np.broadcast_to(window, threat.week.shape)
     waiting, deadline = threatened, threat.first_deadline[threatened]
     passed = 0
     while waiting.size:

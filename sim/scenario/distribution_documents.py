@@ -268,6 +268,9 @@ def _beta(report: Report, path: Path, body: object) -> Distribution | None:
 def _weights(report: Report, path: Path, given: object, count: int) -> tuple[float, ...] | None:
     """A list of `count` weights >= 0. They are relative, and scaled to sum to 1 unless they do."""
     entries = validation.sequence(report, path, given, "weights", MAX_POINTS)
+    if count == 0:
+        # What the weights are of is at fault already.
+        return None
     if len(entries) != count:
         report.fault(path, given, f"must be a list of {count} weights")
         return None
