@@ -1,6 +1,8 @@
 """What must be so before any test module is imported, and the databases that tests run on."""
 
 import os
+import signal
+import threading
 import uuid
 from collections.abc import Iterator
 
@@ -14,6 +16,11 @@ from tests.support.postgres import new_database, postgres
 # The same examples each time, on a machine of any speed.
 settings.register_profile("brink", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("brink")
+
+# A signal that this process was started to ignore, as by nohup, is ignored by the processes it starts.
+for ignored in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(ignored) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(ignored, signal.default_int_handler if ignored is signal.SIGINT else signal.SIG_DFL)
 
 # Ray's processes and addresses stay on loopback.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

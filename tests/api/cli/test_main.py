@@ -250,7 +250,8 @@ def test_verify_names_the_file(tmp_path):
     assert (found.returncode, found.stderr) == (1, "summary.json: complete differs from the trials\n")
     victim = tmp_path / "here" / "trials" / "strategy=bluff" / "part-00000.parquet"
     os.truncate(victim, 1000)
-    assert "Unfinished" in " ".join(brink("summary", "here", cwd=tmp_path).stdout.split())
+    damaged = brink("summary", "here", cwd=tmp_path, status=1)
+    assert "strategy=bluff/part-00000.parquet is missing or damaged" in damaged.stderr
     found = brink("verify", "here", cwd=tmp_path)
     assert found.returncode == 1
     assert "strategy=bluff/part-00000.parquet: is truncated" in found.stderr

@@ -1,6 +1,7 @@
 """Sobol indices: functions whose indices are known, SALib on the same rows, stored runs, the command line and HTTP."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pandas as pd
 import pytest
 from SALib.analyze import sobol as salib
 
+from cluster.query.parquet_files import DamagedTrials
 from cluster.query.trials import StoredRun, open_run, sample
 from cluster.results.plan import make_plan
+from cluster.results.result_folder import MANIFEST
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
+from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.sampling.chance import Chance
 from sim.sampling.designs import find_design
@@ -229,7 +233,7 @@ def test_rows_do_not_depend_on_shards_the_number_of_trials_or_lost_shards(found,
     assert answer(other, measure="export_gain") == answer(found, measure="export_gain")
     before = digests(tmp_path / "other")
     (tmp_path / "other" / sorted(before)[2]).unlink()
-    with pytest.raises(InvalidInput, match="not finished"):
+    with pytest.raises(DamagedTrials, match="missing or damaged"):
         answer(open_run(tmp_path / "other"))
     run(other.plan, tmp_path / "other", RunOptions(engine="inline"))
     assert digests(tmp_path / "other") == before
@@ -322,7 +326,7 @@ def test_a_strategy_may_fix_an_input(found):
 
 def test_a_measure_that_does_not_vary_has_no_index(found):
     document = answer(found, measure="5")
-    assert "same in all" in document["reason"]
+    assert "same value in all" in document["reason"]
     assert {one["total_order"]["estimate"] for one in document["inputs"]} == {None}
 
 
@@ -345,8 +349,9 @@ def test_refusals_name_the_cause(found, tmp_path):
     with pytest.raises(InvalidInput, match="needs uncertain parameters"):
         make_plan(scenario_from_document(document()), trials=1024, seed=1, design="saltelli")
     unfinished = make_plan(SCENARIO, trials=2 * TRIALS, seed=3, design="saltelli", shard_trials=10_000)
+    begun = shutil.copytree(found.folder.address, tmp_path / "begun", ignore=shutil.ignore_patterns(MANIFEST))
     with pytest.raises(InvalidInput, match="not finished"):
-        answer(StoredRun(unfinished, found.folder))
+        answer(StoredRun(unfinished, open_folder(begun)))
 
 
 def test_the_command_line_plays_a_run_and_answers_from_it_again(found, tmp_path):

@@ -140,6 +140,8 @@ def test_trials_and_strategies_that_are_not_there_are_refused(small, folder):
             replay(found, trial=trial)
     with pytest.raises(InvalidInput, match="strategy: is not a strategy of this run; there are threaten, talk"):
         replay(found, trial=0, strategy="bluff")
+    # A run that has not ended has no manifest yet.
+    (folder / "manifest.json").unlink()
     (folder / "trials" / "strategy=threaten" / "part-00001.parquet").unlink()
     partly = open_run(folder)
     with pytest.raises(InvalidInput, match="trial: is not committed under threaten"):

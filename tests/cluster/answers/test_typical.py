@@ -102,7 +102,7 @@ def test_bad_input_is_refused(stored):
     found, _ = stored
     with pytest.raises(InvalidInput, match="strategy: is not a strategy of this run; there are threaten, talk"):
         typical(found, strategy="bluff")
-    with pytest.raises(InvalidInput, match=r"measure: .*no column"):
+    with pytest.raises(InvalidInput, match=r"measure: .*not a column"):
         typical(found, measure="no_such")
     with pytest.raises(InvalidInput, match="given: leaves none of the trials of threaten"):
         typical(found, given="agreement_week > 900")
