@@ -59,6 +59,9 @@ class MeasureSummary(Result):
     quantiles: dict[str, float | None]
     quantile_intervals: dict[str, QuantileInterval]
     quantiles_exact: bool
+    skewed: Annotated[
+        bool, Field(description="A few great numbers make up the mean: its interval may be too short.")
+    ] = False
 
 
 class SummaryChange(Result):

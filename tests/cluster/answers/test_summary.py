@@ -10,10 +10,14 @@ from scipy import stats
 
 from cluster.answers.summary import summarize
 from cluster.query.trials import open_run
+from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
+from sim.scenario.scenario import scenario_from_document
 from sim.statistics.estimates import Estimate
+from tests.support.command_line import brink
+from tests.support.examples import changed, litigious
 from tests.support.runs import small_plan
 
 
@@ -115,3 +119,16 @@ def test_a_condition_on_a_threat_is_answered_without_the_strategy_that_never_thr
     assert found["threaten"]["trials"] == (rows["threat_week"] <= 52).sum()
     with pytest.raises(InvalidInput, match="there are threaten, talk"):
         summarize(stored, strategies=("wait",))
+
+
+def test_a_mean_of_a_few_great_values_is_marked_and_named(tmp_path):
+    rare = {"follow_through": 0.02, "sanctioned_trade": {"lognormal": {"p05": 0.01, "p95": 300.0}}}
+    scenario = scenario_from_document(changed(litigious(), rare))
+    plan = make_plan(scenario, trials=4000, seed=3)
+    measures = run(plan, tmp_path / "run", RunOptions(engine="inline"))["strategies"]["base"]["measures"]
+    assert {name for name, one in measures.items() if one.get("skewed")} >= {"sender_cost", "target_cost"}
+    assert not {name for name, one in measures.items() if one.get("skewed")} & {"agreement_week", "market_access"}
+    assert all(one.get("skewed", True) for one in measures.values())
+    printed = " ".join(brink("summary", tmp_path / "run", status=0).stdout.split())
+    assert "A few great values make up these means, and their intervals may be too short: " in printed
+    assert brink("verify", tmp_path / "run").returncode == 0
