@@ -78,7 +78,7 @@ def test_a_shard_that_fails_is_named_and_the_workers_play_the_next_run(workers, 
         run(PLAN, folder, RunOptions(engine="inline", should_stop=lambda: True))
     (folder / "trials").mkdir()
     (folder / "trials" / "strategy=talk").write_text("in the way")
-    with pytest.raises(ShardFailed, match=r"strategy talk, shard \d \(trials \d+ to \d+\) failed: File exists") as caught:
+    with pytest.raises(ShardFailed, match=r"strategy talk, shard \d \(.*\) failed: File exists") as caught:
         play(folder, workers)
     assert isinstance(caught.value.cause, OSError)
     assert {file.strategy for file in read_manifest(open_folder(folder))} == {"threaten"}
