@@ -75,7 +75,7 @@ def test_what_is_drawn_is_the_exact_quantile_within_the_tables_tolerance(ours):
     u[:4] = [2.0**-33, 1 - 2.0**-33, 1e-6, 1 - 1e-6]
     exact = ours.quantile(u)
     spread = np.diff(ours.quantile(np.array([0.001, 0.999])))[0]
-    assert np.abs(draw(ours, u) - exact).max() <= 2 * TOLERANCE * spread + 1e-12 * np.abs(exact).max()
+    assert np.abs(draw(ours, u) - exact).max() <= TOLERANCE * spread + 1e-12 * np.abs(exact).max()
 
 
 MIXTURES = [
