@@ -30,7 +30,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 test: install postgres  ## all tests but the slow ones and those in a browser
 	$(PYTEST) -m "not slow and not browser"
 
-test-slow: install postgres  ## the tests that take long by their nature: statistics over many seeds, the plain model, hostile input
+test-slow: install postgres  ## the tests that take long by their nature: statistics over many seeds, hostile input, killed processes, Ray
 	$(PYTEST) -m slow
 
 test-web: install chromium  ## the pages in a real browser

@@ -103,13 +103,10 @@ def _print_measures(console: Console, strategies: Mapping[str, dict]) -> None:
     print_table(console, columns, title="How much: mean (5 %, 95 % quantile of the trials)", gap=1)
     if zero:
         console.print(f"0 in every trial: {'; '.join(zero)}.")
-    skewed = {
-        TERMS[key].label: [name for name, one in strategies.items() if one["measures"].get(key, {}).get("skewed")]
-        for key in _SHOWN_MEASURES
-    }
-    names = "; ".join(f"{label} ({', '.join(under)})" for label, under in skewed.items() if under)
-    if names:
-        console.print(f"A few great values make up these means, and their intervals may be too short: {names}.")
+    means = [one["measures"] for one in strategies.values()]
+    skewed = [TERMS[key].label for key in _SHOWN_MEASURES if any(one.get(key, {}).get("skewed") for one in means)]
+    if skewed:
+        console.print(f"Made up by a few great values, so that ± of the mean may be too small: {'; '.join(skewed)}.")
 
 
 def share_cell(estimate: dict) -> str:

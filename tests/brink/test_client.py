@@ -255,6 +255,7 @@ def test_a_file_that_is_not_the_manifests_is_refused(service, brink, tmp_path):
     assert not any(path.name.startswith(".") for path in (tmp_path / "copy").rglob("*"))
 
 
+@pytest.mark.slow
 def test_events_continue_after_the_service_is_killed_and_restarted(tmp_path):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_run_does_not_import_them(folder: Path, engine: str):
     options = ("--trials", 400, "--shard-trials", 100, "--engine", engine, "--workers", 1, "--out", "out")
     found = brink_process("run", "us-mexico-2019", *options, cwd=folder)

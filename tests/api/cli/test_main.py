@@ -154,7 +154,7 @@ def test_the_folder_of_another_run_is_left_alone(tmp_path):
     assert (tmp_path / "here" / "summary.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("engine", ["inline", "ray"])
+@pytest.mark.parametrize("engine", ["inline", pytest.param("ray", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_keeps_what_is_committed_and_says_how_to_continue(tmp_path, engine, end):
     command = [BRINK, "run", "us-japan-autos-1995", "--trials", "3000000", "--seed", "5", "--engine", engine]

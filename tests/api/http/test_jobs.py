@@ -40,6 +40,7 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
     return digests(folder)
 
 
+@pytest.mark.slow
 def test_a_job_runs_on_ray_from_end_to_end(tmp_path, undisturbed):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="ray", BRINK_WORKERS="2")
     try:
@@ -147,6 +148,7 @@ def test_a_killed_runner_loses_nothing(service, undisturbed):
     assert verify(service.folder / "jobs" / job["id"]) == []
 
 
+@pytest.mark.slow
 def test_a_restarted_service_continues_the_job(tmp_path, undisturbed):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:

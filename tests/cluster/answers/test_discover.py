@@ -1,11 +1,13 @@
 """Boxes and steps that other trials do not confirm are left out."""
 
 import numpy as np
+import pytest
 
 from cluster.answers.discover import _Held
 from sim.statistics.scenario_discovery import code_columns, peel
 
 
+@pytest.mark.slow
 def test_a_box_found_in_noise_is_not_likelier_on_other_trials():
     """Boxes peeled for an outcome that no parameter affects: of 120, at most 9 lie wholly above its probability.
 

@@ -85,6 +85,7 @@ NAMES = st.lists(
 """Strategies are in the order of their names, as are the rows of `aggregate`."""
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(names=NAMES)
 @example(names=("summary", "strategy", "trial", "outcome", "gap"))

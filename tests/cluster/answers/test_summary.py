@@ -130,5 +130,5 @@ def test_a_mean_of_a_few_great_values_is_marked_and_named(tmp_path):
     assert not {name for name, one in measures.items() if one.get("skewed")} & {"agreement_week", "market_access"}
     assert all(one.get("skewed", True) for one in measures.values())
     printed = " ".join(brink("summary", tmp_path / "run", status=0).stdout.split())
-    assert "A few great values make up these means, and their intervals may be too short: " in printed
+    assert "Made up by a few great values, so that ± of the mean may be too small: " in printed
     assert brink("verify", tmp_path / "run").returncode == 0

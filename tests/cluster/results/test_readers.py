@@ -67,6 +67,7 @@ NAMES = st.one_of(
 ).map(accepted)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(name=NAMES)
 def test_every_reader_reads_the_name_of_an_accepted_strategy(name: str, tmp_path_factory: pytest.TempPathFactory):

@@ -82,6 +82,7 @@ def test_shards_in_flight_are_bounded(own_ray, tmp_path):
     assert done == 10
 
 
+@pytest.mark.slow
 def test_a_shard_that_fails_on_ray_is_named_and_the_others_are_kept(own_ray, inline, tmp_path):
     """A file where a shard's folder should be makes every shard of that strategy fail."""
     folder = tmp_path / "run"

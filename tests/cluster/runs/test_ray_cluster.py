@@ -15,6 +15,9 @@ from tests.support.runs import digests, small_plan
 PLAN = small_plan(trials=60_000, shard_trials=1500)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def raylets():
     """A head and two more nodes with two CPUs each, on loopback."""

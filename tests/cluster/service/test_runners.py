@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import psutil
+import pytest
 
 from cluster.results.result_folder import verify
 from cluster.runs.options import RunOptions
@@ -54,6 +55,7 @@ def process_of(lease_owner: str) -> int:
     return int(lease_owner.split("-")[-2])
 
 
+@pytest.mark.slow
 def test_killed_runners_jobs_are_finished_by_the_others(tmp_path, postgres_url):
     run(LONG, tmp_path / "undisturbed", RunOptions(engine="inline"))
     runners = Runners(tmp_path / "data", postgres_url, 2)

@@ -83,6 +83,7 @@ def test_a_lost_lease_is_counted_and_a_deleted_job_is_not(tmp_path, loses, losse
     working.database.dispose()
 
 
+@pytest.mark.slow
 def test_events_continue_after_a_restart_and_the_log_names_job_and_shard(tmp_path):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="inline")
     try:

@@ -559,6 +559,7 @@ def test_reframing_ends_quota_aversion() -> None:
     np.testing.assert_allclose(table["market_access"][agreed], value[agreed], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("follow", [0.0, 1.0])
 def test_defiance(follow: float) -> None:
     """Week of agreement, defiant. The threat stands in weeks 1 to 3, and sanctions from week 4 on or nothing."""
@@ -598,6 +599,7 @@ def target_pressure(exponent: float) -> dict:
     return TRADE | {"target_pressure": exponent * 3.0 / float(PAIN.exporter_loss), "target_stake": 3.0}
 
 
+@pytest.mark.slow
 def test_target_pressure_under_threat() -> None:
     """Deadlines in weeks 4, 7 and 10; credibility 0.9, halved at each extension."""
     parameters = THREATENED | target_pressure(4.0)
@@ -659,6 +661,7 @@ ANSWER = {"retaliation_share": 0.5, "retaliation_tariff": 0.8}
 ANSWERED = incidence(2.0, 0.8, 1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_sender_pressure() -> None:
     """Its own cost weighs only while sanctions are in force: weeks 3 and 4, withdrawn in week 4 by compliance."""
     parameters = CERTAIN_SANCTIONS | sender_pressure(4.0, float(OWN.buyer_loss))
@@ -668,6 +671,7 @@ def test_sender_pressure() -> None:
     check_hazards(0.02, [1, 1, math.exp(4.0), 1, 1], tired, side="sender", trials=1_500_000)
 
 
+@pytest.mark.slow
 def test_sender_pressure_of_retaliation() -> None:
     """Retaliation, at once or authorised in week 5, adds the sender's loss as an exporter."""
     ratio = float((OWN.buyer_loss + ANSWERED.exporter_loss) / OWN.buyer_loss)
@@ -916,6 +920,7 @@ def looking(chances: dict[str, float], weight: float, horizon: int, deadline: in
     return cells
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.6, 0.9])
 def test_threat_and_deadline_look_at_the_table(weight: float) -> None:
     horizon = 14
@@ -1044,6 +1049,7 @@ def test_residual_sanctions_and_a_breach() -> None:
     assert np.all(table["outcome"][under] == OUTCOMES.index("agreement_under_sanctions"))
 
 
+@pytest.mark.slow
 def test_pressure_comes_with_the_share_in_force() -> None:
     """Sanctions from the start in three parts, two weeks apart; the target alone concedes."""
     parameters = target_pressure(4.0) | {"sanctions_at_start": 1.0, "tranches": 3, "tranche_weeks": 2}
@@ -1063,6 +1069,7 @@ def test_readiness_multiplies_a_sides_hazards() -> None:
 # 13. A void appeal
 
 
+@pytest.mark.slow
 def test_a_void_appeal_is_never_decided() -> None:
     """Imposed at the end of week 2, complained of then; the tree at a far horizon: stage, ruling."""
     chances = {
