@@ -8,7 +8,7 @@ from cluster.results.plan import Plan
 from sim.scenario.scenario import Scenario, interventions_document
 from sim.scenario.vocabulary import MEASURES, SHARE_OF_DEFICIT
 from sim.scenario.warnings import assumption_notes, scenario_warnings, warning_documents
-from sim.statistics.estimates import is_skewed
+from sim.statistics.estimates import is_doubtful
 from sim.statistics.measure_ranges import measure_ranges
 from sim.statistics.quantile_bounds import quantile_bounds_of_counts, quantile_bounds_of_replicates
 from sim.statistics.tallies import NO_NUMBERS, NO_TRIALS, Moments, Tally, merge, merge_moments
@@ -60,7 +60,7 @@ def strategy_document(
                 level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()
             },
             "quantiles_exact": True,
-            **({"skewed": True} if is_skewed(total.measures[name]) else {}),
+            **({"skewed": True} if is_doubtful(total.measures[name]) else {}),
         }
     return {
         "trials": total.trials,

@@ -35,6 +35,8 @@ UNSEEN = 4.0
 Chosen by simulation, such that intervals of means of costs of random size hold the truth in 95 % of samples.
 """
 
+FEW_VALUES = 30
+"""With fewer costs of lognormal sizes than this, intervals hold the mean in less than 95 % of samples."""
 ROUNDING = 0.15
 """Sixteen equal counts come in 2.5 % of samples where the expected one is 0.21 less; Student's interval is as wide."""
 Range = tuple[float, float]
@@ -161,6 +163,16 @@ def is_skewed(numbers: Moments) -> bool:
     if numbers.count < 2 or numbers.least == numbers.greatest:
         return False
     return bool(are_skewed(*(np.array([getattr(numbers, field)]) for field in _FIELDS))[0])
+
+
+def is_doubtful(numbers: Moments) -> bool:
+    """Whether a mean is made up by so few great numbers that even its wider interval may be too short.
+
+    So it is if a sample is skewed and its sum of squared deviations is less than `FEW_VALUES` times the greatest one:
+    that many numbers as far out would make up all of the variance.
+    """
+    far = max(numbers.greatest - numbers.mean, numbers.mean - numbers.least)
+    return is_skewed(numbers) and numbers.m2 < FEW_VALUES * far * far
 
 
 def are_skewed(

@@ -122,13 +122,15 @@ def test_a_condition_on_a_threat_is_answered_without_the_strategy_that_never_thr
 
 
 def test_a_mean_of_a_few_great_values_is_marked_and_named(tmp_path):
-    rare = {"follow_through": 0.02, "sanctioned_trade": {"lognormal": {"p05": 0.01, "p95": 300.0}}}
+    rare = {"follow_through": 0.002, "sanctioned_trade": {"lognormal": {"p05": 0.01, "p95": 300.0}}}
     scenario = scenario_from_document(changed(litigious(), rare))
     plan = make_plan(scenario, trials=4000, seed=3)
     measures = run(plan, tmp_path / "run", RunOptions(engine="inline"))["strategies"]["base"]["measures"]
     assert {name for name, one in measures.items() if one.get("skewed")} >= {"sender_cost", "target_cost"}
     assert not {name for name, one in measures.items() if one.get("skewed")} & {"agreement_week", "market_access"}
     assert all(one.get("skewed", True) for one in measures.values())
+    common = run(small_plan(), tmp_path / "common", RunOptions(engine="inline"))["strategies"]["threaten"]["measures"]
+    assert not any("skewed" in one for one in common.values())
     printed = " ".join(brink("summary", tmp_path / "run", status=0).stdout.split())
     assert "Made up by a few great values, so that ± of the mean may be too small: " in printed
     assert brink("verify", tmp_path / "run").returncode == 0
