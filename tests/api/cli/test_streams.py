@@ -87,6 +87,7 @@ def test_a_folder_name_reaches_no_terminal_as_a_command(tmp_path, name):
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", said)
 
 
+@pytest.mark.slow
 def test_without_docstrings_every_command_works(tmp_path):
     """PYTHONOPTIMIZE=2 removes docstrings and assertions."""
     environment = {**os.environ, "PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"}

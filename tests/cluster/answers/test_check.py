@@ -68,6 +68,7 @@ def test_what_lies_outside_its_class_is_marked_and_explained(folder):
     json.dumps(document, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_the_class_is_the_scenarios_own_unless_another_is_named(folder, tmp_path):
     assert check(folder)["reference"] == "specific-strong"
     assert check(folder, reference="all")["reference"] == "all"
@@ -104,6 +105,7 @@ def test_a_strategy_that_seldom_threatens_has_nothing_to_compare(folder):
         check(folder, strategy="talk")
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_same(folder):
     printed = json.loads(brink("check", folder, "--json", status=0).stdout)
     assert printed["result"] == json.loads(json.dumps(check(folder)))

@@ -72,6 +72,7 @@ def test_a_prefix_of_any_name_gives_the_answers_of_a_plain_one(endpoint: str, tm
     assert_same(found, expected)
 
 
+@pytest.mark.slow
 def test_a_run_in_an_object_store_is_the_run_of_a_local_folder(endpoint: str, tmp_path: Path):
     address = f"s3://{BUCKET}/{tmp_path.name}/run"
     with pytest.raises(Stopped):
