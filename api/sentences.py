@@ -52,6 +52,19 @@ def describe(name: str) -> str:
     return f"“{parameter(name).meaning}” ({name})"
 
 
+def distribution_line(document: object) -> str:
+    """A distribution's document in a line, such as ``uniform 1 to 8``."""
+    if isinstance(document, dict) and len(document) == 1:
+        (kind, numbers), *_ = document.items()
+        if isinstance(numbers, list) and all(isinstance(number, int | float) for number in numbers):
+            return f"{kind.replace('_', ' ')} {', '.join(f'{number:g}' for number in numbers)}"
+        if isinstance(numbers, dict) and all(isinstance(number, int | float) for number in numbers.values()):
+            inside = ", ".join(f"{key} {number:g}" for key, number in numbers.items())
+            return f"{kind.replace('_', ' ')} {inside}"
+        return kind.replace("_", " ")
+    return f"{document:g}" if isinstance(document, int | float) else str(document)
+
+
 def best_by(measure: str, best: str, second: str, strategies: int, gap: Mapping[str, Any]) -> str:
     """Which strategy is best on average, and by how much it is better than the next (`gap`, an estimate)."""
     unit = unit_of(measure)

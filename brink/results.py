@@ -5,6 +5,7 @@ import io
 import os
 import tempfile
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -27,14 +28,15 @@ Measures = Sequence[str] | Mapping[str, str]
 Groups = Sequence[str | Mapping[str, Any]]
 
 
-class Results:
+class Results(ABC):
     """The methods of a job that fetch its results."""
 
     _client: Connection
 
     @property
+    @abstractmethod
     def _path(self) -> str:
-        raise NotImplementedError
+        """The job's path below the service's address."""
 
     @Operation
     def aggregate(

@@ -20,6 +20,7 @@ PAGE = ROOT / "docs" / "answers.md"
 BEGIN, END = "<!-- the answers: made by `make docs` -->", "<!-- end of the answers -->"
 _HEAD = '''"""The answers about a job's run, a method each. `make docs` makes this file from the service's answers."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,15 +28,15 @@ from brink.answer import Answer
 from brink.flows import Flow, Operation
 
 
-class Answers:
+class Answers(ABC):
     """The methods of a job that ask about its run.
 
     What is None is left to the service's default.
     """
 
+    @abstractmethod
     def _ask(self, answer: str, request: Mapping[str, Any]) -> Flow[Answer]:
         """Ask for an answer by its name, with those parts of the request that are not None."""
-        raise NotImplementedError
 '''
 _SHARED = ("strategy", "strategies", "given", "believe")
 """Fields that many requests have; they stand last."""

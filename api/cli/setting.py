@@ -58,13 +58,7 @@ def folder_suffix(scenario: "Scenario") -> str:
 def print_settings(out: "Console", document: dict) -> None:
     """Print which parameters were set, if any."""
     if document.get("set"):
-        shown = ", ".join(f"{name} = {_shown(value)}" for name, value in document["set"].items())
+        from api.sentences import distribution_line
+
+        shown = ", ".join(f"{name} = {distribution_line(value)}" for name, value in document["set"].items())
         out.print(f"Set under every strategy: {shown}.")
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, dict) and len(value) == 1:
-        ((kind, numbers),) = value.items()
-        if isinstance(numbers, list) and all(isinstance(number, int | float) for number in numbers):
-            return f"{kind.replace('_', ' ')} {', '.join(f'{number:g}' for number in numbers)}"
-    return f"{value:g}" if isinstance(value, int | float) else str(value)

@@ -1,5 +1,6 @@
 """A report as one HTML page that loads nothing."""
 
+import json
 from importlib import resources
 from typing import Any
 
@@ -9,10 +10,11 @@ from markupsafe import Markup
 from api import charts
 from api.report import sentences
 from api.report.contents import Answers
-from api.sentences import amount, describe, evidence_sentences, name_of, share, unit_of
+from api.sentences import amount, describe, distribution_line, evidence_sentences, name_of, share, unit_of
 from sim.model.narrative import week_name
 from sim.scenario.distributions import Fixed
 from sim.scenario.parameters import parameter
+from sim.scenario.scenario import interventions_document
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 LEARNING = 5
@@ -124,37 +126,29 @@ def _story(answers: Answers, story: dict[str, Any]) -> dict[str, Any]:
 def _ranges(answers: Answers) -> list[dict[str, str]]:
     scenario = answers.run.plan.scenario
     rows = []
-    for name, distribution in scenario.base.items():
-        varied = name in scenario.uncertain or name in scenario.sources
+    for name, base in scenario.base.items():
+        distribution = scenario.interventions.get(name, base)
+        varied = name in scenario.interventions or name in scenario.uncertain or name in scenario.sources
         if varied or (isinstance(distribution, Fixed) and distribution.value != parameter(name).default):
             rows.append(
                 {
                     "name": name,
-                    "range": _shown(distribution.document()),
+                    "range": distribution_line(distribution.document()),
                     "unit": parameter(name).unit,
-                    "source": scenario.sources.get(name, "no source is given"),
+                    "source": "set under every strategy"
+                    if name in scenario.interventions
+                    else scenario.sources.get(name, "no source is given"),
                 }
             )
     return rows
-
-
-def _shown(document: object) -> str:
-    """A distribution's document in a line, such as ``uniform 1 to 8``."""
-    if isinstance(document, dict) and len(document) == 1:
-        (kind, numbers), *_ = document.items()
-        if isinstance(numbers, list):
-            return f"{kind.replace('_', ' ')} {', '.join(f'{number:g}' for number in numbers)}"
-        if isinstance(numbers, dict) and all(isinstance(number, int | float) for number in numbers.values()):
-            inside = ", ".join(f"{key} {number:g}" for key, number in numbers.items())
-            return f"{kind.replace('_', ' ')} {inside}"
-        return kind.replace("_", " ")
-    return f"{document:g}" if isinstance(document, int | float) else str(document)
 
 
 def _reproducibility(answers: Answers) -> list[tuple[str, str]]:
     plan = answers.run.plan
     versions = answers.recorded.get("versions", {})
     command = f"brink run {plan.scenario.name} --trials {plan.trials} --seed {plan.seed} --design {plan.design.name}"
+    for name, value in interventions_document(plan.scenario).items():
+        command += f" --set '{name}={json.dumps(value)}'"
     return [
         ("command", command),
         ("seed", str(plan.seed)),

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from api.cli.options import AsJson, Engine, RayAddress, ScenarioArguments, Seed, Workers, trials_option
-from api.cli.output import console, print_json, run_progress
+from api.cli.output import console, print_json
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
 from sim.faults import Fault, InvalidInput
@@ -36,13 +36,11 @@ def backtest(
     """Each is run as it was known before the dispute was decided. The same command continues a run that was stopped; a
     scenario that was changed gets a folder of its own.
     """
+    from api.cli.playing import played
     from api.shipped_scenarios import find_scenario
     from cluster.answers.backtest import backtest as score_together
     from cluster.answers.backtest import scored_dispute
-    from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
-    from cluster.runs.options import RunOptions
-    from cluster.runs.run import adopt_shard_size, run
     from sim.scenario.scenario import scenario_hash
 
     trials, seed, out = (
@@ -57,14 +55,8 @@ def backtest(
         assert one.history is not None
         plan = make_plan(one, trials=trials, seed=seed, strategies=(one.history.strategy,))
         folder = f"{out.rstrip('/')}/{one.name}-{scenario_hash(one)[:8]}-{trials}-{seed}"
-        plan = adopt_shard_size(plan, folder)
-        with run_progress(plan) as on_progress:
-            run(
-                plan,
-                folder,
-                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
-            )
-        scores.append(scored_dispute(open_run(folder), one.history))
+        run = played(plan, folder, engine=engine, ray_address=ray_address, workers=workers)
+        scores.append(scored_dispute(run, one.history))
     found = score_together(scores)
     if as_json:
         print_json(found)

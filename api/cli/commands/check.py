@@ -19,7 +19,7 @@ from api.cli.options import (
     refuse_for_stored_run,
     trials_option,
 )
-from api.cli.output import heading, run_progress
+from api.cli.output import heading
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,11 +55,9 @@ def check(
 ) -> None:
     """A forecast outside the interval of its class is marked, with the parameters that move it most."""
     from api.cli.answering import answer
+    from api.cli.playing import played
     from cluster.query.trials import open_run
     from cluster.reference.rates import reference_class, scenario_class
-    from cluster.runs.options import RunOptions
-    from cluster.runs.run import adopt_shard_size
-    from cluster.runs.run import run as play
 
     if reference is not None:
         reference_class(reference)
@@ -74,14 +72,7 @@ def check(
         if reference is None:
             scenario_class(plan.scenario)
         folder = out or f"runs/check-{plan.scenario.name}-{plan.strategies[0]}-{plan.trials}-{seed}"
-        plan = adopt_shard_size(plan, folder)
-        with run_progress(plan) as on_progress:
-            play(
-                plan,
-                folder,
-                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
-            )
-        run = open_run(folder)
+        run = played(plan, folder, engine=engine, ray_address=ray_address, workers=workers)
     request = {"reference": reference, "strategy": strategy, "believe": believe}
     answer(run, "check", request, as_json=as_json, render=print_check)
 

@@ -19,7 +19,7 @@ from api.cli.options import (
     refuse_for_stored_run,
     whole_number,
 )
-from api.cli.output import console, heading, run_progress
+from api.cli.output import console, heading
 from api.cli.setting import Settings
 from api.cli.tables import Column, print_table
 
@@ -53,13 +53,11 @@ def indices(
     command continues a run that was stopped.
     """
     from api.cli.answering import answer
+    from api.cli.playing import played
     from api.cli.setting import folder_suffix, set_parameters
     from api.shipped_scenarios import find_scenario
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
-    from cluster.runs.options import RunOptions
-    from cluster.runs.run import adopt_shard_size
-    from cluster.runs.run import run as play
     from sim.sampling.designs import SALTELLI
     from sim.sampling.saltelli import trials_needed
     from sim.scenario.expressions import parse_measure
@@ -85,14 +83,7 @@ def indices(
             scenario, trials=trials_needed(scenario, samples), seed=seed, design=SALTELLI.name, strategies=(first,)
         )
         folder = out or f"runs/{scenario.name}-indices-{first}-{samples}-{seed}{folder_suffix(scenario)}"
-        plan = adopt_shard_size(plan, folder)
-        with run_progress(plan) as on_progress:
-            play(
-                plan,
-                folder,
-                RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress),
-            )
-        stored = open_run(folder)
+        stored = played(plan, folder, engine=engine, ray_address=ray_address, workers=workers)
     answer(stored, "indices", {"strategy": strategy, "measure": measure}, as_json=as_json, render=print_indices)
     if not as_json:
         console().print(f"Results: {stored.folder.address}. For another measure, give brink indices this folder.")

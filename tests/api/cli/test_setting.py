@@ -1,5 +1,6 @@
 """``--set`` and the measure of choice on the command line, and a shipped scenario to start from."""
 
+import html
 import json
 from pathlib import Path
 
@@ -30,6 +31,10 @@ def test_the_result_names_what_was_set(own, tmp_path):
     answer = json.loads(brink("compare", tmp_path / "run", "--json", status=0).stdout)
     assert answer["set"] == named
     assert brink("verify", tmp_path / "run").returncode == 0
+    brink("report", tmp_path / "run", "--out", tmp_path / "report.html", status=0)
+    page = html.unescape((tmp_path / "report.html").read_text())
+    assert "--set 'target_win=0.9'" in page
+    assert "set under every strategy" in page
 
 
 def test_a_run_with_other_settings_has_another_default_folder(own, tmp_path):
