@@ -266,49 +266,6 @@ def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
     )
 
 
-def distribution_chart(document: dict) -> alt.TopLevelMixin:
-    """A document of `cluster.answers.aggregate` grouped by strategy and by bins of one measure: histograms.
-
-    A panel a strategy; a bar's height is its share of the strategy's trials. Raises `InvalidInput` for other groups.
-    """
-    names = [column["name"] for column in document["result"]["columns"]]
-    low = next((name for name in names if name.endswith(".low")), None)
-    if low is None or "strategy" not in names:
-        message = "must be strategy and one value in bins, so that the rows are those of histograms"
-        raise InvalidInput((Fault("by", None, message),))
-    measure, high = low.removesuffix(".low"), f"{low.removesuffix('.low')}.high"
-    unit = next(column["unit"] for column in document["result"]["columns"] if column["name"] == low)
-    rows = document["result"]["rows"]
-    played = dict.fromkeys(document["strategies"], 0)
-    for row in rows:
-        played[row["strategy"]] += row["trials"]
-    bars = [
-        {
-            "strategy": row["strategy"],
-            "low": row[low],
-            "high": row[high],
-            "share": row["trials"] / played[row["strategy"]],
-        }
-        for row in rows
-        if row[low] is not None and row[high] is not None
-    ]
-    return (
-        alt.Chart(alt.Data(values=bars))
-        .mark_bar(color=POINT, opacity=0.7)
-        .encode(
-            x=alt.X("low:Q", title=measure if unit in ("", "1") else f"{measure}, {unit}", axis=alt.Axis(tickCount=5)),
-            x2="high:Q",
-            y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=3)),
-            y2=alt.Y2Datum(0),
-        )
-        .properties(width=240, height=110)
-        .facet(
-            facet=alt.Facet("strategy:N", title=None, sort=document["strategies"]),
-            columns=min(3, len(document["strategies"])),
-        )
-    )
-
-
 def positions_chart(document: dict) -> alt.TopLevelMixin:
     """A document of `cluster.answers.replay`: what each side asks and offers on each issue, week by week."""
     result = document["result"]
