@@ -65,17 +65,10 @@ def cumulative_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     x = alt.X("value:Q", title=binned.title, axis=alt.Axis(tickCount=5))
     y = alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
     if binned.by_outcome:
-        return _panels(base.encode(x=x, y=y, color=_outcome_colours(points)), document["strategies"])
-    strategies = document["strategies"]
-    colours = [STRATEGY_COLOURS[k % len(STRATEGY_COLOURS)] for k in range(len(strategies))]
-    dashes = [DASHES[k // len(STRATEGY_COLOURS) % len(DASHES)] for k in range(len(strategies))]
-    legend = alt.Legend(orient="bottom", columns=3, labelLimit=260)
-    return base.encode(
-        x=x,
-        y=y,
-        color=alt.Color("strategy:N", title=None, scale=alt.Scale(domain=strategies, range=colours), legend=legend),
-        strokeDash=alt.StrokeDash("strategy:N", title=None, scale=alt.Scale(domain=strategies, range=dashes)),
-    ).properties(width=420, height=240)
+        seen = {point["outcome"] for point in points}
+        outcomes = [label for label in _LABELS.values() if label in seen]
+        return _panels(base.encode(x=x, y=y, **_lines("outcome", outcomes)), document["strategies"])
+    return base.encode(x=x, y=y, **_lines("strategy", document["strategies"])).properties(width=420, height=240)
 
 
 def _binned(document: dict[str, Any]) -> _Binned:
@@ -119,6 +112,17 @@ def _points(binned: _Binned) -> Iterator[dict[str, Any]]:
             yield {**name, "value": row[binned.low], "share": below / total}
             below += row["trials"]
             yield {**name, "value": row[binned.high], "share": below / total}
+
+
+def _lines(field: str, names: list[str]) -> dict[str, Any]:
+    """The colour and the dashes of each line, by a field. The pale colours of outcomes are too faint for lines."""
+    colours = [STRATEGY_COLOURS[k % len(STRATEGY_COLOURS)] for k in range(len(names))]
+    dashes = [DASHES[k // len(STRATEGY_COLOURS) % len(DASHES)] for k in range(len(names))]
+    legend = alt.Legend(orient="bottom", columns=3, labelLimit=260)
+    return {
+        "color": alt.Color(f"{field}:N", title=None, scale=alt.Scale(domain=names, range=colours), legend=legend),
+        "strokeDash": alt.StrokeDash(f"{field}:N", title=None, scale=alt.Scale(domain=names, range=dashes)),
+    }
 
 
 def _outcome_colours(rows: list[dict[str, Any]]) -> alt.Color:

@@ -95,7 +95,7 @@ async function showDistribution(asked) {
     el("label", {}, "Trials", choice("by", [["", "all together"], ["outcome", "by outcome"]])));
   const cumulative = asked.chosen.form === "cumulative";
   const keys = asked.chosen.by === "outcome" ? ["strategy", "outcome"] : ["strategy"];
-  const binned = { ...asked.request, measures: [shown], statistics: ["count"], by: [...keys, { value: shown, bins: cumulative ? 60 : 30 }] };
+  const binned = { ...asked.request, measures: [shown], statistics: ["count"], by: [...keys, { value: shown, bins: cumulative ? 100 : 30 }] };
   const request = { ...asked.request, measures: { value: shown }, statistics: ["known", "mean", "standard_error", "q05", "q25", "median", "q75", "q95"], by: keys };
   const found = await post(`/v1/jobs/${asked.id}/aggregate`, request, { signal: asked.signal });
   const column = (row, name) => row[`value.${name}`];
