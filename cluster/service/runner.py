@@ -31,6 +31,7 @@ from cluster.runs.run import Stopped, run
 from cluster.runs.tasks import EngineFailed, ShardFailed
 from cluster.runs.warm_up import warm_up_plan
 from cluster.service import jobs, leases
+from cluster.service.audit import forget
 from cluster.service.counters import PendingCounts
 from cluster.service.jobs import Job
 from cluster.service.logs import log_to_stderr, logger
@@ -331,6 +332,7 @@ def _retention_loop(database: sa.Engine, settings: Settings, ending: threading.E
     while not ending.is_set():
         try:
             without_job = apply_retention(database, settings.results, *limits, without_job)
+            forget(database, settings.audit_days)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             log.warning("nothing could be removed", error=str(error))
         ending.wait(RETENTION_SECONDS)

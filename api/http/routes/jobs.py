@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from api.http.audit import note
 from api.http.authentication import Reader, Submitter
 from api.http.idempotency import IdempotencyKey
 from api.http.limits import check_room
@@ -167,6 +168,7 @@ def view(job: Job) -> JobView:
 
 @router.post("/jobs", status_code=202, response_model=JobView, summary="Submit a job")
 def submit(
+    http: Request,
     request: JobRequest,
     response: Response,
     submitter: Submitter,
@@ -203,6 +205,7 @@ def submit(
         fault = Fault("Idempotency-Key", key, "was used before, with another body")
         raise Problem(422, "the idempotency key belongs to another request", [fault])
     response.headers["Location"] = f"/v1/jobs/{job.id}"
+    note(http, subject=job.id)
     return view(job)
 
 
