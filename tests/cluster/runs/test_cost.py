@@ -38,7 +38,7 @@ def test_work_and_memory_grow_with_the_run_and_nothing_is_kept(tmp_path, monkeyp
 
 
 def test_a_sample_that_cannot_be_played_is_an_error_with_its_cause():
-    with pytest.raises(OSError, match="no sample of the run can be played.*KeyError: 'wait'"):
+    with pytest.raises(OSError, match=r"no sample of the run can be played.*KeyError: 'wait'"):
         estimate_cost(replace(small_plan(), strategies=("wait",)))
 
 
