@@ -92,6 +92,7 @@ class _Service(Connection):
     @Operation
     def estimate(
         self,
+        /,
         scenario: Scenario,
         *,
         trials: int | None = None,
