@@ -19,7 +19,19 @@ from api.http.metrics import Requests
 from api.http.metrics import router as metrics_router
 from api.http.openapi import describe
 from api.http.problems import handle_problems
-from api.http.routes import answers, audit, catalogue, charts, health, jobs, keys, results, scenarios, sessions
+from api.http.routes import (
+    answers,
+    audit,
+    catalogue,
+    charts,
+    estimate,
+    health,
+    jobs,
+    keys,
+    results,
+    scenarios,
+    sessions,
+)
 from api.web import pages
 from cluster.service.audit import PendingEvents, write_regularly
 from cluster.service.full_disk import keep_reserve
@@ -64,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (jobs, results, answers, charts, scenarios, catalogue, sessions, keys, audit):
+    for module in (jobs, estimate, results, answers, charts, scenarios, catalogue, sessions, keys, audit):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
     app.include_router(pages.router)

@@ -152,7 +152,7 @@ def work(settings: Settings, ending: threading.Event) -> None:
         threading.Thread(target=watch_for_jobs, args=(database, wake, ending)),
     ]
     # Workers load while this process does.
-    with local_workers(_workers_kept(settings)) as workers:
+    with local_workers(workers_kept(settings)) as workers:
         _warm_up()
         log.info("runner is ready", runner=runner, workers=len(workers))
         for thread in beside:
@@ -282,7 +282,7 @@ def _work_lane(
             new_job.wait(IDLE_SECONDS)
 
 
-def _workers_kept(settings: Settings) -> int:
+def workers_kept(settings: Settings) -> int:
     """The number of worker processes for the settings: one for each core, and 0 instead of 1, which gains nothing."""
     if settings.engine != "auto" or settings.ray_address is not None:
         return 0

@@ -185,7 +185,7 @@ def submit(
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
-        plan = _plan(request, settings)
+        plan = requested_plan(request, settings)
         # One at a time, so that concurrent requests do not all take the last place in the queue.
         with submitting:
             # The same request may have been recorded while this one waited.
@@ -290,7 +290,8 @@ async def events(
     return EventSourceResponse(changes(), ping=HEARTBEAT_SECONDS)
 
 
-def _plan(request: JobRequest, settings: Settings) -> Plan:
+def requested_plan(request: JobRequest, settings: Settings) -> Plan:
+    """The plan of a requested job. Raises `Problem` or `InvalidInput`."""
     try:
         scenario = (
             shipped_scenario(request.scenario)
