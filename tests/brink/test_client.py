@@ -60,6 +60,15 @@ def test_a_run_is_submitted_waited_for_and_read(service, job):
     assert "null" in given["given"]
 
 
+def test_the_cost_of_a_job_can_be_asked_first(brink):
+    before = sum(1 for _ in brink.jobs())
+    cost = brink.estimate(SCENARIO, trials=1000, strategies=["talk"])
+    assert (cost["rows"], cost["strategies"]) == (1000, ["talk"])
+    with pytest.raises(BrinkError, match="trials"):
+        brink.estimate(SCENARIO, trials=0)
+    assert sum(1 for _ in brink.jobs()) == before
+
+
 def test_a_scenario_may_be_a_name_a_file_or_a_document(brink, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(SCENARIO))

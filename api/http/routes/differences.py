@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.formats import JSON
 from api.http.answer_cache import compute_once
+from api.http.audit import note
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem, invalid
 from api.http.routes.common import Database, KeptAnswers, KnownRun, SettingsOf, find_job, job_folder
@@ -30,6 +31,7 @@ router = APIRouter(responses=RESPONSES)
     responses={200: {"model": RunDifference, "description": RunDifference.__doc__}},
 )
 def diff_jobs(
+    request: Request,
     run: KnownRun,
     reader: Reader,
     engine: Database,
@@ -57,6 +59,7 @@ def diff_jobs(
         job = find_job(other, reader, engine)
     except Problem as problem:
         raise Problem(422, "the other job is not known", [Fault("with", other, str(problem.detail))]) from None
+    note(request, detail=f"diff with {job.id}")
     second = StoredRun(job.plan, job_folder(job, settings))
     for one in (run, second):
         check_any(one)
