@@ -21,6 +21,7 @@ COMMANDS = {
     "summary": "Print the summary of a stored run, for all its trials, under a condition or under beliefs.",
     "aggregate": "Print grouped statistics over the trials of a stored run.",
     "compare": "Compare strategies on the same trials: differences, regret, and which one leads where.",
+    "diff": "Compare two runs or two scenarios: the inputs that differ, and the answers that differ.",
     "worth": "Estimate the value of learning each parameter before a strategy is chosen.",
     "drivers": "Show which parameters drive a measure, and how much of it is chance.",
     "indices": "Estimate first-order and total-order Sobol indices.",
@@ -40,6 +41,7 @@ COMMANDS = {
     "runner": "Start a process that runs the jobs of the service.",
     "migrate": "Bring the tables of the jobs database up to date.",
     "keys": "Create, list and revoke the keys of the service.",
+    "audit": "Show who submitted, read, cancelled and deleted jobs, managed keys, and signed in.",
 }
 """Each command's sentence, by its name. Its module in `api.cli.commands` has a function of that name, whose docstring
 follows the sentence in the help; or, for a command with commands of its own, a mapping of functions."""

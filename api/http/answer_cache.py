@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from cluster.answers.registry import ask
 from cluster.query.trials import StoredRun
@@ -45,13 +45,30 @@ def ask_once(cache: AnswerCache, run: StoredRun, name: str, fields: Mapping[str,
 
     Raises what `cluster.answers.registry.ask` raises.
     """
+    return compute_once(cache, (run,), name, fields, lambda: ask(run, name, fields))
+
+
+def compute_once(
+    cache: AnswerCache,
+    runs: Sequence[StoredRun],
+    name: str,
+    fields: Mapping[str, object],
+    compute: Callable[[], Mapping[str, object]],
+) -> bytes:
+    """A document about some runs as JSON, computed only if it is not kept for these words and these committed files."""
     # Listed before the answer is computed: an answer from more files than were listed is not found again.
-    files = [(entry.name, entry.tag) for entry in run.folder.entries() if entry.name.startswith(f"{TRIALS_FOLDER}/")]
-    words = json.dumps([run.folder.address, run.plan.trials, files, name, fields], sort_keys=True)
+    listed = [
+        (
+            run.folder.address,
+            run.plan.trials,
+            [(one.name, one.tag) for one in run.folder.entries() if one.name.startswith(f"{TRIALS_FOLDER}/")],
+        )
+        for run in runs
+    ]
+    words = json.dumps([listed, name, fields], sort_keys=True)
     key = hashlib.sha256(words.encode("utf-8", "surrogatepass")).digest()
     text = cache.find(key)
     if text is None:
-        document = ask(run, name, fields)
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(compute(), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         cache.keep(key, text)
     return text

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     retention_bytes: int | None = Field(
         None, ge=0, description="The oldest ended jobs are deleted while results take up more; never if unset."
     )
+    audit_days: float = Field(365.0, ge=1.0, description="Records of the audit log are deleted after this.")
     max_trials: int = Field(1_000_000_000, ge=1, description="Trials of a strategy that a job may request.")
     auth: Literal["none", "keys"] = Field("none", description="Who may call: everyone on loopback, or holders of keys.")
     allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")

@@ -62,6 +62,7 @@ LISTS = {
     "rates": [],
     "keys": ["list"],
     "calibrate": ["episodes.csv"],
+    "diff": ["here", "us-mexico-2019", "--engine", "inline"],
     "fit": ["us-mexico-2019", "--trials", "2000"],
     "backtest": ["us-mexico-2019", "us-eu-2025", "--trials", "200", "--engine", "inline", "--out", "past"],
 }
