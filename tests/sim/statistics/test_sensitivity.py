@@ -303,5 +303,5 @@ def test_cells_are_the_same_with_a_known_order(kind: str, most: int) -> None:
     )
     cell, count = s.cells(x, most)
     known, of_known = s.cells(x, most, np.argsort(x))
-    assert count == of_known and count <= max(most, 8)
+    assert count == of_known
     np.testing.assert_array_equal(cell, known)
