@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.files import new_file
 from api.cli.output import console, print_warnings
+from api.files import new_file
 from sim.faults import Fault, InvalidInput, printable
 
 if TYPE_CHECKING:
