@@ -12,6 +12,7 @@ from sim.faults import Fault, InvalidInput
 if TYPE_CHECKING:
     import altair as alt
 
+FORMATS = (".svg", ".png", ".html")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src 'unsafe-inline' 'unsafe-eval'"
 """A page of a chart runs what is within it, and loads nothing."""
 PAGE = """<!doctype html>
