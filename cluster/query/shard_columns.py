@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class ShardColumns:
         if self.kept is None or self.tag is None:
             return self._read(wanted, first, count)
         place = (self.folder.address, shard_path(self.shard), self.tag, first, count)
-        found = {column.name: self.kept.find((*place, column.name)) for column in wanted}
+        found: dict[str, Any] = {column.name: self.kept.find((*place, column.name)) for column in wanted}
         missing = [column for column in wanted if found[column.name] is None]
         if missing:
             fresh = self._read(missing, first, count)
