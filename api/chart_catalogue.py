@@ -90,6 +90,7 @@ CHARTS = (
         "The forecast beside how past threats of its class ended.",
         module="api.evidence_charts",
     ),
+    _chart("convergence", "convergence", "The estimate and its error as trials are added."),
     _chart("positions", "replay", "What each side asks and offers on each issue, week by week.", ({"trial": 12},)),
 )
 """The charts that a job's answers have."""
