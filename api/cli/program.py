@@ -40,7 +40,7 @@ COMMANDS = {
     "serve": "Start the HTTP service, with a process that runs its jobs.",
     "runner": "Start a process that runs the jobs of the service.",
     "migrate": "Bring the tables of the jobs database up to date.",
-    "keys": "Create, list and revoke the keys of the service.",
+    "keys": "Create, list, rotate and revoke the keys of the service.",
     "audit": "Show who submitted, read, cancelled and deleted jobs, managed keys, and signed in.",
 }
 """Each command's sentence, by its name. Its module in `api.cli.commands` has a function of that name, whose docstring

@@ -24,6 +24,7 @@ ACTIONS = (
     "delete",
     "create-key",
     "revoke-key",
+    "rotate-key",
     "sign-in",
     "sign-out",
     "read-audit",

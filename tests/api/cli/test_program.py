@@ -65,7 +65,7 @@ def test_a_command_imports_only_what_it_needs(arguments, absent):
     [
         ("brink ", set(COMMANDS)),
         ("brink val", {"validate"}),
-        ("brink keys ", {"create", "list", "revoke"}),
+        ("brink keys ", {"create", "list", "rotate", "revoke"}),
         ("brink run us-j", {name for name in shipped_names() if name.startswith("us-j")}),
         ("brink run us-mexico-2019 --engine ", {"auto", "inline", "ray"}),
         ("brink compare here --", {"--strategy", "--measure", "--given", "--believe", "--json", "--help"}),
@@ -169,7 +169,15 @@ def test_a_command_that_runs_takes_every_option_of_the_engine():
 
 def test_every_document_can_be_had_as_json():
     without = [path for path in PATHS if "--json" not in brink(*path, "-h", status=0).stdout]
-    assert without == [("report",), ("serve",), ("runner",), ("migrate",), ("keys", "create"), ("keys", "revoke")]
+    assert without == [
+        ("report",),
+        ("serve",),
+        ("runner",),
+        ("migrate",),
+        ("keys", "create"),
+        ("keys", "rotate"),
+        ("keys", "revoke"),
+    ]
 
 
 def test_a_second_strategy_is_refused_where_only_one_is_meant(tmp_path):
