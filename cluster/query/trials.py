@@ -343,7 +343,9 @@ def paired_blocks(
                     block[first][CODE] = total.astype(np.int64)
                     if thinned is not None:
                         held &= thinned.keeps(block[first]["trial"], block[first].pop(CODE))
-                if held.any():
+                if held.all():
+                    yield block
+                elif held.any():
                     yield {
                         strategy: {name: column[held] for name, column in part.items()}
                         for strategy, part in block.items()
@@ -373,5 +375,5 @@ def _read(
     return {
         "trial": table["trial"],
         "given": np.ones(count, bool) if given is None else evaluate(given, table, known),
-        **{name: evaluate(value, table, known).astype(np.float64) for name, value in values.items()},
+        **{name: evaluate(value, table, known).astype(np.float64, copy=False) for name, value in values.items()},
     }

@@ -65,10 +65,11 @@ def moments(numbers: np.ndarray) -> Moments:
     """The moments of some numbers, computed in float64."""
     if not numbers.size:
         return NO_NUMBERS
-    numbers = numbers.astype(np.float64)
+    numbers = numbers.astype(np.float64, copy=False)
     mean = float(numbers.mean())
-    deviation = numbers - mean
-    return Moments(numbers.size, mean, float(np.square(deviation).sum()), float(numbers.min()), float(numbers.max()))
+    squared = numbers - mean
+    np.square(squared, out=squared)
+    return Moments(numbers.size, mean, float(squared.sum()), float(numbers.min()), float(numbers.max()))
 
 
 def merge(a: Tally, b: Tally) -> Tally:
