@@ -15,6 +15,7 @@ from sim.faults import InvalidInput
 COMMANDS = {
     "run": "Run a scenario and print the result.",
     "scenarios": "List the shipped scenarios, or print one of them.",
+    "new": "Write a scenario of your own from a dozen questions, and say what it implies.",
     "validate": "Check a scenario: list every fault with its line and field, and probable mistakes apart.",
     "parameters": "List the parameters with who decides them, their units, domains and neutral defaults.",
     "verify": "Check that a result folder is complete and unaltered.",
