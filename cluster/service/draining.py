@@ -23,7 +23,7 @@ FINISH, HAND_BACK, DRAINED = "finish", "hand-back", "drained"
 def ask_to_drain(engine: sa.Engine, lease_seconds: float, *, hand_back: bool = False) -> list[str]:
     """Ask every runner that was seen within the time of a lease to drain. Returns the ids of all these."""
     alive = runners.c.seen_at > time.time() - lease_seconds
-    changed = sa.or_(runners.c.drain.is_(None), runners.c.drain == (FINISH if hand_back else HAND_BACK))
+    changed = sa.or_(runners.c.drain.is_(None), runners.c.drain == FINISH)
     with engine.begin() as connection:
         wish = HAND_BACK if hand_back else FINISH
         connection.execute(runners.update().where(alive, changed).values(drain=wish))
