@@ -29,6 +29,7 @@ COMMANDS = {
     "discover": "Find the ranges of parameters in which an outcome is likely.",
     "stress": "Show how the trials in which a bound is broken differ from the others.",
     "timeline": "Show how likely each state of the dispute is in each week.",
+    "convergence": "Show how an estimate and its error settle as trials are added.",
     "typical": "List a typical trial of each outcome, and the extreme trials.",
     "replay": "Replay one trial of a stored run week by week.",
     "report": "Write a report of a stored run: one HTML page to hand on.",
