@@ -174,7 +174,6 @@ def test_a_command_that_runs_takes_every_option_of_the_engine():
 def test_every_document_can_be_had_as_json():
     without = [path for path in PATHS if "--json" not in brink(*path, "-h", status=0).stdout]
     assert without == [
-        ("new",),
         ("report",),
         ("serve",),
         ("runner",),
