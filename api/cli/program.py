@@ -15,18 +15,21 @@ from sim.faults import InvalidInput
 COMMANDS = {
     "run": "Run a scenario and print the result.",
     "scenarios": "List the shipped scenarios, or print one of them.",
+    "new": "Write a scenario of your own from a dozen questions, and say what it implies.",
     "validate": "Check a scenario: list every fault with its line and field, and probable mistakes apart.",
     "parameters": "List the parameters with who decides them, their units, domains and neutral defaults.",
     "verify": "Check that a result folder is complete and unaltered.",
     "summary": "Print the summary of a stored run, for all its trials, under a condition or under beliefs.",
     "aggregate": "Print grouped statistics over the trials of a stored run.",
     "compare": "Compare strategies on the same trials: differences, regret, and which one leads where.",
+    "diff": "Compare two runs or two scenarios: the inputs that differ, and the answers that differ.",
     "worth": "Estimate the value of learning each parameter before a strategy is chosen.",
     "drivers": "Show which parameters drive a measure, and how much of it is chance.",
     "indices": "Estimate first-order and total-order Sobol indices.",
     "discover": "Find the ranges of parameters in which an outcome is likely.",
     "stress": "Show how the trials in which a bound is broken differ from the others.",
     "timeline": "Show how likely each state of the dispute is in each week.",
+    "convergence": "Show how an estimate and its error settle as trials are added.",
     "typical": "List a typical trial of each outcome, and the extreme trials.",
     "replay": "Replay one trial of a stored run week by week.",
     "report": "Write a report of a stored run: one HTML page to hand on.",
@@ -40,6 +43,7 @@ COMMANDS = {
     "runner": "Start a process that runs the jobs of the service.",
     "migrate": "Bring the tables of the jobs database up to date.",
     "keys": "Create, list and revoke the keys of the service.",
+    "audit": "Show who submitted, read, cancelled and deleted jobs, managed keys, and signed in.",
 }
 """Each command's sentence, by its name. Its module in `api.cli.commands` has a function of that name, whose docstring
 follows the sentence in the help; or, for a command with commands of its own, a mapping of functions."""

@@ -144,6 +144,11 @@ def revoke(engine: sa.Engine, key_id: str) -> Key:
     return _key(row)
 
 
+def described(key: Key) -> str:
+    """Whose a key is and what it allows, in words, for the audit log."""
+    return f"of {key.owner}: {', '.join(key.scopes)}"
+
+
 def _key(row: sa.Row) -> Key:
     scopes = tuple(row.scopes.split())
     return Key(row.id, row.owner, scopes, row.created_at, row.expires_at, row.used_at, row.revoked_at)

@@ -31,6 +31,7 @@ from cluster.runs.run import Stopped, run
 from cluster.runs.tasks import EngineFailed, ShardFailed
 from cluster.runs.warm_up import warm_up_plan
 from cluster.service import jobs, leases
+from cluster.service.audit import forget
 from cluster.service.counters import PendingCounts
 from cluster.service.jobs import Job
 from cluster.service.logs import log_to_stderr, logger
@@ -151,7 +152,7 @@ def work(settings: Settings, ending: threading.Event) -> None:
         threading.Thread(target=watch_for_jobs, args=(database, wake, ending)),
     ]
     # Workers load while this process does.
-    with local_workers(_workers_kept(settings)) as workers:
+    with local_workers(workers_kept(settings)) as workers:
         _warm_up()
         log.info("runner is ready", runner=runner, workers=len(workers))
         for thread in beside:
@@ -281,7 +282,7 @@ def _work_lane(
             new_job.wait(IDLE_SECONDS)
 
 
-def _workers_kept(settings: Settings) -> int:
+def workers_kept(settings: Settings) -> int:
     """The number of worker processes for the settings: one for each core, and 0 instead of 1, which gains nothing."""
     if settings.engine != "auto" or settings.ray_address is not None:
         return 0
@@ -331,6 +332,7 @@ def _retention_loop(database: sa.Engine, settings: Settings, ending: threading.E
     while not ending.is_set():
         try:
             without_job = apply_retention(database, settings.results, *limits, without_job)
+            forget(database, settings.audit_days)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             log.warning("nothing could be removed", error=str(error))
         ending.wait(RETENTION_SECONDS)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from api.http.audit import note
 from api.http.authentication import Reader, Submitter
 from api.http.idempotency import IdempotencyKey
 from api.http.limits import check_room
@@ -167,6 +168,7 @@ def view(job: Job) -> JobView:
 
 @router.post("/jobs", status_code=202, response_model=JobView, summary="Submit a job")
 def submit(
+    http: Request,
     request: JobRequest,
     response: Response,
     submitter: Submitter,
@@ -183,7 +185,7 @@ def submit(
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
-        plan = _plan(request, settings)
+        plan = requested_plan(request, settings)
         # One at a time, so that concurrent requests do not all take the last place in the queue.
         with submitting:
             # The same request may have been recorded while this one waited.
@@ -203,6 +205,7 @@ def submit(
         fault = Fault("Idempotency-Key", key, "was used before, with another body")
         raise Problem(422, "the idempotency key belongs to another request", [fault])
     response.headers["Location"] = f"/v1/jobs/{job.id}"
+    note(http, subject=job.id)
     return view(job)
 
 
@@ -287,7 +290,8 @@ async def events(
     return EventSourceResponse(changes(), ping=HEARTBEAT_SECONDS)
 
 
-def _plan(request: JobRequest, settings: Settings) -> Plan:
+def requested_plan(request: JobRequest, settings: Settings) -> Plan:
+    """The plan of a requested job. Raises `Problem` or `InvalidInput`."""
     try:
         scenario = (
             shipped_scenario(request.scenario)

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
+from api.http.audit import note
 from api.http.authentication import admin
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.common import Database, rfc3339
 from cluster.service import keys
-from cluster.service.keys import Key
+from cluster.service.keys import Key, described
 from sim.faults import InvalidInput
 
 router = APIRouter(tags=["keys"], responses=RESPONSES, dependencies=[Depends(admin)])
@@ -54,9 +55,10 @@ def list_keys(engine: Database) -> list[KeyView]:
 
 
 @router.post("/keys", status_code=201, summary="Create a key")
-def create_key(request: KeyRequest, engine: Database) -> NewKey:
+def create_key(http: Request, request: KeyRequest, engine: Database) -> NewKey:
     """A new key; its text can be seen in this answer alone."""
     key, text = keys.create(engine, request.owner, request.scopes, request.days)
+    note(http, subject=key.id, detail=described(key))
     return NewKey(**_fields(key), text=text)
 
 

@@ -85,6 +85,7 @@ async function begin() {
     find(id).append(...options);
     if (asked.get(key)) find(id).value = asked.get(key);
   }
+  find("choose").querySelector("button").disabled = false;
   await compare();
 }
 
