@@ -6,7 +6,6 @@ from typing import Any
 
 import altair as alt
 
-from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 from sim.statistics.timeline import STATES
 
@@ -128,7 +127,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
             "end:N",
             title="mean where the parameter is in its",
             scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["#3b6fb6", "#c9762a"]),
-            legend=alt.Legend(orient="bottom"),
+            legend=alt.Legend(orient="bottom", titleLimit=400),
         ),
         shape=alt.Shape(
             "end:N", scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["circle", "square"])
