@@ -155,7 +155,7 @@ def test_shared_options_have_one_order():
             for later in options[place + 1 :]:
                 before.setdefault((option, later), set()).add(" ".join(path))
     # A required option comes first.
-    required = {("report", "--out")}
+    required = {("report", "--out"), ("export", "--xlsx")}
     opposed = {
         (one, other): (sorted(names), sorted(before[other, one]))
         for (one, other), names in before.items()
