@@ -13,11 +13,11 @@ from sim.faults import Fault, InvalidInput, printable
 def export(
     run: RunFolder,
     xlsx: Annotated[Path, typer.Option(metavar="FILE", help="The workbook to write, .xlsx.")],
+    given: Given = None,
     trials: Annotated[
         int | None,
         typer.Option(parser=whole_number, metavar="N", help="The first trials of each strategy.", show_default="1000"),
     ] = None,
-    given: Given = None,
 ) -> None:
     """Sheets: probabilities, measures, the course over time, the ranges with their sources, and the first trials.
 

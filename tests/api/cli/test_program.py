@@ -175,6 +175,7 @@ def test_every_document_can_be_had_as_json():
     without = [path for path in PATHS if "--json" not in brink(*path, "-h", status=0).stdout]
     assert without == [
         ("report",),
+        ("export",),
         ("serve",),
         ("runner",),
         ("migrate",),
