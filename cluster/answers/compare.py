@@ -500,10 +500,11 @@ def _leads(
     group = grouping.group(sampled[strategies[0]]).take(rows)
     columns = [sampled[strategies[0]][belief].take(rows) for belief in beliefs]
     if weighted is None:
+        contest = paired_differences.Contest(values)
 
         def some(first: int) -> list[list[Lead]]:
             few = columns[first : first + _TOGETHER]
-            return paired_differences.leads_of_each(few, values, group, grouping.replicates)
+            return paired_differences.leads_of_each(few, contest, group, grouping.replicates)
 
         # Threads help here: adding up numbers does not hold the interpreter's lock.
         with ThreadPoolExecutor(_THREADS) as pool:

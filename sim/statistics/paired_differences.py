@@ -7,6 +7,7 @@ each trial, so that its error is far smaller than the errors of the two means su
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod, sqrt
 
 import numpy as np
@@ -35,6 +36,7 @@ LEAD_CELLS = 20
 """The number of ranges of a parameter in which strategies are compared; each has an equal share of the trials."""
 FEWEST_IN_LEAD_CELL = 50
 LEVEL = 0.95
+_LEADERS_KEPT = 2
 _ROUNDING = 1e-9
 """A sum of squared deviations of less than this share of the sum of squares is taken as 0."""
 
@@ -282,13 +284,48 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     they are those of `mean_bounds`, with the least and the greatest difference of all cells. Neighbouring cells with
     the same strategies ahead are joined. `values` has shape (strategies, trials).
     """
-    return leads_of_each((x,), values, replicate, replicates)[0]
+    return leads_of_each((x,), Contest(values), replicate, replicates)[0]
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Paired differences of a strategy and every other one."""
+
+    others: np.ndarray
+    squares: list[np.ndarray]
+    ends: np.ndarray
+    """The least and the greatest of each, shape (gaps, 2)."""
+
+
+class Contest:
+    """A measure under several strategies in the same trials, shape (strategies, trials), for `leads_of_each`.
+
+    The squares of the differences from the last leaders are kept for the next parameters.
+    """
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+        self.gaps = lru_cache(maxsize=_LEADERS_KEPT)(self._gaps)
+
+    def difference(self, leader: int, other: int) -> np.ndarray:
+        """A leader's value less another's in each trial."""
+        return np.asarray(self.values[leader] - self.values[other])
+
+    def _gaps(self, leader: int) -> Gaps:
+        others = np.delete(np.arange(len(self.values)), leader)
+        squares, ends = [], []
+        for other in others.tolist():
+            gap = self.difference(leader, other)
+            ends.append((gap.min(), gap.max()))
+            squares.append(np.square(gap, out=gap))
+        return Gaps(others, squares, np.array(ends))
 
 
 def leads_of_each(
-    parameters: Sequence[np.ndarray], values: np.ndarray, replicate: np.ndarray, replicates: int
+    parameters: Sequence[np.ndarray], contest: Contest, replicate: np.ndarray, replicates: int
 ) -> list[list[Lead]]:
     """The `leads` of a few parameters. The values are added up once for all of them, in a table with their cells."""
+    values = contest.values
     trials = values.shape[1]
     cut = [cells(x, max(1, min(LEAD_CELLS, trials // FEWEST_IN_LEAD_CELL))) for x in parameters]
     sums = _Sums([cell for cell, _ in cut], [count for _, count in cut])
@@ -298,20 +335,19 @@ def leads_of_each(
     fronts = [own.argmax(axis=0) for own in means]
     ahead = [np.ones(own.shape, bool) for own in means]
     for leader in sorted({int(one) for front in fronts for one in front}) if len(values) > 1 else []:
-        others = np.delete(np.arange(len(values)), leader)
-        gaps = [values[leader] - values[strategy] for strategy in others]
-        # Values that the trials of one cell miss may occur in those of others.
-        ends = np.array([(gap.min(), gap.max()) for gap in gaps])
-        squares = [sums(np.square(gap)) for gap in gaps]
+        gaps = contest.gaps(leader)
+        squares = [sums(square) for square in gaps.squares]
         for k, (cell, count) in enumerate(cut):
-            tail = (1.0 - LEVEL) / (2.0 * max(1, count * len(others)))
-            centre, of_squares = means[k][leader] - means[k][others], np.array([own[k] for own in squares])
-            low = _least_gaps(of_cells[k], centre, of_squares, ends, tail)
+            tail = (1.0 - LEVEL) / (2.0 * max(1, count * len(gaps.others)))
+            centre, of_squares = means[k][leader] - means[k][gaps.others], np.array([own[k] for own in squares])
+            # Values that the trials of one cell miss may occur in those of others.
+            low = _least_gaps(of_cells[k], centre, of_squares, gaps.ends, tail)
             if replicates > 1:
-                of_groups = _of_replicates(gaps, cell, count, replicate, replicates)
-                low = _with_replicates(low, *of_groups, of_cells[k], centre, of_squares, ends, tail)
+                differences = [contest.difference(leader, other) for other in gaps.others.tolist()]
+                of_groups = _of_replicates(differences, cell, count, replicate, replicates)
+                low = _with_replicates(low, *of_groups, of_cells[k], centre, of_squares, gaps.ends, tail)
             led = fronts[k] == leader
-            ahead[k][np.ix_(others, led)] = low[:, led] <= 0.0
+            ahead[k][np.ix_(gaps.others, led)] = low[:, led] <= 0.0
     return [
         lead_ranges(x, cell, sizes, own, in_front)
         for x, (cell, _), sizes, own, in_front in zip(parameters, cut, of_cells, means, ahead, strict=True)
