@@ -1,6 +1,6 @@
 """The probability of each state of the dispute by week, from the stored trials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from sim.statistics.timeline import (
     count_states,
     simultaneous_tail,
     state_spans,
+    states_of_spans,
 )
 from sim.statistics.weighted_estimates import weighted_share
 
@@ -155,10 +156,13 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weigh
         trials += np.bincount(group, minlength=groups)
         durations = {name: np.full(group.shape, value) for name, value in fixed.items()}
         spans = state_spans({**block, **durations}, horizon)
-        for name, count in count_states(spans, group, groups, horizon).items():
-            counts[name] += count
-        for name, table in count_spans(spans, horizon, squares).items():
+        tables = count_spans(spans, horizon, squares)
+        for name, table in tables.items():
             entries[name] += table
+        together = groups == 1 and squares is None
+        found = _counted_together(tables) if together else count_states(spans, group, groups, horizon)
+        for name, count in found.items():
+            counts[name] += count
     total = int(trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
         raise too_few_given(total, strategy, condition)
@@ -171,6 +175,10 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weigh
             for name, count in counts.items()
         },
     }
+
+
+def _counted_together(tables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: states_of_spans(table) for name, table in tables.items()}
 
 
 def _course(
