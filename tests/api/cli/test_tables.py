@@ -38,6 +38,7 @@ ASKED = {
     "stress": ["here", "--bound", "target_cost > 0.1"],
     "discover": ["here", "--outcome", "sanctions"],
     "timeline": ["here"],
+    "convergence": ["here", "--measure", "agreement"],
     "typical": ["here", "--measure", "export_gain - target_cost"],
     "replay": ["here", "--trial", "3"],
     "score": ["here"],
