@@ -1,6 +1,8 @@
 """The probability of each state of the dispute by week, from the stored trials."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import numpy as np
 
@@ -32,6 +34,9 @@ from sim.statistics.timeline import (
     states_of_spans,
 )
 from sim.statistics.weighted_estimates import weighted_share
+
+
+_THREADS = 2
 
 
 class TimelineRequest(StrategiesRequest, GivenRequest):
@@ -88,12 +93,19 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     replicates = plan.design.replicates(plan.scenario)
     courses, evidence = {}, {}
     on_progress(0, len(chosen))
-    for strategy in chosen:
+
+    def course(strategy: str) -> tuple[dict, WeightedTrials | None]:
         weighted = _weigh(run, strategy, stated, condition)
-        courses[strategy] = _strategy(run, strategy, condition, weighted)
-        if weighted is not None:
-            evidence[strategy] = weighted.evidence()
-        on_progress(len(courses), len(chosen))
+        return _strategy(run, strategy, condition, weighted), weighted
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        # Each thread has the limit of time of this one.
+        parts = [pool.submit(copy_context().run, course, strategy) for strategy in chosen]
+        for strategy, part in zip(chosen, parts, strict=True):
+            courses[strategy], weighted = part.result()
+            if weighted is not None:
+                evidence[strategy] = weighted.evidence()
+            on_progress(len(courses), len(chosen))
     result = {
         "as_of": plan.scenario.as_of,
         "weeks": list(range(1, plan.scenario.horizon_weeks + 1)),

@@ -401,13 +401,14 @@ def _least_gaps(
     `centre` has their means, `of_squares` the sums of their squares, both of shape (gaps, cells) as the result; `ends`
     has the least and the greatest of each, shape (gaps, 2).
     """
-    low, _ = mean_bounds(*_moments_of_gaps(sizes, centre, of_squares, ends), tail)
+    count, mean, squares, least, greatest = _moments_of_gaps(sizes, centre, of_squares, ends)
+    low, _ = mean_bounds(count, mean, squares, least, greatest, tail)
     return np.where(sizes > 1, low, -np.inf)
 
 
 def _moments_of_gaps(
     sizes: np.ndarray, centre: np.ndarray, of_squares: np.ndarray, ends: np.ndarray
-) -> tuple[np.ndarray, ...]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Count, mean, sum of squared deviations, least and greatest of paired differences; a count of at least 2."""
     squares = of_squares - sizes * np.square(centre)
     # What is left of equal values is rounding.
