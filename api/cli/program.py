@@ -32,7 +32,7 @@ COMMANDS = {
     "convergence": "Show how an estimate and its error settle as trials are added.",
     "typical": "List a typical trial of each outcome, and the extreme trials.",
     "replay": "Replay one trial of a stored run week by week.",
-    "report": "Write a report of a stored run: one HTML page to hand on.",
+    "report": "Write a report of a stored run to hand on: one HTML page, or a PDF.",
     "score": "Score the forecast of a stored run against what happened.",
     "backtest": "Run the scenarios of past disputes and score their forecasts.",
     "rates": "Show how comparable threats of the past ended, by class, as far as was known on a day.",
