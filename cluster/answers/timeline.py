@@ -35,7 +35,6 @@ from sim.statistics.timeline import (
 )
 from sim.statistics.weighted_estimates import weighted_share
 
-
 _THREADS = 2
 
 

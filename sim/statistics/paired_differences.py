@@ -401,8 +401,8 @@ def _least_gaps(
     `centre` has their means, `of_squares` the sums of their squares, both of shape (gaps, cells) as the result; `ends`
     has the least and the greatest of each, shape (gaps, 2).
     """
-    count, mean, squares, least, greatest = _moments_of_gaps(sizes, centre, of_squares, ends)
-    low, _ = mean_bounds(count, mean, squares, least, greatest, tail)
+    count, centre, squares, least, greatest = _moments_of_gaps(sizes, centre, of_squares, ends)
+    low, _ = mean_bounds(count, centre, squares, least, greatest, tail)
     return np.where(sizes > 1, low, -np.inf)
 
 
