@@ -15,6 +15,7 @@ from sim.faults import InvalidInput
 COMMANDS = {
     "run": "Run a scenario and print the result.",
     "scenarios": "List the shipped scenarios, or print one of them.",
+    "new": "Write a scenario of your own from a dozen questions, and say what it implies.",
     "validate": "Check a scenario: list every fault with its line and field, and probable mistakes apart.",
     "parameters": "List the parameters with who decides them, their units, domains and neutral defaults.",
     "verify": "Check that a result folder is complete and unaltered.",
@@ -28,9 +29,10 @@ COMMANDS = {
     "discover": "Find the ranges of parameters in which an outcome is likely.",
     "stress": "Show how the trials in which a bound is broken differ from the others.",
     "timeline": "Show how likely each state of the dispute is in each week.",
+    "convergence": "Show how an estimate and its error settle as trials are added.",
     "typical": "List a typical trial of each outcome, and the extreme trials.",
     "replay": "Replay one trial of a stored run week by week.",
-    "report": "Write a report of a stored run: one HTML page to hand on.",
+    "report": "Write a report of a stored run to hand on: one HTML page, or a PDF.",
     "score": "Score the forecast of a stored run against what happened.",
     "backtest": "Run the scenarios of past disputes and score their forecasts.",
     "rates": "Show how comparable threats of the past ended, by class, as far as was known on a day.",
@@ -38,9 +40,10 @@ COMMANDS = {
     "fit": "Move a scenario's parameters so that its threats end as often in each way as those of its class.",
     "calibrate": "Count how past threats ended, by class, with rates, durations and the scores of the rates.",
     "serve": "Start the HTTP service, with a process that runs its jobs.",
-    "runner": "Start a process that runs the jobs of the service.",
+    "runner": "Start a process that runs the jobs of the service, or drain those that run.",
     "migrate": "Bring the tables of the jobs database up to date.",
-    "keys": "Create, list and revoke the keys of the service.",
+    "maintenance": "Refuse new jobs for a while; running jobs and reading continue.",
+    "keys": "Create, list, rotate and revoke the keys of the service.",
     "audit": "Show who submitted, read, cancelled and deleted jobs, managed keys, and signed in.",
 }
 """Each command's sentence, by its name. Its module in `api.cli.commands` has a function of that name, whose docstring

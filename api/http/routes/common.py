@@ -83,7 +83,8 @@ async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator
     given: Settings = request.app.state.settings
     async with request.app.state.answer_slots.slot(caller.owner):
         with time_limit(given.query_seconds):
-            yield StoredRun(await run_in_threadpool(lambda: job.plan), job_folder(job, given))
+            plan = await run_in_threadpool(lambda: job.plan)
+            yield StoredRun(plan, job_folder(job, given), request.app.state.kept_columns)
 
 
 async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from api.http.audit import note
 from api.http.authentication import Reader, Submitter
 from api.http.idempotency import IdempotencyKey
-from api.http.limits import check_room
+from api.http.limits import check_maintenance, check_room
 from api.http.problems import RESPONSES, Problem, invalid
 from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
 from api.shipped_scenarios import shipped_scenario
@@ -185,6 +185,7 @@ def submit(
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
+        check_maintenance(engine)
         plan = requested_plan(request, settings)
         # One at a time, so that concurrent requests do not all take the last place in the queue.
         with submitting:
