@@ -39,17 +39,16 @@ def distribution_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """
     binned = _binned(document)
     bars = list(_bars(binned))
-    chart = (
-        alt.Chart(alt.Data(values=bars))
-        .mark_bar(opacity=1.0 if binned.by_outcome else 0.7, **({} if binned.by_outcome else {"color": POINT}))
-        .encode(
-            x=alt.X("low:Q", title=binned.title, axis=alt.Axis(tickCount=5)),
-            x2="high:Q",
-            y=alt.Y("from:Q", title=None, axis=alt.Axis(format="%", tickCount=3)),
-            y2="to:Q",
-            **({"color": _outcome_colours(bars)} if binned.by_outcome else {}),
-        )
+    base = alt.Chart(alt.Data(values=bars)).encode(
+        x=alt.X("low:Q", title=binned.title, axis=alt.Axis(tickCount=5)),
+        x2="high:Q",
+        y=alt.Y("from:Q", title=None, axis=alt.Axis(format="%", tickCount=3)),
+        y2="to:Q",
     )
+    if binned.by_outcome:
+        chart = base.mark_bar().encode(color=_outcome_colours(bars))
+    else:
+        chart = base.mark_bar(color=POINT, opacity=0.7)
     return _panels(chart, document["strategies"])
 
 
