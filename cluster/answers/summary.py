@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import cache, reduce
+from functools import cache
 from typing import Annotated, Any
 
 import duckdb
@@ -30,7 +30,6 @@ from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
-from sim.statistics.tallies import NO_TRIALS, merge_replicates
 
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
@@ -189,8 +188,7 @@ def _summarize_strategy(
 ) -> dict:
     plan, paths = run.plan, run.files(strategy)
     replicates = plan.design.replicates(plan.scenario)
-    committed = (run.committed[shard] for shard in run.shards(strategy))
-    counted = reduce(merge_replicates, committed, (NO_TRIALS,) * replicates)
+    counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)
     if condition is None and played <= shared.EXACT_NUMBERS:
         return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy))

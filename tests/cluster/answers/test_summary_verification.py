@@ -38,9 +38,9 @@ def test_verify_asks_neither_duckdb_nor_the_tallies(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(summaries, "open_duckdb", None)
     monkeypatch.setattr(summaries, "QueriedTrials", None)
     monkeypatch.setattr(summaries, "TrialsInMemory", None)
-    for tallies in stored.committed.values():
-        assert tallies
-    stored.__dict__["committed"] = dict.fromkeys(stored.committed, ())
+    shards, tallies = stored._read
+    assert all(tallies.values())
+    stored.__dict__["_read"] = shards, dict.fromkeys(tallies, ())
     assert verify_summary(stored) == []
 
 
