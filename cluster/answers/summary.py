@@ -175,7 +175,6 @@ def _weighted(run: StoredRun, strategy: str, stated: Sequence[StatedBelief], con
 
 def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict:
     plan = run.plan
-    replicates = plan.design.replicates(plan.scenario)
     counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)
     if condition is None and played <= shared.EXACT_NUMBERS:
