@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.files import new_file
-from api.cli.output import console, print_warnings
+from api.cli.options import AsJson
+from api.cli.output import console, print_json, print_warnings
+from api.files import new_file
 from sim.faults import Fault, InvalidInput, printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sim.scenario.scenario import Scenario
 
 TRIALS = 4000
@@ -80,6 +83,7 @@ def new(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file to write.", show_default="NAME.yaml")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """On a terminal it asks for what no option answers; in a pipe it asks nothing and takes the defaults.
 
@@ -124,7 +128,11 @@ def new(
     with new_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
     print_warnings(scenario)
-    _print_implied(scenario, str(path))
+    implied = {"file": str(path), "scenario": name, "trials": TRIALS, "strategies": _implied(scenario)}
+    if as_json:
+        print_json(implied)
+    else:
+        _print_implied(console(), scenario, implied)
 
 
 def _check_file(path: Path) -> None:
@@ -179,34 +187,38 @@ def _asked_issues() -> list[str]:
     return found
 
 
-def _print_implied(scenario: "Scenario", path: str) -> None:
-    """Print what a scenario implies, from a small run in a folder that is removed again."""
-    from api.sentences import share
+def _implied(scenario: "Scenario") -> dict[str, dict]:
+    """What each strategy of a scenario implies, from a small run in a folder that is removed again."""
     from cluster.answers.registry import ask
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
     from cluster.runs.options import RunOptions
     from cluster.runs.run import run
 
-    out = console()
-    out.print(
-        f"{path}: a valid scenario of {len(scenario.issues)} issues and {len(scenario.uncertain)} uncertain values."
-    )
     with tempfile.TemporaryDirectory() as folder:
-        answer = run(make_plan(scenario, trials=TRIALS, seed=1), folder, RunOptions(engine="inline"))
-        stored = open_run(folder)
-        halves = ask(stored, "timeline", {})["result"]["strategies"]
+        summary = run(make_plan(scenario, trials=TRIALS, seed=1), folder, RunOptions(engine="inline"))
+        courses = ask(open_run(folder), "timeline", {})["result"]["strategies"]
+    found = {}
+    for name, one in summary["strategies"].items():
+        course = courses[name]["states"]["agreement"]["estimate"]
+        half = next((week for week, reached in enumerate(course, 1) if reached >= course[-1] / 2), None)
+        events = {event: one["events"][event] for event in ("agreement", "threat", "sanctions")}
+        found[name] = {**events, "half_of_agreements_by_week": half if course[-1] else None}
+    return found
+
+
+def _print_implied(out: "Console", scenario: "Scenario", implied: dict) -> None:
+    from api.sentences import share
+
+    path = implied["file"]
+    counts = f"{len(scenario.issues)} issues and {len(scenario.uncertain)} uncertain values"
+    out.print(f"{path}: a valid scenario with {counts}.")
     out.print(f"What it implies, in {TRIALS:,} trials of {scenario.horizon_weeks} weeks:")
-    for name, one in answer["strategies"].items():
-        events = one["events"]
-        course = halves[name]["states"]["agreement"]["estimate"]
-        parts = [f"an agreement in {share(events['agreement'])}"]
-        if course[-1] > 0.0:
-            week = next(k for k, reached in enumerate(course, 1) if reached >= course[-1] / 2)
-            parts.append(f"half of these by week {week}")
-        if events["threat"]["estimate"] or events["sanctions"]["estimate"]:
-            parts.append(
-                f"sanctions announced in {share(events['threat'])} and imposed in {share(events['sanctions'])}"
-            )
+    for name, one in implied["strategies"].items():
+        parts = [f"an agreement in {share(one['agreement'])}"]
+        if one["half_of_agreements_by_week"] is not None:
+            parts.append(f"half of these by week {one['half_of_agreements_by_week']}")
+        if one["threat"]["estimate"] or one["sanctions"]["estimate"]:
+            parts.append(f"sanctions announced in {share(one['threat'])} and imposed in {share(one['sanctions'])}")
         out.print(f"- {name}: {', '.join(parts)}.")
     out.print(f"Next: brink run {path}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """``brink new``: a scenario from options alone, from questions on a terminal, and refusals."""
 
+import json
 import os
 import pty
 import subprocess
@@ -25,6 +26,15 @@ def test_in_a_pipe_it_asks_nothing_and_says_what_the_scenario_implies(tmp_path):
     before = (tmp_path / "mine.yaml").read_bytes()
     assert_refused(brink("new", "mine", cwd=tmp_path), "--out", "is there already")
     assert (tmp_path / "mine.yaml").read_bytes() == before
+
+
+def test_what_it_implies_can_be_had_as_json(tmp_path):
+    found = json.loads(brink("new", "mine", "--threat", "none", "--json", cwd=tmp_path, status=0).stdout)
+    (talk,) = found["strategies"].values()
+    assert found["file"] == "mine.yaml"
+    assert talk["sanctions"]["estimate"] == talk["threat"]["estimate"] == 0.0
+    assert 0.0 < talk["agreement"]["low"] < talk["agreement"]["high"] <= 1.0
+    assert 1 <= talk["half_of_agreements_by_week"] <= 104
 
 
 @pytest.mark.parametrize(
