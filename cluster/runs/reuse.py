@@ -4,6 +4,7 @@ A file is hard-linked, or copied by the object store: either run may be deleted 
 """
 
 from collections.abc import Iterable
+from functools import partial
 
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import RUN, SUMMARY, Committed, read_json, read_manifest, shard_path, write_manifest
@@ -32,7 +33,7 @@ def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
         except (OSError, ValueError):
             continue
         fitting = [entry for entry in listed if entry.path in wanted and _same(entry, wanted[entry.path])]
-        adopted = in_order(lambda entry, donor=donor: _adopt(folder, donor, entry.path), fitting)
+        adopted = in_order(partial(_adopt, folder, donor), [entry.path for entry in fitting])
         for entry, done in zip(fitting, adopted, strict=True):
             if done:
                 taken.append(entry)
