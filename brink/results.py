@@ -118,6 +118,20 @@ class Results(ABC):
         path.write_bytes(response.content)
         return path
 
+    @Operation
+    def export(self, file: str | os.PathLike[str], *, trials: int = 1000, given: str | None = None) -> Flow[Path]:
+        """Write the tables of the job's run to a workbook for Excel, .xlsx, with the first `trials` of each strategy.
+
+        `given` restricts it to the trials for which a condition holds.
+        """
+        path = Path(file)
+        if path.suffix.lower() != ".xlsx":
+            raise BrinkError(f"{path}: a workbook must end in .xlsx")
+        params = {"trials": trials} | ({} if given is None else {"given": given})
+        response = yield from self._client._send(Request("GET", f"{self._path}/export", params))
+        path.write_bytes(response.content)
+        return path
+
 
 def aggregated(
     connection: Connection,

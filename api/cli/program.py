@@ -33,6 +33,7 @@ COMMANDS = {
     "typical": "List a typical trial of each outcome, and the extreme trials.",
     "replay": "Replay one trial of a stored run week by week.",
     "report": "Write a report of a stored run to hand on: one HTML page, or a PDF.",
+    "export": "Write the tables of a stored run to a workbook for Excel.",
     "score": "Score the forecast of a stored run against what happened.",
     "backtest": "Run the scenarios of past disputes and score their forecasts.",
     "rates": "Show how comparable threats of the past ended, by class, as far as was known on a day.",

@@ -1,7 +1,9 @@
 """Pictures and sentences made from a job's answers: what the pages show, for any client."""
 
 import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
@@ -13,7 +15,9 @@ from api.http.answer_cache import AnswerCache, ask_once
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
 from api.http.routes.common import KeptAnswers, KnownRun
+from api.run_workbook import FIRST_TRIALS, write_run
 from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
+from api.workbook import XLSX
 from cluster.answers.entry import Evidence, GivenRequest, Measure, StrategiesRequest, Text, measure_of_choice
 from cluster.query.trials import StoredRun
 
@@ -24,6 +28,8 @@ router = APIRouter(tags=["answers"], responses=RESPONSES)
 VEGA_LITE = "application/vnd.vegalite.v6+json"
 SVG, PNG = "image/svg+xml", "image/png"
 HTML, PDF = "text/html", "application/pdf"
+MOST_EXPORTED = 10_000
+"""Trials of each strategy in a workbook; a row of a sheet takes as long as thousands of rows of a query."""
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 """A report has its styles within itself, and runs nothing."""
 OFFERED = (JSON, VEGA_LITE, SVG, PNG)
@@ -123,6 +129,28 @@ def report(
     return Response(
         content, media_type=media_type, headers={"Content-Security-Policy": REPORT_POLICY, "Vary": "Accept"}
     )
+
+
+@router.get(
+    "/jobs/{job_id}/export",
+    summary="The tables of a job's run as a workbook for Excel",
+    response_class=Response,
+    responses={200: {"description": "The workbook", "content": {XLSX: {}}}},
+)
+def export(
+    run: KnownRun,
+    given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
+    trials: Annotated[
+        int, Query(ge=0, le=MOST_EXPORTED, description="The first trials of each strategy, in a sheet of their own.")
+    ] = FIRST_TRIALS,
+) -> Response:
+    """Sheets of probabilities, measures, the course over time, the ranges with their sources, and the first trials."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "run.xlsx")
+        write_run(run, file, given=given, trials=trials)
+        content = file.read_bytes()
+    named = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.xlsx"'}
+    return Response(content, media_type=XLSX, headers=named)
 
 
 class FindingsRequest(StrategiesRequest, GivenRequest):
