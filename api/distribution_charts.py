@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from api.charts import OUTCOME_COLOURS, POINT, STRATEGY_COLOURS
+from api.charts import OUTCOME_COLOURS, POINT, STRATEGY_COLOURS, chart_data
 from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import OUTCOME_TERMS
 
@@ -39,7 +39,7 @@ def distribution_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """
     binned = _binned(document)
     bars = list(_bars(binned))
-    base = alt.Chart(alt.Data(values=bars)).encode(
+    base = alt.Chart(chart_data(bars)).encode(
         x=alt.X("low:Q", title=binned.title, axis=alt.Axis(tickCount=5)),
         x2="high:Q",
         y=alt.Y("from:Q", title=None, axis=alt.Axis(format="%", tickCount=3)),
@@ -60,7 +60,7 @@ def cumulative_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """
     binned = _binned(document)
     points = list(_points(binned))
-    base = alt.Chart(alt.Data(values=points)).mark_line(strokeWidth=2)
+    base = alt.Chart(chart_data(points)).mark_line(strokeWidth=2)
     x = alt.X("value:Q", title=binned.title, axis=alt.Axis(tickCount=5))
     y = alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
     if binned.by_outcome:

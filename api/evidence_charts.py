@@ -4,7 +4,7 @@ from typing import Any
 
 import altair as alt
 
-from api.charts import NEUTRAL, POINT, STRATEGY_COLOURS
+from api.charts import NEUTRAL, POINT, STRATEGY_COLOURS, chart_data
 
 EVERYWHERE = "all trials"
 _PANELS = {"density": "happens in", "coverage": "part of all cases", "mass": "part of the trials"}
@@ -14,7 +14,7 @@ def shifts_chart(document: dict[str, Any], most: int = 12) -> alt.TopLevelMixin:
     """A document of `cluster.answers.stress`: how far each parameter's mean is shifted where the bound is broken."""
     chosen = document["result"]["parameters"][:most]
     rows = [{"parameter": one["name"], **one["shift"]} for one in chosen if one["shift"]["estimate"] is not None]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y("parameter:N", title=None, sort=[row["parameter"] for row in rows], axis=alt.Axis(labelLimit=260))
     )
     x = alt.X("estimate:Q", title="shift of the mean where the bound is broken, in standard deviations")
@@ -40,7 +40,7 @@ def boxes_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     points = base.mark_point(filled=True, size=60, opacity=1).encode(x=share)
     intervals = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=None), x2="high:Q")
     return (
-        alt.layer(intervals, points, data=alt.Data(values=rows))
+        alt.layer(intervals, points, data=chart_data(rows))
         .properties(width=150, height=alt.Step(22))
         .facet(facet=alt.Facet("panel:N", title=None, sort=list(_PANELS.values())), columns=3)
     )
@@ -57,7 +57,7 @@ def past_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     ]
     labels = list(dict.fromkeys(row["what"] for row in rows))
     colours = alt.Scale(domain=list(whose.values()), range=[POINT, STRATEGY_COLOURS[1]])
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y("what:N", title=None, sort=labels, axis=alt.Axis(labelLimit=260)),
         yOffset=alt.YOffset("whose:N", sort=list(whose.values())),
         color=alt.Color("whose:N", title=None, scale=colours, legend=alt.Legend(orient="bottom")),
