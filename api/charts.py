@@ -1,8 +1,8 @@
-"""Pictures of answers, drawn by Altair and written by vl-convert: nothing is loaded from elsewhere."""
+"""Pictures of answers as Altair charts; `api.chart_files` writes them."""
 
-import io
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from pathlib import Path
+from typing import Any
 
 import altair as alt
 
@@ -10,7 +10,6 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 from sim.statistics.timeline import STATES
 
-FORMATS = (".svg", ".png")
 OUTCOME_COLOURS = ("#0b6e4f", "#3a9d76", "#7fc8a9", "#c5e4d4", "#b5443c", "#e3a857", "#9aa0a6")
 """One for each outcome, in the order of `sim.scenario.vocabulary.OUTCOME_TERMS`."""
 POINT = "#0b6e4f"
@@ -21,20 +20,6 @@ TOO_CLOSE = "too close to call"
 _STATES = ("agreement", "threat_standing", "sanctions_standing", "withdrawn", "backed_down")
 _COLOURS = ("#0b6e4f", "#e3a857", "#b5443c", "#8a6bb0", "#9aa0a6")
 _LABELS = {state.name: state.label for state in STATES}
-
-
-def check_chart_file(path: Path) -> None:
-    """Raise `InvalidInput` unless a chart can be written to a file of that name."""
-    if path.suffix.lower() not in FORMATS:
-        raise InvalidInput((Fault("chart", str(path), f"must end in {' or '.join(FORMATS)}"),))
-    if not path.absolute().parent.is_dir():
-        raise InvalidInput((Fault("chart", str(path), "must be in a folder that exists"),))
-
-
-def write_chart(chart: alt.TopLevelMixin, path: Path) -> None:
-    """Write a chart as SVG or PNG, by its file's name. Raises `InvalidInput` for another one."""
-    check_chart_file(path)
-    chart.save(str(path), format="svg" if path.suffix.lower() == ".svg" else "png", scale_factor=2.0)
 
 
 def timeline_chart(document: dict) -> alt.TopLevelMixin:
@@ -170,13 +155,6 @@ def means_chart(document: dict) -> alt.TopLevelMixin:
     )
     bars = base.mark_rule(color=POINT).encode(x="low:Q", x2="high:Q")
     return (bars + points).properties(width=420, height=alt.Step(24))
-
-
-def svg_of(chart: alt.TopLevelMixin) -> str:
-    """A chart as SVG text, which loads nothing."""
-    out = io.StringIO()
-    chart.save(out, format="svg")
-    return out.getvalue()
 
 
 def events_chart(summary: dict) -> alt.TopLevelMixin:
@@ -341,8 +319,71 @@ def positions_chart(document: dict) -> alt.TopLevelMixin:
     )
 
 
-def png_of(chart: alt.TopLevelMixin) -> bytes:
-    """A chart as PNG with two pixels a point."""
-    out = io.BytesIO()
-    chart.save(out, format="png", scale_factor=2.0)
-    return out.getvalue()
+def convergence_chart(document: dict) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.convergence`: the estimate with its interval, and half the interval, by trials."""
+    result = document["result"]
+    rows = [
+        {
+            "strategy": name,
+            "trials": after,
+            "estimate": one["estimate"][k],
+            "low": one["low"][k],
+            "high": one["high"][k],
+            "half": (one["high"][k] - one["low"][k]) / 2.0,
+        }
+        for name, one in result["strategies"].items()
+        for k, after in enumerate(result["after"])
+        if one["low"][k] is not None and one["high"][k] is not None
+    ]
+    names = list(result["strategies"])
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X(
+            "trials:Q", title="trials", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", tickCount=6)
+        ),
+        color=alt.Color(
+            "strategy:N",
+            title=None,
+            scale=alt.Scale(domain=names, range=[STRATEGY_COLOURS[k % 8] for k in range(len(names))]),
+            legend=alt.Legend(orient="bottom", columns=2, labelLimit=260, symbolOpacity=1.0),
+        ),
+    )
+    zero = alt.Scale(zero=False)
+    bands = base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title=result["measure"], scale=zero), y2="high:Q")
+    lines = base.mark_line(point=True).encode(y=alt.Y("estimate:Q", title=result["measure"], scale=zero))
+    errors = (
+        base.transform_filter("datum.half > 0")
+        .mark_line(point=True)
+        .encode(y=alt.Y("half:Q", title="half of the 95 % interval", scale=alt.Scale(type="log")))
+    )
+    return alt.hconcat((bands + lines).properties(width=280, height=220), errors.properties(width=280, height=220))
+
+
+def densities_chart(ranges: Sequence[Mapping[str, Any]]) -> alt.TopLevelMixin:
+    """The uncertain parameters of `api.ranges.ranges_document`: the density over the range of each, a panel each."""
+    rows = []
+    for one in ranges:
+        density = one["density"]
+        if density is None:
+            continue
+        unit = "" if one["unit"] in ("", "1") else f", {one['unit']}"
+        width = (density["high"] - density["low"]) / len(density["shares"])
+        for k, share in enumerate(density["shares"]):
+            low = density["low"] + k * width
+            rows.append({"parameter": f"{one['name']}{unit}", "low": low, "high": low + width, "share": share})
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(color=POINT, opacity=0.7)
+        .encode(
+            x=alt.X("low:Q", title=None, axis=alt.Axis(tickCount=4)),
+            x2="high:Q",
+            y=alt.Y("share:Q", title=None, axis=None),
+            y2=alt.Y2Datum(0),
+            tooltip=["parameter:N", "low:Q", "high:Q", alt.Tooltip("share:Q", format=".2%")],
+        )
+        .properties(width=180, height=60)
+        .facet(
+            facet=alt.Facet("parameter:N", title=None, sort=list(dict.fromkeys(row["parameter"] for row in rows))),
+            columns=3,
+        )
+        .resolve_scale(x="independent", y="independent")
+    )

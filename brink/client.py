@@ -44,6 +44,19 @@ class _Service(Connection):
         return faults
 
     @Operation
+    def diff(self, first: Scenario, second: Scenario) -> Flow[list[dict[str, Any]]]:
+        """The inputs of two scenarios that differ: ``field``, ``first`` and ``second``, None for what one lacks.
+
+        `Job.diff` compares two jobs with their answers.
+        """
+        both = []
+        for scenario in (first, second):
+            both.append((yield from as_requested(self, scenario)))
+        found = yield from self._object("POST", "/v1/scenarios/diff", body={"first": both[0], "second": both[1]})
+        inputs: list[dict[str, Any]] = found["inputs"]
+        return inputs
+
+    @Operation
     def parameters(self) -> Flow[list[dict[str, Any]]]:
         """The model's parameters with their units, domains and neutral defaults."""
         return (yield from self._list("GET", "/v1/parameters"))

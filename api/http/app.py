@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 
-from api.http.answer_cache import AnswerCache
+from api.http.answer_cache import MAX_BYTES, AnswerCache
 from api.http.audit import WRITE_SECONDS, Audit
 from api.http.authentication import Authentication, caller
 from api.http.bodies import BodyCheck
@@ -24,6 +24,7 @@ from api.http.routes import (
     audit,
     catalogue,
     charts,
+    differences,
     estimate,
     health,
     jobs,
@@ -33,6 +34,7 @@ from api.http.routes import (
     sessions,
 )
 from api.web import pages
+from cluster.query.kept import Kept
 from cluster.service.audit import PendingEvents, write_regularly
 from cluster.service.full_disk import keep_reserve
 from cluster.service.jobs import open_database
@@ -72,11 +74,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # With several owners, each leaves half of the slots to the others.
     per_owner = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
     app.state.answer_slots = AnswerSlots(settings.answers, per_owner)
-    app.state.answer_cache = AnswerCache()
+    app.state.answer_cache = AnswerCache(MAX_BYTES)
+    app.state.kept_columns = Kept(settings.column_bytes)
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (jobs, estimate, results, answers, charts, scenarios, catalogue, sessions, keys, audit):
+    for module in (jobs, estimate, results, answers, charts, differences, scenarios, catalogue, sessions, keys, audit):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
     app.include_router(pages.router)

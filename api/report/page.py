@@ -8,6 +8,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from api import charts
+from api.chart_files import svg_of
 from api.report import sentences
 from api.report.contents import Answers
 from api.sentences import amount, describe, distribution_line, evidence_sentences, name_of, share, unit_of
@@ -63,7 +64,7 @@ def _charts(answers: Answers) -> dict[str, Markup]:
     if answers.worth is not None:
         drawn["means"] = charts.means_chart(answers.worth)
     # The SVG is made by vl-convert, which escapes the texts in it.
-    return {name: Markup(charts.svg_of(chart)) for name, chart in drawn.items()}
+    return {name: Markup(svg_of(chart)) for name, chart in drawn.items()}
 
 
 def _outcome_rows(answers: Answers) -> list[dict[str, Any]]:

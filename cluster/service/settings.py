@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     streams: int = Field(100, ge=1, le=100_000, description="Event streams that are open at a time, of an owner.")
     answers: int = Field(4, ge=1, le=1000, description="Answers that are computed at a time.")
     query_seconds: float = Field(60.0, gt=0.0, le=86_400.0, description="Seconds that an answer may take.")
+    column_bytes: int = Field(
+        256 << 20, ge=0, description="Bytes of columns of trials that a web process keeps in memory between answers."
+    )
     max_queued: int = Field(1000, ge=1, description="Jobs of a user that wait or run.")
     max_queue: int = Field(10_000, ge=1, description="Jobs of all users that wait or run.")
     max_stored_bytes: int = Field(1 << 40, ge=0, description="A user who stores this much cannot submit more.")

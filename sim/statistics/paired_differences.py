@@ -35,6 +35,8 @@ LEAD_CELLS = 20
 """The number of ranges of a parameter in which strategies are compared; each has an equal share of the trials."""
 FEWEST_IN_LEAD_CELL = 50
 LEVEL = 0.95
+_ROUNDING = 1e-9
+"""A sum of squared deviations of less than this share of the sum of squares is taken as 0."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,21 @@ NO_PAIRS = Pair(NO_NUMBERS, 0, 0, 0, 0, 0)
 
 def pair(first: np.ndarray, second: np.ndarray) -> Pair:
     """Tally a measure under two strategies, arrays of shape (trials,). A value that is not finite is unknown."""
-    known, other = np.isfinite(first), np.isfinite(second)
-    both = known & other
-    difference = first - second if both.all() else first[both] - second[both]
+    with np.errstate(invalid="ignore"):
+        difference = first - second
+    both = np.isfinite(difference)
+    trials, known_to_both = difference.size, int(np.count_nonzero(both))
+    known = other = known_to_both
+    if known_to_both < trials:
+        difference = difference[both]
+        known, other = (int(np.count_nonzero(np.isfinite(values))) for values in (first, second))
     return Pair(
         moments(difference),
         int(np.count_nonzero(difference > 0.0)),
         int(np.count_nonzero(difference < 0.0)),
-        int(np.count_nonzero(known & ~other)),
-        int(np.count_nonzero(other & ~known)),
-        int(np.count_nonzero(~known & ~other)),
+        known - known_to_both,
+        other - known_to_both,
+        trials - known - other + known_to_both,
     )
 
 
@@ -270,18 +277,15 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     sizes = np.bincount(cell, minlength=count)
     means = np.array([np.bincount(cell, row, count) for row in values]) / sizes
     front = means.argmax(axis=0)
-    leaders = np.unique(front)
-    best = values[leaders[0]] if leaders.size == 1 else values[front[cell], np.arange(x.size)]
     comparisons = count * (len(values) - 1)
     in_front = np.ones((len(values), count), bool)
-    for strategy, row in enumerate(values):
-        # Values that the trials of one cell miss may occur in those of others.
-        gaps = {leader: values[leader] - row for leader in leaders}
-        ends = {leader: (float(own.min()), float(own.max())) for leader, own in gaps.items()}
-        least, greatest = np.array([ends[leader] for leader in front]).T
-        gap = gaps[leaders[0]] if leaders.size == 1 else best - row
-        low_gap = _least_gap(gap, cell, sizes, least, greatest, replicate, replicates, comparisons)
-        in_front[strategy] = low_gap <= 0.0
+    for leader in np.unique(front):
+        led = front == leader
+        for strategy, row in enumerate(values):
+            if strategy != leader:
+                gap = values[leader] - row
+                low_gap = _least_gap(gap, cell, sizes, replicate, replicates, comparisons)
+                in_front[strategy, led] = low_gap[led] <= 0.0
     return lead_ranges(x, cell, sizes, means, in_front)
 
 
@@ -309,23 +313,18 @@ def lead_ranges(
 
 
 def _least_gap(
-    gap: np.ndarray,
-    cell: np.ndarray,
-    sizes: np.ndarray,
-    least: np.ndarray,
-    greatest: np.ndarray,
-    replicate: np.ndarray,
-    replicates: int,
-    comparisons: int,
+    gap: np.ndarray, cell: np.ndarray, sizes: np.ndarray, replicate: np.ndarray, replicates: int, comparisons: int
 ) -> np.ndarray:
-    """The lower end of the simultaneous interval of a paired difference's mean in each cell.
-
-    `least` and `greatest` are those of the difference between the same two strategies in all cells.
-    """
+    """The lower end of the simultaneous interval of the mean in each cell of a paired difference, shape (trials,)."""
     count = sizes.size
     tail = (1.0 - LEVEL) / (2.0 * max(1, comparisons))
-    centre = np.bincount(cell, gap, count) / sizes
-    squares = np.bincount(cell, np.square(gap - centre[cell]), count)
+    total, of_squares = np.bincount(cell, gap, count), np.bincount(cell, np.square(gap), count)
+    centre = total / sizes
+    squares = of_squares - total * centre
+    # What is left of equal values is rounding.
+    squares = np.where(squares <= _ROUNDING * of_squares, 0.0, squares)
+    # Values that the trials of one cell miss may occur in those of others.
+    least, greatest = (np.full(count, float(end)) for end in (gap.min(), gap.max()))
     low = np.full(count, -np.inf)
     several = sizes > 1
     low[several], _ = mean_bounds(

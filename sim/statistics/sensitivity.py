@@ -17,6 +17,7 @@ FEWEST_IN_CELL = 40
 FEWEST_IN_TAIL = 8
 """Trials in the outermost cell of a parameter, which is the smallest."""
 MOST_JOINT_CELLS = 1000
+_FEW_CELLS = 40
 FINER = 4
 """So many times as many cells show what lines in the cells miss of a curve or a step."""
 GROUPS = 64
@@ -90,17 +91,31 @@ def tail_cells(x: np.ndarray, most: int, order: np.ndarray | None = None) -> tup
 
 def _cells_from(x: np.ndarray, ranks: np.ndarray, most: int, order: np.ndarray | None) -> tuple[np.ndarray, int]:
     """Cells that begin at the values of some ranks, from 0, or at every value if there are at most `most` of them."""
-    order = np.argsort(x) if order is None else order
-    ordered = x[order]
+    if order is None:
+        # Parameters are drawn in float32, which sorts in half the time.
+        narrow = x.astype(np.float32)
+        x = narrow if np.array_equal(narrow, x) else x
+    ordered = np.sort(x) if order is None else x[order]
     starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
     if starts.size >= most:
         # A cell begins with the first of the values that are equal to that of its rank.
         first = np.searchsorted(ordered, ordered[ranks], side="left")
         starts = np.unique(first[first > 0])
+    if order is None and starts.size <= _FEW_CELLS:
+        return _count_up_to(x, ordered[starts]), starts.size + 1
+    order = np.argsort(x) if order is None else order
     sizes = np.diff(starts, prepend=0, append=x.size)
     cell = np.empty(x.size, np.int64)
     cell[order] = np.repeat(np.arange(sizes.size), sizes)
     return cell, sizes.size
+
+
+def _count_up_to(x: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """How many of a few bounds each value reaches; int64. Comparing with each of them is faster than a search."""
+    reached = np.zeros(x.size, np.int8)
+    for bound in bounds:
+        reached += x >= bound
+    return reached.astype(np.int64)
 
 
 def most_cells(trials: int) -> int:

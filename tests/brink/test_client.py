@@ -89,6 +89,20 @@ def test_a_scenario_may_be_a_name_a_file_or_a_document(brink, tmp_path):
     assert refused.value.faults[0]["pointer"] == "/scenario/horizon_weeks"
 
 
+def test_jobs_and_scenarios_are_compared(brink, job, tmp_path):
+    changed = {**SCENARIO, "parameters": {**SCENARIO["parameters"], "deadline_weeks": 4}}
+    other = brink.run(changed, trials=1000, seed=11, strategies=["threaten"])
+    found = job.diff(other, measures=["export_gain"])
+    assert found["paired"]
+    assert [one["trials"] for one in found["strategies"]] == [{"first": 1000, "second": 1000}]
+    assert list(found["strategies"][0]["measures"]) == ["export_gain"]
+    assert found == job.diff(other.id, measures=["export_gain"], strategies=["threaten"])
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(changed))
+    assert brink.diff(SCENARIO, path) == found["inputs"]
+    assert [one["field"] for one in found["inputs"]] == ["parameters.deadline_weeks"]
+
+
 def test_a_precision_may_be_requested_instead_of_a_number_of_trials(brink):
     asked = {"agreement": 0.02}
     done = brink.run(SCENARIO, precision=asked, strategies=["threaten"])

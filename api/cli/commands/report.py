@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.files import new_file
 from api.cli.options import Believe, Given, RunFolder, measure_option
 from api.cli.output import answer_progress
+from api.files import new_file
 from sim.faults import Fault, InvalidInput, printable
 
 

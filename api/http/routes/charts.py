@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,9 +14,14 @@ from api.http.answer_cache import AnswerCache, ask_once
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
 from api.http.routes.common import KeptAnswers, KnownRun
+from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
+from api.ranges import ranges_document
 from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
 from cluster.answers.entry import Evidence, GivenRequest, Measure, StrategiesRequest, Text, measure_of_choice
 from cluster.query.trials import StoredRun
+
+if TYPE_CHECKING:
+    import altair as alt
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 VEGA_LITE = "application/vnd.vegalite.v6+json"
@@ -24,6 +29,7 @@ SVG, PNG = "image/svg+xml", "image/png"
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 """A report has its styles within itself, and runs nothing."""
 OFFERED = (JSON, VEGA_LITE, SVG, PNG)
+PICTURES: dict[str, Any] = {SVG: {"schema": {"type": "string"}}, PNG: {"schema": {"type": "string"}}}
 Accept = Annotated[str | None, Header(max_length=1000, description=f"One of {', '.join(OFFERED)}.")]
 
 
@@ -35,19 +41,24 @@ class Specification(BaseModel):
 
 def _endpoint(chart: Chart) -> Callable[..., Response]:
     def draw(fields: Fields, run: KnownRun, kept: KeptAnswers, accept: Accept = None) -> Response:
-        from api.charts import png_of, svg_of
-
-        media_type = negotiate(accept, OFFERED)
-        if media_type is None:
-            raise Problem(406, f"the media types offered are {', '.join(OFFERED)}")
-        drawn = chart.draw(_ask(kept, run, chart.answer.name, fields))
-        if media_type == PNG:
-            content: str | bytes = png_of(drawn)
-        else:
-            content = svg_of(drawn) if media_type == SVG else json.dumps(drawn.to_dict(), allow_nan=False)
-        return Response(content, media_type=media_type, headers={"Vary": "Accept"})
+        return _pictured(accept, lambda: chart.draw(_ask(kept, run, chart.answer.name, fields)))
 
     return draw
+
+
+def _pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Response:
+    """A chart in the form that a client prefers. Raises `Problem` before it is drawn if there is none."""
+    from api.chart_files import png_of, svg_of
+
+    media_type = negotiate(accept, OFFERED)
+    if media_type is None:
+        raise Problem(406, f"the media types offered are {', '.join(OFFERED)}")
+    drawn = draw()
+    if media_type == PNG:
+        content: str | bytes = png_of(drawn)
+    else:
+        content = svg_of(drawn) if media_type == SVG else json.dumps(drawn.to_dict(), allow_nan=False)
+    return Response(content, media_type=media_type, headers={"Vary": "Accept"})
 
 
 def _ask(kept: AnswerCache, run: StoredRun, name: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +83,7 @@ def _add_route(chart: Chart) -> None:
             200: {
                 "model": Specification,
                 "description": "The chart",
-                "content": {SVG: {"schema": {"type": "string"}}, PNG: {"schema": {"type": "string"}}},
+                "content": PICTURES,
             }
         },
         openapi_extra={"requestBody": {"required": required, "content": {JSON: body}}},
@@ -100,6 +111,21 @@ def report(
 
     text = report_page(gather(run, measure=measure, given=given, on_step=lambda *_: None))
     return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+@router.post(
+    "/scenarios/densities",
+    tags=["scenarios"],
+    summary="Draw: The densities of a scenario's uncertain parameters.",
+    response_class=Response,
+    responses={200: {"model": Specification, "description": "The chart", "content": PICTURES}},
+    openapi_extra=SCENARIO_BODY,
+)
+def densities(sent: Annotated[SentScenario, Depends(sent_scenario)], accept: Accept = None) -> Response:
+    """What is believed of each uncertain parameter of a scenario that is sent: the density over its range."""
+    from api.charts import densities_chart
+
+    return _pictured(accept, lambda: densities_chart(ranges_document(read_sent(sent))))
 
 
 class FindingsRequest(StrategiesRequest, GivenRequest):

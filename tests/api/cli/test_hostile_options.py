@@ -122,6 +122,9 @@ def test_every_option_of_every_command(name, option, run, below):
 )
 def test_the_argument_of_every_command(name, below):
     for value in HOSTILE:
+        if name == "new" and value.isascii() and value.isalnum() and len(value) <= 64:
+            # A name like any other.
+            continue
         typed = [name, *NEEDED.get(name, []), "--", value]
         found = brink(*typed, cwd=below)
         assert_sane(found, typed)

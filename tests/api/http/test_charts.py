@@ -103,3 +103,13 @@ def test_findings_weight_the_trials_by_beliefs(service, job):
     assert found.status_code == 200, found.text
     evidence = found.json()["evidence"]
     assert all(1 <= one["effective_trials"] <= 4000 for one in evidence.values())
+
+
+def test_the_densities_of_a_scenario_that_is_sent_are_drawn(service):
+    scenario = service.ask("GET", "/v1/scenarios/us-mexico-2019").json()
+    drawn = service.ask("POST", "/v1/scenarios/densities", json=scenario, headers={"Accept": "image/svg+xml"})
+    assert (drawn.status_code, drawn.headers["content-type"]) == (200, "image/svg+xml")
+    assert "follow_through" in drawn.text
+    wrong = service.ask("POST", "/v1/scenarios/densities", json={**scenario, "horizon_weeks": 0})
+    assert wrong.status_code == 422
+    assert wrong.json()["errors"][0]["field"] == "horizon_weeks"
