@@ -128,7 +128,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
             "end:N",
             title="mean where the parameter is in its",
             scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["#3b6fb6", "#c9762a"]),
-            legend=alt.Legend(orient="bottom"),
+            legend=alt.Legend(orient="bottom", titleLimit=400),
         ),
         shape=alt.Shape(
             "end:N", scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["circle", "square"])

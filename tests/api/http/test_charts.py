@@ -113,3 +113,10 @@ def test_the_densities_of_a_scenario_that_is_sent_are_drawn(service):
     wrong = service.ask("POST", "/v1/scenarios/densities", json={**scenario, "horizon_weeks": 0})
     assert wrong.status_code == 422
     assert wrong.json()["errors"][0]["field"] == "horizon_weeks"
+
+
+def test_a_report_is_a_pdf_for_who_asks_for_one(service, job):
+    answer = service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "application/pdf"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert answer.content.startswith(b"%PDF-")
+    assert service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "image/png"}).status_code == 406
