@@ -45,6 +45,7 @@ CHARTS = (
     _chart("leads", "compare", "Which strategy is best on average over each parameter's range."),
     _chart("means", "worth", "Each strategy's mean of the measure with its 95 % interval."),
     _chart("tornado", "drivers", "The mean in each parameter's lowest and highest decile."),
+    _chart("convergence", "convergence", "The estimate and its error as trials are added."),
     _chart("distribution", "aggregate", "Histograms of a measure in bins, a panel a strategy.", (_BINS,)),
     _chart("positions", "replay", "What each side asks and offers on each issue, week by week.", ({"trial": 12},)),
 )

@@ -1,16 +1,16 @@
-"""Pictures of answers, drawn by Altair and written by vl-convert: nothing is loaded from elsewhere."""
+"""Pictures of answers as Altair charts; `api.chart_files` writes them."""
 
-import io
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from pathlib import Path
+from typing import Any, ClassVar
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
 
 from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 from sim.statistics.timeline import STATES
 
-FORMATS = (".svg", ".png")
 OUTCOME_COLOURS = ("#0b6e4f", "#3a9d76", "#7fc8a9", "#c5e4d4", "#b5443c", "#e3a857", "#9aa0a6")
 """One for each outcome, in the order of `sim.scenario.vocabulary.OUTCOME_TERMS`."""
 POINT = "#0b6e4f"
@@ -23,18 +23,27 @@ _COLOURS = ("#0b6e4f", "#e3a857", "#b5443c", "#8a6bb0", "#9aa0a6")
 _LABELS = {state.name: state.label for state in STATES}
 
 
-def check_chart_file(path: Path) -> None:
-    """Raise `InvalidInput` unless a chart can be written to a file of that name."""
-    if path.suffix.lower() not in FORMATS:
-        raise InvalidInput((Fault("chart", str(path), f"must end in {' or '.join(FORMATS)}"),))
-    if not path.absolute().parent.is_dir():
-        raise InvalidInput((Fault("chart", str(path), "must be in a folder that exists"),))
+class _Rows:
+    """A chart's rows, passed on as they are: Altair would copy and check each value of thousands of rows."""
+
+    _schema: ClassVar = {"type": "array"}
+
+    def __init__(self, rows: list[dict]) -> None:
+        self._rows = rows
+
+    def to_dict(self, *_: object, **__: object) -> list[dict]:
+        return self._rows
 
 
-def write_chart(chart: alt.TopLevelMixin, path: Path) -> None:
-    """Write a chart as SVG or PNG, by its file's name. Raises `InvalidInput` for another one."""
-    check_chart_file(path)
-    chart.save(str(path), format="svg" if path.suffix.lower() == ".svg" else "png", scale_factor=2.0)
+def _data(rows: list[dict]) -> alt.Data:
+    with debug_mode(False):
+        return alt.Data(values=_Rows(rows))
+
+
+def specification(chart: alt.TopLevelMixin) -> dict:
+    """A chart as a Vega-Lite document with its data. It is not checked against the schema: tests do that."""
+    found: dict = chart.to_dict(validate=False)
+    return found
 
 
 def timeline_chart(document: dict) -> alt.TopLevelMixin:
@@ -79,7 +88,7 @@ def timeline_chart(document: dict) -> alt.TopLevelMixin:
         f", given {document['given']}" if document["given"] else ""
     )
     return (
-        alt.layer(bands, lines, data=alt.Data(values=rows))
+        alt.layer(bands, lines, data=_data(rows))
         .properties(width=300, height=170)
         .facet(
             facet=alt.Facet("strategy:N", title=None, sort=list(found["strategies"])),
@@ -104,7 +113,7 @@ def outcomes_chart(summary: dict) -> alt.TopLevelMixin:
         for k, outcome in enumerate(OUTCOME_TERMS)
     ]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(_data(rows))
         .mark_bar()
         .encode(
             y=alt.Y("strategy:N", title=None, sort=list(summary["strategies"]), axis=alt.Axis(labelLimit=260)),
@@ -131,7 +140,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
         for one in chosen
         for label, end in (("lowest decile", one["lowest_decile"]), ("highest decile", one["highest_decile"]))
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(_data(rows)).encode(
         y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
     )
     lines = base.mark_line(color="#9aa0a6", strokeWidth=2).encode(
@@ -143,7 +152,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
             "end:N",
             title="mean where the parameter is in its",
             scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["#3b6fb6", "#c9762a"]),
-            legend=alt.Legend(orient="bottom"),
+            legend=alt.Legend(orient="bottom", titleLimit=400),
         ),
         shape=alt.Shape(
             "end:N", scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["circle", "square"])
@@ -157,7 +166,7 @@ def means_chart(document: dict) -> alt.TopLevelMixin:
     result = document["result"]
     means = result["now"]["means"]
     rows = [{"strategy": name, **one} for name, one in means.items()]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(_data(rows)).encode(
         y=alt.Y(
             "strategy:N",
             title=None,
@@ -170,13 +179,6 @@ def means_chart(document: dict) -> alt.TopLevelMixin:
     )
     bars = base.mark_rule(color=POINT).encode(x="low:Q", x2="high:Q")
     return (bars + points).properties(width=420, height=alt.Step(24))
-
-
-def svg_of(chart: alt.TopLevelMixin) -> str:
-    """A chart as SVG text, which loads nothing."""
-    out = io.StringIO()
-    chart.save(out, format="svg")
-    return out.getvalue()
 
 
 def events_chart(summary: dict) -> alt.TopLevelMixin:
@@ -197,7 +199,7 @@ def events_chart(summary: dict) -> alt.TopLevelMixin:
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x=alt.X("low:Q", title=None), x2="high:Q")
     points = base.mark_point(filled=True, size=45, color=POINT, opacity=1).encode(x=share)
     return (
-        alt.layer(intervals, points, data=alt.Data(values=rows))
+        alt.layer(intervals, points, data=_data(rows))
         .properties(width=150, height=alt.Step(16))
         .facet(
             facet=alt.Facet("event:N", title=None, sort=list(dict.fromkeys(row["event"] for row in rows))), columns=3
@@ -209,7 +211,7 @@ def regret_chart(document: dict) -> alt.TopLevelMixin:
     """A document of `cluster.answers.compare`: each strategy's mean regret by the first measure, with its interval."""
     choice = document["result"]["choices"][0]
     rows = [{"strategy": name, **one["mean"]} for name, one in choice["regret"].items()]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(_data(rows)).encode(
         y=alt.Y(
             "strategy:N",
             title=None,
@@ -243,7 +245,7 @@ def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
     shown = [name for name in strategies if any(row["leads"] == name for row in rows)]
     colours = [NEUTRAL if name == TOO_CLOSE else STRATEGY_COLOURS[k % 8] for k, name in enumerate(strategies)]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(_data(rows))
         .mark_bar(stroke="#fff", strokeWidth=0.5)
         .encode(
             y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260)),
@@ -293,7 +295,7 @@ def distribution_chart(document: dict) -> alt.TopLevelMixin:
         if row[low] is not None and row[high] is not None
     ]
     return (
-        alt.Chart(alt.Data(values=bars))
+        alt.Chart(_data(bars))
         .mark_bar(color=POINT, opacity=0.7)
         .encode(
             x=alt.X("low:Q", title=measure if unit in ("", "1") else f"{measure}, {unit}", axis=alt.Axis(tickCount=5)),
@@ -320,7 +322,7 @@ def positions_chart(document: dict) -> alt.TopLevelMixin:
     ]
     sides = [result["sender"], result["target"]]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(_data(rows))
         .mark_line(interpolate="step-after", strokeWidth=2)
         .encode(
             x=alt.X("week:Q", title="week", axis=alt.Axis(tickMinStep=1, tickCount=6)),
@@ -341,8 +343,71 @@ def positions_chart(document: dict) -> alt.TopLevelMixin:
     )
 
 
-def png_of(chart: alt.TopLevelMixin) -> bytes:
-    """A chart as PNG with two pixels a point."""
-    out = io.BytesIO()
-    chart.save(out, format="png", scale_factor=2.0)
-    return out.getvalue()
+def convergence_chart(document: dict) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.convergence`: the estimate with its interval, and half the interval, by trials."""
+    result = document["result"]
+    rows = [
+        {
+            "strategy": name,
+            "trials": after,
+            "estimate": one["estimate"][k],
+            "low": one["low"][k],
+            "high": one["high"][k],
+            "half": (one["high"][k] - one["low"][k]) / 2.0,
+        }
+        for name, one in result["strategies"].items()
+        for k, after in enumerate(result["after"])
+        if one["low"][k] is not None and one["high"][k] is not None
+    ]
+    names = list(result["strategies"])
+    base = alt.Chart(_data(rows)).encode(
+        x=alt.X(
+            "trials:Q", title="trials", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", tickCount=6)
+        ),
+        color=alt.Color(
+            "strategy:N",
+            title=None,
+            scale=alt.Scale(domain=names, range=[STRATEGY_COLOURS[k % 8] for k in range(len(names))]),
+            legend=alt.Legend(orient="bottom", columns=2, labelLimit=260, symbolOpacity=1.0),
+        ),
+    )
+    zero = alt.Scale(zero=False)
+    bands = base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title=result["measure"], scale=zero), y2="high:Q")
+    lines = base.mark_line(point=True).encode(y=alt.Y("estimate:Q", title=result["measure"], scale=zero))
+    errors = (
+        base.transform_filter("datum.half > 0")
+        .mark_line(point=True)
+        .encode(y=alt.Y("half:Q", title="half of the 95 % interval", scale=alt.Scale(type="log")))
+    )
+    return alt.hconcat((bands + lines).properties(width=280, height=220), errors.properties(width=280, height=220))
+
+
+def densities_chart(ranges: Sequence[Mapping[str, Any]]) -> alt.TopLevelMixin:
+    """The uncertain parameters of `api.ranges.ranges_document`: the density over the range of each, a panel each."""
+    rows = []
+    for one in ranges:
+        density = one["density"]
+        if density is None:
+            continue
+        unit = "" if one["unit"] in ("", "1") else f", {one['unit']}"
+        width = (density["high"] - density["low"]) / len(density["shares"])
+        for k, share in enumerate(density["shares"]):
+            low = density["low"] + k * width
+            rows.append({"parameter": f"{one['name']}{unit}", "low": low, "high": low + width, "share": share})
+    return (
+        alt.Chart(_data(rows))
+        .mark_bar(color=POINT, opacity=0.7)
+        .encode(
+            x=alt.X("low:Q", title=None, axis=alt.Axis(tickCount=4)),
+            x2="high:Q",
+            y=alt.Y("share:Q", title=None, axis=None),
+            y2=alt.Y2Datum(0),
+            tooltip=["parameter:N", "low:Q", "high:Q", alt.Tooltip("share:Q", format=".2%")],
+        )
+        .properties(width=180, height=60)
+        .facet(
+            facet=alt.Facet("parameter:N", title=None, sort=list(dict.fromkeys(row["parameter"] for row in rows))),
+            columns=3,
+        )
+        .resolve_scale(x="independent", y="independent")
+    )

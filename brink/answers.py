@@ -41,6 +41,28 @@ class Answers(ABC):
         return (yield from self._ask("timeline", request))
 
     @Operation
+    def convergence(
+        self,
+        *,
+        measure: str | None = None,
+        strategies: Sequence[str] | None = None,
+        given: str | None = None,
+    ) -> Flow[Answer]:
+        """How the estimate of a measure and its error settle as trials are added.
+
+        `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
+            none.
+        `strategies`: The strategies; all if none is named.
+        `given`: Only the trials for which this condition holds.
+        """
+        request = {
+            "measure": measure,
+            "strategies": strategies,
+            "given": given,
+        }
+        return (yield from self._ask("convergence", request))
+
+    @Operation
     def compare(
         self,
         *,

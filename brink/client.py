@@ -44,6 +44,19 @@ class _Service(Connection):
         return faults
 
     @Operation
+    def diff(self, first: Scenario, second: Scenario) -> Flow[list[dict[str, Any]]]:
+        """The inputs of two scenarios that differ: ``field``, ``first`` and ``second``, None for what one lacks.
+
+        `Job.diff` compares two jobs with their answers.
+        """
+        both = []
+        for scenario in (first, second):
+            both.append((yield from as_requested(self, scenario)))
+        found = yield from self._object("POST", "/v1/scenarios/diff", body={"first": both[0], "second": both[1]})
+        inputs: list[dict[str, Any]] = found["inputs"]
+        return inputs
+
+    @Operation
     def parameters(self) -> Flow[list[dict[str, Any]]]:
         """The model's parameters with their units, domains and neutral defaults."""
         return (yield from self._list("GET", "/v1/parameters"))
@@ -84,13 +97,45 @@ class _Service(Connection):
         precision: Mapping[str, float] | None,
         more: Mapping[str, Any],
     ) -> Flow[dict[str, Any]]:
-        requested = yield from as_requested(self, scenario)
-        optional = {"trials": trials, "precision": precision}
-        chosen = {name: value for name, value in optional.items() if value is not None}
-        body = {"scenario": requested, "seed": seed, "design": design, "strategies": strategies, **chosen, **more}
+        body = yield from self._job_body(scenario, trials, seed, design, strategies, precision, more)
         # The key makes it safe to send the request again after an answer that was lost.
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return (yield from self._object("POST", "/v1/jobs", body=body, headers=headers))
+
+    @Operation
+    def estimate(
+        self,
+        /,
+        scenario: Scenario,
+        *,
+        trials: int | None = None,
+        seed: int = 1,
+        design: str = "random",
+        strategies: Sequence[str] = (),
+        precision: Mapping[str, float] | None = None,
+        **more: Any,
+    ) -> Flow[dict[str, Any]]:
+        """Estimate what a job would cost: rows, files, bytes, core-seconds, wall time and memory.
+
+        The options are those of `submit`. The service plays a small sample of the job; nothing is recorded.
+        """
+        body = yield from self._job_body(scenario, trials, seed, design, strategies, precision, more)
+        return (yield from self._object("POST", "/v1/estimate", body=body))
+
+    def _job_body(
+        self,
+        scenario: Scenario,
+        trials: int | None,
+        seed: int,
+        design: str,
+        strategies: Sequence[str],
+        precision: Mapping[str, float] | None,
+        more: Mapping[str, Any],
+    ) -> Flow[dict[str, Any]]:
+        requested = yield from as_requested(self, scenario)
+        optional = {"trials": trials, "precision": precision}
+        chosen = {name: value for name, value in optional.items() if value is not None}
+        return {"scenario": requested, "seed": seed, "design": design, "strategies": strategies, **chosen, **more}
 
     def _page(self, token: str | None) -> Flow[dict[str, Any]]:
         params = {"limit": 100} | ({"page_token": token} if token else {})

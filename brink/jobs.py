@@ -152,6 +152,25 @@ class AnyJob(Answers, Results):
         return Answer("summary", (yield from self._client._object("GET", f"{self._path}/summary", params=chosen)))
 
     @Operation
+    def diff(
+        self,
+        other: "AnyJob | str",
+        *,
+        measures: Sequence[str] = (),
+        strategies: Sequence[str] = (),
+        given: str | None = None,
+    ) -> Flow[Answer]:
+        """Another job (or its id) compared with this one: inputs and answers, the other job's less this job's.
+
+        Jobs of the same seed and design are compared trial by trial. `measures` are numbers or conditions over the
+        columns, `strategies` those that both jobs have, `given` a condition that restricts the trials.
+        """
+        wanted = other.id if isinstance(other, AnyJob) else other
+        params = {"with": wanted, "measure": list(measures), "strategy": list(strategies), "given": given}
+        chosen = {name: value for name, value in params.items() if value}
+        return Answer("diff", (yield from self._client._object("GET", f"{self._path}/diff", params=chosen)))
+
+    @Operation
     def ask(self, answer: str, /, **request: Any) -> Flow[Answer]:
         """One of the service's answers by its name: ``job.ask("drivers", measure="export_gain")``.
 

@@ -1,12 +1,14 @@
 """How a command asks a stored run for an answer: one way for all of them."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 from rich.console import Console
 
+from api.cli.charting import requested_charts, write_charts
 from api.cli.output import answer_progress, console, print_json
+from api.cli.setting import print_settings
 from cluster.answers.entry import quiet
 from cluster.answers.registry import ask, find_answer
 from cluster.query.trials import StoredRun, open_run
@@ -18,12 +20,15 @@ def answer(
     request: Mapping[str, object],
     *,
     as_json: bool,
+    charts: Sequence[str] | None = None,
     render: Callable[[Console, dict], None],
 ) -> dict:
     """Ask a run (or the one in a result folder) for an answer, and print its document as JSON or as `render` does.
 
-    Fields of the request that are None have their defaults. Progress is shown on a terminal. Raises `InvalidInput`.
+    `charts` are those that the user requested, as `--chart` has them; they are written too. Fields of the request that
+    are None have their defaults. Progress is shown on a terminal. Raises `InvalidInput`.
     """
+    requested = requested_charts(name, charts or ())
     stored = run if isinstance(run, StoredRun) else open_run(run)
     known = {field: value for field, value in request.items() if value is not None}
     steps = find_answer(name).steps
@@ -32,5 +37,9 @@ def answer(
     if as_json:
         print_json(document)
     else:
+        print_settings(console(), document)
         render(console(), document)
+    write_charts(requested, document)
+    for _, path in () if as_json else requested:
+        console().print(f"Chart: {path}", soft_wrap=True)
     return document

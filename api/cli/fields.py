@@ -9,6 +9,7 @@ from sim.faults import Fault
 OPTIONS = {
     "set": "setting",
     "strategies": "strategy",
+    "issues": "issue",
     "measures": "measure",
     "statistics": "statistic",
     "groups": "group",

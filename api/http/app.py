@@ -9,7 +9,8 @@ from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 
-from api.http.answer_cache import AnswerCache
+from api.http.answer_cache import MAX_BYTES, AnswerCache
+from api.http.audit import WRITE_SECONDS, Audit
 from api.http.authentication import Authentication, caller
 from api.http.bodies import BodyCheck
 from api.http.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
@@ -18,8 +19,23 @@ from api.http.metrics import Requests
 from api.http.metrics import router as metrics_router
 from api.http.openapi import describe
 from api.http.problems import handle_problems
-from api.http.routes import answers, catalogue, charts, health, jobs, keys, results, scenarios, sessions
+from api.http.routes import (
+    answers,
+    audit,
+    catalogue,
+    charts,
+    differences,
+    estimate,
+    health,
+    jobs,
+    keys,
+    results,
+    scenarios,
+    sessions,
+)
 from api.web import pages
+from cluster.query.kept import Kept
+from cluster.service.audit import PendingEvents, write_regularly
 from cluster.service.full_disk import keep_reserve
 from cluster.service.jobs import open_database
 from cluster.service.settings import Settings, read_settings
@@ -28,6 +44,7 @@ from cluster.service.settings import Settings, read_settings
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, on the given settings or those of the environment."""
     settings = settings or read_settings()
+    pending = PendingEvents()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -36,7 +53,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         keep_reserve(app.state.database)
         # Described before the first request, so that a stranger's request does not cause it.
         app.openapi()
+        ending = threading.Event()
+        writer = threading.Thread(target=write_regularly, args=(pending, app.state.database, ending, WRITE_SECONDS))
+        writer.start()
         yield
+        ending.set()
+        writer.join()
         app.state.database.dispose()
 
     app = FastAPI(
@@ -52,11 +74,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # With several owners, each leaves half of the slots to the others.
     per_owner = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
     app.state.answer_slots = AnswerSlots(settings.answers, per_owner)
-    app.state.answer_cache = AnswerCache()
+    app.state.answer_cache = AnswerCache(MAX_BYTES)
+    app.state.kept_columns = Kept(settings.column_bytes)
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (jobs, results, answers, charts, scenarios, catalogue, sessions, keys):
+    for module in (jobs, estimate, results, answers, charts, differences, scenarios, catalogue, sessions, keys, audit):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
     app.include_router(pages.router)
@@ -66,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The last one added is the first that a request passes.
     app.add_middleware(BodyCheck)
     app.add_middleware(Authentication, settings=settings)
+    app.add_middleware(Audit, pending=pending)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

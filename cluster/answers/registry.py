@@ -11,6 +11,7 @@ from cluster.answers import (
     aggregate,
     check,
     compare,
+    convergence,
     discover,
     drivers,
     indices,
@@ -31,6 +32,7 @@ from sim.scenario.scenario import interventions_document
 ANSWERS = (
     summary.ANSWER,
     timeline.ANSWER,
+    convergence.ANSWER,
     compare.ANSWER,
     worth.ANSWER,
     drivers.ANSWER,

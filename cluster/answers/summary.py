@@ -1,12 +1,9 @@
 """The summary of a run: outcomes, events and measures of each strategy, with their Monte Carlo error."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cache, reduce
 from typing import Annotated, Any
 
-import duckdb
 from pydantic import Field
 
 from cluster.answers import shared
@@ -22,15 +19,13 @@ from cluster.answers.entry import (
     StrategiesRequest,
 )
 from cluster.answers.outside_view import outside_view
-from cluster.answers.summary_by_query import QueriedTrials
+from cluster.answers.summary_by_shards import CountedTrials
 from cluster.answers.summary_document import strategy_document, summary_document
 from cluster.answers.summary_in_memory import TrialsInMemory
 from cluster.answers.weighted_summary import weighted_summary
-from cluster.query.session import open_duckdb, to_sql
 from cluster.query.trials import StoredRun, chosen_strategies
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
-from sim.statistics.tallies import NO_TRIALS, merge_replicates
 
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
@@ -168,10 +163,7 @@ def summarize(
         if view is not None:
             summary["outside"] = {name: value for name, value in asdict(view).items() if name != "beliefs"}
         return summary if condition is None else {"given": str(condition), **summary}
-    with ExitStack() as opened:
-        # Opened only when needed: that takes longer than the summary of a small run.
-        database = cache(lambda: opened.enter_context(open_duckdb(run.folder)))
-        summaries = {strategy: _summarize_strategy(run, strategy, condition, database) for strategy in chosen}
+    summaries = {strategy: _summarize_strategy(run, strategy, condition) for strategy in chosen}
     summary = summary_document(plan, summaries)
     return summary if condition is None else {"given": str(condition), **summary}
 
@@ -181,22 +173,15 @@ def _weighted(run: StoredRun, strategy: str, stated: Sequence[StatedBelief], con
     return {**document, "evidence": found.evidence().model_dump()}
 
 
-def _summarize_strategy(
-    run: StoredRun,
-    strategy: str,
-    condition: Expression | None,
-    database: Callable[[], duckdb.DuckDBPyConnection],
-) -> dict:
-    plan, paths = run.plan, run.files(strategy)
-    replicates = plan.design.replicates(plan.scenario)
-    committed = (run.committed[shard] for shard in run.shards(strategy))
-    counted = reduce(merge_replicates, committed, (NO_TRIALS,) * replicates)
+def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict:
+    plan = run.plan
+    counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)
     if condition is None and played <= shared.EXACT_NUMBERS:
         return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy))
-    trials = QueriedTrials(paths, "true" if condition is None else to_sql(condition), database())
+    trials = CountedTrials(run, strategy, condition)
     if condition is not None:
-        counted = trials.tallies(plan.scenario, replicates)
+        counted = trials.tallies()
         left = sum(tally.trials for tally in counted)
         if left < shared.FEWEST_GIVEN:
             message = (

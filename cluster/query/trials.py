@@ -2,22 +2,17 @@
 
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 import duckdb
 import numpy as np
 
-from cluster.query.parquet_files import (
-    DamagedTrials,
-    ParquetFile,
-    damage_reported,
-    open_parquet,
-    read_row_group,
-)
+from cluster.query.kept import Kept
+from cluster.query.parquet_files import DamagedTrials, open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
-from cluster.query.trial_columns import read_columns
+from cluster.query.shard_columns import ShardColumns, open_shard
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import (
     RUN,
@@ -31,41 +26,78 @@ from cluster.results.result_folder import (
 from cluster.results.trial_table import table_columns
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
+from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 from sim.scenario.scenario import scenario_hash
-from sim.statistics.tallies import Tally
+from sim.statistics.tallies import NO_TRIALS, Tally, merge_replicates
 
 BLOCK = 262_144
 """Trials read at a time: four row groups."""
+_TALLY_BYTES = 8192
+"""About what the tallies of a replicate take up in memory."""
 CODE = "code"
 """The name of a block's sum over strategies; no column is called so."""
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run in its result folder, finished or not."""
+    """A run in its result folder, finished or not.
+
+    `kept` holds what answers of this process have read of stored runs.
+    """
 
     plan: Plan
     folder: Folder
+    kept: Kept | None = None
 
     @cached_property
-    def committed(self) -> dict[Shard, tuple[Tally, ...]]:
-        """The committed shards in the plan's order, each with its tallies.
+    def _read(self) -> tuple[dict[str, list[Shard]], dict[str, tuple[Tally, ...]]]:
+        """By strategy the committed shards in the order of their trials, and the tallies of each replicate together.
 
         Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
         """
-        found = {}
-        for shard in self.plan.shards():
+        plan = self.plan
+        found: dict[str, list[Shard]] = {strategy: [] for strategy in plan.strategies}
+        counted = dict.fromkeys(plan.strategies, (NO_TRIALS,) * plan.design.replicates(plan.scenario))
+
+        tags = self.tags  # Listed once, before several threads ask for it.
+        for shard, tallies in in_order(lambda shard: (shard, self._tallies(shard, tags)), plan.shards()):
             check_time()
+            if tallies is not None:
+                found[shard.strategy].append(shard)
+                counted[shard.strategy] = merge_replicates(counted[shard.strategy], tallies)
+        if sum(map(len, found.values())) < plan.shard_count:
+            self._check_listed({shard for shards in found.values() for shard in shards})
+        return found, counted
+
+    @property
+    def committed(self) -> list[Shard]:
+        """The committed shards, strategy by strategy. Raises `DamagedTrials`."""
+        return [shard for shards in self._read[0].values() for shard in shards]
+
+    def _tallies(self, shard: Shard, tags: Mapping[str, str]) -> tuple[Tally, ...] | None:
+        tag = tags.get(shard_path(shard))
+        if self.kept is None or tag is None:
+            return committed_tallies(self.folder, self.plan, shard)
+        key = (self.folder.address, shard, tag)
+        tallies: tuple[Tally, ...] | None = self.kept.find(key)
+        if tallies is None:
             tallies = committed_tallies(self.folder, self.plan, shard)
             if tallies is not None:
-                found[shard] = tallies
-        if len(found) < self.plan.shard_count:
-            self._check_listed(found)
-        return found
+                self.kept.keep(key, tallies, _TALLY_BYTES * len(tallies))
+        return tallies
+
+    @cached_property
+    def tags(self) -> dict[str, str]:
+        """The tags of the folder's files by name; none where nothing is kept. A file with the same tag is the same."""
+        return {} if self.kept is None else {entry.name: entry.tag for entry in self.folder.entries()}
+
+    def open_shard(self, shard: Shard) -> AbstractContextManager[ShardColumns]:
+        """The columns of a committed shard."""
+        return open_shard(self.folder, shard, self.kept, self.tags.get(shard_path(shard)))
 
     def _check_listed(self, found: Container[Shard]) -> None:
         """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
@@ -80,7 +112,11 @@ class StoredRun:
 
     def shards(self, strategy: str) -> list[Shard]:
         """A strategy's committed shards, in the order of their trials."""
-        return [shard for shard in self.committed if shard.strategy == strategy]
+        return self._read[0][strategy]
+
+    def tallies(self, strategy: str) -> tuple[Tally, ...]:
+        """The tallies of each replicate of a strategy's committed trials."""
+        return self._read[1][strategy]
 
     def files(self, strategy: str) -> list[str]:
         """The names of the Parquet files of a strategy's committed shards, in the order of their trials."""
@@ -327,7 +363,7 @@ def paired_blocks(
         if not all(index in shards[strategy] for strategy in read):
             continue
         with ExitStack() as opened:
-            files = {strategy: opened.enter_context(_open_shard(run, shards[strategy][index])) for strategy in read}
+            files = {strategy: opened.enter_context(run.open_shard(shards[strategy][index])) for strategy in read}
             for start in range(shard.first, shard.first + shard.count, BLOCK):
                 check_time()
                 block = {
@@ -343,23 +379,18 @@ def paired_blocks(
                     block[first][CODE] = total.astype(np.int64)
                     if thinned is not None:
                         held &= thinned.keeps(block[first]["trial"], block[first].pop(CODE))
-                if held.any():
+                kept = np.flatnonzero(held)
+                if kept.size == held.size:
+                    yield block
+                elif kept.size:
                     yield {
-                        strategy: {name: column[held] for name, column in part.items()}
+                        strategy: {name: column.take(kept) for name, column in part.items()}
                         for strategy, part in block.items()
                     }
 
 
-@contextmanager
-def _open_shard(run: StoredRun, shard: Shard) -> Iterator[ParquetFile]:
-    with ExitStack() as opened:
-        with damage_reported():
-            file = opened.enter_context(open_parquet(run.folder, shard_path(shard)))
-        yield file
-
-
 def _read(
-    file: ParquetFile,
+    file: ShardColumns,
     shard: Shard,
     known: Mapping[str, Column],
     values: Mapping[str, Expression],
@@ -369,9 +400,9 @@ def _read(
     """Values of the trials of a block, and whether the condition holds (``given``)."""
     count = min(BLOCK, shard.first + shard.count - start)
     wanted = set().union(*(one.columns() for one in (*values.values(), *([] if given is None else [given]))))
-    table = read_columns(file, shard, [known[name] for name in sorted(wanted)], start, count)
+    table = file.read([known[name] for name in sorted(wanted)], start, count)
     return {
         "trial": table["trial"],
         "given": np.ones(count, bool) if given is None else evaluate(given, table, known),
-        **{name: evaluate(value, table, known).astype(np.float64) for name, value in values.items()},
+        **{name: evaluate(value, table, known).astype(np.float64, copy=False) for name, value in values.items()},
     }

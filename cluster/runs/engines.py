@@ -59,6 +59,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def ray_pays(work: float, here: int, on_ray: int) -> bool:
+    """Whether so many core-seconds of work end sooner on a Ray that has yet to start than on `here` processes."""
+    return on_ray > here and RAY_START_SECONDS + work / on_ray < work / here
+
+
 def play_where_it_pays(
     plan: Plan,
     shards: list[Shard],
@@ -86,7 +91,7 @@ def play_where_it_pays(
             most = workers or cores
             on_ray = min(most, sum(len(task) for task in islice(tasks, most)))
             work = left * seconds / max(1, played)
-            if on_ray > here and RAY_START_SECONDS + work / on_ray < work / here:
+            if ray_pays(work, here, on_ray):
                 return
             yield tasks.popleft()
 

@@ -26,6 +26,11 @@ class LocalWorker:
     connection: Connection
 
 
+def one_thread() -> dict[str, str]:
+    """The environment of a process whose libraries use one thread."""
+    return {**os.environ, **_ONE_THREAD}
+
+
 @contextmanager
 def local_workers(count: int) -> Iterator[list[LocalWorker]]:
     """So many workers, which end with the block. Whoever plays on the list replaces workers in it that were lost."""
@@ -48,7 +53,7 @@ def start_worker() -> LocalWorker:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cluster.runs.worker", str(its.fileno())],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **_ONE_THREAD},
+            env=one_thread(),
             pass_fds=[its.fileno()],
             start_new_session=True,
         )

@@ -85,6 +85,7 @@ runners = sa.Table(
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("seen_at", sa.Float, nullable=False),
+    sa.Column("drain", sa.String(16)),
 )
 
 
@@ -321,12 +322,19 @@ def delete(engine: sa.Engine, job_id: str) -> Job | None:
     return with_reserve(engine, delete_row)
 
 
-def runner_seen(engine: sa.Engine, runner: str) -> None:
-    """Record that a runner is alive, and delete the records of runners not seen for a long time."""
+def runner_seen(engine: sa.Engine, runner: str) -> str | None:
+    """Record that a runner is alive, and delete the records of runners not seen for a long time.
+
+    Returns how the runner is asked to drain (`cluster.service.draining`), None if it is not.
+    """
     now = time.time()
     with engine.begin() as connection:
-        connection.execute(runners.delete().where(sa.or_(runners.c.id == runner, runners.c.seen_at < now - 86_400)))
-        connection.execute(runners.insert().values(id=runner, seen_at=now))
+        connection.execute(runners.delete().where(runners.c.id != runner, runners.c.seen_at < now - 86_400))
+        seen = runners.update().where(runners.c.id == runner).values(seen_at=now).returning(runners.c.drain)
+        known = connection.execute(seen).first()
+        if known is None:
+            connection.execute(runners.insert().values(id=runner, seen_at=now))
+    return None if known is None else known.drain
 
 
 def related(engine: sa.Engine, job: Job, limit: int = 8) -> list[Job]:

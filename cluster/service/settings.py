@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     retention_bytes: int | None = Field(
         None, ge=0, description="The oldest ended jobs are deleted while results take up more; never if unset."
     )
+    audit_days: float = Field(365.0, ge=1.0, description="Records of the audit log are deleted after this.")
     max_trials: int = Field(1_000_000_000, ge=1, description="Trials of a strategy that a job may request.")
     auth: Literal["none", "keys"] = Field("none", description="Who may call: everyone on loopback, or holders of keys.")
     allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")
@@ -94,6 +95,9 @@ class Settings(BaseSettings):
     streams: int = Field(100, ge=1, le=100_000, description="Event streams that are open at a time, of an owner.")
     answers: int = Field(4, ge=1, le=1000, description="Answers that are computed at a time.")
     query_seconds: float = Field(60.0, gt=0.0, le=86_400.0, description="Seconds that an answer may take.")
+    column_bytes: int = Field(
+        256 << 20, ge=0, description="Bytes of columns of trials that a web process keeps in memory between answers."
+    )
     max_queued: int = Field(1000, ge=1, description="Jobs of a user that wait or run.")
     max_queue: int = Field(10_000, ge=1, description="Jobs of all users that wait or run.")
     max_stored_bytes: int = Field(1 << 40, ge=0, description="A user who stores this much cannot submit more.")

@@ -13,6 +13,7 @@ import numpy as np
 
 from sim.model.calendar import NEVER
 from sim.model.course import Course
+from sim.model.quiet import Quiet
 from sim.sampling.chance import Chance
 from sim.sampling.points import Points
 from sim.scenario.scenario import Scenario
@@ -29,19 +30,62 @@ _LIVE_SHARE = 0.75
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What does not change during the talks of a block of trials."""
+
+    weights: np.ndarray
+    """Shape (issues, 1)."""
+    threshold: np.ndarray
+    """The weight of settled issues from which on the package is accepted; float64, shape (count,)."""
+    closed: np.ndarray
+    """What may be left of each issue's gap, as a share of it, when it counts as closed; float32, shape (count, issues).
+    """
+    step: np.ndarray
+    """The share of a gap that a concession of each side closes; float64, shape (count, 2)."""
+    reframed_rate: dict[str, np.ndarray]
+    """The target's hazard on each numerical issue once it is reframed; float32, shape (count,)."""
+    authority: dict[str, np.ndarray | float | None]
+    """The authority of each kind of session: None where nobody can concede, a number, or float32, shape (count,)."""
+
+
+@dataclass(frozen=True)
 class Talks:
-    """The result of the talks. Weeks are int32, `NEVER` for what did not happen."""
+    """The state of the talks of a block of trials. Weeks are int32, `NEVER` for what has not happened."""
 
     agreement_week: np.ndarray
     """Shape (count,)."""
-    settled_week: np.ndarray
-    """Shape (issues, count)."""
-    conceded: np.ndarray
-    """The concessions of the sender ([0]) and the target ([1]) by the end, as shares of each issue's gap; float64,
-    shape (2, issues, count).
-    """
     partial: np.ndarray
     """Whether the agreement was signed at a deadline with issues open; bool, shape (count,)."""
+    settled_week: np.ndarray
+    """Shape (issues, count)."""
+    given: np.ndarray
+    """The concessions so far, as shares of each issue's gap; float64, shape (count, 2 issues), the sender's first."""
+    times: np.ndarray
+    """The number of concessions; int16, shape (count, 2 issues)."""
+    rate: np.ndarray
+    """The weekly hazards at a mid-level session before any multiplier, 0 once an issue is settled; float32, shape
+    (count, 2 issues)."""
+
+    @property
+    def conceded(self) -> np.ndarray:
+        """The concessions of the sender ([0]) and the target ([1]); float64, shape (2, issues, count)."""
+        return self.given.reshape(len(self.given), 2, -1).transpose(1, 2, 0)
+
+    def copy(self) -> "Talks":
+        """The same in arrays of its own."""
+        return Talks(**{name: getattr(self, name).copy() for name in self.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Trials that take part in some weeks of the talks, in the order in which they enter."""
+
+    trial: np.ndarray
+    """Positions in the block, from 0; shape (trials,)."""
+    waiting: np.ndarray
+    """The number of trials that enter later than in week w, for w from 0 to the horizon."""
+    clock: np.ndarray
+    """What is left of each clock as a trial enters; float32, shape (trials, 2 issues)."""
 
 
 class Clocks:
@@ -54,6 +98,7 @@ class Clocks:
     def __init__(self, scenario: Scenario, chance: Chance, most: int) -> None:
         self._purposes = [f"concession/{side}/{issue.name}" for side in SIDES for issue in scenario.issues]
         self._chance = chance
+        self.count = chance.count
         self._numbers = np.empty((most, len(self._purposes), chance.count), np.float32)
         self._made = 0
 
@@ -74,57 +119,101 @@ class Clocks:
         self._made = max(self._made, numbers)
 
 
-def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) -> Talks:
-    """Play the talks of a block of trials; `course` gives what happens around them, and learns what is settled."""
-    issues, horizon, count = len(scenario.issues), scenario.horizon_weeks, course.chance.count
+def open_talks(scenario: Scenario, points: Points, clocks: Clocks) -> tuple[Terms, Talks, Entry]:
+    """The talks of a block of trials as the dispute begins; all trials enter in week 1."""
+    issues, count = len(scenario.issues), clocks.count
+    gaps = [np.broadcast_to(points[f"issues.{issue.name}.gap"], (count,)) for issue in scenario.issues]
+    rate, reframed_rate = _rates(scenario, points, count)
+    terms = Terms(
+        weights=np.array([[issue.weight] for issue in scenario.issues]),
+        threshold=np.broadcast_to(np.asarray(points["package_threshold"]), (count,)) - CLOSED,
+        closed=(CLOSED / np.stack(gaps, axis=1)).astype(np.float32),
+        step=np.stack([np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES], axis=1),
+        reframed_rate=reframed_rate,
+        authority=_authorities(points),
+    )
+    talks = Talks(
+        agreement_week=np.full(count, NEVER, np.int32),
+        partial=np.zeros(count, bool),
+        settled_week=np.full((issues, count), NEVER, np.int32),
+        given=np.zeros((count, 2 * issues)),
+        times=np.zeros((count, 2 * issues), np.int16),
+        rate=rate,
+    )
+    waiting = np.zeros(scenario.horizon_weeks + 1, np.int64)
+    waiting[0] = count
+    return terms, talks, Entry(np.arange(count), waiting, clocks.first())
+
+
+def bargain(
+    scenario: Scenario, terms: Terms, talks: Talks, entry: Entry, course: Quiet | Course, clocks: Clocks
+) -> Entry:
+    """Play the talks from the entry of some trials until they end, or leave `course` for another.
+
+    `course` gives what happens around the talks, and learns what is settled. `talks` is changed. Returns those that
+    leave, as they enter the talks under the other course.
+    """
+    issues, horizon, count = len(scenario.issues), scenario.horizon_weeks, clocks.count
     rows = 2 * issues
     calendar = scenario.session_calendar()
-    weights = np.array([[issue.weight] for issue in scenario.issues])
-    threshold = np.broadcast_to(np.asarray(points["package_threshold"]), (count,)) - CLOSED
-    gaps = [np.broadcast_to(points[f"issues.{issue.name}.gap"], (count,)) for issue in scenario.issues]
-    closed = (CLOSED / np.stack(gaps, axis=1)).astype(np.float32)
-    step = np.stack([np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES], axis=1)
-    rate, reframed_rate = _rates(scenario, points, count)
+    agreement_week, settled_week = talks.agreement_week, talks.settled_week
+    given, times, rate = (array.reshape(-1) for array in (talks.given, talks.times, talks.rate))
+    closed, step = terms.closed.reshape(-1), terms.step.reshape(-1)
 
-    agreement_week = np.full(count, NEVER, np.int32)
-    settled_week = np.full((issues, count), NEVER, np.int32)
-    conceded = np.zeros((count, rows))
-    times_set = np.zeros((count, rows), np.int16)
-    partial = np.zeros(count, bool)
-
-    # A row of clocks for each live trial, and of the hazards that run them down at a mid-level session.
-    live = count
-    trial_at = np.arange(count)
-    row_of = np.arange(count)
-    going = np.ones(count, bool)
-    clock = clocks.first()
-    hazard = rate.copy()
+    # A row of clocks for each trial that has not ended, and of the hazards that run them down at a mid-level session.
+    # Trials that have not entered yet are the last.
+    trial_at = entry.trial
+    row_of = np.full(count, -1)
+    row_of[trial_at] = np.arange(trial_at.size)
+    going = np.zeros(count, bool)
+    clock = entry.clock.copy()
+    hazard = talks.rate.take(trial_at, axis=0)
     product = np.empty_like(hazard)
     rung = np.empty(hazard.shape, bool)
     target_multiplier = np.ones(count, np.float32)
-    authority = _authorities(points, (count, rows))
+    authority = {
+        kind: np.repeat(level.take(trial_at), rows).reshape(-1, rows) if isinstance(level, np.ndarray) else level
+        for kind, level in terms.authority.items()
+    }
     issue_of, side_of = np.tile(np.arange(issues), 2), np.repeat([0, 1], issues)
     targets_of = {issue.name: issues + k for k, issue in enumerate(scenario.issues) if issue.numerical}
     across = np.repeat([issues, -issues], issues)
+    left_trials, left_clocks = [np.empty(0, np.int64)], [np.empty((0, rows), np.float32)]
+    waiting = np.zeros(horizon + 1, np.int64)
 
     for week in range(1, horizon + 1):
-        # What is new as the week begins: the multipliers, and which issues are reframed.
+        # What is new as the week begins: who takes part, the multipliers, and which issues are reframed.
+        active = trial_at.size - entry.waiting[week]
+        going[trial_at[trial_at.size - entry.waiting[week - 1] : active]] = True
+        leaving = course.leaving(week, going)
+        if leaving.size:
+            waiting[:week] += leaving.size
+            left_trials.append(leaving)
+            left_clocks.append(clock.take(row_of.take(leaving), axis=0))
+            hazard[row_of.take(leaving)] = 0.0
+            row_of[leaving] = -1
+            going[leaving] = False
         trial, multiplier = course.shifts(week, going)
         if trial.size:
             target_multiplier[trial] = multiplier[:, 1]
-            hazard[row_of.take(trial)] = rate.take(trial, axis=0) * np.repeat(multiplier, issues, axis=1)
+            hazard[row_of.take(trial)] = talks.rate.take(trial, axis=0) * np.repeat(multiplier, issues, axis=1)
         for name, own in targets_of.items():
             trial = np.flatnonzero(course.reframing_week[name] == week)
-            trial = trial[(row_of[trial] >= 0) & (settled_week[own - issues].take(trial) == NEVER)]
-            rate[trial, own] = reframed_rate[name][trial]
-            hazard[row_of[trial], own] = reframed_rate[name][trial] * target_multiplier[trial]
+            trial = trial[going.take(trial) & (settled_week[own - issues].take(trial) == NEVER)]
+            reframed = terms.reframed_rate[name].take(trial)
+            talks.rate[trial, own] = reframed
+            hazard[row_of.take(trial), own] = reframed * target_multiplier.take(trial)
 
         # Concessions: run the clocks down, and look at those that ring.
-        ended = np.empty(0, np.int64)
+        agreed = np.empty(0, np.int64)
         level = authority[calendar[week - 1]]
         if level is not None:
-            clock -= hazard if level is AT_MID_LEVEL else np.multiply(hazard, level, out=product[: len(hazard)])
-            rings = _few_true(np.less_equal(clock, 0.0, out=rung[: len(clock)]))
+            run = hazard[:active]
+            if level is not AT_MID_LEVEL:
+                level = level[:active] if isinstance(level, np.ndarray) else level
+                run = np.multiply(run, level, out=product[:active])
+            clock[:active] -= run
+            rings = _few_true(np.less_equal(clock[:active], 0.0, out=rung[:active]))
             if rings.size:
                 row = rings // rows
                 column = rings - row * rows
@@ -132,42 +221,43 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                 who = trial * rows + column
                 opposite = who + across.take(column)
                 # No side moves past where the other stood when the week began.
-                given = conceded.take(who) + step.take(2 * trial + side_of.take(column))
-                given = np.minimum(given, 1.0 - conceded.take(opposite))
-                conceded.reshape(-1)[who] = given
-                used = times_set.take(who) + 1
-                times_set.reshape(-1)[who] = used
+                now = given.take(who) + step.take(2 * trial + side_of.take(column))
+                now = np.minimum(now, 1.0 - given.take(opposite))
+                given[who] = now
+                used = times.take(who) + 1
+                times[who] = used
                 clock.reshape(-1)[rings] = clocks.number(column, trial, used)
 
-                left = 1.0 - given - conceded.take(opposite)
+                left = 1.0 - now - given.take(opposite)
                 closing = np.flatnonzero(left <= closed.take(issues * trial + issue_of.take(column)))
                 if closing.size:
                     trial, column = trial.take(closing), column.take(closing)
                     settled_week[issue_of.take(column), trial] = week
-                    rate.reshape(-1)[who[closing]] = 0.0
-                    rate.reshape(-1)[opposite[closing]] = 0.0
+                    rate[who[closing]] = 0.0
+                    rate[opposite[closing]] = 0.0
                     hazard.reshape(-1)[rings[closing]] = 0.0
                     hazard.reshape(-1)[rings[closing] + across.take(column)] = 0.0
                     # Agreement: enough weight is settled.
-                    settled = ((settled_week.take(trial, axis=1) < NEVER) * weights).sum(axis=0)
-                    accepted = settled >= threshold.take(trial)
-                    ended = trial[accepted]
+                    settled = ((settled_week.take(trial, axis=1) < NEVER) * terms.weights).sum(axis=0)
+                    accepted = settled >= terms.threshold.take(trial)
+                    agreed = trial[accepted]
                     if course.watches_table:
                         course.settle(week, trial[~accepted], settled[~accepted])
         if week == 1:
-            ended = np.concatenate([ended, np.flatnonzero(threshold <= 0.0)])
+            agreed = np.concatenate([agreed, np.flatnonzero((terms.threshold <= 0.0) & going)])
+        going[agreed] = False
         if course.watches_table:
             # Step 8, where something is settled; in a partial deal that is signed.
-            going[ended] = False
             signing = course.decide(week, going)
-            partial[signing] = True
-            ended = np.concatenate([ended, signing])
-        if ended.size:
-            agreement_week[ended] = week
-            hazard[row_of.take(ended)] = 0.0
-            row_of[ended] = -1
-            going[ended] = False
-            live = int(np.count_nonzero(going))
+            talks.partial[signing] = True
+            agreed = np.concatenate([agreed, signing])
+        if agreed.size:
+            agreement_week[agreed] = week
+            hazard[row_of.take(agreed)] = 0.0
+            row_of[agreed] = -1
+            going[agreed] = False
+        if agreed.size or leaving.size:
+            live = int(np.count_nonzero(going)) + int(entry.waiting[week])
             if live == 0:
                 break
             if live < _LIVE_SHARE * trial_at.size:
@@ -179,7 +269,7 @@ def bargain(scenario: Scenario, points: Points, course: Course, clocks: Clocks) 
                     for kind, level in authority.items()
                 }
                 row_of[trial_at] = np.arange(live)
-    return Talks(agreement_week, settled_week, conceded.reshape(count, 2, issues).transpose(1, 2, 0), partial)
+    return Entry(np.concatenate(left_trials), waiting, np.concatenate(left_clocks))
 
 
 def _few_true(flags: np.ndarray) -> np.ndarray:
@@ -219,12 +309,12 @@ def _rates(scenario: Scenario, points: Points, count: int) -> tuple[np.ndarray, 
     return rate, reframed
 
 
-def _authorities(points: Points, shape: tuple[int, int]) -> dict[str, np.ndarray | float | None]:
-    """The authority of each kind of session: None where nobody can concede, a number, or float32 of a given shape."""
+def _authorities(points: Points) -> dict[str, np.ndarray | float | None]:
+    """The authority of each kind of session as in `Terms`."""
 
     def authority(value: np.ndarray | float) -> np.ndarray | float | None:
         if isinstance(value, np.ndarray):
-            return np.repeat(np.minimum(value, 1e8).astype(np.float32), shape[1]).reshape(shape)
+            return np.minimum(value, 1e8).astype(np.float32)
         return min(value, 1e8) or None
 
     return {

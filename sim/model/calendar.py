@@ -32,3 +32,10 @@ def waiting_weeks(clock: np.ndarray, hazard: ArrayLike) -> np.ndarray:
 def never_after(week: ArrayLike, happens: ArrayLike) -> np.ndarray:
     """The weeks of an event where it happens, `NEVER` where it does not."""
     return np.where(happens, np.minimum(week, NEVER), NEVER)
+
+
+def rest_of_clock(left: np.ndarray, hazard: ArrayLike, used: np.ndarray) -> np.ndarray:
+    """What is left of exponential clocks that were not used up in `used` weeks (or deadlines) of a hazard; float64."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        taken = np.where(used > 0, np.multiply(hazard, used), 0.0)
+    return np.maximum(left - taken, np.finfo(np.float64).tiny)

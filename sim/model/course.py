@@ -1,12 +1,11 @@
-"""The course of threat, case and lapse in a block of trials, computed at the start, and again when issues are settled.
+"""The course of threat, case and lapse in a block of trials from a threat or sanctions on.
 
-Of the talks only S matters, the weight of the settled issues: it delays an announcement (`patience`), makes sanctions
-at a deadline less likely (`restraint`), and may be signed there (`partial_deal_probability`). S changes only when an
-issue is settled. So the whole course is computed as it would be if nothing were settled, and the talks are played
-week by week. When an issue is settled before an announcement, the rest of that trial's course is computed again. When
-one is settled under a threat, the trial is marked for its next deadline. If its talks still continue then, the
+Of the talks only S matters, the weight of the settled issues: it makes sanctions at a deadline less likely
+(`restraint`), and may be signed there (`partial_deal_probability`). S changes only when an issue is settled. So the
+whole course is computed as it would be if nothing more were settled, and the talks are played week by week. When an
+issue is settled under a threat, the trial is marked for its next deadline. If its talks still continue then, the
 deadline is decided with the S of that week, and only if the result is another one is the rest of the course computed
-again. Without the three mechanisms nothing is computed twice.
+again. Without these mechanisms nothing is computed twice.
 """
 
 from dataclasses import replace
@@ -15,78 +14,67 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sim.model.breach import lay_out_breach
-from sim.model.hazards import Pressure, burdens, lay_out_shifts, multipliers, turning_points
-from sim.model.incidence import incidence
+from sim.model.hazards import Pressure, burdens, lay_out_turns, multipliers, turning_points
+from sim.model.incidence import Incidence, incidence
 from sim.model.lapse import lay_out_lapse
 from sim.model.litigation import draw_case, lay_out_case
+from sim.model.quiet import Quiet
 from sim.model.reframing import lay_out_reframing
+from sim.model.sharing import Shared
 from sim.model.threat import decide, lay_out_threat, lay_out_threat_again
 from sim.model.tranches import lay_out_tranches
 from sim.sampling.chance import KeptChance
 from sim.sampling.points import Points, PointsAt
 from sim.scenario.scenario import Scenario
 
-TABLE = ("patience", "restraint", "partial_deal_probability")
-"""The parameters by which the course depends on the table."""
 Laid = TypeVar("Laid")
-_FOR_MULTIPLIERS = ("tranches", "target_burden", "sender_burden", "sender_burden_hit_back")
-"""What of `Pressure` the multipliers follow from, apart from what is computed again."""
 _NOBODY = np.empty(0, np.int64)
 
 
 class Course:
-    """What happens in each trial of a block besides the talks, as far as it is determined."""
+    """What happens besides the talks from a threat or sanctions on in each trial of a block, if determined so far.
 
-    def __init__(self, scenario: Scenario, points: Points, chance: KeptChance) -> None:
+    `quiet` is what happened until then, and `shared` has what other strategies have computed.
+    """
+
+    def __init__(self, scenario: Scenario, points: Points, chance: KeptChance, quiet: Quiet, shared: Shared) -> None:
         self.scenario, self.points, self.chance = scenario, points, chance
-        self.watches_table = any(np.any(points[name] != 0.0) for name in TABLE)
-        sanctions = incidence(
-            points["sanctioned_trade"],
-            points["tariff_rate"],
-            points["import_elasticity"],
-            points["supply_elasticity"],
-        )
-        retaliation = incidence(
-            points["sanctioned_trade"] * points["retaliation_share"],
-            points["retaliation_tariff"],
-            points["retaliation_import_elasticity"],
-            points["retaliation_supply_elasticity"],
-        )
-        self._case_draws = draw_case(points, chance)
-        threat = lay_out_threat(points, chance)
-        case = lay_out_case(self._case_draws, threat)
-        lapse = lay_out_lapse(points, threat, case, chance)
-        tranches = lay_out_tranches(points, chance.count)
+        self.watches_table = quiet.watches_table
+        sanctions, retaliation = shared.result(_sanctions, points), shared.result(_retaliation, points)
+        self._case_draws = shared.result(draw_case, points, chance)
+        before = quiet.announcement_week, quiet.settled, quiet.sanctions_at_start
+        threat = shared.result(lay_out_threat, points, *before, chance)
+        case = shared.result(lay_out_case, self._case_draws, threat)
+        lapse = shared.result(lay_out_lapse, points, threat, case, chance)
+        tranches = shared.result(lay_out_tranches, points, chance)
         self.pressure = Pressure(
             points, threat, case, lapse, tranches, sanctions, retaliation, *burdens(points, sanctions, retaliation)
         )
-        self.reframing_week = lay_out_reframing(scenario, points, threat, lapse, chance)
-        self._shifts = lay_out_shifts(self.pressure, scenario.horizon_weeks)
+        self.reframing_week = shared.result(lay_out_reframing, scenario, points, threat, lapse, chance)
+        self._turns = shared.result(lay_out_turns, points, threat, case, lapse, tranches, scenario.horizon_weeks)
         if self.watches_table:
             self.pressure = _own(self.pressure, ("threat", "case", "lapse"))
-            self._settled = np.zeros(chance.count)
-            # The week in which each trial's course was computed last, and the next week with a deadline to decide.
-            self._laid_out = np.zeros(chance.count, np.int16)
-            self._due = np.zeros(chance.count, np.int16)
+            self.reframing_week = {name: week.copy() for name, week in self.reframing_week.items()}
+            self._settled = quiet.settled.copy()
+            # The next week with a deadline to decide. With something settled the sides may sign at any.
+            self._due = np.minimum(threat.deal_week, scenario.horizon_weeks + 1).astype(np.int16)
             self._changed = np.zeros(chance.count, bool)
-            self._later = LaterShifts()
+            self._later = LaterTurns()
+
+    def leaving(self, week: int, live: np.ndarray) -> np.ndarray:
+        """See `Quiet.leaving`: from here talks leave by their end alone."""
+        return _NOBODY
 
     def shifts(self, week: int, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The trials whose multipliers change as a week begins, and the new ones: float32, shape (trials, 2).
+        """The trials whose multipliers may change as a week begins, and the new ones: float32, shape (trials, 2).
 
         `live` says of each trial whether its talks continue; others are left out.
         """
-        trial, multiplier = self._shifts.in_week(week)
-        valid = live.take(trial)
-        if not self.watches_table:
-            return trial[valid], multiplier[valid]
-        valid &= self._laid_out.take(trial) == 0
-        later, their_multiplier = self._later.in_week(week, self._laid_out)
-        live_later = live.take(later)
-        return (
-            np.concatenate([trial[valid], later[live_later]]),
-            np.concatenate([multiplier[valid], their_multiplier[live_later]]),
-        )
+        trial = self._turns.in_week(week)
+        if self.watches_table:
+            trial = np.concatenate([trial, self._later.in_week(week)])
+        trial = trial[live.take(trial)]
+        return trial, multipliers(self.pressure, week, trial)
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
         """Note that by step 3 of a week issues of the weight `settled` are settled in some trials."""
@@ -99,7 +87,7 @@ class Course:
         `live` says of each trial whether its talks continue after step 5. Returns the trials (positions) in which
         the sides sign what is settled.
         """
-        again = self._note_settled(week)
+        self._note_settled(week)
         due = np.flatnonzero(self._due == week)
         due = due[live.take(due)]
         signing = _NOBODY
@@ -118,30 +106,22 @@ class Course:
             deadlines.used[trial] = threat.extensions_before(np.asarray(week)).take(on)
             self.pressure.threat.settled[trial] = settled.take(on)
             self._due[trial] = np.minimum(week + threat.extension_weeks.take(on), self.scenario.horizon_weeks + 1)
-            again = np.concatenate([again, due[~same & ~decision.signed]])
-        if again.size:
-            self._lay_out_again(week, again)
+            again = due[~same & ~decision.signed]
+            if again.size:
+                self._lay_out_again(week, again)
         return signing
 
     def breach_week(self, agreement_week: np.ndarray) -> np.ndarray | None:
         """The first week of the breach of each agreement; None if there never is one."""
         return lay_out_breach(self.points, agreement_week, self.chance)
 
-    def _note_settled(self, week: int) -> np.ndarray:
-        """Note the trials under threat in which issues were settled this week for their next deadline.
-
-        Returns those before an announcement.
-        """
+    def _note_settled(self, week: int) -> None:
+        """Note the trials under threat in which issues were settled this week for their next deadline."""
         trial = np.flatnonzero(self._changed)
-        if not trial.size:
-            return trial
         self._changed[trial] = False
         threat = self.pressure.threat
-        announced = threat.week.take(trial)
-        to_come = (threat.end_week.take(trial) >= week) & (announced <= self.scenario.horizon_weeks)
-        under_threat = trial[to_come & (announced <= week)]
-        self._due[under_threat] = self._next_deadline(under_threat, week)
-        return trial[to_come & (announced > week)]
+        trial = trial[(threat.week.take(trial) <= week) & (week <= threat.end_week.take(trial))]
+        self._due[trial] = self._next_deadline(trial, week)
 
     def _next_deadline(self, trial: np.ndarray, week: int) -> np.ndarray:
         """The first deadline in a week or later of trials under threat; int32, beyond the horizon at most by one."""
@@ -163,50 +143,49 @@ class Course:
             _put(self.pressure.lapse, trial, lapse)
             for name, weeks in lay_out_reframing(self.scenario, points, threat, lapse, chance).items():
                 self.reframing_week[name][trial] = weeks
-        self._laid_out[trial] = week
         # With something settled the sides may sign at any later deadline.
         self._due[trial] = np.minimum(threat.deal_week, self.scenario.horizon_weeks + 1)
-        now = replace(
-            self.pressure,
-            points=points,
-            threat=threat,
-            case=case,
-            lapse=lapse,
-            **{name: _take(getattr(self.pressure, name), trial) for name in _FOR_MULTIPLIERS},
-        )
-        weeks, position = turning_points(now, self.scenario.horizon_weeks, after=week)
-        self._later.add(week, weeks, trial.take(position), np.stack(multipliers(now, weeks, position), axis=1))
+        tranches = _take(self.pressure.tranches, trial)
+        turns, position = turning_points(points, threat, case, lapse, tranches, self.scenario.horizon_weeks, after=week)
+        self._later.add(turns, trial.take(position))
 
 
-class LaterShifts:
-    """Changes of the multipliers in courses that were computed again, in the order in which they were."""
+class LaterTurns:
+    """Weeks in which multipliers may change in courses that were computed again."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._week, self._laid_out = np.empty(1024, np.int16), np.empty(1024, np.int16)
-        self._trial, self._multiplier = np.empty(1024, np.int64), np.empty((1024, 2), np.float32)
+        self._week: np.ndarray = np.empty(1024, np.int16)
+        self._trial: np.ndarray = np.empty(1024, np.int64)
 
-    def add(self, laid_out: int, week: np.ndarray, trial: np.ndarray, multiplier: np.ndarray) -> None:
-        """Add the changes of courses that were computed in a week."""
+    def add(self, week: np.ndarray, trial: np.ndarray) -> None:
+        """Add the weeks of some trials (positions)."""
         new = slice(self._count, self._count + week.size)
         if new.stop > self._week.size:
-            size = 2 * new.stop
-            self._week, self._laid_out, self._trial, self._multiplier = (
-                np.concatenate([old, np.empty((size - len(old), *old.shape[1:]), old.dtype)])
-                for old in (self._week, self._laid_out, self._trial, self._multiplier)
-            )
-        self._week[new], self._laid_out[new] = week, laid_out
-        self._trial[new], self._multiplier[new] = trial, multiplier
+            self._week, self._trial = np.resize(self._week, 2 * new.stop), np.resize(self._trial, 2 * new.stop)
+        self._week[new], self._trial[new] = week, trial
         self._count = new.stop
 
-    def in_week(self, week: int, laid_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The trials whose multipliers change as a week begins, and the new ones.
+    def in_week(self, week: int) -> np.ndarray:
+        """The trials whose multipliers may change as a week begins."""
+        return self._trial.take(np.flatnonzero(self._week[: self._count] == week))
 
-        `laid_out` is the week in which each trial's course was computed last; earlier results are not valid.
-        """
-        at = np.flatnonzero(self._week[: self._count] == week)
-        at = at[laid_out.take(self._trial.take(at)) == self._laid_out.take(at)]
-        return self._trial.take(at), self._multiplier.take(at, axis=0)
+
+def _sanctions(points: Points) -> Incidence:
+    """The annual effects of the sanctions."""
+    return incidence(
+        points["sanctioned_trade"], points["tariff_rate"], points["import_elasticity"], points["supply_elasticity"]
+    )
+
+
+def _retaliation(points: Points) -> Incidence:
+    """The annual effects of retaliation."""
+    return incidence(
+        points["sanctioned_trade"] * points["retaliation_share"],
+        points["retaliation_tariff"],
+        points["retaliation_import_elasticity"],
+        points["retaliation_supply_elasticity"],
+    )
 
 
 def _own(pressure: Pressure, parts: tuple[str, ...]) -> Pressure:

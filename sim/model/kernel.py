@@ -2,9 +2,10 @@
 
 A trial is a dispute of `horizon_weeks` weeks, and each week has nine steps. Read here where each is played:
 
-1. Announcement   `lay_out_threat`: the week of the threat, whether the target defies it; `lay_out_case`: files.
+1. Announcement   `Quiet`: the week of the announcement; `lay_out_threat`: whether the target defies it;
+                  `lay_out_case`: files.
 2. Reframing      `lay_out_reframing`: which numerical issues count as voluntary plans from which week on.
-3. Concessions    `lay_out_shifts`: how threat, sanctions, litigation and a lapse change both sides' hazards;
+3. Concessions    `multipliers`: how threat, sanctions, litigation and a lapse change both sides' hazards;
                   `bargain`: who concedes on what.
 4. Costs          `incidence`: annual costs of a tariff; `read_trials`: the weeks they accrued.
 5. Agreement      `bargain`: the week in which enough weight is settled; `read_trials`: what it is worth;
@@ -14,12 +15,14 @@ A trial is a dispute of `horizon_weeks` weeks, and each week has nine steps. Rea
 8. Deadline       `lay_out_threat`, `decide`: a partial deal, sanctions, an extension or a retreat;
                   `lay_out_tranches`: the parts in which sanctions come; `lay_out_case`: the answer to sanctions.
 9. Retreat        `lay_out_case`, `read_trials`: what lapses once sanctions are withdrawn or dropped;
-                  `lay_out_lapse`: when talks lapse.
+                  `first_lapse`, `lay_out_lapse`: when talks lapse.
 
-What happens apart from the talks depends on them only through the weight of the settled issues. `Course` computes it
-for all weeks at once, as it would be if nothing were settled. The talks are played week by week under the multipliers
-of the course. Where a settled issue changes an announcement or what happens at a deadline, `Course` computes the rest
-of that trial again. Finally each trial is read up to its end.
+A trial has two parts. In the weeks before a threat (`Quiet`) little happens besides the talks, and strategies that
+differ only in what follows share these weeks. With its announcement a trial enters the second part (`Course`). What
+happens there apart from the talks depends on them only through the weight of the settled issues, and is computed for
+all weeks at once, as it would be if nothing more were settled. The talks of both parts are played week by week by
+`bargain`. Where a settled issue changes what happens at a deadline, `Course` computes the rest of that trial again.
+Finally each trial is read up to its end.
 """
 
 from collections.abc import Sequence
@@ -27,9 +30,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.model.bargaining import Clocks, Talks, bargain, most_concessions
+from sim.model.bargaining import Clocks, Entry, Talks, Terms, bargain, most_concessions, open_talks
 from sim.model.course import Course
 from sim.model.outcomes import read_trials
+from sim.model.quiet import Quiet, watches_table
+from sim.model.sharing import Shared
 from sim.sampling.base import Design
 from sim.sampling.chance import Chance, KeptChance
 from sim.sampling.designs import RANDOM
@@ -61,13 +66,11 @@ def simulate_strategies(
     for start in range(0, chance.count, block_size):
         part = chance.part(start, min(block_size, chance.count - start))
         points = draw_points_of_strategies(scenario, strategies, part, design)
-        kept = KeptChance(part)
         clocks = Clocks(scenario, part, max(most_concessions(scenario, own) for own in points.values()) + 1)
-        drawn = _Drawn(part.count)
+        kept, shared, drawn = KeptChance(part), Shared(), _Drawn(part.count)
         for strategy in strategies:
-            course = Course(scenario, points[strategy], kept)
-            talks = bargain(scenario, points[strategy], course, clocks)
-            blocks[strategy].append(_read(scenario, Played(course, talks), drawn))
+            played = _play(scenario, points[strategy], kept, clocks, shared)
+            blocks[strategy].append(_read(scenario, played, drawn))
     return {strategy: _joined(parts) for strategy, parts in blocks.items()}
 
 
@@ -103,9 +106,38 @@ class Played:
 
 def play_weeks(scenario: Scenario, points: Points, chance: Chance) -> Played:
     """Play a block of trials at given parameter points."""
-    course = Course(scenario, points, KeptChance(chance))
     clocks = Clocks(scenario, chance, most_concessions(scenario, points) + 1)
-    return Played(course, bargain(scenario, points, course, clocks))
+    return _play(scenario, points, KeptChance(chance), clocks, Shared())
+
+
+def _play(scenario: Scenario, points: Points, chance: KeptChance, clocks: Clocks, shared: Shared) -> Played:
+    """Play a block of trials, with what strategies played before share with this one."""
+    begun = shared.result(_begin, scenario, points, chance, clocks, watches_table(points))
+    course = Course(scenario, points, chance, begun.quiet, shared)
+    talks = begun.talks.copy()
+    if begun.threatened.trial.size:
+        bargain(scenario, begun.terms, talks, begun.threatened, course, clocks)
+    return Played(course, talks)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """The weeks of a block of trials until a threat or sanctions."""
+
+    terms: Terms
+    talks: Talks
+    quiet: Quiet
+    threatened: Entry
+    """The trials that come to a threat, or have sanctions from the start, in the order in which they do."""
+
+
+def _begin(scenario: Scenario, points: Points, chance: KeptChance, clocks: Clocks, watched: bool) -> _Begun:
+    """Play the weeks of a block of trials until a threat or sanctions."""
+    terms, talks, everyone = open_talks(scenario, points, clocks)
+    quiet = Quiet(scenario, points, chance, watched)
+    threatened = bargain(scenario, terms, talks, everyone, quiet, clocks)
+    quiet.end(threatened.trial)
+    return _Begun(terms, talks, quiet, threatened)
 
 
 def read_played(scenario: Scenario, played: Played) -> dict[str, np.ndarray]:

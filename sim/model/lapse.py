@@ -20,24 +20,28 @@ class Lapse:
     final_week: np.ndarray
     """After the sender has backed down or withdrawn its sanctions: for good."""
 
-    def lapsed(self, threat: Threat, week: np.ndarray, trial: np.ndarray) -> np.ndarray:
-        """Whether talks are lapsed during a week of a trial."""
-        before = (self.first_week[trial] < week) & (week < threat.week[trial])
-        return before | (self.final_week[trial] < week)
-
     def standing(self, threat: Threat, week: np.ndarray) -> np.ndarray:
         """The week in which talks lapsed, if they are lapsed at the end of the given week; else `NEVER`."""
         first = never_after(self.first_week, (self.first_week <= week) & (week < threat.week))
         return np.where(self.final_week <= week, self.final_week, first)
 
 
+def first_lapse(points: Points, chance: Numbers) -> np.ndarray | None:
+    """The week at whose end talks first lapse if no threat comes; int32, shape (count,). None if they never can."""
+    probability = points["lapse_probability"]
+    if isinstance(probability, float) and probability == 0.0:
+        return None
+    return waiting_weeks(chance.exponential("talks/first-lapse"), weekly_hazard(probability))
+
+
 def lay_out_lapse(points: Points, threat: Threat, case: Case, chance: Numbers) -> Lapse | None:
     """When talks lapse in the trials of `chance`; None if they never can."""
-    if isinstance(points["lapse_probability"], float) and points["lapse_probability"] == 0.0:
+    first = first_lapse(points, chance)
+    if first is None:
         return None
-    hazard = weekly_hazard(points["lapse_probability"])
-    first = waiting_weeks(chance.exponential("talks/first-lapse"), hazard)
     over = np.minimum(threat.retreat_week, case.withdrawal_week)
-    final = over - 1 + waiting_weeks(chance.exponential("talks/final-lapse"), hazard)
+    final = (
+        over - 1 + waiting_weeks(chance.exponential("talks/final-lapse"), weekly_hazard(points["lapse_probability"]))
+    )
     quiet = (first < threat.week) & (threat.imposition_week > 0)
     return Lapse(never_after(first, quiet), never_after(final, over < NEVER))

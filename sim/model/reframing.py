@@ -17,18 +17,37 @@ def lay_out_reframing(
 ) -> dict[str, np.ndarray]:
     """The week in which each numerical issue would be reframed if it stayed open; int32, `NEVER` if it is not."""
     week_of, sessions_by = _sessions(scenario.session_calendar())
-    hazard = weekly_hazard(points["reframe_probability"])
     weeks = {}
-    for issue in scenario.issues:
-        if issue.numerical:
-            session = waiting_weeks(chance.exponential(f"reframing/{issue.name}"), hazard)
-            if lapse is not None:
-                session = session + _sessions_lost(session, threat, lapse, sessions_by)
-            week = week_of[np.minimum(session - 1, week_of.size - 1)]
-            if lapse is not None:
-                week = np.where(lapse.final_week < week, NEVER, week)
-            weeks[issue.name] = week.astype(np.int32)
+    for name, session in _effective_sessions(scenario, points, chance).items():
+        if lapse is not None:
+            session = session + _sessions_lost(session, threat, lapse, sessions_by)
+        week = week_of[np.minimum(session - 1, week_of.size - 1)]
+        if lapse is not None:
+            week = np.where(lapse.final_week < week, NEVER, week)
+        weeks[name] = week.astype(np.int32)
     return weeks
+
+
+def quiet_reframing(
+    scenario: Scenario, points: Points, chance: Numbers, first_lapse: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """The same before any threat; `first_lapse` is the week at whose end each trial's talks first lapse."""
+    week_of, _ = _sessions(scenario.session_calendar())
+    weeks = {}
+    for name, session in _effective_sessions(scenario, points, chance).items():
+        week = week_of[np.minimum(session - 1, week_of.size - 1)]
+        weeks[name] = (week if first_lapse is None else np.where(first_lapse < week, NEVER, week)).astype(np.int32)
+    return weeks
+
+
+def _effective_sessions(scenario: Scenario, points: Points, chance: Numbers) -> dict[str, np.ndarray]:
+    """How many sessions at which an issue may be reframed it takes, for each numerical issue; int32, shape (count,)."""
+    hazard = weekly_hazard(points["reframe_probability"])
+    return {
+        issue.name: waiting_weeks(chance.exponential(f"reframing/{issue.name}"), hazard)
+        for issue in scenario.issues
+        if issue.numerical
+    }
 
 
 @lru_cache(maxsize=64)

@@ -1,22 +1,19 @@
-"""The threat: when it is announced, how often its deadline moves, and how it ends (steps 1 and 8 of a week).
+"""The threat from its announcement on: how often its deadline moves, and how it ends (steps 1 and 8 of a week).
 
-The chances of the announcement and at a deadline depend on S, the weight of the settled issues, and not on the rest
-of the talks. So the whole course of a threat is computed at once, as it would be if nothing more were settled. When
-an issue is settled before the announcement, the remaining course is computed again with the new S. When one is
+The chances at a deadline depend on S, the weight of the settled issues, and not on the rest of the talks. So the whole
+course of a threat is computed at its announcement, as it would be if nothing more were settled. When an issue is
 settled under the threat, the next deadline is decided again once it comes, and only if its result changes is the
 remaining course computed again.
 
-Both are exponential clocks: the announcement comes in the week in which its clock is used up by the weekly hazard,
-and a deadline is extended as long as the deadlines' clock is not used up by -ln(chance of an extension) at each.
+A deadline is extended as long as an exponential clock is not used up by -ln(chance of an extension) at each.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from sim.model.calendar import NEVER, never_after, waiting_weeks, weekly_hazard, whole_weeks
-from sim.sampling.chance import Numbers, happens
+from sim.model.calendar import NEVER, never_after, rest_of_clock, whole_weeks
+from sim.sampling.chance import Numbers
 from sim.sampling.points import Points
 
 
@@ -47,7 +44,6 @@ class Threat:
     deal_week: np.ndarray
     """The same, where the sides sign what is settled."""
     defiant: np.ndarray
-    announcement: Clock
     deadlines: Clock
     settled: np.ndarray
     """The weight of the settled issues with which this was computed."""
@@ -60,47 +56,34 @@ class Threat:
         return np.minimum(np.maximum(granted, 0.0), self.extensions[trial]).astype(np.int32)
 
 
-def lay_out_threat(points: Points, chance: Numbers) -> Threat:
-    """The course of the threat in the trials of `chance` if no issue were settled."""
-    announcement = Clock(
-        chance.exponential("threat/announcement"),
-        np.broadcast_to(whole_weeks(points["threat_earliest_week"]) - 1, (chance.count,)),
-    )
+def lay_out_threat(
+    points: Points, announcement_week: np.ndarray, settled: np.ndarray, at_start: np.ndarray, chance: Numbers
+) -> Threat:
+    """The course of the threat in the trials of `chance` from its announcement on, if nothing more were settled.
+
+    `settled` is the weight of the issues settled until then; `at_start` are trials with sanctions instead.
+    """
     deadlines = Clock(chance.exponential("threat/extensions"), np.zeros(chance.count, np.int32))
-    week = announcement.used + waiting_weeks(announcement.left, weekly_hazard(points["threat_probability"]))
-    at_start = happens(chance, "sanctions/at-start", points["sanctions_at_start"])
-    if at_start.any():
-        week = never_after(week, ~at_start)
-    threat = _from_announcement(points, chance, week, announcement, deadlines, np.zeros(chance.count))
+    threat = _from_announcement(points, chance, announcement_week, deadlines, settled)
     threat.imposition_week[at_start] = 0
     return threat
 
 
 def lay_out_threat_again(threat: Threat, points: Points, chance: Numbers, week: int, settled: np.ndarray) -> Threat:
-    """The course of a threat in trials in which, by step 3 of a week, issues of the weight `settled` are settled.
+    """The course of threats from a deadline in a week on, with issues of the weight `settled` settled by step 3.
 
-    `threat` is the course as computed before. Later weeks change, and the result of a deadline in this week. Not for
-    trials with sanctions from the start, which have no threat.
+    `threat` is the course as computed before.
     """
-    used = np.maximum(week - threat.announcement.used, 0)
-    hazard = weekly_hazard(points["threat_probability"])
-    announcement = Clock(
-        _rest(threat.announcement.left, hazard * (1.0 - points["patience"] * threat.settled), used),
-        threat.announcement.used + used,
-    )
-    waiting = waiting_weeks(announcement.left, hazard * (1.0 - points["patience"] * settled))
-    announced = np.where(threat.week <= week, threat.week, announcement.used + waiting)
     used = threat.extensions_before(np.asarray(week)) - threat.deadlines.used
     extended = _at_deadline(points, threat.settled)[2]
-    deadlines = Clock(_rest(threat.deadlines.left, _hazard_of(extended), used), threat.deadlines.used + used)
-    return _from_announcement(points, chance, announced, announcement, deadlines, settled)
+    deadlines = Clock(rest_of_clock(threat.deadlines.left, _hazard_of(extended), used), threat.deadlines.used + used)
+    return _from_announcement(points, chance, threat.week, deadlines, settled)
 
 
 def _from_announcement(
-    points: Points, chance: Numbers, week: np.ndarray, announcement: Clock, deadlines: Clock, settled: np.ndarray
+    points: Points, chance: Numbers, week: np.ndarray, deadlines: Clock, settled: np.ndarray
 ) -> Threat:
     """The course of a threat announced in a given week."""
-    week = np.minimum(week, NEVER)
     first_deadline = np.minimum(week + whole_weeks(points["deadline_weeks"]), NEVER)
     signed, imposed, extended = _at_deadline(points, settled)
     # The number of extensions is geometric, and how the threat ends does not depend on it.
@@ -122,7 +105,6 @@ def _from_announcement(
         retreat_week=never_after(end_week, ~(carried_out | deal)),
         deal_week=never_after(end_week, deal),
         defiant=chance.uniform("threat/defiance") < points["defiance_probability"],
-        announcement=announcement,
         deadlines=deadlines,
         settled=settled,
     )
@@ -143,7 +125,7 @@ def decide(threat: Threat, points: Points, chance: Numbers, week: int, settled: 
     """What happens at deadlines in a week, of trials with issues of the weight `settled` settled by step 3."""
     signed, imposed, extended = _at_deadline(points, settled)
     used = threat.extensions_before(np.asarray(week)) - threat.deadlines.used
-    left = _rest(threat.deadlines.left, _hazard_of(_at_deadline(points, threat.settled)[2]), used)
+    left = rest_of_clock(threat.deadlines.left, _hazard_of(_at_deadline(points, threat.settled)[2]), used)
     end = chance.uniform("threat/follow-through")
     moves = left >= _hazard_of(extended)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -167,10 +149,3 @@ def _hazard_of(extended: np.ndarray) -> np.ndarray:
     """The reduction of the deadlines' clock at a deadline, from the chance that it is extended."""
     with np.errstate(divide="ignore"):
         return np.abs(np.log(extended))
-
-
-def _rest(left: np.ndarray, hazard: ArrayLike, used: np.ndarray) -> np.ndarray:
-    """What is left of exponential clocks that were not used up in `used` weeks or deadlines."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        taken = np.where(used > 0, np.multiply(hazard, used), 0.0)
-    return np.maximum(left - taken, np.finfo(np.float64).tiny)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.model.calendar import NEVER, whole_weeks
+from sim.sampling.chance import Numbers
 from sim.sampling.points import Points
 
 
@@ -48,9 +49,10 @@ class Tranches:
         return total / self.number
 
 
-def lay_out_tranches(points: Points, count: int) -> Tranches | None:
-    """The tranches of `count` trials; None if all sanctions come into force at once in each of them."""
+def lay_out_tranches(points: Points, chance: Numbers) -> Tranches | None:
+    """The tranches of the trials of `chance`; None if all sanctions come into force at once in each of them."""
     number = np.minimum(np.maximum(np.rint(points["tranches"]), 1), NEVER).astype(np.int32)
     if np.all(number == 1):
         return None
-    return Tranches(np.broadcast_to(number, (count,)), np.broadcast_to(whole_weeks(points["tranche_weeks"]), (count,)))
+    weeks = whole_weeks(points["tranche_weeks"])
+    return Tranches(np.broadcast_to(number, (chance.count,)), np.broadcast_to(weeks, (chance.count,)))

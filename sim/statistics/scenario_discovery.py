@@ -161,39 +161,37 @@ def peel(coded: Coded, happened: np.ndarray, tails: tuple[float, ...] = WIDE_TAI
     least = max(LEAST_TRIALS, int(LEAST_SHARE * happened.size))
     if happened.size < 2 * least or not happened.any():
         return []
-    hit = happened.astype(np.float64)
 
-    def counted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Trials and cases of some rows, by parameter and interval."""
-        flat, width = place[rows].ravel(), len(names) * LEVELS
-        trials = np.bincount(flat, minlength=width)
-        cases = np.bincount(flat, np.repeat(hit[rows], len(names)), width)
-        return trials.reshape(-1, LEVELS).astype(np.float64), cases.reshape(-1, LEVELS)
+    def counted(rows: np.ndarray) -> np.ndarray:
+        """Trials ([0]) and cases ([1]) of some rows, by parameter and interval; float64."""
+        counts = np.empty((2, len(names) * LEVELS))
+        for k, some in enumerate((rows, rows[happened[rows]])):
+            counts[k] = np.bincount(place[some].ravel(), minlength=counts.shape[1])
+        return counts.reshape(2, -1, LEVELS)
 
     rows = np.arange(happened.size)
-    trials, cases = counted(rows)
+    counts = counted(rows)
     ranges: dict[str, tuple[float, float]] = {}
     found: list[Box] = []
     while True:
-        size = float(rows.size)
-        sides = [(np.cumsum(trials[:, ::step], axis=1), np.cumsum(cases[:, ::step], axis=1)) for step in (1, -1)]
-        score = np.stack([_contrast(*side, least, tails) for side in sides])
-        cut = [_cuts(*side, PEEL) for side in sides]
-        allowed = np.stack([(removed > 0) & (size - removed >= least) for _, removed, _ in cut])
-        score = np.where(allowed, score, -inf)
+        below = _from_both_ends(counts)
+        last_in, removed, lost = _tails(below, (PEEL, *tails))
+        cut, peeled = last_in[0], removed[0]
+        allowed = (peeled > 0) & (rows.size - peeled >= least)
+        score = np.where(allowed, _contrast(below[:, 0, 0, -1], removed[1:], lost[1:], least), -inf)
         side, which = np.unravel_index(int(score.argmax()), score.shape)
         if not score[side, which] > 0.0:
             return found
         code = place[rows, which] - which * LEVELS
         low, high = ranges.get(names[which], (-inf, inf))
         if side == 0:
-            last = int(cut[0][0][which])
+            last = int(cut[0, which])
             gone, bounds = code <= last, (float(ends[which][last]), high)
         else:
-            last = LEVELS - 1 - int(cut[1][0][which])
+            last = LEVELS - 1 - int(cut[1, which])
             gone, bounds = code >= last, (low, float(ends[which][last - 1]))
-        taken = counted(rows[gone])
-        trials, cases, rows = trials - taken[0], cases - taken[1], rows[~gone]
+        counts = counts - counted(rows[gone])
+        rows = rows[~gone]
         ranges = {**ranges, names[which]: bounds}
         found.append(Box(ranges))
 
@@ -212,24 +210,47 @@ def _coded(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return code, ordered[last]
 
 
-def _cuts(below: np.ndarray, cases: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each parameter the last interval in a lower tail, and the trials and cases in that tail.
+def _from_both_ends(counts: np.ndarray) -> np.ndarray:
+    """Trials and cases up to each interval from the lower ([:, 0]) and the upper end ([:, 1]) of each parameter.
 
-    `below` and `cases` count trials and cases up to each interval, shape (parameters, `LEVELS`); `tail` is a share of
-    the trials.
+    `counts` has those in each interval, shape (2, parameters, `LEVELS`); the result has shape (2, 2, parameters,
+    `LEVELS`).
     """
-    first = (below > 0).argmax(axis=1)
-    last = np.maximum(first, (below <= tail * below[0, -1]).sum(axis=1) - 1)
-    rows = np.arange(len(below))
-    return last, below[rows, last], cases[rows, last]
+    up = np.cumsum(counts, axis=2)
+    below = np.empty((2, *up.shape))
+    below[:, 0] = up
+    below[:, 1, :, -1] = up[..., -1]
+    # Whole numbers: the difference is exact.
+    np.subtract(up[..., -1:], up[..., -2::-1], out=below[:, 1, :, :-1])
+    return below
 
 
-def _contrast(below: np.ndarray, cases: np.ndarray, least: int, shares: tuple[float, ...]) -> np.ndarray:
-    """For each parameter by how many standard errors a lower tail has less density than the rest: the best tail's."""
-    size, hits = below[0, -1], cases[0, -1]
+def _tails(below: np.ndarray, shares: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The last interval of tails that hold at most some shares of the trials, and the trials and cases in each tail.
+
+    `below` is that of `_from_both_ends`. A tail has at least the first interval with trials. Shape (shares, 2,
+    parameters), with intervals counted from the tail's end.
+    """
+    trials, cases = below.reshape(2, -1, LEVELS)
+    size = trials[0, -1]
+    # One search for all ends and shares: each row is moved above the one before it.
+    above = np.arange(len(trials)) * (size + 1.0)
+    most = np.floor(np.array([0.0, *(share * size for share in shares)]))
+    reached = np.searchsorted((trials + above[:, None]).ravel(), np.add.outer(most, above), side="right")
+    reached -= np.arange(len(trials)) * LEVELS
+    last = np.maximum(reached[0], reached[1:] - 1)
+    shape = (len(shares), *below.shape[1:3])
+    rows = np.arange(len(trials))
+    return last.reshape(shape), trials[rows, last].reshape(shape), cases[rows, last].reshape(shape)
+
+
+def _contrast(whole: np.ndarray, removed: np.ndarray, lost: np.ndarray, least: int) -> np.ndarray:
+    """By how many standard errors a tail has less density than the rest, the best tail's: shape (2, parameters).
+
+    `whole` has the trials and the cases of all, `removed` and `lost` those of each tail, shape (tails, 2, parameters).
+    """
+    size, hits = whole
     share = min(max(hits, 1.0), size - 1.0) / size
-    tails = [_cuts(below, cases, share)[1:] for share in shares]
-    removed, lost = (np.stack(part) for part in zip(*tails, strict=True))
     kept = size - removed
     possible = (removed > 0) & (kept >= least)
     removed, kept = np.maximum(removed, 1.0), np.maximum(kept, 1.0)
@@ -252,8 +273,10 @@ def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> B
     # The number of bounds that each trial violates: a trial that violates one is removed by that bound alone.
     beyond = (~within).sum(axis=0)
     while kept:
-        inside, near = beyond == 0, beyond == 1
-        useful = [_raises(cases[inside], cases[near & ~within[k]]) for k in kept]
+        inside, near = cases[beyond == 0], np.flatnonzero(beyond == 1)
+        removed = ~within[:, near]
+        trials, hits = removed.sum(axis=1), removed[:, cases[near]].sum(axis=1)
+        useful = [_raises(inside.size, int(inside.sum()), int(trials[k]), int(hits[k])) for k in kept]
         worst = int(np.argmin(useful))
         if useful[worst] > significant:
             break
@@ -267,10 +290,10 @@ def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> B
     return Box(ranges)
 
 
-def _raises(inside: np.ndarray, removed: np.ndarray) -> float:
-    """By how many standard errors the density inside is above that of the removed trials."""
-    if not inside.size or not removed.size:
+def _raises(trials: int, hits: int, removed: int, lost: int) -> float:
+    """By how many standard errors the density of some trials, with so many hits, is above that of the removed ones."""
+    if not trials or not removed:
         return -inf
-    pooled = (inside.sum() + removed.sum() + 1.0) / (inside.size + removed.size + 2.0)
-    error = sqrt(pooled * (1.0 - pooled) * (1.0 / inside.size + 1.0 / removed.size))
-    return float((inside.mean() - removed.mean()) / error)
+    pooled = (hits + lost + 1.0) / (trials + removed + 2.0)
+    error = sqrt(pooled * (1.0 - pooled) * (1.0 / trials + 1.0 / removed))
+    return (hits / trials - lost / removed) / error

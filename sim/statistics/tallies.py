@@ -4,6 +4,7 @@ Tallies of disjoint sets of trials merge without loss (moments by Chan, Golub & 
 can be tallied where they are played.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import inf
@@ -43,16 +44,21 @@ NO_TRIALS = Tally(0, dict.fromkeys(OUTCOMES, 0), dict.fromkeys(EVENTS, 0), dict.
 
 def tally(table: dict[str, np.ndarray]) -> Tally:
     """Tally the columns of some trials, arrays as `sim.model.kernel.simulate` returns them."""
+    return tally_conditions(table, {name: moments(_not_null(_evaluated(name, table))) for name in MEASURES})
+
+
+def tally_conditions(table: Mapping[str, np.ndarray], measures: dict[str, Moments]) -> Tally:
+    """As `tally`, with the moments of the measures, which are known already."""
     outcomes = np.bincount(table["outcome"], minlength=len(OUTCOMES))
     return Tally(
         trials=len(table["outcome"]),
         outcomes={name: int(count) for name, count in zip(OUTCOMES, outcomes, strict=True)},
         events={name: int(np.count_nonzero(_evaluated(name, table))) for name in EVENTS},
-        measures={name: moments(_not_null(_evaluated(name, table))) for name in MEASURES},
+        measures=measures,
     )
 
 
-def _evaluated(name: str, table: dict[str, np.ndarray]) -> np.ndarray:
+def _evaluated(name: str, table: Mapping[str, np.ndarray]) -> np.ndarray:
     return evaluate(_parsed(name), table, COMMON_COLUMNS)
 
 
@@ -65,10 +71,22 @@ def moments(numbers: np.ndarray) -> Moments:
     """The moments of some numbers, computed in float64."""
     if not numbers.size:
         return NO_NUMBERS
-    numbers = numbers.astype(np.float64)
+    numbers = numbers.astype(np.float64, copy=False)
     mean = float(numbers.mean())
-    deviation = numbers - mean
-    return Moments(numbers.size, mean, float(np.square(deviation).sum()), float(numbers.min()), float(numbers.max()))
+    squared = numbers - mean
+    np.square(squared, out=squared)
+    return Moments(numbers.size, mean, float(squared.sum()), float(numbers.min()), float(numbers.max()))
+
+
+def moments_of_counts(counts: np.ndarray) -> Moments:
+    """The moments of whole numbers from 0, from the number of times that each occurs."""
+    values = np.flatnonzero(counts)
+    if not values.size:
+        return NO_NUMBERS
+    counts = counts[values]
+    count = int(counts.sum())
+    mean = int(counts @ values) / count
+    return Moments(count, mean, float(counts @ np.square(values - mean)), float(values[0]), float(values[-1]))
 
 
 def merge(a: Tally, b: Tally) -> Tally:

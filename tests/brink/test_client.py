@@ -60,6 +60,15 @@ def test_a_run_is_submitted_waited_for_and_read(service, job):
     assert "null" in given["given"]
 
 
+def test_the_cost_of_a_job_can_be_asked_first(brink):
+    before = sum(1 for _ in brink.jobs())
+    cost = brink.estimate(SCENARIO, trials=1000, strategies=["talk"])
+    assert (cost["rows"], cost["strategies"]) == (1000, ["talk"])
+    with pytest.raises(BrinkError, match="trials"):
+        brink.estimate(SCENARIO, trials=0)
+    assert sum(1 for _ in brink.jobs()) == before
+
+
 def test_a_scenario_may_be_a_name_a_file_or_a_document(brink, tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(SCENARIO))
@@ -78,6 +87,29 @@ def test_a_scenario_may_be_a_name_a_file_or_a_document(brink, tmp_path):
         brink.submit({**SCENARIO, "horizon_weeks": 0})
     assert refused.value.status == 422
     assert refused.value.faults[0]["pointer"] == "/scenario/horizon_weeks"
+
+
+def test_jobs_and_scenarios_are_compared(brink, job, tmp_path):
+    changed = {**SCENARIO, "parameters": {**SCENARIO["parameters"], "deadline_weeks": 4}}
+    other = brink.run(changed, trials=1000, seed=11, strategies=["threaten"])
+    found = job.diff(other, measures=["export_gain"])
+    assert found["paired"]
+    assert [one["trials"] for one in found["strategies"]] == [{"first": 1000, "second": 1000}]
+    assert list(found["strategies"][0]["measures"]) == ["export_gain"]
+    assert found == job.diff(other.id, measures=["export_gain"], strategies=["threaten"])
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(changed))
+    assert brink.diff(SCENARIO, path) == found["inputs"]
+    assert [one["field"] for one in found["inputs"]] == ["parameters.deadline_weeks"]
+
+
+def test_a_report_is_written_by_the_name_of_its_file(job, tmp_path):
+    assert job.report(tmp_path / "r.html", given="agreement").read_bytes().startswith(b"<!doctype html>")
+    with pytest.raises(BrinkError, match=r"must end in \.html or \.pdf"):
+        job.report(tmp_path / "r.docx")
+    with pytest.raises(BrinkError, match="given"):
+        job.report(tmp_path / "none.html", given="agreemnt")
+    assert not (tmp_path / "none.html").exists()
 
 
 def test_a_precision_may_be_requested_instead_of_a_number_of_trials(brink):

@@ -7,11 +7,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.files import new_file
 from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
 from api.cli.output import print_json
 from api.cli.tables import Column, print_table
+from api.files import new_file
 from sim.faults import Fault, InvalidInput
 
 
@@ -42,8 +43,9 @@ def aggregate(
     given: Given = None,
     believe: Believe = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow or .parquet.")
+        Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow, .parquet or .xlsx.")
     ] = None,
+    chart: Annotated[Charts, chart_option("distribution")] = None,
     as_json: AsJson = False,
 ) -> None:
     """A row for each group: statistics of measures, with groups and a condition of your choice."""
@@ -73,7 +75,7 @@ def aggregate(
             with new_file(out) as draft:
                 draft.write_bytes(encode(answer_table(document), SUFFIXES[out.suffix]))
 
-    answer(run, "aggregate", request, as_json=as_json and out is None, render=render)
+    answer(run, "aggregate", request, as_json=as_json and out is None, charts=chart, render=render)
 
 
 def _grouping(text: str, field: str) -> str | dict[str, object]:

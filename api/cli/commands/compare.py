@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions, some_names
@@ -30,13 +31,14 @@ def compare(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    chart: Annotated[Charts, chart_option("regret", "leads")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Differences are taken trial by trial, since all strategies have the same parameters and the same chance."""
     from api.cli.answering import answer
 
     request = {"strategies": strategy, "measures": measure, "given": given, "believe": believe}
-    answer(run, "compare", request, as_json=as_json, render=print_comparison)
+    answer(run, "compare", request, as_json=as_json, charts=chart, render=print_comparison)
 
 
 def print_comparison(out: Console, document: dict) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from rich.console import Console
 from rich.text import Text
 
+from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder, measure_option
 from api.cli.output import heading
@@ -23,13 +24,14 @@ def drivers(
     strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
+    chart: Annotated[Charts, chart_option("tornado")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prints indices from the stored trials, and a tornado chart."""
     from api.cli.answering import answer
 
     request = {"strategy": strategy, "measure": measure, "given": given, "believe": believe}
-    answer(run, "drivers", request, as_json=as_json, render=print_drivers)
+    answer(run, "drivers", request, as_json=as_json, charts=chart, render=print_drivers)
 
 
 def print_drivers(out: Console, document: dict) -> None:

@@ -3,15 +3,13 @@
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from api.cli.database import jobs_database
 from api.cli.options import AsJson, whole_number
 from api.cli.output import console, print_json
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 
 def create(
@@ -28,9 +26,13 @@ def create(
     ] = None,
 ) -> None:
     """Create a key. It is printed once and cannot be shown again."""
+    from cluster.service.audit import record_command
     from cluster.service.keys import create as create_key
+    from cluster.service.keys import described
 
-    key, text = create_key(_database(), owner, scope, expires)
+    database = jobs_database()
+    key, text = create_key(database, owner, scope, expires)
+    record_command(database, "create-key", key.id, described(key))
     print(text)
     print(f"key {key.id} of {key.owner}: {', '.join(key.scopes)}. It is not shown again.", file=sys.stderr)
 
@@ -51,7 +53,7 @@ def list_keys(as_json: AsJson = False) -> None:
             "expires_at": _time(key.expires_at),
             "used_at": _time(key.used_at),
         }
-        for key in listed(_database())
+        for key in listed(jobs_database())
     ]
     if as_json:
         print_json(found)
@@ -71,22 +73,42 @@ def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the key, from brink keys list.")],
 ) -> None:
     """Revoke a key: it is refused from the next request on."""
+    from cluster.service.audit import record_command
+    from cluster.service.keys import described
     from cluster.service.keys import revoke as revoke_key
 
-    key = revoke_key(_database(), key_id)
+    database = jobs_database()
+    key = revoke_key(database, key_id)
+    record_command(database, "revoke-key", key.id, described(key))
     print(f"key {key.id} of {key.owner} is revoked")
 
 
-keys = {"create": create, "list": list_keys, "revoke": revoke}
+def rotate(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the key, from brink keys list.")],
+    grace: Annotated[
+        int,
+        typer.Option(
+            parser=whole_number,
+            metavar="DAYS",
+            help="Days until the old key expires; 0 ends it at once.",
+            show_default="7",
+        ),
+    ] = 7,
+) -> None:
+    """Create a key of the same owner and scopes in place of another. It is printed once and cannot be shown again."""
+    from cluster.service.audit import record_command
+    from cluster.service.keys import described
+    from cluster.service.keys import rotate as rotate_key
+
+    database = jobs_database()
+    old, new, text = rotate_key(database, key_id, grace)
+    record_command(database, "rotate-key", old.id, f"to key {new.id} {described(new)}; grace: {grace} days")
+    print(text)
+    ends = f"is valid until {_minute(_time(old.expires_at))}" if grace else "is no longer valid"
+    print(f"key {new.id} {described(new)}. It is not shown again. Key {old.id} {ends}.", file=sys.stderr)
 
 
-def _database() -> "sa.Engine":
-    from cluster.service.jobs import open_database
-    from cluster.service.settings import read_settings
-
-    settings = read_settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return open_database(settings.jobs_database)
+keys = {"create": create, "list": list_keys, "rotate": rotate, "revoke": revoke}
 
 
 def _time(when: float | None) -> str | None:

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from api.cli.charting import Charts, chart_option
 from api.cli.options import AsJson, OneStrategy, RunFolder, whole_number
 from api.cli.output import heading
 from api.cli.tables import Bars, Column, print_table, wrap
@@ -24,7 +25,13 @@ _PICTURE = 72
 Trial = Annotated[int, typer.Option("--trial", parser=whole_number, metavar="N", help="The trial's number, from 0.")]
 
 
-def replay(run: RunFolder, trial: Trial, strategy: OneStrategy = None, as_json: AsJson = False) -> None:
+def replay(
+    run: RunFolder,
+    trial: Trial,
+    strategy: OneStrategy = None,
+    chart: Annotated[Charts, chart_option("positions")] = None,
+    as_json: AsJson = False,
+) -> None:
     """The exit status is 1 if the replayed trial does not equal the stored one."""
     from api.cli.answering import answer
     from cluster.query.trials import open_run
@@ -34,7 +41,8 @@ def replay(run: RunFolder, trial: Trial, strategy: OneStrategy = None, as_json: 
     def render(out: Console, document: dict) -> None:
         _print_story(out, found.plan.scenario, document["result"])
 
-    document = answer(found, "replay", {"trial": trial, "strategy": strategy}, as_json=as_json, render=render)
+    request = {"trial": trial, "strategy": strategy}
+    document = answer(found, "replay", request, as_json=as_json, charts=chart, render=render)
     check = document["result"]["check"]
     if not check["equal"]:
         _say_differences(check)

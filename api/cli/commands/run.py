@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,7 +56,9 @@ def run(
     ] = None,
     shard_trials: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000"),
+        typer.Option(
+            parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000, more in a large run"
+        ),
     ] = None,
     outside: Outside = False,
     out: Annotated[
@@ -65,16 +68,21 @@ def run(
     engine: Engine = None,
     ray_address: RayAddress = None,
     workers: Workers = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only estimate time, disk and memory, from a small sample; no folder is made."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The same command continues a run that was stopped."""
+    from api.cli.cost import print_cost
     from api.cli.precision import half_widths
     from api.cli.setting import folder_suffix, set_parameters
     from api.shipped_scenarios import find_scenario
     from cluster.reference.rates import scenario_class
     from cluster.results.plan import make_plan
     from cluster.runs.options import RunOptions
-    from cluster.runs.precision import MOST_TRIALS, more_would_help, run_to_precision, shortfall
+    from cluster.runs.precision import MOST_TRIALS, check_precise, more_would_help, run_to_precision, shortfall
     from cluster.runs.run import adopt_shard_size
     from cluster.runs.run import run as run_plan
 
@@ -92,10 +100,16 @@ def run(
     if shard_trials is None:
         plan = adopt_shard_size(plan, folder)
     print_warnings(chosen)
+    options = RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers)
+    if dry_run:
+        if wanted:
+            check_precise(plan, wanted)
+        print_cost(plan, options, folder, at_most=bool(wanted), as_json=as_json)
+        return
     started = time.monotonic()
     taken: dict = {}
     with run_progress(plan) as on_progress:
-        options = RunOptions(engine=engine or "auto", ray_address=ray_address, workers=workers, on_progress=on_progress)
+        options = replace(options, on_progress=on_progress)
         if wanted:
             answer, taken = run_to_precision(plan, folder, wanted, options)
         else:

@@ -1,7 +1,10 @@
 """``brink summary``: the summary of a stored run, for all its trials or under a condition."""
 
+from typing import Annotated
+
 from rich.console import Console
 
+from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_changes, print_evidence, print_outside
 from api.cli.options import AsJson, Believe, Given, Outside, RunFolder, Strategies
 from api.cli.rendering import print_summary
@@ -13,13 +16,14 @@ def summary(
     given: Given = None,
     believe: Believe = None,
     outside: Outside = False,
+    chart: Annotated[Charts, chart_option("outcomes", "events")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Probabilities, means and quantiles have 95 % intervals of their Monte Carlo error."""
     from api.cli.answering import answer
 
     request = {"given": given, "strategies": strategy, "believe": believe, "outside": outside or None}
-    answer(run, "summary", request, as_json=as_json, render=print_given)
+    answer(run, "summary", request, as_json=as_json, charts=chart, render=print_given)
 
 
 def print_given(out: Console, found: dict) -> None:

@@ -1,16 +1,15 @@
 """``brink timeline``: where the dispute stands in each week, under each strategy."""
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
+from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
-from api.cli.output import console, heading, print_assumptions
+from api.cli.output import heading, print_assumptions
 from api.cli.tables import Bars, Column, print_table
 
 _COURSE = 40
@@ -36,29 +35,14 @@ def timeline(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
-    chart: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it too, as .svg or .png.", show_default=False)
-    ] = None,
+    chart: Annotated[Charts, chart_option("timeline")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The states are agreement, threat, sanctions and retreat."""
     from api.cli.answering import answer
 
-    if chart is not None:
-        from api.charts import check_chart_file, timeline_chart, write_chart
-
-        check_chart_file(chart)
-    document = answer(
-        run,
-        "timeline",
-        {"strategies": strategy, "given": given, "believe": believe},
-        as_json=as_json,
-        render=print_timeline,
-    )
-    if chart is not None:
-        write_chart(timeline_chart(document), chart)
-        if not as_json:
-            console().print(f"Chart: {chart}")
+    request = {"strategies": strategy, "given": given, "believe": believe}
+    answer(run, "timeline", request, as_json=as_json, charts=chart, render=print_timeline)
 
 
 def print_timeline(out: Console, document: dict) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies, measure_option
 from api.cli.output import heading, print_assumptions, some_names
@@ -27,6 +28,7 @@ def worth(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    chart: Annotated[Charts, chart_option("means")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The value is the expected gain from choosing a strategy after learning it (expected value of partial perfect
@@ -41,7 +43,7 @@ def worth(
         "given": given,
         "believe": believe,
     }
-    answer(run, "worth", request, as_json=as_json, render=print_worth)
+    answer(run, "worth", request, as_json=as_json, charts=chart, render=print_worth)
 
 
 def _groups(texts: list[str]) -> dict[str, list[str]]:

@@ -50,7 +50,7 @@ Submitting = Annotated[Lock, Depends(submitting)]
 JobId = Annotated[str, PathParameter(description="The job's id.", max_length=64)]
 
 
-def _find(job_id: str, whose: Caller, engine: sa.Engine) -> Job:
+def find_job(job_id: str, whose: Caller, engine: sa.Engine) -> Job:
     """The job of that id; the same 404 if there is none and if it belongs to another user."""
     found = jobs.get(engine, job_id, whose.sees) if re.fullmatch("[0-9a-f]{32}", job_id) else None
     if found is None:
@@ -60,12 +60,12 @@ def _find(job_id: str, whose: Caller, engine: sa.Engine) -> Job:
 
 def known_job(job_id: JobId, reader: Reader, engine: Database) -> Job:
     """The job of the request's path, for callers who may read it."""
-    return _find(job_id, reader, engine)
+    return find_job(job_id, reader, engine)
 
 
 def changed_job(job_id: JobId, submitter: Submitter, engine: Database) -> Job:
     """The job of the request's path, for callers who may stop or remove it."""
-    return _find(job_id, submitter, engine)
+    return find_job(job_id, submitter, engine)
 
 
 KnownJob = Annotated[Job, Depends(known_job)]
@@ -83,7 +83,8 @@ async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator
     given: Settings = request.app.state.settings
     async with request.app.state.answer_slots.slot(caller.owner):
         with time_limit(given.query_seconds):
-            yield StoredRun(await run_in_threadpool(lambda: job.plan), job_folder(job, given))
+            plan = await run_in_threadpool(lambda: job.plan)
+            yield StoredRun(plan, job_folder(job, given), request.app.state.kept_columns)
 
 
 async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:

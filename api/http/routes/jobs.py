@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from api.http.audit import note
 from api.http.authentication import Reader, Submitter
 from api.http.idempotency import IdempotencyKey
-from api.http.limits import check_room
+from api.http.limits import check_maintenance, check_room
 from api.http.problems import RESPONSES, Problem, invalid
 from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
 from api.shipped_scenarios import shipped_scenario
@@ -167,6 +168,7 @@ def view(job: Job) -> JobView:
 
 @router.post("/jobs", status_code=202, response_model=JobView, summary="Submit a job")
 def submit(
+    http: Request,
     request: JobRequest,
     response: Response,
     submitter: Submitter,
@@ -183,7 +185,8 @@ def submit(
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
-        plan = _plan(request, settings)
+        check_maintenance(engine)
+        plan = requested_plan(request, settings)
         # One at a time, so that concurrent requests do not all take the last place in the queue.
         with submitting:
             # The same request may have been recorded while this one waited.
@@ -203,6 +206,7 @@ def submit(
         fault = Fault("Idempotency-Key", key, "was used before, with another body")
         raise Problem(422, "the idempotency key belongs to another request", [fault])
     response.headers["Location"] = f"/v1/jobs/{job.id}"
+    note(http, subject=job.id)
     return view(job)
 
 
@@ -226,6 +230,13 @@ def list_jobs(
 def get_job(job: KnownJob) -> JobView:
     """A job's state and progress, and what went wrong if it failed."""
     return view(job)
+
+
+@router.get("/jobs/{job_id}/scenario", summary="Read a job's scenario")
+def scenario(job: KnownJob) -> dict[str, Any]:
+    """The scenario that the job plays, in full; also before it is played, when there are no files yet."""
+    document: dict[str, Any] = json.loads(job.request)["scenario"]
+    return document
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=202, response_model=JobView, summary="Cancel a job")
@@ -287,7 +298,8 @@ async def events(
     return EventSourceResponse(changes(), ping=HEARTBEAT_SECONDS)
 
 
-def _plan(request: JobRequest, settings: Settings) -> Plan:
+def requested_plan(request: JobRequest, settings: Settings) -> Plan:
+    """The plan of a requested job. Raises `Problem` or `InvalidInput`."""
     try:
         scenario = (
             shipped_scenario(request.scenario)

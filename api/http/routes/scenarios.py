@@ -29,7 +29,7 @@ _EXAMPLE = {
     "issues": {"dealers": {"weight": 1.0, "gap": 0.6, "sender_concession": 0.1, "target_concession": 0.08}},
     "parameters": {"threat_probability": {"uniform": [0.1, 0.4]}, "follow_through": 0.5, "sanctioned_trade": 5.9},
 }
-_BODY: dict[str, Any] = {
+SCENARIO_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -60,19 +60,19 @@ class Validation(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Sent:
+class SentScenario:
     """A scenario as it was sent."""
 
     body: bytes
     media_type: str
 
 
-async def _document(request: Request) -> _Sent:
+async def sent_scenario(request: Request) -> SentScenario:
     """The body as it was sent, and whether it is JSON or YAML; `BodyCheck` has refused what is neither."""
     body = await request.body()
     if not body:
         raise Problem(422, "the body is empty, and must be a scenario", (Fault("", None, "must be given"),))
-    return _Sent(body, YAML if is_yaml(request.headers.get("content-type")) else JSON)
+    return SentScenario(body, YAML if is_yaml(request.headers.get("content-type")) else JSON)
 
 
 Name = Annotated[str, PathParameter(description="The scenario's name.", max_length=64)]
@@ -107,15 +107,15 @@ def scenario(name: Name, reading: Reader, engine: Database) -> dict[str, Any]:
         raise Problem(404, str(error)) from None
 
 
-@router.put("/scenarios/{name}", summary="Keep a scenario", openapi_extra=_BODY)
+@router.put("/scenarios/{name}", summary="Keep a scenario", openapi_extra=SCENARIO_BODY)
 def keep(
-    name: Name, sent: Annotated[_Sent, Depends(_document)], submitting: Submitter, engine: Database
+    name: Name, sent: Annotated[SentScenario, Depends(sent_scenario)], submitting: Submitter, engine: Database
 ) -> dict[str, Any]:
     """Keep a valid scenario under a name, in place of an older one of that name. Returns it in full."""
     if name in shipped_names():
         message = "is the name of a shipped scenario; choose another"
         raise InvalidInput((Fault("name", name, message),))
-    scenario = _scenario(sent)
+    scenario = read_sent(sent)
     if scenario.name != name:
         raise InvalidInput((Fault("name", scenario.name, f"must be {name}, as in the address"),))
     document = scenario_document(scenario)
@@ -162,10 +162,10 @@ class ParameterRanges(BaseModel):
     parameters: list[ParameterRange]
 
 
-@router.post("/scenarios/ranges", summary="A scenario's parameters with their densities", openapi_extra=_BODY)
-def ranges(sent: Annotated[_Sent, Depends(_document)]) -> ParameterRanges:
+@router.post("/scenarios/ranges", summary="A scenario's parameters with their densities", openapi_extra=SCENARIO_BODY)
+def ranges(sent: Annotated[SentScenario, Depends(sent_scenario)]) -> ParameterRanges:
     """Every parameter of a scenario: its distribution, the density over its range, its source and its default."""
-    return ParameterRanges(parameters=[ParameterRange(**entry) for entry in ranges_document(_scenario(sent))])
+    return ParameterRanges(parameters=[ParameterRange(**entry) for entry in ranges_document(read_sent(sent))])
 
 
 class ScenarioText(BaseModel):
@@ -174,10 +174,10 @@ class ScenarioText(BaseModel):
     yaml: str
 
 
-@router.post("/scenarios/yaml", summary="A scenario as YAML", openapi_extra=_BODY)
-def as_yaml(sent: Annotated[_Sent, Depends(_document)]) -> ScenarioText:
+@router.post("/scenarios/yaml", summary="A scenario as YAML", openapi_extra=SCENARIO_BODY)
+def as_yaml(sent: Annotated[SentScenario, Depends(sent_scenario)]) -> ScenarioText:
     """A scenario in full as YAML, as in a scenario file."""
-    document = scenario_document(_scenario(sent))
+    document = scenario_document(read_sent(sent))
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
     return ScenarioText(yaml=text)
 
@@ -185,12 +185,12 @@ def as_yaml(sent: Annotated[_Sent, Depends(_document)]) -> ScenarioText:
 @router.post(
     "/scenarios/validate",
     summary="Validate a scenario",
-    openapi_extra=_BODY,
+    openapi_extra=SCENARIO_BODY,
 )
-def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
+def validate(sent: Annotated[SentScenario, Depends(sent_scenario)]) -> Validation:
     """The faults of a scenario, each with its field, and the line for YAML. The status is 200 in both cases."""
     try:
-        scenario = _scenario(sent)
+        scenario = read_sent(sent)
     except InvalidInput as error:
         return Validation(valid=False, errors=field_errors(error.faults))
     return Validation(
@@ -201,7 +201,8 @@ def validate(sent: Annotated[_Sent, Depends(_document)]) -> Validation:
     )
 
 
-def _scenario(sent: _Sent) -> Scenario:
+def read_sent(sent: SentScenario) -> Scenario:
+    """The scenario that was sent. Raises `InvalidInput` and `Problem`."""
     if sent.media_type == YAML:
         try:
             return read_scenario(sent.body.decode(), "")

@@ -15,6 +15,15 @@ export function el(tag, attributes = {}, ...children) {
 
 export const find = (id) => document.getElementById(id);
 
+/**
+ * Let a script answer a form. A page's submit buttons are disabled until then: a browser that sends a form by itself
+ * would put what was typed, a key for one, into the address.
+ */
+export function onSubmit(form, answer) {
+  form.addEventListener("submit", (event) => { event.preventDefault(); answer().catch(showFault); });
+  for (const button of form.querySelectorAll("button[type=submit]")) button.disabled = false;
+}
+
 /** Put these children in place of what an element holds. */
 export function fill(element, ...children) {
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));

@@ -1,7 +1,7 @@
 // A scenario in fields, and as text. The validator of the service reads it as one types, and its messages stand at the
 // fields.
 import { showAccount } from "./account.js";
-import { el, fill, find, showFault } from "./dom.js";
+import { el, fill, find, onSubmit, showFault } from "./dom.js";
 import { number, readNumber } from "./format.js";
 import { spark } from "./spark.js";
 import { get, once, post, Problem, saveAs, send } from "./v1.js";
@@ -282,9 +282,9 @@ async function begin() {
     delete scenario.history;
   }
   fill(find("title"), `Change: ${scenario.title}`);
+  onSubmit(find("edit"), () => save(false));
   await layOut();
   await validate();
-  find("edit").addEventListener("submit", (event) => { event.preventDefault(); save(false).catch(showFault); });
 }
 
 showAccount();

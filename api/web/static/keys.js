@@ -1,5 +1,5 @@
 import { showAccount } from "./account.js";
-import { el, fill, find, showFault, table } from "./dom.js";
+import { el, fill, find, onSubmit, showFault, table } from "./dom.js";
 import { readWhole, when } from "./format.js";
 import { get, post } from "./v1.js";
 
@@ -12,8 +12,7 @@ async function show() {
   ]), false));
 }
 
-async function create(event) {
-  event.preventDefault();
+async function create() {
   showFault(null);
   const form = find("new");
   const scopes = [...form.querySelectorAll("input[name=scope]:checked")].map((box) => box.value);
@@ -23,5 +22,5 @@ async function create(event) {
   await show();
 }
 
-find("new").addEventListener("submit", (event) => create(event).catch(showFault));
+onSubmit(find("new"), create);
 Promise.all([showAccount(), show()]).catch(showFault);

@@ -1,4 +1,4 @@
-import { el, fill, find, showFault } from "./dom.js";
+import { el, fill, find, onSubmit, showFault } from "./dom.js";
 import { readNumber, readWhole } from "./format.js";
 import { once, post, prepareCharts, Problem } from "./v1.js";
 import { showAccount } from "./account.js";
@@ -30,7 +30,7 @@ function read(id, reader, empty) {
 }
 
 const from = asked.get("from");
-const ofRun = () => once(`/v1/jobs/${encodeURIComponent(from)}/files/scenario.json`);
+const ofRun = () => once(`/v1/jobs/${encodeURIComponent(from)}/scenario`);
 
 async function showStrategies() {
   const name = form.scenario.value;
@@ -61,8 +61,7 @@ function request() {
   return body;
 }
 
-async function start(event) {
-  event.preventDefault();
+async function start() {
   showFault(null);
   let body;
   try {
@@ -103,8 +102,8 @@ async function begin() {
   for (const name of ["trials", "seed", "design"]) if (asked.get(name) ?? job?.[name]) form[name].value = asked.get(name) ?? job[name];
   form.scenario.addEventListener("change", () => showStrategies().catch(showFault));
   form.addEventListener("change", renewKey);
-  form.addEventListener("submit", (event) => start(event).catch(showFault));
   await showStrategies();
+  onSubmit(form, start);
 }
 
 renewKey();

@@ -143,7 +143,8 @@ async function showDistribution(asked) {
 }
 
 async function showComparison(asked) {
-  const request = { ...asked.request, ...(asked.chosen.measure ? { measures: [asked.chosen.measure] } : {}) };
+  // In the words in which the sentences at the top are asked for: the service computes the comparison once.
+  const request = { ...asked.request, measures: [asked.chosen.measure || asked.scenario?.choice || NET_GAIN] };
   const found = await post(`/v1/jobs/${asked.id}/compare`, request, { signal: asked.signal });
   const regret = await chartOf(asked, "regret", request, "Mean regret of each strategy with its 95 % interval");
   const leads = await chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range");

@@ -1,4 +1,4 @@
-import { find, showFault } from "./dom.js";
+import { find, onSubmit, showFault } from "./dom.js";
 import { Problem } from "./v1.js";
 
 /** Where to go next: a page of this service, and no other place. */
@@ -7,8 +7,7 @@ function next() {
   return wanted.origin === location.origin ? wanted.pathname + wanted.search + wanted.hash : "/";
 }
 
-async function signIn(event) {
-  event.preventDefault();
+async function signIn() {
   showFault(null);
   const key = find("key").value.trim();
   if (!/^[\x21-\x7e]+$/.test(key)) return showFault(new Error("write the key, such as brink_0123456789abcdef_…"));
@@ -19,5 +18,5 @@ async function signIn(event) {
   return location.assign(next());
 }
 
-find("sign-in").addEventListener("submit", (event) => signIn(event)?.catch(showFault));
+onSubmit(find("sign-in"), signIn);
 find("key").focus();

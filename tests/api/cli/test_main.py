@@ -62,6 +62,18 @@ def test_a_precision_says_what_it_took(tmp_path):
     assert answer == json.loads((tmp_path / "here" / "summary.json").read_text())
 
 
+def test_a_dry_run_prints_the_cost_and_makes_no_folder(tmp_path):
+    found = brink("run", *SMALL, "--dry-run", "--json", cwd=tmp_path, status=0)
+    cost = json.loads(found.stdout)
+    assert cost["rows"] == cost["trials"] * len(cost["strategies"])
+    assert cost["bytes"] > 100 * cost["rows"]
+    most = brink("run", SMALL[0], "--precision", "agreement=0.01", "--dry-run", cwd=tmp_path, status=0)
+    assert "at most" in most.stdout
+    assert "MB for each process" in most.stdout
+    assert_refused(brink("run", *SMALL, "--dry-run", "--workers", "0", cwd=tmp_path), "--workers")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_progress_is_shown_on_a_terminal(tmp_path):
     ours, theirs = pty.openpty()
     with subprocess.Popen(

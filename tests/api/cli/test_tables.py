@@ -38,6 +38,7 @@ ASKED = {
     "stress": ["here", "--bound", "target_cost > 0.1"],
     "discover": ["here", "--outcome", "sanctions"],
     "timeline": ["here"],
+    "convergence": ["here", "--measure", "agreement"],
     "typical": ["here", "--measure", "export_gain - target_cost"],
     "replay": ["here", "--trial", "3"],
     "score": ["here"],
@@ -62,6 +63,7 @@ LISTS = {
     "rates": [],
     "keys": ["list"],
     "calibrate": ["episodes.csv"],
+    "diff": ["here", "us-mexico-2019", "--engine", "inline"],
     "fit": ["us-mexico-2019", "--trials", "2000"],
     "backtest": ["us-mexico-2019", "us-eu-2025", "--trials", "200", "--engine", "inline", "--out", "past"],
 }
@@ -123,7 +125,7 @@ def widest(text: str) -> int:
 
 
 def test_every_command_that_prints_a_table_is_tested_here():
-    others = {"validate", "verify", "report", "serve", "runner", "migrate"}
+    others = {"new", "validate", "verify", "report", "export", "serve", "runner", "migrate"}
     assert COMMANDS_WITH_TABLES.keys() | others == COMMANDS.keys()
     assert {answer.name for answer in ANSWERS} == ASKED.keys()
 

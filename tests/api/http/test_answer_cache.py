@@ -1,9 +1,16 @@
 """An answer asked again in the same words is computed once, as long as the committed trials are the same."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from api.http import answer_cache
 from api.http.answer_cache import AnswerCache
+from cluster.answers.registry import ask
+from cluster.query.kept import Kept
+from cluster.query.parquet_files import DamagedTrials
+from cluster.query.trials import StoredRun
 from cluster.results.result_folder import MANIFEST, SUMMARY, shard_path
 from cluster.service import jobs
 from tests.support.runs import small_plan
@@ -72,13 +79,58 @@ def test_refusals_are_not_cached(tmp_path, computed):
 
 def test_the_cache_is_bounded_and_evicts_the_least_recently_used_answer():
     cache = AnswerCache(max_bytes=10)
-    cache.keep(b"a", b"1234")
-    cache.keep(b"b", b"1234")
-    assert cache.find(b"a") == b"1234"
-    cache.keep(b"c", b"1234")
-    assert (cache.find(b"a"), cache.find(b"b"), cache.find(b"c")) == (b"1234", None, b"1234")
-    cache.keep(b"large", b"12345678901")
+    cache.keep(b"a", b"first", 4)
+    cache.keep(b"b", b"second", 4)
+    assert cache.find(b"a") == b"first"
+    cache.keep(b"c", b"third", 4)
+    assert (cache.find(b"a"), cache.find(b"b"), cache.find(b"c")) == (b"first", None, b"third")
+    cache.keep(b"large", b"fourth", 11)
     assert cache.find(b"large") is None
-    cache.keep(b"a", b"1")
-    cache.keep(b"d", b"12345")
-    assert (cache.find(b"a"), cache.find(b"c"), cache.find(b"d")) == (b"1", b"1234", b"12345")
+    cache.keep(b"a", b"other", 1)
+    cache.keep(b"d", b"fifth", 5)
+    assert (cache.find(b"a"), cache.find(b"c"), cache.find(b"d")) == (b"other", b"third", b"fifth")
+
+
+def test_one_of_several_requests_at_once_computes_the_answer_and_a_failure_passes_on_the_turn():
+    cache = AnswerCache(100)
+    computed = []
+    together = threading.Barrier(4)
+
+    def ask(number: int) -> bytes | None:
+        together.wait(60)
+        with cache.computing(b"key"):
+            if cache.find(b"key") is None:
+                computed.append(number)
+                if len(computed) == 1:
+                    raise ValueError
+                cache.keep(b"key", b"answer", 6)
+        return cache.find(b"key")
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(ask, number) for number in range(4)]
+        failed = [one for one in asked if one.exception(60)]
+    assert len(computed) == 2
+    assert len(failed) == 1
+    assert [one.result() for one in asked if one not in failed] == [b"answer"] * 3
+
+
+def test_columns_in_memory_are_used_only_for_the_file_that_they_are_from(tmp_path):
+    plan = small_plan(trials=3000)
+    with served(tmp_path) as service:
+        job = jobs.submit(service.database, plan)
+        service.work()
+        folder = service.settings.results.within(job.id)
+        cold = service.ask("POST", f"/v1/jobs/{job.id}/compare", json={"given": "agreement_week > 2"}).json()
+        run = StoredRun(plan, folder, Kept(1 << 24))
+        conditions = ["agreement_week > 2", "agreement_week > 4", "not agreement"]
+        without = [ask(StoredRun(plan, folder), "compare", {"given": given}) for given in conditions]
+        assert [ask(run, "compare", {"given": given}) for given in conditions] == without
+        assert without[0] == cold
+        file = folder.root / shard_path(next(iter(plan.shards())))
+        file.write_bytes(file.read_bytes()[:-100])
+        later = StoredRun(plan, folder, run.kept)
+        with pytest.raises(DamagedTrials):
+            ask(later, "compare", {})
+        file.unlink()
+        with pytest.raises(DamagedTrials):
+            ask(StoredRun(plan, folder, run.kept), "compare", {})

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
+import altair
 import pytest
 
 from api.chart_catalogue import CHARTS
@@ -37,6 +38,8 @@ def test_a_chart_is_a_specification_of_vega_lite(service, job, name):
     answer = draw(service, job, name, VEGA_LITE)
     assert (answer.status_code, answer.headers["content-type"]) == (200, VEGA_LITE), answer.text
     assert "vega-lite/v6" in answer.json()["$schema"]
+    # The service does not check what it draws against the schema of Vega-Lite: this does.
+    altair.Chart.from_dict(answer.json(), validate=True)
     # The specification holds its data: whoever draws it loads nothing.
     assert '"url"' not in answer.text
 
@@ -103,3 +106,20 @@ def test_findings_weight_the_trials_by_beliefs(service, job):
     assert found.status_code == 200, found.text
     evidence = found.json()["evidence"]
     assert all(1 <= one["effective_trials"] <= 4000 for one in evidence.values())
+
+
+def test_the_densities_of_a_scenario_that_is_sent_are_drawn(service):
+    scenario = service.ask("GET", "/v1/scenarios/us-mexico-2019").json()
+    drawn = service.ask("POST", "/v1/scenarios/densities", json=scenario, headers={"Accept": "image/svg+xml"})
+    assert (drawn.status_code, drawn.headers["content-type"]) == (200, "image/svg+xml")
+    assert "follow_through" in drawn.text
+    wrong = service.ask("POST", "/v1/scenarios/densities", json={**scenario, "horizon_weeks": 0})
+    assert wrong.status_code == 422
+    assert wrong.json()["errors"][0]["field"] == "horizon_weeks"
+
+
+def test_a_report_is_a_pdf_for_who_asks_for_one(service, job):
+    answer = service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "application/pdf"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert answer.content.startswith(b"%PDF-")
+    assert service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "image/png"}).status_code == 406

@@ -40,6 +40,22 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
     return digests(folder)
 
 
+def test_the_cost_of_a_job_is_estimated_before_it_is_submitted(tmp_path):
+    with served(tmp_path) as service:
+        cost = service.ask("POST", "/v1/estimate", json=SMALL_JOB | {"trials": 20_000}).json()
+        assert (cost["rows"], cost["shards"], cost["engine"], cost["at_most"]) == (40_000, 2, "inline", False)
+        assert cost["wall_seconds"] == cost["core_seconds"] > 0
+        assert service.ask("GET", "/v1/jobs").json()["jobs"] == []
+        job = service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"trials": 20_000}).json()
+        service.work()
+        stored = jobs.get(service.database, job["id"]).bytes
+        assert cost["bytes"] == pytest.approx(stored, rel=0.06)
+        for wrong in ({"trials": 0}, {"strategies": ["wait"]}, {"scenario": "nowhere"}):
+            refused = [service.ask("POST", f"/v1/{path}", json=SMALL_JOB | wrong) for path in ("estimate", "jobs")]
+            assert [one.status_code for one in refused] == [422, 422]
+            assert refused[0].json() == refused[1].json()
+
+
 @pytest.mark.slow
 def test_a_job_runs_on_ray_from_end_to_end(tmp_path, undisturbed):
     service = ServiceProcess(tmp_path / "data", BRINK_ENGINE="ray", BRINK_WORKERS="2")
@@ -76,6 +92,15 @@ def test_the_summary_is_that_of_the_result_folder(service, finished):
     assert summary["trials"] == 5000
     assert summary["complete"]
     assert summary == json.loads((service.folder / "jobs" / finished["id"] / "summary.json").read_text())
+
+
+def test_the_scenario_is_that_of_the_result_folder_and_there_before_it(service, finished):
+    here = service.client.get(f"/v1/jobs/{finished['id']}/scenario").json()
+    assert here == service.client.get(f"/v1/jobs/{finished['id']}/files/scenario.json").json()
+    document = here | {"title": "Another dispute"}
+    queued = service.client.post("/v1/jobs", json={"scenario": document, "trials": 50_000_000}).json()["id"]
+    assert service.client.get(f"/v1/jobs/{queued}/scenario").json() == document
+    assert service.client.delete(f"/v1/jobs/{queued}").status_code == 204
 
 
 def test_a_replay_is_that_of_the_result_folder(service, finished):

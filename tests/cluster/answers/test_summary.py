@@ -88,23 +88,44 @@ def test_quantiles_have_order_statistics_or_the_error_of_their_replicates(tmp_pa
 def test_quantiles_of_more_numbers_than_can_be_held_are_the_same(tmp_path, monkeypatch, design):
     plan = small_plan(trials=3000, design=design)
     summary = run(plan, tmp_path / "run", RunOptions(engine="inline"))
-    for bins in (1, 7, 65_536):
-        monkeypatch.setattr("cluster.answers.shared.EXACT_NUMBERS", 10)
-        monkeypatch.setattr("cluster.answers.summary_by_query.BINS", bins)
-        assert summarize(open_run(tmp_path / "run")) == summary
+    monkeypatch.setattr("cluster.answers.shared.EXACT_NUMBERS", 10)
+    assert summarize(open_run(tmp_path / "run")) == summary
 
 
 @pytest.mark.parametrize("design", ["random", "sobol"])
-def test_quantiles_are_those_that_duckdb_finds(tmp_path, design):
-    """A condition that always holds is asked of DuckDB; without one the measures are sorted here."""
+def test_a_condition_that_always_holds_changes_no_number(tmp_path, design):
+    """Without a condition the measures are sorted; with one they are counted shard by shard."""
     run(small_plan(trials=4096, shard_trials=700, design=design), tmp_path / "run", RunOptions(engine="inline"))
     found = open_run(tmp_path / "run")
-    held, asked = summarize(found), summarize(found, "trial >= 0")
-    for strategy, summary in held["strategies"].items():
+    without, counted = summarize(found), summarize(found, "trial >= 0")
+    for strategy, summary in without["strategies"].items():
+        other = counted["strategies"][strategy]
+        assert (summary["outcome"], summary["events"]) == (other["outcome"], other["events"])
         for name, measure in summary["measures"].items():
-            other = asked["strategies"][strategy]["measures"][name]
-            assert measure["quantiles"] == other["quantiles"]
-            assert measure["quantile_intervals"] == other["quantile_intervals"]
+            for part in ("count", "quantiles", "quantile_intervals", "quantiles_exact"):
+                assert measure[part] == other["measures"][name][part], (name, part)
+            for part, value in measure["mean"].items():
+                counted_value = other["measures"][name]["mean"][part]
+                assert value == counted_value or value == pytest.approx(counted_value, rel=1e-12), (name, part)
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_a_condition_selects_the_rows_that_pandas_selects(tmp_path, design):
+    run(small_plan(trials=4096, shard_trials=1500, design=design), tmp_path / "run", RunOptions(engine="inline"))
+    found = summarize(open_run(tmp_path / "run"), "agreement_week > 3 or target_cost > 0.1")["strategies"]
+    rows = pd.read_parquet(tmp_path / "run" / "trials")
+    rows = rows[(rows["agreement_week"] > 3).fillna(False) | (rows["target_cost"] > np.float32(0.1))]
+    for strategy, summary in found.items():
+        own = rows[rows["strategy"] == strategy]
+        assert summary["trials"] == len(own)
+        assert summary["events"]["sanctions"]["estimate"] == pytest.approx(own["sanctions_week"].notna().mean())
+        for name in ("agreement_week", "market_access", "target_cost", "sender_cost", "extensions"):
+            known = own[name].dropna().to_numpy(np.float64)
+            measure = summary["measures"][name]
+            assert measure["count"] == known.size
+            for level, value in measure["quantiles"].items():
+                assert value == np.quantile(known, float(level), method="inverted_cdf"), (strategy, name, level)
+            assert measure["mean"]["estimate"] == pytest.approx(known.mean(), rel=1e-12)
 
 
 def test_a_condition_on_a_threat_is_answered_without_the_strategy_that_never_threatens(tmp_path):

@@ -32,15 +32,14 @@ def test_the_recount_is_the_summary(tmp_path: Path, plan):
     assert verify_summary(stored) == []
 
 
-def test_verify_asks_neither_duckdb_nor_the_tallies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_verify_uses_neither_the_tallies_nor_the_code_of_the_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run(small_plan(trials=500), tmp_path / "run", RunOptions(engine="inline"))
     stored = open_run(tmp_path / "run")
-    monkeypatch.setattr(summaries, "open_duckdb", None)
-    monkeypatch.setattr(summaries, "QueriedTrials", None)
+    monkeypatch.setattr(summaries, "CountedTrials", None)
     monkeypatch.setattr(summaries, "TrialsInMemory", None)
-    for tallies in stored.committed.values():
-        assert tallies
-    stored.__dict__["committed"] = dict.fromkeys(stored.committed, ())
+    shards, tallies = stored._read
+    assert all(tallies.values())
+    stored.__dict__["_read"] = shards, dict.fromkeys(tallies, ())
     assert verify_summary(stored) == []
 
 

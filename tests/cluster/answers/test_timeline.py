@@ -7,7 +7,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from api.charts import timeline_chart, write_chart
+from api.chart_files import write_chart
+from api.charts import timeline_chart
 from api.cli.commands.timeline import sparkline
 from cluster.query.trials import open_run
 from cluster.runs.options import RunOptions
@@ -171,15 +172,15 @@ def test_the_service_gives_the_same_answer(stored, tmp_path):
 
 def test_charts_are_pictures_of_every_strategy(stored, tmp_path):
     chart = timeline_chart(document_of("timeline", stored))
-    write_chart(chart, tmp_path / "over-time.svg")
+    write_chart(chart, tmp_path / "over-time.svg", title="t")
     drawn = (tmp_path / "over-time.svg").read_text()
     for text in ("<svg", "threaten", "talk", "threat standing"):
         assert text in drawn
-    write_chart(chart, tmp_path / "over-time.PNG")
+    write_chart(chart, tmp_path / "over-time.PNG", title="t")
     assert (tmp_path / "over-time.PNG").read_bytes().startswith(b"\x89PNG")
-    for name, says in (("over-time.jpeg", "end in .svg or .png"), ("none/over-time.svg", "folder that exists")):
+    for name, says in (("over-time.jpeg", "end in .svg, .png or .html"), ("none/over-time.svg", "folder that exists")):
         with pytest.raises(InvalidInput, match=says):
-            write_chart(chart, tmp_path / name)
+            write_chart(chart, tmp_path / name, title="t")
 
 
 def test_a_sparkline_follows_its_shares():

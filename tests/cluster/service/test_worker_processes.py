@@ -10,7 +10,7 @@ from cluster.results.result_folder import verify
 from cluster.runs.engines import usable_cores
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
-from cluster.service.runner import MOST_WORKERS_KEPT, _workers_kept
+from cluster.service.runner import MOST_WORKERS_KEPT, workers_kept
 from cluster.service.settings import Settings
 from tests.support.runs import digests
 from tests.support.service_process import PLAN, ServiceProcess
@@ -83,4 +83,4 @@ def test_workers_end_with_a_killed_runner_and_the_next_one_has_its_own(service, 
     ],
 )
 def test_workers_are_kept_where_jobs_would_be_played_on_them(tmp_path, settings, kept):
-    assert _workers_kept(Settings(data_dir=tmp_path, **settings)) == kept
+    assert workers_kept(Settings(data_dir=tmp_path, **settings)) == kept

@@ -292,3 +292,16 @@ def test_a_difference_of_proportions_has_newcombes_interval():
     found = s.difference(proportion(56, 70), proportion(48, 80))
     assert found["estimate"] == pytest.approx(0.2)
     assert (found["low"], found["high"]) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+@pytest.mark.parametrize("most", [3, 20, 200])
+@pytest.mark.parametrize("kind", ["float32", "float64", "few values", "ties"])
+def test_cells_are_the_same_with_a_known_order(kind: str, most: int) -> None:
+    x = np.random.default_rng(8).normal(size=5000)
+    x = {"float32": x.astype(np.float32).astype(float), "few values": np.rint(x), "ties": np.maximum(x, 0.0)}.get(
+        kind, x
+    )
+    cell, count = s.cells(x, most)
+    known, of_known = s.cells(x, most, np.argsort(x))
+    assert count == of_known
+    np.testing.assert_array_equal(cell, known)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.files import new_file
+from api.files import new_file
 from tests.support.command_line import brink, brink_process
 from tests.support.small_disk import SmallDisk
 

@@ -1,0 +1,361 @@
+"""A first scenario of one's own: a dozen questions in plain words, and the commented file made of the answers."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from math import isfinite
+from typing import Any
+
+import yaml
+
+from sim.faults import Fault, InvalidInput
+from sim.scenario import validation
+from sim.scenario.sessions import MAX_HORIZON_WEEKS
+from sim.scenario.validation import Report
+from sim.scenario.yaml_lines import is_date
+
+REFERENCE, NEUTRAL = "reference", "neutral"
+NO_THREAT, POSSIBLE, ANNOUNCED, LIKELY = "none", "possible", "announced", "likely"
+MOST_NUMBER = 1e6
+_LAST_APPELLATE_BODY = "2019-12-11"
+"""From this day on the WTO's Appellate Body has had too few members to decide an appeal."""
+_OWN = "Your answer to brink new; say here where it comes from."
+_RULE = "The rule of the shipped scenarios of past disputes; replace it by what is known of this dispute."
+_GAPS = {"near": [0.1, 0.3, 0.6], "middle": [0.3, 0.5, 0.8], "far": [0.5, 0.8, 1]}
+_TALKS = {
+    "weekly": ["technical", "mid", "technical", "senior"],
+    "fortnightly": ["none", "mid", "none", "senior"],
+    "monthly": ["none", "none", "none", "mid"],
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, the option that answers it, and how an answer is read.
+
+    `choices` are the answers that there are; else `read` makes the value of a text, or raises `ValueError` with what is
+    allowed. `needs_threat` marks what matters only where sanctions may be threatened.
+    """
+
+    name: str
+    text: str
+    default: str
+    read: Callable[[str], Any]
+    choices: tuple[str, ...] = ()
+    needs_threat: bool = False
+
+    def value(self, answer: str) -> Any:
+        """The value of an answer. Raises `InvalidInput` with the question's name as field."""
+        try:
+            return self.read(answer.strip())
+        except ValueError as error:
+            raise InvalidInput((Fault(self.name, answer, str(error)),)) from None
+
+
+@dataclass(frozen=True)
+class Demand:
+    """An issue: its name in the file, what is demanded, and how much of the whole it is."""
+
+    name: str
+    title: str
+    weight: float
+
+
+def _number(least: float, unit: str) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            point = re.fullmatch(r"[-+]?\d+,\d+", text)
+            raise ValueError(
+                f"must have a point for the decimals: {text.replace(',', '.')}"
+                if point
+                else f"must be a number of {unit}"
+            ) from None
+        if not isfinite(number) or not least <= number <= MOST_NUMBER:
+            raise ValueError(f"must be from {least:g} to {MOST_NUMBER:g} {unit}")
+        return number
+
+    return read
+
+
+def _weeks(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= most):
+            raise ValueError(f"must be a whole number of weeks from 1 to {most}")
+        return int(text)
+
+    return read
+
+
+def _line(text: str) -> str:
+    report = Report()
+    validation.text(report, (), text, validation.MAX_TITLE)
+    if report.faults:
+        raise ValueError(report.faults[0].message)
+    return text
+
+
+def _day(text: str) -> str:
+    if not is_date(text):
+        raise ValueError("must be a date, YYYY-MM-DD")
+    return text
+
+
+def _one_of(*choices: str) -> dict[str, Any]:
+    def read(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text.lower()
+
+    return {"read": read, "choices": choices}
+
+
+QUESTIONS = (
+    Question("title", "What is the dispute about, in one line?", "", _line),
+    Question("sender", "Who makes the demands?", "Sender", _line),
+    Question("target", "Of whom?", "Target", _line),
+    Question("as_of", "On which day does it begin (YYYY-MM-DD)?", "", _day),
+    Question("weeks", "For how many weeks is it followed?", "104", _weeks(MAX_HORIZON_WEEKS)),
+    Question("distance", "How far apart are the sides?", "far", **_one_of(*_GAPS)),
+    Question("talks", "How often do officials meet?", "weekly", **_one_of(*_TALKS)),
+    Question("gain", "Extra exports if all is granted, bn USD a year?", "1", _number(0.0, "bn USD a year")),
+    Question("threat", "Are sanctions threatened?", POSSIBLE, **_one_of(NO_THREAT, POSSIBLE, ANNOUNCED)),
+    Question("deadline", "Weeks from the announcement to the deadline?", "6", _weeks(520), needs_threat=True),
+    Question(
+        "trade",
+        "Imports that sanctions would hit, bn USD a year?",
+        "1",
+        _number(0.0, "bn USD a year"),
+        needs_threat=True,
+    ),
+    Question("tariff", "Extra tariff of the sanctions, per cent?", "100", _number(0.0, "per cent"), needs_threat=True),
+    Question(
+        "retaliation",
+        "Would the target retaliate at once?",
+        POSSIBLE,
+        needs_threat=True,
+        **_one_of(NO_THREAT, POSSIBLE, LIKELY),
+    ),
+    Question(
+        "complaint",
+        "Would the target complain to the WTO?",
+        POSSIBLE,
+        needs_threat=True,
+        **_one_of(NO_THREAT, POSSIBLE, LIKELY),
+    ),
+)
+"""In the order in which they are asked; what is demanded is asked before the distance, see `read_demands`."""
+
+
+def default_of(question: Question, name: str) -> str:
+    """What an unanswered question has: the scenario's name as title, today as the first day."""
+    return {"title": name, "as_of": date.today().isoformat()}.get(question.name, question.default)
+
+
+def read_demands(texts: Sequence[str]) -> list[Demand]:
+    """Demands as a user gave them: what is demanded, and with ``=`` its weight if they are not all equal.
+
+    Raises `InvalidInput`.
+    """
+    found: list[Demand] = []
+    for text in texts or ["The demand"]:
+        title, sign, tail = text.rpartition("=")
+        weight = 1.0
+        try:
+            weight = float(tail) if sign else 1.0
+        except ValueError:
+            title = text
+        if not sign:
+            title = text
+        if not isfinite(weight) or not 0.0 < weight <= MOST_NUMBER:
+            raise InvalidInput((Fault("issue", text, "must have a weight above 0, such as 'Access to dealers=0.6'"),))
+        try:
+            _line(title.strip())
+        except ValueError as error:
+            raise InvalidInput((Fault("issue", text, str(error)),)) from None
+        found.append(Demand(_issue_name(title, {one.name for one in found}), title.strip(), weight))
+    total = sum(one.weight for one in found)
+    weights = [float(f"{one.weight / total:.4g}") for one in found]
+    # What rounding leaves goes to the largest, so that they sum to 1.
+    largest = max(range(len(found)), key=weights.__getitem__)
+    weights[largest] = round(weights[largest] + 1.0 - sum(weights), 6)
+    return [Demand(one.name, one.title, weight) for one, weight in zip(found, weights, strict=True)]
+
+
+def _issue_name(title: str, taken: set[str]) -> str:
+    """A name of ASCII letters, digits and '-' for an issue."""
+    words = re.findall(r"[a-z0-9]+", title.lower())
+    name = ""
+    for word in words:
+        if len(name) + len(word) > 30:
+            break
+        name = f"{name}-{word}".strip("-")
+    name = name if name and not name.isdigit() else "issue"
+    number, chosen = 2, name
+    while chosen in taken:
+        chosen, number = f"{name}-{number}", number + 1
+    return chosen
+
+
+def scenario_text(name: str, demands: Sequence[Demand], answers: Mapping[str, Any], ranges: str = REFERENCE) -> str:
+    """The commented YAML file of a scenario; `answers` has the value of every question that was asked.
+
+    With reference ranges the parameters that nobody was asked about have those of the shipped scenarios of past
+    disputes; with neutral ones these stand as comments, and the model's neutral defaults hold.
+    """
+    threat = answers["threat"] != NO_THREAT
+    own, rule = _parameters(answers)
+    gap, concession = _flow({"pert": _GAPS[answers["distance"]]}), _flow({"pert": [0.01, 0.03, 0.08]})
+    lines = [
+        "# Made by brink new. Every range is a first guess: change it to what is known of this dispute, say under",
+        "# sources where it comes from, and see what follows with `brink run`. A value is a number or a distribution,",
+        "# such as {pert: [low, most likely, high]} or {uniform: [low, high]}; `brink parameters` lists all of them.",
+        "schema: 1",
+        f"name: {_text(name)}",
+        f"title: {_text(answers['title'])}",
+        "# The day on which week 1 begins: use what was known then, and nothing later.",
+        f"as_of: {answers['as_of']}",
+        f"sender: {_text(answers['sender'])}",
+        f"target: {_text(answers['target'])}",
+        f"horizon_weeks: {answers['weeks']}",
+        "discount_rate: 0.05",
+        "# The kind of meeting in each week, again and again: technical, mid, senior or none.",
+        "sessions:",
+        f"  cycle: [{', '.join(_TALKS[answers['talks']])}]",
+        "",
+        "# What is demanded. The weights say how much of the whole each issue is; gap is the distance between the",
+        "# sides at the start; concessions are the probabilities that a side moves in a week with a mid-level meeting.",
+        "issues:",
+    ]
+    for demand in demands:
+        lines += [
+            f"  {_text(demand.name)}:",
+            f"    title: {_text(demand.title)}",
+            f"    weight: {demand.weight!r}",
+            "    # true where a number is demanded, such as a market share",
+            "    numerical: false",
+            f"    gap: {gap}",
+            f"    sender_concession: {concession}",
+            f"    target_concession: {concession}",
+        ]
+    lines += ["", "parameters:", "  # What you were asked"]
+    lines += [f"  {key}: {_flow(value)}" for key, value in own.items()]
+    if ranges == REFERENCE:
+        lines.append("  # What you were not asked: the ranges that the shipped scenarios of past disputes share")
+        lines += [f"  {key}: {_flow(value)}" for key, value in rule.items()]
+    else:
+        lines.append(
+            "  # Neutral unless you remove the #: the ranges that the shipped scenarios of past disputes share"
+        )
+        lines += [f"  # {key}: {_flow(value)}" for key, value in rule.items()]
+    lines += ["", "# What the sender may choose between; a strategy lists what it has otherwise.", "strategies:"]
+    lines += ["  threaten: {}", "  talk: {threat_probability: 0}"] if threat else ["  talk: {}"]
+    lines += [
+        "",
+        "# The measure by which strategies are compared, more being better.",
+        "choice: export_gain - sender_cost",
+        "# The class of past threats with which `brink check` compares the forecast; `brink rates` lists them.",
+        "# reference: specific-strong",
+        "",
+        "sources:",
+        f"  issues: {_text(_OWN)}",
+        *(f"  {key}: {_text(_OWN)}" for key in own),
+        *(f"  {key}: {_text(_RULE)}" for key in rule if ranges == REFERENCE),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _parameters(answers: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters that follow from the answers, and those of the rule for the rest."""
+    gain = answers["gain"]
+    own: dict[str, Any] = {}
+    rule: dict[str, Any] = {
+        "sender_step": 0.5,
+        "target_step": 0.5,
+        "senior_authority": {"pert": [1.2, 2, 4]},
+        "technical_authority": {"pert": [0.1, 0.3, 0.7]},
+    }
+    own["full_access"] = {"lognormal": {"p05": _short(gain / 2.5), "p95": _short(gain * 2.5)}} if gain else 0
+    if answers["threat"] == NO_THREAT:
+        return own, rule
+    trade, tariff = answers["trade"], answers["tariff"]
+    own["threat_probability"] = 1 if answers["threat"] == ANNOUNCED else {"pert": [0.05, 0.2, 0.5]}
+    own["deadline_weeks"] = answers["deadline"]
+    own["sanctioned_trade"] = {"pert": [_short(trade / 2), _short(trade), _short(trade * 1.5)]} if trade else 0
+    own["tariff_rate"] = _short(tariff / 100)
+    rule |= {
+        "deadline_window": 2,
+        "deadline_multiplier": {"pert": [2, 6, 18]},
+        "credibility": {"pert": [0.4, 0.7, 1]},
+        "follow_through": {"pert": [0.5, 0.7, 0.9]},
+        "extension_probability": {"pert": [0.45, 0.75, 1]},
+        "extension_weeks": {"pert": [1, 4, 26]},
+        "credibility_decay": {"uniform": [0.5, 1]},
+        "defiance_probability": {"pert": [0.1, 0.3, 0.6]},
+        "defiance_multiplier": {"pert": [0.2, 0.5, 0.9]},
+        "import_elasticity": {"pert": [1, 2, 4]},
+        "supply_elasticity": {"loguniform": [1, 8]},
+        "sanction_fatigue": {"loguniform": [0.004, 0.04]},
+    }
+    if gain:
+        stake = {"pert": [_short(gain / 10), _short(gain / 4), _short(gain / 2)]}
+        rule |= {
+            "target_pressure": {"uniform": [0, 3]},
+            "sender_pressure": {"uniform": [0, 2]},
+            "target_stake": stake,
+            "sender_stake": stake,
+        }
+    if answers["retaliation"] != NO_THREAT:
+        often = answers["retaliation"] == LIKELY
+        own["unilateral_retaliation"] = {"pert": [0.7, 0.95, 1] if often else [0.05, 0.2, 0.5]}
+    # A ruling for the target allows retaliation too.
+    if {answers["retaliation"], answers["complaint"]} != {NO_THREAT}:
+        rule |= {
+            "retaliation_share": {"pert": [0.1, 0.5, 1]},
+            "retaliation_tariff": {"uniform": [0.2, 1]},
+            "retaliation_import_elasticity": {"pert": [1, 2, 4]},
+            "retaliation_supply_elasticity": {"loguniform": [1, 8]},
+        }
+    if answers["complaint"] != NO_THREAT:
+        often = answers["complaint"] == LIKELY
+        own["file_on_threat"] = {"pert": [0.5, 0.9, 1] if often else [0.1, 0.4, 0.8]}
+        own["file_on_sanctions"] = {"pert": [0.6, 0.9, 1] if often else [0.4, 0.8, 0.98]}
+        rule |= {
+            "consultation_weeks": {"pert": [9, 12, 30]},
+            "panel_weeks": {"pert": [52, 70, 130]},
+            "appeal_weeks": {"pert": [13, 26, 60]},
+            "compliance_weeks": {"pert": [26, 45, 65]},
+            "target_win": {"pert": [0.6, 0.85, 0.97]},
+            "appeal_probability": {"pert": [0.5, 0.75, 0.95]},
+            "reversal_probability": {"pert": [0.02, 0.1, 0.25]},
+            "compliance_probability": {"pert": [0.1, 0.4, 0.8]},
+            "litigation_relief": {"uniform": [0, 0.2]},
+        }
+        if answers["as_of"] >= _LAST_APPELLATE_BODY:
+            rule["void_probability"] = {"pert": [0.9, 0.98, 1]}
+    return own, rule
+
+
+def _short(number: float) -> float:
+    """A number with three digits, whole where it is."""
+    short = float(f"{number:.3g}")
+    return int(short) if short == int(short) else short
+
+
+def _flow(value: object) -> str:
+    """A number or a distribution in one line of YAML."""
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=1000, sort_keys=False)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )
+
+
+def _text(text: str) -> str:
+    """A text in one line of YAML: as it is where YAML reads it back, else in quotes."""
+    if re.fullmatch(r"[A-Za-z][\w ,.;()'/-]*", text) and not text.endswith(" ") and yaml.safe_load(text) == text:
+        return text
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,249 @@
+"""Tallies and exact quantiles of the trials for which a condition holds: a map over shards, and a merge.
+
+Each step counts the trials of one shard, and the counts of shards merge exactly: where and in which order shards are
+counted makes no difference. A measure in whole numbers is counted by value. A measure in float32 is counted by the
+upper half of its bits, in the order of the numbers; a second step counts the numbers of those halves that hold a
+quantile. Memory is bounded for any number of trials.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import reduce
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from cluster.answers.summary_in_memory import ranks
+from cluster.query.session import check_time
+from cluster.query.trials import BLOCK, StoredRun
+from cluster.results.plan import Shard
+from cluster.results.trial_table import table_columns
+from sim.scenario.columns import COMMON_COLUMNS, NULL
+from sim.scenario.evaluation import evaluate
+from sim.scenario.expressions import Expression
+from sim.scenario.vocabulary import MEASURES
+from sim.statistics.tallies import Moments, Tally, merge_replicates, moments, moments_of_counts, tally_conditions
+
+T = TypeVar("T")
+_AHEAD = 2
+"""Shards that are read ahead."""
+_HALF = 1 << 16
+"""The number of values of half of a float32's bits."""
+_SIGN = np.uint32(1 << 31)
+_WHOLE = tuple(name for name in MEASURES if COMMON_COLUMNS[name].kind != "float32")
+_REAL = tuple(name for name in MEASURES if COMMON_COLUMNS[name].kind == "float32")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The trials of some shards for which the condition holds: the tally of each replicate, and counts of each measure.
+
+    `counts` has int64 arrays: by value from 0 for a measure in whole numbers, by the upper half of the key for others.
+    """
+
+    tallies: tuple[Tally, ...]
+    counts: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Values:
+    """Distinct keys of a measure in increasing order, uint32, and the number of each."""
+
+    key: np.ndarray
+    count: np.ndarray
+
+
+@dataclass
+class CountedTrials:
+    """The trials of a strategy's committed shards for which a condition holds; all without one."""
+
+    run: StoredRun
+    strategy: str
+    condition: Expression | None
+    _counted: Counted | None = None
+
+    def tallies(self) -> tuple[Tally, ...]:
+        """The tallies of each replicate."""
+        return self._count().tallies
+
+    def quantiles(
+        self, levels: Mapping[str, Sequence[float]], numbers: Mapping[str, Moments]
+    ) -> dict[str, dict[float, float]]:
+        """By measure and level the smallest value whose share is at least the level."""
+        counts = self._count().counts
+        wanted = {name: ranks(levels[name], found.count) for name, found in numbers.items() if len(levels[name])}
+        up_to = {name: np.cumsum(counts[name]) for name in wanted}
+        place = {name: np.searchsorted(up_to[name], own) for name, own in wanted.items()}
+        found: dict[str, dict[float, float]] = {name: {} for name in numbers}
+        halves = {name: np.unique(place[name]) for name in wanted if name in _REAL}
+        values = self._map(lambda held: _values(held, halves), _merge_values, tuple(halves)) if halves else {}
+        for name, own in wanted.items():
+            at = place[name].astype(np.float64)
+            if name in halves:
+                before = up_to[name][place[name]] - counts[name][place[name]]
+                keys, within = values[name].key, np.cumsum(values[name].count)
+                # The numbers of the halves before, which hold no quantile, are not among those that were read.
+                first = np.searchsorted(keys, place[name].astype(np.uint32) << np.uint32(16))
+                read = np.concatenate([[0], within])[first]
+                at = _numbers(keys[np.searchsorted(within, read + own - before)])
+            found[name] = dict(zip(levels[name], at.tolist(), strict=True))
+        return found
+
+    def below(
+        self, at: Mapping[str, Mapping[float, float]], replicates: int
+    ) -> dict[str, dict[float, tuple[list[int], list[int]]]]:
+        """By measure and level how many numbers of each replicate are less than, and at most, the value there."""
+        counted = self._map(lambda held: _below(held, at), _add, tuple(at))
+        return {
+            name: {
+                level: (less.tolist(), most.tolist()) for level, (less, most) in zip(own, counted[name], strict=True)
+            }
+            for name, own in at.items()
+        }
+
+    def _count(self) -> Counted:
+        if self._counted is None:
+            self._counted = self._map(_count_held, _merge_counted, tuple(COMMON_COLUMNS))
+        return self._counted
+
+    def _map(self, count: Callable[["_Held"], T], merge: Callable[[T, T], T], names: Sequence[str]) -> T:
+        """Count the trials of each shard by some columns, and merge the counts."""
+        with ThreadPoolExecutor(_AHEAD) as pool:
+            # The next shards are read while one is counted; each thread has the limit of time of this one.
+            shards = iter(self.run.shards(self.strategy))
+            reading = deque(
+                pool.submit(copy_context().run, self._held, shard, names) for shard in islice(shards, _AHEAD)
+            )
+            merged = None
+            while reading:
+                found = reading.popleft().result()
+                reading.extend(pool.submit(copy_context().run, self._held, one, names) for one in islice(shards, 1))
+                for held in found:
+                    check_time()
+                    counted = count(held)
+                    merged = counted if merged is None else merge(merged, counted)
+        assert merged is not None, "a run that is summarized has trials"
+        return merged
+
+    def _held(self, shard: Shard, names: Sequence[str]) -> list["_Held"]:
+        """Columns of a shard's trials for which the condition holds, by block."""
+        plan, condition = self.run.plan, self.condition
+        replicates = plan.design.replicates(plan.scenario)
+        known = {column.name: column for column in table_columns(plan.scenario)}
+        wanted = sorted({*names, *(() if condition is None else condition.columns())})
+        found = []
+        with self.run.open_shard(shard) as columns:
+            for first in range(shard.first, shard.first + shard.count, BLOCK):
+                check_time()
+                count = min(BLOCK, shard.first + shard.count - first)
+                table = columns.read([known[name] for name in wanted], first, count)
+                rows = np.arange(count)
+                if condition is not None:
+                    rows = np.flatnonzero(evaluate(condition, table, known))
+                replicate = table["trial"].take(rows) % replicates
+                if replicates > 1:
+                    rows = rows.take(np.argsort(replicate, kind="stable"))
+                ends = np.cumsum(np.bincount(replicate, minlength=replicates))
+                every = rows.size == count and replicates == 1
+                found.append(_Held({name: table[name] if every else table[name].take(rows) for name in names}, ends))
+        return found
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Columns of trials in the order of their replicates, and the place after the last trial of each replicate."""
+
+    table: Mapping[str, np.ndarray]
+    ends: np.ndarray
+
+    def replicates(self) -> Iterator[dict[str, np.ndarray]]:
+        """The columns of each replicate's trials."""
+        first = 0
+        for end in self.ends.tolist():
+            yield {name: column[first:end] for name, column in self.table.items()}
+            first = end
+
+    def by_replicate(self, which: np.ndarray) -> np.ndarray:
+        """How many trials of each replicate are among some."""
+        return np.diff(np.concatenate([[0], np.cumsum(which)])[np.concatenate([[0], self.ends])])
+
+
+def _count_held(held: _Held) -> Counted:
+    tallies, counts = [], []
+    for table in held.replicates():
+        own = {name: np.bincount(table[name] - np.int16(NULL))[1:] for name in _WHOLE}
+        measures = {name: moments_of_counts(count) for name, count in own.items()}
+        for name in _REAL:
+            known = table[name].compress(~np.isnan(table[name]))
+            measures[name] = moments(known)
+            own[name] = np.bincount(_keys(known) >> np.uint32(16), minlength=_HALF)
+        tallies.append(tally_conditions(table, {name: measures[name] for name in MEASURES}))
+        counts.append(own)
+    return Counted(tuple(tallies), reduce(_add, counts))
+
+
+def _values(held: _Held, halves: Mapping[str, np.ndarray]) -> dict[str, Values]:
+    """The numbers of measures whose keys begin with one of some halves."""
+    found = {}
+    for name, own in halves.items():
+        chosen = np.zeros(_HALF, bool)
+        chosen[own] = True
+        keys = _keys(held.table[name])
+        key, count = np.unique(keys.compress(chosen.take(keys >> np.uint32(16))), return_counts=True)
+        found[name] = Values(key, count)
+    return found
+
+
+def _below(held: _Held, at: Mapping[str, Mapping[float, float]]) -> dict[str, np.ndarray]:
+    """How many numbers are less than, and at most, the value of each level: shape (levels, 2, replicates)."""
+    found = {}
+    for name, own in at.items():
+        column = held.table[name]
+        known = np.True_ if column.dtype.kind == "f" else column != NULL
+        found[name] = np.array(
+            [
+                [held.by_replicate(which & known) for which in (column < value, column <= value)]
+                for value in map(column.dtype.type, own.values())
+            ]
+        )
+    return found
+
+
+def _merge_counted(a: Counted, b: Counted) -> Counted:
+    return Counted(merge_replicates(a.tallies, b.tallies), _add(a.counts, b.counts))
+
+
+def _add(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Sums of counts; one of two arrays may have more entries along its first axis."""
+    found = {}
+    for name, own in a.items():
+        longer, shorter = (own, b[name]) if len(own) >= len(b[name]) else (b[name], own)
+        found[name] = longer.copy()
+        found[name][: len(shorter)] += shorter
+    return found
+
+
+def _merge_values(a: Mapping[str, Values], b: Mapping[str, Values]) -> dict[str, Values]:
+    found = {}
+    for name, own in a.items():
+        key, place = np.unique(np.concatenate([own.key, b[name].key]), return_inverse=True)
+        counts = np.bincount(place, np.concatenate([own.count, b[name].count]), key.size)
+        found[name] = Values(key, counts.astype(np.int64))
+    return found
+
+
+def _keys(numbers: np.ndarray) -> np.ndarray:
+    """Known numbers, float32, as uint32 in their order; NaN has a key that no number has."""
+    # Adding 0 makes -0.0 the 0.0 that it equals.
+    bits = (numbers + np.float32(0)).view(np.uint32)
+    # All bits of a negative number are turned round, and only the sign of any other.
+    return bits ^ (np.negative(bits >> np.uint32(31)) | _SIGN)
+
+
+def _numbers(keys: np.ndarray) -> np.ndarray:
+    """The numbers of keys, float64."""
+    return np.where(keys & _SIGN, keys & ~_SIGN, ~keys).astype(np.uint32).view(np.float32).astype(np.float64)

@@ -1,0 +1,58 @@
+"""Columns of a shard: from its file, or from the memory of this process where an answer has read them before."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cluster.query.kept import Kept
+from cluster.query.parquet_files import ParquetFile, damage_reported, open_parquet
+from cluster.query.trial_columns import read_columns
+from cluster.results.plan import Shard
+from cluster.results.result_folder import shard_path
+from cluster.storage.base import Folder
+from sim.scenario.columns import Column
+
+
+@dataclass
+class ShardColumns:
+    """The columns of a committed shard. `tag` is that of its file, None where nothing is kept."""
+
+    folder: Folder
+    shard: Shard
+    kept: Kept | None
+    tag: str | None
+    opened: ExitStack
+    file: ParquetFile | None = None
+
+    def read(self, columns: Iterable[Column], first: int, count: int) -> dict[str, np.ndarray]:
+        """As `cluster.query.trial_columns.read_columns`; the arrays must not be changed."""
+        wanted = [column for column in columns if column.name != "trial"]
+        if self.kept is None or self.tag is None:
+            return self._read(wanted, first, count)
+        place = (self.folder.address, shard_path(self.shard), self.tag, first, count)
+        found: dict[str, Any] = {column.name: self.kept.find((*place, column.name)) for column in wanted}
+        missing = [column for column in wanted if found[column.name] is None]
+        if missing:
+            fresh = self._read(missing, first, count)
+            del fresh["trial"]
+            for name, values in fresh.items():
+                values.flags.writeable = False
+                self.kept.keep((*place, name), values, values.nbytes)
+            found |= fresh
+        return {"trial": np.arange(first, first + count), **found}
+
+    def _read(self, columns: list[Column], first: int, count: int) -> dict[str, np.ndarray]:
+        if self.file is None:
+            with damage_reported():
+                self.file = self.opened.enter_context(open_parquet(self.folder, shard_path(self.shard)))
+        return read_columns(self.file, self.shard, columns, first, count)
+
+
+@contextmanager
+def open_shard(folder: Folder, shard: Shard, kept: Kept | None, tag: str | None) -> Iterator[ShardColumns]:
+    """The columns of a committed shard; its file is opened only if some of them are not kept."""
+    with ExitStack() as opened:
+        yield ShardColumns(folder, shard, kept, tag, opened)

@@ -1,0 +1,84 @@
+"""A process that plays the first trials of a plan in a temporary folder and measures them.
+
+It is a process of its own so that its memory is that of a worker, and so that it can be ended. It reads a pickled plan
+and a number of strategies to play together from standard input, and prints a `Sample` as JSON.
+"""
+
+import json
+import pickle
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cluster.results.plan import Plan, Shard
+from cluster.runs.shard import ROW_GROUP, run_shards
+from cluster.runs.warm_up import warm_up_kernel
+from cluster.storage.address import open_folder
+
+FEW_TRIALS = 1024
+"""Trials that are played first at most, to choose how many more are played."""
+GOAL_SECONDS = 1.0
+"""The work of a sample is between half of this and a little more, unless a whole row group takes less."""
+_STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Trials of some strategies that were played once: seconds, bytes of the mean file, peak memory in bytes so far."""
+
+    trials: int
+    seconds: float
+    file_bytes: float
+    peak_memory: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured of a plan: a few trials, and more of them, of so many strategies played together."""
+
+    strategies: int
+    few: Measured
+    more: Measured
+
+
+def measure(plan: Plan, together: int) -> Sample:
+    """Play the plan's first trials of some strategies, spread over all of them. Raises `OSError`."""
+    every = len(plan.strategies) / together
+    strategies = [plan.strategies[int(k * every)] for k in range(together)]
+    block = min(plan.shard_trials, plan.trials, ROW_GROUP)
+    # What a process does once, and the tables of this scenario, are not counted.
+    warm_up_kernel()
+    least = max(1, min(FEW_TRIALS, block // 8))
+    _play(plan, strategies, least)
+    few = _play(plan, strategies, least)
+    more = few
+    # The seconds of a trial fall as more are played at a time, so that the first guess is short of the goal.
+    while more.trials < block and more.seconds < 0.5 * GOAL_SECONDS:
+        more = _play(plan, strategies, min(block, max(2 * more.trials, int(more.trials * GOAL_SECONDS / more.seconds))))
+    return Sample(together, few, more)
+
+
+def _play(plan: Plan, strategies: Sequence[str], trials: int) -> Measured:
+    shards = [Shard(strategy, 0, 0, trials) for strategy in strategies]
+    with tempfile.TemporaryDirectory(prefix="brink-sample-") as folder:
+        started = time.perf_counter()
+        sizes = [result.file.bytes for result in run_shards(plan, shards, open_folder(folder))]
+        seconds = time.perf_counter() - started
+    return Measured(trials, seconds, sum(sizes) / len(sizes), _peak_memory())
+
+
+def _peak_memory() -> int:
+    """The greatest resident memory of this process so far, in bytes."""
+    if _STATUS.exists():
+        # Linux's getrusage begins with the peak of the process that started this one.
+        peak = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure(*pickle.load(sys.stdin.buffer)))))
