@@ -74,7 +74,7 @@ def pooled_share(count: int, of: int, overall: tuple[int, int], weight: float) -
 
 
 def share_of_share(share: Estimate, count: int, of: int) -> Estimate:
-    """A share of a share, such as the threats that were settled soon: the share settled, and how many of some were soon.
+    """A share of a share, such as threats settled soon: the share settled, and how many of some settled were soon.
 
     The second factor has the posterior of Jeffreys' prior. The product of the independent factors has the beta
     distribution with its mean and variance. Not known where `share` is not, and of no cases.
