@@ -53,6 +53,7 @@ def _endpoint(chart: Chart) -> Callable[..., Response]:
 def _pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Response:
     """A chart in the form that a client prefers. Raises `Problem` before it is drawn if there is none."""
     from api.chart_files import png_of, svg_of
+    from api.charts import specification
 
     media_type = negotiate(accept, OFFERED)
     if media_type is None:
@@ -61,7 +62,7 @@ def _pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Re
     if media_type == PNG:
         content: str | bytes = png_of(drawn)
     else:
-        content = svg_of(drawn) if media_type == SVG else json.dumps(drawn.to_dict(), allow_nan=False)
+        content = svg_of(drawn) if media_type == SVG else json.dumps(specification(drawn), allow_nan=False)
     return Response(content, media_type=media_type, headers={"Vary": "Accept"})
 
 
