@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
 
-from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 from sim.statistics.timeline import STATES
 
@@ -20,6 +20,30 @@ TOO_CLOSE = "too close to call"
 _STATES = ("agreement", "threat_standing", "sanctions_standing", "withdrawn", "backed_down")
 _COLOURS = ("#0b6e4f", "#e3a857", "#b5443c", "#8a6bb0", "#9aa0a6")
 _LABELS = {state.name: state.label for state in STATES}
+
+
+class _Rows:
+    """A chart's rows, passed on as they are: Altair would copy and check each value of thousands of rows."""
+
+    _schema: ClassVar = {"type": "array"}
+
+    def __init__(self, rows: list[dict]) -> None:
+        self._rows = rows
+
+    def to_dict(self, *_: object, **__: object) -> list[dict]:
+        return self._rows
+
+
+def chart_data(rows: list[dict]) -> alt.Data:
+    """Rows as the data of a chart, which Altair does not check: that takes much longer than to draw it."""
+    with debug_mode(False):
+        return alt.Data(values=_Rows(rows))
+
+
+def specification(chart: alt.TopLevelMixin) -> dict:
+    """A chart as a Vega-Lite document with its data. It is not checked against the schema: tests do that."""
+    found: dict = chart.to_dict(validate=False)
+    return found
 
 
 def timeline_chart(document: dict) -> alt.TopLevelMixin:
@@ -64,7 +88,7 @@ def timeline_chart(document: dict) -> alt.TopLevelMixin:
         f", given {document['given']}" if document["given"] else ""
     )
     return (
-        alt.layer(bands, lines, data=alt.Data(values=rows))
+        alt.layer(bands, lines, data=chart_data(rows))
         .properties(width=300, height=170)
         .facet(
             facet=alt.Facet("strategy:N", title=None, sort=list(found["strategies"])),
@@ -89,7 +113,7 @@ def outcomes_chart(summary: dict) -> alt.TopLevelMixin:
         for k, outcome in enumerate(OUTCOME_TERMS)
     ]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(chart_data(rows))
         .mark_bar()
         .encode(
             y=alt.Y("strategy:N", title=None, sort=list(summary["strategies"]), axis=alt.Axis(labelLimit=260)),
@@ -116,7 +140,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
         for one in chosen
         for label, end in (("lowest decile", one["lowest_decile"]), ("highest decile", one["highest_decile"]))
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
     )
     lines = base.mark_line(color="#9aa0a6", strokeWidth=2).encode(
@@ -128,7 +152,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
             "end:N",
             title="mean where the parameter is in its",
             scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["#3b6fb6", "#c9762a"]),
-            legend=alt.Legend(orient="bottom"),
+            legend=alt.Legend(orient="bottom", titleLimit=400),
         ),
         shape=alt.Shape(
             "end:N", scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["circle", "square"])
@@ -142,7 +166,7 @@ def means_chart(document: dict) -> alt.TopLevelMixin:
     result = document["result"]
     means = result["now"]["means"]
     rows = [{"strategy": name, **one} for name, one in means.items()]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y(
             "strategy:N",
             title=None,
@@ -175,7 +199,7 @@ def events_chart(summary: dict) -> alt.TopLevelMixin:
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x=alt.X("low:Q", title=None), x2="high:Q")
     points = base.mark_point(filled=True, size=45, color=POINT, opacity=1).encode(x=share)
     return (
-        alt.layer(intervals, points, data=alt.Data(values=rows))
+        alt.layer(intervals, points, data=chart_data(rows))
         .properties(width=150, height=alt.Step(16))
         .facet(
             facet=alt.Facet("event:N", title=None, sort=list(dict.fromkeys(row["event"] for row in rows))), columns=3
@@ -187,7 +211,7 @@ def regret_chart(document: dict) -> alt.TopLevelMixin:
     """A document of `cluster.answers.compare`: each strategy's mean regret by the first measure, with its interval."""
     choice = document["result"]["choices"][0]
     rows = [{"strategy": name, **one["mean"]} for name, one in choice["regret"].items()]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y(
             "strategy:N",
             title=None,
@@ -221,7 +245,7 @@ def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
     shown = [name for name in strategies if any(row["leads"] == name for row in rows)]
     colours = [NEUTRAL if name == TOO_CLOSE else STRATEGY_COLOURS[k % 8] for k, name in enumerate(strategies)]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(chart_data(rows))
         .mark_bar(stroke="#fff", strokeWidth=0.5)
         .encode(
             y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260)),
@@ -244,49 +268,6 @@ def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
     )
 
 
-def distribution_chart(document: dict) -> alt.TopLevelMixin:
-    """A document of `cluster.answers.aggregate` grouped by strategy and by bins of one measure: histograms.
-
-    A panel a strategy; a bar's height is its share of the strategy's trials. Raises `InvalidInput` for other groups.
-    """
-    names = [column["name"] for column in document["result"]["columns"]]
-    low = next((name for name in names if name.endswith(".low")), None)
-    if low is None or "strategy" not in names:
-        message = "must be strategy and one value in bins, so that the rows are those of histograms"
-        raise InvalidInput((Fault("by", None, message),))
-    measure, high = low.removesuffix(".low"), f"{low.removesuffix('.low')}.high"
-    unit = next(column["unit"] for column in document["result"]["columns"] if column["name"] == low)
-    rows = document["result"]["rows"]
-    played = dict.fromkeys(document["strategies"], 0)
-    for row in rows:
-        played[row["strategy"]] += row["trials"]
-    bars = [
-        {
-            "strategy": row["strategy"],
-            "low": row[low],
-            "high": row[high],
-            "share": row["trials"] / played[row["strategy"]],
-        }
-        for row in rows
-        if row[low] is not None and row[high] is not None
-    ]
-    return (
-        alt.Chart(alt.Data(values=bars))
-        .mark_bar(color=POINT, opacity=0.7)
-        .encode(
-            x=alt.X("low:Q", title=measure if unit in ("", "1") else f"{measure}, {unit}", axis=alt.Axis(tickCount=5)),
-            x2="high:Q",
-            y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=3)),
-            y2=alt.Y2Datum(0),
-        )
-        .properties(width=240, height=110)
-        .facet(
-            facet=alt.Facet("strategy:N", title=None, sort=document["strategies"]),
-            columns=min(3, len(document["strategies"])),
-        )
-    )
-
-
 def positions_chart(document: dict) -> alt.TopLevelMixin:
     """A document of `cluster.answers.replay`: what each side asks and offers on each issue, week by week."""
     result = document["result"]
@@ -298,7 +279,7 @@ def positions_chart(document: dict) -> alt.TopLevelMixin:
     ]
     sides = [result["sender"], result["target"]]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(chart_data(rows))
         .mark_line(interpolate="step-after", strokeWidth=2)
         .encode(
             x=alt.X("week:Q", title="week", axis=alt.Axis(tickMinStep=1, tickCount=6)),
@@ -336,7 +317,7 @@ def convergence_chart(document: dict) -> alt.TopLevelMixin:
         if one["low"][k] is not None and one["high"][k] is not None
     ]
     names = list(result["strategies"])
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         x=alt.X(
             "trials:Q", title="trials", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", tickCount=6)
         ),
@@ -371,7 +352,7 @@ def densities_chart(ranges: Sequence[Mapping[str, Any]]) -> alt.TopLevelMixin:
             low = density["low"] + k * width
             rows.append({"parameter": f"{one['name']}{unit}", "low": low, "high": low + width, "share": share})
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(chart_data(rows))
         .mark_bar(color=POINT, opacity=0.7)
         .encode(
             x=alt.X("low:Q", title=None, axis=alt.Axis(tickCount=4)),

@@ -28,6 +28,7 @@ _RULES = (
     ("GET|HEAD|POST", rf"{_JOB}/(?P<detail>(charts/)?[a-z_-]+)(/.*)?", "read"),
     ("POST", r"/v1/keys", "create-key"),
     ("POST", r"/v1/keys/(?P<subject>[^/]+)/revoke", "revoke-key"),
+    ("POST", r"/v1/keys/(?P<subject>[^/]+)/rotate", "rotate-key"),
     ("POST", r"/v1/session", "sign-in"),
     ("DELETE", r"/v1/session", "sign-out"),
     ("GET", r"/v1/audit", "read-audit"),

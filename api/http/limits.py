@@ -14,12 +14,15 @@ import sqlalchemy as sa
 
 from api.http.problems import Problem
 from cluster.service.jobs import QUEUED, RUNNING, jobs
+from cluster.service.maintenance import current
 from cluster.service.settings import Settings
 
 BURST_SECONDS = 2.0
 """An owner may send at once the requests that are allowed in this time."""
 RETRY_SECONDS = 10
 """Seconds after which to retry if the queue, the storage or the slots for answers are full."""
+MAINTENANCE_SECONDS = 60
+"""Seconds after which to retry during maintenance."""
 SLOT_WAIT_SECONDS = 30.0
 """A request for an answer waits at most this long for a slot."""
 MAX_CLIENTS = 10_000
@@ -178,6 +181,15 @@ class StreamLimit:
             self._open[owner] -= 1
             if not self._open[owner]:
                 del self._open[owner]
+
+
+def check_maintenance(database: sa.Engine) -> None:
+    """Raise a 503 `Problem` while the service takes no new jobs."""
+    found = current(database)
+    if found is not None:
+        why = f": {found.reason}" if found.reason else ""
+        later = {"Retry-After": str(MAINTENANCE_SECONDS)}
+        raise Problem(503, f"the service is in maintenance and takes no new jobs{why}", headers=later)
 
 
 def check_room(database: sa.Engine, owner: str, settings: Settings) -> None:

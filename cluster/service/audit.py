@@ -24,9 +24,15 @@ ACTIONS = (
     "delete",
     "create-key",
     "revoke-key",
+    "rotate-key",
     "sign-in",
     "sign-out",
     "read-audit",
+    "maintenance-on",
+    "maintenance-off",
+    "drain",
+    "backup",
+    "restore",
     "lost",
 )
 """What is recorded. ``read`` is of results and answers; ``lost`` counts records for which there was no room."""

@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -24,6 +24,8 @@ SUBMIT, READ, ADMIN = SCOPES = ("submit", "read", "admin")
 USED_SECONDS = 60.0
 """The shortest time between two records of a key's use."""
 MAX_DAYS = 3650
+GRACE_DAYS, MAX_GRACE_DAYS = 7, 365
+"""Days for which a key that was rotated stays valid, unless others are chosen, and at most."""
 _DAY = 86_400.0
 _KEY = re.compile(r"brink_([0-9a-f]{16})_([0-9a-f]{64})")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -76,21 +78,32 @@ def create(engine: sa.Engine, owner: str, scopes: Iterable[str], days: int | Non
         faults.append(Fault("expires", days, f"must be from 1 to {MAX_DAYS} days"))
     if faults:
         raise InvalidInput(tuple(faults))
-    now = time.time()
-    key = Key(secrets.token_hex(8), owner, chosen, now, None if days is None else now + days * _DAY, None, None)
-    secret = secrets.token_hex(32)
     with engine.begin() as connection:
-        connection.execute(
-            keys.insert().values(
-                id=key.id,
-                secret_sha256=_digest(secret),
-                owner=key.owner,
-                scopes=" ".join(key.scopes),
-                created_at=key.created_at,
-                expires_at=key.expires_at,
-            )
-        )
-    return key, f"brink_{key.id}_{secret}"
+        return _insert(connection, owner, chosen, None if days is None else days * _DAY)
+
+
+def rotate(engine: sa.Engine, key_id: str, grace_days: int = GRACE_DAYS) -> tuple[Key, Key, str]:
+    """A new key of the same owner and scopes in place of one, which stays valid for `grace_days`, 0 for none.
+
+    The new key is valid for as long as the old one was when it was made. Returns the old key, the new one and its
+    text. Raises `InvalidInput` for a key that is unknown, revoked or expired.
+    """
+    if not 0 <= grace_days <= MAX_GRACE_DAYS:
+        raise InvalidInput((Fault("grace", grace_days, f"must be from 0 to {MAX_GRACE_DAYS} days"),))
+    now = time.time()
+    with engine.begin() as connection:
+        row = connection.execute(keys.select().where(keys.c.id == key_id).with_for_update()).first()
+        if row is None:
+            raise _unknown(key_id)
+        old = _key(row)
+        if old.state(now) != "valid":
+            raise InvalidInput((Fault("id", key_id, f"is the id of a key that is {old.state(now)}; create a new one"),))
+        lasts = None if old.expires_at is None else old.expires_at - old.created_at
+        ends = now + grace_days * _DAY
+        old = replace(old, expires_at=ends if old.expires_at is None else min(ends, old.expires_at))
+        connection.execute(keys.update().where(keys.c.id == key_id).values(expires_at=old.expires_at))
+        new, text = _insert(connection, old.owner, old.scopes, lasts)
+    return old, new, text
 
 
 def find(engine: sa.Engine, text: str) -> Key | None:
@@ -140,13 +153,34 @@ def revoke(engine: sa.Engine, key_id: str) -> Key:
         )
         row = connection.execute(keys.select().where(keys.c.id == key_id)).first()
     if row is None:
-        raise InvalidInput((Fault("id", key_id, "is not the id of a key; brink keys list shows the ids"),))
+        raise _unknown(key_id)
     return _key(row)
 
 
 def described(key: Key) -> str:
     """Whose a key is and what it allows, in words, for the audit log."""
     return f"of {key.owner}: {', '.join(key.scopes)}"
+
+
+def _insert(connection: sa.Connection, owner: str, scopes: tuple[str, ...], lasts: float | None) -> tuple[Key, str]:
+    """A new key that is valid for so many seconds, or without end, and its text."""
+    now, secret = time.time(), secrets.token_hex(32)
+    key = Key(secrets.token_hex(8), owner, scopes, now, None if lasts is None else now + lasts, None, None)
+    connection.execute(
+        keys.insert().values(
+            id=key.id,
+            secret_sha256=_digest(secret),
+            owner=key.owner,
+            scopes=" ".join(key.scopes),
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+        )
+    )
+    return key, f"brink_{key.id}_{secret}"
+
+
+def _unknown(key_id: str) -> InvalidInput:
+    return InvalidInput((Fault("id", key_id, "is not the id of a key; brink keys list shows the ids"),))
 
 
 def _key(row: sa.Row) -> Key:

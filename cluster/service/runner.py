@@ -6,7 +6,7 @@ imports. With the engine ``auto`` and no Ray to join it keeps worker processes t
 It takes a job under a lease, plays it, and takes the next. It has four more threads: one renews the lease and watches
 for cancellation while a job is played; one plays jobs that repeat earlier ones, so that these do not wait for long
 ones; one deletes jobs by the rules of retention; and one learns of new jobs. A runner that loses its lease stops work
-on the job.
+on the job. A runner that is asked to drain takes no more jobs (`cluster.service.draining`).
 """
 
 import os
@@ -33,6 +33,7 @@ from cluster.runs.warm_up import warm_up_plan
 from cluster.service import jobs, leases
 from cluster.service.audit import forget
 from cluster.service.counters import PendingCounts
+from cluster.service.draining import Intake, repeats_holder
 from cluster.service.jobs import Job
 from cluster.service.logs import log_to_stderr, logger
 from cluster.service.retention import apply_retention
@@ -55,8 +56,11 @@ RETENTION_SECONDS = 60.0
 class Watch:
     """Keeps a job's lease while it is worked on, and knows whether work should stop."""
 
-    def __init__(self, database: sa.Engine, job: Job, runner: str, settings: Settings) -> None:
+    def __init__(
+        self, database: sa.Engine, job: Job, runner: str, settings: Settings, intake: Intake | None = None
+    ) -> None:
         self._database, self._job, self._runner = database, job, runner
+        self._intake = intake or Intake(database, runner)
         self._lease, self._slice = settings.lease_seconds, settings.slice_seconds
         self._slice_ends: float | None = None
         self.trials_done, self.stored = job.trials_done, job.bytes
@@ -121,9 +125,11 @@ class Watch:
                 held = leases.renew(
                     self._database, self._job.id, self._runner, self._lease, self.trials_done, self.stored
                 )
-                jobs.runner_seen(self._database, self._runner)
+                self._intake.heed(jobs.runner_seen(self._database, self._intake.runner))
                 self._counts.add_to(self._database)
-                if self._slice_ends is not None and time.monotonic() > self._slice_ends:
+                if self._intake.hands_back:
+                    self.gives_way = True
+                elif self._slice_ends is not None and time.monotonic() > self._slice_ends:
                     self.gives_way = leases.gives_way(self._database, self._job)
             except sa.exc.SQLAlchemyError as error:
                 log.warning("the database does not answer", error=str(error))
@@ -141,13 +147,16 @@ def work(settings: Settings, ending: threading.Event) -> None:
     # A repeated job has nothing to play, unless a file turns out to be damaged.
     inline = settings.model_copy(update={"engine": "inline", "ray_address": None})
     any_job, repeated_job = threading.Event(), threading.Event()
+    intake = Intake(database, runner)
 
     def wake() -> None:
         any_job.set()
         repeated_job.set()
 
     beside = [
-        threading.Thread(target=_work_lane, args=(database, f"{runner}-repeats", inline, ending, repeated_job)),
+        threading.Thread(
+            target=_work_lane, args=(intake, repeats_holder(runner), database, inline, ending, repeated_job)
+        ),
         threading.Thread(target=_retention_loop, args=(database, settings, ending)),
         threading.Thread(target=watch_for_jobs, args=(database, wake, ending)),
     ]
@@ -157,7 +166,7 @@ def work(settings: Settings, ending: threading.Event) -> None:
         log.info("runner is ready", runner=runner, workers=len(workers))
         for thread in beside:
             thread.start()
-        _work_lane(database, runner, settings, ending, any_job, workers)
+        _work_lane(intake, runner, database, settings, ending, any_job, workers)
         for thread in beside:
             thread.join()
     database.dispose()
@@ -170,10 +179,11 @@ def work_job(
     settings: Settings,
     ending: threading.Event,
     workers: list[LocalWorker] | None = None,
+    intake: Intake | None = None,
 ) -> None:
     """Play one job until it ends, is cancelled, gives way, fails for a while or is lost, or until this runner ends."""
     with bound_contextvars(runner=runner, job_id=job.id):
-        _work_job(database, job, runner, settings, ending, workers or [])
+        _work_job(database, job, runner, settings, ending, workers or [], intake)
 
 
 def _work_job(
@@ -183,13 +193,14 @@ def _work_job(
     settings: Settings,
     ending: threading.Event,
     workers: list[LocalWorker],
+    intake: Intake | None,
 ) -> None:
     results = settings.results
     folder = results.within(job.id)
     log.info("job begins")
     state, error, obstacle = jobs.SUCCEEDED, None, None
     at: dict[str, str | int] = {}
-    with Watch(database, job, runner, settings) as watch:
+    with Watch(database, job, runner, settings, intake) as watch:
 
         def should_stop() -> bool:
             return watch.cancelled or watch.lost or watch.gives_way or ending.is_set()
@@ -253,8 +264,9 @@ def main(*, end_with_parent: bool = False) -> None:
 
 
 def _work_lane(
-    database: sa.Engine,
+    intake: Intake,
     runner: str,
+    database: sa.Engine,
     settings: Settings,
     ending: threading.Event,
     new_job: threading.Event,
@@ -269,11 +281,12 @@ def _work_lane(
         try:
             # Not at every wakeup: on SQLite each record is a commit, which wakes the other runners.
             if not repeats_only and time.monotonic() - seen > IDLE_SECONDS / 2:
-                jobs.runner_seen(database, runner)
+                intake.heed(jobs.runner_seen(database, runner))
+                intake.report()
                 seen = time.monotonic()
-            job = leases.claim(database, runner, settings.lease_seconds, repeats_only=repeats_only)
+            job = intake.claim(runner, settings.lease_seconds, repeats_only=repeats_only)
             if job is not None:
-                work_job(database, job, runner, settings, ending, workers)
+                work_job(database, job, runner, settings, ending, workers, intake)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             # A job that was in work becomes free once its lease has run out.
             log.warning("the database or the store does not answer", runner=runner, error=str(error))

@@ -83,7 +83,32 @@ def revoke(
     print(f"key {key.id} of {key.owner} is revoked")
 
 
-keys = {"create": create, "list": list_keys, "revoke": revoke}
+def rotate(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the key, from brink keys list.")],
+    grace: Annotated[
+        int,
+        typer.Option(
+            parser=whole_number,
+            metavar="DAYS",
+            help="Days until the old key expires; 0 ends it at once.",
+            show_default="7",
+        ),
+    ] = 7,
+) -> None:
+    """Create a key of the same owner and scopes in place of another. It is printed once and cannot be shown again."""
+    from cluster.service.audit import record_command
+    from cluster.service.keys import described
+    from cluster.service.keys import rotate as rotate_key
+
+    database = jobs_database()
+    old, new, text = rotate_key(database, key_id, grace)
+    record_command(database, "rotate-key", old.id, f"to key {new.id} {described(new)}; grace: {grace} days")
+    print(text)
+    ends = f"is valid until {_minute(_time(old.expires_at))}" if grace else "is no longer valid"
+    print(f"key {new.id} {described(new)}. It is not shown again. Key {old.id} {ends}.", file=sys.stderr)
+
+
+keys = {"create": create, "list": list_keys, "rotate": rotate, "revoke": revoke}
 
 
 def _time(when: float | None) -> str | None:

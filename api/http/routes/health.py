@@ -6,10 +6,12 @@ import time
 import anyio
 import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from api.http.routes.common import rfc3339
 from cluster.runs.ray_tasks import check_reachable
 from cluster.service.jobs import last_runner_sign
+from cluster.service.maintenance import current
 from cluster.service.settings import Settings
 from cluster.storage.health import why_not_writable
 from sim.faults import InvalidInput
@@ -24,15 +26,18 @@ class Health(BaseModel):
 
     status: str
     missing: list[str] = []
+    maintenance: str | None = Field(
+        None, description="Since when no new jobs are taken; the service stays ready, for reads and running jobs."
+    )
 
 
-@router.get("/healthz", summary="Alive")
+@router.get("/healthz", summary="Alive", response_model_exclude_none=True)
 async def healthz() -> Health:
     """The web process answers. This needs neither the database nor a thread, so that a busy service is still alive."""
     return Health(status="ok")
 
 
-@router.get("/readyz", summary="Ready", responses={503: {"model": Health}})
+@router.get("/readyz", summary="Ready", responses={503: {"model": Health}}, response_model_exclude_none=True)
 async def readyz(request: Request, response: Response) -> Health:
     """The service can take and run jobs: its database answers, its folder can be written, a runner
     lives, and the Ray that is configured can be reached.
@@ -55,8 +60,9 @@ def _a_thread() -> anyio.CapacityLimiter:
 
 def check_ready(engine: sa.Engine, settings: Settings) -> Health:
     """What the service needs and does not have, if anything."""
-    missing = []
+    missing, maintenance = [], None
     try:
+        maintenance = current(engine)
         sign = last_runner_sign(engine)
         if sign is None or time.time() - sign > settings.lease_seconds:
             missing.append("no runner is alive")
@@ -70,4 +76,5 @@ def check_ready(engine: sa.Engine, settings: Settings) -> Health:
             check_reachable(settings.ray_address, RAY_SECONDS)
         except InvalidInput:
             missing.append("the Ray of BRINK_RAY_ADDRESS cannot be reached")
-    return Health(status="unavailable" if missing else "ok", missing=missing)
+    since = rfc3339(maintenance.since) if maintenance else None
+    return Health(status="unavailable" if missing else "ok", missing=missing, maintenance=since)

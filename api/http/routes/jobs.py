@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from api.http.audit import note
 from api.http.authentication import Reader, Submitter
 from api.http.idempotency import IdempotencyKey
-from api.http.limits import check_room
+from api.http.limits import check_maintenance, check_room
 from api.http.problems import RESPONSES, Problem, invalid
 from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
 from api.shipped_scenarios import shipped_scenario
@@ -185,6 +185,7 @@ def submit(
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
+        check_maintenance(engine)
         plan = requested_plan(request, settings)
         # One at a time, so that concurrent requests do not all take the last place in the queue.
         with submitting:
@@ -229,6 +230,13 @@ def list_jobs(
 def get_job(job: KnownJob) -> JobView:
     """A job's state and progress, and what went wrong if it failed."""
     return view(job)
+
+
+@router.get("/jobs/{job_id}/scenario", summary="Read a job's scenario")
+def scenario(job: KnownJob) -> dict[str, Any]:
+    """The scenario that the job plays, in full; also before it is played, when there are no files yet."""
+    document: dict[str, Any] = json.loads(job.request)["scenario"]
+    return document
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=202, response_model=JobView, summary="Cancel a job")

@@ -1,5 +1,6 @@
 """Keys, for administrators."""
 
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -11,7 +12,7 @@ from api.http.authentication import admin
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.common import Database, rfc3339
 from cluster.service import keys
-from cluster.service.keys import Key, described
+from cluster.service.keys import GRACE_DAYS, MAX_GRACE_DAYS, Key, described
 from sim.faults import InvalidInput
 
 router = APIRouter(tags=["keys"], responses=RESPONSES, dependencies=[Depends(admin)])
@@ -69,6 +70,34 @@ def revoke_key(key_id: KeyId, engine: Database) -> KeyView:
         return KeyView(**_fields(keys.revoke(engine, key_id)))
     except InvalidInput:
         raise Problem(404, f"there is no key {key_id}") from None
+
+
+class RotationRequest(BaseModel):
+    """For how long the old key stays valid."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"grace_days": 1}]})
+
+    grace_days: StrictInt = Field(
+        GRACE_DAYS, ge=0, le=MAX_GRACE_DAYS, description="Days until the old key expires; 0 ends it at once."
+    )
+
+
+_USUAL = RotationRequest()
+
+
+@router.post("/keys/{key_id}/rotate", status_code=201, summary="Rotate a key")
+def rotate_key(http: Request, key_id: KeyId, engine: Database, request: RotationRequest = _USUAL) -> NewKey:
+    """A new key of the same owner and scopes; its text can be seen in this answer alone. The old one expires after the
+    grace, unless it does earlier.
+    """
+    known = keys.get(engine, key_id)
+    if known is None:
+        raise Problem(404, f"there is no key {key_id}")
+    if known.state(time.time()) != "valid":
+        raise Problem(409, f"the key is {known.state(time.time())}: create a new one")
+    _, new, text = keys.rotate(engine, key_id, request.grace_days)
+    note(http, detail=f"to key {new.id} {described(new)}; grace: {request.grace_days} days")
+    return NewKey(**_fields(new), text=text)
 
 
 def _fields(key: Key) -> dict:

@@ -19,7 +19,11 @@ HEAVY = {
     *("scipy.stats", "structlog", "uvicorn"),
 }
 NUMERICAL = {"numpy", "scipy"}
-PATHS = [(name,) for name in COMMANDS if name != "keys"] + [("keys", name) for name in ("create", "list", "revoke")]
+GROUPS = {"maintenance": ("on", "off", "status"), "keys": ("create", "list", "rotate", "revoke")}
+PATHS = [
+    *((name,) for name in COMMANDS if name not in GROUPS),
+    *((group, name) for group, names in GROUPS.items() for name in names),
+]
 IMPORTED = """
 import json, sys
 from api.cli.main import main
@@ -65,7 +69,7 @@ def test_a_command_imports_only_what_it_needs(arguments, absent):
     [
         ("brink ", set(COMMANDS)),
         ("brink val", {"validate"}),
-        ("brink keys ", {"create", "list", "revoke"}),
+        ("brink keys ", set(GROUPS["keys"])),
         ("brink run us-j", {name for name in shipped_names() if name.startswith("us-j")}),
         ("brink run us-mexico-2019 --engine ", {"auto", "inline", "ray"}),
         ("brink compare here --", {"--strategy", "--measure", "--given", "--believe", "--chart", "--json", "--help"}),
@@ -100,7 +104,7 @@ def test_the_version_is_that_of_the_package():
     assert re.fullmatch(r"brink \d+\.\d+\.\d+\S*\n", brink("--version", status=0).stdout)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "keys"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in GROUPS])
 def test_the_help_of_a_command_is_its_sentence_and_its_docstring(name):
     details = inspect.getdoc(getattr(import_module(f"api.cli.commands.{name}"), name))
     assert COMMANDS[name].lower() not in details.lower()
@@ -151,7 +155,7 @@ def test_shared_options_have_one_order():
             for later in options[place + 1 :]:
                 before.setdefault((option, later), set()).add(" ".join(path))
     # A required option comes first.
-    required = {("report", "--out")}
+    required = {("report", "--out"), ("export", "--xlsx")}
     opposed = {
         (one, other): (sorted(names), sorted(before[other, one]))
         for (one, other), names in before.items()
@@ -169,7 +173,18 @@ def test_a_command_that_runs_takes_every_option_of_the_engine():
 
 def test_every_document_can_be_had_as_json():
     without = [path for path in PATHS if "--json" not in brink(*path, "-h", status=0).stdout]
-    assert without == [("report",), ("serve",), ("runner",), ("migrate",), ("keys", "create"), ("keys", "revoke")]
+    assert without == [
+        ("report",),
+        ("export",),
+        ("serve",),
+        ("runner",),
+        ("migrate",),
+        ("maintenance", "on"),
+        ("maintenance", "off"),
+        ("keys", "create"),
+        ("keys", "rotate"),
+        ("keys", "revoke"),
+    ]
 
 
 def test_a_second_strategy_is_refused_where_only_one_is_meant(tmp_path):

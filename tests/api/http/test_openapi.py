@@ -50,10 +50,11 @@ UNCHECKED_MENDED = (*UNCHECKED, "negative_data_rejection", "missing_required_hea
 
 @dataclass(frozen=True)
 class Service:
-    """An application with a job that has succeeded, and how one is let in."""
+    """An application with a job that has succeeded and a key, and how one is let in."""
 
     app: FastAPI
     job: str
+    key: str
     headers: dict[str, str]
 
 
@@ -83,16 +84,14 @@ def service_of(played: dict[str, Any], folder: Path, *, auth: str, which: str = 
     Path(app.state.settings.results.address).mkdir(parents=True)
     app.state.database = jobs.open_database(app.state.settings.jobs_database)
     plan, results = played[which]
-    headers = {}
-    if auth == "keys":
-        _, text = keys.create(app.state.database, "local", keys.SCOPES)
-        headers = {"Authorization": f"Bearer {text}"}
+    key, text = keys.create(app.state.database, "local", keys.SCOPES)
+    headers = {"Authorization": f"Bearer {text}"} if auth == "keys" else {}
     jobs.runner_seen(app.state.database, "a runner")
     job = jobs.submit(app.state.database, plan)
     leases.claim(app.state.database, "a runner", 3600.0)
     assert leases.finish(app.state.database, job.id, "a runner", jobs.SUCCEEDED, plan.trials * len(plan.strategies))
     (Path(app.state.settings.results.address) / job.id).symlink_to(results)
-    return Service(app, job.id, headers)
+    return Service(app, job.id, key.id, headers)
 
 
 def test_every_example_works_when_pasted(played, tmp_path):
@@ -107,7 +106,8 @@ def test_every_example_works_when_pasted(played, tmp_path):
     async def paste(path: str, body: object) -> httpx.Response:
         service = services["saltelli" if path.endswith("indices") else "usual"]
         async with httpx.AsyncClient(transport=httpx.ASGITransport(service.app), base_url="http://localhost") as client:
-            return await client.post(path.replace("{job_id}", service.job), json=body)
+            named = path.replace("{job_id}", service.job).replace("{key_id}", service.key)
+            return await client.post(named, json=body)
 
     for path, methods in described["paths"].items():
         content = methods.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json")

@@ -128,3 +128,22 @@ def test_keys_are_made_listed_and_revoked_by_administrators(service):
     assert service.ask("POST", f"/v1/keys/{'0' * 16}/revoke", admin).status_code == 404
     refused = service.ask("POST", "/v1/keys", admin, json={"owner": "", "scopes": ["all"], "days": 0})
     assert {one["field"] for one in refused.json()["errors"]} == {"owner", "scope", "expires"}
+
+
+def test_administrators_rotate_keys(service):
+    admin = service.key("root", "admin")
+    made = service.ask("POST", "/v1/keys", admin, json={"owner": "ann", "scopes": ["read"]}).json()
+    rotated = service.ask("POST", f"/v1/keys/{made['id']}/rotate", admin)
+    assert (rotated.status_code, rotated.json()["owner"], rotated.json()["scopes"]) == (201, "ann", ["read"])
+    for text in (made["text"], rotated.json()["text"]):
+        assert service.ask("GET", "/v1/jobs", {"Authorization": f"Bearer {text}"}).status_code == 200
+    assert service.ask("POST", f"/v1/keys/{made['id']}/rotate", admin, json={"grace_days": 0}).status_code == 201
+    assert service.ask("GET", "/v1/jobs", {"Authorization": f"Bearer {made['text']}"}).status_code == 401
+    assert service.ask("POST", f"/v1/keys/{made['id']}/rotate", admin).status_code == 409
+    assert service.ask("POST", f"/v1/keys/{'0' * 16}/rotate", admin).status_code == 404
+    assert (
+        service.ask("POST", f"/v1/keys/{rotated.json()['id']}/rotate", admin, json={"grace_days": -1}).status_code
+        == 422
+    )
+    ann = {"Authorization": f"Bearer {rotated.json()['text']}"}
+    assert service.ask("POST", f"/v1/keys/{rotated.json()['id']}/rotate", ann).status_code == 403

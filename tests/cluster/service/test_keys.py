@@ -84,6 +84,34 @@ def test_the_last_use_of_a_key_is_recorded_coarsely(database):
     assert keys.listed(database)[0].used_at >= first
 
 
+def test_a_rotated_key_is_valid_for_its_grace_and_its_successor_for_as_long_as_it_was(database):
+    old, text = keys.create(database, "ann", ["read", "submit"], days=30)
+    ended, new, new_text = keys.rotate(database, old.id, grace_days=2)
+    assert (new.owner, new.scopes) == (old.owner, old.scopes)
+    assert new.expires_at - new.created_at == pytest.approx(30 * 86_400)
+    assert keys.find(database, text).expires_at == ended.expires_at == pytest.approx(time.time() + 2 * 86_400, abs=600)
+    assert keys.find(database, new_text).id == new.id != old.id
+    endless, _ = keys.create(database, "bob", ["read"])
+    assert keys.rotate(database, endless.id)[1].expires_at is None
+    _, newest, newest_text = keys.rotate(database, new.id, grace_days=0)
+    assert keys.find(database, new_text) is None
+    assert keys.find(database, newest_text).id == newest.id
+
+
+def test_a_grace_never_prolongs_a_key(database):
+    old, _ = keys.create(database, "ann", ["read"], days=1)
+    assert keys.rotate(database, old.id, grace_days=300)[0].expires_at == old.expires_at
+
+
+def test_a_key_that_is_no_longer_valid_is_not_rotated(database):
+    key, _ = keys.create(database, "ann", ["read"])
+    keys.revoke(database, key.id)
+    for key_id, grace, says in ((key.id, 7, "revoked"), ("none", 7, "is not the id"), (key.id, 366, "from 0 to 365")):
+        with pytest.raises(InvalidInput, match=says):
+            keys.rotate(database, key_id, grace)
+    assert len(keys.listed(database)) == 1
+
+
 @pytest.mark.parametrize(
     ("owner", "scopes", "days", "field"),
     [
@@ -121,6 +149,11 @@ def test_keys_from_the_command_line(tmp_path):
     assert "submit read" in shown
     assert "valid" in shown
     assert secret not in shown
+    rotated = brink_keys(tmp_path, "rotate", key_id, "--grace", "0")
+    assert rotated.stdout.strip() != text
+    assert re.fullmatch("brink_[0-9a-f]{16}_[0-9a-f]{64}", rotated.stdout.strip())
+    assert "expired" in brink_keys(tmp_path, "list").stdout
+    assert brink_keys(tmp_path, "rotate", key_id).returncode == 2
     assert brink_keys(tmp_path, "revoke", key_id).returncode == 0
     assert "revoked" in brink_keys(tmp_path, "list").stdout
     wrong = brink_keys(tmp_path, "revoke", "none")
