@@ -43,6 +43,8 @@ COMMANDS = {
     "serve": "Start the HTTP service, with a process that runs its jobs.",
     "runner": "Start a process that runs the jobs of the service, or drain those that run.",
     "migrate": "Bring the tables of the jobs database up to date.",
+    "backup": "Back up the jobs database and the results together, while the service runs.",
+    "restore": "Restore a backup into an empty database and empty results.",
     "maintenance": "Refuse new jobs for a while; running jobs and reading continue.",
     "keys": "Create, list, rotate and revoke the keys of the service.",
     "audit": "Show who submitted, read, cancelled and deleted jobs, managed keys, and signed in.",

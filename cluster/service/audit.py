@@ -31,6 +31,8 @@ ACTIONS = (
     "maintenance-on",
     "maintenance-off",
     "drain",
+    "backup",
+    "restore",
     "lost",
 )
 """What is recorded. ``read`` is of results and answers; ``lost`` counts records for which there was no room."""

@@ -8,7 +8,8 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
@@ -143,18 +145,8 @@ def open_database(url: str | sa.URL, version: str = "head") -> sa.Engine:
 
     Raises `InvalidInput` for the database of a later version of Brink.
     """
-    engine = _connect(url)
-    config = Config()
-    scripts = resources.files("cluster") / "service" / "migrations"
-    # A % in the path would begin the name of another option.
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        # Two processes that start at once must not both migrate.
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    engine = connect(url)
+    with _migrating(engine) as config:
         try:
             command.upgrade(config, version)
         except CommandError as error:
@@ -165,26 +157,60 @@ def open_database(url: str | sa.URL, version: str = "head") -> sa.Engine:
     return engine
 
 
+def rebuild_tables(engine: sa.Engine, version: str) -> None:
+    """Make the tables of a database anew, empty and of some version, in place of those of another version."""
+    with _migrating(engine) as config:
+        command.downgrade(config, "base")
+        command.upgrade(config, version)
+
+
+def known_versions() -> list[str]:
+    """The versions of the tables that this version of Brink knows."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+
+
+def _config() -> Config:
+    config = Config()
+    scripts = resources.files("cluster") / "service" / "migrations"
+    # A % in the path would begin the name of another option.
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    return config
+
+
+@contextmanager
+def _migrating(engine: sa.Engine) -> Iterator[Config]:
+    """Alembic's configuration for a transaction in which no other process migrates."""
+    config = _config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        yield config
+
+
 def migrate(url: str | sa.URL) -> tuple[str | None, str]:
     """Bring the tables of the jobs database up to date.
 
     Returns their version before and after; before is None for a database without tables. Raises `InvalidInput` for
     the database of a later version of Brink.
     """
-    before = _schema_version(_connect(url))
-    after = _schema_version(open_database(url))
+    before = tables_version(connect(url))
+    after = tables_version(open_database(url))
     assert after is not None
     return before, after
 
 
-def _connect(url: str | sa.URL) -> sa.Engine:
+def connect(url: str | sa.URL) -> sa.Engine:
+    """Connect to the jobs database and leave its tables as they are."""
     engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
-def _schema_version(engine: sa.Engine) -> str | None:
+def tables_version(engine: sa.Engine) -> str | None:
     """The version of the tables, as Alembic names it. Closes the engine's connections."""
     with engine.connect() as connection:
         version = MigrationContext.configure(connection).get_current_revision()
