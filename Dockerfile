@@ -16,6 +16,11 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/brink/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim-bookworm
+# Reports as PDF are set by Pango.
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends \
+        fonts-dejavu-core libharfbuzz-subset0 libpango-1.0-0 libpangoft2-1.0-0 \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 10001 brink && mkdir /data && chown brink /data
 COPY --from=build /opt/brink /opt/brink
 # A login shell, which some versions of KubeRay use, does not keep the path below.

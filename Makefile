@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install postgres chromium demo test test-slow test-web manifests coverage check bench scale chaos docs clean
+.PHONY: install postgres pango chromium demo test test-slow test-web manifests coverage check bench scale chaos docs clean
 
 install: .venv/installed
 
@@ -16,6 +16,12 @@ postgres:  ## for the tests of the jobs database
 	  export DEBIAN_FRONTEND=noninteractive; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql > /dev/null; }
 
+pango:  ## for reports as PDF
+	@ldconfig -p | grep -q libpangoft2 && ldconfig -p | grep -q libharfbuzz-subset || { \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+	    fonts-dejavu-core libharfbuzz-subset0 libpango-1.0-0 libpangoft2-1.0-0 > /dev/null; }
+
 chromium:  ## for the tests of the pages
 	@command -v chromium > /dev/null || { \
 	  export DEBIAN_FRONTEND=noninteractive; \
@@ -27,10 +33,10 @@ demo: install  ## the 1995 scenario, on the embedded defaults
 # How many workers: tests/conftest.py. A worker that has no tests left takes some of another's.
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-test: install postgres  ## all tests but the slow ones and those in a browser
+test: install postgres pango  ## all tests but the slow ones and those in a browser
 	$(PYTEST) -m "not slow and not browser"
 
-test-slow: install postgres  ## the tests that take long by their nature: statistics over many seeds, hostile input, killed processes, Ray
+test-slow: install postgres pango  ## the tests that take long by their nature: statistics over many seeds, hostile input, killed processes, Ray
 	$(PYTEST) -m slow
 
 test-web: install chromium  ## the pages in a real browser
@@ -40,7 +46,7 @@ manifests: install  ## tests of configs/cluster; installs Helm's library and Kub
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[manifests]'
 	$(BIN)/python -m pytest tests/configs/test_cluster.py
 
-coverage: install postgres  ## the tests of make test, and how much of the code they run
+coverage: install postgres pango  ## the tests of make test, and how much of the code they run
 	$(PYTEST) -m "not slow and not browser" --cov --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report --format=total) % of the lines"
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
 
 from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
@@ -20,6 +21,29 @@ TOO_CLOSE = "too close to call"
 _STATES = ("agreement", "threat_standing", "sanctions_standing", "withdrawn", "backed_down")
 _COLOURS = ("#0b6e4f", "#e3a857", "#b5443c", "#8a6bb0", "#9aa0a6")
 _LABELS = {state.name: state.label for state in STATES}
+
+
+class _Rows:
+    """A chart's rows, passed on as they are: Altair would copy and check each value of thousands of rows."""
+
+    _schema: ClassVar = {"type": "array"}
+
+    def __init__(self, rows: list[dict]) -> None:
+        self._rows = rows
+
+    def to_dict(self, *_: object, **__: object) -> list[dict]:
+        return self._rows
+
+
+def _data(rows: list[dict]) -> alt.Data:
+    with debug_mode(False):
+        return alt.Data(values=_Rows(rows))
+
+
+def specification(chart: alt.TopLevelMixin) -> dict:
+    """A chart as a Vega-Lite document with its data. It is not checked against the schema: tests do that."""
+    found: dict = chart.to_dict(validate=False)
+    return found
 
 
 def timeline_chart(document: dict) -> alt.TopLevelMixin:
@@ -64,7 +88,7 @@ def timeline_chart(document: dict) -> alt.TopLevelMixin:
         f", given {document['given']}" if document["given"] else ""
     )
     return (
-        alt.layer(bands, lines, data=alt.Data(values=rows))
+        alt.layer(bands, lines, data=_data(rows))
         .properties(width=300, height=170)
         .facet(
             facet=alt.Facet("strategy:N", title=None, sort=list(found["strategies"])),
@@ -89,7 +113,7 @@ def outcomes_chart(summary: dict) -> alt.TopLevelMixin:
         for k, outcome in enumerate(OUTCOME_TERMS)
     ]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(_data(rows))
         .mark_bar()
         .encode(
             y=alt.Y("strategy:N", title=None, sort=list(summary["strategies"]), axis=alt.Axis(labelLimit=260)),
@@ -116,7 +140,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
         for one in chosen
         for label, end in (("lowest decile", one["lowest_decile"]), ("highest decile", one["highest_decile"]))
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(_data(rows)).encode(
         y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
     )
     lines = base.mark_line(color="#9aa0a6", strokeWidth=2).encode(
@@ -128,7 +152,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
             "end:N",
             title="mean where the parameter is in its",
             scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["#3b6fb6", "#c9762a"]),
-            legend=alt.Legend(orient="bottom"),
+            legend=alt.Legend(orient="bottom", titleLimit=400),
         ),
         shape=alt.Shape(
             "end:N", scale=alt.Scale(domain=["lowest decile", "highest decile"], range=["circle", "square"])
@@ -142,7 +166,7 @@ def means_chart(document: dict) -> alt.TopLevelMixin:
     result = document["result"]
     means = result["now"]["means"]
     rows = [{"strategy": name, **one} for name, one in means.items()]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(_data(rows)).encode(
         y=alt.Y(
             "strategy:N",
             title=None,
@@ -175,7 +199,7 @@ def events_chart(summary: dict) -> alt.TopLevelMixin:
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x=alt.X("low:Q", title=None), x2="high:Q")
     points = base.mark_point(filled=True, size=45, color=POINT, opacity=1).encode(x=share)
     return (
-        alt.layer(intervals, points, data=alt.Data(values=rows))
+        alt.layer(intervals, points, data=_data(rows))
         .properties(width=150, height=alt.Step(16))
         .facet(
             facet=alt.Facet("event:N", title=None, sort=list(dict.fromkeys(row["event"] for row in rows))), columns=3
@@ -187,7 +211,7 @@ def regret_chart(document: dict) -> alt.TopLevelMixin:
     """A document of `cluster.answers.compare`: each strategy's mean regret by the first measure, with its interval."""
     choice = document["result"]["choices"][0]
     rows = [{"strategy": name, **one["mean"]} for name, one in choice["regret"].items()]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(_data(rows)).encode(
         y=alt.Y(
             "strategy:N",
             title=None,
@@ -221,7 +245,7 @@ def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
     shown = [name for name in strategies if any(row["leads"] == name for row in rows)]
     colours = [NEUTRAL if name == TOO_CLOSE else STRATEGY_COLOURS[k % 8] for k, name in enumerate(strategies)]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(_data(rows))
         .mark_bar(stroke="#fff", strokeWidth=0.5)
         .encode(
             y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260)),
@@ -271,7 +295,7 @@ def distribution_chart(document: dict) -> alt.TopLevelMixin:
         if row[low] is not None and row[high] is not None
     ]
     return (
-        alt.Chart(alt.Data(values=bars))
+        alt.Chart(_data(bars))
         .mark_bar(color=POINT, opacity=0.7)
         .encode(
             x=alt.X("low:Q", title=measure if unit in ("", "1") else f"{measure}, {unit}", axis=alt.Axis(tickCount=5)),
@@ -298,7 +322,7 @@ def positions_chart(document: dict) -> alt.TopLevelMixin:
     ]
     sides = [result["sender"], result["target"]]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(_data(rows))
         .mark_line(interpolate="step-after", strokeWidth=2)
         .encode(
             x=alt.X("week:Q", title="week", axis=alt.Axis(tickMinStep=1, tickCount=6)),
@@ -336,7 +360,7 @@ def convergence_chart(document: dict) -> alt.TopLevelMixin:
         if one["low"][k] is not None and one["high"][k] is not None
     ]
     names = list(result["strategies"])
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(_data(rows)).encode(
         x=alt.X(
             "trials:Q", title="trials", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", tickCount=6)
         ),
@@ -371,7 +395,7 @@ def densities_chart(ranges: Sequence[Mapping[str, Any]]) -> alt.TopLevelMixin:
             low = density["low"] + k * width
             rows.append({"parameter": f"{one['name']}{unit}", "low": low, "high": low + width, "share": share})
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(_data(rows))
         .mark_bar(color=POINT, opacity=0.7)
         .encode(
             x=alt.X("low:Q", title=None, axis=alt.Axis(tickCount=4)),

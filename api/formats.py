@@ -1,23 +1,27 @@
-"""Tables in the formats that a reader may ask for: CSV, Arrow and Parquet."""
+"""Tables in the formats that a reader may ask for: CSV, Arrow, Parquet and workbooks for Excel."""
 
 import io
+import tempfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from api.workbook import XLSX, Sheet, check_rows, write_workbook
+
 JSON = "application/json"
 CSV = "text/csv"
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
-SUFFIXES = {".json": JSON, ".csv": CSV, ".arrow": ARROW, ".parquet": PARQUET}
+SUFFIXES = {".json": JSON, ".csv": CSV, ".arrow": ARROW, ".parquet": PARQUET, ".xlsx": XLSX}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Spreadsheets take a text that begins so for a formula, and run it."""
 
 
 def encode(table: pa.Table, media_type: str) -> bytes:
-    """A table as a file of one of the media types above, save JSON."""
+    """A table as a file of one of these media types, save JSON. Raises `InvalidInput` for one too long for Excel."""
     out = io.BytesIO()
     if media_type == CSV:
         pyarrow.csv.write_csv(_harmless(table), out)
@@ -26,6 +30,13 @@ def encode(table: pa.Table, media_type: str) -> bytes:
             writer.write_table(table)
     elif media_type == PARQUET:
         pq.write_table(table, out)
+    elif media_type == XLSX:
+        check_rows("by", len(table), "of groups")
+        rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "table.xlsx")
+            write_workbook(file, [Sheet("Table", table.column_names, rows)])
+            return file.read_bytes()
     else:
         raise ValueError(f"there is no table as {media_type}")
     return out.getvalue()

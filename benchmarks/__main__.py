@@ -33,6 +33,8 @@ def main() -> None:
     print("\nAnswers, us-japan-autos-1995")
     for line in answers.report(scenarios["us-japan-autos-1995"]):
         print(line, flush=True)
+    for line in answers.report_conditions("us-japan-autos-1995"):
+        print(line, flush=True)
     print("\nTrials of a random design that one of another is worth, at equal error, us-japan-autos-1995")
     for line in designs.report(scenarios["us-japan-autos-1995"]):
         print(line)

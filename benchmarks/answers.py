@@ -1,12 +1,21 @@
-"""The CPU time of answers about stored trials, as a ratio to the kernel's for the same trials, both from one run."""
+"""The CPU time of answers about stored trials, as a ratio to the kernel's for the same trials, both from one run.
+
+And what a new condition costs on the page of a result: the requests that the page makes, over HTTP.
+"""
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import psutil
+
+from brink.local import start_service, stop_service
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
@@ -21,6 +30,16 @@ REQUESTS: dict[str, dict] = {
     "timeline": {},
 }
 """The answers that are measured, and what is asked."""
+MILLION = 1_020_000
+GOAL = 0.3
+"""Seconds of a request on an idle machine."""
+CONDITIONS = (
+    "target_win > 0.5",
+    "agreement_week <= 60 or not agreement",
+    "target_win > 0.6",
+    "filing_week is null",
+    "market_access > 0.3 or not agreement",
+)
 _PLAY = """
 import json, sys, time
 from cluster.query.trials import open_run
@@ -54,6 +73,59 @@ def report(scenario: Scenario) -> Iterator[str]:
         for name, request in REQUESTS.items():
             seconds = _cpu_seconds(_ASK, folder, name, json.dumps(request))
             yield f"{name:9} {seconds:6.2f} s of CPU, {seconds / kernel:5.2f} of the kernel's"
+
+
+def report_conditions(scenario: str) -> Iterator[str]:
+    """A line for each request that a page makes for a new condition on a run of a million rows, with its goal.
+
+    The run's columns are in memory from the conditions before. Seconds, and CPU seconds of the service, are medians.
+    """
+    service = start_service(None, {})
+    try:
+        with httpx.Client(base_url=service.url, timeout=600.0) as client:
+            request = {"scenario": scenario, "trials": MILLION // 6, "seed": 1}
+            job = client.post("/v1/jobs", json=request).raise_for_status().json()
+            with client.stream("GET", f"/v1/jobs/{job['id']}/events") as events:
+                for _ in events.iter_lines():
+                    pass
+            rounds = [_ask_for_condition(client, service.process.pid, job["id"], one) for one in CONDITIONS]
+    finally:
+        stop_service(service)
+    rows = len(job["strategies"]) * job["trials"]
+    yield f"A new condition on {rows:,} rows {'seconds':>10} {'CPU':>6} {'goal':>6}"
+    for name in rounds[0]:
+        # The first condition reads the columns.
+        seconds, cpu = (statistics.median(one[name][k] for one in rounds[1:]) for k in (0, 1))
+        yield f"{name:32} {seconds:7.2f} {cpu:6.2f} {GOAL:6.1f}"
+
+
+def _ask_for_condition(client: httpx.Client, service: int, job: str, condition: str) -> dict[str, tuple[float, float]]:
+    """Seconds and CPU seconds of each request for a condition, one after the other."""
+    given = {"given": condition}
+    shown = {**given, "measures": {"value": "agreement_week"}, "statistics": ["mean", "median"], "by": ["strategy"]}
+    requests: dict[str, tuple[str, dict]] = {
+        "summary": ("summary", given),
+        "findings": ("findings", given),
+        "chart of the outcomes": ("charts/outcomes", given),
+        "chart of the events": ("charts/events", given),
+        "timeline": ("timeline", given),
+        "chart of the timeline": ("charts/timeline", given),
+        "distribution": ("aggregate", shown),
+    }
+    found = {}
+    for name, (path, body) in requests.items():
+        cpu, started = _service_seconds(service), time.perf_counter()
+        address = f"/v1/jobs/{job}/{path}"
+        answer = client.get(address, params=body) if name == "summary" else client.post(address, json=body)
+        answer.raise_for_status()
+        found[name] = time.perf_counter() - started, _service_seconds(service) - cpu
+    return found
+
+
+def _service_seconds(pid: int) -> float:
+    """CPU time of a process and of those that it started."""
+    whole = psutil.Process(pid)
+    return sum(sum(process.cpu_times()[:2]) for process in (whole, *whole.children(recursive=True)))
 
 
 def _cpu_seconds(code: str, *arguments: str) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ARROW = "application/vnd.apache.arrow.stream"
+_REPORTS = {".html": "text/html", ".pdf": "application/pdf"}
 Measures = Sequence[str] | Mapping[str, str]
 Groups = Sequence[str | Mapping[str, Any]]
 
@@ -97,6 +98,39 @@ class Results(ABC):
         The folder is then as ``brink run`` leaves it, and every ``brink`` command reads it. The job must have ended.
         """
         return (yield from downloaded(self._client, self._path, Path(folder), progress))
+
+    @Operation
+    def report(
+        self, file: str | os.PathLike[str], *, given: str | None = None, measure: str | None = None
+    ) -> Flow[Path]:
+        """Write the report of the job's run to a file, .html or .pdf: the answer, charts, sources and method.
+
+        `given` restricts it to the trials for which a condition holds; strategies are compared by the `measure`, by
+        default the scenario's measure of choice.
+        """
+        path = Path(file)
+        media_type = _REPORTS.get(path.suffix.lower())
+        if media_type is None:
+            raise BrinkError(f"{path}: a report must end in .html or .pdf")
+        chosen = {name: value for name, value in {"given": given, "measure": measure}.items() if value is not None}
+        request = Request("GET", f"{self._path}/report", chosen, headers={"Accept": media_type})
+        response = yield from self._client._send(request)
+        path.write_bytes(response.content)
+        return path
+
+    @Operation
+    def export(self, file: str | os.PathLike[str], *, trials: int = 1000, given: str | None = None) -> Flow[Path]:
+        """Write the tables of the job's run to a workbook for Excel, .xlsx, with the first `trials` of each strategy.
+
+        `given` restricts it to the trials for which a condition holds.
+        """
+        path = Path(file)
+        if path.suffix.lower() != ".xlsx":
+            raise BrinkError(f"{path}: a workbook must end in .xlsx")
+        params = {"trials": trials} | ({} if given is None else {"given": given})
+        response = yield from self._client._send(Request("GET", f"{self._path}/export", params))
+        path.write_bytes(response.content)
+        return path
 
 
 def aggregated(

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from api.cli.charting import requested_charts, write_charts
 from api.cli.output import answer_progress, console, print_json
+from api.cli.setting import print_settings
 from cluster.answers.entry import quiet
 from cluster.answers.registry import ask, find_answer
 from cluster.query.trials import StoredRun, open_run
@@ -36,6 +37,7 @@ def answer(
     if as_json:
         print_json(document)
     else:
+        print_settings(console(), document)
         render(console(), document)
     write_charts(requested, document)
     for _, path in () if as_json else requested:

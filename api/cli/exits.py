@@ -57,6 +57,7 @@ def _known(error: BaseException) -> str | None:
         ("cluster.runs.tasks", "EngineFailed"),
         ("cluster.query.session", "QueryLimit"),
         ("cluster.query.parquet_files", "DamagedTrials"),
+        ("api.report.pdf", "NoPango"),
     ):
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
             return str(error)

@@ -4,6 +4,7 @@ import json
 from importlib import resources
 from typing import Any
 
+import altair as alt
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -22,14 +23,14 @@ LEARNING = 5
 """The number of parameters listed by value of information."""
 
 
-def report_page(answers: Answers) -> str:
-    """The report as HTML. All text of the scenario is escaped; charts are inline SVG."""
+def report_page(answers: Answers, font: str | None = None) -> str:
+    """The report as HTML. All text of the scenario is escaped; charts are inline SVG, with texts in a font if named."""
     text = (resources.files("api.report") / "page.html.jinja").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(text).render(_values(answers))
+    return environment.from_string(text).render(_values(answers, font))
 
 
-def _values(answers: Answers) -> dict[str, Any]:
+def _values(answers: Answers, font: str | None) -> dict[str, Any]:
     scenario = answers.run.plan.scenario
     several = answers.worth is not None
     return {
@@ -44,7 +45,8 @@ def _values(answers: Answers) -> dict[str, Any]:
         "question": sentences.question(answers),
         "findings": sentences.findings(answers),
         "changes": sentences.changes(answers),
-        "charts": _charts(answers),
+        "font": font,
+        "charts": _charts(answers, font),
         "outcome_rows": _outcome_rows(answers),
         "choice_rows": _choice_rows(answers) if several else [],
         "learning": _learning(answers) if several else [],
@@ -55,14 +57,16 @@ def _values(answers: Answers) -> dict[str, Any]:
     }
 
 
-def _charts(answers: Answers) -> dict[str, Markup]:
-    drawn = {
+def _charts(answers: Answers, font: str | None) -> dict[str, Markup]:
+    drawn: dict[str, alt.TopLevelMixin] = {
         "outcomes": charts.outcomes_chart(answers.summary),
         "timeline": charts.timeline_chart(answers.timeline),
         "tornado": charts.tornado_chart(answers.drivers),
     }
     if answers.worth is not None:
         drawn["means"] = charts.means_chart(answers.worth)
+    if font is not None:
+        drawn = {name: chart.configure(font=font) for name, chart in drawn.items()}
     # The SVG is made by vl-convert, which escapes the texts in it.
     return {name: Markup(svg_of(chart)) for name, chart in drawn.items()}
 

@@ -1,6 +1,7 @@
 """Strategies of a stored run compared on the same trials: differences, regret, and who leads given what beliefs."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
@@ -44,6 +45,9 @@ SAMPLE = 250_000
 """Leads and quantiles of regret are computed from at most this many trials, the first ones."""
 FEWEST = 100
 MOST_MEASURES = 12
+_TOGETHER = 3
+"""Parameters whose leads are computed in one pass."""
+_THREADS = 2
 
 T = TypeVar("T")
 
@@ -454,13 +458,16 @@ def _regrets(
     document: dict = {"trials": total.shortfall[0].count, "unknown": total.unknown, "regret": {}}
     if not known.any():
         return document
-    group = grouping.group(sampled[strategies[0]])[known]
-    short = paired_differences.shortfalls(values[:, known])
+    rows = np.flatnonzero(known)
+    group = grouping.group(sampled[strategies[0]]).take(rows)
+    short = paired_differences.shortfalls(values if known.all() else values.take(rows, axis=1))
+    levels = paired_differences.REGRET_LEVELS
 
-    def quantile(values: np.ndarray, level: float) -> Estimates:
+    def quantiles(values: np.ndarray) -> dict[float, Estimates]:
         if of_sample is None:
-            return paired_differences.quantile_estimate(values, level, group, grouping.replicates)
-        return of_sample.estimates.quantile_estimate(values, level, of_sample.group(group))
+            return paired_differences.quantile_estimates(values, levels, group, grouping.replicates)
+        places, own = of_sample.group(group), of_sample.estimates
+        return {level: own.quantile_estimate(values, level, places) for level in levels}
 
     document["regret"] = {
         strategy: {
@@ -469,7 +476,7 @@ def _regrets(
                 if weighted is None
                 else weighted.estimates.regret_estimates(weighted.chosen(tallied), k)
             ),
-            "quantiles": {str(level): quantile(short[k], level) for level in paired_differences.REGRET_LEVELS},
+            "quantiles": {str(level): found for level, found in quantiles(short[k]).items()},
         }
         for k, strategy in enumerate(strategies)
     }
@@ -488,15 +495,24 @@ def _leads(
     values, known = _known(name, strategies, sampled)
     if not known.any():
         return []
-    values = values[:, known]
-    group = grouping.group(sampled[strategies[0]])[known]
+    rows = np.flatnonzero(known)
+    values = values if known.all() else values.take(rows, axis=1)
+    group = grouping.group(sampled[strategies[0]]).take(rows)
+    columns = [sampled[strategies[0]][belief].take(rows) for belief in beliefs]
+    if weighted is None:
+        contest = paired_differences.Contest(values)
+
+        def some(first: int) -> list[list[Lead]]:
+            few = columns[first : first + _TOGETHER]
+            return paired_differences.leads_of_each(few, contest, group, grouping.replicates)
+
+        # Threads help here: adding up numbers does not hold the interpreter's lock.
+        with ThreadPoolExecutor(_THREADS) as pool:
+            every = [one for few in pool.map(some, range(0, len(columns), _TOGETHER)) for one in few]
+    else:
+        every = [weighted.estimates.leads(column, values, weighted.group(group)) for column in columns]
     found = []
-    for belief in beliefs:
-        column = sampled[strategies[0]][belief][known]
-        if weighted is None:
-            ranges = paired_differences.leads(column, values, group, grouping.replicates)
-        else:
-            ranges = weighted.estimates.leads(column, values, weighted.group(group))
+    for belief, ranges in zip(beliefs, every, strict=True):
         clear = {lead.ahead[0] for lead in ranges if len(lead.ahead) == 1}
         found.append(
             {

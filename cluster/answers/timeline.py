@@ -1,6 +1,8 @@
 """The probability of each state of the dispute by week, from the stored trials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import numpy as np
 
@@ -29,8 +31,11 @@ from sim.statistics.timeline import (
     count_states,
     simultaneous_tail,
     state_spans,
+    states_of_spans,
 )
 from sim.statistics.weighted_estimates import weighted_share
+
+_THREADS = 2
 
 
 class TimelineRequest(StrategiesRequest, GivenRequest):
@@ -87,12 +92,19 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     replicates = plan.design.replicates(plan.scenario)
     courses, evidence = {}, {}
     on_progress(0, len(chosen))
-    for strategy in chosen:
+
+    def course(strategy: str) -> tuple[dict, WeightedTrials | None]:
         weighted = _weigh(run, strategy, stated, condition)
-        courses[strategy] = _strategy(run, strategy, condition, weighted)
-        if weighted is not None:
-            evidence[strategy] = weighted.evidence()
-        on_progress(len(courses), len(chosen))
+        return _strategy(run, strategy, condition, weighted), weighted
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        # Each thread has the limit of time of this one.
+        parts = [pool.submit(copy_context().run, course, strategy) for strategy in chosen]
+        for strategy, part in zip(chosen, parts, strict=True):
+            courses[strategy], weighted = part.result()
+            if weighted is not None:
+                evidence[strategy] = weighted.evidence()
+            on_progress(len(courses), len(chosen))
     result = {
         "as_of": plan.scenario.as_of,
         "weeks": list(range(1, plan.scenario.horizon_weeks + 1)),
@@ -155,10 +167,13 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weigh
         trials += np.bincount(group, minlength=groups)
         durations = {name: np.full(group.shape, value) for name, value in fixed.items()}
         spans = state_spans({**block, **durations}, horizon)
-        for name, count in count_states(spans, group, groups, horizon).items():
-            counts[name] += count
-        for name, table in count_spans(spans, horizon, squares).items():
+        tables = count_spans(spans, horizon, squares)
+        for name, table in tables.items():
             entries[name] += table
+        together = groups == 1 and squares is None
+        found = _counted_together(tables) if together else count_states(spans, group, groups, horizon)
+        for name, count in found.items():
+            counts[name] += count
     total = int(trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
         raise too_few_given(total, strategy, condition)
@@ -171,6 +186,10 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weigh
             for name, count in counts.items()
         },
     }
+
+
+def _counted_together(tables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: states_of_spans(table) for name, table in tables.items()}
 
 
 def _course(

@@ -7,7 +7,8 @@ each trial, so that its error is far smaller than the errors of the two means su
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from functools import lru_cache
+from math import prod, sqrt
 
 import numpy as np
 from scipy.special import stdtrit
@@ -26,7 +27,7 @@ from sim.statistics.estimates import (
     proportion,
     proportion_of_replicates,
 )
-from sim.statistics.quantile_bounds import quantile_bounds, quantile_bounds_of_replicates
+from sim.statistics.quantile_bounds import quantile_bounds_of_counts, quantile_bounds_of_replicates
 from sim.statistics.sensitivity import cells
 from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments, moments
 
@@ -35,6 +36,7 @@ LEAD_CELLS = 20
 """The number of ranges of a parameter in which strategies are compared; each has an equal share of the trials."""
 FEWEST_IN_LEAD_CELL = 50
 LEVEL = 0.95
+_LEADERS_KEPT = 2
 _ROUNDING = 1e-9
 """A sum of squared deviations of less than this share of the sum of squares is taken as 0."""
 
@@ -225,26 +227,35 @@ def regret_estimates(tallied: Sequence[Regret], strategy: int) -> dict:
     }
 
 
-def quantile_estimate(values: np.ndarray, level: float, replicate: np.ndarray, replicates: int) -> Estimate:
-    """A quantile (the least value whose share is at least `level`) with its 95 % interval; a bound that does not exist
-    is null.
+def quantile_estimates(
+    values: np.ndarray, levels: Sequence[float], replicate: np.ndarray, replicates: int
+) -> dict[float, Estimate]:
+    """Quantiles (the least value whose share is at least the level) with their 95 % intervals, by level.
 
-    `replicate` is the number of each value's replicate, from 0.
+    A bound that does not exist is null. `replicate` is the number of each value's replicate, from 0.
     """
-    ordered = np.sort(values)
-    found = _at(ordered, level)
     if replicates == 1:
-        bounds = quantile_bounds(ordered.size, level)
+        [bounds] = quantile_bounds_of_counts((values.size,), levels)
     else:
-        below, up_to = (np.bincount(replicate, which, replicates) for which in (values < found, values <= found))
-        counts = np.bincount(replicate, minlength=replicates)
-        bounds = quantile_bounds_of_replicates(level, below.tolist(), up_to.tolist(), counts.tolist())
-    low, high = (None if bound is None else _at(ordered, bound) for bound in bounds)
-    return {"estimate": found, "low": low, "high": high}
+        ordered = np.sort(values)
+        counts = np.bincount(replicate, minlength=replicates).tolist()
+        bounds = []
+        for level in levels:
+            at = ordered[_rank(level, values.size)]
+            below, up_to = (np.bincount(replicate, which, replicates) for which in (values < at, values <= at))
+            bounds.append(quantile_bounds_of_replicates(level, below.tolist(), up_to.tolist(), counts))
+    wanted = {one for level, own in zip(levels, bounds, strict=True) for one in (level, *own) if one is not None}
+    ranks = {one: _rank(one, values.size) for one in wanted}
+    ordered = np.partition(values, sorted(set(ranks.values()))) if replicates == 1 else ordered
+    found = {one: float(ordered[rank]) for one, rank in ranks.items()}
+    return {
+        level: {"estimate": found[level], "low": found.get(low), "high": found.get(high)}  # type: ignore[arg-type]
+        for level, (low, high) in zip(levels, bounds, strict=True)
+    }
 
 
-def _at(ordered: np.ndarray, level: float) -> float:
-    return float(ordered[max(0, int(np.ceil(level * ordered.size)) - 1)])
+def _rank(level: float, count: int) -> int:
+    return max(0, int(np.ceil(level * count)) - 1)
 
 
 @dataclass(frozen=True)
@@ -273,20 +284,90 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
     they are those of `mean_bounds`, with the least and the greatest difference of all cells. Neighbouring cells with
     the same strategies ahead are joined. `values` has shape (strategies, trials).
     """
-    cell, count = cells(x, max(1, min(LEAD_CELLS, x.size // FEWEST_IN_LEAD_CELL)))
-    sizes = np.bincount(cell, minlength=count)
-    means = np.array([np.bincount(cell, row, count) for row in values]) / sizes
-    front = means.argmax(axis=0)
-    comparisons = count * (len(values) - 1)
-    in_front = np.ones((len(values), count), bool)
-    for leader in np.unique(front):
-        led = front == leader
-        for strategy, row in enumerate(values):
-            if strategy != leader:
-                gap = values[leader] - row
-                low_gap = _least_gap(gap, cell, sizes, replicate, replicates, comparisons)
-                in_front[strategy, led] = low_gap[led] <= 0.0
-    return lead_ranges(x, cell, sizes, means, in_front)
+    return leads_of_each((x,), Contest(values), replicate, replicates)[0]
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Paired differences of a strategy and every other one."""
+
+    others: np.ndarray
+    squares: list[np.ndarray]
+    ends: np.ndarray
+    """The least and the greatest of each, shape (gaps, 2)."""
+
+
+class Contest:
+    """A measure under several strategies in the same trials, shape (strategies, trials), for `leads_of_each`.
+
+    The squares of the differences from the last leaders are kept for the next parameters.
+    """
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+        self.gaps = lru_cache(maxsize=_LEADERS_KEPT)(self._gaps)
+
+    def difference(self, leader: int, other: int) -> np.ndarray:
+        """A leader's value less another's in each trial."""
+        return np.asarray(self.values[leader] - self.values[other])
+
+    def _gaps(self, leader: int) -> Gaps:
+        others = np.delete(np.arange(len(self.values)), leader)
+        squares, ends = [], []
+        for other in others.tolist():
+            gap = self.difference(leader, other)
+            ends.append((gap.min(), gap.max()))
+            squares.append(np.square(gap, out=gap))
+        return Gaps(others, squares, np.array(ends))
+
+
+def leads_of_each(
+    parameters: Sequence[np.ndarray], contest: Contest, replicate: np.ndarray, replicates: int
+) -> list[list[Lead]]:
+    """The `leads` of a few parameters. The values are added up once for all of them, in a table with their cells."""
+    values = contest.values
+    trials = values.shape[1]
+    cut = [cells(x, max(1, min(LEAD_CELLS, trials // FEWEST_IN_LEAD_CELL))) for x in parameters]
+    sums = _Sums([cell for cell, _ in cut], [count for _, count in cut])
+    of_cells = sums(None)
+    of_values = [sums(row) for row in values]
+    means = [np.array([row[k] for row in of_values]) / sizes for k, sizes in enumerate(of_cells)]
+    fronts = [own.argmax(axis=0) for own in means]
+    ahead = [np.ones(own.shape, bool) for own in means]
+    for leader in sorted({int(one) for front in fronts for one in front}) if len(values) > 1 else []:
+        gaps = contest.gaps(leader)
+        squares = [sums(square) for square in gaps.squares]
+        for k, (cell, count) in enumerate(cut):
+            tail = (1.0 - LEVEL) / (2.0 * max(1, count * len(gaps.others)))
+            centre, of_squares = means[k][leader] - means[k][gaps.others], np.array([own[k] for own in squares])
+            # Values that the trials of one cell miss may occur in those of others.
+            low = _least_gaps(of_cells[k], centre, of_squares, gaps.ends, tail)
+            if replicates > 1:
+                differences = [contest.difference(leader, other) for other in gaps.others.tolist()]
+                of_groups = _of_replicates(differences, cell, count, replicate, replicates)
+                low = _with_replicates(low, *of_groups, of_cells[k], centre, of_squares, gaps.ends, tail)
+            led = fronts[k] == leader
+            ahead[k][np.ix_(gaps.others, led)] = low[:, led] <= 0.0
+    return [
+        lead_ranges(x, cell, sizes, own, in_front)
+        for x, (cell, _), sizes, own, in_front in zip(parameters, cut, of_cells, means, ahead, strict=True)
+    ]
+
+
+class _Sums:
+    """Sums of trials' values in the cells of each of some parameters, by one pass over a table of all of them."""
+
+    def __init__(self, places: Sequence[np.ndarray], counts: Sequence[int]) -> None:
+        self._shape = tuple(counts)
+        self._place = places[0]
+        for place, count in zip(places[1:], counts[1:], strict=True):
+            self._place = self._place * count + place
+
+    def __call__(self, values: np.ndarray | None) -> list[np.ndarray]:
+        """By parameter the sum of the values in each of its cells, shape (cells,); the number of trials if None."""
+        table = np.bincount(self._place, values, prod(self._shape)).reshape(self._shape)
+        axes = range(len(self._shape))
+        return [table.sum(axis=tuple(other for other in axes if other != axis)) for axis in axes]
 
 
 def lead_ranges(
@@ -312,31 +393,57 @@ def lead_ranges(
     return found
 
 
-def _least_gap(
-    gap: np.ndarray, cell: np.ndarray, sizes: np.ndarray, replicate: np.ndarray, replicates: int, comparisons: int
+def _least_gaps(
+    sizes: np.ndarray, centre: np.ndarray, of_squares: np.ndarray, ends: np.ndarray, tail: float
 ) -> np.ndarray:
-    """The lower end of the simultaneous interval of the mean in each cell of a paired difference, shape (trials,)."""
-    count = sizes.size
-    tail = (1.0 - LEVEL) / (2.0 * max(1, comparisons))
-    total, of_squares = np.bincount(cell, gap, count), np.bincount(cell, np.square(gap), count)
-    centre = total / sizes
-    squares = of_squares - total * centre
+    """The lower ends of simultaneous intervals of the means of paired differences in each cell.
+
+    `centre` has their means, `of_squares` the sums of their squares, both of shape (gaps, cells) as the result; `ends`
+    has the least and the greatest of each, shape (gaps, 2).
+    """
+    count, centre, squares, least, greatest = _moments_of_gaps(sizes, centre, of_squares, ends)
+    low, _ = mean_bounds(count, centre, squares, least, greatest, tail)
+    return np.where(sizes > 1, low, -np.inf)
+
+
+def _moments_of_gaps(
+    sizes: np.ndarray, centre: np.ndarray, of_squares: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Count, mean, sum of squared deviations, least and greatest of paired differences; a count of at least 2."""
+    squares = of_squares - sizes * np.square(centre)
     # What is left of equal values is rounding.
     squares = np.where(squares <= _ROUNDING * of_squares, 0.0, squares)
-    # Values that the trials of one cell miss may occur in those of others.
-    least, greatest = (np.full(count, float(end)) for end in (gap.min(), gap.max()))
-    low = np.full(count, -np.inf)
-    several = sizes > 1
-    low[several], _ = mean_bounds(
-        sizes[several], centre[several], squares[several], least[several], greatest[several], tail
-    )
-    if replicates == 1:
-        return low
-    n = np.bincount(replicate * count + cell, minlength=replicates * count).reshape(replicates, count)
-    total = np.bincount(replicate * count + cell, gap, replicates * count).reshape(replicates, count)
-    scatter = np.square((total - n * centre) / n.mean(axis=0)).sum(axis=0)
+    least, greatest = (np.broadcast_to(end[:, None], centre.shape) for end in ends.T)
+    return np.broadcast_to(np.maximum(sizes, 2), centre.shape), centre, squares, least, greatest
+
+
+def _of_replicates(
+    gaps: Sequence[np.ndarray], cell: np.ndarray, count: int, replicate: np.ndarray, replicates: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The trials of each replicate in each cell, and the sums of the gaps: (replicates, cells), with (gaps,) before."""
+    place = replicate * count + cell
+    totals = [np.bincount(place, gap, replicates * count).reshape(replicates, count) for gap in gaps]
+    return np.bincount(place, minlength=replicates * count).reshape(replicates, count), np.array(totals)
+
+
+def _with_replicates(
+    low: np.ndarray,
+    n: np.ndarray,
+    totals: np.ndarray,
+    sizes: np.ndarray,
+    centre: np.ndarray,
+    of_squares: np.ndarray,
+    ends: np.ndarray,
+    tail: float,
+) -> np.ndarray:
+    """The lower ends of intervals by the scatter of replicates; the lower of both where few differences make a mean.
+
+    `low` are those of independent trials; `n` and `totals` are those of `_of_replicates`.
+    """
+    replicates = len(n)
+    scatter = np.square((totals - n * centre[:, None]) / n.mean(axis=0)).sum(axis=1)
     own = centre - stdtrit(replicates - 1, 1.0 - tail) * np.sqrt(scatter / (replicates * (replicates - 1)))
-    skewed = several & are_skewed(*(np.where(several, each, 2) for each in (sizes, centre, squares, least, greatest)))
+    skewed = (sizes > 1) & are_skewed(*_moments_of_gaps(sizes, centre, of_squares, ends))
     return np.where(skewed, np.minimum(own, low), own)
 
 

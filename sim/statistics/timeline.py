@@ -89,9 +89,9 @@ COUNTS = ("sanctions_weeks", "retaliation_weeks", "extensions")
 CONDITIONS = (*(state.name for state in STATES[1:5]), "retreat", "ruling_for_target", "partial_deal")
 DURATIONS = ("deadline_weeks", "extension_weeks")
 
-Spans = dict[str, tuple[np.ndarray, np.ndarray]]
-"""By state the first week in it in each trial, and the first week no longer in it; int64. They are the same where the
-state is never entered."""
+Spans = dict[str, tuple[np.ndarray, np.ndarray | int]]
+"""By state the first week in it in each trial, and the first week no longer in it, int32 or one number for all trials.
+The state is never entered where the second is not later."""
 
 
 def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
@@ -101,10 +101,8 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
     drawn `DURATIONS` in weeks.
     """
     after = horizon_weeks + 1
-    agreed, announced, imposed, filed, ruled, lapsed, breached = (
-        np.where(np.isnan(trials[name]), after, trials[name]).astype(np.int64) for name in WEEKS
-    )
-    sanctions_weeks, retaliation_weeks, extensions = (trials[name].astype(np.int64) for name in COUNTS)
+    agreed, announced, imposed, filed, ruled, lapsed, breached = (_week_or(trials[name], after) for name in WEEKS)
+    sanctions_weeks, retaliation_weeks, extensions = (trials[name].astype(np.int32) for name in COUNTS)
     true = {name: trials[name] > 0.0 for name in CONDITIONS}
     for_target = true["ruling_for_target"]
 
@@ -118,13 +116,13 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
     backed_down = np.where(retreated & (imposed == after), last_deadline, after)
     threat_over = np.minimum(imposed, backed_down)
 
-    def never_more(start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return start, np.full_like(start, after)
+    def never_more(start: np.ndarray) -> tuple[np.ndarray, int]:
+        return start, after
 
-    def before_agreement(start: np.ndarray, stop: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
-        return start, np.minimum(stop, agreed)
+    def before_agreement(start: np.ndarray, stop: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        return start, agreed if stop is None else np.minimum(stop, agreed)
 
-    spans = {
+    return {
         "agreement": never_more(agreed),
         **{state.name: never_more(np.where(true[state.name], agreed, after)) for state in STATES[1:5]},
         "threat": never_more(announced),
@@ -137,13 +135,17 @@ def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
         "quiet": before_agreement(np.ones_like(agreed), np.minimum(announced, imposed)),
         "threat_standing": before_agreement(announced, threat_over),
         "sanctions_standing": before_agreement(imposed, withdrawn),
-        "backed_down": before_agreement(backed_down, after),
-        "withdrawn": before_agreement(withdrawn, after),
-        "lapsed": before_agreement(lapsed, after),
+        "backed_down": before_agreement(backed_down),
+        "withdrawn": before_agreement(withdrawn),
+        "lapsed": before_agreement(lapsed),
         "sanctions_in_force": (imposed + 1, last_in_force + 1),
         "retaliation_in_force": (last_in_force + 1 - retaliation_weeks, last_in_force + 1),
     }
-    return {name: (start, np.maximum(start, stop)) for name, (start, stop) in spans.items()}
+
+
+def _week_or(week: np.ndarray, after: int) -> np.ndarray:
+    """Weeks as int32, with `after` for NaN."""
+    return np.where(np.isnan(week), np.float64(after), week).astype(np.int32)
 
 
 def count_states(spans: Spans, replicate: np.ndarray, replicates: int, horizon_weeks: int) -> dict[str, np.ndarray]:
@@ -152,25 +154,38 @@ def count_states(spans: Spans, replicate: np.ndarray, replicates: int, horizon_w
     first = replicate * width
 
     def at(week: np.ndarray) -> np.ndarray:
-        places = first + np.clip(week, 0, horizon_weeks + 1)
+        places = first + np.clip(week, 0, width - 1)
         return np.bincount(places, minlength=replicates * width).reshape(replicates, width)
 
     return {
-        name: np.cumsum(at(start) - at(stop), axis=1)[:, 1 : horizon_weeks + 1] for name, (start, stop) in spans.items()
+        name: np.cumsum(at(start) - at(np.maximum(start, stop)), axis=1)[:, 1 : horizon_weeks + 1]
+        for name, (start, stop) in spans.items()
     }
 
 
 def count_spans(spans: Spans, horizon_weeks: int, weight: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The number of trials that enter each state in one week and leave it in another; int64, shape (horizon + 2,
-    horizon + 2).
+    """The number of trials that enter each state in one week and leave it in another, or the sum of their weights.
+
+    Shape (horizon + 2, horizon + 2); trials that never enter a state are on the diagonal.
     """
     width = horizon_weeks + 2
 
-    def counted(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-        places = np.clip(start, 0, width - 1) * width + np.clip(stop, 0, width - 1)
+    def counted(start: np.ndarray, stop: np.ndarray | int) -> np.ndarray:
+        entered = np.clip(start, 0, width - 1)
+        if isinstance(stop, int):
+            # Left by all in one week, which is after the horizon: one column of the table.
+            table = np.zeros((width, width), np.int64 if weight is None else np.float64)
+            table[:, stop] = np.bincount(entered, weight, width)
+            return table
+        places = entered * np.int32(width) + np.maximum(np.minimum(stop, width - 1), entered)
         return np.bincount(places, weight, width * width).reshape(width, width)
 
     return {name: counted(*span) for name, span in spans.items()}
+
+
+def states_of_spans(counted: np.ndarray) -> np.ndarray:
+    """The number of trials in a state in each week, from its table of `count_spans`: shape (1, horizon)."""
+    return np.cumsum(counted.sum(axis=1) - counted.sum(axis=0))[None, 1:-1]
 
 
 def simultaneous_tail(counted: np.ndarray) -> float:

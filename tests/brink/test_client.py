@@ -103,6 +103,15 @@ def test_jobs_and_scenarios_are_compared(brink, job, tmp_path):
     assert [one["field"] for one in found["inputs"]] == ["parameters.deadline_weeks"]
 
 
+def test_a_report_is_written_by_the_name_of_its_file(job, tmp_path):
+    assert job.report(tmp_path / "r.html", given="agreement").read_bytes().startswith(b"<!doctype html>")
+    with pytest.raises(BrinkError, match=r"must end in \.html or \.pdf"):
+        job.report(tmp_path / "r.docx")
+    with pytest.raises(BrinkError, match="given"):
+        job.report(tmp_path / "none.html", given="agreemnt")
+    assert not (tmp_path / "none.html").exists()
+
+
 def test_a_precision_may_be_requested_instead_of_a_number_of_trials(brink):
     asked = {"agreement": 0.02}
     done = brink.run(SCENARIO, precision=asked, strategies=["threaten"])

@@ -25,28 +25,36 @@ SETTINGS = {"BRINK_LEASE_SECONDS": "3", "BRINK_QUERY_SECONDS": "86400"}
 
 
 class ServiceProcess:
-    """A served folder: its process, its address, and a client. Settings are those of the environment, by name."""
+    """A served folder: its process, its address, and a client.
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    `options` are those of `brink serve`, and may be changed before another start. `settings` are those of the
+    environment, by name.
+    """
+
+    def __init__(self, folder: Path, *options: str, **settings: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.folder = folder
+        self.options = options
         self.settings = os.environ | {"BRINK_DATA_DIR": str(folder), **SETTINGS} | settings
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=HANG_SECONDS)
         self.start()
 
     def start(self) -> None:
-        """Start the process, and wait until the service can take and run jobs."""
+        """Start the process, and wait until the service can take jobs, and run them if it has a runner."""
         self.log = (self.folder.parent / "service.log").open("ab")
         self.process = subprocess.Popen(
-            [BRINK, "serve", "--port", str(self.port)], env=self.settings, stdout=self.log, stderr=self.log
+            [BRINK, "serve", "--port", str(self.port), *self.options],
+            env=self.settings,
+            stdout=self.log,
+            stderr=self.log,
         )
         self.until(self._is_ready)
 
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, "the service ended instead of starting; its log says why"
-        return self.client.get("/readyz").status_code == 200
+        return self.client.get("/healthz" if "--no-runner" in self.options else "/readyz").status_code == 200
 
     def stop(self) -> None:
         """End the process as a supervisor would."""

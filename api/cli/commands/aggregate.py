@@ -43,7 +43,7 @@ def aggregate(
     given: Given = None,
     believe: Believe = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow or .parquet.")
+        Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow, .parquet or .xlsx.")
     ] = None,
     chart: Annotated[Charts, chart_option("distribution")] = None,
     as_json: AsJson = False,

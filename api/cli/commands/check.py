@@ -20,11 +20,10 @@ from api.cli.options import (
     trials_option,
 )
 from api.cli.output import heading
+from api.cli.setting import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from cluster.results.plan import Plan
 
 DEFAULT_TRIALS = 20_000
 
@@ -41,6 +40,7 @@ def check(
         ),
     ] = None,
     strategy: OneStrategy = None,
+    setting: Settings = None,
     believe: Believe = None,
     trials: Annotated[
         int | None,
@@ -56,34 +56,36 @@ def check(
     """A forecast outside the interval of its class is marked, with the parameters that move it most."""
     from api.cli.answering import answer
     from api.cli.playing import played
+    from api.cli.setting import folder_suffix, set_parameters
+    from api.shipped_scenarios import find_scenario
     from cluster.query.trials import open_run
     from cluster.reference.rates import reference_class, scenario_class
+    from cluster.results.plan import make_plan
 
     if reference is not None:
         reference_class(reference)
     if is_stored_run(scenario):
         refuse_for_stored_run(
-            trials=trials, seed=seed, out=out, engine=engine, ray_address=ray_address, workers=workers
+            setting=setting,
+            trials=trials,
+            seed=seed,
+            out=out,
+            engine=engine,
+            ray_address=ray_address,
+            workers=workers,
         )
         run = open_run(scenario)
     else:
         seed = 1 if seed is None else seed
-        plan = _plan(scenario, strategy, DEFAULT_TRIALS if trials is None else trials, seed)
+        chosen = set_parameters(find_scenario(scenario), setting or ())
+        first = strategy or next(iter(chosen.strategies))
+        plan = make_plan(chosen, trials=DEFAULT_TRIALS if trials is None else trials, seed=seed, strategies=(first,))
         if reference is None:
-            scenario_class(plan.scenario)
-        folder = out or f"runs/check-{plan.scenario.name}-{plan.strategies[0]}-{plan.trials}-{seed}"
+            scenario_class(chosen)
+        folder = out or f"runs/check-{chosen.name}-{first}-{plan.trials}-{seed}{folder_suffix(chosen)}"
         run = played(plan, folder, engine=engine, ray_address=ray_address, workers=workers)
     request = {"reference": reference, "strategy": strategy, "believe": believe}
     answer(run, "check", request, as_json=as_json, render=print_check)
-
-
-def _plan(scenario: str, strategy: str | None, trials: int, seed: int) -> "Plan":
-    """The plan of a run of one strategy, the scenario's first if none is named."""
-    from api.shipped_scenarios import find_scenario
-    from cluster.results.plan import make_plan
-
-    chosen = find_scenario(scenario)
-    return make_plan(chosen, trials=trials, seed=seed, strategies=(strategy or next(iter(chosen.strategies)),))
 
 
 def print_check(out: "Console", document: dict) -> None:

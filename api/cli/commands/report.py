@@ -1,4 +1,4 @@
-"""``brink report``: a stored run as one self-contained page."""
+"""``brink report``: a stored run as one self-contained page, or as a PDF."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from sim.faults import Fault, InvalidInput, printable
 
 def report(
     run: RunFolder,
-    out: Annotated[Path, typer.Option(metavar="FILE.html", help="The file to write.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, .html or .pdf.")],
     measure: Annotated[str | None, measure_option("What the strategies are compared by; more is better")] = None,
     given: Given = None,
     believe: Believe = None,
@@ -25,8 +25,12 @@ def report(
     _check_file(out)
     from api.report.contents import gather
     from api.report.page import report_page
+    from api.report.pdf import check_pdf, report_pdf
     from cluster.query.trials import open_run
 
+    as_pdf = out.suffix.lower() == ".pdf"
+    if as_pdf:
+        check_pdf()
     with answer_progress("parts") as on_progress:
         answers = gather(
             open_run(run),
@@ -35,13 +39,14 @@ def report(
             believe=believe or (),
             on_step=lambda _, done, total: on_progress(done, total),
         )
+    content = report_pdf(answers) if as_pdf else report_page(answers).encode()
     with new_file(out) as draft:
-        draft.write_text(report_page(answers), encoding="utf-8")
+        draft.write_bytes(content)
     print(f"{printable(str(out))}: the report, {out.stat().st_size / 1024:.0f} KB")
 
 
 def _check_file(out: Path) -> None:
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise InvalidInput((Fault("out", str(out), "must end in .html"),))
+    if out.suffix.lower() not in (".html", ".htm", ".pdf"):
+        raise InvalidInput((Fault("out", str(out), "must end in .html or .pdf"),))
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise InvalidInput((Fault("out", str(out), "must be a file in a folder that exists"),))

@@ -11,16 +11,18 @@ from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
 from api.http.answer_cache import ask_once
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.common import KeptAnswers, KnownRun
+from api.workbook import XLSX
 from cluster.answers.entry import Answer
 from cluster.answers.registry import ANSWERS
 from sim.faults import Fault, InvalidInput
 
 router = APIRouter(tags=["answers"], responses=RESPONSES)
-OFFERED = (JSON, CSV, ARROW, PARQUET)
+OFFERED = (JSON, CSV, ARROW, PARQUET, XLSX)
 _TABLES: dict[str, Any] = {
     CSV: {"schema": {"type": "string"}},
     ARROW: {"schema": {"type": "string", "format": "binary"}},
     PARQUET: {"schema": {"type": "string", "format": "binary"}},
+    XLSX: {"schema": {"type": "string", "format": "binary"}},
 }
 _JSON = re.compile(r"application/(?:[^;]*\+)?json\s*(?:;|$)", re.IGNORECASE)
 

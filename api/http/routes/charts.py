@@ -1,11 +1,12 @@
 """Pictures and sentences made from a job's answers: what the pages show, for any client."""
 
 import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.chart_catalogue import CHARTS, Chart
@@ -14,9 +15,9 @@ from api.http.answer_cache import AnswerCache, ask_once
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
 from api.http.routes.common import KeptAnswers, KnownRun
-from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
-from api.ranges import ranges_document
+from api.run_workbook import FIRST_TRIALS, write_run
 from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
+from api.workbook import XLSX
 from cluster.answers.entry import Evidence, GivenRequest, Measure, StrategiesRequest, Text, measure_of_choice
 from cluster.query.trials import StoredRun
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["answers"], responses=RESPONSES)
 VEGA_LITE = "application/vnd.vegalite.v6+json"
 SVG, PNG = "image/svg+xml", "image/png"
+HTML, PDF = "text/html", "application/pdf"
+MOST_EXPORTED = 10_000
+"""Trials of each strategy in a workbook; a row of a sheet takes as long as thousands of rows of a query."""
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 """A report has its styles within itself, and runs nothing."""
 OFFERED = (JSON, VEGA_LITE, SVG, PNG)
@@ -49,6 +53,7 @@ def _endpoint(chart: Chart) -> Callable[..., Response]:
 def _pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Response:
     """A chart in the form that a client prefers. Raises `Problem` before it is drawn if there is none."""
     from api.chart_files import png_of, svg_of
+    from api.charts import specification
 
     media_type = negotiate(accept, OFFERED)
     if media_type is None:
@@ -57,7 +62,7 @@ def _pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Re
     if media_type == PNG:
         content: str | bytes = png_of(drawn)
     else:
-        content = svg_of(drawn) if media_type == SVG else json.dumps(drawn.to_dict(), allow_nan=False)
+        content = svg_of(drawn) if media_type == SVG else json.dumps(specification(drawn), allow_nan=False)
     return Response(content, media_type=media_type, headers={"Vary": "Accept"})
 
 
@@ -97,35 +102,55 @@ for _chart in CHARTS:
 @router.get(
     "/jobs/{job_id}/report",
     summary="A report to hand on",
-    response_class=HTMLResponse,
-    responses={200: {"description": "One page that loads nothing", "content": {"text/html": {}}}},
+    response_class=Response,
+    responses={200: {"description": "One page, or a PDF, that loads nothing", "content": {HTML: {}, PDF: {}}}},
 )
 def report(
     run: KnownRun,
     given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
     measure: Annotated[Text | None, Query(description="The scenario's measure of choice if none is named.")] = None,
-) -> HTMLResponse:
+    accept: Annotated[str | None, Header(max_length=1000, description=f"{HTML} or {PDF}.")] = None,
+) -> Response:
     """The run as one page for those who decide: the answer, its charts, what it depends on, sources and method."""
     from api.report.contents import gather
     from api.report.page import report_page
+    from api.report.pdf import NoPango, check_pdf, report_pdf
 
-    text = report_page(gather(run, measure=measure, given=given, on_step=lambda *_: None))
-    return HTMLResponse(text, headers={"Content-Security-Policy": REPORT_POLICY})
+    media_type = negotiate(accept, (HTML, PDF))
+    if media_type is None:
+        raise Problem(406, f"the media types offered are {HTML} and {PDF}")
+    if media_type == PDF:
+        try:
+            check_pdf()
+        except NoPango as error:
+            raise Problem(406, str(error)) from None
+    answers = gather(run, measure=measure, given=given, on_step=lambda *_: None)
+    content = report_pdf(answers) if media_type == PDF else report_page(answers)
+    return Response(
+        content, media_type=media_type, headers={"Content-Security-Policy": REPORT_POLICY, "Vary": "Accept"}
+    )
 
 
-@router.post(
-    "/scenarios/densities",
-    tags=["scenarios"],
-    summary="Draw: The densities of a scenario's uncertain parameters.",
+@router.get(
+    "/jobs/{job_id}/export",
+    summary="The tables of a job's run as a workbook for Excel",
     response_class=Response,
-    responses={200: {"model": Specification, "description": "The chart", "content": PICTURES}},
-    openapi_extra=SCENARIO_BODY,
+    responses={200: {"description": "The workbook", "content": {XLSX: {}}}},
 )
-def densities(sent: Annotated[SentScenario, Depends(sent_scenario)], accept: Accept = None) -> Response:
-    """What is believed of each uncertain parameter of a scenario that is sent: the density over its range."""
-    from api.charts import densities_chart
-
-    return _pictured(accept, lambda: densities_chart(ranges_document(read_sent(sent))))
+def export(
+    run: KnownRun,
+    given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
+    trials: Annotated[
+        int, Query(ge=0, le=MOST_EXPORTED, description="The first trials of each strategy, in a sheet of their own.")
+    ] = FIRST_TRIALS,
+) -> Response:
+    """Sheets of probabilities, measures, the course over time, the ranges with their sources, and the first trials."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "run.xlsx")
+        write_run(run, file, given=given, trials=trials)
+        content = file.read_bytes()
+    named = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.xlsx"'}
+    return Response(content, media_type=XLSX, headers=named)
 
 
 class FindingsRequest(StrategiesRequest, GivenRequest):

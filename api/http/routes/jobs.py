@@ -232,6 +232,13 @@ def get_job(job: KnownJob) -> JobView:
     return view(job)
 
 
+@router.get("/jobs/{job_id}/scenario", summary="Read a job's scenario")
+def scenario(job: KnownJob) -> dict[str, Any]:
+    """The scenario that the job plays, in full; also before it is played, when there are no files yet."""
+    document: dict[str, Any] = json.loads(job.request)["scenario"]
+    return document
+
+
 @router.post("/jobs/{job_id}/cancel", status_code=202, response_model=JobView, summary="Cancel a job")
 def cancel(job: ChangedJob, engine: Database) -> JobView:
     """Stop a job; what is committed is kept. A job that has ended stays as it is."""

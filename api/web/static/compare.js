@@ -38,7 +38,7 @@ function differences(first, second) {
 
 async function loaded(name) {
   if (!isRun(name)) return { name, scenario: await get(`/v1/scenarios/${encodeURIComponent(name)}`) };
-  const [job, scenario] = await Promise.all([get(`/v1/jobs/${name}`), get(`/v1/jobs/${name}/files/scenario.json`).catch(() => null)]);
+  const [job, scenario] = await Promise.all([get(`/v1/jobs/${name}`), once(`/v1/jobs/${name}/scenario`)]);
   const summary = await get(`/v1/jobs/${name}/summary`).catch((error) => { if (error instanceof Problem) return null; throw error; });
   return { name: `${job.scenario}, ${when(job.created_at)}`, scenario, job, summary };
 }

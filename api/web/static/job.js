@@ -168,10 +168,10 @@ async function begin() {
   [job, terms] = await Promise.all([get(`/v1/jobs/${id}`), once("/v1/terms")]);
   showState();
   fill(find("title"), job.scenario);
-  const [found, parameters] = await Promise.all([get(`/v1/jobs/${id}/files/scenario.json`).catch(() => null), once("/v1/parameters")]);
-  scenario = found ?? (await get(`/v1/scenarios/${encodeURIComponent(job.scenario)}`).catch(() => null));
-  fill(find("title"), scenario?.title ?? job.scenario);
-  document.title = `${scenario?.title ?? job.scenario} – Brink`;
+  const [played, parameters] = await Promise.all([once(`/v1/jobs/${id}/scenario`), once("/v1/parameters")]);
+  scenario = played;
+  fill(find("title"), scenario.title);
+  document.title = `${scenario.title} – Brink`;
   panel = conditionsPanel(find("what-if"), { terms, scenario, strategies: job.strategies, parameters }, choose);
   addEventListener("popstate", show);
   if (!ended()) watch();

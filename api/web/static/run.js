@@ -30,7 +30,7 @@ function read(id, reader, empty) {
 }
 
 const from = asked.get("from");
-const ofRun = () => once(`/v1/jobs/${encodeURIComponent(from)}/files/scenario.json`);
+const ofRun = () => once(`/v1/jobs/${encodeURIComponent(from)}/scenario`);
 
 async function showStrategies() {
   const name = form.scenario.value;

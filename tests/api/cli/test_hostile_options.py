@@ -54,6 +54,7 @@ NEEDED = {
     "discover": ["--outcome", "sanctions"],
     "stress": ["--bound", "sender_cost > 1"],
     "replay": ["--trial", "0"],
+    "export": ["--xlsx", "x.xlsx"],
 }
 ARGUMENTS = ("SCENARIO", "RUN", "SCENARIO|RUN", "TABLE")
 ENGINE = ("run", "backtest", "indices")
@@ -86,6 +87,7 @@ def arguments(name: str, option: str, value: str, run: Path) -> list[str]:
     """The command with its arguments, all that it needs, little work to do, and the option with the value."""
     given = {"--trials": "50", "--engine": "inline", "--base-samples": "64", "--seed": "3"} if name in ENGINE else {}
     typed = [name, "us-mexico-2019" if name in ENGINE else str(run)]
+    typed += [str(run)] if name == "diff" else []
     typed += [*NEEDED.get(name, [])] if option not in NEEDED.get(name, []) else []
     known = options_of(name)
     for key, text in given.items():

@@ -155,7 +155,7 @@ def test_shared_options_have_one_order():
             for later in options[place + 1 :]:
                 before.setdefault((option, later), set()).add(" ".join(path))
     # A required option comes first.
-    required = {("report", "--out")}
+    required = {("report", "--out"), ("export", "--xlsx")}
     opposed = {
         (one, other): (sorted(names), sorted(before[other, one]))
         for (one, other), names in before.items()
@@ -175,6 +175,7 @@ def test_every_document_can_be_had_as_json():
     without = [path for path in PATHS if "--json" not in brink(*path, "-h", status=0).stdout]
     assert without == [
         ("report",),
+        ("export",),
         ("serve",),
         ("runner",),
         ("migrate",),

@@ -37,6 +37,22 @@ def test_the_result_names_what_was_set(own, tmp_path):
     assert "set under every strategy" in page
 
 
+def test_a_forecast_is_checked_with_what_was_set(tmp_path):
+    plain = ("check", "us-mexico-2019", "--trials", 2000, "--engine", "inline")
+    never = (*plain, "--set", "follow_through=0")
+    found = [json.loads(brink(*asked, "--json", cwd=tmp_path, status=0).stdout) for asked in (plain, never)]
+    assert "set" not in found[0]
+    assert found[1]["set"] == {"follow_through": 0.0}
+    imposed = [{one["name"]: one for one in each["result"]["compared"]}["imposed"]["forecast"] for each in found]
+    assert imposed[1]["estimate"] == 0.0 < imposed[0]["low"]
+    printed = brink(*never, cwd=tmp_path, status=0).stdout
+    assert printed.startswith("Set under every strategy: follow_through = 0.")
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    folder = next((tmp_path / "runs").glob("*-set-*"))
+    refused = brink("check", folder, "--set", "follow_through=1", status=2)
+    assert "--set" in refused.stderr
+
+
 def test_a_run_with_other_settings_has_another_default_folder(own, tmp_path):
     for settings in ((), ("--set", "target_win=0.9"), ("--set", "target_win=0.8")):
         brink("run", own, *TRIALS, *settings, cwd=tmp_path, status=0)

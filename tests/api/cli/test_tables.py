@@ -125,7 +125,7 @@ def widest(text: str) -> int:
 
 
 def test_every_command_that_prints_a_table_is_tested_here():
-    others = {"new", "validate", "verify", "report", "serve", "runner", "migrate"}
+    others = {"new", "validate", "verify", "report", "export", "serve", "runner", "migrate"}
     assert COMMANDS_WITH_TABLES.keys() | others == COMMANDS.keys()
     assert {answer.name for answer in ANSWERS} == ASKED.keys()
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
+import altair
 import pytest
 
 from api.chart_catalogue import CHARTS
@@ -37,6 +38,8 @@ def test_a_chart_is_a_specification_of_vega_lite(service, job, name):
     answer = draw(service, job, name, VEGA_LITE)
     assert (answer.status_code, answer.headers["content-type"]) == (200, VEGA_LITE), answer.text
     assert "vega-lite/v6" in answer.json()["$schema"]
+    # The service does not check what it draws against the schema of Vega-Lite: this does.
+    altair.Chart.from_dict(answer.json(), validate=True)
     # The specification holds its data: whoever draws it loads nothing.
     assert '"url"' not in answer.text
 
@@ -113,3 +116,10 @@ def test_the_densities_of_a_scenario_that_is_sent_are_drawn(service):
     wrong = service.ask("POST", "/v1/scenarios/densities", json={**scenario, "horizon_weeks": 0})
     assert wrong.status_code == 422
     assert wrong.json()["errors"][0]["field"] == "horizon_weeks"
+
+
+def test_a_report_is_a_pdf_for_who_asks_for_one(service, job):
+    answer = service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "application/pdf"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert answer.content.startswith(b"%PDF-")
+    assert service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "image/png"}).status_code == 406

@@ -94,6 +94,15 @@ def test_the_summary_is_that_of_the_result_folder(service, finished):
     assert summary == json.loads((service.folder / "jobs" / finished["id"] / "summary.json").read_text())
 
 
+def test_the_scenario_is_that_of_the_result_folder_and_there_before_it(service, finished):
+    here = service.client.get(f"/v1/jobs/{finished['id']}/scenario").json()
+    assert here == service.client.get(f"/v1/jobs/{finished['id']}/files/scenario.json").json()
+    document = here | {"title": "Another dispute"}
+    queued = service.client.post("/v1/jobs", json={"scenario": document, "trials": 50_000_000}).json()["id"]
+    assert service.client.get(f"/v1/jobs/{queued}/scenario").json() == document
+    assert service.client.delete(f"/v1/jobs/{queued}").status_code == 204
+
+
 def test_a_replay_is_that_of_the_result_folder(service, finished):
     base = f"/v1/jobs/{finished['id']}"
     folder = service.folder / "jobs" / finished["id"]

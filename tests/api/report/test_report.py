@@ -1,6 +1,8 @@
 """The report of a run: what it says, that it loads nothing, and that no text becomes markup."""
 
 import re
+import sys
+import zlib
 from html.parser import HTMLParser
 
 import pytest
@@ -124,3 +126,38 @@ def test_a_report_of_weighted_trials_says_what_is_believed(folder, tmp_path):
     text = " ".join(page_of(folder, tmp_path, "--believe", "sanctions = 0.5").text.split())
     assert "Believed: sanctions under threaten in 50.0 % of worlds instead of" in text
     assert "The trials are weighted by Jeffrey's rule: an effective number of" in text
+
+
+def inside(pdf: bytes) -> bytes:
+    """The objects of a PDF, their streams decompressed."""
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL)
+    found = [pdf]
+    for stream in streams:
+        try:
+            found.append(zlib.decompress(stream))
+        except zlib.error:
+            found.append(stream)
+    return b"\n".join(found)
+
+
+def test_a_report_as_pdf_has_vector_charts_and_refers_to_nothing(folder, tmp_path):
+    done = brink("report", folder, "--out", tmp_path / "r.pdf", status=0)
+    assert done.stderr == ""
+    pdf = (tmp_path / "r.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    objects = inside(pdf)
+    assert len(re.findall(rb"/Type /Page\b", objects)) >= 3
+    for word in (b"/Subtype /Image", b"/URI", b"/JavaScript", b"/Launch", b"/EmbeddedFile"):
+        assert word not in objects
+    assert b"/FontFile" in objects
+
+
+def test_without_pango_a_pdf_is_refused_at_once(folder, tmp_path, monkeypatch):
+    (tmp_path / "lacking" / "weasyprint").mkdir(parents=True)
+    (tmp_path / "lacking" / "weasyprint" / "__init__.py").write_text("raise OSError('cannot load library pango')")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "weasyprint"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path / "lacking")
+    refused = brink("report", folder, "--out", tmp_path / "r.pdf", status=1)
+    assert "a PDF needs the library Pango" in refused.stderr
+    assert not (tmp_path / "r.pdf").exists()

@@ -13,7 +13,7 @@ from sim.statistics.paired_differences import (
     pair,
     pair_estimates,
     pair_of_counts,
-    quantile_estimate,
+    quantile_estimates,
     regret,
     regret_estimates,
 )
@@ -121,13 +121,13 @@ def test_quantiles_have_their_intervals():
     rng = np.random.default_rng(5)
     held = 0
     for _ in range(200):
-        found = quantile_estimate(rng.random(1600), 0.9, NONE[:1600], 1)
-        by_replicate = quantile_estimate(rng.random(1600), 0.9, np.arange(1600) % 16, 16)
+        found = quantile_estimates(rng.random(1600), (0.9,), NONE[:1600], 1)[0.9]
+        by_replicate = quantile_estimates(rng.random(1600), (0.9,), np.arange(1600) % 16, 16)[0.9]
         held += found["low"] <= 0.9 <= found["high"]
         held += by_replicate["low"] <= 0.9 <= by_replicate["high"]
     # Of 400 at 95 % 380 are expected, with a standard deviation of 4.4; order statistics cover a little more.
     assert held >= 360
-    assert quantile_estimate(np.array([3.0, 1.0, 2.0, 4.0]), 0.5, NONE[:4], 1)["estimate"] == 2.0
+    assert quantile_estimates(np.array([3.0, 1.0, 2.0, 4.0]), (0.5,), NONE[:4], 1)[0.5]["estimate"] == 2.0
 
 
 def _lottery(rng: np.random.Generator, trials: int) -> np.ndarray:
