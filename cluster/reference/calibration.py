@@ -1,14 +1,14 @@
 """Base rates from a table of episodes: counts, rates, durations, and the scores of the rates themselves."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
 from cluster.reference.episodes import COMMITMENTS, OPEN, Episode, EpisodeTable
 from sim.statistics import base_rates
 from sim.statistics.base_rates import ENDINGS, Episodes, Forecasts
-from sim.statistics.estimates import Estimate
+from sim.statistics.estimates import Estimate, proportion
 
 AGREED_BY_WEEKS = (12, 26, 52, 104)
 ERAS = (
@@ -17,6 +17,7 @@ ERAS = (
     ("after April 1995", date(1995, 5, 1), date(9999, 12, 31)),
 )
 """September 1985: the United States began to open trade cases of its own; 1995: the WTO and its dispute settlement."""
+TWO_YEARS = timedelta(weeks=104)
 _METHOD = {
     "rates": "shares of the ended episodes, with Wilson's 95 % interval",
     "pooled": (
@@ -30,6 +31,10 @@ _METHOD = {
     "agreed_by": (
         "probability of a settlement by that week, other endings being possible too (Aalen and Johansen); an "
         "imposition counts as another ending, whatever was agreed later"
+    ),
+    "agreed_within_two_years": (
+        "the ended threats of which it is known whether the sides agreed within 104 weeks of the threat, after an "
+        "imposition too, with Wilson's 95 % interval"
     ),
     "scores": (
         "Brier score (0 to 2) and log score of forecasts from the rates of specificity and commitment, pooled, and "
@@ -64,6 +69,7 @@ def calibrate(table: EpisodeTable) -> dict:
             for name, members in _classes(table.episodes)
         ],
         "counts_by_year": counts_by_year(ended),
+        "agreed_within_two_years_by_year": agreed_by_year(ended),
         "scores": _scores(ended),
         "reliability": _reliability(ended),
     }
@@ -103,6 +109,7 @@ def _class(members: Sequence[Episode], overall: Sequence[int], weight: float, wa
         "pooled": base_rates.pooled_estimates(counts, overall, weight),
         "durations_days": _durations(members, watched_until),
         "agreed_by": _agreed_by(members, watched_until),
+        "agreed_within_two_years": _agreed_share(ended, watched_until),
     }
 
 
@@ -123,6 +130,46 @@ def counts_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
                 for year in range(min(years), max(years) + 1)
             }
     return found
+
+
+def agreed_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
+    """How many episodes of each cell had agreed within `TWO_YEARS`, and of how many that was known, by cell and year.
+
+    As known at the end of each year, of episodes that had ended by then. The cells are those of `counts_by_year`.
+    """
+    years = [one.year_ended for one in ended if one.year_ended is not None]
+    found: dict[str, dict[str, list[int]]] = {}
+    for name, members in _classes(ended) if years else ():
+        if name == "all" or "demand, " in name:
+            found[name] = {}
+            for year in range(min(years), max(years) + 1):
+                known = [one for one in members if (one.year_ended or max(years)) <= year]
+                found[name][str(year)] = list(_agreed(known, date(year, 12, 31)))
+    return found
+
+
+def _agreed_share(ended: Sequence[Episode], until: date | None) -> dict:
+    agreed, known = _agreed(ended, until or date.max)
+    return {"agreed": agreed, "known": known, "share": proportion(agreed, known)}
+
+
+def _agreed(ended: Sequence[Episode], day: date) -> tuple[int, int]:
+    """How many ended episodes had agreed within `TWO_YEARS`, and of how many that is known on a day."""
+    answers = [_agreed_in_time(one, day) for one in ended]
+    return sum(one is True for one in answers), sum(one is not None for one in answers)
+
+
+def _agreed_in_time(one: Episode, day: date) -> bool | None:
+    """Whether an ended episode had an agreement within `TWO_YEARS` of the threat; None if a day does not know it."""
+    if one.agreed is False:
+        return False
+    if one.began is None:
+        return None
+    if one.agreed_on is not None and one.agreed_on <= day:
+        return one.agreed_on - one.began <= TWO_YEARS
+    if one.agreed and one.agreed_on is None:
+        return None
+    return False if day - one.began > TWO_YEARS else None
 
 
 def _counts(ended: Sequence[Episode]) -> list[int]:

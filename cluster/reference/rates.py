@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -26,6 +26,8 @@ class ReferenceClass:
     """A class of past threats: how many had ended in each of `ENDINGS` by the end of each year (cumulative).
 
     `agreed_by_week` is the probability of a settlement by a week from the threat, over the class's whole record.
+    `agreed_within_two_years` has, by year, in how many the sides agreed within 104 weeks of the threat, after an
+    imposition too, and of how many that was known.
     """
 
     name: str
@@ -33,6 +35,12 @@ class ReferenceClass:
     open: int
     counts: Mapping[int, tuple[int, int, int]]
     agreed_by_week: Mapping[int, float]
+    agreed_within_two_years: Mapping[int, tuple[int, int]]
+
+    def agreed_before(self, day: date | None) -> tuple[int, int]:
+        """In how many threats the sides agreed within 104 weeks, and of how many that is known, as known on a day."""
+        years = [year for year in self.agreed_within_two_years if day is None or year < day.year]
+        return self.agreed_within_two_years[max(years)] if years else (0, 0)
 
     def before(self, day: date | None) -> tuple[int, int, int]:
         """The counts known on a day: of the threats that had ended in the years before it; all without a day."""
@@ -56,16 +64,25 @@ class Share:
 
 
 @dataclass(frozen=True)
+class EndedThreat:
+    """The day on which a threat ended, how, and the day of its announcement, known of those that were settled."""
+
+    day: date
+    ending: str
+    announced: date | None
+
+
+@dataclass(frozen=True)
 class Record:
     """A group of threats that is no class of its own: its counts, in the order of `ENDINGS`, and how each ended.
 
-    `ended` has the day and the ending of each threat; it is None where only the counts are known.
+    `ended` is None where only the counts are known.
     """
 
     name: str
     title: str
     counts: tuple[int, int, int]
-    ended: tuple[tuple[date, str], ...] | None
+    ended: tuple[EndedThreat, ...] | None
     source: str
 
     def before(self, day: date | None) -> tuple[int, int, int] | None:
@@ -74,9 +91,14 @@ class Record:
             return self.counts
         return None if self.ended is None else _ended_counts(self.ended, day)
 
+    def settled_within(self, weeks: int, day: date | None) -> tuple[int, int]:
+        """Of the threats that were settled before a day: how many within some weeks of the announcement, and of all."""
+        settled = [one for one in self.ended or () if one.announced and (day is None or one.day < day)]
+        return sum(one.day - one.announced <= timedelta(weeks=weeks) for one in settled if one.announced), len(settled)
 
-def _ended_counts(ended: tuple[tuple[date, str], ...], before: date) -> tuple[int, int, int]:
-    known = [ending for day, ending in ended if day < before]
+
+def _ended_counts(ended: tuple[EndedThreat, ...], before: date) -> tuple[int, int, int]:
+    known = [one.ending for one in ended if one.day < before]
     settled, imposed, dropped = (known.count(name) for name in ENDINGS)
     return settled, imposed, dropped
 
@@ -104,6 +126,7 @@ def shipped_rates() -> BaseRates:
                 one["open"],
                 {int(year): tuple(counts) for year, counts in one["counts"].items()},
                 {int(week): float(share) for week, share in one["agreed_by_week"].items()},
+                {int(year): tuple(counts) for year, counts in one["agreed_within_two_years"].items()},
             )
             for name, one in document["classes"].items()
         },
@@ -120,7 +143,7 @@ def _record(name: str, document: Mapping[str, Any]) -> Record:
     if "counts" in document:
         settled, imposed, dropped = document["counts"]
         return Record(name, document["title"], (settled, imposed, dropped), None, source)
-    ended = tuple((one["day"], one["ending"]) for one in document["ended"])
+    ended = tuple(EndedThreat(one["day"], one["ending"], one.get("announced")) for one in document["ended"])
     return Record(name, document["title"], _ended_counts(ended, date.max), ended, source)
 
 
@@ -153,7 +176,8 @@ def class_rates(name: str, day: date | None = None) -> dict:
     """A class's counts and rates as known on a day (today without one), as plain values.
 
     ``rates`` are the class's own shares with Wilson's intervals, ``pooled`` the posterior rates (see
-    `sim.statistics.base_rates.pooled_estimates`). Raises `InvalidInput` for an unknown class.
+    `sim.statistics.base_rates.pooled_estimates`), ``agreed_within_two_years`` the pooled share of threats of which an
+    agreement came within 104 weeks, whatever was between. Raises `InvalidInput` for an unknown class.
     """
     found = reference_class(name)
     counts, overall = found.before(day), shipped_rates().classes[ALL].before(day)
@@ -168,8 +192,21 @@ def class_rates(name: str, day: date | None = None) -> dict:
         "rates": base_rates.rates(counts),
         "pooled": base_rates.pooled_estimates(counts, overall, weight),
         "prior_weight": weight,
+        "agreed_within_two_years": base_rates.pooled_share(
+            *found.agreed_before(day), shipped_rates().classes[ALL].agreed_before(day), weight
+        ),
         "agreed_by_week": {str(week): share for week, share in found.agreed_by_week.items()} if day is None else {},
     }
+
+
+def settled_within(weeks: int, settled: Estimate, day: date | None) -> Estimate:
+    """The share of threats that are settled within some weeks of their announcement, as known on a day.
+
+    The share that is `settled`, times the share of the settled lists of goods with a deadline that were settled so
+    soon. Sanctions that are threatened in the model have a deadline, as those lists had; the classes count weeks from
+    the first threat, which often came months before a list.
+    """
+    return base_rates.share_of_share(settled, *shipped_rates().records[LISTS].settled_within(weeks, day))
 
 
 def known_rates(reference: str | None, day: date | None) -> dict[str, dict[str, float]]:

@@ -3,16 +3,11 @@ import { showAccount } from "./account.js";
 import { chartOf } from "./chart.js";
 import { el, fill, find, showFault, table } from "./dom.js";
 import { amount, distribution, share, when, whole } from "./format.js";
+import { estimate } from "./numbers.js";
 import { get, once, Problem } from "./v1.js";
 
 const asked = new URLSearchParams(location.search);
 const isRun = (name) => /^[0-9a-f]{32}$/.test(name);
-
-function estimate(one, form) {
-  if (!one) return "";
-  const { text, interval } = form(one);
-  return el("span", {}, text, interval && el("span", { class: "interval" }, ` (${interval})`));
-}
 
 /** The leaves of a document by their paths; a distribution is a leaf. */
 function leaves(document, path = "", found = new Map()) {

@@ -9,7 +9,7 @@ import { get, once, Problem, send } from "./v1.js";
 const id = location.pathname.split("/")[2];
 const STATES = ["queued", "running", "succeeded", "failed", "cancelled"];
 const LISTS = ["given", "believe", "only"];
-const TEXTS = ["measure", "strategy", "show", "by", "bound", "outcome", "trial", "base"];
+const TEXTS = ["measure", "strategy", "show", "form", "by", "bound", "outcome", "trial", "base"];
 const AT_ONCE = 2;
 const PAUSE = 2000;
 let job;
