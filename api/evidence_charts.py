@@ -83,14 +83,15 @@ def reliability_chart(found: dict[str, Any]) -> alt.TopLevelMixin:
         for one in found["calibration"]["bins"]
         if one["forecasts"]
     ]
-    share = {"axis": alt.Axis(format="%", tickCount=5), "scale": alt.Scale(domain=[0, 1])}
+    axis, scale = alt.Axis(format="%", tickCount=5), alt.Scale(domain=[0, 1])
+    forecast = alt.X("forecast:Q", title="mean forecast", axis=axis, scale=scale)
     ends = [{"forecast": 0, "estimate": 0}, {"forecast": 1, "estimate": 1}]
     diagonal = (
         alt.Chart(chart_data(ends))
         .mark_line(color=NEUTRAL, strokeDash=[5, 4])
-        .encode(x=alt.X("forecast:Q", title="mean forecast", **share), y=alt.Y("estimate:Q", title="happened", **share))
+        .encode(x=forecast, y=alt.Y("estimate:Q", title="happened", axis=axis, scale=scale))
     )
-    base = alt.Chart(chart_data(rows)).encode(x=alt.X("forecast:Q", title="mean forecast", **share))
+    base = alt.Chart(chart_data(rows)).encode(x=forecast)
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(y=alt.Y("low:Q", title="happened"), y2="high:Q")
     points = base.mark_point(filled=True, color=POINT, opacity=1).encode(
         y=alt.Y("estimate:Q", title="happened"),
