@@ -76,6 +76,22 @@ def burdens(points: Points, sanctions: Incidence, retaliation: Incidence) -> tup
     )
 
 
+def first_multipliers(points: Points, threat: Threat, case: Case, target_burden: np.ndarray) -> np.ndarray:
+    """The sender's and the target's multipliers until a threat's first deadline: float32, shape (2 count, 2).
+
+    Two rows for each trial: outside the deadline's window, and in it. There is no extension yet and no sanction, and a
+    case is pending if it was filed at the announcement.
+    """
+    both = np.empty((threat.week.size, 2, 2), np.float32)
+    relief = np.where(case.filed_on_threat, points["litigation_relief"], 0.0)
+    defiance = np.where(threat.defiant, points["defiance_multiplier"], 1.0)
+    exponent = target_burden * points["credibility"] * (1.0 - relief)
+    for near, rush in enumerate((1.0, points["deadline_multiplier"])):
+        both[:, near, 0] = np.minimum(rush, LARGEST)
+        both[:, near, 1] = _cut(rush * defiance, exponent)
+    return both.reshape(-1, 2)
+
+
 def multipliers(pressure: Pressure, week: int, trial: np.ndarray) -> np.ndarray:
     """The sender's and the target's multipliers in a week of some trials (positions); float32, shape (trials, 2).
 
