@@ -199,7 +199,7 @@ def bargain(
             target_multiplier[trial] = multiplier[:, 1]
             hazard[row_of.take(trial)] = talks.rate.take(trial, axis=0) * np.repeat(multiplier, issues, axis=1)
         for name, own in targets_of.items():
-            trial = np.flatnonzero(course.reframing_week[name] == week)
+            trial = course.reframed(week, name)
             trial = trial[going.take(trial) & (settled_week[own - issues].take(trial) == NEVER)]
             reframed = terms.reframed_rate[name].take(trial)
             talks.rate[trial, own] = reframed

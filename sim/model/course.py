@@ -60,9 +60,8 @@ class Course:
         burden = self.pressure.target_burden
         self._first_multipliers = shared.result(first_multipliers, points, threat, case, burden)
         self._window = np.asarray(points["deadline_window"])
-        # The weeks of reframing if talks did not lapse for good.
-        self._reframing_week = shared.result(lay_out_reframing, scenario, points, threat, lapse, chance)
-        self.reframing_week = {name: before_final_lapse(week, lapse) for name, week in self._reframing_week.items()}
+        self._reframing = shared.result(lay_out_reframing, scenario, points, threat, lapse, chance)
+        self.reframing_week = {name: before_final_lapse(week, lapse) for name, week in self._reframing.week.items()}
         self._turns = shared.result(lay_out_turns, points, threat, case, lapse, tranches, scenario.horizon_weeks)
         if self.watches_table:
             self.pressure = _own(self.pressure, ("threat", "case", "lapse"))
@@ -92,6 +91,11 @@ class Course:
         if later.size:
             multiplier[later] = multipliers(self.pressure, week, trial.take(later))
         return trial, multiplier
+
+    def reframed(self, week: int, issue: str) -> np.ndarray:
+        """The trials in which a numerical issue is reframed in a week if it is open and talks continue."""
+        trial = self._reframing.trials[issue].in_week(week)
+        return trial[self.reframing_week[issue].take(trial) == week]
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
         """Note that by step 3 of a week issues of the weight `settled` are settled in some trials.
@@ -149,7 +153,7 @@ class Course:
         _put(self.pressure.case, trial, case)
         if lapse is not None:
             _put(self.pressure.lapse, trial, lapse)
-            for name, weeks in self._reframing_week.items():
+            for name, weeks in self._reframing.week.items():
                 self.reframing_week[name][trial] = before_final_lapse(weeks.take(trial), lapse)
         # With something settled the sides may sign at any later deadline.
         self._due[trial] = np.minimum(threat.deal_week, self.scenario.horizon_weeks + 1)
