@@ -229,8 +229,8 @@ def _no_ray(address: str, error: Exception) -> InvalidInput:
     if len(versions) == 2:
         (ray, python), (own_ray, own_python) = versions
         message = (
-            f"runs Ray {ray} on Python {python}, and this process has Ray {own_ray} on Python {own_python}: install the "
-            "same versions on driver and nodes"
+            f"runs Ray {ray} on Python {python}, and this process has Ray {own_ray} on Python {own_python}: "
+            "install the same versions on driver and nodes"
         )
         return InvalidInput((Fault("ray_address", address, message),))
     cause = getattr(error, "strerror", None) or first_line(error)
