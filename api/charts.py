@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import altair as alt
 from altair.utils.schemapi import debug_mode
 
-from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 from sim.statistics.timeline import STATES
 
@@ -35,7 +34,8 @@ class _Rows:
         return self._rows
 
 
-def _data(rows: list[dict]) -> alt.Data:
+def chart_data(rows: list[dict]) -> alt.Data:
+    """Rows as the data of a chart, which Altair does not check: that takes much longer than to draw it."""
     with debug_mode(False):
         return alt.Data(values=_Rows(rows))
 
@@ -88,7 +88,7 @@ def timeline_chart(document: dict) -> alt.TopLevelMixin:
         f", given {document['given']}" if document["given"] else ""
     )
     return (
-        alt.layer(bands, lines, data=_data(rows))
+        alt.layer(bands, lines, data=chart_data(rows))
         .properties(width=300, height=170)
         .facet(
             facet=alt.Facet("strategy:N", title=None, sort=list(found["strategies"])),
@@ -113,7 +113,7 @@ def outcomes_chart(summary: dict) -> alt.TopLevelMixin:
         for k, outcome in enumerate(OUTCOME_TERMS)
     ]
     return (
-        alt.Chart(_data(rows))
+        alt.Chart(chart_data(rows))
         .mark_bar()
         .encode(
             y=alt.Y("strategy:N", title=None, sort=list(summary["strategies"]), axis=alt.Axis(labelLimit=260)),
@@ -140,7 +140,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
         for one in chosen
         for label, end in (("lowest decile", one["lowest_decile"]), ("highest decile", one["highest_decile"]))
     ]
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
     )
     lines = base.mark_line(color="#9aa0a6", strokeWidth=2).encode(
@@ -166,7 +166,7 @@ def means_chart(document: dict) -> alt.TopLevelMixin:
     result = document["result"]
     means = result["now"]["means"]
     rows = [{"strategy": name, **one} for name, one in means.items()]
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y(
             "strategy:N",
             title=None,
@@ -199,7 +199,7 @@ def events_chart(summary: dict) -> alt.TopLevelMixin:
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x=alt.X("low:Q", title=None), x2="high:Q")
     points = base.mark_point(filled=True, size=45, color=POINT, opacity=1).encode(x=share)
     return (
-        alt.layer(intervals, points, data=_data(rows))
+        alt.layer(intervals, points, data=chart_data(rows))
         .properties(width=150, height=alt.Step(16))
         .facet(
             facet=alt.Facet("event:N", title=None, sort=list(dict.fromkeys(row["event"] for row in rows))), columns=3
@@ -211,7 +211,7 @@ def regret_chart(document: dict) -> alt.TopLevelMixin:
     """A document of `cluster.answers.compare`: each strategy's mean regret by the first measure, with its interval."""
     choice = document["result"]["choices"][0]
     rows = [{"strategy": name, **one["mean"]} for name, one in choice["regret"].items()]
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y(
             "strategy:N",
             title=None,
@@ -245,7 +245,7 @@ def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
     shown = [name for name in strategies if any(row["leads"] == name for row in rows)]
     colours = [NEUTRAL if name == TOO_CLOSE else STRATEGY_COLOURS[k % 8] for k, name in enumerate(strategies)]
     return (
-        alt.Chart(_data(rows))
+        alt.Chart(chart_data(rows))
         .mark_bar(stroke="#fff", strokeWidth=0.5)
         .encode(
             y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260)),
@@ -268,49 +268,6 @@ def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
     )
 
 
-def distribution_chart(document: dict) -> alt.TopLevelMixin:
-    """A document of `cluster.answers.aggregate` grouped by strategy and by bins of one measure: histograms.
-
-    A panel a strategy; a bar's height is its share of the strategy's trials. Raises `InvalidInput` for other groups.
-    """
-    names = [column["name"] for column in document["result"]["columns"]]
-    low = next((name for name in names if name.endswith(".low")), None)
-    if low is None or "strategy" not in names:
-        message = "must be strategy and one value in bins, so that the rows are those of histograms"
-        raise InvalidInput((Fault("by", None, message),))
-    measure, high = low.removesuffix(".low"), f"{low.removesuffix('.low')}.high"
-    unit = next(column["unit"] for column in document["result"]["columns"] if column["name"] == low)
-    rows = document["result"]["rows"]
-    played = dict.fromkeys(document["strategies"], 0)
-    for row in rows:
-        played[row["strategy"]] += row["trials"]
-    bars = [
-        {
-            "strategy": row["strategy"],
-            "low": row[low],
-            "high": row[high],
-            "share": row["trials"] / played[row["strategy"]],
-        }
-        for row in rows
-        if row[low] is not None and row[high] is not None
-    ]
-    return (
-        alt.Chart(_data(bars))
-        .mark_bar(color=POINT, opacity=0.7)
-        .encode(
-            x=alt.X("low:Q", title=measure if unit in ("", "1") else f"{measure}, {unit}", axis=alt.Axis(tickCount=5)),
-            x2="high:Q",
-            y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=3)),
-            y2=alt.Y2Datum(0),
-        )
-        .properties(width=240, height=110)
-        .facet(
-            facet=alt.Facet("strategy:N", title=None, sort=document["strategies"]),
-            columns=min(3, len(document["strategies"])),
-        )
-    )
-
-
 def positions_chart(document: dict) -> alt.TopLevelMixin:
     """A document of `cluster.answers.replay`: what each side asks and offers on each issue, week by week."""
     result = document["result"]
@@ -322,7 +279,7 @@ def positions_chart(document: dict) -> alt.TopLevelMixin:
     ]
     sides = [result["sender"], result["target"]]
     return (
-        alt.Chart(_data(rows))
+        alt.Chart(chart_data(rows))
         .mark_line(interpolate="step-after", strokeWidth=2)
         .encode(
             x=alt.X("week:Q", title="week", axis=alt.Axis(tickMinStep=1, tickCount=6)),
@@ -360,7 +317,7 @@ def convergence_chart(document: dict) -> alt.TopLevelMixin:
         if one["low"][k] is not None and one["high"][k] is not None
     ]
     names = list(result["strategies"])
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(chart_data(rows)).encode(
         x=alt.X(
             "trials:Q", title="trials", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(format="~s", tickCount=6)
         ),
@@ -395,7 +352,7 @@ def densities_chart(ranges: Sequence[Mapping[str, Any]]) -> alt.TopLevelMixin:
             low = density["low"] + k * width
             rows.append({"parameter": f"{one['name']}{unit}", "low": low, "high": low + width, "share": share})
     return (
-        alt.Chart(_data(rows))
+        alt.Chart(chart_data(rows))
         .mark_bar(color=POINT, opacity=0.7)
         .encode(
             x=alt.X("low:Q", title=None, axis=alt.Axis(tickCount=4)),

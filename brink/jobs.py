@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import httpx
 
 from brink.answer import Answer
 from brink.answers import Answers
+from brink.chart import SVG, VEGA_LITE, Chart, chart_name
 from brink.connection import Connection
 from brink.display import job_html
 from brink.errors import BrinkError, JobFailed
@@ -90,7 +92,27 @@ class AnyJob(Answers, Results):
     def _ask(self, answer: str, request: Mapping[str, Any]) -> Flow[Answer]:
         body = {name: value for name, value in request.items() if value is not None}
         found = yield from self._client._object("POST", f"{self._path}/{segment(answer)}", body=body)
-        return Answer(answer, found)
+        return self._answer(answer, found, body)
+
+    def _answer(self, answer: str, found: Mapping[str, Any], request: Mapping[str, Any]) -> Answer:
+        """A document that can draw itself, by the request that it answers."""
+
+        def draw(name: str | None) -> Any:
+            return self._drive(self._drawn(chart_name(answer, name), request))
+
+        return Answer(answer, found, draw)
+
+    def _drawn(self, chart: str, request: Mapping[str, Any]) -> Flow[Chart]:
+        path = f"{self._path}/charts/{segment(chart)}"
+        found = []
+        for media_type in (VEGA_LITE, SVG):
+            sent = Request("POST", path, body=request, headers={"Accept": media_type})
+            found.append((yield from self._client._send(sent)))
+        return Chart(chart, found[0].json(), found[1].text)
+
+    @abstractmethod
+    def _drive(self, flow: Flow[T]) -> Any:
+        """Run a flow: its result, or an awaitable of it."""
 
     @Operation
     def refresh(self) -> Flow[None]:
@@ -149,7 +171,11 @@ class AnyJob(Answers, Results):
         """
         params = {"given": given, "strategy": strategy, "believe": believe, "outside": outside}
         chosen = {name: value for name, value in params.items() if value is not None}
-        return Answer("summary", (yield from self._client._object("GET", f"{self._path}/summary", params=chosen)))
+        found = yield from self._client._object("GET", f"{self._path}/summary", params=chosen)
+        several = {"strategies": strategy, "believe": believe}
+        lists = {name: [one] if isinstance(one, str) else list(one) for name, one in several.items() if one is not None}
+        body = lists | {name: chosen[name] for name in ("given", "outside") if name in chosen}
+        return self._answer("summary", found, body)
 
     @Operation
     def diff(

@@ -21,7 +21,7 @@ from cluster.answers.entry import (
     quiet,
 )
 from cluster.answers.entry import Estimate as EstimateResult
-from cluster.answers.outside_view import ENDED, FEWEST_THREATS, SETTLED, THREAT
+from cluster.answers.outside_view import AGREED_WEEKS, ENDED, FEWEST_THREATS, THREAT, past_durations
 from cluster.query.trials import StoredRun, chosen_strategy
 from cluster.reference.rates import class_rates, reference_class, scenario_class, shipped_rates
 from sim.faults import Fault, InvalidInput
@@ -35,9 +35,17 @@ _METHOD = {
     "settled": "an agreement before sanctions were imposed and before the sender backed down",
     "imposed": "sanctions were imposed, whatever followed",
     "dropped": "neither: the sender backed down, or the threat came to nothing by the horizon",
-    "agreed": "settled within this number of weeks from the threat",
+    "agreed_by_week": (
+        "settled within this number of weeks from the announcement, beside the class's share of settlements times "
+        "that of settled lists of goods with a deadline that were settled so soon; the classes count weeks from the "
+        "first threat, which often came months before a list"
+    ),
+    "agreed_within_two_years": (
+        "an agreement under threat or while sanctions stand; what follows when the sender has given up is not known of "
+        "the class"
+    ),
     "class": "the class's pooled rates as known on the scenario's first day, with their 95 % intervals",
-    "outside": "the forecast lies outside the class's 95 % interval",
+    "outside": "the forecast's 95 % interval, which knows the simulation's error, lies wholly outside the class's",
     "movers": "the parameters in whose lowest and highest decile the outcome's share differs most",
 }
 
@@ -72,7 +80,9 @@ class ComparedShare(Result):
         EstimateResult, Field(alias="class", description="The share among past cases; null where none were counted.")
     ]
     source: str
-    outside: Annotated[bool, Field(description="Whether the forecast lies outside the interval of past cases.")]
+    outside: Annotated[
+        bool, Field(description="Whether the forecast, with its own interval, lies outside that of past cases.")
+    ]
     movers: Annotated[list[Mover], Field(description="What would move a forecast outside, most first.")]
     reason: Annotated[str | None, Field(description="Why what would move it is not known, if so.")]
 
@@ -137,7 +147,7 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
 
 def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[_Compared]:
     day = None if as_of is None else date.fromisoformat(as_of)
-    known, whole = class_rates(reference, day), class_rates(reference)
+    known = class_rates(reference, day)
     if not known["episodes"]:
         fault = Fault("reference", reference, f"had no threats that had ended before {as_of}")
         raise InvalidInput((fault,))
@@ -147,18 +157,21 @@ def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[
         )
         for name, condition in ENDED.items()
     ]
-    for week, share in whole["agreed_by_week"].items():
-        if int(week) <= horizon:
-            rows.append(
-                _Compared(
-                    f"agreed_by_week_{week}",
-                    f"settled within {week} weeks of the threat",
-                    f"{SETTLED} and agreement_week - threat_week <= {week}",
-                    THREAT,
-                    _share_of(share, whole["episodes"]),
-                    f"class {reference}, the whole record, later threats too",
-                )
+    rows += [
+        _Compared(one.name, one.label, one.condition, THREAT, one.share, one.source)
+        for one in past_durations(reference, day, horizon)
+    ]
+    if horizon >= max(AGREED_WEEKS):
+        rows.append(
+            _Compared(
+                "agreed_in_any_way",
+                "agreed within two years, whatever was between",
+                f"agreement_week - threat_week <= {max(AGREED_WEEKS)}",
+                THREAT,
+                UNKNOWN,
+                "not counted: an episode of the data ends when the sender gives up",
             )
+        )
     wto = shipped_rates().wto
     panel = wto["complainant_wins_against_united_states" if sender == "United States" else "complainant_wins"]
     report = wto["report"]
@@ -182,10 +195,6 @@ def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[
         ),
     ]
     return rows
-
-
-def _share_of(share: float, episodes: int) -> Estimate:
-    return proportion(share * episodes, episodes)
 
 
 def _shares(
@@ -217,9 +226,12 @@ def _shares(
 
 
 def _lies_outside(forecast: Estimate, interval: Estimate) -> bool:
-    """Whether a forecast lies outside an interval; not where one of them is not known."""
-    value, low, high = forecast["estimate"], interval["low"], interval["high"]
-    return value is not None and low is not None and high is not None and not low <= value <= high
+    """Whether a forecast, with its own interval, lies outside another; not where one of them is not known."""
+    ends = (forecast["low"], forecast["high"], interval["low"], interval["high"])
+    if None in ends:
+        return False
+    low, high, least, greatest = map(float, ends)  # type: ignore[arg-type]
+    return high < least or low > greatest
 
 
 def _movers(run: StoredRun, strategy: str, row: _Compared, believe: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -1,20 +1,21 @@
-"""Parameters moved so that a scenario's threats end as often in each way as those of its reference class did.
+"""Parameters moved so that a scenario's threats end as often in each way, and as soon, as those of its class did.
 
 The mechanisms that move how threats end (pressure of costs, litigation, deadlines) all play. Of the parameters' moves
 that reach the rates the least is sought, by Gauss and Newton's method with the minimum-norm step, on common random
 numbers: each simulation plays the same trials (Glasserman & Yao 1992, "Some guidelines and guarantees for common random
-numbers", Management Science 38).
+numbers", Management Science 38). Of durations only intervals are known well enough: one that then lies outside its
+interval is brought to the nearer end, with the rates kept.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from math import exp, log
 
 import numpy as np
 
 from cluster.answers.entry import OnProgress
-from cluster.answers.outside_view import ENDED, FEWEST_THREATS, THREAT
+from cluster.answers.outside_view import ENDED, FEWEST_THREATS, THREAT, PastDuration, past_durations
 from cluster.reference.rates import class_rates, reference_class, scenario_class
 from sim.faults import Fault, InvalidInput
 from sim.model.kernel import simulate
@@ -30,12 +31,14 @@ from sim.statistics.estimates import proportion
 
 TOLERANCE = 0.005
 """The greatest difference between a share of the trials and its target at which the search ends."""
+INSIDE = 2.0 * TOLERANCE
+"""How far inside its interval a duration is brought that lay outside, or nearer to its end than the tolerance."""
 FEWEST_TRIALS, MOST_TRIALS = 1_000, 1_000_000
 """The trials of each simulation, which are in memory."""
 ITERATIONS = 15
 DIFFERENCE = 0.3
 """The move for which the effect on the shares is computed."""
-LONGEST_STEP, FARTHEST = 1.0, 4.0
+LONGEST_STEP, FARTHEST = 1.0, 3.0
 """The greatest change of a move in one iteration, and the greatest move."""
 SCALABLE = ("pert", "uniform", "triangular", "loguniform")
 """The distributions that can be moved: lists of values."""
@@ -50,7 +53,11 @@ _METHOD = {
         "minimum-norm Gauss-Newton steps with differences on common random numbers; checked with the next seed, whose "
         "trials the search has not seen"
     ),
-    "durations": "not fitted: the class's durations are not shipped by date, and the whole record has later threats",
+    "durations": (
+        "the shares of threats that are settled by a week, and that end in an agreement within two years, as known on "
+        "the scenario's first day (see check): those outside their 95 % intervals after the rates are reached are "
+        "brought to the nearer end, with the rates"
+    ),
 }
 
 
@@ -75,12 +82,15 @@ _KNOBS: dict[str, tuple[tuple[str, ...], Callable[[float, float], float]]] = {
 
 @dataclass(frozen=True)
 class _Problem:
-    """What is fitted to what: the scenario and strategy, and the target's shares of settled and imposed threats."""
+    """What is fitted to what: the scenario and strategy, and target shares of the threats by their conditions."""
 
     scenario: Scenario
     strategy: str
     knobs: tuple[str, ...]
-    target: np.ndarray
+    conditions: Mapping[str, str]
+    """The conditions that are counted among the trials with a threat, by name."""
+    target: Mapping[str, float]
+    """The shares to reach, by the names of some of the conditions."""
     chance: Chance
 
     def moved(self, moves: np.ndarray) -> dict[str, object]:
@@ -94,19 +104,22 @@ class _Problem:
         return found
 
     def counts(self, moves: np.ndarray, chance: Chance | None = None) -> dict[str, int]:
-        """The trials with a threat, and those that ended in each way, with the moved parameters."""
+        """The trials with a threat, and those of each condition, with the moved parameters."""
         played = intervene(self.scenario, self.moved(moves)) if self.knobs else self.scenario
         table = simulate(played, self.strategy, chance or self.chance)
         known = {column.name: column for column in columns(played)}
-        return {
-            name: int(evaluate(parse_condition(text, played), table, known).sum())
-            for name, text in {THREAT: THREAT, **ENDED}.items()
-        }
+        asked = {THREAT: THREAT, **{name: f"{THREAT} and {text}" for name, text in self.conditions.items()}}
+        return {name: int(evaluate(parse_condition(text, played), table, known).sum()) for name, text in asked.items()}
+
+    def shares(self, moves: np.ndarray) -> dict[str, float]:
+        """The share of each condition among the trials with a threat."""
+        found = self.counts(moves)
+        return {name: found[name] / max(found[THREAT], 1) for name in self.conditions}
 
     def missing(self, moves: np.ndarray) -> np.ndarray:
-        """How much the shares of settled and imposed threats are below the target, shape (2,)."""
-        found = self.counts(moves)
-        return self.target - np.array([found["settled"], found["imposed"]]) / max(found[THREAT], 1)
+        """How much the shares are below their targets, shape (targets,)."""
+        found = self.shares(moves)
+        return np.array([share - found[name] for name, share in self.target.items()])
 
 
 def fit(
@@ -117,7 +130,7 @@ def fit(
     seed: int,
     on_progress: OnProgress,
 ) -> dict:
-    """The least moves of `_KNOBS` by which a scenario's threats end as those of its reference class did.
+    """The least moves of `_KNOBS` by which a scenario's threats end as those of its reference class did, and as soon.
 
     Uses only threats that had ended in the years before `as_of`. Progress is in iterations. Returns plain values; where
     the rates cannot be reached, ``reached`` is false and the nearest moves found are given. Raises `InvalidInput` for
@@ -129,17 +142,20 @@ def fit(
     report.raise_faults()
     strategy = _strategy(scenario, strategy)
     name = scenario_class(scenario) if reference is None else reference_class(reference).name
-    known = class_rates(name, None if scenario.as_of is None else date.fromisoformat(scenario.as_of))
+    day = None if scenario.as_of is None else date.fromisoformat(scenario.as_of)
+    known = class_rates(name, day)
     if not known["episodes"]:
         raise InvalidInput((Fault("reference", name, f"had no threats that had ended before {scenario.as_of}"),))
     pooled = {ending: found["estimate"] for ending, found in known["pooled"].items()}
     given = scenario.parameters(strategy)
     kept = {knob: reason for knob in _KNOBS if (reason := _not_movable(knob, given)) is not None}
+    durations = {one.name: one for one in past_durations(name, day, scenario.horizon_weeks)}
     problem = _Problem(
         scenario,
         strategy,
         tuple(knob for knob in _KNOBS if knob not in kept),
-        np.array([pooled["settled"], pooled["imposed"]]),
+        {**ENDED, **{one.name: one.condition for one in durations.values()}},
+        {ending: pooled[ending] for ending in ("settled", "imposed")},
         Chance(seed, 0, trials),
     )
     nothing = np.zeros(len(problem.knobs))
@@ -147,7 +163,14 @@ def fit(
     if before[THREAT] < FEWEST_THREATS:
         message = f"has a threat in {before[THREAT]:,} trials, too few to fit; at least {FEWEST_THREATS:,} are needed"
         raise InvalidInput((Fault("strategy", strategy, message),))
-    moves, missing, iterations = _search(problem, on_progress)
+    moves, missing, iterations = _search(problem, nothing, on_progress)
+    while outside := _outside(problem.shares(moves), durations.values(), problem.target):
+        tried = replace(problem, target={**problem.target, **outside})
+        found, still_missing, more = _search(tried, moves, on_progress)
+        iterations += more
+        if np.abs(still_missing).max() > TOLERANCE:
+            break
+        problem, moves, missing = tried, found, still_missing
     checked = problem.counts(moves, Chance(seed + 1, 0, trials))
     moved = problem.moved(moves)
     return {
@@ -175,7 +198,33 @@ def fit(
             }
             for ending in ENDED
         },
+        "durations": {
+            name: {
+                "label": one.label,
+                "target": one.share,
+                "source": one.source,
+                "before": proportion(before[name], before[THREAT]),
+                "after": proportion(checked[name], checked[THREAT]),
+            }
+            for name, one in durations.items()
+        },
     }
+
+
+def _outside(
+    shares: Mapping[str, float], durations: Iterable[PastDuration], target: Mapping[str, float]
+) -> dict[str, float]:
+    """The duration farthest outside its interval (or nearly so) that has no target, and the share it is brought to."""
+    farthest, found = -TOLERANCE, {}
+    for one in durations:
+        low, share, high = one.share["low"], one.share["estimate"], one.share["high"]
+        if low is None or share is None or high is None or one.name in target:
+            continue
+        beyond = max(low - shares[one.name], shares[one.name] - high)
+        if beyond > farthest:
+            farthest = beyond
+            found = {one.name: min(low + INSIDE, share) if shares[one.name] < share else max(high - INSIDE, share)}
+    return found
 
 
 def _strategy(scenario: Scenario, name: str | None) -> str:
@@ -199,17 +248,16 @@ def _not_movable(knob: str, given: dict[str, Distribution]) -> str | None:
 
 
 def _changed(document: object, change: Callable[[float], float]) -> object:
-    """A distribution's document with each of its values changed, to six digits, as they are played."""
+    """A distribution's document with each of its values changed, to four digits, as they are played."""
     if isinstance(document, dict):
         return {kind: [_changed(value, change) for value in values] for kind, values in document.items()}
     assert isinstance(document, int | float)
     changed = change(float(document))
-    return document if changed == document else float(f"{changed:.6g}")
+    return document if changed == document else float(f"{changed:.4g}")
 
 
-def _search(problem: _Problem, on_progress: OnProgress) -> tuple[np.ndarray, np.ndarray, int]:
-    """The moves found, what is missing with them, and the number of iterations."""
-    moves = np.zeros(len(problem.knobs))
+def _search(problem: _Problem, moves: np.ndarray, on_progress: OnProgress) -> tuple[np.ndarray, np.ndarray, int]:
+    """The moves found from some first ones, what is missing with them, and the number of iterations."""
     missing = problem.missing(moves)
     for iteration in range(ITERATIONS):
         on_progress(iteration, ITERATIONS)
@@ -221,7 +269,7 @@ def _search(problem: _Problem, on_progress: OnProgress) -> tuple[np.ndarray, np.
             other[place] += DIFFERENCE if moves[place] <= 0.0 else -DIFFERENCE
             effects[:, place] = (missing - problem.missing(other)) / (other[place] - moves[place])
         # The step goes to the least moves that reach the target by these effects.
-        step = np.linalg.pinv(effects, rcond=0.01) @ (missing + effects @ moves) - moves
+        step = np.linalg.pinv(effects, rcond=0.001) @ (missing + effects @ moves) - moves
         step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-12))
         for _ in range(5):
             tried = np.clip(moves + step, -FARTHEST, FARTHEST)

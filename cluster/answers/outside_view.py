@@ -6,8 +6,9 @@ from datetime import date
 from cluster.answers.aggregate import AggregateRequest, aggregate
 from cluster.answers.entry import quiet
 from cluster.query.trials import StoredRun
-from cluster.reference.rates import class_rates, scenario_class
+from cluster.reference.rates import class_rates, scenario_class, settled_within
 from sim.faults import Fault, InvalidInput
+from sim.statistics.estimates import Estimate
 
 THREAT = "threat"
 SETTLED = "outcome == 'agreement_under_threat'"
@@ -17,10 +18,57 @@ ENDED = {
     "dropped": f"threat and not sanctions and not ({SETTLED})",
 }
 """How a threat ended, as conditions that exclude each other: settled before anything else, imposed, or neither."""
+AGREED_WEEKS = (12, 26, 52, 104)
+"""Weeks from the announcement of sanctions by which the share of settlements is compared."""
+AGREED = "agreed_within_two_years"
 FEWEST_THREATS = 1_000
 """The least number of trials with a threat for a comparison."""
 FORECAST_WEIGHT = 1.0
 """The scenario's own forecast counts as so many threats beside those of the class."""
+
+
+@dataclass(frozen=True)
+class PastDuration:
+    """How soon past threats were settled or agreed, beside the condition of a trial that is compared with it."""
+
+    name: str
+    label: str
+    condition: str
+    share: Estimate
+    source: str
+
+
+def past_durations(reference: str, day: date | None, horizon: int) -> list[PastDuration]:
+    """The durations with which a scenario's threats are compared, as known on a day, within a horizon in weeks.
+
+    How soon is that of the settled lists of goods with a deadline, since a threat of the model has a deadline too;
+    agreements within two years are those of the class.
+    """
+    known = class_rates(reference, day)
+    known_on = "" if day is None else f" that had ended before {day.isoformat()}"
+    found = [
+        PastDuration(
+            f"agreed_by_week_{week}",
+            f"settled within {week} weeks of the threat",
+            f"{SETTLED} and agreement_week - threat_week <= {week}",
+            settled_within(week, known["pooled"]["settled"], day),
+            f"class {reference}, times how soon lists of goods with a deadline were settled{known_on}",
+        )
+        for week in AGREED_WEEKS
+        if week <= horizon
+    ]
+    if max(AGREED_WEEKS) <= horizon:
+        found.append(
+            PastDuration(
+                AGREED,
+                "agreed within two years, before the sender gave up",
+                f"outcome in ('agreement_under_threat', 'agreement_under_sanctions') and "
+                f"agreement_week - threat_week <= {max(AGREED_WEEKS)}",
+                known[AGREED],
+                f"class {reference}{known_on}, pooled; an episode of the data ends when the sender gives up",
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True)

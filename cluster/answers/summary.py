@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import reduce
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -27,7 +26,6 @@ from cluster.answers.weighted_summary import weighted_summary
 from cluster.query.trials import StoredRun, chosen_strategies
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
-from sim.statistics.tallies import NO_TRIALS, merge_replicates
 
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
@@ -177,9 +175,7 @@ def _weighted(run: StoredRun, strategy: str, stated: Sequence[StatedBelief], con
 
 def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict:
     plan = run.plan
-    replicates = plan.design.replicates(plan.scenario)
-    committed = (run.committed[shard] for shard in run.shards(strategy))
-    counted = reduce(merge_replicates, committed, (NO_TRIALS,) * replicates)
+    counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)
     if condition is None and played <= shared.EXACT_NUMBERS:
         return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy))

@@ -4,7 +4,6 @@ For a condition, or for more numbers than fit in memory, `cluster.answers.summar
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +15,8 @@ from cluster.query.session import check_time
 from cluster.query.trials import StoredRun
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
+from cluster.storage.concurrent import in_order
 from sim.statistics.tallies import Moments
-
-_AT_ONCE = 8
-"""Files that are read at the same time."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +63,9 @@ class TrialsInMemory:
 
     def _row_groups(self, names: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
         """Columns of the trials, a row group at a time in order, each with its first trial."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for groups in pool.map(lambda shard: self._read(shard, names), self.run.shards(self.strategy)):
-                check_time()
-                yield from groups
+        for groups in in_order(lambda shard: self._read(shard, names), self.run.shards(self.strategy)):
+            check_time()
+            yield from groups
 
     def _read(self, shard: Shard, names: Sequence[str]) -> list[tuple[int, pa.Table]]:
         first, groups = shard.first, []

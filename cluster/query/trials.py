@@ -26,12 +26,13 @@ from cluster.results.result_folder import (
 from cluster.results.trial_table import table_columns
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
+from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 from sim.scenario.scenario import scenario_hash
-from sim.statistics.tallies import Tally
+from sim.statistics.tallies import NO_TRIALS, Tally, merge_replicates
 
 BLOCK = 262_144
 """Trials read at a time: four row groups."""
@@ -53,23 +54,32 @@ class StoredRun:
     kept: Kept | None = None
 
     @cached_property
-    def committed(self) -> dict[Shard, tuple[Tally, ...]]:
-        """The committed shards in the plan's order, each with its tallies.
+    def _read(self) -> tuple[dict[str, list[Shard]], dict[str, tuple[Tally, ...]]]:
+        """By strategy the committed shards in the order of their trials, and the tallies of each replicate together.
 
         Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
         """
-        found = {}
-        for shard in self.plan.shards():
-            check_time()
-            tallies = self._tallies(shard)
-            if tallies is not None:
-                found[shard] = tallies
-        if len(found) < self.plan.shard_count:
-            self._check_listed(found)
-        return found
+        plan = self.plan
+        found: dict[str, list[Shard]] = {strategy: [] for strategy in plan.strategies}
+        counted = dict.fromkeys(plan.strategies, (NO_TRIALS,) * plan.design.replicates(plan.scenario))
 
-    def _tallies(self, shard: Shard) -> tuple[Tally, ...] | None:
-        tag = self.tags.get(shard_path(shard))
+        tags = self.tags  # Listed once, before several threads ask for it.
+        for shard, tallies in in_order(lambda shard: (shard, self._tallies(shard, tags)), plan.shards()):
+            check_time()
+            if tallies is not None:
+                found[shard.strategy].append(shard)
+                counted[shard.strategy] = merge_replicates(counted[shard.strategy], tallies)
+        if sum(map(len, found.values())) < plan.shard_count:
+            self._check_listed({shard for shards in found.values() for shard in shards})
+        return found, counted
+
+    @property
+    def committed(self) -> list[Shard]:
+        """The committed shards, strategy by strategy. Raises `DamagedTrials`."""
+        return [shard for shards in self._read[0].values() for shard in shards]
+
+    def _tallies(self, shard: Shard, tags: Mapping[str, str]) -> tuple[Tally, ...] | None:
+        tag = tags.get(shard_path(shard))
         if self.kept is None or tag is None:
             return committed_tallies(self.folder, self.plan, shard)
         key = (self.folder.address, shard, tag)
@@ -102,7 +112,11 @@ class StoredRun:
 
     def shards(self, strategy: str) -> list[Shard]:
         """A strategy's committed shards, in the order of their trials."""
-        return [shard for shard in self.committed if shard.strategy == strategy]
+        return self._read[0][strategy]
+
+    def tallies(self, strategy: str) -> tuple[Tally, ...]:
+        """The tallies of each replicate of a strategy's committed trials."""
+        return self._read[1][strategy]
 
     def files(self, strategy: str) -> list[str]:
         """The names of the Parquet files of a strategy's committed shards, in the order of their trials."""

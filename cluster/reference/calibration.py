@@ -1,14 +1,15 @@
 """Base rates from a table of episodes: counts, rates, durations, and the scores of the rates themselves."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
 from cluster.reference.episodes import COMMITMENTS, OPEN, Episode, EpisodeTable
 from sim.statistics import base_rates
 from sim.statistics.base_rates import ENDINGS, Episodes, Forecasts
-from sim.statistics.estimates import Estimate
+from sim.statistics.estimates import Estimate, proportion
 
 AGREED_BY_WEEKS = (12, 26, 52, 104)
 ERAS = (
@@ -17,6 +18,8 @@ ERAS = (
     ("after April 1995", date(1995, 5, 1), date(9999, 12, 31)),
 )
 """September 1985: the United States began to open trade cases of its own; 1995: the WTO and its dispute settlement."""
+TWO_YEARS = timedelta(weeks=104)
+FEWEST_OF_TARGET = 10
 _METHOD = {
     "rates": "shares of the ended episodes, with Wilson's 95 % interval",
     "pooled": (
@@ -30,6 +33,10 @@ _METHOD = {
     "agreed_by": (
         "probability of a settlement by that week, other endings being possible too (Aalen and Johansen); an "
         "imposition counts as another ending, whatever was agreed later"
+    ),
+    "agreed_within_two_years": (
+        "the ended threats of which it is known whether the sides agreed within 104 weeks of the threat, after an "
+        "imposition too, with Wilson's 95 % interval"
     ),
     "scores": (
         "Brier score (0 to 2) and log score of forecasts from the rates of specificity and commitment, pooled, and "
@@ -64,13 +71,17 @@ def calibrate(table: EpisodeTable) -> dict:
             for name, members in _classes(table.episodes)
         ],
         "counts_by_year": counts_by_year(ended),
+        "agreed_within_two_years_by_year": agreed_by_year(ended),
         "scores": _scores(ended),
         "reliability": _reliability(ended),
     }
 
 
 def _classes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
-    """The classes with any episode, by their names: all, by specificity, commitment, both together, and era."""
+    """The classes with any episode, by their names: all, by specificity, commitment, both together, era and target.
+
+    A target has a class of its own if at least `FEWEST_OF_TARGET` of its episodes have ended.
+    """
     tests: list[tuple[str, Callable[[Episode], bool]]] = [("all", lambda one: True)]
     for specific, word in ((True, "specific demand"), (False, "unspecific demand")):
         tests.append((word, lambda one, specific=specific: one.specific is specific))  # type: ignore[misc]
@@ -88,8 +99,31 @@ def _classes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
         tests.append(
             (name, lambda one, first=first, last=last: one.began is not None and first <= one.began <= last)  # type: ignore[misc]
         )
+    ended = Counter(one.target for one in episodes if one.outcome != OPEN)
+    for target in sorted(name for name, count in ended.items() if count >= FEWEST_OF_TARGET):
+        tests.append((f"target {target}", lambda one, target=target: one.target == target))  # type: ignore[misc]
     found = [(name, [one for one in episodes if test(one)]) for name, test in tests]
     return [(name, members) for name, members in found if members]
+
+
+def class_rows(document: dict) -> list[dict]:
+    """The classes of a `calibrate` document as flat rows, a number or null in each cell, for a table.
+
+    Shares have the columns ``_low`` and ``_high`` for their 95 % intervals; durations are quartiles in days.
+    """
+    rows = []
+    for one in document["classes"]:
+        row: dict[str, object] = {name: one[name] for name in ("class", "episodes", "open")}
+        shares = {**one["rates"], **{f"{name}_pooled": found for name, found in one["pooled"].items()}}
+        shares["agreed_within_two_years"] = one["agreed_within_two_years"]["share"]
+        row |= one["counts"]
+        for name, found in shares.items():
+            row |= {f"{name}_share": found["estimate"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+        for name, found in one["durations_days"].items():
+            row |= {f"{name}_days_{level}": quartile["estimate"] for level, quartile in found["quartiles"].items()}
+        row |= {f"settled_by_week_{week}": share for week, share in one["agreed_by"].items()}
+        rows.append(row)
+    return rows
 
 
 def _class(members: Sequence[Episode], overall: Sequence[int], weight: float, watched_until: date | None) -> dict:
@@ -103,26 +137,64 @@ def _class(members: Sequence[Episode], overall: Sequence[int], weight: float, wa
         "pooled": base_rates.pooled_estimates(counts, overall, weight),
         "durations_days": _durations(members, watched_until),
         "agreed_by": _agreed_by(members, watched_until),
+        "agreed_within_two_years": _agreed_share(ended, watched_until),
     }
 
 
 def counts_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
-    """How many episodes of each cell had ended by the end of each year, in the order of `ENDINGS`, by cell and year.
+    """How many episodes of each class had ended by the end of each year, in the order of `ENDINGS`, by class and year.
 
-    The cells are those of specificity and commitment, and all episodes together. An episode whose year of ending is
-    not known is counted in the last year alone.
+    An episode whose year of ending is not known is counted in the last year alone.
     """
     years = [one.year_ended for one in ended if one.year_ended is not None]
     if not years:
         return {}
     found: dict[str, dict[str, list[int]]] = {}
     for name, members in _classes(ended):
-        if name == "all" or "demand, " in name:
-            found[name] = {
-                str(year): _counts([one for one in members if (one.year_ended or max(years)) <= year])
-                for year in range(min(years), max(years) + 1)
-            }
+        found[name] = {
+            str(year): _counts([one for one in members if (one.year_ended or max(years)) <= year])
+            for year in range(min(years), max(years) + 1)
+        }
     return found
+
+
+def agreed_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
+    """How many episodes of each class had agreed within `TWO_YEARS`, and of how many that was known, by class and year.
+
+    As known at the end of each year, of episodes that had ended by then.
+    """
+    years = [one.year_ended for one in ended if one.year_ended is not None]
+    found: dict[str, dict[str, list[int]]] = {}
+    for name, members in _classes(ended) if years else ():
+        found[name] = {}
+        for year in range(min(years), max(years) + 1):
+            known = [one for one in members if (one.year_ended or max(years)) <= year]
+            found[name][str(year)] = list(_agreed(known, date(year, 12, 31)))
+    return found
+
+
+def _agreed_share(ended: Sequence[Episode], until: date | None) -> dict:
+    agreed, known = _agreed(ended, until or date.max)
+    return {"agreed": agreed, "known": known, "share": proportion(agreed, known)}
+
+
+def _agreed(ended: Sequence[Episode], day: date) -> tuple[int, int]:
+    """How many ended episodes had agreed within `TWO_YEARS`, and of how many that is known on a day."""
+    answers = [_agreed_in_time(one, day) for one in ended]
+    return sum(one is True for one in answers), sum(one is not None for one in answers)
+
+
+def _agreed_in_time(one: Episode, day: date) -> bool | None:
+    """Whether an ended episode had an agreement within `TWO_YEARS` of the threat; None if a day does not know it."""
+    if one.agreed is False:
+        return False
+    if one.began is None:
+        return None
+    if one.agreed_on is not None and one.agreed_on <= day:
+        return one.agreed_on - one.began <= TWO_YEARS
+    if one.agreed and one.agreed_on is None:
+        return None
+    return False if day - one.began > TWO_YEARS else None
 
 
 def _counts(ended: Sequence[Episode]) -> list[int]:

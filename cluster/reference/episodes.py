@@ -28,14 +28,15 @@ COMMITMENTS = ("weak", "medium", "strong")
 OPEN = "open"
 OWN_COLUMNS = ("target", "began", "outcome")
 """Columns that a table of one's own must have; `imposed_on`, `ended_on`, `specific`, `commitment` and `id` may be left
-out."""
-_OWN_OPTIONAL = ("id", "imposed_on", "ended_on", "specific", "commitment")
+out, and `agreed_on`, the day of an agreement, also of one after an imposition."""
+_OWN_OPTIONAL = ("id", "imposed_on", "ended_on", "agreed_on", "specific", "commitment")
 _TIES = {
     "caseid", "startyear", "startmonth", "startday", "endyear", "endmonth", "endday", "primarysender", "targetstate",
     "issue1", "issue2", "issue3", "threat", "bspecif", "scommit", "imposition", "sancimpositionstartyear",
     "sancimpositionstartmonth", "sancimpositionstartday", "finaloutcome",
 }  # fmt: skip
 _SETTLED, _DROPPED, _AFTER_IMPOSITION = (1, 2, 5), (3, 4), (6, 7, 8, 9, 10)
+_AGREED_AFTER_IMPOSITION = (6, 7, 10)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Episode:
     ended_on: date | None
     year_ended: int | None
     """The year of the imposition or the end, known more often than the day."""
+    agreed: bool | None
+    """Whether the sides agreed, after an imposition too; None if that is not known."""
+    agreed_on: date | None
     specific: bool | None
     commitment: str | None
 
@@ -201,6 +205,8 @@ def _ties(frame: pd.DataFrame, path: Path, sender: int, issue: int, since: int) 
             left_out["an outcome after an imposition, without an imposition"] += 1
             continue
         specific, commitment = cells.number(row, "bspecif"), cells.number(row, "scommit")
+        ended_on = cells.day(row, ("endyear", "endmonth", "endday"))
+        agreed = _ties_agreed(outcome, cells.number(row, "finaloutcome"))
         episodes.append(
             Episode(
                 id=_text(cells.columns["caseid"][row]) or str(row + 2),
@@ -208,8 +214,10 @@ def _ties(frame: pd.DataFrame, path: Path, sender: int, issue: int, since: int) 
                 began=began,
                 outcome=outcome,
                 imposed_on=imposed_on if outcome == "imposed" else None,
-                ended_on=cells.day(row, ("endyear", "endmonth", "endday")),
+                ended_on=ended_on,
                 year_ended=cells.number(row, "sancimpositionstartyear" if outcome == "imposed" else "endyear"),
+                agreed=agreed,
+                agreed_on=ended_on if agreed else None,
                 specific=None if specific not in (1, 2) else specific == 2,
                 commitment=None if commitment not in (1, 2, 3) else COMMITMENTS[commitment - 1],
             )
@@ -232,6 +240,13 @@ def _ties_outcome(cells: _Cells, row: int) -> str | None:
     return None if final in _AFTER_IMPOSITION else OPEN
 
 
+def _ties_agreed(outcome: str, final: int | None) -> bool | None:
+    """Whether a TIES episode ended in an agreement; None where an imposition's end is not coded."""
+    if outcome != "imposed":
+        return outcome == "settled"
+    return None if final is None else final in _AGREED_AFTER_IMPOSITION
+
+
 def _own(frame: pd.DataFrame, path: Path) -> EpisodeTable:
     cells = _Cells(frame, path)
     unknown = [name for name in frame.columns if name not in (*OWN_COLUMNS, *_OWN_OPTIONAL)]
@@ -242,6 +257,7 @@ def _own(frame: pd.DataFrame, path: Path) -> EpisodeTable:
         "began": lambda row, name: _own_day(cells, row, name),
         "imposed_on": lambda row, name: _own_day(cells, row, name),
         "ended_on": lambda row, name: _own_day(cells, row, name),
+        "agreed_on": lambda row, name: _own_day(cells, row, name),
         "outcome": lambda row, name: _own_word(cells, row, name, (*ENDINGS, OPEN)),
         "commitment": lambda row, name: _own_word(cells, row, name, COMMITMENTS),
         "specific": lambda row, name: _own_word(cells, row, name, ("yes", "no")),
@@ -261,12 +277,23 @@ def _own(frame: pd.DataFrame, path: Path) -> EpisodeTable:
                 target=target or "",
                 year_ended=_year(found["imposed_on"] if found["outcome"] == "imposed" else found["ended_on"]),
                 specific=None if found["specific"] is None else found["specific"] == "yes",
+                agreed=_own_agreed(found),
+                agreed_on=found["agreed_on"] or (found["ended_on"] if found["outcome"] == "settled" else None),  # type: ignore[arg-type]
                 **{name: found[name] for name in ("began", "imposed_on", "ended_on", "outcome", "commitment")},  # type: ignore[arg-type]
             )
         )
     cells.raise_faults()
-    days = [day for one in episodes for day in (one.began, one.imposed_on, one.ended_on) if day is not None]
+    days = [
+        day for one in episodes for day in (one.began, one.imposed_on, one.ended_on, one.agreed_on) if day is not None
+    ]
     return EpisodeTable("own", len(frame), tuple(episodes), {}, max(days, default=None))
+
+
+def _own_agreed(found: dict[str, object]) -> bool | None:
+    """Whether an episode ended in an agreement; None for an imposition whose end is open."""
+    if found["outcome"] == "settled" or found["agreed_on"] is not None:
+        return True
+    return None if found["outcome"] == "imposed" and found["ended_on"] is None else False
 
 
 def _year(day: object) -> int | None:
@@ -275,12 +302,14 @@ def _year(day: object) -> int | None:
 
 def _check_order(cells: _Cells, row: int, found: dict[str, object]) -> None:
     began = found["began"]
-    for name in ("imposed_on", "ended_on"):
+    for name in ("imposed_on", "ended_on", "agreed_on"):
         day = found[name]
         if isinstance(began, date) and isinstance(day, date) and day < began:
             cells.fault(row, name, f"must not lie before the threat ({began.isoformat()})")
     if found["imposed_on"] is not None and found["outcome"] not in (None, "imposed"):
         cells.fault(row, "imposed_on", f"goes with the outcome imposed, not {found['outcome']}")
+    if found["agreed_on"] is not None and found["outcome"] not in (None, "settled", "imposed"):
+        cells.fault(row, "agreed_on", f"goes with the outcome settled or imposed, not {found['outcome']}")
 
 
 def _own_day(cells: _Cells, row: int, column: str) -> date | None:

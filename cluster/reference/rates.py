@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -18,6 +18,8 @@ from sim.statistics.estimates import Estimate, proportion
 from sim.statistics.scoring_rules import half_added
 
 ALL = "all"
+DEMAND = "demand"
+"""The partition by how specific the demand was and how strongly the sender was committed."""
 LISTS = "lists-with-deadline"
 
 
@@ -26,13 +28,23 @@ class ReferenceClass:
     """A class of past threats: how many had ended in each of `ENDINGS` by the end of each year (cumulative).
 
     `agreed_by_week` is the probability of a settlement by a week from the threat, over the class's whole record.
+    `agreed_within_two_years` has, by year, in how many the sides agreed within 104 weeks of the threat, after an
+    imposition too, and of how many that was known.
     """
 
     name: str
     title: str
+    partition: str | None
+    """The property by which the class divides the threats; None for all of them."""
     open: int
     counts: Mapping[int, tuple[int, int, int]]
     agreed_by_week: Mapping[int, float]
+    agreed_within_two_years: Mapping[int, tuple[int, int]]
+
+    def agreed_before(self, day: date | None) -> tuple[int, int]:
+        """In how many threats the sides agreed within 104 weeks, and of how many that is known, as known on a day."""
+        years = [year for year in self.agreed_within_two_years if day is None or year < day.year]
+        return self.agreed_within_two_years[max(years)] if years else (0, 0)
 
     def before(self, day: date | None) -> tuple[int, int, int]:
         """The counts known on a day: of the threats that had ended in the years before it; all without a day."""
@@ -56,16 +68,25 @@ class Share:
 
 
 @dataclass(frozen=True)
+class EndedThreat:
+    """The day on which a threat ended, how, and the day of its announcement, known of those that were settled."""
+
+    day: date
+    ending: str
+    announced: date | None
+
+
+@dataclass(frozen=True)
 class Record:
     """A group of threats that is no class of its own: its counts, in the order of `ENDINGS`, and how each ended.
 
-    `ended` has the day and the ending of each threat; it is None where only the counts are known.
+    `ended` is None where only the counts are known.
     """
 
     name: str
     title: str
     counts: tuple[int, int, int]
-    ended: tuple[tuple[date, str], ...] | None
+    ended: tuple[EndedThreat, ...] | None
     source: str
 
     def before(self, day: date | None) -> tuple[int, int, int] | None:
@@ -74,9 +95,14 @@ class Record:
             return self.counts
         return None if self.ended is None else _ended_counts(self.ended, day)
 
+    def settled_within(self, weeks: int, day: date | None) -> tuple[int, int]:
+        """Of the threats that were settled before a day: how many within some weeks of the announcement, and of all."""
+        settled = [one for one in self.ended or () if one.announced and (day is None or one.day < day)]
+        return sum(one.day - one.announced <= timedelta(weeks=weeks) for one in settled if one.announced), len(settled)
 
-def _ended_counts(ended: tuple[tuple[date, str], ...], before: date) -> tuple[int, int, int]:
-    known = [ending for day, ending in ended if day < before]
+
+def _ended_counts(ended: tuple[EndedThreat, ...], before: date) -> tuple[int, int, int]:
+    known = [one.ending for one in ended if one.day < before]
     settled, imposed, dropped = (known.count(name) for name in ENDINGS)
     return settled, imposed, dropped
 
@@ -101,9 +127,11 @@ def shipped_rates() -> BaseRates:
             name: ReferenceClass(
                 name,
                 one["title"],
+                one.get("partition"),
                 one["open"],
                 {int(year): tuple(counts) for year, counts in one["counts"].items()},
                 {int(week): float(share) for week, share in one["agreed_by_week"].items()},
+                {int(year): tuple(counts) for year, counts in one["agreed_within_two_years"].items()},
             )
             for name, one in document["classes"].items()
         },
@@ -120,7 +148,7 @@ def _record(name: str, document: Mapping[str, Any]) -> Record:
     if "counts" in document:
         settled, imposed, dropped = document["counts"]
         return Record(name, document["title"], (settled, imposed, dropped), None, source)
-    ended = tuple((one["day"], one["ending"]) for one in document["ended"])
+    ended = tuple(EndedThreat(one["day"], one["ending"], one.get("announced")) for one in document["ended"])
     return Record(name, document["title"], _ended_counts(ended, date.max), ended, source)
 
 
@@ -142,10 +170,13 @@ def scenario_class(scenario: Scenario) -> str:
     return reference_class(scenario.reference).name
 
 
-def prior_weight(day: date | None) -> float:
-    """The weight of the overall rates in each class's rates, in episodes, from the counts known on a day."""
-    cells = [one.before(day) for name, one in shipped_rates().classes.items() if name != ALL]
-    counts = np.array([one for one in cells if sum(one)], np.int64).reshape(-1, len(ENDINGS))
+def prior_weight(partition: str | None, day: date | None) -> float:
+    """The weight of the overall rates in the rates of a partition's classes, in episodes, from the counts of a day.
+
+    That of the demand for all threats together, whose own rates it does not change.
+    """
+    found = [one for one in shipped_rates().classes.values() if one.partition == (partition or DEMAND)]
+    counts = np.array([one.before(day) for one in found if sum(one.before(day))], np.int64).reshape(-1, len(ENDINGS))
     return base_rates.prior_weight(counts) if len(counts) > 1 else float(base_rates.WEIGHTS[-1])
 
 
@@ -153,14 +184,16 @@ def class_rates(name: str, day: date | None = None) -> dict:
     """A class's counts and rates as known on a day (today without one), as plain values.
 
     ``rates`` are the class's own shares with Wilson's intervals, ``pooled`` the posterior rates (see
-    `sim.statistics.base_rates.pooled_estimates`). Raises `InvalidInput` for an unknown class.
+    `sim.statistics.base_rates.pooled_estimates`), ``agreed_within_two_years`` the pooled share of threats of which an
+    agreement came within 104 weeks, whatever was between. Raises `InvalidInput` for an unknown class.
     """
     found = reference_class(name)
     counts, overall = found.before(day), shipped_rates().classes[ALL].before(day)
-    weight = prior_weight(day)
+    weight = prior_weight(found.partition, day)
     return {
         "class": name,
         "title": found.title,
+        "partition": found.partition,
         "known_on": None if day is None else day.isoformat(),
         "counts": dict(zip(ENDINGS, counts, strict=True)),
         "episodes": sum(counts),
@@ -168,8 +201,21 @@ def class_rates(name: str, day: date | None = None) -> dict:
         "rates": base_rates.rates(counts),
         "pooled": base_rates.pooled_estimates(counts, overall, weight),
         "prior_weight": weight,
+        "agreed_within_two_years": base_rates.pooled_share(
+            *found.agreed_before(day), shipped_rates().classes[ALL].agreed_before(day), weight
+        ),
         "agreed_by_week": {str(week): share for week, share in found.agreed_by_week.items()} if day is None else {},
     }
+
+
+def settled_within(weeks: int, settled: Estimate, day: date | None) -> Estimate:
+    """The share of threats that are settled within some weeks of their announcement, as known on a day.
+
+    The share that is `settled`, times the share of the settled lists of goods with a deadline that were settled so
+    soon. Sanctions that are threatened in the model have a deadline, as those lists had; the classes count weeks from
+    the first threat, which often came months before a list.
+    """
+    return base_rates.share_of_share(settled, *shipped_rates().records[LISTS].settled_within(weeks, day))
 
 
 def known_rates(reference: str | None, day: date | None) -> dict[str, dict[str, float]]:
@@ -179,9 +225,9 @@ def known_rates(reference: str | None, day: date | None) -> dict[str, dict[str, 
     shares among lists of goods with a deadline, half a threat added to each ending. Raises `InvalidInput` for an
     unknown class.
     """
-    counts = reference_class(reference or ALL).before(day)
+    found = reference_class(reference or ALL)
     overall = shipped_rates().classes[ALL].before(day)
-    pooled = base_rates.pooled_rates(counts, overall, prior_weight(day))
+    pooled = base_rates.pooled_rates(found.before(day), overall, prior_weight(found.partition, day))
     lists = shipped_rates().records[LISTS].before(day)
     assert lists is not None
     return {

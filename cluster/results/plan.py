@@ -14,8 +14,11 @@ from sim.scenario.scenario import Scenario, scenario_hash
 
 MAX_TRIALS = 10**10
 SHARD_TRIALS = 100_000
-"""Trials in a shard, unless there would be too many shards: about half a second's work."""
+"""Trials in a shard of a run with few shards: about half a second's work. A larger run has a multiple of it."""
+MANY_SHARDS = 10_000
+"""Shards of all strategies in a run whose shard size is not given, at most: each costs a file and a list's entry."""
 MAX_SHARDS = 99_999
+"""Shards of a strategy, at most."""
 MAX_SHARD_TRIALS = 10**7
 
 
@@ -125,9 +128,16 @@ def make_plan(
     points.check(scenario, trials)
     least = -(-trials // MAX_SHARDS)
     if shard_trials is None:
-        shard_trials = max(SHARD_TRIALS, least)
+        shard_trials = _shard_trials(trials, len(strategies) or len(scenario.strategies))
     elif shard_trials < least:
         fault = Fault("shard_trials", shard_trials, f"must be at least {least}, for at most {MAX_SHARDS} shards")
         raise InvalidInput((fault,))
     chosen = tuple(strategy for strategy in scenario.strategies if strategy in strategies or not strategies)
     return Plan(scenario, int(seed), points, int(trials), int(shard_trials), chosen)
+
+
+def _shard_trials(trials: int, strategies: int) -> int:
+    """Trials in a shard: a multiple of `SHARD_TRIALS` that leaves at most `MANY_SHARDS` shards, or one per strategy."""
+    most = max(1, MANY_SHARDS // strategies)
+    times = -(-trials // (most * SHARD_TRIALS))
+    return min(times * SHARD_TRIALS, MAX_SHARD_TRIALS)

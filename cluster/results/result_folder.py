@@ -9,7 +9,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 from cluster.results.plan import Plan, Shard, plan_from_document
 from cluster.storage.address import open_folder
 from cluster.storage.base import CHUNK_BYTES, Entry, Folder
+from cluster.storage.concurrent import in_order
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document, scenario_hash
 from sim.statistics.tallies import Moments, Tally
@@ -33,8 +33,6 @@ RUN = "run.json"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 _KEY = "brink."
-_AT_ONCE = 8
-"""Files read at a time."""
 
 
 @dataclass(frozen=True)
@@ -224,9 +222,8 @@ def committed_shards(folder: Folder, plan: Plan, among: Iterable[Shard] | None =
             entry = describe(shard, *fingerprint(file))
         return entry if listed.get(entry.path, entry) == entry else None
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        entries = pool.map(checked, shards)
-        return {shard: entry for shard, entry in zip(shards, entries, strict=True) if entry is not None}
+    entries = in_order(checked, shards)
+    return {shard: entry for shard, entry in zip(shards, entries, strict=True) if entry is not None}
 
 
 def describe(shard: Shard, size: int, sha256: str) -> Committed:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import reduce
 
 from cluster.query.trials import StoredRun
 from cluster.results.plan import MAX_SHARDS, Plan
@@ -25,7 +24,6 @@ from sim.statistics.stopping import (
     next_look,
     trials_needed,
 )
-from sim.statistics.tallies import Tally, merge_replicates
 
 MOST_TRIALS = 10_000_000
 """The default for the largest number of trials of each strategy in a precise run."""
@@ -127,7 +125,7 @@ def _look(plan: Plan, folder: Folder, name: str, requested: float) -> dict:
     run = StoredRun(plan, folder)
     halves, needed, known = {}, [], []
     for strategy in plan.strategies:
-        counted: tuple[Tally, ...] = reduce(merge_replicates, (run.committed[shard] for shard in run.shards(strategy)))
+        counted = run.tallies(strategy)
         halves[strategy] = half_width(counted, name, plan.scenario, strategy)
         needed.append(trials_needed(plan.trials, halves[strategy], requested))
         known.append(known_in(counted, name))

@@ -4,13 +4,12 @@ A file is hard-linked, or copied by the object store: either run may be deleted 
 """
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import RUN, SUMMARY, Committed, read_json, read_manifest, shard_path, write_manifest
 from cluster.storage.base import Folder
-
-_AT_ONCE = 8
+from cluster.storage.concurrent import in_order
 
 
 def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
@@ -34,11 +33,12 @@ def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
         except (OSError, ValueError):
             continue
         fitting = [entry for entry in listed if entry.path in wanted and _same(entry, wanted[entry.path])]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            adopted = pool.map(lambda entry, donor=donor: _adopt(folder, donor, entry.path), fitting)
-        taken += [entry for entry, done in zip(fitting, adopted, strict=True) if done]
-        summarized = not wanted.keys() - {entry.path for entry in taken} and _summary_too(folder, donor)
-        wanted = {path: shard for path, shard in wanted.items() if path not in {entry.path for entry in taken}}
+        adopted = in_order(partial(_adopt, folder, donor), [entry.path for entry in fitting])
+        for entry, done in zip(fitting, adopted, strict=True):
+            if done:
+                taken.append(entry)
+                wanted.pop(entry.path, None)
+        summarized = not wanted and _summary_too(folder, donor)
     if taken:
         write_manifest(folder, [*_listed(folder), *taken], complete=False)
     return summarized

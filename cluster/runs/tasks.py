@@ -11,9 +11,9 @@ from cluster.storage.base import Folder
 
 MOST_TOGETHER = 8
 """The largest number of strategies played together; their trials are in memory at the same time."""
-TASK_TRIALS = 1_000_000
+TASK_TRIALS = 5_000_000
 """The largest number of trials, over all strategies, in a task, unless one shard has more. After each task a run may
-stop or move to Ray."""
+move to Ray, and a lost worker loses a task."""
 _SHARED_COST = 0.5
 """The cost of what strategies played together share, relative to the remaining cost of each."""
 

@@ -19,9 +19,9 @@ from sim.model.incidence import Incidence, incidence
 from sim.model.lapse import lay_out_lapse
 from sim.model.litigation import draw_case, lay_out_case
 from sim.model.quiet import Quiet
-from sim.model.reframing import lay_out_reframing
+from sim.model.reframing import before_final_lapse, lay_out_reframing
 from sim.model.sharing import Shared
-from sim.model.threat import decide, lay_out_threat, lay_out_threat_again
+from sim.model.threat import decide, extensions_granted, lay_out_threat, lay_out_threat_again
 from sim.model.tranches import lay_out_tranches
 from sim.sampling.chance import KeptChance
 from sim.sampling.points import Points, PointsAt
@@ -50,15 +50,15 @@ class Course:
         self.pressure = Pressure(
             points, threat, case, lapse, tranches, sanctions, retaliation, *burdens(points, sanctions, retaliation)
         )
-        self.reframing_week = shared.result(lay_out_reframing, scenario, points, threat, lapse, chance)
+        # The weeks of reframing if talks did not lapse for good.
+        self._reframing_week = shared.result(lay_out_reframing, scenario, points, threat, lapse, chance)
+        self.reframing_week = {name: before_final_lapse(week, lapse) for name, week in self._reframing_week.items()}
         self._turns = shared.result(lay_out_turns, points, threat, case, lapse, tranches, scenario.horizon_weeks)
         if self.watches_table:
             self.pressure = _own(self.pressure, ("threat", "case", "lapse"))
-            self.reframing_week = {name: week.copy() for name, week in self.reframing_week.items()}
             self._settled = quiet.settled.copy()
             # The next week with a deadline to decide. With something settled the sides may sign at any.
             self._due = np.minimum(threat.deal_week, scenario.horizon_weeks + 1).astype(np.int16)
-            self._changed = np.zeros(chance.count, bool)
             self._later = LaterTurns()
 
     def leaving(self, week: int, live: np.ndarray) -> np.ndarray:
@@ -77,9 +77,16 @@ class Course:
         return trial, multipliers(self.pressure, week, trial)
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
-        """Note that by step 3 of a week issues of the weight `settled` are settled in some trials."""
+        """Note that by step 3 of a week issues of the weight `settled` are settled in some trials.
+
+        Those under threat are marked for their next deadline.
+        """
         self._settled[trial] = np.minimum(settled, 1.0)
-        self._changed[trial] = True
+        threat = self.pressure.threat
+        trial = trial[(threat.week.take(trial) <= week) & (week <= threat.end_week.take(trial))]
+        first, weeks = threat.first_deadline.take(trial), threat.extension_weeks.take(trial)
+        deadline = first + extensions_granted(week, first, weeks, threat.extensions.take(trial)) * weeks
+        self._due[trial] = np.minimum(deadline, self.scenario.horizon_weeks + 1)
 
     def decide(self, week: int, live: np.ndarray) -> np.ndarray:
         """Decide this week's deadlines in trials with settled issues, and compute the rest of those that change.
@@ -87,7 +94,6 @@ class Course:
         `live` says of each trial whether its talks continue after step 5. Returns the trials (positions) in which
         the sides sign what is settled.
         """
-        self._note_settled(week)
         due = np.flatnonzero(self._due == week)
         due = due[live.take(due)]
         signing = _NOBODY
@@ -103,7 +109,7 @@ class Course:
             trial = due.take(on)
             deadlines = self.pressure.threat.deadlines
             deadlines.left[trial] = decision.left.take(on)
-            deadlines.used[trial] = threat.extensions_before(np.asarray(week)).take(on)
+            deadlines.used[trial] = threat.extensions_before(week).take(on)
             self.pressure.threat.settled[trial] = settled.take(on)
             self._due[trial] = np.minimum(week + threat.extension_weeks.take(on), self.scenario.horizon_weeks + 1)
             again = due[~same & ~decision.signed]
@@ -114,21 +120,6 @@ class Course:
     def breach_week(self, agreement_week: np.ndarray) -> np.ndarray | None:
         """The first week of the breach of each agreement; None if there never is one."""
         return lay_out_breach(self.points, agreement_week, self.chance)
-
-    def _note_settled(self, week: int) -> None:
-        """Note the trials under threat in which issues were settled this week for their next deadline."""
-        trial = np.flatnonzero(self._changed)
-        self._changed[trial] = False
-        threat = self.pressure.threat
-        trial = trial[(threat.week.take(trial) <= week) & (week <= threat.end_week.take(trial))]
-        self._due[trial] = self._next_deadline(trial, week)
-
-    def _next_deadline(self, trial: np.ndarray, week: int) -> np.ndarray:
-        """The first deadline in a week or later of trials under threat; int32, beyond the horizon at most by one."""
-        threat = self.pressure.threat
-        extensions = threat.extensions_before(np.asarray(week), trial)
-        deadline = threat.first_deadline.take(trial) + extensions * threat.extension_weeks.take(trial)
-        return np.minimum(deadline, self.scenario.horizon_weeks + 1)
 
     def _lay_out_again(self, week: int, trial: np.ndarray) -> None:
         """Compute the rest of some trials from step 8 of a week on."""
@@ -141,8 +132,8 @@ class Course:
         _put(self.pressure.case, trial, case)
         if lapse is not None:
             _put(self.pressure.lapse, trial, lapse)
-            for name, weeks in lay_out_reframing(self.scenario, points, threat, lapse, chance).items():
-                self.reframing_week[name][trial] = weeks
+            for name, weeks in self._reframing_week.items():
+                self.reframing_week[name][trial] = before_final_lapse(weeks.take(trial), lapse)
         # With something settled the sides may sign at any later deadline.
         self._due[trial] = np.minimum(threat.deal_week, self.scenario.horizon_weeks + 1)
         tranches = _take(self.pressure.tranches, trial)

@@ -14,7 +14,7 @@ from sim.model.calendar import NEVER
 from sim.model.incidence import Incidence
 from sim.model.lapse import Lapse
 from sim.model.litigation import Case
-from sim.model.threat import Threat
+from sim.model.threat import Threat, extensions_granted
 from sim.model.tranches import Tranches
 from sim.sampling.points import Points
 
@@ -86,37 +86,51 @@ def multipliers(pressure: Pressure, week: int, trial: np.ndarray) -> np.ndarray:
     def at(value: np.ndarray | float) -> np.ndarray | float:
         return value.take(trial) if isinstance(value, np.ndarray) and value.ndim else value
 
-    imposition, extension_weeks = threat.imposition_week.take(trial), threat.extension_weeks.take(trial)
+    imposition = threat.imposition_week.take(trial)
     under_threat = (threat.week.take(trial) <= week) & (week <= threat.end_week.take(trial))
     in_force = (imposition < week) & (week <= case.withdrawal_week.take(trial))
-    extensions = threat.extensions_before(np.asarray(week), trial)
-    deadline = threat.first_deadline.take(trial) + extensions * extension_weeks
+    first_deadline, extension_weeks = threat.first_deadline.take(trial), threat.extension_weeks.take(trial)
+    extensions = extensions_granted(week, first_deadline, extension_weeks, threat.extensions.take(trial))
+    deadline = first_deadline + extensions * extension_weeks
 
     near = under_threat & (deadline - week < at(points["deadline_window"]))
     rush = np.where(near, at(points["deadline_multiplier"]), 1.0)
     if pressure.lapse is not None:
         rush[pressure.lapse.final_week.take(trial) < week] = 0.0
     defied = threat.defiant.take(trial) & (under_threat | in_force)
-    defiance = np.where(defied, at(points["defiance_multiplier"]), 1.0)
+    target = rush * np.where(defied, at(points["defiance_multiplier"]), 1.0)
 
     believed = np.where(under_threat, at(points["credibility"]), 0.0)
     moved = np.flatnonzero(under_threat & (extensions > 0))
     if moved.size:
-        decay = np.broadcast_to(at(points["credibility_decay"]), trial.shape)
-        believed[moved] *= decay.take(moved) ** extensions.take(moved)
+        decay = points["credibility_decay"]
+        if isinstance(decay, np.ndarray):
+            decay = decay.take(trial.take(moved))
+        believed[moved] *= decay ** extensions.take(moved)
     believed[in_force] = 1.0
-    relief = np.where(_case_pending(case, week, trial), at(points["litigation_relief"]), 0.0)
-    sender_burden = np.where(
-        case.retaliation_week.take(trial) < week, at(pressure.sender_burden_hit_back), at(pressure.sender_burden)
-    )
+    # What costs the sender only while sanctions are in force is computed for those trials alone.
+    hit = np.flatnonzero(in_force)
+    burden = _sender_burden(pressure, week, trial.take(hit))
     if pressure.tranches is not None:
-        share = pressure.tranches.share(week - imposition, trial)
-        sender_burden = sender_burden * share
-        believed = believed * np.where(in_force, share, 1.0)
+        share = pressure.tranches.share(week - imposition.take(hit), trial.take(hit))
+        burden = burden * share
+        believed[hit] = share
     both = np.empty((trial.size, 2), np.float32)
-    both[:, 0] = _cut(rush, np.where(in_force, sender_burden, 0.0))
-    both[:, 1] = _cut(rush * defiance, at(pressure.target_burden) * believed * (1.0 - relief))
+    both[:, 0] = np.minimum(rush, LARGEST)
+    both[hit, 0] = _cut(rush.take(hit), burden)
+    relief = np.where(_case_pending(case, week, trial), at(points["litigation_relief"]), 0.0)
+    both[:, 1] = _cut(target, at(pressure.target_burden) * believed * (1.0 - relief))
     return both
+
+
+def _sender_burden(pressure: Pressure, week: int, trial: np.ndarray) -> np.ndarray:
+    """The exponent of the sender's pressure if the whole list of sanctions is in force in a week of some trials."""
+    hits_back = pressure.case.retaliation_week.take(trial) < week
+    alone, hit_back = (
+        burden.take(trial) if burden.ndim else burden
+        for burden in (pressure.sender_burden, pressure.sender_burden_hit_back)
+    )
+    return np.where(hits_back, hit_back, alone)
 
 
 def _case_pending(case: Case, week: int, trial: np.ndarray) -> np.ndarray:
@@ -124,8 +138,9 @@ def _case_pending(case: Case, week: int, trial: np.ndarray) -> np.ndarray:
 
     A case that has lapsed or been complied with has no sanctions left to relieve.
     """
+    pending = case.weighs_from.take(trial) <= week
     upheld = (case.ruling_week.take(trial) < week) & ~case.for_target.take(trial)
-    return (case.weighs_from.take(trial) <= week) & ~upheld
+    return pending & ~upheld
 
 
 def _cut(factor: np.ndarray, exponent: np.ndarray) -> np.ndarray:

@@ -15,23 +15,28 @@ from sim.scenario.scenario import Scenario
 def lay_out_reframing(
     scenario: Scenario, points: Points, threat: Threat, lapse: Lapse | None, chance: Numbers
 ) -> dict[str, np.ndarray]:
-    """The week in which each numerical issue would be reframed if it stayed open; int32, `NEVER` if it is not."""
+    """The week in which each numerical issue would be reframed if it stayed open and talks did not lapse for good.
+
+    int32, shape (count,), for each issue; `NEVER` if it is not.
+    """
     week_of, sessions_by = _sessions(scenario.session_calendar())
     weeks = {}
     for name, session in _effective_sessions(scenario, points, chance).items():
         if lapse is not None:
             session = session + _sessions_lost(session, threat, lapse, sessions_by)
-        week = week_of[np.minimum(session - 1, week_of.size - 1)]
-        if lapse is not None:
-            week = np.where(lapse.final_week < week, NEVER, week)
-        weeks[name] = week.astype(np.int32)
+        weeks[name] = week_of[np.minimum(session - 1, week_of.size - 1)].astype(np.int32)
     return weeks
+
+
+def before_final_lapse(week: np.ndarray, lapse: Lapse | None) -> np.ndarray:
+    """The weeks of reframing, `NEVER` after the week at whose end talks lapse for good."""
+    return week if lapse is None else np.where(lapse.final_week < week, np.int32(NEVER), week)
 
 
 def quiet_reframing(
     scenario: Scenario, points: Points, chance: Numbers, first_lapse: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """The same before any threat; `first_lapse` is the week at whose end each trial's talks first lapse."""
+    """The same before any threat, where a lapse ends it: `first_lapse` is the week at whose end talks lapse."""
     week_of, _ = _sessions(scenario.session_calendar())
     weeks = {}
     for name, session in _effective_sessions(scenario, points, chance).items():

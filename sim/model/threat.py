@@ -48,12 +48,18 @@ class Threat:
     settled: np.ndarray
     """The weight of the settled issues with which this was computed."""
 
-    def extensions_before(self, week: np.ndarray, trial: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Extensions granted before `week` starts, for the given trials; int32."""
-        since_first = week - self.first_deadline[trial]
-        # A quotient of whole numbers as small as these is exact to its next whole number, and faster.
-        granted = np.ceil(since_first / self.extension_weeks[trial])
-        return np.minimum(np.maximum(granted, 0.0), self.extensions[trial]).astype(np.int32)
+    def extensions_before(self, week: int | np.ndarray) -> np.ndarray:
+        """Extensions granted before `week` starts; int32."""
+        return extensions_granted(week, self.first_deadline, self.extension_weeks, self.extensions)
+
+
+def extensions_granted(
+    week: int | np.ndarray, first_deadline: np.ndarray, extension_weeks: np.ndarray, extensions: np.ndarray
+) -> np.ndarray:
+    """Extensions granted before a week starts, of the `extensions` that there will be; int32."""
+    # A quotient of whole numbers as small as these is exact to its next whole number, and faster.
+    granted = np.ceil((week - first_deadline) / extension_weeks)
+    return np.minimum(np.maximum(granted, 0.0), extensions).astype(np.int32)
 
 
 def lay_out_threat(
@@ -74,7 +80,7 @@ def lay_out_threat_again(threat: Threat, points: Points, chance: Numbers, week: 
 
     `threat` is the course as computed before.
     """
-    used = threat.extensions_before(np.asarray(week)) - threat.deadlines.used
+    used = threat.extensions_before(week) - threat.deadlines.used
     extended = _at_deadline(points, threat.settled)[2]
     deadlines = Clock(rest_of_clock(threat.deadlines.left, _hazard_of(extended), used), threat.deadlines.used + used)
     return _from_announcement(points, chance, threat.week, deadlines, settled)
@@ -124,7 +130,7 @@ class Decision:
 def decide(threat: Threat, points: Points, chance: Numbers, week: int, settled: np.ndarray) -> Decision:
     """What happens at deadlines in a week, of trials with issues of the weight `settled` settled by step 3."""
     signed, imposed, extended = _at_deadline(points, settled)
-    used = threat.extensions_before(np.asarray(week)) - threat.deadlines.used
+    used = threat.extensions_before(week) - threat.deadlines.used
     left = rest_of_clock(threat.deadlines.left, _hazard_of(_at_deadline(points, threat.settled)[2]), used)
     end = chance.uniform("threat/follow-through")
     moves = left >= _hazard_of(extended)

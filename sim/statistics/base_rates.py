@@ -64,16 +64,41 @@ def pooled_estimates(counts: Sequence[int], overall: Sequence[int], weight: floa
     """
     alpha = np.asarray(counts) + weight * _mean(overall)
     total = float(alpha.sum())
-    found: dict[str, Estimate] = {}
-    for name, a in zip(ENDINGS, alpha.tolist(), strict=True):
-        mean = a / total
-        found[name] = {
-            "estimate": mean,
-            "standard_error": float(np.sqrt(mean * (1.0 - mean) / (total + 1.0))),
-            "low": float(betaincinv(a, total - a, 0.025)),
-            "high": float(betainccinv(a, total - a, 0.025)),
-        }
-    return found
+    return {name: _beta(a, total - a) for name, a in zip(ENDINGS, alpha.tolist(), strict=True)}
+
+
+def pooled_share(count: int, of: int, overall: tuple[int, int], weight: float) -> Estimate:
+    """A class's share shrunk towards the overall share, as in `pooled_estimates`; `overall` is its count and total."""
+    prior = (overall[0] + 0.5) / (overall[1] + 1.0)
+    return _beta(count + weight * prior, of - count + weight * (1.0 - prior))
+
+
+def share_of_share(share: Estimate, count: int, of: int) -> Estimate:
+    """A share of a share, such as threats settled soon: the share settled, and how many of some settled were soon.
+
+    The second factor has the posterior of Jeffreys' prior. The product of the independent factors has the beta
+    distribution with its mean and variance. Not known where `share` is not, and of no cases.
+    """
+    p, error = share["estimate"], share["standard_error"]
+    if p is None or error is None or not of:
+        return UNKNOWN
+    q = _beta(count + 0.5, of - count + 0.5)
+    mean = p * float(q["estimate"] or 0.0)
+    squares = (p * p + error * error) * (float(q["estimate"] or 0.0) ** 2 + float(q["standard_error"] or 0.0) ** 2)
+    total = mean * (1.0 - mean) / (squares - mean * mean) - 1.0
+    return _beta(mean * total, (1.0 - mean) * total)
+
+
+def _beta(a: float, b: float) -> Estimate:
+    """The mean, standard deviation and 95 % interval of a beta distribution."""
+    total = a + b
+    mean = a / total
+    return {
+        "estimate": mean,
+        "standard_error": float(np.sqrt(mean * (1.0 - mean) / (total + 1.0))),
+        "low": float(betaincinv(a, b, 0.025)),
+        "high": float(betainccinv(a, b, 0.025)),
+    }
 
 
 def _mean(overall: Sequence[int]) -> np.ndarray:

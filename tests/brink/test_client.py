@@ -103,6 +103,25 @@ def test_jobs_and_scenarios_are_compared(brink, job, tmp_path):
     assert [one["field"] for one in found["inputs"]] == ["parameters.deadline_weeks"]
 
 
+def test_answers_draw_themselves_for_what_was_asked(brink, job):
+    chart = job.summary().chart()
+    assert chart.name == "outcomes"
+    assert chart.svg.startswith("<svg")
+    assert job.summary(given="agreement", strategy="threaten").chart("events").specification != chart.specification
+    leads = job.compare(measures=["export_gain"]).chart("leads")
+    assert "threat_probability" not in leads.svg
+    assert job.drivers(measure="export_gain").chart().name == "tornado"
+    with pytest.raises(BrinkError, match="typical has no chart"):
+        job.typical().chart()
+
+    async def drawn() -> str:
+        async with AsyncBrink(brink.url) as b:
+            found = await (await b.job(job.id)).timeline()
+            return (await found.chart()).svg
+
+    assert asyncio.run(drawn()).startswith("<svg")
+
+
 def test_a_report_is_written_by_the_name_of_its_file(job, tmp_path):
     assert job.report(tmp_path / "r.html", given="agreement").read_bytes().startswith(b"<!doctype html>")
     with pytest.raises(BrinkError, match=r"must end in \.html or \.pdf"):

@@ -1,4 +1,4 @@
-"""``brink fit``: parameters moved so that threats end as often in each way as those of the reference class."""
+"""``brink fit``: parameters moved so that threats end as often in each way, and as soon, as those of the class."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,6 +6,7 @@ import typer
 
 from api.cli.options import AsJson, ScenarioArgument, Seed, trials_option
 from api.cli.output import answer_progress, console, heading, print_json
+from api.cli.setting import Settings, set_parameters
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,10 +31,12 @@ def fit(
     ] = None,
     trials: Annotated[int | None, trials_option(DEFAULT_TRIALS, "Trials of each simulation")] = None,
     seed: Seed = None,
+    settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Readiness, follow_through, extension_probability and lapse_probability are moved as little as possible, with
-    all mechanisms playing, from threats that had ended before the scenario's first day. The scenario's file stays as
+    all mechanisms playing, from threats that had ended before the scenario's first day. The moves start from the
+    scenario's own values, or from those given with --set. The scenario's file stays as
     it is; what is printed can be given to brink run with --set, or written into the file.
     """
     from api.shipped_scenarios import find_scenario
@@ -41,7 +44,7 @@ def fit(
 
     with answer_progress("iterations") as on_progress:
         found = fitted(
-            find_scenario(scenario),
+            set_parameters(find_scenario(scenario), settings or ()),
             strategy,
             reference,
             DEFAULT_TRIALS if trials is None else trials,
@@ -68,6 +71,15 @@ def _print_fit(out: "Console", found: dict) -> None:
         ),
     ]
     print_table(out, columns)
+    durations = [one for one in found["durations"].values() if one["target"]["estimate"] is not None]
+    columns = [
+        Column("of the threats", [one["label"] for one in durations]),
+        *(
+            Column(label, [_percent(one[key]) for one in durations])
+            for key, label in (("target", "past threats"), ("before", "before"), ("after", "after"))
+        ),
+    ]
+    print_table(out, columns)
     parameters = found["parameters"]
     columns = [
         Column("parameter", list(parameters)),
@@ -78,7 +90,7 @@ def _print_fit(out: "Console", found: dict) -> None:
     for knob, reason in found["kept"].items():
         out.print(f"{knob} was not moved: {reason}.")
     if not found["reached"]:
-        out.print("The rates of the class were not reached; these are the nearest that were found.")
+        out.print("The rates or durations of the class were not reached; these are the nearest that were found.")
     out.print(
         f"{found['iterations']} iterations of {found['trials']:,} trials, seed {found['seed']}; the shares after are "
         f"of other trials, with the next seed. The range of the class (95 %) is far wider than the Monte Carlo error: "

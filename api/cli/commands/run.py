@@ -56,7 +56,9 @@ def run(
     ] = None,
     shard_trials: Annotated[
         int | None,
-        typer.Option(parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000"),
+        typer.Option(
+            parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000, more in a large run"
+        ),
     ] = None,
     outside: Outside = False,
     out: Annotated[

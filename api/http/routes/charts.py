@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.chart_catalogue import CHARTS, Chart
@@ -15,6 +15,8 @@ from api.http.answer_cache import AnswerCache, ask_once
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
 from api.http.routes.common import KeptAnswers, KnownRun
+from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
+from api.ranges import ranges_document
 from api.run_workbook import FIRST_TRIALS, write_run
 from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
 from api.workbook import XLSX
@@ -151,6 +153,21 @@ def export(
         content = file.read_bytes()
     named = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.xlsx"'}
     return Response(content, media_type=XLSX, headers=named)
+
+
+@router.post(
+    "/scenarios/densities",
+    tags=["scenarios"],
+    summary="Draw: The densities of a scenario's uncertain parameters.",
+    response_class=Response,
+    responses={200: {"model": Specification, "description": "The chart", "content": PICTURES}},
+    openapi_extra=SCENARIO_BODY,
+)
+def densities(sent: Annotated[SentScenario, Depends(sent_scenario)], accept: Accept = None) -> Response:
+    """What is believed of each uncertain parameter of a scenario that is sent: the density over its range."""
+    from api.charts import densities_chart
+
+    return _pictured(accept, lambda: densities_chart(ranges_document(read_sent(sent))))
 
 
 class FindingsRequest(StrategiesRequest, GivenRequest):

@@ -43,7 +43,8 @@ function fitted(spec, width) {
     }
   };
   if (made.facet) {
-    const side = made.spec.layer?.some((one) => one.encoding?.y?.field === "strategy") ? labels : 45;
+    const named = [made.spec, ...(made.spec.layer ?? [])].some((one) => one.encoding?.y?.axis?.labelLimit);
+    const side = named ? labels : 45;
     const most = made.columns ?? 3;
     made.columns = Math.max(1, Math.min(most, Math.floor(width / (side + 150))));
     made.facet.title = null;

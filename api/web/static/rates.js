@@ -1,13 +1,8 @@
 import { showAccount } from "./account.js";
 import { el, fill, find, showFault, table } from "./dom.js";
 import { number, share, whole } from "./format.js";
+import { estimate } from "./numbers.js";
 import { get } from "./v1.js";
-
-function estimate(one) {
-  if (!one) return "";
-  const { text, interval } = share(one);
-  return el("span", {}, text, interval && el("span", { class: "interval" }, ` (${interval})`));
-}
 
 async function show() {
   const asked = new URLSearchParams(location.search);
@@ -18,13 +13,13 @@ async function show() {
   fill(find("rates"),
     el("form", { class: "row", method: "get" }, el("label", {}, "Only what was known on", day), el("button", { type: "submit" }, "Show")),
     table("Threats by class: how they ended, in per cent, with 95 % intervals", ["class", "episodes", "settled", "imposed", "dropped", ...weeks.map((week) => `agreed by week ${week}, %`)],
-      found.classes.map((one) => [one.title, whole(one.episodes), estimate(one.rates?.settled), estimate(one.rates?.imposed), estimate(one.rates?.dropped),
+      found.classes.map((one) => [one.title, whole(one.episodes), estimate(one.rates?.settled, share), estimate(one.rates?.imposed, share), estimate(one.rates?.dropped, share),
         ...weeks.map((week) => { const value = one.agreed_by_week?.[week]; return value === undefined || value === null ? "" : number(100 * (value.estimate ?? value)); })])),
     el("p", { class: "dim" }, `Source: ${found.source}.`),
     el("h2", {}, "Records of one target or kind"),
-    table("Records", ["record", "settled", "imposed", "dropped", "source"], (found.records ?? []).map((one) => [one.title, estimate(one.rates?.settled), estimate(one.rates?.imposed), estimate(one.rates?.dropped), one.source])),
+    table("Records", ["record", "settled", "imposed", "dropped", "source"], (found.records ?? []).map((one) => [one.title, estimate(one.rates?.settled, share), estimate(one.rates?.imposed, share), estimate(one.rates?.dropped, share), one.source])),
     el("h2", {}, "Disputes before the WTO"),
-    table("Shares, with 95 % intervals", ["share", "of", "per cent", "source"], (found.wto ?? []).map((one) => [one.title, `${whole(one.count)} of ${whole(one.of)}`, estimate(one.estimate), one.source])));
+    table("Shares, with 95 % intervals", ["share", "of", "per cent", "source"], (found.wto ?? []).map((one) => [one.title, `${whole(one.count)} of ${whole(one.of)}`, estimate(one.estimate, share), one.source])));
 }
 
 showAccount();

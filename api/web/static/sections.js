@@ -1,45 +1,10 @@
 // The parts of a result page. Each asks /v1 for an answer and shows its numbers, a chart, and how a script asks the same.
 import { chartOf } from "./chart.js";
 import { NET_GAIN, uncertainParameters } from "./conditions.js";
-import { el, fill, table } from "./dom.js";
+import { el, fill, showFault, table } from "./dom.js";
 import { amount, distribution, number, plain, readNumber, readWhole, share, whole } from "./format.js";
-import { download, get, once, post, saveAs } from "./v1.js";
-
-/** An estimate with its interval, or what is said where there is none. */
-function estimate(one, form) {
-  if (!one) return "";
-  const { text, interval } = form(one);
-  return el("span", {}, text, interval && el("span", { class: "interval" }, ` (${interval})`));
-}
-
-/** Buttons that save an answer's document and its table, and what a script would ask. */
-function numbers(asked, answer, request, document, csv) {
-  const json = () => saveAs(`${answer}.json`, new Blob([JSON.stringify(document, null, 1)], { type: "application/json" }));
-  const path = answer === "summary" ? `/v1/jobs/${asked.id}/summary` : `/v1/jobs/${asked.id}/${answer}`;
-  const call = answer === "summary" ? `GET ${path}${query(request)}` : `POST ${path}\n${JSON.stringify(request)}`;
-  return el("div", { class: "tools" }, "Numbers:",
-    el("button", { type: "button", class: "quiet", "aria-label": `${answer} as JSON`, onclick: json }, "JSON"),
-    csv && el("button", { type: "button", class: "quiet", "aria-label": `${answer} as CSV`, onclick: csv }, "CSV"),
-    el("details", {}, el("summary", {}, "as a script asks"), el("code", {}, call)));
-}
-
-/** A table as comma-separated values. A text that a spreadsheet would run gets an apostrophe before it. */
-function csvOf(rows) {
-  const cell = (value) => {
-    const text = value === null || value === undefined ? "" : String(value);
-    const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-    return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-  };
-  return new Blob([rows.map((row) => row.map(cell).join(",")).join("\r\n")], { type: "text/csv" });
-}
-
-function query(request) {
-  const asked = new URLSearchParams();
-  if (request.given) asked.set("given", request.given);
-  for (const name of request.strategies ?? []) asked.append("strategy", name);
-  for (const one of request.believe ?? []) asked.append("believe", one);
-  return asked.size ? `?${asked}` : "";
-}
+import { estimate, numbers, query } from "./numbers.js";
+import { download, get, once, post } from "./v1.js";
 
 /** The measure that was chosen; without one the service takes the scenario's measure of choice. */
 const measured = (asked) => (asked.chosen.measure ? { measure: asked.chosen.measure } : {});
@@ -62,26 +27,28 @@ async function showAnswer(asked) {
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
     found.beliefs.length ? el("div", {}, el("p", {}, "The best strategy depends on these beliefs:"), el("ul", {}, found.beliefs.map((text) => el("li", {}, text)))) : null,
     el("p", { class: "dim" }, `From ${whole(found.trials)} trials of each strategy. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
-    numbers(asked, "findings", request, found),
+    numbers(asked, "findings", request, found, () => [["kind", "sentence"], ...found.sentences.map((text) => ["answer", text]), ...found.beliefs.map((text) => ["belief", text])]),
   ];
 }
 
 async function showEnding(asked) {
   const summary = await get(`/v1/jobs/${asked.id}/summary${query(asked.request)}`, asked.signal);
   asked.panel.say(summary);
-  const outcomes = await chartOf(asked, "outcomes", asked.request, "How the trials end under each strategy");
-  const events = await chartOf(asked, "events", asked.request, "The probability of each event with its 95 % interval");
+  const [outcomes, events] = await Promise.all([
+    chartOf(asked, "outcomes", asked.request, "How the trials end under each strategy"),
+    chartOf(asked, "events", asked.request, "The probability of each event with its 95 % interval"),
+  ]);
   const strategies = Object.keys(summary.strategies);
   const kinds = [["outcome", "outcome"], ["event", "events"]];
   const entries = kinds.flatMap(([kind, key]) => asked.terms.filter((term) => term.kind === kind).map((term) => [term, key]));
   const rows = entries.map(([term, key]) => [term.label, ...strategies.map((name) => estimate(summary.strategies[name][key][term.name], share))]);
-  const csv = () => saveAs("summary.csv", csvOf([
+  const csv = () => [
     ["strategy", "what", "estimate", "low", "high", "trials"],
     ...entries.flatMap(([term, key]) => strategies.map((name) => {
       const one = summary.strategies[name][key][term.name];
       return [name, term.name, one.estimate, one.low, one.high, summary.strategies[name].trials];
     })),
-  ]));
+  ];
   return [
     outcomes,
     el("h3", {}, "What happens on the way"),
@@ -100,9 +67,9 @@ async function showTime(asked) {
     const state = one.states.agreement;
     return estimate({ estimate: state.estimate[week - 1], low: state.low[week - 1], high: state.high[week - 1] }, share);
   })]);
-  const csv = () => saveAs("timeline.csv", csvOf([["strategy", "state", "week", "estimate", "low", "high"],
+  const csv = () => [["strategy", "state", "week", "estimate", "low", "high"],
     ...Object.entries(strategies).flatMap(([name, one]) => Object.entries(one.states).flatMap(([state, course]) =>
-      weeks.map((week, k) => [name, state, week, course.estimate[k], course.low[k], course.high[k]])))]));
+      weeks.map((week, k) => [name, state, week, course.estimate[k], course.low[k], course.high[k]])))];
   return [
     el("p", { class: "dim" }, "The share of the trials in each state at the end of the week. A band holds all weeks of a state together with 95 %."),
     figure,
@@ -118,11 +85,17 @@ async function showDistribution(asked) {
     ...[...uncertainParameters(asked.scenario).keys()].map((name) => [name, name])];
   const list = el("select", { onchange: () => asked.choose({ show: list.value }) },
     names.map(([name, label]) => el("option", { value: name, selected: name === shown }, label)));
-  const by = el("select", { onchange: () => asked.choose({ by: by.value }) },
-    [["", "all trials"], ["outcome", "by outcome"]].map(([value, label]) => el("option", { value, selected: value === (asked.chosen.by || "") }, label)));
-  const head = el("div", { class: "row" }, el("label", {}, "Measure", list), el("label", {}, "Means of", by));
-  const binned = { ...asked.request, measures: [shown], statistics: ["count"], by: ["strategy", { value: shown, bins: 30 }] };
+  const choice = (name, options) => {
+    const made = el("select", { onchange: () => asked.choose({ [name]: made.value }) },
+      options.map(([value, label]) => el("option", { value, selected: value === (asked.chosen[name] || "") }, label)));
+    return made;
+  };
+  const head = el("div", { class: "row" }, el("label", {}, "Measure", list),
+    el("label", {}, "Drawn as", choice("form", [["", "histogram"], ["cumulative", "cumulative curve"]])),
+    el("label", {}, "Trials", choice("by", [["", "all together"], ["outcome", "by outcome"]])));
+  const cumulative = asked.chosen.form === "cumulative";
   const keys = asked.chosen.by === "outcome" ? ["strategy", "outcome"] : ["strategy"];
+  const binned = { ...asked.request, measures: [shown], statistics: ["count"], by: [...keys, { value: shown, bins: cumulative ? 100 : 30 }] };
   const request = { ...asked.request, measures: { value: shown }, statistics: ["known", "mean", "standard_error", "q05", "q25", "median", "q75", "q95"], by: keys };
   const found = await post(`/v1/jobs/${asked.id}/aggregate`, request, { signal: asked.signal });
   const column = (row, name) => row[`value.${name}`];
@@ -133,20 +106,25 @@ async function showDistribution(asked) {
     column(row, "mean") === null ? "unknown" : `${number(column(row, "mean"))} ±${number(1.96 * (column(row, "standard_error") ?? 0))}`,
     ...["q05", "q25", "median", "q75", "q95"].map((name) => number(column(row, name))),
   ]);
-  const figure = await chartOf(asked, "distribution", binned, `Distribution of ${term?.label ?? shown}, by strategy`, { brush: (low, high) => asked.choose({ given: [...asked.chosen.given, `${shown} >= ${low} and ${shown} <= ${high}`] }), brushed: /^[A-Za-z_][\w.-]*$/.test(shown) });
-  const csv = () => download("aggregate.csv", `/v1/jobs/${asked.id}/aggregate`, request, "text/csv");
+  const label = `${cumulative ? "Cumulative distribution" : "Distribution"} of ${term?.label ?? shown}, by strategy${keys.length > 1 ? " and outcome" : ""}`;
+  const figure = await chartOf(asked, cumulative ? "cumulative" : "distribution", binned, label, { brush: (low, high) => asked.choose({ given: [...asked.chosen.given, `${shown} >= ${low} and ${shown} <= ${high}`] }), brushed: /^[A-Za-z_][\w.-]*$/.test(shown) });
+  const csv = () => { download("aggregate.csv", `/v1/jobs/${asked.id}/aggregate`, request, "text/csv").catch(showFault); };
   return [
     head, figure,
+    cumulative ? el("p", { class: "dim" }, keys.length > 1 ? "The share of the trials with that outcome whose value is at most the one below." : "The share of the trials whose value is at most the one below; a line ends at the share that know it.") : null,
     table(`${term?.label ?? shown}, in the trials that know it`, [keys.join(" / "), "trials", "known in", "mean", "5 %", "25 %", "median", "75 %", "95 %"], rows),
     numbers(asked, "aggregate", request, found, csv),
   ];
 }
 
 async function showComparison(asked) {
-  const request = { ...asked.request, ...(asked.chosen.measure ? { measures: [asked.chosen.measure] } : {}) };
+  // In the words in which the sentences at the top are asked for: the service computes the comparison once.
+  const request = { ...asked.request, measures: [asked.chosen.measure || asked.scenario?.choice || NET_GAIN] };
   const found = await post(`/v1/jobs/${asked.id}/compare`, request, { signal: asked.signal });
-  const regret = await chartOf(asked, "regret", request, "Mean regret of each strategy with its 95 % interval");
-  const leads = await chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range");
+  const [regret, leads] = await Promise.all([
+    chartOf(asked, "regret", request, "Mean regret of each strategy with its 95 % interval"),
+    chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range"),
+  ]);
   const { pairs, choices } = found.result;
   const [choice] = choices;
   const pairRows = pairs.filter((pair) => pair.measures[choice.measure]).map((pair) => {
@@ -155,9 +133,9 @@ async function showComparison(asked) {
       estimate(pair.events.agreement.difference, share), estimate(pair.events.sanctions.difference, share)];
   });
   const regretRows = Object.entries(choice.regret).map(([name, one]) => [name, estimate(one.mean, amount), estimate(one.best, share), number(one.quantiles["0.9"]?.estimate)]);
-  const csv = () => saveAs("compare.csv", csvOf([["first", "second", "what", "difference", "low", "high"],
+  const csv = () => [["first", "second", "what", "difference", "low", "high"],
     ...pairs.flatMap((pair) => ["outcome", "events", "measures"].flatMap((kind) => Object.entries(pair[kind]).map(([name, one]) =>
-      [pair.first, pair.second, name, one.difference.estimate, one.difference.low, one.difference.high])))]));
+      [pair.first, pair.second, name, one.difference.estimate, one.difference.low, one.difference.high])))];
   return [
     el("p", { class: "dim" }, `By ${choice.measure}, in the same ${whole(found.result.trials.compared)} trials. `, el("a", { href: "/help#regret" }, "What regret is"), "."),
     regret,
@@ -178,8 +156,8 @@ async function showDrivers(asked) {
   const rows = known.slice(0, 15).map((one) => [one.name, estimate(one.first_order, share),
     estimate(one.lowest_decile?.mean, amount), estimate(one.highest_decile?.mean, amount), one.unit]);
   const chance = found.result.variance?.chance;
-  const csv = () => saveAs("drivers.csv", csvOf([["parameter", "unit", "first_order", "low", "high", "mean_lowest_decile", "mean_highest_decile"],
-    ...known.map((one) => [one.name, one.unit, one.first_order.estimate, one.first_order.low, one.first_order.high, one.lowest_decile?.mean.estimate, one.highest_decile?.mean.estimate])]));
+  const csv = () => [["parameter", "unit", "first_order", "low", "high", "mean_lowest_decile", "mean_highest_decile"],
+    ...known.map((one) => [one.name, one.unit, one.first_order.estimate, one.first_order.low, one.first_order.high, one.lowest_decile?.mean.estimate, one.highest_decile?.mean.estimate])];
   return [
     strategyList(asked),
     el("p", { class: "dim" }, `What moves ${found.result.measure} under ${request.strategy}. `,
@@ -196,7 +174,7 @@ async function showWorth(asked) {
   const figure = await chartOf(asked, "means", request, "Each strategy's mean of the measure with its 95 % interval");
   const { everything, parameters } = found.result;
   const rows = parameters.slice(0, 12).map((one) => [one.name, estimate(one.value, amount), one.share_of_everything === null ? "" : `${number(100 * one.share_of_everything)} %`]);
-  const csv = () => saveAs("worth.csv", csvOf([["parameter", "value", "low", "high"], ...parameters.map((one) => [one.name, one.value.estimate, one.value.low, one.value.high])]));
+  const csv = () => [["parameter", "value", "low", "high"], ...parameters.map((one) => [one.name, one.value.estimate, one.value.low, one.value.high])];
   return [
     el("p", { class: "dim" }, `How much better the choice by ${found.result.measure} would be on average if a parameter were known before it. Knowing everything, chance too: `, estimate(everything, amount), ". ", el("a", { href: "/help#worth" }, "What it means"), "."),
     figure,
@@ -224,10 +202,12 @@ async function showStress(asked) {
   const { result } = found;
   const rows = result.parameters.slice(0, 12).map((one) => [one.name, number(one.inside.quantiles["0.5"]), number(one.outside.quantiles["0.5"]), estimate(one.shift, amount), number(one.distance), one.unit]);
   const worlds = result.worlds?.nearest ?? [];
-  const csv = () => saveAs("stress.csv", csvOf([["parameter", "unit", "shift", "low", "high", "distance"], ...result.parameters.map((one) => [one.name, one.unit, one.shift.estimate, one.shift.low, one.shift.high, one.distance])]));
+  const csv = () => [["parameter", "unit", "shift", "low", "high", "distance"], ...result.parameters.map((one) => [one.name, one.unit, one.shift.estimate, one.shift.low, one.shift.high, one.distance])];
+  const figure = await chartOf(asked, "shifts", request, "How far each parameter is shifted where the bound is broken");
   return [
     strategyList(asked), form,
     el("p", {}, `Under ${request.strategy} the bound is broken in `, estimate(result.probability, share), ` of the trials: ${whole(result.trials.broken)} of ${whole(result.trials.asked)}.`),
+    figure,
     table("Parameters that mark the trials in which the bound is broken", ["parameter", "median, broken", "median, kept", "shift in standard deviations", "distance", "unit"], rows),
     worlds.length ? el("p", {}, "Broken in spite of parameters near the middle of what is believed: ",
       worlds.map((one, k) => [k ? ", " : "", el("button", { type: "button", class: "quiet", onclick: () => asked.choose({ trial: String(one.trial) }) }, `trial ${whole(one.trial)}`)]), ".") : null,
@@ -248,14 +228,19 @@ async function showDiscovery(asked) {
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
   const { boxes, probability, reason } = found.result;
+  const figure = boxes.length ? await chartOf(asked, "boxes", request, "How frequent it is in each box, and how much of it each box holds") : null;
+  const measures = ["mass", "density", "coverage"];
+  const csv = () => [["box", "parameter", "unit", "above", "up_to", ...measures.flatMap((name) => [name, `${name}_low`, `${name}_high`])],
+    ...boxes.flatMap((box, k) => box.restrictions.map((one) => [k + 1, one.name, one.unit, one.above, one.up_to, ...measures.flatMap((name) => [box[name].estimate, box[name].low, box[name].high])]))];
   return [
     strategyList(asked), form,
     el("p", {}, `In all trials under ${request.strategy}: `, estimate(probability, share), "."),
     reason && el("p", {}, reason),
+    figure,
     boxes.map((box, k) => el("div", {}, el("h3", {}, `Box ${k + 1}`),
       el("p", {}, "In ", estimate(box.mass, share), " of the trials; there it happens in ", estimate(box.density, share), ", which is ", estimate(box.coverage, share), " of all cases."),
       el("ul", {}, box.restrictions.map((one) => el("li", {}, `${one.name}: ${interval(one)} (${one.unit})`))))),
-    numbers(asked, "discover", request, found),
+    numbers(asked, "discover", request, found, csv),
   ];
 }
 
@@ -281,6 +266,7 @@ async function showStories(asked) {
   if (error?.name === "AbortError") throw error;
   if (error) return [...head, faultOf(error)];
   const figure = await chartOf(asked, "positions", replay, "What each side asks and offers on each issue, week by week");
+  const csv = () => [["issue", "week", "sender", "target"], ...Object.values(told.positions).flatMap((issue) => issue.sender.map((level, week) => [issue.title, week, level, issue.target[week]]))];
   const weeks = (one) => (one.first_week === one.last_week ? `Week ${one.first_week}` : `Weeks ${one.first_week} to ${one.last_week}`);
   const other = Object.entries(told.strategies).filter(([name]) => name !== told.strategy);
   return [
@@ -292,7 +278,7 @@ async function showStories(asked) {
       el("strong", {}, weeks(one)), one.date ? el("span", { class: "dim" }, ` from ${one.date}`) : null, el("br"), one.sentences.join(" ")))),
     other.length ? el("details", {}, el("summary", {}, "The same dispute under the other strategies"), el("ul", {}, other.map(([name, one]) => el("li", {}, `${name}: ${one.ending ?? label(one.outcome)}`)))) : null,
     el("details", {}, el("summary", {}, "What was drawn"), table("Parameters of this trial", ["parameter", "value", "unit", "trials below, %"], told.draws.map((one) => [one.parameter, number(one.value), one.unit, one.share_below === null ? "" : number(100 * one.share_below)]))),
-    numbers(asked, "replay", replay, told),
+    numbers(asked, "replay", replay, told, csv),
   ];
 }
 
@@ -302,13 +288,17 @@ async function showCheck(asked) {
   if (!reference) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
   const request = { strategy: single(asked).strategy, ...(asked.chosen.believe.length ? { believe: asked.chosen.believe } : {}) };
   const found = await post(`/v1/jobs/${asked.id}/check`, request, { signal: asked.signal });
-  const rows = found.result.compared.map((one) => [one.label, estimate(one.forecast, share), estimate(one.class, share), one.outside ? "outside" : "", one.movers?.map((mover) => mover.name ?? mover).join(", ") ?? "", one.source]);
+  const rows = found.result.compared.map((one) => [one.label, estimate(one.forecast, share), estimate(one.class, share), one.outside ? "outside" : "", one.movers.map((mover) => mover.parameter).join(", ") || one.reason || "", one.source]);
+  const figure = await chartOf(asked, "past", request, "The forecast beside how past threats of its class ended, with 95 % intervals");
+  const csv = () => [["what", "forecast", "low", "high", "past", "past_low", "past_high", "outside", "source"],
+    ...found.result.compared.map((one) => [one.label, one.forecast.estimate, one.forecast.low, one.forecast.high, one.class.estimate, one.class.low, one.class.high, one.outside, one.source])];
   return [
     strategyList(asked),
     el("p", { class: "dim" }, `The forecast under ${request.strategy}, in the trials with a threat, beside how past threats of the class ${found.result.reference} ended, as known on ${found.result.known_on ?? "any day"}.`),
+    figure,
     table("Forecast and past, in per cent, with 95 % intervals", ["", "forecast", "past threats", "", "would move it", "source"], rows, false),
     rates,
-    numbers(asked, "check", request, found),
+    numbers(asked, "check", request, found, csv),
   ];
 }
 
@@ -365,7 +355,7 @@ export const SECTIONS = [
   { id: "answer", title: "The answer", show: showAnswer, uses: ["given", "only", "measure"], early: true },
   { id: "ending", title: "How it ends", show: showEnding, uses: ["given", "only"], early: true },
   { id: "time", title: "Over time", show: showTime, uses: ["given", "only"] },
-  { id: "distribution", title: "Distributions", show: showDistribution, uses: ["given", "only", "show", "by"] },
+  { id: "distribution", title: "Distributions", show: showDistribution, uses: ["given", "only", "show", "form", "by"] },
   { id: "compare", title: "Strategies compared", show: showComparison, uses: ["given", "only", "measure"], several: true },
   { id: "drivers", title: "What it depends on", show: showDrivers, uses: ["given", "only", "measure", "strategy"] },
   { id: "worth", title: "What it is worth to learn", show: showWorth, uses: ["given", "only", "measure"], several: true },

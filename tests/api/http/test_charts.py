@@ -12,6 +12,7 @@ from tests.support.served import Served, served
 
 VEGA_LITE = "application/vnd.vegalite.v6+json"
 REQUESTS = {chart.name: chart.examples[0] for chart in CHARTS}
+EXAMPLES = [(chart.name, example) for chart in CHARTS for example in chart.examples]
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +34,9 @@ def draw(service: Served, job: str, name: str, accept: str, **request: object):
     return service.ask("POST", f"/v1/jobs/{job}/charts/{name}", json=body, headers={"Accept": accept})
 
 
-@pytest.mark.parametrize("name", [chart.name for chart in CHARTS])
-def test_a_chart_is_a_specification_of_vega_lite(service, job, name):
-    answer = draw(service, job, name, VEGA_LITE)
+@pytest.mark.parametrize(("name", "request_"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_a_chart_is_a_specification_of_vega_lite(service, job, name, request_):
+    answer = draw(service, job, name, VEGA_LITE, **request_)
     assert (answer.status_code, answer.headers["content-type"]) == (200, VEGA_LITE), answer.text
     assert "vega-lite/v6" in answer.json()["$schema"]
     # The service does not check what it draws against the schema of Vega-Lite: this does.
@@ -52,6 +53,42 @@ def test_a_chart_is_a_picture_for_who_asks_for_one(service, job):
     assert draw(service, job, "outcomes", "text/html").status_code == 406
 
 
+ALL_AND_BY_OUTCOME = {"all": ("strategy",), "by outcome": ("strategy", "outcome")}
+
+
+def binned(measure: str, *keys: str) -> dict:
+    by = [*keys, {"value": measure, "bins": 12}]
+    return {"measures": [measure], "statistics": ["count"], "by": by}
+
+
+def test_bars_of_outcomes_stand_on_each_other_as_high_as_those_of_all_trials(service, job):
+    asked = {name: binned("export_gain", *keys) for name, keys in ALL_AND_BY_OUTCOME.items()}
+    bars = {
+        name: draw(service, job, "distribution", VEGA_LITE, **one).json()["data"]["values"]
+        for name, one in asked.items()
+    }
+    tops: dict[tuple[str, float], float] = {}
+    for bar in bars["by outcome"]:
+        place = bar["strategy"], bar["low"]
+        assert bar["from"] == pytest.approx(tops.get(place, 0.0))
+        tops[place] = bar["to"]
+    assert tops == pytest.approx({(bar["strategy"], bar["low"]): bar["to"] for bar in bars["all"]})
+
+
+@pytest.mark.parametrize("keys", ALL_AND_BY_OUTCOME.values(), ids=ALL_AND_BY_OUTCOME)
+def test_a_cumulative_line_rises_to_the_share_that_knows_the_measure(service, job, keys):
+    points = draw(service, job, "cumulative", VEGA_LITE, **binned("agreement_week", *keys)).json()["data"]["values"]
+    summary = service.ask("GET", f"/v1/jobs/{job}/summary").json()["strategies"]
+    lines: dict[tuple[str, ...], list[dict]] = {}
+    for point in points:
+        lines.setdefault(tuple(point[key] for key in keys), []).append(point)
+    for (strategy, *outcome), line in lines.items():
+        for name in ("value", "share"):
+            assert [point[name] for point in line] == sorted(point[name] for point in line)
+        known = 1.0 if outcome else summary[strategy]["events"]["agreement"]["estimate"]
+        assert (line[0]["share"], line[-1]["share"]) == (0.0, pytest.approx(known))
+
+
 def test_a_chart_answers_for_the_trials_that_agree(service, job):
     all_trials = draw(service, job, "outcomes", VEGA_LITE).json()
     agreeing = draw(service, job, "outcomes", VEGA_LITE, given="agreement").json()
@@ -66,6 +103,7 @@ def test_a_chart_answers_for_the_trials_that_agree(service, job):
         ("outcomes", {"given": "nonsense"}, "given"),
         ("outcomes", {"extra": 1}, "extra"),
         ("distribution", {"by": ["strategy"]}, "by"),
+        ("cumulative", {"by": ["outcome", {"value": "export_gain", "bins": 5}]}, "by"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_with_its_field(service, job, name, request_, field):

@@ -1,5 +1,6 @@
 """The pages in a real browser, as a person uses them. Chromium comes from Debian; `make test-web` installs it."""
 
+import csv
 import re
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ from sim.scenario.scenario import scenario_document
 from tests.support.browser import Watched, chromium, overflow, violations, watched
 from tests.support.runs import small_plan
 from tests.support.service_process import ServiceProcess
-from tests.support.waiting import HANG_SECONDS
+from tests.support.waiting import HANG_SECONDS, wait_until
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=HANG_SECONDS * 1000 / 4)
@@ -21,7 +22,8 @@ SCENARIO = "us-japan-semiconductors-1987"
 TITLE = "Semiconductors, Washington and Tokyo, March 1987"
 TRIALS = 2000
 EARLY = ("answer", "ending")
-ALL = (*EARLY, "time", "distribution", "compare", "drivers", "worth", "stress", "discover", "stories", "files")
+ANSWERS = ("answer", "ending", "time", "distribution", "compare", "drivers", "worth", "stress", "discover", "stories")
+ALL = (*ANSWERS, "check", "files")
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,9 @@ def person(browser, url) -> Iterator[Watched]:
 def shown(page: Page, *sections: str) -> None:
     """Scroll to each section of a result and wait until it is there."""
     for name in sections:
-        page.locator(f"#{name}").scroll_into_view_if_needed()
-        page.wait_for_selector(f"#{name} .body[data-shown]")
+        body = page.locator(f"#{name} .body[data-shown]")
+        # Sections above it grow when they come, and may push it out of sight before it was asked.
+        wait_until(lambda name=name, body=body: body.count() or page.locator(f"#{name}").scroll_into_view_if_needed())
 
 
 def sentences(service: ServiceProcess, job: str, **request: object) -> list[str]:
@@ -140,26 +143,54 @@ def test_a_decimal_comma_and_a_wrong_condition_get_a_clear_word(person, job):
     expect(page.locator("#answer .fault")).to_contain_text("nonsense")
 
 
-def test_numbers_and_pictures_are_one_click_away(person, job):
+BEGINNINGS = {"JSON": b"{", "CSV": b"strategy,", "SVG": b"<svg", "PNG": b"\x89PNG"}
+
+
+def loaded(page: Page, section: str, kind: str) -> bytes:
+    """What the first button of a section for that kind of file saves."""
+    button = page.locator(f"#{section} .tools").get_by_role("button", name=re.compile(f"{kind}$")).first
+    with page.expect_download() as saved:
+        button.click()
+    with open(saved.value.path(), "rb") as file:
+        return file.read()
+
+
+def test_numbers_and_pictures_of_every_answer_are_one_click_away(person, job):
     page = person.page
     page.goto(f"/jobs/{job}")
-    shown(page, *EARLY)
-    for name, beginning in (
-        ("outcomes", b"<svg"),
-        ("outcomes", b"\x89PNG"),
-        ("summary", b"{"),
-        ("summary", b"strategy,"),
-    ):
-        button = {
-            b"<svg": "How the trials end under each strategy: SVG",
-            b"\x89PNG": "How the trials end under each strategy: PNG",
-        }
-        with page.expect_download() as loaded:
-            page.get_by_role(
-                "button", name=button.get(beginning, f"{name} as {'JSON' if beginning == b'{' else 'CSV'}")
-            ).click()
-        with open(loaded.value.path(), "rb") as file:
-            assert file.read(9).startswith(beginning)
+    shown(page, *ANSWERS)
+    offered = {name: set(page.locator(f"#{name} .tools button").all_text_contents()) for name in ANSWERS}
+    assert all({"JSON", "CSV"} <= kinds for kinds in offered.values()), offered
+    assert [name for name, kinds in offered.items() if not {"SVG", "PNG"} <= kinds] == ["answer"]
+    # A browser lets a page save ten files in one burst.
+    for name in (one for one in ANSWERS if one != "ending"):
+        rows = list(csv.reader(loaded(page, name, "CSV").decode().splitlines()))
+        assert len(rows) > 1, name
+        assert {len(row) for row in rows} == {len(rows[0])}, name
+    page.reload()
+    shown(page, "ending")
+    for kind, beginning in BEGINNINGS.items():
+        assert loaded(page, "ending", kind).startswith(beginning), kind
+
+
+def test_a_distribution_is_drawn_as_one_chooses_without_loading_the_page_again(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}?show=export_gain")
+    shown(page, "distribution")
+    page.evaluate("window.loadedOnce = true")
+    figure = page.locator("#distribution figure [role=img]")
+    assert page.locator("#distribution svg .mark-line").count() == 0
+    page.locator("#distribution").get_by_label("Drawn as").select_option("cumulative")
+    expect(page).to_have_url(re.compile("form=cumulative"))
+    expect(figure).to_have_attribute("aria-label", re.compile("^Cumulative"))
+    shown(page, "distribution")
+    assert page.locator("#distribution svg .mark-line").count() > 0
+    page.locator("#distribution").get_by_role("combobox", name="Trials").select_option("outcome")
+    expect(figure).to_have_attribute("aria-label", re.compile("^Cumulative.*outcome$"))
+    page.go_back()
+    page.go_back()
+    expect(figure).to_have_attribute("aria-label", re.compile("^Distribution"))
+    assert page.evaluate("window.loadedOnce")
 
 
 def test_a_range_brushed_on_a_chart_is_learned(person, job):
@@ -356,6 +387,28 @@ def test_a_scenario_is_changed_as_text(person):
     expect(page.locator("#edit [role=alert]")).to_contain_text(re.compile("line [0-9]+: .*horizon_weeks"))
 
 
+def test_a_run_says_what_it_will_take_and_stops_at_the_precision_of_any_estimate(person, service):
+    page = person.page
+    page.goto(f"/run?scenario={SCENARIO}&trials=50000")
+    expect(page.locator("#cost")).to_have_text(re.compile("rows and .* on disk; .* start to end"))
+    page.get_by_text("More: precision").click()
+    page.get_by_label("Estimate").select_option("export_gain")
+    field = page.get_by_label("at most ±, bn USD")
+    field.fill("0,5")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.locator("#precision .field-fault")).to_contain_text("write 0.5 with a point")
+    field.fill("1.5")
+    page.get_by_role("button", name="Another estimate").click()
+    page.get_by_label("Estimate").nth(1).select_option("sanctions")
+    page.get_by_label("at most ±, percentage points").fill("4")
+    expect(page.locator("#cost")).to_have_text(re.compile("^At most"))
+    page.get_by_role("button", name="Start the run").click()
+    expect(page).to_have_url(re.compile("/jobs/"))
+    expect(page.locator("#state .badge")).to_have_text("succeeded")
+    asked = service.job(page.url.rpartition("/")[2])["precision"]["requested"]
+    assert {name: one["half_width"] for name, one in asked.items()} == {"export_gain": 1.5, "sanctions": 0.04}
+
+
 def test_what_if_we_set_it_plays_the_trials_anew(person, service, job):
     page = person.page
     page.goto(f"/jobs/{job}")
@@ -371,7 +424,12 @@ def test_what_if_we_set_it_plays_the_trials_anew(person, service, job):
     expect(page.locator("#set")).to_contain_text("target_win = 0.95")
     page.get_by_role("link", name="Compare with the run without it").click()
     expect(page.locator("#compared table").first).to_contain_text("set.target_win")
+    expect(page.locator("#compared")).to_contain_text("Compared trial by trial")
     expect(page.locator("#compared svg")).to_have_count(2)
+    found = service.client.get(f"/v1/jobs/{job}/diff", params={"with": page.url.rpartition("b=")[2]}).json()
+    rows = page.locator("#compared details").first.locator("tbody tr")
+    first = found["strategies"][0]
+    assert rows.count() == sum(len(first[part]) for part in ("events", "outcome", "measures"))
     anew = service.client.get(f"/v1/jobs/{page.url.rpartition('b=')[2]}").json()
     assert (anew["trials"], anew["seed"]) == (TRIALS, 5)
 

@@ -8,27 +8,38 @@ import pytest
 
 from api.shipped_scenarios import shipped_scenario
 from cluster.answers.entry import quiet
-from cluster.answers.fit import fit
+from cluster.answers.fit import TOLERANCE, fit
 from cluster.reference.rates import class_rates
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
-from sim.scenario.scenario import intervene, scenario_from_document
+from sim.scenario.scenario import Scenario, intervene, scenario_from_document
 from tests.support.command_line import assert_refused, brink
 from tests.support.examples import changed, litigious
 
 TRIALS = 8000
+UNFITTED = {
+    "sender_readiness": 1,
+    "target_readiness": 1,
+    "follow_through": {"pert": [0.5, 0.7, 0.9]},
+    "extension_probability": {"pert": [0.45, 0.75, 1]},
+}
+
+
+def unfitted() -> Scenario:
+    """A scenario that ends in other ways, and sooner, than its class."""
+    return intervene(shipped_scenario("us-japan-cellular-1994"), UNFITTED)
 
 
 @pytest.fixture(scope="module")
 def fitted() -> dict:
-    return fit(shipped_scenario("us-japan-cellular-1994"), None, None, TRIALS, 1, quiet)
+    return fit(unfitted(), None, None, TRIALS, 1, quiet)
 
 
 def test_a_run_with_the_fitted_parameters_ends_as_the_class_did(fitted, tmp_path):
     """Played by the engine with a seed of its own, and counted from the raw table."""
-    scenario = shipped_scenario("us-japan-cellular-1994")
+    scenario = unfitted()
     assert fitted["reached"]
     played = intervene(scenario, {name: one["after"] for name, one in fitted["parameters"].items()})
     plan = make_plan(played, trials=20_000, seed=77, strategies=(fitted["strategy"],))
@@ -54,18 +65,38 @@ def test_what_is_moved_keeps_to_its_domain_and_form(fitted):
     assert "lapse_probability" in fitted["kept"]
     before, after = (fitted["parameters"]["follow_through"][key]["pert"] for key in ("before", "after"))
     odds = [np.log(np.array(one) / (1 - np.array(one))) for one in (before, after)]
-    assert odds[1] - odds[0] == pytest.approx(fitted["moves"]["follow_through"], abs=1e-4)
+    assert odds[1] - odds[0] == pytest.approx(fitted["moves"]["follow_through"], abs=2e-3)
     readiness = fitted["parameters"]["sender_readiness"]["after"]
-    assert readiness == pytest.approx(np.exp(fitted["moves"]["readiness"]), rel=1e-5)
+    assert readiness == pytest.approx(np.exp(fitted["moves"]["readiness"]), rel=1e-3)
     json.dumps(fitted, allow_nan=False)
 
 
 def test_a_scenario_at_its_target_hardly_moves(fitted):
-    scenario = shipped_scenario("us-japan-cellular-1994")
+    scenario = unfitted()
     there = intervene(scenario, {name: one["after"] for name, one in fitted["parameters"].items()})
     again = fit(there, None, None, TRIALS, 1, quiet)
     assert again["iterations"] == 0
     assert again["parameters"] == {}
+
+
+def test_durations_outside_their_intervals_are_brought_inside_with_the_rates_kept(fitted):
+    """Of this dispute's threats too many would be settled within half a year after the rates alone were fitted."""
+    soon = fitted["durations"]["agreed_by_week_26"]
+    assert soon["before"]["low"] > soon["target"]["high"]
+    # Three standard errors of 8,000 trials are 0.017.
+    assert soon["after"]["estimate"] == pytest.approx(soon["target"]["high"] - 2 * TOLERANCE, abs=TOLERANCE + 0.017)
+    for name, one in fitted["durations"].items():
+        assert one["target"]["low"] <= one["after"]["estimate"] <= one["target"]["high"] + 0.017, name
+
+
+def test_a_duration_out_of_reach_leaves_the_fit_to_the_rates():
+    """Mexico's impositions end in agreements too soon for its class, whatever the moves allowed."""
+    found = fit(shipped_scenario("us-mexico-2019"), None, None, 4000, 1, quiet)
+    assert found["reached"]
+    agreed = found["durations"]["agreed_within_two_years"]
+    assert agreed["after"]["estimate"] > agreed["target"]["high"] - TOLERANCE
+    for one in found["endings"].values():
+        assert one["after"]["estimate"] == pytest.approx(one["target"]["estimate"], abs=TOLERANCE + 0.033)
 
 
 def test_rates_that_cannot_be_reached_are_said_not_to_be():

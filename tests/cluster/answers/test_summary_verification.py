@@ -37,9 +37,9 @@ def test_verify_uses_neither_the_tallies_nor_the_code_of_the_summary(tmp_path: P
     stored = open_run(tmp_path / "run")
     monkeypatch.setattr(summaries, "CountedTrials", None)
     monkeypatch.setattr(summaries, "TrialsInMemory", None)
-    for tallies in stored.committed.values():
-        assert tallies
-    stored.__dict__["committed"] = dict.fromkeys(stored.committed, ())
+    shards, tallies = stored._read
+    assert all(tallies.values())
+    stored.__dict__["_read"] = shards, dict.fromkeys(tallies, ())
     assert verify_summary(stored) == []
 
 

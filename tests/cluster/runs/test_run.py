@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.results.plan import MAX_SHARDS, make_plan
+from cluster.results.plan import MANY_SHARDS, MAX_SHARD_TRIALS, MAX_SHARDS, make_plan
 from cluster.results.result_folder import (
     committed_shards,
     file_metadata,
@@ -244,6 +245,25 @@ def test_every_trial_is_in_one_shard():
             covered = [n for s in plan.shards() if s.strategy == strategy for n in range(s.first, s.first + s.count)]
             assert covered == list(range(trials))
         assert plan.shard_count == len(list(plan.shards()))
+
+
+@pytest.mark.parametrize(
+    ("trials", "strategies", "shard_trials"),
+    [
+        (1, 1, 100_000),
+        (10**6, 6, 100_000),
+        (10**9, 1, 100_000),
+        (10**9, 2, 200_000),
+        (10**9, 6, 700_000),
+        (10**10, 2, 2_000_000),
+        (10**10, 100, 10_000_000),
+    ],
+)
+def test_the_shards_of_a_large_run_are_larger_and_not_more(trials, strategies, shard_trials):
+    names = {f"s{k}": {} for k in range(strategies)}
+    plan = make_plan(replace(PLAN.scenario, strategies=names), trials=trials, seed=1)
+    assert plan.shard_trials == shard_trials
+    assert plan.shard_count <= max(MANY_SHARDS, strategies * -(-trials // MAX_SHARD_TRIALS))
 
 
 def test_unknown_engines_and_workers_are_refused(tmp_path: Path):

@@ -1,0 +1,131 @@
+"""``python -m benchmarks.shards``: what a run of a hundred thousand shards costs besides playing them.
+
+The shards are made up: each has the same few rows, under its own trial numbers, so that committing them is the only
+work. Then each part of a run that handles all shards is timed, with that many shards and with a tenth of them. A part
+that takes ten times as long for ten times as many shards is linear.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+
+from benchmarks.scale import SCENARIO
+from cluster.answers.summary import summarize
+from cluster.query.trials import StoredRun
+from cluster.results.plan import Plan, Shard, make_plan
+from cluster.results.result_folder import (
+    HashedFile,
+    ShardResult,
+    committed_shards,
+    describe,
+    file_metadata,
+    read_manifest,
+    shard_path,
+    tally_document,
+    verify,
+    write_manifest,
+)
+from cluster.results.trial_table import table_schema, to_table
+from cluster.runs.options import Progress, RunOptions
+from cluster.runs.reuse import take_over
+from cluster.runs.run import begin, conclude, run
+from cluster.runs.shard import writer_options
+from cluster.storage.address import open_folder
+from cluster.storage.base import Folder
+from sim.model.kernel import simulate_strategies
+from sim.sampling.chance import Chance
+from sim.scenario.scenario import scenario_from_document
+from sim.statistics.tallies import tally_replicates
+
+SHARDS = 100_000
+ROWS = 8
+"""Rows of a made-up shard."""
+
+
+def many_shards(shards: int) -> Plan:
+    """A plan of two strategies with so many shards of `ROWS` trials."""
+    scenario = scenario_from_document(SCENARIO)
+    plan = make_plan(scenario, trials=shards // 2 * ROWS, seed=1, shard_trials=max(ROWS, shards // 2 * ROWS // 99_999))
+    return replace(plan, shard_trials=ROWS)
+
+
+def commit_made_up(plan: Plan, shards: Iterator[Shard], folder: Folder) -> Iterator[ShardResult]:
+    """Commit shards that all have the rows of the first trials of their strategy, without flushing them to the disk."""
+    arrays = simulate_strategies(plan.scenario, plan.strategies, Chance(plan.seed, 0, ROWS), plan.design)
+    tallies = {name: tally_document(tally_replicates(own, 1)) for name, own in arrays.items()}
+    options = writer_options(plan.scenario)
+    for shard in shards:
+        started = time.perf_counter()
+        own = arrays[shard.strategy]
+        table = own | {"trial": own["trial"] - own["trial"][0] + shard.first}
+        schema = table_schema(plan.scenario, file_metadata(plan, shard))
+        path = Path(folder.address, shard_path(shard))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with HashedFile(path) as file, pq.ParquetWriter(file, schema, **options) as writer:
+            writer.write_table(to_table(plan.scenario, schema, table))
+            writer.add_key_value_metadata({"brink.tallies": tallies[shard.strategy]})
+        entry = describe(shard, file.bytes, file.sha256)
+        yield ShardResult(shard, entry, time.perf_counter() - started)
+
+
+def measure(shards: int, scratch: Path) -> dict[str, float]:
+    """Seconds of each part of a run of so many shards."""
+    plan, folder, other = many_shards(shards), open_folder(scratch / "run"), open_folder(scratch / "other")
+    begin(plan, folder)
+    found: dict[str, float] = {}
+
+    def timed(name: str, part: Callable[[], object]) -> None:
+        started = time.perf_counter()
+        part()
+        found[name] = time.perf_counter() - started
+
+    done = {}
+
+    def play() -> None:
+        progress = Progress(0, plan.trials * 2, 0, plan.shard_count, 0)
+        for result in commit_made_up(plan, plan.shards(), folder):
+            done[result.shard] = result.file
+            progress = progress.after(result)
+
+    timed("commit made-up shards", play)
+    timed("list the folder", folder.entries)
+    timed("write the manifest", lambda: write_manifest(folder, list(done.values()), complete=True))
+    timed("read the manifest", lambda: read_manifest(folder))
+    timed("find committed shards", lambda: committed_shards(folder, plan))
+    timed("read tallies", lambda: StoredRun(plan, folder).committed)
+    timed("summary of a running job", lambda: summarize(StoredRun(plan, folder)))
+    timed("summary at the end", lambda: conclude(plan, folder))
+    timed("the same run again", lambda: run(plan, folder.address, RunOptions(engine="inline")))
+    timed("verify", lambda: verify(folder.address))
+    begin(plan, other)
+    timed("reuse all shards", lambda: take_over(plan, other, [folder]))
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.shards", description=__doc__)
+    parser.add_argument("--shards", type=int, default=SHARDS)
+    parser.add_argument("--small", type=int, help="the smaller number of shards (default: a tenth)")
+    chosen = parser.parse_args()
+    small = chosen.small or chosen.shards // 10
+    measured = []
+    for shards in (small, chosen.shards):
+        with tempfile.TemporaryDirectory(prefix="brink-shards-") as scratch:
+            measured.append(measure(shards, Path(scratch)))
+    few, many = measured
+    ratio = chosen.shards / small
+    print(f"{'seconds for shards':28} {small:>10,} {chosen.shards:>10,} {'ratio':>7}   (linear: {ratio:.0f})")
+    for name, seconds in many.items():
+        print(f"{name:28} {few[name]:10.2f} {seconds:10.2f} {seconds / max(few[name], 1e-9):7.1f}")
+    print(f"peak memory of this process: {psutil.Process().memory_info().rss / 1e6:.0f} MB at the end")
+
+
+if __name__ == "__main__":
+    main()
