@@ -128,9 +128,10 @@ def report(
             raise Problem(406, str(error)) from None
     answers = gather(run, measure=measure, given=given, on_step=lambda *_: None)
     content = report_pdf(answers) if media_type == PDF else report_page(answers)
-    return Response(
-        content, media_type=media_type, headers={"Content-Security-Policy": REPORT_POLICY, "Vary": "Accept"}
-    )
+    # Browsers show no PDF in a sandbox, so that one is saved.
+    saved = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.pdf"'}
+    headers = saved if media_type == PDF else {"Content-Security-Policy": REPORT_POLICY}
+    return Response(content, media_type=media_type, headers={**headers, "Vary": "Accept"})
 
 
 @router.get(
