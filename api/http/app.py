@@ -22,6 +22,7 @@ from api.http.problems import handle_problems
 from api.http.routes import (
     answers,
     audit,
+    backtests,
     catalogue,
     charts,
     differences,
@@ -79,7 +80,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (jobs, estimate, results, answers, charts, differences, scenarios, catalogue, sessions, keys, audit):
+    for module in (
+        jobs,
+        estimate,
+        results,
+        answers,
+        charts,
+        differences,
+        backtests,
+        scenarios,
+        catalogue,
+        sessions,
+        keys,
+        audit,
+    ):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
     _add_accounts(app, settings)

@@ -8,7 +8,7 @@ import typer
 
 from api.chart_files import FORMATS, check_chart_file, write_chart
 from api.cli.options import AsJson, ScenarioArgument
-from api.cli.output import print_json, print_warnings
+from api.cli.output import console, print_json, print_warnings
 from sim.faults import Fault, InvalidInput
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def validate(
         print_json({"valid": True, "errors": [], "warnings": [_fault(warning) for warning in found.warnings]})
         return
     print_warnings(found)
-    print(
+    console().print(
         f"{found.name}: valid. {len(found.issues)} issues, {len(found.uncertain)} uncertain parameters, "
         f"{found.horizon_weeks} weeks, strategies {', '.join(found.strategies)}"
     )
