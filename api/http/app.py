@@ -32,6 +32,7 @@ from api.http.routes import (
     results,
     scenarios,
     sessions,
+    starter,
 )
 from api.web import pages
 from cluster.query.kept import Kept
@@ -79,7 +80,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (jobs, estimate, results, answers, charts, differences, scenarios, catalogue, sessions, keys, audit):
+    for module in (
+        jobs,
+        estimate,
+        results,
+        answers,
+        charts,
+        differences,
+        starter,
+        scenarios,
+        catalogue,
+        sessions,
+        keys,
+        audit,
+    ):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
     _add_accounts(app, settings)
