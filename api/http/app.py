@@ -22,6 +22,7 @@ from api.http.problems import handle_problems
 from api.http.routes import (
     answers,
     audit,
+    backtests,
     catalogue,
     charts,
     differences,
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         charts,
         differences,
         starter,
+        backtests,
         scenarios,
         catalogue,
         sessions,

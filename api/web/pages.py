@@ -22,6 +22,7 @@ PAGES = {
     "/edit": "edit",
     "/compare": "compare",
     "/rates": "rates",
+    "/backtests": "backtests",
     "/keys": "keys",
     "/sign-in": "sign-in",
     "/help": "help",

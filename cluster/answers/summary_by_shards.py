@@ -6,10 +6,8 @@ upper half of its bits, in the order of the numbers; a second step counts the nu
 quantile. Memory is bounded for any number of trials.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import reduce
 from typing import TypeVar
@@ -21,6 +19,7 @@ from cluster.query.session import check_time
 from cluster.query.trials import BLOCK, StoredRun
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
+from cluster.storage.concurrent import in_order
 from sim.scenario.columns import COMMON_COLUMNS, NULL
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
@@ -36,8 +35,8 @@ from sim.statistics.tallies import (
 )
 
 T = TypeVar("T")
-_AHEAD = 2
-"""Blocks that are read ahead."""
+_READING = 2
+"""Blocks that are read at a time."""
 _HALF = 1 << 16
 """The number of values of half of a float32's bits."""
 _SIGN = np.uint32(1 << 31)
@@ -121,36 +120,18 @@ class CountedTrials:
 
     def _map(self, count: Callable[["_Held"], T], merge: Callable[[T, T], T], names: Sequence[str]) -> T:
         """Count the trials of each block of the shards by some columns, and merge the counts."""
-        blocks = iter(
-            [
-                (shard, first)
-                for shard in self.run.shards(self.strategy)
-                for first in range(shard.first, shard.first + shard.count, BLOCK)
-            ]
+        # Blocks are read ahead in threads, each with the limit of time of this one.
+        blocks = (
+            (copy_context(), shard, first)
+            for shard in self.run.shards(self.strategy)
+            for first in range(shard.first, shard.first + shard.count, BLOCK)
         )
-        reading: deque[Future[_Held]] = deque()
-        merged = None
 
-        def held(block: tuple[Shard, int]) -> _Held:
-            return self._held(*block, names)
+        def held(block: tuple[Context, Shard, int]) -> _Held:
+            context, shard, first = block
+            return context.run(self._held, shard, first, names)
 
-        with ThreadPoolExecutor(_AHEAD) as pool:
-
-            def read_next() -> None:
-                block = next(blocks, None)
-                if block is not None:
-                    # The thread has the limit of time of this one.
-                    reading.append(pool.submit(copy_context().run, held, block))
-
-            for _ in range(_AHEAD):
-                read_next()
-            while reading:
-                found = reading.popleft().result()
-                read_next()
-                counted = count(found)
-                merged = counted if merged is None else merge(merged, counted)
-        assert merged is not None, "some shard is committed"
-        return merged
+        return reduce(merge, map(count, in_order(held, blocks, _READING)))
 
     def _held(self, shard: Shard, first: int, names: Sequence[str]) -> "_Held":
         """Columns of the trials of a block, from the trial `first` on, for which the condition holds."""

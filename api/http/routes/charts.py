@@ -47,12 +47,12 @@ class Specification(BaseModel):
 
 def _endpoint(chart: Chart) -> Callable[..., Response]:
     def draw(fields: Fields, run: KnownRun, kept: KeptAnswers, accept: Accept = None) -> Response:
-        return _pictured(accept, lambda: chart.draw(_ask(kept, run, chart.answer.name, fields)))
+        return pictured(accept, lambda: chart.draw(_ask(kept, run, chart.answer.name, fields)))
 
     return draw
 
 
-def _pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Response:
+def pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Response:
     """A chart in the form that a client prefers. Raises `Problem` before it is drawn if there is none."""
     from api.chart_files import png_of, svg_of
     from api.charts import specification
@@ -168,7 +168,7 @@ def densities(sent: Annotated[SentScenario, Depends(sent_scenario)], accept: Acc
     """What is believed of each uncertain parameter of a scenario that is sent: the density over its range."""
     from api.charts import densities_chart
 
-    return _pictured(accept, lambda: densities_chart(ranges_document(read_sent(sent))))
+    return pictured(accept, lambda: densities_chart(ranges_document(read_sent(sent))))
 
 
 class FindingsRequest(StrategiesRequest, GivenRequest):

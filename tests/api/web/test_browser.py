@@ -216,6 +216,7 @@ PAGES = (
     f"/edit?from={SCENARIO}",
     f"/compare?a=JOB&b={SCENARIO}",
     "/rates",
+    "/backtests",
     "/keys",
     "/sign-in",
     "/help",
@@ -385,6 +386,28 @@ def test_a_scenario_is_changed_as_text(person):
     area.fill(area.input_value().replace("horizon_weeks: ", "horizon_weeks: -"))
     page.get_by_role("button", name="Use this text").click()
     expect(page.locator("#edit [role=alert]")).to_contain_text(re.compile("line [0-9]+: .*horizon_weeks"))
+
+
+def test_past_disputes_are_played_and_scored(person, service, browser, url):
+    page = person.page
+    page.goto("/rates")
+    page.get_by_role("link", name="How forecasts of past disputes").click()
+    page.get_by_label("Trials of each case").fill("300")
+    page.get_by_role("button", name="Play them and compare").click()
+    expect(page).to_have_url(re.compile("[?]job="))
+    expect(page.locator("#scores figure svg")).to_have_count(1)
+    found = service.client.get(f"/v1/backtest?{page.url.partition('?')[2]}").json()
+    expect(page.locator("#scores .answer")).to_have_text(found["conclusion"]["text"])
+    cases = [one for one in service.client.get("/v1/scenarios").json() if one["strategy_used"]]
+    assert {one["scenario"]: one["strategy"] for one in found["scenarios"]} == {
+        one["name"]: one["strategy_used"] for one in cases
+    }
+    assert violations(page) == []
+    assert loaded(page, "scores", "CSV").count(b"\n") == len(cases)
+    with watched(browser, url, viewport={"width": 360, "height": 740}) as other:
+        other.page.goto(page.url)
+        expect(other.page.locator("#scores .answer")).to_have_text(found["conclusion"]["text"])
+        assert overflow(other.page) <= 0
 
 
 def test_a_run_says_what_it_will_take_and_stops_at_the_precision_of_any_estimate(person, service):
