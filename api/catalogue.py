@@ -16,7 +16,13 @@ def _entry(name: str) -> dict[str, Any]:
 
     document: Any = read_yaml(shipped_text(name), f"{name}.yaml")[0]
     strategies = list(document.get("strategies", {"base": {}}))
-    return {"name": name, "title": document["title"], "as_of": document.get("as_of"), "strategies": strategies}
+    return {
+        "name": name,
+        "title": document["title"],
+        "as_of": document.get("as_of"),
+        "strategies": strategies,
+        "strategy_used": document.get("history", {}).get("strategy"),
+    }
 
 
 def parameter_entries() -> list[dict[str, Any]]:

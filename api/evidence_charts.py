@@ -71,3 +71,30 @@ def past_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     )
     intervals = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
     return (intervals + points).properties(width=420, height=alt.Step(14))
+
+
+def reliability_chart(found: dict[str, Any]) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.backtest`: how often events happened, by their forecasts, with 95 % intervals.
+
+    On the diagonal forecasts are reliable.
+    """
+    rows = [
+        {"forecast": one["mean_forecast"], "events": one["forecasts"], **one["frequency"]}
+        for one in found["calibration"]["bins"]
+        if one["forecasts"]
+    ]
+    axis, scale = alt.Axis(format="%", tickCount=5), alt.Scale(domain=[0, 1])
+    forecast = alt.X("forecast:Q", title="mean forecast", axis=axis, scale=scale)
+    ends = [{"forecast": 0, "estimate": 0}, {"forecast": 1, "estimate": 1}]
+    diagonal = (
+        alt.Chart(chart_data(ends))
+        .mark_line(color=NEUTRAL, strokeDash=[5, 4])
+        .encode(x=forecast, y=alt.Y("estimate:Q", title="happened", axis=axis, scale=scale))
+    )
+    base = alt.Chart(chart_data(rows)).encode(x=forecast)
+    intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(y=alt.Y("low:Q", title="happened"), y2="high:Q")
+    points = base.mark_point(filled=True, color=POINT, opacity=1).encode(
+        y=alt.Y("estimate:Q", title="happened"),
+        size=alt.Size("events:Q", title="events", scale=alt.Scale(range=[30, 200]), legend=alt.Legend(orient="bottom")),
+    )
+    return (diagonal + intervals + points).properties(width=320, height=320)

@@ -126,6 +126,27 @@ def ending_sentence(strategy: str | None, events: Mapping[str, Any], weeks: int)
     )
 
 
+def change_sentence(difference: Mapping[str, Any]) -> str:
+    """How much likelier an agreement and sanctions are in the second of two runs, under a strategy that both have."""
+    first, second = difference["first"], difference["second"]
+    name = first if first == second else f"{first} of A and {second} of B"
+    events = difference["events"]
+    parts = [
+        f"{what} in {share(events[key]['second'])} of the trials of B instead of {share(events[key]['first'])} "
+        f"({_points(events[key]['change'])})"
+        for what, key in (("an agreement comes", "agreement"), ("sanctions are imposed", "sanctions"))
+        if events[key]["equal"] is None or events[key]["equal"]["estimate"] < 1.0
+    ]
+    return f"Under {name}, {', and '.join(parts)}." if parts else ""
+
+
+def _points(change: Mapping[str, Any]) -> str:
+    half = 50.0 * (change["high"] - change["low"])
+    digits = 1 if half >= 0.05 else 2
+    unclear = "" if change["low"] > 0.0 or change["high"] < 0.0 else ", too close to call"
+    return f"{100.0 * change['estimate']:+.{digits}f} points ±{half:.{digits}f}{unclear}"
+
+
 def belief_sentences(comparison: Mapping[str, Any]) -> list[str]:
     """The parameters over whose range the leading strategy changes, a sentence each, a few at most."""
     return [

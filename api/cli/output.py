@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from cluster.results.plan import Plan
+    from cluster.runs.capacity import Capacity
     from cluster.runs.options import Progress as RunProgress
+    from cluster.runs.options import RunOptions
     from sim.scenario.scenario import Scenario
 
 PIPE_WIDTH = 80
@@ -65,18 +67,31 @@ def some_names(names: list[str]) -> str:
 
 
 @contextmanager
-def run_progress(plan: "Plan") -> Iterator[Callable[["RunProgress"], None]]:
-    """A progress bar of a run on a terminal's standard error; nothing in a pipe."""
+def run_progress(plan: "Plan") -> Iterator["RunOptions"]:
+    """Options of a run with a progress bar on a terminal's standard error; nothing in a pipe.
+
+    On a Ray cluster that was joined, its line says how many cores are asked for, are there, and were lost.
+    """
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from cluster.runs.options import RunOptions
 
     with _progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task("running", total=plan.trials * len(plan.strategies))
+        trials, cores = "running", ""
 
         def on_progress(progress: "RunProgress") -> None:
-            done = f"{progress.trials_done:,} of {progress.trials_total:,} trials"
-            bar.update(task, total=progress.trials_total, completed=progress.trials_done, description=done)
+            nonlocal trials
+            trials = f"{progress.trials_done:,} of {progress.trials_total:,} trials"
+            bar.update(task, total=progress.trials_total, completed=progress.trials_done, description=trials + cores)
 
-        yield on_progress
+        def on_capacity(found: "Capacity") -> None:
+            nonlocal cores
+            lost = f", {found.lost:,} lost" if found.lost else ""
+            cores = f"; cores: {found.asked:,} asked, {found.there:,} there{lost}"
+            bar.update(task, description=trials + cores)
+
+        yield RunOptions(on_progress=on_progress, on_capacity=on_capacity)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from api.http.audit import WRITE_SECONDS, Audit
 from api.http.authentication import Authentication, caller
 from api.http.bodies import BodyCheck
 from api.http.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
-from api.http.limits import AnswerSlots, StreamLimit
+from api.http.limits import AnswerSlots, StreamLimit, TokenBuckets
 from api.http.metrics import Requests
 from api.http.metrics import router as metrics_router
 from api.http.openapi import describe
@@ -22,6 +22,7 @@ from api.http.problems import handle_problems
 from api.http.routes import (
     answers,
     audit,
+    backtests,
     catalogue,
     charts,
     differences,
@@ -32,6 +33,7 @@ from api.http.routes import (
     results,
     scenarios,
     sessions,
+    starter,
 )
 from api.web import pages
 from cluster.query.kept import Kept
@@ -79,9 +81,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)
-    for module in (jobs, estimate, results, answers, charts, differences, scenarios, catalogue, sessions, keys, audit):
+    for module in (
+        jobs,
+        estimate,
+        results,
+        answers,
+        charts,
+        differences,
+        starter,
+        backtests,
+        scenarios,
+        catalogue,
+        sessions,
+        keys,
+        audit,
+    ):
         app.include_router(module.router, prefix="/v1", dependencies=[Depends(caller)])
     app.include_router(health.router)
+    _add_accounts(app, settings)
     app.include_router(pages.router)
     app.state.metrics = CollectorRegistry()
     app.include_router(metrics_router)
@@ -103,3 +120,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(AnswerHeaders, headers=headers)
     app.add_middleware(Requests, registry=app.state.metrics)
     return app
+
+
+def _add_accounts(app: FastAPI, settings: Settings) -> None:
+    """Let people sign in with accounts of the provider that the settings name, if they name one."""
+    app.state.provider_name = None
+    if settings.oidc_issuer is None:
+        return
+    # Slow to import, and of use with a provider alone.
+    from api.http.openid import provider_of
+    from api.http.routes import openid
+
+    app.state.provider = provider_of(settings)
+    app.state.provider_name = app.state.provider.name
+    app.state.sign_ins = TokenBuckets(settings.wrong_keys_per_minute / 60, settings.wrong_keys_per_minute)
+    app.include_router(openid.router)

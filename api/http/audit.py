@@ -30,6 +30,7 @@ _RULES = (
     ("POST", r"/v1/keys/(?P<subject>[^/]+)/revoke", "revoke-key"),
     ("POST", r"/v1/keys/(?P<subject>[^/]+)/rotate", "rotate-key"),
     ("POST", r"/v1/session", "sign-in"),
+    ("GET", r"/sign-in/callback", "sign-in"),
     ("DELETE", r"/v1/session", "sign-out"),
     ("GET", r"/v1/audit", "read-audit"),
 )

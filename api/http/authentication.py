@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import sqlalchemy as sa
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from starlette.datastructures import Headers
@@ -25,11 +25,13 @@ from api.web.pages import is_page
 from cluster.service import keys
 from cluster.service.jobs import LOCAL
 from cluster.service.keys import ADMIN, READ, SCOPES, SUBMIT
-from cluster.service.sessions import find_session
+from cluster.service.sessions import SESSION_SECONDS, find_session
 from cluster.service.settings import Settings
 
 WITHOUT_KEY = ("/healthz", "/readyz", "/openapi.json")
 """Paths that are answered without a key. None of them reads a body."""
+SIGN_IN = ("/sign-in/start", "/sign-in/callback")
+"""Paths of the sign-in with a provider, which are there if one is set; they need no key and read no body."""
 KEY_LOOKUPS = 4
 """Keys that are looked up in the database at a time; further requests wait. Routes have threads of their own."""
 COOKIE, SECURE_COOKIE = "brink_session", "__Host-brink_session"
@@ -69,7 +71,7 @@ ANYBODY = Caller(LOCAL, SCOPES)
 
 def needs_key(path: str) -> bool:
     """Whether requests for a path need a key, where the service asks for keys."""
-    return path not in WITHOUT_KEY and not is_page(path)
+    return path not in (*WITHOUT_KEY, *SIGN_IN) and not is_page(path)
 
 
 class Authentication:
@@ -132,6 +134,19 @@ def session_of(headers: Headers) -> str | None:
     """The session that a request's cookie names."""
     cookies = cookie_parser(headers.get("cookie", ""))
     return cookies.get(SECURE_COOKIE) or cookies.get(COOKIE)
+
+
+def set_session_cookie(response: Response, secret: str, *, secure: bool) -> None:
+    """Give the browser a session: for some hours, for this site alone, and not for scripts."""
+    response.set_cookie(
+        SECURE_COOKIE if secure else COOKIE,
+        secret,
+        max_age=int(SESSION_SECONDS),
+        path="/",
+        secure=secure,
+        httponly=True,
+        samesite="strict",
+    )
 
 
 def _check_origin(method: str, headers: Headers) -> None:

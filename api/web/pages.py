@@ -22,6 +22,7 @@ PAGES = {
     "/edit": "edit",
     "/compare": "compare",
     "/rates": "rates",
+    "/backtests": "backtests",
     "/keys": "keys",
     "/sign-in": "sign-in",
     "/help": "help",
@@ -44,6 +45,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 """Scripts and styles come from this service's own files alone. No text becomes code or markup: the one policy of
 trusted types, in ``chart.js``, lets nothing but an empty text pass."""
 STATIC = "/static/"
+SIGN_IN = "sign-in"
 
 router = APIRouter(include_in_schema=False)
 _PATHS = re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in (*PAGES, f"{STATIC}{{name}}")))
@@ -55,7 +57,11 @@ def is_page(path: str) -> bool:
 
 
 @cache
-def _html(template: str) -> str:
+def _html(template: str, provider: str | None = None) -> str:
+    return _render(template, provider)
+
+
+def _render(template: str, provider: str | None, refused: str | None = None) -> str:
     environment = Environment(
         loader=PackageLoader("api.web", "templates"),
         autoescape=True,
@@ -66,15 +72,27 @@ def _html(template: str) -> str:
     return environment.get_template(f"{template}.html.jinja").render(
         page=template,
         version=version("brink"),
+        provider=provider,
+        refused=refused,
     )
 
 
-def _page(template: str) -> Callable[[], Awaitable[Response]]:
-    async def page() -> Response:
-        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-cache"}
-        return Response(_html(template), media_type="text/html", headers=headers)
+def _page(template: str) -> Callable[[Request], Awaitable[Response]]:
+    async def page(request: Request) -> Response:
+        provider = request.app.state.provider_name if template == SIGN_IN else None
+        return _respond(_html(template, provider))
 
     return page
+
+
+def refused_sign_in(provider: str, reason: str, status: int) -> Response:
+    """The sign-in page, with the reason why an account of the provider was not signed in."""
+    return _respond(_render(SIGN_IN, provider, reason), status)
+
+
+def _respond(html: str, status: int = 200) -> Response:
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-cache"}
+    return Response(html, status, media_type="text/html", headers=headers)
 
 
 for _path, _template in PAGES.items():

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from cluster.answers.aggregate import AggregateRequest, aggregate
+from cluster.answers.beliefs import thin_trials
 from cluster.answers.drivers import DriversRequest, drivers
 from cluster.answers.drivers_trials import FEWEST_KNOWN
 from cluster.answers.entry import (
@@ -22,16 +22,21 @@ from cluster.answers.entry import (
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.outside_view import AGREED_WEEKS, ENDED, FEWEST_THREATS, THREAT, past_durations
-from cluster.query.trials import StoredRun, chosen_strategy
+from cluster.query.session import to_sql
+from cluster.query.trials import StoredRun, chosen_strategy, trials_table
 from cluster.reference.rates import class_rates, reference_class, scenario_class, shipped_rates
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
-from sim.statistics.estimates import UNKNOWN, Estimate, proportion
+from sim.scenario.expressions import parse_condition
+from sim.statistics.estimates import UNKNOWN, Estimate, proportion, proportion_of_replicates
 
 MOVERS = 3
 
 _METHOD = {
-    "forecast": "shares of the trials in which sanctions are threatened, since the class is one of threats",
+    "forecast": (
+        "shares of the trials in which sanctions are threatened, since the class is one of threats; 95 % intervals by "
+        "Wilson, of a Sobol design by Student's t over its replicates"
+    ),
     "settled": "an agreement before sanctions were imposed and before the sender backed down",
     "imposed": "sanctions were imposed, whatever followed",
     "dropped": "neither: the sender backed down, or the threat came to nothing by the horizon",
@@ -201,28 +206,31 @@ def _shares(
     run: StoredRun, strategy: str, rows: list[_Compared], believe: tuple[str, ...]
 ) -> tuple[dict[str, Estimate], dict[str, int], Mapping[str, Evidence] | None]:
     """The share of each row, the trials of each condition on which shares are, and what the beliefs did."""
-    shares: dict[str, Estimate] = {}
-    trials: dict[str, int] = {}
-    evidence = None
-    for given in dict.fromkeys(row.given for row in rows):
-        asked = [row for row in rows if row.given == given]
-        request = AggregateRequest(
-            measures={row.name: f"({row.condition}) and ({given})" for row in asked} | {"all": given},
-            statistics=("count", "mean"),
-            by=(),
-            strategies=(strategy,),
-            believe=believe,
+    scenario, design = run.plan.scenario, run.plan.design
+    replicates, together = design.replicates(scenario), design.trials_together(scenario)
+    conditions = {row.name: f"({row.condition}) and ({row.given})" for row in rows}
+    conditions |= {row.given: row.given for row in rows}
+    asked = [to_sql(parse_condition(text, scenario)) for text in conditions.values()]
+    thinned = thin_trials(run, (strategy,), believe)
+    with trials_table(run, (strategy,), thinned={strategy: thinned.thinning} if thinned else None) as database:
+        counted = database.execute(
+            f"SELECT {', '.join(f'count(*) FILTER (WHERE {sql})' for sql in asked)} FROM trials "
+            f"GROUP BY trial % {replicates}"
+        ).fetchall()
+    counts = dict(zip(conditions, zip(*counted, strict=True), strict=True))
+    trials = {row.given: sum(counts[row.given]) for row in rows}
+    if trials[THREAT] < FEWEST_THREATS:
+        message = (
+            f"has a threat in {trials[THREAT]:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
         )
-        found = aggregate(run, request, quiet)
-        (counts,) = found.result.model_dump()["rows"]
-        total = trials[given] = round(counts["all.mean"] * counts["all.count"])
-        evidence = found.evidence
-        if given == THREAT and total < FEWEST_THREATS:
-            message = f"has a threat in {total:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
-            raise InvalidInput((Fault("strategy", strategy, message),))
-        for row in asked:
-            shares[row.name] = proportion(round(counts[f"{row.name}.mean"] * counts[f"{row.name}.count"]), total)
-    return shares, trials, evidence
+        raise InvalidInput((Fault("strategy", strategy, message),))
+    shares = {
+        row.name: proportion_of_replicates(counts[row.name], counts[row.given], together)
+        if replicates > 1
+        else proportion(sum(counts[row.name]), trials[row.given])
+        for row in rows
+    }
+    return shares, trials, None if thinned is None else {strategy: thinned.evidence}
 
 
 def _lies_outside(forecast: Estimate, interval: Estimate) -> bool:

@@ -498,7 +498,8 @@ def _leads(
     rows = np.flatnonzero(known)
     values = values if known.all() else values.take(rows, axis=1)
     group = grouping.group(sampled[strategies[0]]).take(rows)
-    columns = [sampled[strategies[0]][belief].take(rows) for belief in beliefs]
+    drawn = [sampled[strategies[0]][belief] for belief in beliefs]
+    columns = drawn if known.all() else [column.take(rows) for column in drawn]
     if weighted is None:
         contest = paired_differences.Contest(values)
 

@@ -6,13 +6,10 @@ upper half of its bits, in the order of the numbers; a second step counts the nu
 quantile. Memory is bounded for any number of trials.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import reduce
-from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -22,15 +19,24 @@ from cluster.query.session import check_time
 from cluster.query.trials import BLOCK, StoredRun
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
+from cluster.storage.concurrent import in_order
 from sim.scenario.columns import COMMON_COLUMNS, NULL
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 from sim.scenario.vocabulary import MEASURES
-from sim.statistics.tallies import Moments, Tally, merge_replicates, moments, moments_of_counts, tally_conditions
+from sim.statistics.tallies import (
+    NO_TRIALS,
+    Moments,
+    Tally,
+    merge_replicates,
+    moments,
+    moments_of_counts,
+    tally_conditions,
+)
 
 T = TypeVar("T")
-_AHEAD = 2
-"""Shards that are read ahead."""
+_READING = 2
+"""Blocks that are read at a time."""
 _HALF = 1 << 16
 """The number of values of half of a float32's bits."""
 _SIGN = np.uint32(1 << 31)
@@ -67,7 +73,9 @@ class CountedTrials:
     _counted: Counted | None = None
 
     def tallies(self) -> tuple[Tally, ...]:
-        """The tallies of each replicate."""
+        """The tallies of each replicate; of no trials if no shard is committed."""
+        if not self.run.shards(self.strategy):
+            return (NO_TRIALS,) * self.run.plan.design.replicates(self.run.plan.scenario)
         return self._count().tallies
 
     def quantiles(
@@ -111,46 +119,37 @@ class CountedTrials:
         return self._counted
 
     def _map(self, count: Callable[["_Held"], T], merge: Callable[[T, T], T], names: Sequence[str]) -> T:
-        """Count the trials of each shard by some columns, and merge the counts."""
-        with ThreadPoolExecutor(_AHEAD) as pool:
-            # The next shards are read while one is counted; each thread has the limit of time of this one.
-            shards = iter(self.run.shards(self.strategy))
-            reading = deque(
-                pool.submit(copy_context().run, self._held, shard, names) for shard in islice(shards, _AHEAD)
-            )
-            merged = None
-            while reading:
-                found = reading.popleft().result()
-                reading.extend(pool.submit(copy_context().run, self._held, one, names) for one in islice(shards, 1))
-                for held in found:
-                    check_time()
-                    counted = count(held)
-                    merged = counted if merged is None else merge(merged, counted)
-        assert merged is not None, "a run that is summarized has trials"
-        return merged
+        """Count the trials of each block of the shards by some columns, and merge the counts."""
+        # Blocks are read ahead in threads, each with the limit of time of this one.
+        blocks = (
+            (copy_context(), shard, first)
+            for shard in self.run.shards(self.strategy)
+            for first in range(shard.first, shard.first + shard.count, BLOCK)
+        )
 
-    def _held(self, shard: Shard, names: Sequence[str]) -> list["_Held"]:
-        """Columns of a shard's trials for which the condition holds, by block."""
+        def held(block: tuple[Context, Shard, int]) -> _Held:
+            context, shard, first = block
+            return context.run(self._held, shard, first, names)
+
+        return reduce(merge, map(count, in_order(held, blocks, _READING)))
+
+    def _held(self, shard: Shard, first: int, names: Sequence[str]) -> "_Held":
+        """Columns of the trials of a block, from the trial `first` on, for which the condition holds."""
+        check_time()
         plan, condition = self.run.plan, self.condition
         replicates = plan.design.replicates(plan.scenario)
         known = {column.name: column for column in table_columns(plan.scenario)}
         wanted = sorted({*names, *(() if condition is None else condition.columns())})
-        found = []
+        count = min(BLOCK, shard.first + shard.count - first)
         with self.run.open_shard(shard) as columns:
-            for first in range(shard.first, shard.first + shard.count, BLOCK):
-                check_time()
-                count = min(BLOCK, shard.first + shard.count - first)
-                table = columns.read([known[name] for name in wanted], first, count)
-                rows = np.arange(count)
-                if condition is not None:
-                    rows = np.flatnonzero(evaluate(condition, table, known))
-                replicate = table["trial"].take(rows) % replicates
-                if replicates > 1:
-                    rows = rows.take(np.argsort(replicate, kind="stable"))
-                ends = np.cumsum(np.bincount(replicate, minlength=replicates))
-                every = rows.size == count and replicates == 1
-                found.append(_Held({name: table[name] if every else table[name].take(rows) for name in names}, ends))
-        return found
+            table = columns.read([known[name] for name in wanted], first, count)
+        rows = np.arange(count) if condition is None else np.flatnonzero(evaluate(condition, table, known))
+        replicate = table["trial"].take(rows) % replicates
+        if replicates > 1:
+            rows = rows.take(np.argsort(replicate, kind="stable"))
+        ends = np.cumsum(np.bincount(replicate, minlength=replicates))
+        every = rows.size == count and replicates == 1
+        return _Held({name: table[name] if every else table[name].take(rows) for name in names}, ends)
 
 
 @dataclass(frozen=True)

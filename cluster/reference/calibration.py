@@ -1,5 +1,6 @@
 """Base rates from a table of episodes: counts, rates, durations, and the scores of the rates themselves."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
@@ -18,6 +19,7 @@ ERAS = (
 )
 """September 1985: the United States began to open trade cases of its own; 1995: the WTO and its dispute settlement."""
 TWO_YEARS = timedelta(weeks=104)
+FEWEST_OF_TARGET = 10
 _METHOD = {
     "rates": "shares of the ended episodes, with Wilson's 95 % interval",
     "pooled": (
@@ -76,7 +78,10 @@ def calibrate(table: EpisodeTable) -> dict:
 
 
 def _classes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
-    """The classes with any episode, by their names: all, by specificity, commitment, both together, and era."""
+    """The classes with any episode, by their names: all, by specificity, commitment, both together, era and target.
+
+    A target has a class of its own if at least `FEWEST_OF_TARGET` of its episodes have ended.
+    """
     tests: list[tuple[str, Callable[[Episode], bool]]] = [("all", lambda one: True)]
     for specific, word in ((True, "specific demand"), (False, "unspecific demand")):
         tests.append((word, lambda one, specific=specific: one.specific is specific))  # type: ignore[misc]
@@ -94,8 +99,31 @@ def _classes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
         tests.append(
             (name, lambda one, first=first, last=last: one.began is not None and first <= one.began <= last)  # type: ignore[misc]
         )
+    ended = Counter(one.target for one in episodes if one.outcome != OPEN)
+    for target in sorted(name for name, count in ended.items() if count >= FEWEST_OF_TARGET):
+        tests.append((f"target {target}", lambda one, target=target: one.target == target))  # type: ignore[misc]
     found = [(name, [one for one in episodes if test(one)]) for name, test in tests]
     return [(name, members) for name, members in found if members]
+
+
+def class_rows(document: dict) -> list[dict]:
+    """The classes of a `calibrate` document as flat rows, a number or null in each cell, for a table.
+
+    Shares have the columns ``_low`` and ``_high`` for their 95 % intervals; durations are quartiles in days.
+    """
+    rows = []
+    for one in document["classes"]:
+        row: dict[str, object] = {name: one[name] for name in ("class", "episodes", "open")}
+        shares = {**one["rates"], **{f"{name}_pooled": found for name, found in one["pooled"].items()}}
+        shares["agreed_within_two_years"] = one["agreed_within_two_years"]["share"]
+        row |= one["counts"]
+        for name, found in shares.items():
+            row |= {f"{name}_share": found["estimate"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+        for name, found in one["durations_days"].items():
+            row |= {f"{name}_days_{level}": quartile["estimate"] for level, quartile in found["quartiles"].items()}
+        row |= {f"settled_by_week_{week}": share for week, share in one["agreed_by"].items()}
+        rows.append(row)
+    return rows
 
 
 def _class(members: Sequence[Episode], overall: Sequence[int], weight: float, watched_until: date | None) -> dict:
@@ -114,37 +142,34 @@ def _class(members: Sequence[Episode], overall: Sequence[int], weight: float, wa
 
 
 def counts_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
-    """How many episodes of each cell had ended by the end of each year, in the order of `ENDINGS`, by cell and year.
+    """How many episodes of each class had ended by the end of each year, in the order of `ENDINGS`, by class and year.
 
-    The cells are those of specificity and commitment, and all episodes together. An episode whose year of ending is
-    not known is counted in the last year alone.
+    An episode whose year of ending is not known is counted in the last year alone.
     """
     years = [one.year_ended for one in ended if one.year_ended is not None]
     if not years:
         return {}
     found: dict[str, dict[str, list[int]]] = {}
     for name, members in _classes(ended):
-        if name == "all" or "demand, " in name:
-            found[name] = {
-                str(year): _counts([one for one in members if (one.year_ended or max(years)) <= year])
-                for year in range(min(years), max(years) + 1)
-            }
+        found[name] = {
+            str(year): _counts([one for one in members if (one.year_ended or max(years)) <= year])
+            for year in range(min(years), max(years) + 1)
+        }
     return found
 
 
 def agreed_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
-    """How many episodes of each cell had agreed within `TWO_YEARS`, and of how many that was known, by cell and year.
+    """How many episodes of each class had agreed within `TWO_YEARS`, and of how many that was known, by class and year.
 
-    As known at the end of each year, of episodes that had ended by then. The cells are those of `counts_by_year`.
+    As known at the end of each year, of episodes that had ended by then.
     """
     years = [one.year_ended for one in ended if one.year_ended is not None]
     found: dict[str, dict[str, list[int]]] = {}
     for name, members in _classes(ended) if years else ():
-        if name == "all" or "demand, " in name:
-            found[name] = {}
-            for year in range(min(years), max(years) + 1):
-                known = [one for one in members if (one.year_ended or max(years)) <= year]
-                found[name][str(year)] = list(_agreed(known, date(year, 12, 31)))
+        found[name] = {}
+        for year in range(min(years), max(years) + 1):
+            known = [one for one in members if (one.year_ended or max(years)) <= year]
+            found[name][str(year)] = list(_agreed(known, date(year, 12, 31)))
     return found
 
 

@@ -18,6 +18,8 @@ from sim.statistics.estimates import Estimate, proportion
 from sim.statistics.scoring_rules import half_added
 
 ALL = "all"
+DEMAND = "demand"
+"""The partition by how specific the demand was and how strongly the sender was committed."""
 LISTS = "lists-with-deadline"
 
 
@@ -32,6 +34,8 @@ class ReferenceClass:
 
     name: str
     title: str
+    partition: str | None
+    """The property by which the class divides the threats; None for all of them."""
     open: int
     counts: Mapping[int, tuple[int, int, int]]
     agreed_by_week: Mapping[int, float]
@@ -123,6 +127,7 @@ def shipped_rates() -> BaseRates:
             name: ReferenceClass(
                 name,
                 one["title"],
+                one.get("partition"),
                 one["open"],
                 {int(year): tuple(counts) for year, counts in one["counts"].items()},
                 {int(week): float(share) for week, share in one["agreed_by_week"].items()},
@@ -165,10 +170,13 @@ def scenario_class(scenario: Scenario) -> str:
     return reference_class(scenario.reference).name
 
 
-def prior_weight(day: date | None) -> float:
-    """The weight of the overall rates in each class's rates, in episodes, from the counts known on a day."""
-    cells = [one.before(day) for name, one in shipped_rates().classes.items() if name != ALL]
-    counts = np.array([one for one in cells if sum(one)], np.int64).reshape(-1, len(ENDINGS))
+def prior_weight(partition: str | None, day: date | None) -> float:
+    """The weight of the overall rates in the rates of a partition's classes, in episodes, from the counts of a day.
+
+    That of the demand for all threats together, whose own rates it does not change.
+    """
+    found = [one for one in shipped_rates().classes.values() if one.partition == (partition or DEMAND)]
+    counts = np.array([one.before(day) for one in found if sum(one.before(day))], np.int64).reshape(-1, len(ENDINGS))
     return base_rates.prior_weight(counts) if len(counts) > 1 else float(base_rates.WEIGHTS[-1])
 
 
@@ -181,10 +189,11 @@ def class_rates(name: str, day: date | None = None) -> dict:
     """
     found = reference_class(name)
     counts, overall = found.before(day), shipped_rates().classes[ALL].before(day)
-    weight = prior_weight(day)
+    weight = prior_weight(found.partition, day)
     return {
         "class": name,
         "title": found.title,
+        "partition": found.partition,
         "known_on": None if day is None else day.isoformat(),
         "counts": dict(zip(ENDINGS, counts, strict=True)),
         "episodes": sum(counts),
@@ -216,9 +225,9 @@ def known_rates(reference: str | None, day: date | None) -> dict[str, dict[str, 
     shares among lists of goods with a deadline, half a threat added to each ending. Raises `InvalidInput` for an
     unknown class.
     """
-    counts = reference_class(reference or ALL).before(day)
+    found = reference_class(reference or ALL)
     overall = shipped_rates().classes[ALL].before(day)
-    pooled = base_rates.pooled_rates(counts, overall, prior_weight(day))
+    pooled = base_rates.pooled_rates(found.before(day), overall, prior_weight(found.partition, day))
     lists = shipped_rates().records[LISTS].before(day)
     assert lists is not None
     return {

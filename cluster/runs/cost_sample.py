@@ -56,8 +56,9 @@ def measure(plan: Plan, together: int) -> Sample:
     _play(plan, strategies, least)
     few = _play(plan, strategies, least)
     more = few
-    # The seconds of a trial fall as more are played at a time, so that the first guess is short of the goal.
-    while more.trials < block and more.seconds < 0.5 * GOAL_SECONDS:
+    # The seconds of a trial fall as more are played at a time, so that the first guess is short of the goal. Two sizes
+    # are measured on the slowest machine too: what a further trial adds is their difference.
+    while more.trials < block and (more is few or more.seconds < 0.5 * GOAL_SECONDS):
         more = _play(plan, strategies, min(block, max(2 * more.trials, int(more.trials * GOAL_SECONDS / more.seconds))))
     return Sample(together, few, more)
 

@@ -45,7 +45,16 @@ def play(plan: Plan, shards: list[Shard], folder: Folder, options: RunOptions) -
         return iter(())
     address, workers, should_stop = options.ray_address, options.workers, options.should_stop
     if options.engine == "ray" or (options.engine == "auto" and address is not None):
-        return play_on_ray(plan, shards, folder, should_stop, address=address, workers=workers)
+        return play_on_ray(
+            plan,
+            shards,
+            folder,
+            should_stop,
+            address=address,
+            workers=workers,
+            shards_left=len(shards),
+            on_capacity=options.on_capacity,
+        )
     if options.engine == "auto":
         cores, ready = usable_cores(), options.local_workers
         return play_where_it_pays(plan, shards, folder, should_stop, ready, cores=cores, workers=workers)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from cluster.results.result_folder import ShardResult
+from cluster.runs.capacity import Capacity
 from cluster.runs.local_workers import LocalWorker
 from cluster.storage.base import Folder
 
@@ -32,7 +33,7 @@ class Progress:
         )
 
 
-def _ignore(_: Progress) -> None:
+def _ignore(_: object) -> None:
     pass
 
 
@@ -50,7 +51,8 @@ class RunOptions:
     """Where a run is played, who is informed of progress, and when it stops.
 
     `engine` is one of `cluster.runs.engines.ENGINES`; `ray_address` joins a running Ray; `workers` is the largest
-    number of cores to use, None for all. `on_progress` is called at the start and after each committed shard.
+    number of cores to use, None for all. `on_progress` is called at the start and after each committed shard;
+    `on_capacity` with each change of the cores of a Ray cluster that was joined.
     `should_stop` is asked before each shard. `donors` are folders of earlier runs whose files may be reused.
     `owns_folder` is asked before the manifest is written: a runner that has lost the lease of its job must not write
     it. `local_workers` are processes on which the engine ``auto`` plays; without any, it begins in this process.
@@ -60,6 +62,7 @@ class RunOptions:
     ray_address: str | None = None
     workers: int | None = None
     on_progress: Callable[[Progress], object] = _ignore
+    on_capacity: Callable[[Capacity], object] = _ignore
     should_stop: Stop = never
     donors: tuple[Folder, ...] = ()
     owns_folder: Callable[[], bool] = _always

@@ -2,22 +2,26 @@
 
 import logging
 import os
+import re
 import signal
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
+from cluster.runs.capacity import Capacity, CapacityRequest
 from cluster.runs.options import Stop
 from cluster.runs.shard import run_shards
 from cluster.runs.tasks import EngineFailed, ShardFailed, Task, first_line, strategies_together, tasks_of
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
+from sim.model.version import KERNEL_VERSION
 
 REACH_SECONDS = 5.0
 LOST_WORKER_RETRIES = 5
@@ -28,12 +32,17 @@ _NAMES = ("auto", "local")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Unless this is 0 when Ray is imported, Ray replaces a loopback address with another address of the machine."""
+_VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
+"""The versions in Ray's error for a cluster of other versions: the cluster's, then this process's."""
 _IN_FLIGHT = 2
 """Tasks in flight for each core: one that runs and one that waits."""
 
 
 def run_task(plan: Plan, task: Task, folder: Folder) -> list[ShardResult]:
-    """Play a task as a Ray task."""
+    """Play a task as a Ray task. Raises `RuntimeError` on a node with another kernel than the driver's."""
+    if plan.kernel_version != KERNEL_VERSION:
+        message = f"this node's Brink has kernel version {KERNEL_VERSION}, and the driver's has {plan.kernel_version}"
+        raise RuntimeError(f"{message}: install the same Brink on driver and nodes")
     return list(run_shards(plan, task, folder))
 
 
@@ -45,13 +54,17 @@ def play_on_ray(
     *,
     address: str | None = None,
     workers: int | None = None,
+    shards_left: int = 0,
+    on_capacity: Callable[[Capacity], object] = lambda _: None,
 ) -> Iterator[ShardResult]:
     """Play shards as Ray tasks, at most two for each core in flight. A task has the same trials of some strategies.
 
     Without an `address` Ray is started on this machine's loopback and shut down at the end. With one, the Ray cluster
-    there is joined; its nodes must reach `folder` under the same address. Ray repeats the tasks of lost workers and
-    nodes. If a task fails, its shards are played one by one. If one of these fails, no new tasks are started, those in
-    flight are finished, and `ShardFailed` is raised. When the run should stop, tasks in flight are cancelled.
+    there is joined; its nodes must reach `folder` under the same address. Its autoscaler, if it has one, is asked for
+    the cores that the `shards_left` are worth, `workers` at most; they are given back at the end. Ray repeats the tasks
+    of lost workers and nodes. If a task fails, its shards are played one by one. If one of these fails, no new tasks
+    are started, those in flight are finished, and `ShardFailed` is raised. When the run should stop, tasks in flight
+    are cancelled.
     """
     if address is None or _host_and_port(address)[0] in _LOOPBACK:
         os.environ.setdefault(_LOOPBACK_SETTING, "0")
@@ -59,18 +72,24 @@ def play_on_ray(
 
     joined = ray.is_initialized()
     running: dict = {}
+    capacity = CapacityRequest(workers, on_capacity) if address not in (None, "local") else None
     if not joined:
         with _own_signal_handlers(), tempfile.TemporaryDirectory(prefix="brink-ray-") as nowhere:
             _connect(address, workers, nowhere)
     try:
         remote = ray.remote(run_task).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES, retry_exceptions=[OSError])
         shared = ray.put(plan)
-        tasks = tasks_of(shards, strategies_together(plan, _parallel_tasks(workers)))
+        together = strategies_together(plan, _parallel_tasks(workers))
+        tasks = tasks_of(shards, together)
+        seconds, played = 0.0, 0
         alone: list[Task] = []
         failure: ShardFailed | None = None
         more = True
         stopping: float | None = None
         while more or running:
+            if capacity is not None and stopping is None:
+                left = max(shards_left - played, sum(map(len, running.values())))
+                capacity.ask(ceil(left / together), left * seconds / played if played else None)
             room = _IN_FLIGHT * _parallel_tasks(workers)
             while more and len(running) < room:
                 following = alone.pop() if alone else next(tasks, None)
@@ -93,6 +112,8 @@ def play_on_ray(
                     else:
                         failure = failure or ShardFailed(task[0], getattr(error, "cause", None) or error)
                 else:
+                    seconds += sum(result.seconds for result in results)
+                    played += len(results)
                     yield from results
             if stopping is None and should_stop():
                 more, stopping = False, time.monotonic()
@@ -110,6 +131,8 @@ def play_on_ray(
     except ConnectionError as error:
         raise EngineFailed(f"Ray was lost: {first_line(error)}") from error
     finally:
+        if capacity is not None:
+            capacity.give_back()
         if not joined:
             ray.shutdown()
 
@@ -202,6 +225,14 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 
 def _no_ray(address: str, error: Exception) -> InvalidInput:
+    versions = _VERSIONS.findall(str(error))
+    if len(versions) == 2:
+        (ray, python), (own_ray, own_python) = versions
+        message = (
+            f"runs Ray {ray} on Python {python}, and this process has Ray {own_ray} on Python {own_python}: "
+            "install the same versions on driver and nodes"
+        )
+        return InvalidInput((Fault("ray_address", address, message),))
     cause = getattr(error, "strerror", None) or first_line(error)
     fault = Fault("ray_address", address, f"must be auto or the address of a running Ray: {cause}")
     return InvalidInput((fault,))

@@ -147,6 +147,7 @@ def recorded(
     before: int | None = None,
     *,
     owner: str | None = None,
+    key_id: str | None = None,
     action: str | None = None,
     subject: str | None = None,
     result: str | None = None,
@@ -157,13 +158,14 @@ def recorded(
 
     `since` and `until` (not included) are seconds since 1970.
     """
-    if "\0" in f"{owner}{subject}":
+    if "\0" in f"{owner}{key_id}{subject}":
         # No name holds one, and PostgreSQL refuses to compare texts with it.
         return []
     query = audit.select().order_by(audit.c.id.desc()).limit(limit)
-    for column, wanted in (("owner", owner), ("action", action), ("subject", subject), ("result", result)):
-        if wanted is not None:
-            query = query.where(audit.c[column] == wanted)
+    wanted = {"owner": owner, "key_id": key_id, "action": action, "subject": subject, "result": result}
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(audit.c[column] == value)
     if before is not None:
         query = query.where(audit.c.id < before)
     if since is not None:

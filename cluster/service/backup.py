@@ -38,7 +38,8 @@ LEFT_OUT = ("alembic_version", "sessions", "runners", "maintenance")
 """Tables that are not backed up."""
 _AT_ONCE = 8
 """Files copied at a time."""
-_ROWS_AT_ONCE = 500
+_ROWS_AT_ONCE = 50
+"""Rows in memory at a time; a job's row may hold a megabyte."""
 
 
 class StoredFile(NamedTuple):
@@ -81,10 +82,7 @@ def back_up(
     objects = _objects_of(target, results)
     target.create()
     target.remove_drafts()
-    earlier = (
-        {(one.job, one.name): one for one in read_files(target, read_backup(target))} if has_backup(target) else {}
-    )
-    copy = _Copy(results, target, objects, earlier)
+    copy = _Copy(results, target, objects, _earlier(target))
     with tempfile.NamedTemporaryFile(prefix="brink-backup-", suffix=".gz") as dump:
         counted, states = _dump_rows(engine, Path(dump.name))
         rows = copy.put(Path(dump.name))
@@ -118,15 +116,6 @@ def back_up(
         copied_bytes=copy.copied_bytes,
         damaged=gone,
     )
-
-
-def has_backup(folder: Folder) -> bool:
-    """Whether a folder holds a backup that was completed."""
-    try:
-        folder.read(BACKUP)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def read_backup(folder: Folder) -> dict[str, Any]:
@@ -241,7 +230,8 @@ class _Copy:
         if listed is not None and self._objects.get(listed) == entry.bytes:
             return StoredFile(job, entry.name, entry.bytes, entry.tag, listed)
         before = self._earlier.get((job, entry.name))
-        if before is not None and (before.bytes, before.tag) == (entry.bytes, entry.tag) and listed is None:
+        unchanged = before is not None and (before.bytes, before.tag) == (entry.bytes, entry.tag) and listed is None
+        if before is not None and unchanged and self._objects.get(before.sha256) == before.bytes:
             return before
         try:
             with self._results.within(job).open(entry.name) as file:
@@ -263,7 +253,7 @@ class _Copy:
                     size += len(chunk)
                     written.write(chunk)
             digest = found.hexdigest()
-            if digest not in self._objects and only in (None, digest):
+            if self._objects.get(digest) != size and only in (None, digest):
                 self._target.commit(draft, object_name(digest))
         finally:
             draft.unlink(missing_ok=True)
@@ -289,6 +279,14 @@ def _objects_of(target: Folder, results: Folder) -> dict[str, int]:
         message = f"holds something else than a backup ({other}): choose an empty folder"
         raise InvalidInput((Fault("folder", target.address, message),))
     return found
+
+
+def _earlier(target: Folder) -> dict[tuple[str, str], StoredFile]:
+    """The files of the backup that a folder holds, by job and name; none if it holds none, or its list is damaged."""
+    try:
+        return {(one.job, one.name): one for one in read_files(target, read_backup(target))}
+    except (InvalidInput, OSError, ValueError, TypeError, KeyError):
+        return {}
 
 
 def _dump_rows(engine: sa.Engine, path: Path) -> tuple[dict[str, int], dict[str, str]]:

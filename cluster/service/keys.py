@@ -28,7 +28,8 @@ GRACE_DAYS, MAX_GRACE_DAYS = 7, 365
 """Days for which a key that was rotated stays valid, unless others are chosen, and at most."""
 _DAY = 86_400.0
 _KEY = re.compile(r"brink_([0-9a-f]{16})_([0-9a-f]{64})")
-_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+"""The form of an owner's name."""
 
 keys = sa.Table(
     "keys",
@@ -71,7 +72,7 @@ def create(engine: sa.Engine, owner: str, scopes: Iterable[str], days: int | Non
     ]
     if not chosen and not faults:
         faults.append(Fault("scope", None, f"must be given: {', '.join(SCOPES)}"))
-    if not _OWNER.fullmatch(owner):
+    if not OWNER.fullmatch(owner):
         message = "must be 1 to 64 letters, digits, '.', '_', '@' or '-', and begin with a letter or digit"
         faults.append(Fault("owner", owner, message))
     if days is not None and not 1 <= days <= MAX_DAYS:

@@ -156,6 +156,14 @@ def put_off(
     return True
 
 
+def places(engine: sa.Engine) -> dict[str, int]:
+    """How many jobs are taken before each job that waits for a runner, by its id; not for jobs that wait for a time."""
+    now = time.time()
+    with engine.connect() as connection:
+        turn = connection.execute(_in_turn(now, _free(now))).scalars().all()
+    return {job_id: place for place, job_id in enumerate(turn)}
+
+
 def is_held(job: Job) -> bool:
     """Whether a runner holds the job under a lease that has not expired."""
     return job.state == RUNNING and (job.lease_expires or 0.0) >= time.time()

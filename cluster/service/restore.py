@@ -25,7 +25,7 @@ from sim.faults import Fault, InvalidInput
 _MUST_BE_EMPTY = ("jobs", "keys", "scenarios", "audit")
 _ALIVE_SECONDS = 60.0
 _AT_ONCE = 8
-_ROWS_AT_ONCE = 500
+_ROWS_AT_ONCE = 50
 
 
 @dataclass(frozen=True)

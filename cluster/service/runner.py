@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import uuid
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import sqlalchemy as sa
 from structlog.contextvars import bound_contextvars
@@ -211,6 +211,7 @@ def _work_job(
                 ray_address=settings.ray_address,
                 workers=settings.workers,
                 on_progress=watch.on_progress,
+                on_capacity=lambda found: log.info("cores", **asdict(found)),
                 should_stop=should_stop,
                 donors=tuple(results.within(earlier.id) for earlier in jobs.related(database, job)),
                 owns_folder=watch.holds,

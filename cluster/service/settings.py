@@ -1,6 +1,7 @@
 """Settings of the service and its runners, from the environment: every name begins with ``BRINK_``."""
 
 import ipaddress
+import json
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -39,6 +40,19 @@ def _of_networks(given: tuple[str, ...]) -> tuple[str, ...]:
 
 Networks = Annotated[Names, AfterValidator(_of_networks)]
 """IP addresses and networks with commas between them."""
+
+
+def _object(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given)
+    except ValueError:
+        raise ValueError('must be JSON, such as {"analysts": ["submit", "read"]}') from None
+
+
+Groups = Annotated[dict[str, tuple[Literal["submit", "read", "admin"], ...]], NoDecode, BeforeValidator(_object)]
+"""The scopes of groups, as a JSON object."""
 
 
 def _of_a_database(given: SecretStr) -> SecretStr:
@@ -83,6 +97,21 @@ class Settings(BaseSettings):
     audit_days: float = Field(365.0, ge=1.0, description="Records of the audit log are deleted after this.")
     max_trials: int = Field(1_000_000_000, ge=1, description="Trials of a strategy that a job may request.")
     auth: Literal["none", "keys"] = Field("none", description="Who may call: everyone on loopback, or holders of keys.")
+    oidc_issuer: str | None = Field(
+        None, description="Issuer of an OpenID Connect provider with whose accounts people may sign in."
+    )
+    oidc_client_id: str | None = Field(None, description="This service's client id at the provider.")
+    oidc_client_secret: SecretStr | None = Field(None, description="The client's secret; none for a public client.")
+    oidc_client_secret_file: Path | None = Field(None, description="A file with the secret, instead.")
+    oidc_name: str | None = Field(
+        None, max_length=100, description="The provider's name on the sign-in page; its host."
+    )
+    oidc_scope: str = Field("openid profile email", description="OAuth scopes that are requested.")
+    oidc_owner_claim: str = Field("sub", description="Claim of the ID token that names the owner.")
+    oidc_groups_claim: str = Field("groups", description="Claim of the ID token that lists groups.")
+    oidc_groups: Groups = Field(
+        {}, description='What groups may do, as JSON: {"analysts": ["submit", "read"], "staff": ["admin"]}.'
+    )
     allowed_hosts: Names = Field((), description="Host names of the service beside loopback's; * for any.")
     cors_origins: Names = Field((), description="Origins whose pages may call the service.")
     requests_per_second: float = Field(50.0, gt=0.0, le=1e6, description="Requests a second of a key's owner.")
@@ -139,5 +168,5 @@ def _check_names(environment: Iterable[str]) -> None:
 
 def _fault(name: str, value: object, message: str) -> Fault:
     allowed = message.partition(", unable to")[0].removeprefix("Value error, ").replace("Input should be", "must be")
-    # An address may contain a secret, so the message does not repeat it.
-    return Fault(f"BRINK_{name.upper()}", None if name.endswith("_url") else value, allowed)
+    # An address may contain a secret, and a secret is one, so the message does not repeat it.
+    return Fault(f"BRINK_{name.upper()}", None if name.endswith(("_url", "_secret")) else value, allowed)

@@ -16,6 +16,9 @@ def audit(
     owner: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only what this owner did.", show_default="all")
     ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only what was done with this key.", show_default="all")
+    ] = None,
     action: Annotated[
         str | None,
         typer.Option(metavar="ACTION", help="Only this action, such as delete or sign-in.", show_default="all"),
@@ -51,6 +54,7 @@ def audit(
             jobs_database(),
             limit,
             owner=owner,
+            key_id=key,
             action=action,
             subject=subject,
             result=result,

@@ -1,5 +1,8 @@
 """``brink calibrate``: base rates from a table of past threats."""
 
+import csv
+import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,6 +10,8 @@ import typer
 
 from api.cli.options import AsJson, whole_number
 from api.cli.output import console, heading, print_json
+from api.files import new_file
+from sim.faults import Fault, InvalidInput
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,17 +38,52 @@ def calibrate(
         int,
         typer.Option(parser=whole_number, metavar="YEAR", help="Of TIES: threats that began in this year or later."),
     ] = 1975,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the result: everything as .json, or a row for each class as .csv.",
+            show_default="print only",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rows that cannot be used are left out and counted: sanctions imposed on the day of the threat, open cases."""
+    if out is not None:
+        _check_file(out)
     from cluster.reference.calibration import calibrate as count
     from cluster.reference.episodes import read_episodes
 
     found = count(read_episodes(table, sender=sender, issue=issue, since=since))
+    if out is not None:
+        _write(out, found)
     if as_json:
         print_json(found)
     else:
         _print(console(), found)
+
+
+def _write(path: Path, found: dict) -> None:
+    from cluster.reference.calibration import class_rows
+
+    if path.suffix.lower() == ".json":
+        text = json.dumps(found, indent=2, allow_nan=False) + "\n"
+    else:
+        table = io.StringIO()
+        rows = class_rows(found)
+        writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        text = table.getvalue()
+    with new_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def _check_file(path: Path) -> None:
+    if path.suffix.lower() not in (".json", ".csv"):
+        raise InvalidInput((Fault("out", str(path), "must end in .json or .csv"),))
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InvalidInput((Fault("out", str(path), "must be a file in a folder that exists"),))
 
 
 def _print(out: "Console", found: dict) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 DEFAULT_TRIALS = 20_000
 SHOWN_INPUTS = 40
 """Inputs in the table; the document has them all."""
+SAID = 4
+"""Strategies about which a sentence is made; the tables have them all."""
 _LONGEST = 300
 
 
@@ -140,6 +142,7 @@ def _played(plan: "Plan", **options: Any) -> "StoredRun":
 def print_difference(out: "Console", document: dict, names: "Sequence[str]") -> None:
     """Print a document of `cluster.answers.diff`: the inputs that differ, then each strategy's answers that differ."""
     from api.cli.output import heading
+    from api.sentences import change_sentence
 
     for letter, name, side in zip("AB", names, (document["first"], document["second"]), strict=True):
         run = side["run"]
@@ -148,6 +151,8 @@ def print_difference(out: "Console", document: dict, names: "Sequence[str]") -> 
     if document["given"]:
         where = "in both" if document["paired"] else "in each"
         out.print(f"Over the trials in which this holds {where}: {document['given']}.")
+    for sentence in filter(None, map(change_sentence, document["strategies"][:SAID])):
+        out.print(sentence)
     _print_inputs(out, [*document["run"], *document["inputs"]])
     how = "Compared trial by trial" if document["paired"] else "Compared by their estimates, not trial by trial"
     out.print()

@@ -10,6 +10,7 @@ import typer
 from api.cli.database import jobs_database
 from api.cli.options import AsJson, whole_number
 from api.cli.output import console, print_json
+from sim.faults import printable
 
 
 def create(
@@ -108,7 +109,20 @@ def rotate(
     print(f"key {new.id} {described(new)}. It is not shown again. Key {old.id} {ends}.", file=sys.stderr)
 
 
-keys = {"create": create, "list": list_keys, "rotate": rotate, "revoke": revoke}
+def sign_out(
+    owner: Annotated[str, typer.Argument(metavar="OWNER", help="Whose sessions, of keys and of accounts.")],
+) -> None:
+    """End all sessions of an owner in browsers. Keys stay valid."""
+    from cluster.service.audit import record_command
+    from cluster.service.sessions import end_sessions_of
+
+    database = jobs_database()
+    ended = end_sessions_of(database, owner)
+    record_command(database, "sign-out", detail=f"{ended} sessions of {owner}"[:200])
+    print(f"{ended} session{'s' * (ended != 1)} of {printable(owner)} ended")
+
+
+keys = {"create": create, "list": list_keys, "rotate": rotate, "revoke": revoke, "sign-out": sign_out}
 
 
 def _time(when: float | None) -> str | None:

@@ -108,8 +108,8 @@ def run(
         return
     started = time.monotonic()
     taken: dict = {}
-    with run_progress(plan) as on_progress:
-        options = replace(options, on_progress=on_progress)
+    with run_progress(plan) as shown:
+        options = replace(options, on_progress=shown.on_progress, on_capacity=shown.on_capacity)
         if wanted:
             answer, taken = run_to_precision(plan, folder, wanted, options)
         else:

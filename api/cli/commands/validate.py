@@ -2,6 +2,8 @@
 
 from math import isfinite
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,10 +46,11 @@ def validate(
         print_json({"valid": True, "errors": [], "warnings": [_fault(warning) for warning in found.warnings]})
         return
     print_warnings(found)
-    print(
+    text = (
         f"{found.name}: valid. {len(found.issues)} issues, {len(found.uncertain)} uncertain parameters, "
         f"{found.horizon_weeks} weeks, strategies {', '.join(found.strategies)}"
     )
+    print(fill(text, get_terminal_size().columns, break_long_words=False, break_on_hyphens=False))
 
 
 def _draw(scenario: "Scenario", chart: Path) -> None:

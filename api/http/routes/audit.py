@@ -42,6 +42,7 @@ class AuditPage(BaseModel):
 def list_audit(
     engine: Database,
     owner: Annotated[str | None, Query(max_length=64)] = None,
+    key_id: Annotated[str | None, Query(max_length=64, description="What was done with this key.")] = None,
     action: Annotated[Literal[audit.ACTIONS] | None, Query()] = None,  # type: ignore[valid-type]
     subject: Annotated[str | None, Query(max_length=64, description="The id of a job or key.")] = None,
     result: Annotated[Literal[audit.RESULTS] | None, Query()] = None,  # type: ignore[valid-type]
@@ -56,6 +57,7 @@ def list_audit(
         limit + 1,
         None if page_token is None else int(page_token),
         owner=owner,
+        key_id=key_id,
         action=action,
         subject=subject,
         result=result,

@@ -1,16 +1,16 @@
 """What there is to work with: the model's parameters, the terms of results, and the base rates of past threats."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.catalogue import parameter_entries
 from api.http.authentication import reader
 from api.http.problems import RESPONSES
 from api.shipped_scenarios import shipped_scenario
-from cluster.answers.entry import LONGEST_NAME
+from cluster.answers.entry import LONGEST_NAME, Estimate
 from cluster.reference.rates import rates_document, scenario_rates
 from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, MEASURE_TERMS, OUTCOME_TERMS, Term
@@ -40,6 +40,77 @@ class TermEntry(BaseModel):
     unit: str
 
 
+class EndingCounts(BaseModel):
+    """How many threats ended in each way."""
+
+    settled: int
+    imposed: int
+    dropped: int
+
+
+class EndingRates(BaseModel):
+    """The share of threats that ended in each way, with 95 % intervals; null where there are none."""
+
+    settled: Estimate
+    imposed: Estimate
+    dropped: Estimate
+
+
+class ClassRates(BaseModel):
+    """A class of past threats."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    class_: str = Field(alias="class")
+    title: str
+    partition: str | None = Field(description="The property by which the class divides the threats; null for all.")
+    known_on: str | None
+    counts: EndingCounts
+    episodes: int = Field(description="The threats that had ended.")
+    open: int = Field(description="Threats without an end in the record.")
+    rates: EndingRates = Field(description="The class's own shares, with Wilson's intervals.")
+    pooled: EndingRates = Field(description="Shares shrunk towards those of all threats, with posterior intervals.")
+    prior_weight: float = Field(description="The weight of all threats in the pooled shares, in threats.")
+    agreed_within_two_years: Estimate = Field(
+        description="Pooled; an agreement within 104 weeks, whatever came between."
+    )
+    agreed_by_week: dict[str, float] = Field(
+        description="The share settled by a week from the threat, over the whole record; empty where a day is given."
+    )
+
+
+class RecordRates(BaseModel):
+    """A group of past threats that is no class."""
+
+    record: str
+    title: str
+    counts: EndingCounts
+    rates: EndingRates
+    source: str
+
+
+class DisputeShare(BaseModel):
+    """A share of disputes before the WTO."""
+
+    share: str
+    title: str
+    count: int
+    of: int
+    estimate: Estimate
+    source: str
+
+
+class Rates(BaseModel):
+    """The base rates of past threats."""
+
+    source: str
+    scenario: str = Field(default="", description="The scenario asked for; left out without one.")
+    known_on: str | None
+    classes: list[ClassRates]
+    records: list[RecordRates]
+    wto: list[DisputeShare]
+
+
 @router.get("/terms", summary="List the outcomes, events and measures")
 def terms() -> list[TermEntry]:
     """Every outcome, event and measure: its name, the expression that it stands for, its label and unit."""
@@ -61,7 +132,7 @@ def parameters() -> list[ParameterEntry]:
     return [ParameterEntry(**entry) for entry in parameter_entries()]
 
 
-@router.get("/rates", summary="Read the base rates of past threats")
+@router.get("/rates", summary="Read the base rates of past threats", response_model_exclude_unset=True)
 def rates(
     scenario: Annotated[
         str | None,
@@ -71,10 +142,10 @@ def rates(
     known_on: Annotated[
         date | None, Query(description="Only threats that had ended in the years before this day.")
     ] = None,
-) -> dict[str, Any]:
+) -> Rates:
     """How comparable threats of the past ended, by class, with their intervals and sources."""
     if scenario is None:
-        return rates_document(known_on, reference)
+        return Rates.model_validate(rates_document(known_on, reference))
     if reference is not None:
         raise InvalidInput((Fault("reference", reference, "goes without a scenario, which names its own class"),))
-    return scenario_rates(shipped_scenario(scenario), known_on)
+    return Rates.model_validate(scenario_rates(shipped_scenario(scenario), known_on))

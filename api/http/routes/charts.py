@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.chart_catalogue import CHARTS, Chart
@@ -15,6 +15,8 @@ from api.http.answer_cache import AnswerCache, ask_once
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
 from api.http.routes.common import KeptAnswers, KnownRun
+from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
+from api.ranges import ranges_document
 from api.run_workbook import FIRST_TRIALS, write_run
 from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
 from api.workbook import XLSX
@@ -45,12 +47,12 @@ class Specification(BaseModel):
 
 def _endpoint(chart: Chart) -> Callable[..., Response]:
     def draw(fields: Fields, run: KnownRun, kept: KeptAnswers, accept: Accept = None) -> Response:
-        return _pictured(accept, lambda: chart.draw(_ask(kept, run, chart.answer.name, fields)))
+        return pictured(accept, lambda: chart.draw(_ask(kept, run, chart.answer.name, fields)))
 
     return draw
 
 
-def _pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Response:
+def pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Response:
     """A chart in the form that a client prefers. Raises `Problem` before it is drawn if there is none."""
     from api.chart_files import png_of, svg_of
     from api.charts import specification
@@ -126,9 +128,10 @@ def report(
             raise Problem(406, str(error)) from None
     answers = gather(run, measure=measure, given=given, on_step=lambda *_: None)
     content = report_pdf(answers) if media_type == PDF else report_page(answers)
-    return Response(
-        content, media_type=media_type, headers={"Content-Security-Policy": REPORT_POLICY, "Vary": "Accept"}
-    )
+    # Browsers show no PDF in a sandbox, so that one is saved.
+    saved = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.pdf"'}
+    headers = saved if media_type == PDF else {"Content-Security-Policy": REPORT_POLICY}
+    return Response(content, media_type=media_type, headers={**headers, "Vary": "Accept"})
 
 
 @router.get(
@@ -151,6 +154,21 @@ def export(
         content = file.read_bytes()
     named = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.xlsx"'}
     return Response(content, media_type=XLSX, headers=named)
+
+
+@router.post(
+    "/scenarios/densities",
+    tags=["scenarios"],
+    summary="Draw: The densities of a scenario's uncertain parameters.",
+    response_class=Response,
+    responses={200: {"model": Specification, "description": "The chart", "content": PICTURES}},
+    openapi_extra=SCENARIO_BODY,
+)
+def densities(sent: Annotated[SentScenario, Depends(sent_scenario)], accept: Accept = None) -> Response:
+    """What is believed of each uncertain parameter of a scenario that is sent: the density over its range."""
+    from api.charts import densities_chart
+
+    return pictured(accept, lambda: densities_chart(ranges_document(read_sent(sent))))
 
 
 class FindingsRequest(StrategiesRequest, GivenRequest):

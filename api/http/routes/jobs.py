@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from math import isfinite
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,7 @@ from api.shipped_scenarios import shipped_scenario
 from cluster.answers.summary import ScenarioWarning
 from cluster.results.plan import Plan, make_plan
 from cluster.runs.precision import MOST_TRIALS, check_precise
-from cluster.service import jobs
+from cluster.service import jobs, leases
 from cluster.service.jobs import Job
 from cluster.service.retention import remove_job
 from cluster.service.settings import Settings
@@ -130,6 +130,9 @@ class JobView(BaseModel):
     progress: JobProgress
     error: str | None = Field(description="Why the job failed.")
     warnings: list[ScenarioWarning] = Field(description="Values of the scenario that are probably mistakes.")
+    ahead: int | None = Field(
+        None, description="Jobs of all users whose turn comes first, while it waits for a runner."
+    )
     waiting: str | None = Field(description="Cause of a transient failure, while the job waits to be tried again.")
     created_at: str
     started_at: str | None
@@ -143,8 +146,8 @@ class JobPage(BaseModel):
     next_page_token: str | None
 
 
-def view(job: Job) -> JobView:
-    """A job as a client sees it."""
+def view(job: Job, places: Mapping[str, int] | None = None) -> JobView:
+    """A job as a client sees it; `places` are those of `cluster.service.leases.places`."""
     request = json.loads(job.request)
     return JobView(
         id=job.id,
@@ -159,6 +162,7 @@ def view(job: Job) -> JobView:
         progress=JobProgress(trials_done=job.trials_done, trials_total=job.trials_total),
         error=job.error,
         warnings=[ScenarioWarning(**warning) for warning in request.get("warnings", ())],
+        ahead=None if places is None or job.state != jobs.QUEUED else places.get(job.id),
         waiting=job.waiting,
         created_at=rfc3339(job.created_at) or "",
         started_at=rfc3339(job.started_at),
@@ -220,16 +224,17 @@ def list_jobs(
     """Jobs from the newest on, a page at a time."""
     found = jobs.newest(engine, limit + 1, _before(page_token), owner=reader.sees)
     shown = found[:limit]
+    places = leases.places(engine) if any(job.state == jobs.QUEUED for job in shown) else None
     return JobPage(
-        jobs=[view(job) for job in shown],
+        jobs=[view(job, places) for job in shown],
         next_page_token=_token(shown[-1]) if len(found) > limit else None,
     )
 
 
 @router.get("/jobs/{job_id}", response_model=JobView, summary="Look at a job")
-def get_job(job: KnownJob) -> JobView:
-    """A job's state and progress, and what went wrong if it failed."""
-    return view(job)
+def get_job(job: KnownJob, engine: Database) -> JobView:
+    """A job's state and progress, its place in the queue, and what went wrong if it failed."""
+    return view(job, leases.places(engine) if job.state == jobs.QUEUED else None)
 
 
 @router.get("/jobs/{job_id}/scenario", summary="Read a job's scenario")

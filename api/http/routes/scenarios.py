@@ -47,6 +47,7 @@ class ScenarioEntry(BaseModel):
     title: str
     as_of: str | None
     strategies: list[str]
+    strategy_used: str | None = Field(None, description="The strategy that was really used, of a dispute that is over.")
     own: bool = Field(False, description="Whether the caller keeps it; the others are shipped.")
 
 

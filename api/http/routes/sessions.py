@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from api.http.authentication import COOKIE, SECURE_COOKIE, Caller, Reader, session_of
+from api.http.authentication import COOKIE, SECURE_COOKIE, Caller, Reader, session_of, set_session_cookie
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.common import Database, SettingsOf
-from cluster.service.sessions import SESSION_SECONDS, end_session, open_session
+from cluster.service.sessions import end_session, open_session
 
 router = APIRouter(tags=["sessions"], responses=RESPONSES)
 
@@ -28,20 +28,11 @@ def whoami(reader: Reader, settings: SettingsOf) -> Session:
 @router.post("/session", status_code=201, summary="Sign in")
 def sign_in(request: Request, response: Response, reader: Reader, engine: Database, settings: SettingsOf) -> Session:
     """Open a session of the key in `Authorization`, as a cookie: some hours, for this site alone, not for scripts."""
-    if reader.key_id is None:
+    if settings.auth == "none":
         raise Problem(409, "this service asks for no keys, so that nobody signs in")
-    if "authorization" not in request.headers:
+    if "authorization" not in request.headers or reader.key_id is None:
         raise Problem(403, "a session is opened with a key in Authorization, not with another session")
-    secure = request.url.scheme == "https"
-    response.set_cookie(
-        SECURE_COOKIE if secure else COOKIE,
-        open_session(engine, reader.key_id),
-        max_age=int(SESSION_SECONDS),
-        path="/",
-        secure=secure,
-        httponly=True,
-        samesite="strict",
-    )
+    set_session_cookie(response, open_session(engine, reader.key_id), secure=request.url.scheme == "https")
     return _session(reader, asks=True)
 
 

@@ -1,7 +1,7 @@
 // Charts: the service makes a Vega-Lite specification of an answer, and Vega draws it here.
 import { el, fill } from "./dom.js";
 import { interpreter } from "./expressions.js";
-import { download, post } from "./v1.js";
+import { download, send } from "./v1.js";
 
 const VEGA_LITE = "application/vnd.vegalite.v6+json";
 
@@ -77,11 +77,12 @@ async function draw(element, spec, brush) {
 
 const drawn = new Set();
 
-/** A figure with a chart of a job's answer, its picture one click away. `request` is the answer's. A range that is
+/** A figure with a chart of a job's answer, or of what `asked.charts` and `asked.query` name, its picture one click away.
+ * `request` is the answer's. A range that is
  * brushed is offered on a button: the same can be chosen from the lists above, by keyboard too. */
 export async function chartOf(asked, name, request, label, { brush, brushed } = {}) {
-  const path = `/v1/jobs/${asked.id}/charts/${name}`;
-  const spec = await post(path, request, { accept: VEGA_LITE, signal: asked.signal });
+  const path = `${asked.charts ?? `/v1/jobs/${asked.id}/charts`}/${name}${asked.query ?? ""}`;
+  const spec = await send(request === undefined ? "GET" : "POST", path, request, { accept: VEGA_LITE, signal: asked.signal });
   const place = el("div", { class: "chart", role: "img", "aria-label": label });
   const picture = (format, accept) =>
     el("button", { type: "button", class: "quiet", onclick: () => download(`${name}.${format}`, path, request, accept), "aria-label": `${label}: ${format.toUpperCase()}` }, format.toUpperCase());

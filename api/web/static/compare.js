@@ -3,70 +3,76 @@ import { showAccount } from "./account.js";
 import { chartOf } from "./chart.js";
 import { el, fill, find, showFault, table } from "./dom.js";
 import { amount, distribution, share, when, whole } from "./format.js";
-import { estimate } from "./numbers.js";
-import { get, once, Problem } from "./v1.js";
+import { estimate, numbers } from "./numbers.js";
+import { get, once, post, Problem } from "./v1.js";
 
 const asked = new URLSearchParams(location.search);
 const isRun = (name) => /^[0-9a-f]{32}$/.test(name);
 
-/** The leaves of a document by their paths; a distribution is a leaf. */
-function leaves(document, path = "", found = new Map()) {
-  const [only, ...more] = Object.entries(document ?? {});
-  const leaf = typeof document !== "object" || document === null || Array.isArray(document) ||
-    (only && !more.length && ["uniform", "loguniform", "triangular", "pert", "normal", "lognormal", "beta", "discrete", "quantiles", "mixture"].includes(only[0]));
-  if (leaf) found.set(path, document);
-  else for (const [key, value] of Object.entries(document)) leaves(value, path ? `${path}.${key}` : key, found);
-  return found;
-}
-
 function shown(value) {
-  if (value === undefined) return "–";
-  return Array.isArray(value) ? value.map((one) => (typeof one === "object" ? JSON.stringify(one) : one)).join(", ") : typeof value === "object" || typeof value === "number" ? distribution(value) : String(value);
+  if (value === null) return "–";
+  if (Array.isArray(value)) return value.map((one) => (typeof one === "object" ? JSON.stringify(one) : one)).join(", ");
+  return typeof value === "object" || typeof value === "number" ? distribution(value) : String(value);
 }
 
-function differences(first, second) {
-  const [one, other] = [leaves(first), leaves(second)];
-  return [...new Set([...one.keys(), ...other.keys()])]
-    .filter((path) => JSON.stringify(one.get(path)) !== JSON.stringify(other.get(path)))
-    .map((path) => [path, shown(one.get(path)), shown(other.get(path))]);
+const scenarioOf = async (name) => (isRun(name) ? get(`/v1/jobs/${name}/scenario`) : name);
+const nameOf = async (name) => {
+  if (!isRun(name)) return name;
+  const job = await get(`/v1/jobs/${name}`);
+  return `${job.scenario}, ${when(job.created_at)}`;
+};
+
+/** The inputs that differ and, of two runs with trials, the answers; a refusal of the answers is said below the inputs. */
+async function differences(a, b) {
+  if (isRun(a) && isRun(b)) {
+    try {
+      return await get(`/v1/jobs/${a}/diff?with=${b}`);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status === 404) throw error;
+      return { ...(await differencesOfInputs(a, b)), refusal: error };
+    }
+  }
+  return differencesOfInputs(a, b);
 }
 
-async function loaded(name) {
-  if (!isRun(name)) return { name, scenario: await get(`/v1/scenarios/${encodeURIComponent(name)}`) };
-  const [job, scenario] = await Promise.all([get(`/v1/jobs/${name}`), once(`/v1/jobs/${name}/scenario`)]);
-  const summary = await get(`/v1/jobs/${name}/summary`).catch((error) => { if (error instanceof Problem) return null; throw error; });
-  return { name: `${job.scenario}, ${when(job.created_at)}`, scenario, job, summary };
+async function differencesOfInputs(a, b) {
+  const [first, second] = await Promise.all([a, b].map(scenarioOf));
+  return post("/v1/scenarios/diff", { first, second });
 }
 
-function answers(first, second, terms) {
-  const both = Object.keys(first.summary.strategies).filter((name) => name in second.summary.strategies);
-  if (!both.length) return el("p", {}, "The runs have no strategy in common.");
-  return both.map((strategy, k) => {
-    const [one, other] = [first, second].map((side) => side.summary.strategies[strategy]);
-    const shares = terms.filter((term) => term.kind !== "measure").map((term) => {
-      const key = term.kind === "event" ? "events" : "outcome";
-      return [term.label, estimate(one[key][term.name], share), estimate(other[key][term.name], share)];
-    });
-    const means = terms.filter((term) => term.kind === "measure" && one.measures[term.name] && other.measures[term.name])
-      .map((term) => [`Mean: ${term.label}, ${term.unit}`, estimate(one.measures[term.name].mean, amount), estimate(other.measures[term.name].mean, amount)]);
-    return el("details", { open: k === 0 }, el("summary", {}, strategy), table(`${strategy}: answers of both, with 95 % intervals; shares in per cent`, ["", "first", "second"], [...shares, ...means]));
-  });
+function answers(found, terms) {
+  if (!found.strategies.length) return el("p", {}, "The runs have no strategy in common.");
+  const label = (name) => terms.find((term) => term.name === name);
+  const rows = (part, form, text) => Object.entries(part).map(([name, one]) => [text(name), estimate(one.first, form), estimate(one.second, form), estimate(one.change, form), estimate(one.equal, share)]);
+  const mean = (name) => (label(name) ? `Mean: ${label(name).label}, ${label(name).unit}` : `Mean: ${name}`);
+  return found.strategies.map((one, k) => el("details", { open: k === 0 },
+    el("summary", {}, one.first === one.second ? one.first : `${one.first} and ${one.second}`),
+    table(`${one.first}: answers of both, with 95 % intervals; shares in per cent, their change in percentage points`, ["", "first", "second", "change", found.paired ? "the same in, % of trials" : ""],
+      [...rows({ ...one.events, ...one.outcome }, share, (name) => label(name)?.label ?? name), ...rows(one.measures, amount, mean)])));
+}
+
+function tableOf(found) {
+  return [["strategy", "what", "first", "second", "change", "low", "high"], ...found.strategies.flatMap((one) =>
+    [one.outcome, one.events, one.measures].flatMap((part) => Object.entries(part).map(([name, value]) =>
+      [one.first, name, value.first.estimate, value.second.estimate, value.change.estimate, value.change.low, value.change.high])))];
 }
 
 async function compare() {
   const [a, b] = [asked.get("a"), asked.get("b")];
   if (!a || !b) return;
-  const [first, second] = await Promise.all([loaded(a), loaded(b)]);
-  const inputs = differences(first.scenario, second.scenario);
-  const runs = first.job && second.job ? differences(...[first, second].map(({ job }) => ({ trials: job.trials, seed: job.seed, design: job.design, strategies: job.strategies }))) : [];
+  const [found, terms, names] = await Promise.all([differences(a, b), once("/v1/terms"), Promise.all([a, b].map(nameOf))]);
+  const inputs = [...(found.run ?? []), ...found.inputs];
   const place = find("compared");
   fill(place,
     el("h2", {}, "Inputs"),
-    inputs.length + runs.length ? table("What differs", ["", first.name, second.name], [...runs, ...inputs], false) : el("p", {}, "The inputs are the same."));
-  if (!first.summary || !second.summary) return;
-  const terms = await once("/v1/terms");
+    inputs.length ? table("What differs", ["", ...names], inputs.map((one) => [one.field, shown(one.first), shown(one.second)]), false) : el("p", {}, "The inputs are the same."),
+    found.refusal && el("p", { class: "fault" }, found.refusal.errors.map((one) => one.detail).join("; ") || found.refusal.message));
+  if (!found.strategies) return;
   const figures = await Promise.all([a, b].map((id, k) => chartOf({ id }, "outcomes", {}, `How the trials of the ${k ? "second" : "first"} run end`)));
-  place.append(el("h2", {}, "Answers"), el("div", { class: "grid" }, figures.map((figure, k) => el("div", {}, el("h3", {}, [first, second][k].name), figure))), ...[answers(first, second, terms)].flat());
+  place.append(el("h2", {}, "Answers"), el("p", {}, `${found.paired ? "Compared trial by trial" : "Not compared trial by trial"}: ${found.reason}.`),
+    ...[answers(found, terms)].flat(),
+    numbers({ id: a }, "diff", {}, found, () => tableOf(found), `GET /v1/jobs/${a}/diff?with=${b}`),
+    el("div", { class: "grid" }, figures.map((figure, k) => el("div", {}, el("h3", {}, names[k]), figure))));
   for (const figure of figures) await figure.draw();
 }
 

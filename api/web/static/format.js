@@ -53,6 +53,28 @@ export function distribution(document) {
   return `${name}, ${inside.join(", ")}`;
 }
 
+/** What a job waits for. */
+export function waitsFor({ waiting, ahead }) {
+  if (waiting) return waiting;
+  if (ahead === null || ahead === undefined) return "waits for its turn";
+  return ahead === 0 ? "is next, and waits for a free runner" : `waits for its turn: ${ahead === 1 ? "one job is" : `${whole(ahead)} jobs are`} before it`;
+}
+
+/** Bytes in words. */
+export function bytes(count) {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  const power = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), units.length - 1);
+  return `${number(Number((count / 1000 ** power).toPrecision(2)))} ${units[power]}`;
+}
+
+/** Seconds in words, to two digits. */
+export function duration(seconds) {
+  if (seconds < 1) return "less than a second";
+  const [size, unit] = seconds < 120 ? [1, "seconds"] : seconds < 7200 ? [60, "minutes"] : [3600, "hours"];
+  const count = Number((seconds / size).toPrecision(2));
+  return count === 1 ? "one second" : `${number(count)} ${unit}`;
+}
+
 /** A whole number as people type it: digits, with spaces, commas or points between groups of three. */
 export function readWhole(text) {
   const bare = text.trim();

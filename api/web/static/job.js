@@ -2,7 +2,7 @@
 import { showAccount } from "./account.js";
 import { conditionOf, conditionsPanel } from "./conditions.js";
 import { el, fill, find, showFault } from "./dom.js";
-import { when, whole } from "./format.js";
+import { waitsFor, when, whole } from "./format.js";
 import { faultOf, SECTIONS } from "./sections.js";
 import { get, once, Problem, send } from "./v1.js";
 
@@ -12,6 +12,7 @@ const LISTS = ["given", "believe", "only"];
 const TEXTS = ["measure", "strategy", "show", "form", "by", "bound", "outcome", "trial", "base"];
 const AT_ONCE = 2;
 const PAUSE = 2000;
+const PLACE_PAUSE = 3000;
 let job;
 let scenario;
 let terms;
@@ -39,7 +40,7 @@ const several = (count, noun, nouns) => `${whole(count)} ${count === 1 ? noun : 
 function showState() {
   const { trials_done: done, trials_total: total } = job.progress;
   const what = {
-    queued: job.waiting ?? "waits for its turn",
+    queued: waitsFor(job),
     running: `${whole(done)} of ${whole(total)} trials`,
   }[job.state] ?? `${whole(job.trials)} trials of each of ${several(job.strategies.length, "strategy", "strategies")}, seed ${job.seed}, ${job.design} design, ${when(job.finished_at)}`;
   fill(find("state"),
@@ -53,6 +54,17 @@ function showState() {
 async function stop() {
   job = await send("POST", `/v1/jobs/${id}/cancel`);
   showState();
+}
+
+/** While the job waits, its place in the queue, which no event of the job itself announces. */
+async function showPlace() {
+  if (job.state !== "queued") return;
+  const now = await get(`/v1/jobs/${id}`).catch(() => null);
+  if (now?.state === "queued" && job.state === "queued") {
+    job = now;
+    showState();
+  }
+  setTimeout(showPlace, PLACE_PAUSE);
 }
 
 /** Follow the run. First answers come from what is committed, again as more is, with a pause between. */
@@ -175,6 +187,7 @@ async function begin() {
   panel = conditionsPanel(find("what-if"), { terms, scenario, strategies: job.strategies, parameters }, choose);
   addEventListener("popstate", show);
   if (!ended()) watch();
+  setTimeout(showPlace, PLACE_PAUSE);
   show();
 }
 

@@ -30,14 +30,14 @@ export function query(request) {
 
 /** Buttons that save an answer's document and its table, and what a script would ask. `csv` returns the table's rows, the
  * first its head, or saves the table itself and returns nothing. */
-export function numbers(asked, answer, request, document, csv) {
+export function numbers(asked, answer, request, document, csv, asScript) {
   const json = () => saveAs(`${answer}.json`, new Blob([JSON.stringify(document, null, 1)], { type: "application/json" }));
   const table = () => {
     const rows = csv();
     if (Array.isArray(rows)) saveTable(`${answer}.csv`, rows);
   };
   const path = `/v1/jobs/${asked.id}/${answer}`;
-  const call = answer === "summary" ? `GET ${path}${query(request)}` : `POST ${path}\n${JSON.stringify(request)}`;
+  const call = asScript ?? (answer === "summary" ? `GET ${path}${query(request)}` : `POST ${path}\n${JSON.stringify(request)}`);
   return el("div", { class: "tools" }, "Numbers:",
     el("button", { type: "button", class: "quiet", "aria-label": `${answer} as JSON`, onclick: json }, "JSON"),
     el("button", { type: "button", class: "quiet", "aria-label": `${answer} as CSV`, onclick: table }, "CSV"),

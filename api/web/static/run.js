@@ -1,5 +1,5 @@
 import { el, fill, find, onSubmit, showFault } from "./dom.js";
-import { readNumber, readWhole } from "./format.js";
+import { bytes, duration, readNumber, readWhole, whole } from "./format.js";
 import { once, post, prepareCharts, Problem } from "./v1.js";
 import { showAccount } from "./account.js";
 
@@ -9,6 +9,7 @@ const asked = new URLSearchParams(location.search);
 /** A message at a field; none takes it away. */
 function fieldFault(id, message) {
   const input = find(id);
+  if (!input) return;
   find(`${id}-fault`)?.remove();
   input.removeAttribute("aria-invalid");
   if (!message) return;
@@ -32,6 +33,71 @@ function read(id, reader, empty) {
 const from = asked.get("from");
 const ofRun = () => once(`/v1/jobs/${encodeURIComponent(from)}/scenario`);
 
+const rows = [];
+/** Shares are typed in percentage points, means in their unit. */
+const isShare = (name, terms) => terms.find((one) => one.name === name).kind !== "measure";
+
+/** A row of the precision: an estimate, and how wide half its interval may be. */
+function addPrecision(terms) {
+  const k = rows.length;
+  const group = (label, kind) => el("optgroup", { label }, terms.filter((one) => one.kind === kind).map((one) =>
+    el("option", { value: one.name, selected: one.name === "agreement" }, kind === "measure" ? `mean: ${one.label}` : one.label)));
+  const name = el("select", { id: `precision-name-${k}` }, group("Probabilities of events", "event"), group("Probabilities of outcomes", "outcome"), group("Means", "measure"));
+  const half = el("input", { id: `precision-${k}`, inputmode: "decimal", autocomplete: "off", size: 8 });
+  const unit = el("span");
+  const unitOf = () => fill(unit, isShare(name.value, terms) ? "at most ±, percentage points" : `at most ±, ${terms.find((one) => one.name === name.value).unit}`);
+  name.addEventListener("change", unitOf);
+  unitOf();
+  rows.push({ name, half, terms });
+  find("precision").append(el("div", { class: "field" }, el("div", { class: "row" }, el("label", {}, "Estimate", name), el("label", {}, unit, half),
+    k === 0 && el("button", { type: "button", class: "quiet", onclick: () => addPrecision(terms) }, "Another estimate"))));
+}
+
+/** The half-widths that are typed, by the names of their estimates. */
+function precisions() {
+  const found = {};
+  rows.forEach(({ name, half, terms }, k) => {
+    const value = read(half.id, readNumber, null);
+    if (value === null) return;
+    if (name.value in found) {
+      fieldFault(half.id, "this estimate has a precision already");
+      throw new Error("an estimate is named twice");
+    }
+    found[name.value] = isShare(name.value, terms) ? value / 100 : value;
+  });
+  return found;
+}
+
+/** The field on this page that a fault of the request is about; undefined if there is none. */
+function fieldOf(fault) {
+  const [field, name] = fault.field.split(".");
+  if (field === "precision") return rows.find((one) => one.name.value === name)?.half.id ?? rows[0].half.id;
+  return ["trials", "seed", "design"].find((one) => one === field);
+}
+
+let typing;
+let estimating;
+
+/** Estimate the cost once the typing pauses; an estimate that is overtaken is cancelled. */
+function estimateSoon() {
+  clearTimeout(typing);
+  estimating?.abort();
+  typing = setTimeout(showCost, 400);
+}
+
+async function showCost() {
+  const { signal } = (estimating = new AbortController());
+  fill(find("cost"), "Estimating what it takes …");
+  try {
+    const found = await post("/v1/estimate", { ...request(), scenario: await scenarioOf(form.scenario.value) }, { signal });
+    const wall = found.wall_seconds === null ? "on a cluster whose size is not known here" : `${duration(found.wall_seconds)} from start to end`;
+    fill(find("cost"), `${found.at_most ? "At most" : "About"} ${whole(found.rows)} rows and ${bytes(found.bytes)} on disk; ${duration(found.core_seconds)} of work on one core, ${wall}. Estimated from ${whole(found.sample_trials)} trials of it.`);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    fill(find("cost"), error instanceof Problem && error.errors.length ? error.errors.map((one) => one.detail).join("; ") : "");
+  }
+}
+
 async function showStrategies() {
   const name = form.scenario.value;
   find("look").href = name ? `/scenarios/${encodeURIComponent(name)}` : `/jobs/${encodeURIComponent(from)}`;
@@ -52,12 +118,12 @@ async function scenarioOf(name) {
 
 function request() {
   const strategies = [...form.querySelectorAll("input[name=strategy]:checked")].map((box) => box.value);
-  const precision = read("precision", readNumber, null);
+  const precision = precisions();
   const trials = read("trials", readWhole, undefined);
   const body = { strategies, seed: read("seed", readWhole, 1), design: form.design.value };
   if (!strategies.length) throw new Error("choose at least one strategy");
   if (trials !== undefined) body.trials = trials;
-  if (precision !== null) body.precision = { agreement: precision / 100 };
+  if (Object.keys(precision).length) body.precision = precision;
   return body;
 }
 
@@ -71,6 +137,8 @@ async function start() {
     if (!form.querySelector("[aria-invalid]")) showFault(error);
     return;
   }
+  clearTimeout(typing);
+  estimating?.abort();
   const button = form.querySelector("button[type=submit]");
   button.disabled = true;
   try {
@@ -79,8 +147,8 @@ async function start() {
     location.assign(`/jobs/${job.id}`);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    const known = error.errors.filter((one) => ["trials", "seed", "design", "precision"].includes(one.field.split(".")[0]));
-    known.forEach((one) => fieldFault(one.field.split(".")[0], one.detail));
+    const known = error.errors.filter(fieldOf);
+    known.forEach((one) => fieldFault(fieldOf(one), one.detail));
     if (!known.length) showFault(error);
     button.disabled = false;
     renewKey();
@@ -101,8 +169,11 @@ async function begin() {
   form.scenario.value = asked.get("scenario") ?? (job ? "" : scenarios[0].name);
   for (const name of ["trials", "seed", "design"]) if (asked.get(name) ?? job?.[name]) form[name].value = asked.get(name) ?? job[name];
   form.scenario.addEventListener("change", () => showStrategies().catch(showFault));
+  addPrecision(await once("/v1/terms"));
   form.addEventListener("change", renewKey);
   await showStrategies();
+  form.addEventListener("input", estimateSoon);
+  estimateSoon();
   onSubmit(form, start);
 }
 

@@ -18,5 +18,7 @@ async function signIn() {
   return location.assign(next());
 }
 
+const provider = document.getElementById("provider");
+if (provider) provider.href = `/sign-in/start?next=${encodeURIComponent(next())}`;
 onSubmit(find("sign-in"), signIn);
 find("key").focus();

@@ -1,16 +1,17 @@
 import { el, fill, find, showFault, table } from "./dom.js";
-import { when, whole } from "./format.js";
+import { waitsFor, when, whole } from "./format.js";
 import { get, prepareCharts } from "./v1.js";
 import { showAccount } from "./account.js";
 
 const watched = new Map();
+const PLACE_PAUSE = 3000;
 
 function progressOf(job) {
   const { trials_done: done, trials_total: total } = job.progress;
   if (job.state === "running") {
     return el("progress", { max: total, value: done, "aria-label": `progress of ${job.scenario}` });
   }
-  return job.state === "queued" ? (job.waiting ?? "waits for its turn") : `${whole(job.trials)} trials`;
+  return job.state === "queued" ? waitsFor(job) : `${whole(job.trials)} trials`;
 }
 
 function row(job) {
@@ -31,9 +32,21 @@ function watch(job) {
   const changed = (event) => {
     const now = JSON.parse(event.data);
     find(`job-${job.id}`)?.replaceWith(row(now));
-    if (!["queued", "running"].includes(now.state)) source.close();
+    if (["queued", "running"].includes(now.state)) return;
+    source.close();
+    watched.delete(job.id);
   };
   for (const state of ["queued", "running", "succeeded", "failed", "cancelled"]) source.addEventListener(state, changed);
+}
+
+/** The places of the shown jobs that wait, which no event of a job itself announces. */
+async function showPlaces() {
+  for (const id of watched.keys()) {
+    if (!find(`job-${id}`)?.querySelector(".badge.queued")) continue;
+    const now = await get(`/v1/jobs/${id}`).catch(() => null);
+    if (now?.state === "queued") find(`job-${id}`)?.replaceWith(row(now));
+  }
+  setTimeout(showPlaces, PLACE_PAUSE);
 }
 
 async function showRuns(token) {
@@ -66,4 +79,5 @@ async function showScenarios() {
 }
 
 showAccount();
+setTimeout(showPlaces, PLACE_PAUSE);
 Promise.all([showRuns(), showScenarios()]).then(prepareCharts).catch(showFault);

@@ -2,9 +2,10 @@
 
 import json
 
+import pandas as pd
 import pytest
 
-from tests.support.command_line import brink
+from tests.support.command_line import assert_refused, brink
 from tests.support.served import served
 
 OWN = """\
@@ -22,6 +23,34 @@ def test_a_table_is_counted(tmp_path):
     assert "3 ended threats of 3 chosen from 3 rows" in found.stdout
     document = json.loads(brink("calibrate", tmp_path / "own.csv", "--json").stdout)
     assert document["classes"][0]["counts"] == {"settled": 1, "imposed": 1, "dropped": 1}
+
+
+def test_the_result_is_written_as_it_is_printed(tmp_path):
+    (tmp_path / "own.csv").write_text(OWN)
+    printed = brink("calibrate", "own.csv", "--json", "--out", "rates.json", cwd=tmp_path, status=0).stdout
+    document = json.loads(printed)
+    assert json.loads((tmp_path / "rates.json").read_text()) == document
+    brink("calibrate", "own.csv", "--out", "rates.csv", cwd=tmp_path, status=0)
+    rows = pd.read_csv(tmp_path / "rates.csv").set_index("class")
+    assert list(rows.index) == [one["class"] for one in document["classes"]]
+    for one in document["classes"]:
+        row = rows.loc[one["class"]]
+        assert [row[name] for name in one["counts"]] == list(one["counts"].values())
+        assert row["settled_low"] == pytest.approx(one["rates"]["settled"]["low"])
+        assert row["imposed_pooled_share"] == pytest.approx(one["pooled"]["imposed"]["estimate"])
+    assert rows.loc["all", "threat_to_settlement_days_0.25"] == 43
+    for out in ("rates.txt", "nowhere/rates.csv"):
+        assert_refused(brink("calibrate", "own.csv", "--out", out, cwd=tmp_path), "--out", out)
+
+
+def test_the_rates_interface_describes_its_fields(tmp_path):
+    with served(tmp_path) as service:
+        described = service.ask("GET", "/openapi.json").json()
+        answered = described["paths"]["/v1/rates"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        name = answered["$ref"].rpartition("/")[2]
+        schemas = described["components"]["schemas"]
+        assert set(schemas[name]["properties"]) == {"source", "scenario", "known_on", "classes", "records", "wto"}
+        assert "class" in schemas["ClassRates"]["properties"]
 
 
 def test_a_bad_table_is_refused_with_row_and_column(tmp_path):

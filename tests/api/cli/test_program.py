@@ -19,7 +19,7 @@ HEAVY = {
     *("scipy.stats", "structlog", "uvicorn"),
 }
 NUMERICAL = {"numpy", "scipy"}
-GROUPS = {"maintenance": ("on", "off", "status"), "keys": ("create", "list", "rotate", "revoke")}
+GROUPS = {"maintenance": ("on", "off", "status"), "keys": ("create", "list", "rotate", "revoke", "sign-out")}
 PATHS = [
     *((name,) for name in COMMANDS if name not in GROUPS),
     *((group, name) for group, names in GROUPS.items() for name in names),
@@ -184,6 +184,7 @@ def test_every_document_can_be_had_as_json():
         ("keys", "create"),
         ("keys", "rotate"),
         ("keys", "revoke"),
+        ("keys", "sign-out"),
     ]
 
 

@@ -62,6 +62,7 @@ LISTS = {
     "parameters": [],
     "rates": [],
     "keys": ["list"],
+    "audit": [],
     "calibrate": ["episodes.csv"],
     "diff": ["here", "us-mexico-2019", "--engine", "inline"],
     "fit": ["us-mexico-2019", "--trials", "2000"],
@@ -125,7 +126,19 @@ def widest(text: str) -> int:
 
 
 def test_every_command_that_prints_a_table_is_tested_here():
-    others = {"new", "validate", "verify", "report", "export", "serve", "runner", "migrate"}
+    others = {
+        "new",
+        "validate",
+        "verify",
+        "report",
+        "export",
+        "serve",
+        "runner",
+        "migrate",
+        "maintenance",
+        "backup",
+        "restore",
+    }
     assert COMMANDS_WITH_TABLES.keys() | others == COMMANDS.keys()
     assert {answer.name for answer in ANSWERS} == ASKED.keys()
 
@@ -216,7 +229,7 @@ def test_texts_of_defaults_are_the_defaults():
                 measures[name] = option.show_default
     default = f"the scenario's choice, else {NET_GAIN}"
     assert measures.pop("compare") == f"{default}, and the measures of the summary"
-    assert measures == dict.fromkeys(("worth", "drivers", "indices", "report"), default)
+    assert measures == dict.fromkeys(("worth", "drivers", "indices", "report", "convergence"), default)
     for answer in ANSWERS:
         field = answer.request.model_fields.get("measure")
         if answer.name in measures:

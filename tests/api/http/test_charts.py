@@ -160,4 +160,5 @@ def test_a_report_is_a_pdf_for_who_asks_for_one(service, job):
     answer = service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "application/pdf"})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
     assert answer.content.startswith(b"%PDF-")
+    assert answer.headers["content-disposition"] == 'attachment; filename="us-japan-autos-1995.pdf"'
     assert service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "image/png"}).status_code == 406

@@ -452,3 +452,15 @@ def test_a_job_carries_the_warnings_of_its_scenario(tmp_path):
         assert "parameters.tariff_rate" in [warning["field"] for warning in summary]
         without = service.ask("POST", "/v1/jobs", json=SMALL_JOB).json()
         assert without["warnings"] == []
+
+
+def test_a_job_that_waits_says_how_many_are_before_it(tmp_path):
+    with served(tmp_path) as one:
+        ids = [one.ask("POST", "/v1/jobs", json=SMALL_JOB | {"seed": seed}).json()["id"] for seed in (1, 2)]
+        urgent = one.ask("POST", "/v1/jobs", json=SMALL_JOB | {"priority": 5}).json()["id"]
+        order = [urgent, *ids]
+        assert [one.ask("GET", f"/v1/jobs/{job}").json()["ahead"] for job in order] == [0, 1, 2]
+        listed = {job["id"]: job["ahead"] for job in one.ask("GET", "/v1/jobs").json()["jobs"]}
+        assert listed == {job: place for place, job in enumerate(order)}
+        one.work()
+        assert one.ask("GET", f"/v1/jobs/{urgent}").json()["ahead"] is None

@@ -216,6 +216,7 @@ PAGES = (
     f"/edit?from={SCENARIO}",
     f"/compare?a=JOB&b={SCENARIO}",
     "/rates",
+    "/backtests",
     "/keys",
     "/sign-in",
     "/help",
@@ -387,6 +388,50 @@ def test_a_scenario_is_changed_as_text(person):
     expect(page.locator("#edit [role=alert]")).to_contain_text(re.compile("line [0-9]+: .*horizon_weeks"))
 
 
+def test_past_disputes_are_played_and_scored(person, service, browser, url):
+    page = person.page
+    page.goto("/rates")
+    page.get_by_role("link", name="How forecasts of past disputes").click()
+    page.get_by_label("Trials of each case").fill("300")
+    page.get_by_role("button", name="Play them and compare").click()
+    expect(page).to_have_url(re.compile("[?]job="))
+    expect(page.locator("#scores figure svg")).to_have_count(1)
+    found = service.client.get(f"/v1/backtest?{page.url.partition('?')[2]}").json()
+    expect(page.locator("#scores .answer")).to_have_text(found["conclusion"]["text"])
+    cases = [one for one in service.client.get("/v1/scenarios").json() if one["strategy_used"]]
+    assert {one["scenario"]: one["strategy"] for one in found["scenarios"]} == {
+        one["name"]: one["strategy_used"] for one in cases
+    }
+    assert violations(page) == []
+    assert loaded(page, "scores", "CSV").count(b"\n") == len(cases)
+    with watched(browser, url, viewport={"width": 360, "height": 740}) as other:
+        other.page.goto(page.url)
+        expect(other.page.locator("#scores .answer")).to_have_text(found["conclusion"]["text"])
+        assert overflow(other.page) <= 0
+
+
+def test_a_run_says_what_it_will_take_and_stops_at_the_precision_of_any_estimate(person, service):
+    page = person.page
+    page.goto(f"/run?scenario={SCENARIO}&trials=50000")
+    expect(page.locator("#cost")).to_have_text(re.compile("rows and .* on disk; .* start to end"))
+    page.get_by_text("More: precision").click()
+    page.get_by_label("Estimate").select_option("export_gain")
+    field = page.get_by_label("at most ±, bn USD")
+    field.fill("0,5")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.locator("#precision .field-fault")).to_contain_text("write 0.5 with a point")
+    field.fill("1.5")
+    page.get_by_role("button", name="Another estimate").click()
+    page.get_by_label("Estimate").nth(1).select_option("sanctions")
+    page.get_by_label("at most ±, percentage points").fill("4")
+    expect(page.locator("#cost")).to_have_text(re.compile("^At most"))
+    page.get_by_role("button", name="Start the run").click()
+    expect(page).to_have_url(re.compile("/jobs/"))
+    expect(page.locator("#state .badge")).to_have_text("succeeded")
+    asked = service.job(page.url.rpartition("/")[2])["precision"]["requested"]
+    assert {name: one["half_width"] for name, one in asked.items()} == {"export_gain": 1.5, "sanctions": 0.04}
+
+
 def test_what_if_we_set_it_plays_the_trials_anew(person, service, job):
     page = person.page
     page.goto(f"/jobs/{job}")
@@ -402,7 +447,12 @@ def test_what_if_we_set_it_plays_the_trials_anew(person, service, job):
     expect(page.locator("#set")).to_contain_text("target_win = 0.95")
     page.get_by_role("link", name="Compare with the run without it").click()
     expect(page.locator("#compared table").first).to_contain_text("set.target_win")
+    expect(page.locator("#compared")).to_contain_text("Compared trial by trial")
     expect(page.locator("#compared svg")).to_have_count(2)
+    found = service.client.get(f"/v1/jobs/{job}/diff", params={"with": page.url.rpartition("b=")[2]}).json()
+    rows = page.locator("#compared details").first.locator("tbody tr")
+    first = found["strategies"][0]
+    assert rows.count() == sum(len(first[part]) for part in ("events", "outcome", "measures"))
     anew = service.client.get(f"/v1/jobs/{page.url.rpartition('b=')[2]}").json()
     assert (anew["trials"], anew["seed"]) == (TRIALS, 5)
 

@@ -238,7 +238,8 @@ def test_rivals_know_only_the_past(name, lists):
     found = known_rates(scenario.reference, day)
     assert list(found["record"].values()) == pytest.approx((counted + 0.5) / (counted.sum() + 1.5))
     overall = (np.array(classes["all"]) + 0.5) / (sum(classes["all"]) + 1.5)
-    cells = np.array([counts for cell, counts in classes.items() if cell != "all" and sum(counts)])
+    names = [f"{specific}-{level}" for specific in ("specific", "unspecific") for level in ("weak", "medium", "strong")]
+    cells = np.array([classes[cell] for cell in names if sum(classes[cell])])
 
     # The weight comes from the cells alone: the specificity or commitment of some threats is not known.
     centre = (cells.sum(axis=0) + 0.5) / (cells.sum() + 1.5)

@@ -157,7 +157,7 @@ def test_every_answer_takes_beliefs_or_says_why_not(runs):
     for answer in ANSWERS:
         assert "believe" in answer.request.model_fields
         if answer.cannot_weigh is not None and "random" in answer.designs:
-            with pytest.raises(InvalidInput, match="believe: has no meaning for one trial"):
+            with pytest.raises(InvalidInput, match="believe: has no meaning"):
                 ask(runs["random"], answer.name, {**answer.examples[0], "believe": ["sanctions = 0.3"]})
 
 

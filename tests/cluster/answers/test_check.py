@@ -13,6 +13,7 @@ from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document
+from sim.statistics.estimates import proportion, proportion_of_replicates
 from tests.support.answers import result_of
 from tests.support.command_line import assert_refused, brink
 from tests.support.examples import changed, litigious
@@ -47,6 +48,23 @@ def test_shares_are_those_of_the_trials_with_a_threat(folder):
     assert found["agreed_by_week_12"]["forecast"]["estimate"] == pytest.approx(early.mean())
     ruled = trials[trials.ruling.notna()]
     assert found["ruling_for_target"]["forecast"]["estimate"] == pytest.approx((ruled.ruling == "for_target").mean())
+
+
+def test_intervals_of_a_sobol_design_are_those_of_its_replicates(tmp_path):
+    scenario = scenario_from_document(
+        changed(litigious(), strategies=STRATEGIES, as_of="1995-04-13", reference="specific-strong")
+    )
+    plan = make_plan(scenario, trials=8192, seed=4, design="sobol", strategies=("threaten",))
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
+    found = {one["name"]: one["forecast"] for one in check(tmp_path / "run")["compared"]}
+    trials = pd.read_parquet(tmp_path / "run" / "trials")
+    threats = trials[trials.threat_week.notna()]
+    imposed, all_threats = (
+        [int((one.trial % 16 == k).sum()) for k in range(16)]
+        for one in (threats[threats.sanctions_week.notna()], threats)
+    )
+    assert found["imposed"] == pytest.approx(proportion_of_replicates(imposed, all_threats))
+    assert found["imposed"]["high"] != pytest.approx(proportion(sum(imposed), sum(all_threats))["high"])
 
 
 def test_the_class_is_as_known_on_the_first_day(folder):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from scipy import stats
 from cluster.answers.summary import summarize
 from cluster.query.trials import open_run
 from cluster.results.plan import make_plan
+from cluster.results.result_folder import MANIFEST
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
@@ -140,6 +142,16 @@ def test_a_condition_on_a_threat_is_answered_without_the_strategy_that_never_thr
     assert found["threaten"]["trials"] == (rows["threat_week"] <= 52).sum()
     with pytest.raises(InvalidInput, match="there are threaten, talk"):
         summarize(stored, strategies=("wait",))
+
+
+def test_a_condition_while_a_strategy_has_no_trials_yet_is_refused(tmp_path):
+    run(small_plan(trials=1_000, strategies=("threaten", "talk")), tmp_path / "run", RunOptions(engine="inline"))
+    shutil.rmtree(tmp_path / "run" / "trials" / "strategy=talk")
+    (tmp_path / "run" / MANIFEST).unlink()
+    stored = open_run(tmp_path / "run")
+    with pytest.raises(InvalidInput, match="leaves 0 of 0 trials of talk"):
+        summarize(stored, "trial >= 0")
+    assert list(summarize(stored, "trial >= 0", strategies=("threaten",))["strategies"]) == ["threaten"]
 
 
 def test_a_mean_of_a_few_great_values_is_marked_and_named(tmp_path):

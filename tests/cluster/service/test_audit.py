@@ -93,11 +93,14 @@ def test_what_waits_is_written_regularly_and_at_the_end(database):
 
 def test_records_are_filtered_and_paged(database):
     for k in range(6):
-        record(database, Event("read" if k % 2 else "delete", owner=f"owner{k % 3}", subject=f"{k:032x}"))
+        record(
+            database, Event("read" if k % 2 else "delete", owner=f"owner{k % 3}", subject=f"{k:032x}", key_id=f"k{k}")
+        )
     everything = recorded(database, 10)
     assert [one.subject for one in everything] == [f"{k:032x}" for k in reversed(range(6))]
     assert {one.owner for one in recorded(database, 10, owner="owner1")} == {"owner1"}
     assert [one.subject for one in recorded(database, 10, action="read", owner="owner1")] == [f"{1:032x}"]
+    assert [one.subject for one in recorded(database, 10, key_id="k3")] == [f"{3:032x}"]
     assert recorded(database, 2, everything[1].id) == everything[2:4]
     assert recorded(database, 10, since=everything[0].at + 1) == []
     assert recorded(database, 10, until=everything[-1].at) == []

@@ -109,6 +109,48 @@ def test_a_second_backup_copies_what_is_new_and_removes_what_is_gone(working, sa
     assert objects == {object_name(one) for one in {document["database"], document["files"], *(f.sha256 for f in held)}}
 
 
+def test_the_rows_are_those_of_one_instant(database_url, saved, tmp_path, monkeypatch):
+    database = jobs.open_database(database_url)
+    first = jobs.submit(database, PLAN)
+    write = backup.write_lines
+
+    def disturbed(path, lines):
+        def passed_on():
+            for line in lines:
+                yield line
+                if line[0] == "jobs":
+                    # Keys are read after jobs; this one comes in between.
+                    keys.create(database, "late", ["read"])
+                    jobs.submit(database, PLAN, owner="late")
+
+        write(path, passed_on())
+
+    monkeypatch.setattr(backup, "write_lines", disturbed)
+    back_up(sa.make_url(database_url), LocalFolder(tmp_path / "results"), saved)
+    assert len(keys.listed(database)) == 1
+    database.dispose()
+    (tmp_path / "new").mkdir()
+    restore(saved, url_of(tmp_path / "new"), LocalFolder(tmp_path / "restored"))
+    restored = jobs.open_database(url_of(tmp_path / "new"))
+    assert [one.id for one in jobs.newest(restored, 10)] == [first.id]
+    assert keys.listed(restored) == []
+    restored.dispose()
+
+
+def test_objects_that_an_earlier_backup_lost_are_copied_again(working, saved, tmp_path):
+    job = working.job(PLAN)
+    url = url_of(tmp_path / "data")
+    back_up(url, working.results, saved)
+    held = read_files(saved, read_backup(saved))
+    short, gone = (saved.root / object_name(one.sha256) for one in held[:2])
+    short.write_bytes(short.read_bytes()[:-1])
+    gone.unlink()
+    (saved.root / object_name(read_backup(saved)["files"])).unlink()
+    assert back_up(url, working.results, saved).files == len(held)
+    restore(saved, url_of(tmp_path), LocalFolder(tmp_path / "restored"))
+    assert verify(tmp_path / "restored" / job.id) == []
+
+
 def test_a_job_that_is_deleted_during_the_backup_is_left_out(working, saved, tmp_path):
     kept, deleted = working.job(PLAN), working.job(small_plan(trials=1_000, seed=12))
 

@@ -156,6 +156,7 @@ def test_keys_from_the_command_line(tmp_path):
     assert brink_keys(tmp_path, "rotate", key_id).returncode == 2
     assert brink_keys(tmp_path, "revoke", key_id).returncode == 0
     assert "revoked" in brink_keys(tmp_path, "list").stdout
+    assert brink_keys(tmp_path, "sign-out", "ann").stdout == "0 sessions of ann ended\n"
     wrong = brink_keys(tmp_path, "revoke", "none")
     assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
     assert brink_keys(tmp_path, "create", "--owner", "a b", "--scope", "all").returncode == 2
