@@ -68,6 +68,7 @@ docs: demo chromium  ## the pages and pictures that are made from the code and f
 	$(BIN)/python -m docs.generate runs/demo
 	$(BIN)/python -m docs.answers
 	$(BIN)/python -m docs.pages
+	$(BIN)/python -m docs.scaling
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -8,6 +8,7 @@ each trial, so that its error is far smaller than the errors of the two means su
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import prod, sqrt
 
 import numpy as np
@@ -378,18 +379,17 @@ def lead_ranges(
     `cell` is each trial's cell, `sizes` counts the trials of each cell; `means` and `in_front`, whether a strategy is
     ahead there, have shape (strategies, cells).
     """
-    count = sizes.size
-    low, high = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(low, cell, x)
-    np.maximum.at(high, cell, x)
-    found: list[Lead] = []
-    for k in range(count):
-        ahead = tuple(int(strategy) for strategy in np.flatnonzero(in_front[:, k]))
-        own = Lead(float(low[k]), float(high[k]), 1, float(sizes[k]), ahead, tuple(float(m) for m in means[:, k]))
-        if found and found[-1].ahead == ahead:
-            found[-1] = _joined(found[-1], own)
-        else:
-            found.append(own)
+    changes = 1 + np.flatnonzero((in_front[:, 1:] != in_front[:, :-1]).any(axis=0))
+    ends = [0, *changes.tolist(), sizes.size]
+    found = []
+    for first, end in pairwise(ends):
+        own = sizes[first:end]
+        # Cells are in the order of the parameter.
+        low = x.min() if first == 0 else x.compress(cell >= first).min()
+        high = x.max() if end == sizes.size else x.compress(cell < end).max()
+        ahead = tuple(np.flatnonzero(in_front[:, first]).tolist())
+        mean = tuple((means[:, first:end] @ own / own.sum()).tolist())
+        found.append(Lead(float(low), float(high), end - first, float(own.sum()), ahead, mean))
     return found
 
 
@@ -445,9 +445,3 @@ def _with_replicates(
     own = centre - stdtrit(replicates - 1, 1.0 - tail) * np.sqrt(scatter / (replicates * (replicates - 1)))
     skewed = (sizes > 1) & are_skewed(*_moments_of_gaps(sizes, centre, of_squares, ends))
     return np.where(skewed, np.minimum(own, low), own)
-
-
-def _joined(a: Lead, b: Lead) -> Lead:
-    trials = a.trials + b.trials
-    means = tuple((m * a.trials + n * b.trials) / trials for m, n in zip(a.means, b.means, strict=True))
-    return Lead(a.low, b.high, a.cells + b.cells, trials, a.ahead, means)
