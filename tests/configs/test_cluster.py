@@ -80,6 +80,7 @@ VALUES = {
             }
         },
     ),
+    "backed-up": merged(LEAST, {"backup": {"schedule": "15 2 * * *", "folder": "s3://saved/daily"}}),
     "claim-and-ray": merged(LEAST, {"results": {"storeUrl": "", "existingClaim": "results"}}),
 }
 
@@ -110,6 +111,9 @@ def pods(name: str) -> Iterator[tuple[str, dict]]:
         kind, spec = one["kind"], one.get("spec", {})
         if kind in ("Deployment", "Job"):
             yield component(spec["template"]), spec["template"]
+        if kind == "CronJob":
+            template = spec["jobTemplate"]["spec"]["template"]
+            yield component(template), template
         if kind == "RayJob":
             yield component(spec["submitterPodTemplate"]), spec["submitterPodTemplate"]
             spec = spec["rayClusterSpec"]
@@ -221,6 +225,8 @@ def closed(schema: dict, *, top: bool = False) -> dict:
         ({"oidc": {"issuer": "https://login.example", "groups": {"a": ["read"]}}}, "oidc.clientId is required"),
         ({"oidc": {"issuer": "https://login.example", "clientId": "brink"}}, "oidc.groups is required"),
         ({"oidc": {"groups": {"analysts": ["write"]}}}, "groups"),
+        ({"backup": {"schedule": "15 2 * * *"}}, "backup.schedule needs"),
+        ({"backup": {"folder": "/tmp/saved"}}, "folder"),
         ({"results": {"storeUrl": "s3://user:password@bucket/prefix"}}, "storeUrl"),
         ({"settings": {"BRINK_DATABASE_URL": "postgresql://secret@host/name"}}, "BRINK_DATABASE_URL"),
         ({"ray": {"worker": {"resources": {"limits": {"cpu": "1500m"}}}}}, "cpu"),
@@ -407,6 +413,15 @@ def test_a_runner_joins_ray_with_the_same_token_and_may_use_every_core():
     assert "ray start" in runner["args"][0]
     ((_, alone),) = [one for one in containers("small") if one[0] == "runner"]
     assert alone["command"] == ["brink", "runner"]
+
+
+def test_backups_have_what_web_has_to_reach_database_and_results():
+    (one,) = of_kind("backed-up", "CronJob")
+    assert one["spec"]["concurrencyPolicy"] == "Forbid"
+    found = {part: container for part, container in containers("backed-up") if part in ("backup", "web")}
+    assert found["backup"]["command"] == ["brink", "backup", "s3://saved/daily"]
+    of_web = {json.dumps(variable) for variable in found["web"]["env"]}
+    assert {json.dumps(variable) for variable in found["backup"]["env"]} <= of_web
 
 
 def test_accounts_of_a_provider_are_for_web_alone():

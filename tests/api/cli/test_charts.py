@@ -19,6 +19,9 @@ ASKED = {
     "replay": ["--trial", "3"],
     "aggregate": ["--measure", "export_gain", "--by", "strategy", "--by", "export_gain|bins=10"],
     "convergence": ["--measure", "agreement"],
+    "stress": ["--bound", "sanctions", "--strategy", "threaten"],
+    "discover": ["--outcome", "sanctions", "--strategy", "threaten"],
+    "check": ["--class", "specific-strong", "--strategy", "threaten"],
 }
 
 
@@ -120,5 +123,5 @@ def test_a_wrong_chart_is_refused_before_anything_is_computed(folder, options, s
 
 def test_a_table_without_histograms_has_no_chart(folder, tmp_path):
     refused = brink("aggregate", "run", "--measure", "export_gain", "--chart", tmp_path / "x.svg", cwd=folder, status=2)
-    assert "--by: must be strategy and one value in bins" in refused.stderr
+    assert "--by: must be strategy, outcome if wanted, and one value in bins" in refused.stderr
     assert list(tmp_path.iterdir()) == []
