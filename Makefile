@@ -67,6 +67,7 @@ chaos: install postgres  ## faults injected into a running service, and what the
 docs: demo  ## the pages and pictures that are made from the code and from a real run
 	$(BIN)/python -m docs.generate runs/demo
 	$(BIN)/python -m docs.answers
+	$(BIN)/python -m docs.scaling
 
 clean:
 	rm -rf .venv runs build *.egg-info

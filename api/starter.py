@@ -155,6 +155,26 @@ def default_of(question: Question, name: str) -> str:
     return {"title": name, "as_of": date.today().isoformat()}.get(question.name, question.default)
 
 
+def read_answers(
+    name: str, given: Mapping[str, str | None], ask: Callable[[Question], str] | None = None
+) -> dict[str, Any]:
+    """The value of every question that matters, by its name: as given, else as `ask` gives it, else its default.
+
+    Raises `InvalidInput` for an answer that cannot be read, and for one about sanctions where none are threatened.
+    """
+    answers: dict[str, Any] = {}
+    for question in QUESTIONS:
+        text = given.get(question.name)
+        if question.needs_threat and answers["threat"] == NO_THREAT:
+            if text is not None:
+                raise InvalidInput((Fault(question.name, text, "is about sanctions, and none are threatened"),))
+            continue
+        if text is None:
+            text = default_of(question, name) if ask is None else ask(question)
+        answers[question.name] = question.value(text)
+    return answers
+
+
 def read_demands(texts: Sequence[str]) -> list[Demand]:
     """Demands as a user gave them: what is demanded, and with ``=`` its weight if they are not all equal.
 

@@ -44,6 +44,20 @@ class _Service(Connection):
         return faults
 
     @Operation
+    def new(
+        self, name: str, /, *, issues: Sequence[str] = (), ranges: str = "reference", **answers: str | float | date
+    ) -> Flow[dict[str, Any]]:
+        """A first scenario of one's own, made of the answers to a dozen questions, to be changed and run.
+
+        For instance ``b.new("my-dispute", issues=["Access=0.6", "Purchases=0.4"], threat="announced", trade=5)``. The
+        answers are those of ``brink new --help``; what is not answered has its default. ``yaml`` is the commented text
+        of a file, ``scenario`` the document.
+        """
+        given = {key: str(value) for key, value in answers.items()}
+        body = {"name": name, "issues": list(issues), "ranges": ranges, **given}
+        return (yield from self._object("POST", "/v1/scenarios/new", body=body))
+
+    @Operation
     def diff(self, first: Scenario, second: Scenario) -> Flow[list[dict[str, Any]]]:
         """The inputs of two scenarios that differ: ``field``, ``first`` and ``second``, None for what one lacks.
 

@@ -33,6 +33,7 @@ from api.http.routes import (
     results,
     scenarios,
     sessions,
+    starter,
 )
 from api.web import pages
 from cluster.query.kept import Kept
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         answers,
         charts,
         differences,
+        starter,
         backtests,
         scenarios,
         catalogue,

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -20,6 +21,7 @@ from cluster.runs.shard import run_shards
 from cluster.runs.tasks import EngineFailed, ShardFailed, Task, first_line, strategies_together, tasks_of
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
+from sim.model.version import KERNEL_VERSION
 
 REACH_SECONDS = 5.0
 LOST_WORKER_RETRIES = 5
@@ -30,12 +32,17 @@ _NAMES = ("auto", "local")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Unless this is 0 when Ray is imported, Ray replaces a loopback address with another address of the machine."""
+_VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
+"""The versions in Ray's error for a cluster of other versions: the cluster's, then this process's."""
 _IN_FLIGHT = 2
 """Tasks in flight for each core: one that runs and one that waits."""
 
 
 def run_task(plan: Plan, task: Task, folder: Folder) -> list[ShardResult]:
-    """Play a task as a Ray task."""
+    """Play a task as a Ray task. Raises `RuntimeError` on a node with another kernel than the driver's."""
+    if plan.kernel_version != KERNEL_VERSION:
+        message = f"this node's Brink has kernel version {KERNEL_VERSION}, and the driver's has {plan.kernel_version}"
+        raise RuntimeError(f"{message}: install the same Brink on driver and nodes")
     return list(run_shards(plan, task, folder))
 
 
@@ -218,6 +225,14 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 
 def _no_ray(address: str, error: Exception) -> InvalidInput:
+    versions = _VERSIONS.findall(str(error))
+    if len(versions) == 2:
+        (ray, python), (own_ray, own_python) = versions
+        message = (
+            f"runs Ray {ray} on Python {python}, and this process has Ray {own_ray} on Python {own_python}: "
+            "install the same versions on driver and nodes"
+        )
+        return InvalidInput((Fault("ray_address", address, message),))
     cause = getattr(error, "strerror", None) or first_line(error)
     fault = Fault("ray_address", address, f"must be auto or the address of a running Ray: {cause}")
     return InvalidInput((fault,))

@@ -14,7 +14,7 @@ MOST_TOGETHER = 8
 TASK_TRIALS = 5_000_000
 """The largest number of trials, over all strategies, in a task, unless one shard has more. After each task a run may
 move to Ray, and a lost worker loses a task."""
-_SHARED_COST = 0.5
+SHARED_COST = 0.5
 """The cost of what strategies played together share, relative to the remaining cost of each."""
 
 Task = tuple[Shard, ...]
@@ -61,7 +61,7 @@ def strategies_together(plan: Plan, workers: int) -> int:
 
     def time(together: int) -> float:
         rounds = -(-ranges * -(-strategies // together) // workers)
-        return rounds * (_SHARED_COST + together)
+        return rounds * (SHARED_COST + together)
 
     return min(range(most, 0, -1), key=time)
 

@@ -7,20 +7,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.starter import NEUTRAL, NO_THREAT, QUESTIONS, REFERENCE, default_of, read_demands, scenario_text
+from api.starter import NEUTRAL, NO_THREAT, QUESTIONS, REFERENCE, read_answers, read_demands, scenario_text
 from sim.faults import InvalidInput
-from sim.scenario.scenario import read_scenario
+from sim.scenario.scenario import read_scenario, scenario_from_document
+from tests.support.served import served
 
 BY_NAME = {question.name: question for question in QUESTIONS}
 
 
 def answered(**texts: str) -> dict:
     """The values of all questions that matter, with the defaults for those not answered here."""
-    found = {}
-    for question in QUESTIONS:
-        if not (question.needs_threat and found["threat"] == NO_THREAT):
-            found[question.name] = question.value(texts.get(question.name, default_of(question, "mine")))
-    return found
+    if texts.get("threat") == NO_THREAT:
+        texts = {name: text for name, text in texts.items() if not BY_NAME[name].needs_threat}
+    return read_answers("mine", texts)
 
 
 @given(st.lists(st.text(max_size=40), min_size=3, max_size=3), st.lists(st.text(max_size=40), min_size=1, max_size=4))
@@ -87,3 +86,23 @@ def test_a_wrong_answer_is_refused_with_what_is_allowed(name, answer, message):
     (fault,) = refused.value.faults
     assert fault.field == name
     assert message in fault.message
+
+
+def test_an_answer_about_sanctions_is_refused_where_none_are_threatened():
+    with pytest.raises(InvalidInput, match="none are threatened"):
+        read_answers("mine", {"threat": NO_THREAT, "trade": "3"})
+
+
+def test_the_service_makes_the_same_scenario(tmp_path):
+    with served(tmp_path) as service:
+        body = {"name": "mine", "title": "Fish", "issues": ["Cod=3", "Haddock=1"], "gain": "2.5", "threat": "announced"}
+        found = service.ask("POST", "/v1/scenarios/new", json=body)
+        assert found.status_code == 200, found.text
+        answers = read_answers("mine", {"title": "Fish", "gain": "2.5", "threat": "announced"})
+        assert found.json()["yaml"] == scenario_text("mine", read_demands(["Cod=3", "Haddock=1"]), answers)
+        scenario = read_scenario(found.json()["yaml"], "mine.yaml")
+        assert scenario == scenario_from_document(found.json()["scenario"])
+        for wrong, field in (({"gain": "2,5"}, "gain"), ({"issues": ["a=0"]}, "issues"), ({"name": "../x"}, "name")):
+            refused = service.ask("POST", "/v1/scenarios/new", json={**body, **wrong})
+            assert refused.status_code == 422
+            assert refused.json()["errors"][0]["field"] == field

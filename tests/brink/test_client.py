@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import date
 
 import pandas as pd
 import pyarrow as pa
@@ -101,6 +102,15 @@ def test_jobs_and_scenarios_are_compared(brink, job, tmp_path):
     path.write_text(json.dumps(changed))
     assert brink.diff(SCENARIO, path) == found["inputs"]
     assert [one["field"] for one in found["inputs"]] == ["parameters.deadline_weeks"]
+
+
+def test_a_first_scenario_is_made_of_answers(brink):
+    found = brink.new("mine", issues=["Cod=3", "Haddock=1"], gain=2.5, threat="none", as_of=date(2025, 1, 6))
+    assert found["scenario"]["as_of"] == "2025-01-06"
+    assert list(found["scenario"]["issues"]) == ["cod", "haddock"]
+    assert brink.validate(found["scenario"]) == []
+    with pytest.raises(BrinkError, match="none are threatened"):
+        brink.new("mine", threat="none", trade=3)
 
 
 def test_answers_draw_themselves_for_what_was_asked(brink, job):

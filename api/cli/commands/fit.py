@@ -29,9 +29,9 @@ def fit(
         str | None,
         typer.Option(metavar="NAME", help="The strategy to fit.", show_default="that of the history, or the first"),
     ] = None,
+    setting: Settings = None,
     trials: Annotated[int | None, trials_option(DEFAULT_TRIALS, "Trials of each simulation")] = None,
     seed: Seed = None,
-    settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Readiness, follow_through, extension_probability and lapse_probability are moved as little as possible, with
@@ -44,7 +44,7 @@ def fit(
 
     with answer_progress("iterations") as on_progress:
         found = fitted(
-            set_parameters(find_scenario(scenario), settings or ()),
+            set_parameters(find_scenario(scenario), setting or ()),
             strategy,
             reference,
             DEFAULT_TRIALS if trials is None else trials,

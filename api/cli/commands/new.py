@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from sim.faults import Fault, InvalidInput, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from api.starter import Question
     from sim.scenario.scenario import Scenario
 
 TRIALS = 4000
@@ -89,7 +91,7 @@ def new(
 
     It writes a commented file, checks it, and says what it implies, from a small run.
     """
-    from api.starter import NEUTRAL, REFERENCE, read_demands, scenario_text
+    from api.starter import NEUTRAL, REFERENCE, read_answers, read_demands, scenario_text
     from sim.scenario.scenario import read_scenario
     from sim.scenario.validation import Report
     from sim.scenario.validation import name as check_name
@@ -118,8 +120,10 @@ def new(
         "retaliation": retaliation,
         "complaint": complaint,
     }
-    answers, issues = _answers(name, given, list(issue or ()), asks=sys.stdin.isatty() and sys.stderr.isatty())
-    text = scenario_text(name, read_demands(issues), answers, ranges)
+    asks = sys.stdin.isatty() and sys.stderr.isatty()
+    answers = read_answers(name, given, partial(_asked, name) if asks else None)
+    demands = read_demands(issue or (_asked_issues() if asks else ()))
+    text = scenario_text(name, demands, answers, ranges)
     try:
         scenario = read_scenario(text, str(path))
     except InvalidInput as error:
@@ -144,34 +148,19 @@ def _check_file(path: Path) -> None:
         raise InvalidInput((Fault("out", str(path), "must be in a folder that exists"),))
 
 
-def _answers(name: str, given: dict[str, str | None], issues: list[str], *, asks: bool) -> tuple[dict, list[str]]:
-    """The value of every question that matters, and what is demanded; those not given are asked for, or defaults."""
-    from api.starter import NO_THREAT, QUESTIONS, Question, default_of
+def _asked(name: str, question: "Question") -> str:
+    """The answer to a question that a user typed, asked again until it can be read."""
+    from api.starter import default_of
 
-    answers: dict[str, Any] = {}
-
-    def answer(question: Question) -> Any:
-        text = given[question.name]
-        if text is not None or not asks:
-            return question.value(default_of(question, name) if text is None else text)
-        hint = f" ({', '.join(question.choices)})" if question.choices else ""
-        while True:
-            typed = typer.prompt(question.text + hint, default=default_of(question, name), err=True)
-            try:
-                return question.value(typed)
-            except InvalidInput as error:
-                typer.echo(printable(error.faults[0].message), err=True)
-
-    for question in QUESTIONS:
-        if question.name == "distance" and asks and not issues:
-            issues = _asked_issues()
-        if question.needs_threat and answers["threat"] == NO_THREAT:
-            if given[question.name] is not None:
-                fault = Fault(question.name, given[question.name], "is about sanctions, and --threat is none")
-                raise InvalidInput((fault,))
-            continue
-        answers[question.name] = answer(question)
-    return answers, issues
+    hint = f" ({', '.join(question.choices)})" if question.choices else ""
+    while True:
+        typed = str(typer.prompt(question.text + hint, default=default_of(question, name), err=True))
+        try:
+            question.value(typed)
+        except InvalidInput as error:
+            typer.echo(printable(error.faults[0].message), err=True)
+        else:
+            return typed
 
 
 def _asked_issues() -> list[str]:

@@ -41,7 +41,7 @@ def test_what_it_implies_can_be_had_as_json(tmp_path):
     ("options", "says"),
     [
         (("--gain", "2,5"), ("--gain", "2.5")),
-        (("--threat", "none", "--trade", "3"), ("--trade", "--threat is none")),
+        (("--threat", "none", "--trade", "3"), ("--trade", "none are threatened")),
         (("--ranges", "wide"), ("--ranges", "reference or neutral")),
         (("--issue", "a=0"), ("--issue", "weight above 0")),
         (("--title", "a\x1b[31mb"), ("--title", "control characters")),
@@ -64,8 +64,8 @@ def test_on_a_terminal_it_asks_for_what_no_option_answers(tmp_path: Path):
     command = [BRINK, "new", "mine", "--sender", "Norway", "--as-of", "2025-01-06", "--weeks", "30"]
     asked = subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    # Title, target; two demands and no further one; distance, talks, a gain with a comma and again; no threat.
-    os.write(ours, b"Fish and chips\nIceland\nCod\nHaddock\n\nnear\nmonthly\n2,5\n2.5\nnone\n")
+    # Title, target; distance, talks, a gain with a comma and again; no threat; two demands and no further one.
+    os.write(ours, b"Fish and chips\nIceland\nnear\nmonthly\n2,5\n2.5\nnone\nCod\nHaddock\n\n")
     said = b""
     try:
         while part := os.read(ours, 4096):

@@ -1,7 +1,9 @@
 """A cluster of three real raylets, one of which dies in the middle of a run."""
 
 import os
+import platform
 import signal
+from dataclasses import replace
 
 import pytest
 import ray
@@ -9,7 +11,11 @@ from ray.cluster_utils import Cluster
 
 from cluster.results.result_folder import verify
 from cluster.runs.options import RunOptions
+from cluster.runs.ray_tasks import run_task
 from cluster.runs.run import Progress, run
+from cluster.storage.address import open_folder
+from sim.faults import InvalidInput
+from sim.model.version import KERNEL_VERSION
 from tests.support.runs import digests, small_plan
 
 PLAN = small_plan(trials=60_000, shard_trials=1500)
@@ -54,3 +60,17 @@ def test_a_raylet_dies_and_the_table_is_the_same(raylets, tmp_path):
         "summary.json",
         "trials",
     ]
+
+
+def test_a_cluster_of_other_versions_is_refused_with_both(raylets, tmp_path, monkeypatch):
+    cluster, _ = raylets
+    monkeypatch.setattr(ray, "__version__", "2.0.1")
+    with pytest.raises(InvalidInput, match=rf"this process has Ray 2\.0\.1 on Python {platform.python_version()}"):
+        run(PLAN, tmp_path, RunOptions(engine="ray", ray_address=cluster.address))
+
+
+def test_a_node_with_another_kernel_plays_nothing(tmp_path):
+    plan = replace(PLAN, kernel_version=KERNEL_VERSION + 1)
+    with pytest.raises(RuntimeError, match="install the same Brink on driver and nodes"):
+        run_task(plan, (next(PLAN.shards()),), open_folder(tmp_path))
+    assert list(tmp_path.iterdir()) == []

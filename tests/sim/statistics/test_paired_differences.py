@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from sim.statistics.paired_differences import (
+    Contest,
     leads,
+    leads_of_each,
     merge_pairs,
     merge_regrets,
     no_regret,
@@ -158,3 +160,25 @@ def test_the_best_strategy_is_ahead_in_every_cell_however_skewed_its_gains(draw,
         values = np.stack([0.3 + 0.05 * rng.normal(size=4000), draw(rng, 4000)])
         left_out += any(1 not in lead.ahead for lead in leads(x, values, np.arange(4000) % replicates, replicates))
     assert left_out <= 8
+
+
+@pytest.mark.parametrize("replicates", [1, 8])
+def test_leads_of_several_parameters_are_those_of_each(replicates: int) -> None:
+    rng = np.random.default_rng(12)
+    parameters = [rng.random(4000), rng.integers(0, 4, 4000).astype(float), rng.lognormal(size=4000)]
+    values = rng.normal(size=(3, 4000)) + 0.5 * np.array([parameters[0], np.full(4000, 0.25), parameters[1] / 3])
+    replicate = np.arange(4000) % replicates
+    together = leads_of_each(parameters, Contest(values), replicate, replicates)
+    assert max(len(own) for own in together) > 1
+    for x, own in zip(parameters, together, strict=True):
+        alone = leads(x, values, replicate, replicates)
+        for lead, other in zip(own, alone, strict=True):
+            assert (lead.low, lead.high, lead.cells, lead.trials, lead.ahead) == (
+                *(other.low, other.high, other.cells, other.trials, other.ahead),
+            )
+            assert lead.means == pytest.approx(other.means, rel=1e-12)
+        assert [own[0].low, own[-1].high] == [x.min(), x.max()]
+        assert sum(lead.trials for lead in own) == 4000
+        for lead in own:
+            inside = values[:, (x >= lead.low) & (x <= lead.high)]
+            assert lead.means == pytest.approx(inside.mean(axis=1), rel=1e-9)
