@@ -18,6 +18,9 @@ from cluster.results.result_folder import shard_path
 from cluster.storage.concurrent import in_order
 from sim.statistics.tallies import Moments
 
+SORTED_AT_ONCE = 2
+"""Columns sorted at a time, by threads: more take more memory."""
+
 
 @dataclass(frozen=True)
 class TrialsInMemory:
@@ -36,10 +39,14 @@ class TrialsInMemory:
             for _, table in self._row_groups(names):
                 for name, held in parts.items():
                     held.append(np.asarray(table[name].drop_null()))
-            for name in names:
+
+            def selected(name: str, parts: dict[str, list[np.ndarray]] = parts) -> np.ndarray:
                 values = np.concatenate(parts.pop(name))
-                values.sort()
-                at = values[ranks(levels[name], len(values)) - 1]
+                # A stable sort of 16-bit numbers counts their digits, several times faster than comparing them.
+                values.sort(kind="stable" if values.dtype == np.int16 else "quicksort")
+                return values[ranks(levels[name], len(values)) - 1]
+
+            for name, at in zip(names, in_order(selected, names, SORTED_AT_ONCE), strict=True):
                 found[name] = dict(zip(levels[name], at.astype(np.float64).tolist(), strict=True))
         return found
 

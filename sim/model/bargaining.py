@@ -159,6 +159,7 @@ def bargain(
     agreement_week, settled_week = talks.agreement_week, talks.settled_week
     given, times, rate = (array.reshape(-1) for array in (talks.given, talks.times, talks.rate))
     closed, step = terms.closed.reshape(-1), terms.step.reshape(-1)
+    most_closed = closed.max()
 
     # A row of clocks for each trial that has not ended, and of the hazards that run them down at a mid-level session.
     # Trials that have not entered yet are the last.
@@ -198,7 +199,7 @@ def bargain(
             target_multiplier[trial] = multiplier[:, 1]
             hazard[row_of.take(trial)] = talks.rate.take(trial, axis=0) * np.repeat(multiplier, issues, axis=1)
         for name, own in targets_of.items():
-            trial = np.flatnonzero(course.reframing_week[name] == week)
+            trial = course.reframed(week, name)
             trial = trial[going.take(trial) & (settled_week[own - issues].take(trial) == NEVER)]
             reframed = terms.reframed_rate[name].take(trial)
             talks.rate[trial, own] = reframed
@@ -229,7 +230,10 @@ def bargain(
                 clock.reshape(-1)[rings] = clocks.number(column, trial, used)
 
                 left = 1.0 - now - given.take(opposite)
-                closing = np.flatnonzero(left <= closed.take(issues * trial + issue_of.take(column)))
+                # Few come near: only for them is it looked up what counts as closed.
+                near = np.flatnonzero(left <= most_closed)
+                counts_from = closed.take(issues * trial.take(near) + issue_of.take(column.take(near)))
+                closing = near[left.take(near) <= counts_from]
                 if closing.size:
                     trial, column = trial.take(closing), column.take(closing)
                     settled_week[issue_of.take(column), trial] = week

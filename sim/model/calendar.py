@@ -1,5 +1,7 @@
 """Weeks as whole numbers, and waiting times counted in them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -39,3 +41,26 @@ def rest_of_clock(left: np.ndarray, hazard: ArrayLike, used: np.ndarray) -> np.n
     with np.errstate(invalid="ignore", over="ignore"):
         taken = np.where(used > 0, np.multiply(hazard, used), 0.0)
     return np.maximum(left - taken, np.finfo(np.float64).tiny)
+
+
+@dataclass(frozen=True)
+class ByWeek:
+    """Trials in the order of a week in which something happens in them."""
+
+    trial: np.ndarray
+    """Positions in the block, from 0; shape (events,)."""
+    begin: np.ndarray
+    """Week w's trials are those from begin[w] to begin[w + 1]."""
+
+    def in_week(self, week: int) -> np.ndarray:
+        """The trials in which it happens in a week from 0 to the horizon."""
+        return self.trial[self.begin[week] : self.begin[week + 1]]
+
+
+def by_week(week: np.ndarray, horizon_weeks: int, trial: np.ndarray | None = None) -> ByWeek:
+    """Events by week, from the week of each and its trial (without it, the k-th event is that of trial k)."""
+    # Weeks after the horizon are all the same: with 16 bits they are sorted quickly.
+    short = np.minimum(week, horizon_weeks + 1).astype(np.int16)
+    order = np.argsort(short, kind="stable")
+    begin = np.searchsorted(short.take(order), np.arange(horizon_weeks + 2, dtype=np.int16))
+    return ByWeek(order if trial is None else trial.take(order), begin)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sim.model.breach import lay_out_breach
-from sim.model.hazards import Pressure, burdens, lay_out_turns, multipliers, turning_points
+from sim.model.hazards import Pressure, burdens, first_multipliers, lay_out_turns, multipliers, turning_points
 from sim.model.incidence import Incidence, incidence
 from sim.model.lapse import lay_out_lapse
 from sim.model.litigation import draw_case, lay_out_case
@@ -48,11 +48,20 @@ class Course:
         lapse = shared.result(lay_out_lapse, points, threat, case, chance)
         tranches = shared.result(lay_out_tranches, points, chance)
         self.pressure = Pressure(
-            points, threat, case, lapse, tranches, sanctions, retaliation, *burdens(points, sanctions, retaliation)
+            points,
+            threat,
+            case,
+            lapse,
+            tranches,
+            sanctions,
+            retaliation,
+            *shared.result(burdens, points, sanctions, retaliation),
         )
-        # The weeks of reframing if talks did not lapse for good.
-        self._reframing_week = shared.result(lay_out_reframing, scenario, points, threat, lapse, chance)
-        self.reframing_week = {name: before_final_lapse(week, lapse) for name, week in self._reframing_week.items()}
+        burden = self.pressure.target_burden
+        self._first_multipliers = shared.result(first_multipliers, points, threat, case, burden)
+        self._window = np.asarray(points["deadline_window"])
+        self._reframing = shared.result(lay_out_reframing, scenario, points, threat, lapse, chance)
+        self.reframing_week = {name: before_final_lapse(week, lapse) for name, week in self._reframing.week.items()}
         self._turns = shared.result(lay_out_turns, points, threat, case, lapse, tranches, scenario.horizon_weeks)
         if self.watches_table:
             self.pressure = _own(self.pressure, ("threat", "case", "lapse"))
@@ -74,7 +83,19 @@ class Course:
         if self.watches_table:
             trial = np.concatenate([trial, self._later.in_week(week)])
         trial = trial[live.take(trial)]
-        return trial, multipliers(self.pressure, week, trial)
+        announced = self.pressure.threat.week.take(trial) <= week
+        left = self.pressure.threat.first_deadline.take(trial) - week
+        near = left < (self._window.take(trial) if self._window.ndim else self._window)
+        multiplier = self._first_multipliers.take(2 * trial + near, axis=0)
+        later = np.flatnonzero(~announced | (left < 0))
+        if later.size:
+            multiplier[later] = multipliers(self.pressure, week, trial.take(later))
+        return trial, multiplier
+
+    def reframed(self, week: int, issue: str) -> np.ndarray:
+        """The trials in which a numerical issue is reframed in a week if it is open and talks continue."""
+        trial = self._reframing.trials[issue].in_week(week)
+        return trial[self.reframing_week[issue].take(trial) == week]
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
         """Note that by step 3 of a week issues of the weight `settled` are settled in some trials.
@@ -132,7 +153,7 @@ class Course:
         _put(self.pressure.case, trial, case)
         if lapse is not None:
             _put(self.pressure.lapse, trial, lapse)
-            for name, weeks in self._reframing_week.items():
+            for name, weeks in self._reframing.week.items():
                 self.reframing_week[name][trial] = before_final_lapse(weeks.take(trial), lapse)
         # With something settled the sides may sign at any later deadline.
         self._due[trial] = np.minimum(threat.deal_week, self.scenario.horizon_weeks + 1)

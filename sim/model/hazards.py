@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.model.calendar import NEVER
+from sim.model.calendar import NEVER, ByWeek, by_week
 from sim.model.incidence import Incidence
 from sim.model.lapse import Lapse
 from sim.model.litigation import Case
@@ -22,29 +22,12 @@ LARGEST = 1e25
 """The largest multiplier: a concession is certain far below it, and products do not overflow."""
 
 
-@dataclass(frozen=True)
-class Turns:
-    """Weeks in which multipliers may change, in their order."""
-
-    trial: np.ndarray
-    """Positions in the block, from 0; shape (changes,)."""
-    begin: np.ndarray
-    """Week w's trials are those from begin[w] to begin[w + 1]."""
-
-    def in_week(self, week: int) -> np.ndarray:
-        """The trials whose multipliers may change as the given week begins."""
-        return self.trial[self.begin[week] : self.begin[week + 1]]
-
-
 def lay_out_turns(
     points: Points, threat: Threat, case: Case, lapse: Lapse | None, tranches: Tranches | None, horizon_weeks: int
-) -> Turns:
+) -> ByWeek:
     """Every week in which a trial's multipliers may change."""
     weeks, trials = turning_points(points, threat, case, lapse, tranches, horizon_weeks)
-    week = weeks.astype(np.int16)
-    order = np.argsort(week, kind="stable")
-    begin = np.searchsorted(week.take(order), np.arange(horizon_weeks + 2, dtype=np.int16))
-    return Turns(trials.take(order), begin)
+    return by_week(weeks, horizon_weeks, trials)
 
 
 @dataclass(frozen=True)
@@ -74,6 +57,22 @@ def burdens(points: Points, sanctions: Incidence, retaliation: Incidence) -> tup
         np.asarray(sender_share * np.maximum(sanctions.buyer_loss, 0.0)),
         np.asarray(sender_share * np.maximum(sanctions.buyer_loss + retaliation.exporter_loss, 0.0)),
     )
+
+
+def first_multipliers(points: Points, threat: Threat, case: Case, target_burden: np.ndarray) -> np.ndarray:
+    """The sender's and the target's multipliers until a threat's first deadline: float32, shape (2 count, 2).
+
+    Two rows for each trial: outside the deadline's window, and in it. There is no extension yet and no sanction, and a
+    case is pending if it was filed at the announcement.
+    """
+    both = np.empty((threat.week.size, 2, 2), np.float32)
+    relief = np.where(case.filed_on_threat, points["litigation_relief"], 0.0)
+    defiance = np.where(threat.defiant, points["defiance_multiplier"], 1.0)
+    exponent = target_burden * points["credibility"] * (1.0 - relief)
+    for near, rush in enumerate((1.0, points["deadline_multiplier"])):
+        both[:, near, 0] = np.minimum(rush, LARGEST)
+        both[:, near, 1] = _cut(rush * defiance, exponent)
+    return both.reshape(-1, 2)
 
 
 def multipliers(pressure: Pressure, week: int, trial: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ when an issue is. Trials leave these weeks with their announcement; with sanctio
 
 import numpy as np
 
-from sim.model.calendar import NEVER, never_after, rest_of_clock, waiting_weeks, weekly_hazard, whole_weeks
+from sim.model.calendar import NEVER, by_week, never_after, rest_of_clock, waiting_weeks, weekly_hazard, whole_weeks
 from sim.model.lapse import first_lapse
 from sim.model.reframing import quiet_reframing
 from sim.sampling.chance import Numbers, happens
@@ -44,10 +44,8 @@ class Quiet:
         # A week up to which nothing is known is one after the horizon: 16 bits are enough, and quickly looked through.
         self._leaves = np.where(self.sanctions_at_start, 1, self._by_horizon(self.announcement_week)).astype(np.int16)
         first = first_lapse(points, chance)
-        self.reframing_week = quiet_reframing(scenario, points, chance, first)
-        lapses = np.full(0, 0, np.int16) if first is None else self._by_horizon(first).astype(np.int16)
-        self._lapsing = np.argsort(lapses, kind="stable")
-        self._lapsed = np.searchsorted(lapses.take(self._lapsing), np.arange(self._horizon + 2, dtype=np.int16))
+        self._reframing = quiet_reframing(scenario, points, chance, first)
+        self._lapses = by_week(np.full(chance.count, NEVER) if first is None else first, self._horizon)
 
     def leaving(self, week: int, live: np.ndarray) -> np.ndarray:
         """The trials (positions) that leave as a week begins, of those whose talks continue."""
@@ -55,9 +53,13 @@ class Quiet:
 
     def shifts(self, week: int, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Course.shifts`: the talks that lapsed at the end of the week before."""
-        lapsed = self._lapsing[self._lapsed[week - 1] : self._lapsed[week]]
+        lapsed = self._lapses.in_week(week - 1)
         lapsed = lapsed[live.take(lapsed)]
         return lapsed, np.zeros((lapsed.size, 2), np.float32)
+
+    def reframed(self, week: int, issue: str) -> np.ndarray:
+        """See `Course.reframed`."""
+        return self._reframing.trials[issue].in_week(week)
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
         """Compute the announcement again where by step 3 of a week issues of the weight `settled` are settled."""

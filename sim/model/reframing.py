@@ -1,10 +1,11 @@
 """Numerical issues that are reframed as voluntary plans (step 2 of a week)."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from sim.model.calendar import NEVER, waiting_weeks, weekly_hazard
+from sim.model.calendar import NEVER, ByWeek, by_week, waiting_weeks, weekly_hazard
 from sim.model.lapse import Lapse
 from sim.model.threat import Threat
 from sim.sampling.chance import Numbers
@@ -12,20 +13,27 @@ from sim.sampling.points import Points
 from sim.scenario.scenario import Scenario
 
 
+@dataclass(frozen=True)
+class Reframing:
+    """When each numerical issue would be reframed if it stayed open and talks did not lapse for good."""
+
+    week: dict[str, np.ndarray]
+    """int32, shape (count,), `NEVER` for an issue that is not."""
+    trials: dict[str, ByWeek]
+    """The trials in which it is, by week."""
+
+
 def lay_out_reframing(
     scenario: Scenario, points: Points, threat: Threat, lapse: Lapse | None, chance: Numbers
-) -> dict[str, np.ndarray]:
-    """The week in which each numerical issue would be reframed if it stayed open and talks did not lapse for good.
-
-    int32, shape (count,), for each issue; `NEVER` if it is not.
-    """
+) -> Reframing:
+    """When numerical issues are reframed in the trials of `chance`."""
     week_of, sessions_by = _sessions(scenario.session_calendar())
     weeks = {}
     for name, session in _effective_sessions(scenario, points, chance).items():
         if lapse is not None:
             session = session + _sessions_lost(session, threat, lapse, sessions_by)
         weeks[name] = week_of[np.minimum(session - 1, week_of.size - 1)].astype(np.int32)
-    return weeks
+    return _reframing(weeks, scenario)
 
 
 def before_final_lapse(week: np.ndarray, lapse: Lapse | None) -> np.ndarray:
@@ -33,16 +41,18 @@ def before_final_lapse(week: np.ndarray, lapse: Lapse | None) -> np.ndarray:
     return week if lapse is None else np.where(lapse.final_week < week, np.int32(NEVER), week)
 
 
-def quiet_reframing(
-    scenario: Scenario, points: Points, chance: Numbers, first_lapse: np.ndarray | None
-) -> dict[str, np.ndarray]:
+def quiet_reframing(scenario: Scenario, points: Points, chance: Numbers, first_lapse: np.ndarray | None) -> Reframing:
     """The same before any threat, where a lapse ends it: `first_lapse` is the week at whose end talks lapse."""
     week_of, _ = _sessions(scenario.session_calendar())
     weeks = {}
     for name, session in _effective_sessions(scenario, points, chance).items():
         week = week_of[np.minimum(session - 1, week_of.size - 1)]
         weeks[name] = (week if first_lapse is None else np.where(first_lapse < week, NEVER, week)).astype(np.int32)
-    return weeks
+    return _reframing(weeks, scenario)
+
+
+def _reframing(weeks: dict[str, np.ndarray], scenario: Scenario) -> Reframing:
+    return Reframing(weeks, {name: by_week(week, scenario.horizon_weeks) for name, week in weeks.items()})
 
 
 def _effective_sessions(scenario: Scenario, points: Points, chance: Numbers) -> dict[str, np.ndarray]:

@@ -31,8 +31,9 @@ class Shared:
         self._known: list[tuple[Callable, tuple, Any]] = []
 
     def result(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """`function(*arguments)`, or what it gave before with these very arguments, where points are the same if those
-        that it read have the same values.
+        """`function(*arguments)`, or what it gave before with these very arguments.
+
+        A dictionary among them is points: they count as the same if those that the function read have the same values.
         """
         for other, given, result in self._known:
             if other is function and all(_same(one, another) for one, another in zip(given, arguments, strict=True)):

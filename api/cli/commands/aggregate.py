@@ -45,7 +45,7 @@ def aggregate(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow, .parquet or .xlsx.")
     ] = None,
-    chart: Annotated[Charts, chart_option("distribution")] = None,
+    chart: Annotated[Charts, chart_option("distribution", "cumulative")] = None,
     as_json: AsJson = False,
 ) -> None:
     """A row for each group: statistics of measures, with groups and a condition of your choice."""

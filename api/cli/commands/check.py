@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
 from api.cli.options import (
     AsJson,
@@ -51,6 +52,7 @@ def check(
     engine: Engine = None,
     ray_address: RayAddress = None,
     workers: Workers = None,
+    chart: Annotated[Charts, chart_option("past")] = None,
     as_json: AsJson = False,
 ) -> None:
     """A forecast outside the interval of its class is marked, with the parameters that move it most."""
@@ -85,7 +87,7 @@ def check(
         folder = out or f"runs/check-{chosen.name}-{first}-{plan.trials}-{seed}{folder_suffix(chosen)}"
         run = played(plan, folder, engine=engine, ray_address=ray_address, workers=workers)
     request = {"reference": reference, "strategy": strategy, "believe": believe}
-    answer(run, "check", request, as_json=as_json, render=print_check)
+    answer(run, "check", request, as_json=as_json, charts=chart, render=print_check)
 
 
 def print_check(out: "Console", document: dict) -> None:

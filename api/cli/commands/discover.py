@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder
 from api.cli.output import heading
@@ -19,13 +20,14 @@ def discover(
     strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
+    chart: Annotated[Charts, chart_option("boxes")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The ranges are found on half of the trials and measured on the others."""
     from api.cli.answering import answer
 
     request = {"outcome": outcome, "strategy": strategy, "given": given, "believe": believe}
-    answer(run, "discover", request, as_json=as_json, render=print_boxes)
+    answer(run, "discover", request, as_json=as_json, charts=chart, render=print_boxes)
 
 
 def print_boxes(out: Console, document: dict) -> None:

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder
 from api.cli.output import heading
@@ -28,13 +29,21 @@ def stress(
     strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
+    chart: Annotated[Charts, chart_option("shifts")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Lists the parameters and events that differ, and trials to replay."""
     from api.cli.answering import answer
 
     request = {"bound": bound, "strategy": strategy, "given": given, "believe": believe}
-    answer(run, "stress", request, as_json=as_json, render=lambda out, found: print_stress(out, found, str(run)))
+    answer(
+        run,
+        "stress",
+        request,
+        as_json=as_json,
+        charts=chart,
+        render=lambda out, found: print_stress(out, found, str(run)),
+    )
 
 
 def print_stress(out: Console, document: dict, folder: str) -> None:

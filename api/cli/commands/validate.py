@@ -2,13 +2,15 @@
 
 from math import isfinite
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.chart_files import FORMATS, check_chart_file, write_chart
 from api.cli.options import AsJson, ScenarioArgument
-from api.cli.output import console, print_json, print_warnings
+from api.cli.output import print_json, print_warnings
 from sim.faults import Fault, InvalidInput
 
 if TYPE_CHECKING:
@@ -44,10 +46,11 @@ def validate(
         print_json({"valid": True, "errors": [], "warnings": [_fault(warning) for warning in found.warnings]})
         return
     print_warnings(found)
-    console().print(
+    text = (
         f"{found.name}: valid. {len(found.issues)} issues, {len(found.uncertain)} uncertain parameters, "
         f"{found.horizon_weeks} weeks, strategies {', '.join(found.strategies)}"
     )
+    print(fill(text, get_terminal_size().columns, break_long_words=False, break_on_hyphens=False))
 
 
 def _draw(scenario: "Scenario", chart: Path) -> None:

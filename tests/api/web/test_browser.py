@@ -359,10 +359,10 @@ def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
     page.get_by_role("link", name="Copy and change it").click()
     expect(page.locator("#valid")).to_contain_text("Valid")
     page.get_by_label("Title").first.fill("My own dispute")
-    field = page.get_by_label("follow_through: high")
+    field = page.get_by_label("follow_through: high", exact=True)
     field.fill("1.5")
     expect(page.locator(".field-fault")).to_contain_text("follow_through")
-    expect(page.get_by_label("follow_through: low")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("follow_through: low", exact=True)).to_have_attribute("aria-invalid", "true")
     field.fill("0.97")
     expect(page.locator("#valid")).to_contain_text("Valid")
     page.get_by_role("button", name="Keep it and run it").click()
@@ -374,6 +374,36 @@ def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
     kept = service.client.get(f"/v1/scenarios/{SCENARIO}-2").json()
     assert kept["parameters"]["follow_through"]["pert"][-1] == 0.97
     assert service.client.delete(f"/v1/scenarios/{SCENARIO}-2").status_code == 204
+
+
+def test_a_range_is_dragged_moved_by_keys_and_compared_with_what_it_was(person):
+    page = person.page
+    page.goto(f"/edit?from={SCENARIO}")
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    field = page.get_by_label("follow_through: high", exact=True)
+    before = float(field.input_value())
+    knob = page.get_by_role("slider", name="follow_through: high")
+    knob.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(field).not_to_have_value(f"{before:g}")
+    assert float(field.input_value()) < before
+    moved = float(field.input_value())
+    box = page.get_by_role("slider", name="follow_through: high").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 10, box["y"], steps=3)
+    page.mouse.up()
+    assert float(field.input_value()) < moved
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    low = page.get_by_label("follow_through: low", exact=True)
+    kept = low.input_value()
+    low.fill("0,4")
+    expect(page.locator(".field-fault")).to_contain_text("write 0.4 with a point")
+    low.fill(kept)
+    expect(page.locator(".field-fault")).to_have_count(0)
+    page.get_by_role("button", name=f"Compare with {TITLE}").click()
+    rows = page.get_by_role("region", name="Fields that differ").locator("tbody th")
+    expect(rows).to_contain_text(["name", "follow_through"])
 
 
 def test_a_scenario_is_changed_as_text(person):
