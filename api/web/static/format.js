@@ -85,9 +85,12 @@ export function duration(seconds) {
   return count === 1 ? "one second" : `${number(count)} ${unit}`;
 }
 
+/** A text without what input methods and habits change: wide digits and narrow spaces become plain ones. */
+const typed = (text) => text.normalize("NFKC").trim().replace(MINUS, "-");
+
 /** A whole number as people type it: digits, with spaces, commas or points between groups of three. */
 export function readWhole(text) {
-  const bare = text.trim();
+  const bare = typed(text);
   if (/^\d+$/.test(bare)) return Number(bare);
   if (/^\d{1,3}([  ,.'’ ]\d{3})+$/.test(bare)) return Number(bare.replace(/\D/g, ""));
   if (/^\d+(\.\d+)?e\d+$/i.test(bare) && Number.isInteger(Number(bare))) return Number(bare);
@@ -96,13 +99,13 @@ export function readWhole(text) {
 
 /** What to say of a number that has a decimal comma; null for any other text. */
 export function decimalComma(text) {
-  const bare = text.trim().replace(MINUS, "-");
+  const bare = typed(text);
   return /^[+-]?\d+,\d+$/.test(bare) ? `“${bare}” has a comma: write ${bare.replace(",", ".")} with a point` : null;
 }
 
 /** A number as people type it. A decimal comma gets a clear word instead of a guess. */
 export function readNumber(text) {
-  const bare = text.trim().replace(MINUS, "-");
+  const bare = typed(text);
   if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(bare)) return Number(bare);
   const comma = decimalComma(bare);
   if (comma) throw new Error(comma);
