@@ -64,9 +64,10 @@ scale: install  ## every answer on a hundred million rows, with the memory it ta
 chaos: install postgres  ## faults injected into a running service, and what they cost: 20 minutes, as root for a small disk
 	$(BIN)/python -m tests.chaos
 
-docs: demo  ## the pages and pictures that are made from the code and from a real run
+docs: demo chromium  ## the pages and pictures that are made from the code and from a real run
 	$(BIN)/python -m docs.generate runs/demo
 	$(BIN)/python -m docs.answers
+	$(BIN)/python -m docs.pages
 	$(BIN)/python -m docs.scaling
 
 clean:

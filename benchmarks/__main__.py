@@ -3,7 +3,7 @@
 import os
 
 from api.shipped_scenarios import shipped_scenario
-from benchmarks import answers, designs, kernel, parquet, service, start, whole_run
+from benchmarks import answers, designs, kernel, pages, parquet, service, start, whole_run
 from sim.scenario.scenario import scenario_from_document
 from tests.support.examples import every_mechanism
 
@@ -14,6 +14,7 @@ def main() -> None:
     """Print the benchmarks' tables."""
     print("\n".join(start.report()), flush=True)
     print("\n".join(service.report()), flush=True)
+    print("\n".join(pages.report()), flush=True)
     scenarios = {
         "every mechanism": scenario_from_document(every_mechanism()),
         "us-japan-autos-1995": shipped_scenario("us-japan-autos-1995"),

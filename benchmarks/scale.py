@@ -66,7 +66,7 @@ SCENARIO = {
     "history": {"outcome": "agreement_in_talks", "agreement_week": 6, "retaliation": False, "sources": ["made up"]},
 }
 """One issue, two uncertain parameters, and a threat."""
-REQUESTS = {"stress": {"bound": "target_cost > 0.2"}}
+REQUESTS = {"stress": {"bound": "target_cost > 0.2"}, "check": {"reference": "all"}}
 """Requests that replace an answer's first example where that example does not suit the scenario."""
 
 

@@ -124,7 +124,7 @@ def main() -> None:
     print(f"{'seconds for shards':28} {small:>10,} {chosen.shards:>10,} {'ratio':>7}   (linear: {ratio:.0f})")
     for name, seconds in many.items():
         print(f"{name:28} {few[name]:10.2f} {seconds:10.2f} {seconds / max(few[name], 1e-9):7.1f}")
-    print(f"peak memory of this process: {psutil.Process().memory_info().rss / 1e6:.0f} MB at the end")
+    print(f"memory of this process at the end: {psutil.Process().memory_info().rss / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ CHARTS = {
     "worth": ("means",),
     "drivers": ("tornado",),
     "convergence": ("convergence",),
-    "aggregate": ("distribution",),
+    "aggregate": ("distribution", "cumulative"),
+    "stress": ("shifts",),
+    "discover": ("boxes",),
+    "check": ("past",),
     "replay": ("positions",),
 }
 """The names of the charts of each answer that has any; the first is drawn if none is named."""

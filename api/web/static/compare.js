@@ -2,18 +2,12 @@
 import { showAccount } from "./account.js";
 import { chartOf } from "./chart.js";
 import { el, fill, find, showFault, table } from "./dom.js";
-import { amount, distribution, share, when, whole } from "./format.js";
+import { amount, documentValue, share, when, whole } from "./format.js";
 import { estimate, numbers } from "./numbers.js";
 import { get, once, post, Problem } from "./v1.js";
 
 const asked = new URLSearchParams(location.search);
 const isRun = (name) => /^[0-9a-f]{32}$/.test(name);
-
-function shown(value) {
-  if (value === null) return "–";
-  if (Array.isArray(value)) return value.map((one) => (typeof one === "object" ? JSON.stringify(one) : one)).join(", ");
-  return typeof value === "object" || typeof value === "number" ? distribution(value) : String(value);
-}
 
 const scenarioOf = async (name) => (isRun(name) ? get(`/v1/jobs/${name}/scenario`) : name);
 const nameOf = async (name) => {
@@ -65,7 +59,7 @@ async function compare() {
   const place = find("compared");
   fill(place,
     el("h2", {}, "Inputs"),
-    inputs.length ? table("What differs", ["", ...names], inputs.map((one) => [one.field, shown(one.first), shown(one.second)]), false) : el("p", {}, "The inputs are the same."),
+    inputs.length ? table("What differs", ["", ...names], inputs.map((one) => [one.field, documentValue(one.first), documentValue(one.second)]), false) : el("p", {}, "The inputs are the same."),
     found.refusal && el("p", { class: "fault" }, found.refusal.errors.map((one) => one.detail).join("; ") || found.refusal.message));
   if (!found.strategies) return;
   const figures = await Promise.all([a, b].map((id, k) => chartOf({ id }, "outcomes", {}, `How the trials of the ${k ? "second" : "first"} run end`)));

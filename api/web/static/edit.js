@@ -1,8 +1,9 @@
 // A scenario in fields, and as text. The validator of the service reads it as one types, and its messages stand at the
 // fields.
 import { showAccount } from "./account.js";
-import { el, fill, find, onSubmit, showFault } from "./dom.js";
-import { number, readNumber } from "./format.js";
+import { el, fill, find, onSubmit, showFault, table } from "./dom.js";
+import { decimalComma, documentValue, number, readNumber } from "./format.js";
+import { handles } from "./handles.js";
 import { spark } from "./spark.js";
 import { get, once, post, Problem, saveAs, send } from "./v1.js";
 
@@ -18,6 +19,7 @@ const KINDS = {
   other: { label: "another, as JSON", fields: ["document"] },
 };
 let scenario;
+let original;
 let inputs = new Map();
 let densities = new Map();
 let waiting;
@@ -76,6 +78,17 @@ function begun(kind, numbers) {
   return { 1: [middle], 2: ends, 3: [ends[0], middle, ends[1]] }[KINDS[kind].fields.length].map((value) => Number(value.toPrecision(4)));
 }
 
+/** A density, with handles for its numbers where the kind has some. */
+function curveOf(kind, texts, fields, density, label) {
+  const values = texts.map(Number);
+  const rising = values.every((value, k) => Number.isFinite(value) && (k === 0 || value >= values[k - 1]));
+  if (!density || kind === "fixed" || kind === "other" || !rising) return spark(density, `density of ${label}`);
+  return handles(density, values, KINDS[kind].fields, label, (k, value) => {
+    fields[k].value = value;
+    fields[k].dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}
+
 /** Fields for a distribution at a place of the document. */
 function distributionField(path, document, label, curve) {
   const box = el("span", { class: "row distribution" });
@@ -89,7 +102,17 @@ function distributionField(path, document, label, curve) {
       "aria-label": `${label}: ${field}`, title: field, inputmode: kind === "other" ? null : "decimal", size: kind === "other" ? 40 : 7, autocomplete: "off", value: texts[k],
       oninput: (event) => { texts[k] = event.target.value; set(path, documentOf(kind, texts)); },
     }));
-    fill(box, chosen, fields, curve && el("span", { class: "curve" }, spark(densities.get(path.at(-1)), `density of ${label}`)));
+    const drawn = curve && el("span", { class: "curve" });
+    fill(box, chosen, fields, drawn);
+    if (curve) {
+      box.showCurve = () => {
+        if (drawn.querySelector("[data-dragged]")) return;
+        const focused = [...drawn.querySelectorAll("[role=slider]")].indexOf(document.activeElement);
+        fill(drawn, curveOf(kind, texts, fields, densities.get(path.at(-1)), label));
+        if (focused >= 0) drawn.querySelectorAll("[role=slider]")[focused]?.focus();
+      };
+      box.showCurve();
+    }
     inputs.set(pointerOf(path), fields[0]);
   };
   lay(kindOf(document), textsOf(kindOf(document), document).map((text) => text));
@@ -196,6 +219,17 @@ function textView() {
     said, text);
 }
 
+/** What differs from the scenario that was opened, as the service compares the two. */
+function changes() {
+  const said = el("div", { role: "status" });
+  const show = async () => {
+    const { inputs } = await post("/v1/scenarios/diff", { first: original, second: scenario });
+    fill(said, inputs.length ? table("Fields that differ", ["field", "before", "now"], inputs.map((one) => [one.field, documentValue(one.first), documentValue(one.second)]), false) : el("p", {}, "Nothing yet."));
+  };
+  const refused = (problem) => fill(said, el("p", { class: "fault" }, problem.errors?.map((one) => one.detail).join("; ") || problem.message));
+  return [el("p", {}, el("button", { type: "button", onclick: () => show().catch(refused) }, `Compare with ${original.title}`)), said];
+}
+
 async function layOut() {
   inputs = new Map();
   const { parameters } = await post("/v1/scenarios/ranges", scenario).catch(async (problem) => {
@@ -220,6 +254,7 @@ async function layOut() {
     el("div", { class: "row" }, added, el("button", { type: "button", onclick: () => { if (added.value.trim() && !scenario.strategies[added.value.trim()]) { set(["strategies", added.value.trim()], {}); layOut(); } } }, "Add a strategy")),
     el("h2", {}, "Correlations"), correlationMatrix(parameters.filter((one) => one.density).map((one) => one.name)),
     el("h2", {}, "Parameters"), parameterRows(parameters),
+    el("h2", {}, "What is changed"), changes(),
     el("h2", {}, "Text"), textView());
 }
 
@@ -239,7 +274,7 @@ async function validate() {
   const { parameters } = await post("/v1/scenarios/ranges", scenario, { signal });
   for (const one of parameters) {
     densities.set(one.name, one.density);
-    for (const box of find("edit").querySelectorAll(`[data-curve="${CSS.escape(one.name)}"] .curve`)) fill(box, spark(one.density, `density of ${one.name}`));
+    for (const box of find("edit").querySelectorAll(`[data-curve="${CSS.escape(one.name)}"]`)) box.showCurve();
   }
 }
 
@@ -253,11 +288,13 @@ function mark({ valid, errors, warnings }) {
     while (path.length && !inputs.has(pointerOf(path))) path = path.slice(0, -1);
     const input = inputs.get(pointerOf(path));
     if (!input) return rest.push(one.detail);
-    const message = el("p", { class: kind, id: `message-${k}` }, one.detail);
+    const place = input.closest(".place");
+    const comma = [...place.querySelectorAll("input")].map((typed) => decimalComma(typed.value)).find(Boolean);
+    const message = el("p", { class: kind, id: `message-${k}` }, (kind === "field-fault" && comma) || one.detail);
     if (kind === "field-fault") input.setAttribute("aria-invalid", "true");
     input.setAttribute("aria-describedby", message.id);
     input.closest("details")?.setAttribute("open", "");
-    return input.closest(".place").append(message);
+    return place.append(message);
   });
   fill(find("valid"), valid ? el("p", {}, "Valid.") : el("p", { class: "fault" }, `${errors.length} fault${errors.length === 1 ? "" : "s"}.`), rest.map((text) => el("p", { class: "fault" }, text)));
 }
@@ -275,6 +312,7 @@ async function begin() {
   const list = await once("/v1/scenarios");
   const base = from ?? list[0].name;
   scenario = await get(`/v1/scenarios/${encodeURIComponent(base)}`);
+  original = structuredClone(scenario);
   if (!list.find((one) => one.name === base)?.own) {
     let k = 2;
     while (list.some((one) => one.name === `${base}-${k}`)) k += 1;

@@ -53,6 +53,16 @@ export function distribution(document) {
   return `${name}, ${inside.join(", ")}`;
 }
 
+/** A value of a scenario's document, of whatever form; null stands for a field that is not there. */
+export function documentValue(value) {
+  if (value === null) return "–";
+  if (typeof value === "number") return number(value);
+  if (typeof value !== "object") return String(value);
+  if (Array.isArray(value)) return value.every((one) => typeof one !== "object") ? value.join(", ") : JSON.stringify(value);
+  const [inside, ...more] = Object.values(value);
+  return !more.length && typeof inside === "object" && inside !== null ? distribution(value) : JSON.stringify(value);
+}
+
 /** What a job waits for. */
 export function waitsFor({ waiting, ahead }) {
   if (waiting) return waiting;
@@ -75,19 +85,29 @@ export function duration(seconds) {
   return count === 1 ? "one second" : `${number(count)} ${unit}`;
 }
 
+/** A text without what input methods and habits change: wide digits and narrow spaces become plain ones. */
+const typed = (text) => text.normalize("NFKC").trim().replace(MINUS, "-");
+
 /** A whole number as people type it: digits, with spaces, commas or points between groups of three. */
 export function readWhole(text) {
-  const bare = text.trim();
+  const bare = typed(text);
   if (/^\d+$/.test(bare)) return Number(bare);
   if (/^\d{1,3}([  ,.'’ ]\d{3})+$/.test(bare)) return Number(bare.replace(/\D/g, ""));
   if (/^\d+(\.\d+)?e\d+$/i.test(bare) && Number.isInteger(Number(bare))) return Number(bare);
   throw new Error(`“${bare}” is not a whole number`);
 }
 
+/** What to say of a number that has a decimal comma; null for any other text. */
+export function decimalComma(text) {
+  const bare = typed(text);
+  return /^[+-]?\d+,\d+$/.test(bare) ? `“${bare}” has a comma: write ${bare.replace(",", ".")} with a point` : null;
+}
+
 /** A number as people type it. A decimal comma gets a clear word instead of a guess. */
 export function readNumber(text) {
-  const bare = text.trim().replace(MINUS, "-");
+  const bare = typed(text);
   if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(bare)) return Number(bare);
-  if (/^[+-]?\d+,\d+$/.test(bare)) throw new Error(`“${bare}” has a comma: write ${bare.replace(",", ".")} with a point`);
+  const comma = decimalComma(bare);
+  if (comma) throw new Error(comma);
   throw new Error(bare ? `“${bare}” is not a number` : "a number is missing");
 }

@@ -121,7 +121,7 @@ function show() {
     box.body.classList.add("busy");
     box.body.setAttribute("aria-busy", "true");
     delete box.body.dataset.shown;
-    stale.push([section, box, now]);
+    stale.push([section, box, now, box.controller.signal]);
   }
   queue.unshift(...stale);
   while (working < AT_ONCE && queue.length) next();
@@ -137,8 +137,7 @@ function next() {
   run(...taken).catch(showFault).finally(() => { working -= 1; next(); });
 }
 
-async function run(section, box, now) {
-  const { signal } = box.controller;
+async function run(section, box, now, signal) {
   if (signal.aborted) return;
   const strategies = now.only.length ? job.strategies.filter((name) => now.only.includes(name)) : job.strategies;
   const given = conditionOf(now.given);

@@ -45,7 +45,7 @@ async function show() {
     one.set_by.join(", "),
     one.source ?? "",
   ]);
-  const head = ["parameter", "range", "unit", "neutral default", "set by strategies", "source"];
+  const head = ["parameter", "range", "unit", "neutral default", "set by", "source"];
   fill(find("scenario"),
     words(scenario, value).map((text) => el("p", { class: "lead" }, text)),
     el("p", { class: "row" }, el("a", { class: "button", href: `/run?scenario=${ask}` }, "Run this scenario"),

@@ -156,6 +156,7 @@ def test_the_densities_of_a_scenario_that_is_sent_are_drawn(service):
     assert wrong.json()["errors"][0]["field"] == "horizon_weeks"
 
 
+@pytest.mark.slow
 def test_a_report_is_a_pdf_for_who_asks_for_one(service, job):
     answer = service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "application/pdf"})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")

@@ -246,6 +246,88 @@ def test_pages_fit_a_small_screen(browser, url, job):
         for path in PAGES:
             ready(person.page, path, job)
             assert overflow(person.page) <= 0, path
+            # What a window of 1,280 pixels shows at 200 %.
+            person.page.set_viewport_size({"width": 640, "height": 450})
+            assert overflow(person.page) <= 0, path
+            person.page.set_viewport_size({"width": 360, "height": 740})
+
+
+def focus_with_tab(page: Page, wanted: str) -> None:
+    """Press Tab until the element of that id, text or label has the focus."""
+    names = "[document.activeElement.id, document.activeElement.textContent, document.activeElement.ariaLabel]"
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if wanted in page.evaluate(names):
+            return
+    raise AssertionError(f"Tab does not reach {wanted}")
+
+
+def test_something_is_learned_and_forgotten_with_the_keyboard_alone(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    focus_with_tab(page, "learn-what")
+    chosen = page.get_by_label("Suppose we learn").evaluate("list => list.selectedOptions[0].text")
+    focus_with_tab(page, "Learn it")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chips li")).to_contain_text(f"{chosen}: happens")
+    shown(page, *EARLY)
+    page.keyboard.press("Shift+Tab")
+    page.evaluate("document.getElementById('main').focus()")
+    focus_with_tab(page, f"Forget: {chosen}: happens")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chips")).to_be_hidden()
+
+
+def test_a_condition_is_asked_for_once_and_those_overtaken_are_cancelled(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_load_state("networkidle")
+    asked = []
+    page.on("request", lambda sent: "/v1/" in sent.url and asked.append((sent.url, sent.post_data or "")))
+    page.evaluate(
+        """() => { for (const bound of [10, 20, 30]) {
+          history.pushState(null, "", `?given=agreement_week+%3C%3D+${bound}`);
+          dispatchEvent(new PopStateEvent("popstate"));
+        } }"""
+    )
+    for name in EARLY:
+        page.wait_for_selector(f"#{name} .body[data-shown*='agreement_week <= 30']")
+    assert len(set(asked)) == len(asked)
+    drawn = [body for url, body in asked if "/charts/" in url]
+    assert drawn
+    assert [body for body in drawn if "agreement_week <= 30" not in body] == []
+
+
+def test_without_the_service_a_page_says_so_and_recovers(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY)
+    before = page.locator("#answer .answer").text_content()
+    person.expected.append("ERR_INTERNET_DISCONNECTED")
+    person.context.set_offline(True)
+    page.get_by_role("button", name="Learn it").first.click()
+    expect(page.locator("#answer .fault")).to_contain_text("the service does not answer")
+    person.context.set_offline(False)
+    page.go_back()
+    expect(page.locator("#answer .answer")).to_have_text(before)
+
+
+TYPED = {"de-DE": "2.000", "fr-FR": "2\u202f000", "ja-JP": "\uff12\uff10\uff10\uff10"}
+
+
+def test_numbers_are_typed_as_in_other_countries(browser, url, service):
+    strategies = len(service.client.get(f"/v1/scenarios/{SCENARIO}").json()["strategies"])
+    for locale, text in TYPED.items():
+        with watched(browser, url, locale=locale) as person:
+            page = person.page
+            page.goto(f"/run?scenario={SCENARIO}")
+            expect(page.locator("input[name=strategy]")).to_have_count(strategies)
+            page.get_by_label("Trials of each strategy").fill(text)
+            expect(page.locator("#cost")).to_contain_text(f"About {2000 * strategies:,} rows")
+            assert page.locator(".field-fault").count() == 0, locale
 
 
 def test_a_run_is_started_with_the_keyboard_alone(person):
@@ -359,10 +441,10 @@ def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
     page.get_by_role("link", name="Copy and change it").click()
     expect(page.locator("#valid")).to_contain_text("Valid")
     page.get_by_label("Title").first.fill("My own dispute")
-    field = page.get_by_label("follow_through: high")
+    field = page.get_by_label("follow_through: high", exact=True)
     field.fill("1.5")
     expect(page.locator(".field-fault")).to_contain_text("follow_through")
-    expect(page.get_by_label("follow_through: low")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("follow_through: low", exact=True)).to_have_attribute("aria-invalid", "true")
     field.fill("0.97")
     expect(page.locator("#valid")).to_contain_text("Valid")
     page.get_by_role("button", name="Keep it and run it").click()
@@ -374,6 +456,36 @@ def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
     kept = service.client.get(f"/v1/scenarios/{SCENARIO}-2").json()
     assert kept["parameters"]["follow_through"]["pert"][-1] == 0.97
     assert service.client.delete(f"/v1/scenarios/{SCENARIO}-2").status_code == 204
+
+
+def test_a_range_is_dragged_moved_by_keys_and_compared_with_what_it_was(person):
+    page = person.page
+    page.goto(f"/edit?from={SCENARIO}")
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    field = page.get_by_label("follow_through: high", exact=True)
+    before = float(field.input_value())
+    knob = page.get_by_role("slider", name="follow_through: high")
+    knob.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(field).not_to_have_value(f"{before:g}")
+    assert float(field.input_value()) < before
+    moved = float(field.input_value())
+    box = page.get_by_role("slider", name="follow_through: high").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 10, box["y"], steps=3)
+    page.mouse.up()
+    assert float(field.input_value()) < moved
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    low = page.get_by_label("follow_through: low", exact=True)
+    kept = low.input_value()
+    low.fill("0,4")
+    expect(page.locator(".field-fault")).to_contain_text("write 0.4 with a point")
+    low.fill(kept)
+    expect(page.locator(".field-fault")).to_have_count(0)
+    page.get_by_role("button", name=f"Compare with {TITLE}").click()
+    rows = page.get_by_role("region", name="Fields that differ").locator("tbody th")
+    expect(rows).to_contain_text(["name", "follow_through"])
 
 
 def test_a_scenario_is_changed_as_text(person):

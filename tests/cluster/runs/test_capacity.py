@@ -10,7 +10,7 @@ from cluster.results.result_folder import verify
 from cluster.runs import capacity
 from cluster.runs.capacity import WORTH_SECONDS, Capacity, cores_worth
 from cluster.runs.options import Progress, RunOptions
-from cluster.runs.run import run
+from cluster.runs.run import Stopped, run
 from tests.support.growing_ray import growing_ray
 from tests.support.runs import digests, small_plan
 from tests.support.waiting import wait_until
@@ -67,6 +67,19 @@ def test_a_cluster_grows_from_nothing_loses_a_node_and_shrinks_again(tmp_path, m
         assert lost
         assert max(found.asked for found in seen) == 3
         assert seen[-1].lost >= 1
+        wait_until(lambda: len(cluster.nodes()) == 0)
+
+        # Nodes are asked for again, and given back by a run that is stopped.
+        begun: list[Progress] = []
+        stopped = RunOptions(
+            engine="ray",
+            ray_address=cluster.address,
+            workers=3,
+            on_progress=lambda progress: progress.shards_done and begun.append(progress),
+            should_stop=lambda: bool(begun),
+        )
+        with pytest.raises(Stopped):
+            run(plan, tmp_path / "stopped", stopped)
         wait_until(lambda: len(cluster.nodes()) == 0)
     run(plan, tmp_path / "inline", RunOptions(engine="inline"))
     assert digests(tmp_path / "ray") == digests(tmp_path / "inline")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from sim.statistics import base_rates
 from sim.statistics.base_rates import ENDINGS, Episodes
@@ -144,3 +145,27 @@ def test_incidence_allows_for_competing_endings_and_for_censoring():
     at = [20.0, 80.0, 200.0]
     truth = [0.75 * (1.0 - np.exp(-day / 75.0)) for day in at]
     assert base_rates.incidence_by_day(days, cause, at, 1) == pytest.approx(truth, abs=4 * 0.004)
+
+
+def test_a_pooled_share_is_the_posterior_of_counts_and_prior():
+    found = base_rates.pooled_share(11, 17, (25, 56), 20.0)
+    prior = 25.5 / 57
+    expected = stats.beta(11 + 20 * prior, 6 + 20 * (1 - prior))
+    assert found["estimate"] == pytest.approx(expected.mean())
+    assert (found["low"], found["high"]) == pytest.approx(expected.interval(0.95))
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 1), (7, 10), (10, 10)])
+def test_a_share_of_a_share_is_the_product_of_independent_factors(count, of):
+    """Mean and variance are exact; the interval is that of a beta distribution with both, near that of the product."""
+    settled = stats.beta(8.0, 7.0)
+    share = {"estimate": settled.mean(), "standard_error": settled.std(), "low": None, "high": None}
+    found = base_rates.share_of_share(share, count, of)
+    soon = stats.beta(count + 0.5, of - count + 0.5)
+    rng = np.random.default_rng(5)
+    product = settled.rvs(200_000, random_state=rng) * soon.rvs(200_000, random_state=rng)
+    assert found["estimate"] == pytest.approx(product.mean(), abs=5 * product.std() / 200_000**0.5)
+    assert found["standard_error"] == pytest.approx(product.std(), rel=0.02)
+    assert found["low"] == pytest.approx(np.quantile(product, 0.025), abs=0.03)
+    assert found["high"] == pytest.approx(np.quantile(product, 0.975), abs=0.03)
+    assert base_rates.share_of_share(share, 0, 0)["estimate"] is None
