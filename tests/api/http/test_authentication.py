@@ -146,7 +146,12 @@ def test_without_a_key_only_health_is_answered(service, anns_job, header):
 
 def test_a_scope_allows_what_it_names(service, ann, anns_job):
     reads, submits = service.key("ann", "read"), service.key("ann", "submit")
-    changing = {("POST", "/v1/jobs"), ("POST", "/v1/jobs/{job_id}/cancel"), ("DELETE", "/v1/jobs/{job_id}")}
+    changing = {
+        ("POST", "/v1/jobs"),
+        ("POST", "/v1/estimate"),
+        ("POST", "/v1/jobs/{job_id}/cancel"),
+        ("DELETE", "/v1/jobs/{job_id}"),
+    }
     for method, path in routes():
         if path in OPEN:
             continue
