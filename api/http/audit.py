@@ -25,7 +25,7 @@ _RULES = (
     ("POST", rf"{_JOB}/cancel", "cancel"),
     ("DELETE", _JOB, "delete"),
     ("GET", rf"{_JOB}/events", None),
-    ("GET|HEAD|POST", rf"{_JOB}/(?P<detail>(charts/)?[a-z_-]+)(/.*)?", "read"),
+    ("GET|HEAD|POST", rf"{_JOB}/(?P<detail>(charts/)?[a-z_.-]+)(/.*)?", "read"),
     ("POST", r"/v1/keys", "create-key"),
     ("POST", r"/v1/keys/(?P<subject>[^/]+)/revoke", "revoke-key"),
     ("POST", r"/v1/keys/(?P<subject>[^/]+)/rotate", "rotate-key"),

@@ -69,7 +69,7 @@ def simulate_strategies(
         clocks = Clocks(scenario, part, max(most_concessions(scenario, own) for own in points.values()) + 1)
         kept, shared, drawn = KeptChance(part), Shared(), _Drawn(part.count)
         for strategy in strategies:
-            played = _play(scenario, points[strategy], kept, clocks, shared)
+            played = _play(scenario, points[strategy], kept, clocks, shared, alone=len(strategies) == 1)
             blocks[strategy].append(_read(scenario, played, drawn))
     return {strategy: _joined(parts) for strategy, parts in blocks.items()}
 
@@ -107,14 +107,16 @@ class Played:
 def play_weeks(scenario: Scenario, points: Points, chance: Chance) -> Played:
     """Play a block of trials at given parameter points."""
     clocks = Clocks(scenario, chance, most_concessions(scenario, points) + 1)
-    return _play(scenario, points, KeptChance(chance), clocks, Shared())
+    return _play(scenario, points, KeptChance(chance), clocks, Shared(), alone=True)
 
 
-def _play(scenario: Scenario, points: Points, chance: KeptChance, clocks: Clocks, shared: Shared) -> Played:
-    """Play a block of trials, with what strategies played before share with this one."""
+def _play(
+    scenario: Scenario, points: Points, chance: KeptChance, clocks: Clocks, shared: Shared, *, alone: bool
+) -> Played:
+    """Play a block of trials, with what strategies played before share with this one, unless it is `alone`."""
     begun = shared.result(_begin, scenario, points, chance, clocks, watches_table(points))
     course = Course(scenario, points, chance, begun.quiet, shared)
-    talks = begun.talks.copy()
+    talks = begun.talks if alone else begun.talks.copy()
     if begun.threatened.trial.size:
         bargain(scenario, begun.terms, talks, begun.threatened, course, clocks)
     return Played(course, talks)

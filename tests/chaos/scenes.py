@@ -154,6 +154,15 @@ class RayNodes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    def workers_at_work(self) -> list[psutil.Process]:
+        """The processes of these nodes that play a task."""
+        found = []
+        for process in psutil.Process(self._holder.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if process.name().startswith("ray::") and "run_task" in process.name():
+                    found.append(process)
+        return found
+
     def stop(self) -> None:
         """``kill -9`` of everything."""
         kill_tree(self._holder)
@@ -177,10 +186,9 @@ def ray_cluster(folder: Path) -> Iterator[tuple[Service, tuple[Fault, ...]]]:
 
     def kill_workers(service: Service, job_id: str, chance: random.Random) -> None:
         """``kill -9`` of Ray's workers at work."""
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.name().startswith("ray::") and "run_task" in process.name():
-                    process.send_signal(signal.SIGKILL)
+        for process in nodes.workers_at_work():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def kill_raylet(service: Service, job_id: str, chance: random.Random) -> None:
         """``kill -9`` of a node that is not the head; Ray is whole again for the next job."""

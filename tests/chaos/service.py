@@ -16,7 +16,7 @@ import httpx
 import psutil
 
 BRINK = str(Path(sys.executable).parent / "brink")
-MARK = "BRINK_CHAOS_MARK"
+MARK = "CHAOS_MARK"
 LEASE_SECONDS = 3.0
 ENDED = ("succeeded", "failed", "cancelled")
 Found = TypeVar("Found")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.chart_catalogue import CHARTS, Chart
 from api.formats import JSON, negotiate
 from api.http.answer_cache import AnswerCache, ask_once
+from api.http.authentication import reader
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
 from api.http.routes.common import KeptAnswers, KnownRun
@@ -26,7 +27,7 @@ from cluster.query.trials import StoredRun
 if TYPE_CHECKING:
     import altair as alt
 
-router = APIRouter(tags=["answers"], responses=RESPONSES)
+router = APIRouter(tags=["answers"], responses=RESPONSES, dependencies=[Depends(reader)])
 VEGA_LITE = "application/vnd.vegalite.v6+json"
 SVG, PNG = "image/svg+xml", "image/png"
 HTML, PDF = "text/html", "application/pdf"

@@ -197,7 +197,14 @@ def test_lists_as_json_are_the_documents_of_the_tables():
     assert scenarios == scenario_entries()
     known = [shipped_scenario(name) for name in shipped_names()]
     assert scenarios == [
-        {"name": one.name, "title": one.title, "as_of": one.as_of, "strategies": list(one.strategies)} for one in known
+        {
+            "name": one.name,
+            "title": one.title,
+            "as_of": one.as_of,
+            "strategies": list(one.strategies),
+            "strategy_used": one.history.strategy if one.history else None,
+        }
+        for one in known
     ]
     parameters = json.loads(brink("parameters", "--json", status=0).stdout)
     assert {"name", "group", "decided_by", "unit", "domain", "default", "meaning"} == set(parameters[0])

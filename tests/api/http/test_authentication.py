@@ -146,11 +146,16 @@ def test_without_a_key_only_health_is_answered(service, anns_job, header):
 
 def test_a_scope_allows_what_it_names(service, ann, anns_job):
     reads, submits = service.key("ann", "read"), service.key("ann", "submit")
-    changing = {("POST", "/v1/jobs"), ("POST", "/v1/jobs/{job_id}/cancel"), ("DELETE", "/v1/jobs/{job_id}")}
+    submitting = {
+        ("POST", "/v1/jobs"),
+        ("POST", "/v1/estimate"),
+        ("POST", "/v1/jobs/{job_id}/cancel"),
+        ("DELETE", "/v1/jobs/{job_id}"),
+    }
     for method, path in routes():
         if path in OPEN:
             continue
-        lacking = reads if (method, path) in changing else submits
+        lacking = reads if (method, path) in submitting else submits
         answer = service.ask(method, filled(path, anns_job), lacking, json={} if method == "POST" else None)
         assert (answer.status_code, answer.headers["content-type"]) == (403, PROBLEM), path
         assert "insufficient_scope" in answer.headers["WWW-Authenticate"]
