@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from sim.faults import Fault, InvalidInput
 from sim.model.version import KERNEL_VERSION
@@ -70,7 +71,7 @@ class Plan:
         return -(-self.trials // self.shard_trials) * len(self.strategies)
 
 
-def plan_document(plan: Plan) -> dict:
+def plan_document(plan: Plan) -> dict[str, Any]:
     """A plan without its scenario as plain JSON values, as ``run.json`` and the jobs database keep it."""
     return {
         "trials": plan.trials,
@@ -82,7 +83,7 @@ def plan_document(plan: Plan) -> dict:
     }
 
 
-def plan_from_document(scenario: Scenario, document: Mapping) -> Plan:
+def plan_from_document(scenario: Scenario, document: Mapping[str, Any]) -> Plan:
     """The plan that `plan_document` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `InvalidInput`.
 
     Documents from before kernel versions were recorded have none: theirs was 1.

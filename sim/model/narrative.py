@@ -1,7 +1,7 @@
 """The narrative in sentences: weeks with their dates, weeks without events summarised, and how the trial ended."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -172,7 +172,7 @@ def _reported(scenario: Scenario, _: Mapping[str, str], report: Mapping[str, Any
     return f"the panel reports for {winner}; {loser} appeals."
 
 
-_WORDS = {
+_WORDS: Mapping[str, Callable[[Scenario, Mapping[str, str], Mapping[str, Any]], str]] = {
     "sanctioned": _sanctioned,
     "tranche": lambda _, __, e: (
         f"a further part of the sanctions comes into force: {_share(e['share'])} of the list is now."

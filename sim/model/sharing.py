@@ -28,7 +28,7 @@ class Shared:
     """Results for the strategies that are played on a block of trials; nobody may change them."""
 
     def __init__(self) -> None:
-        self._known: list[tuple[Callable, tuple, Any]] = []
+        self._known: list[tuple[Callable[..., Any], tuple[Any, ...], Any]] = []
 
     def result(self, function: Callable[..., Result], *arguments: object) -> Result:
         """`function(*arguments)`, or what it gave before with these very arguments.

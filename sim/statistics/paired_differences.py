@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import prod, sqrt
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
@@ -147,7 +148,7 @@ def difference_of_conditions(tallied: Sequence[Pair]) -> Estimate:
     return {**found, "low": max(-1.0, centre - Z * error), "high": min(1.0, centre + Z * error)}
 
 
-def pair_estimates(tallied: Sequence[Pair], *, condition: bool = False, within: Range = ANY_NUMBER) -> dict:
+def pair_estimates(tallied: Sequence[Pair], *, condition: bool = False, within: Range = ANY_NUMBER) -> dict[str, Any]:
     """The difference of two strategies' means with its paired error, and how often each has the higher value.
 
     `within` is the range of the difference. Without a range, a difference that is the same in all trials has no
@@ -218,7 +219,7 @@ def merge_regrets(a: Regret, b: Regret) -> Regret:
     )
 
 
-def regret_estimates(tallied: Sequence[Regret], strategy: int) -> dict:
+def regret_estimates(tallied: Sequence[Regret], strategy: int) -> dict[str, Any]:
     """A strategy's mean regret, and how often it is best and alone best, each with its error."""
     counts = [one.shortfall[strategy].count for one in tallied]
     return {

@@ -7,6 +7,7 @@ Each is proper: its expected value is smallest where the forecast is the true di
 from collections.abc import Sequence
 from itertools import pairwise
 from math import inf, log
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def probability_near(by_week: np.ndarray, happened: int | None, within: int) -> 
     return float(padded[last] - padded[first - 1])
 
 
-def calibration(forecasts: Sequence[float], happened: Sequence[bool], edges: Sequence[float]) -> list[dict]:
+def calibration(forecasts: Sequence[float], happened: Sequence[bool], edges: Sequence[float]) -> list[dict[str, Any]]:
     """How often events happened, by forecast probability, with Wilson's 95 % interval.
 
     A row for each bin [edge, next edge), the last one with its upper end, that holds any forecasts: ``low``,
