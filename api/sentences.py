@@ -159,7 +159,8 @@ def belief_sentences(comparison: Mapping[str, Any]) -> list[str]:
 def evidence_sentences(evidence: Mapping[str, Any]) -> list[str]:
     """What beliefs did to the trials of an answer, a sentence for each belief and one for the trials that are left."""
     first = next(iter(evidence.values()))
-    many = len({one["strategy"] for one in first["beliefs"]}) > 1 or len(evidence) > 1
+    # A belief about another strategy than the one that answers names it.
+    many = {one["strategy"] for one in first["beliefs"]} != evidence.keys() or len(evidence) > 1
     found = []
     for k, one in enumerate(first["beliefs"]):
         played = ", ".join(dict.fromkeys(f"{100 * own['beliefs'][k]['played']:.1f} %" for own in evidence.values()))

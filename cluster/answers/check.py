@@ -49,7 +49,10 @@ _METHOD = {
         "an agreement under threat or while sanctions stand; what follows when the sender has given up is not known of "
         "the class"
     ),
-    "class": "the class's pooled rates as known on the scenario's first day, with their 95 % intervals",
+    "class": (
+        "the class's pooled rates as known on the scenario's first day, with their 95 % intervals; shares of "
+        "complaints at the WTO are those of its whole record from 1995 to 2018, whatever the day"
+    ),
     "outside": "the forecast's 95 % interval, which knows the simulation's error, lies wholly outside the class's",
     "movers": "the parameters in whose lowest and highest decile the outcome's share differs most",
 }

@@ -48,7 +48,7 @@ def check(
         trials_option(DEFAULT_TRIALS, "Trials, where a scenario is run"),
     ] = None,
     seed: Seed = None,
-    out: Annotated[str | None, out_option("runs/check-<scenario>-<strategy>-<trials>-<seed>")] = None,
+    out: Annotated[str | None, out_option("runs/check-<scenario>-<strategy>-<trials>-<seed>-<hash>")] = None,
     engine: Engine = None,
     ray_address: RayAddress = None,
     workers: Workers = None,
@@ -58,11 +58,12 @@ def check(
     """A forecast outside the interval of its class is marked, with the parameters that move it most."""
     from api.cli.answering import answer
     from api.cli.playing import played
-    from api.cli.setting import folder_suffix, set_parameters
+    from api.cli.setting import set_parameters
     from api.shipped_scenarios import find_scenario
     from cluster.query.trials import open_run
     from cluster.reference.rates import reference_class, scenario_class
     from cluster.results.plan import make_plan
+    from sim.scenario.scenario import scenario_hash
 
     if reference is not None:
         reference_class(reference)
@@ -84,7 +85,8 @@ def check(
         plan = make_plan(chosen, trials=DEFAULT_TRIALS if trials is None else trials, seed=seed, strategies=(first,))
         if reference is None:
             scenario_class(chosen)
-        folder = out or f"runs/check-{chosen.name}-{first}-{plan.trials}-{seed}{folder_suffix(chosen)}"
+        # A scenario that was changed since is checked in another folder.
+        folder = out or f"runs/check-{chosen.name}-{first}-{plan.trials}-{seed}-{scenario_hash(chosen)[:8]}"
         run = played(plan, folder, engine=engine, ray_address=ray_address, workers=workers)
     request = {"reference": reference, "strategy": strategy, "believe": believe}
     answer(run, "check", request, as_json=as_json, charts=chart, render=print_check)

@@ -37,7 +37,7 @@ def runner(
     from cluster.service.supervisor import END_SIGNALS, supervise_runner
 
     if hand_back and not drain:
-        raise InvalidInput((Fault("hand-back", None, "needs --drain"),))
+        raise InvalidInput((Fault("hand_back", None, "needs --drain"),))
     # A runner that cannot read its settings would be started again and again.
     settings = read_settings()
     if drain:

@@ -249,6 +249,8 @@ def test_the_command_line_and_http_weigh_as_python_does(runs, tmp_path):
     assert_same(json.loads(printed.stdout), expected)
     table = brink("summary", found.folder.address, *arguments, status=0).stdout
     assert "Believed: sanctions under threaten in 30.0 % of worlds" in table.replace("\n", " ").replace("  ", " ")
+    talk = brink("summary", found.folder.address, *arguments, "--strategy", "talk", status=0).stdout
+    assert "Believed: sanctions under threaten in" in talk, "a strategy other than the one shown is named"
     client, job = served_run(found, tmp_path / "data")
     response = client.get(f"{job}/summary", params={"believe": list(BELIEFS)})
     assert response.status_code == 200, response.text
