@@ -19,12 +19,14 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import interventions_document
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
+CHART_FONT = "DejaVu Sans, sans-serif"
+"""Charts are measured with a wide font, so that their labels fit in the narrower one of another machine too."""
 LEARNING = 5
 """The number of parameters listed by value of information."""
 
 
 def report_page(answers: Answers, font: str | None = None) -> str:
-    """The report as HTML. All text of the scenario is escaped; charts are inline SVG, with texts in a font if named."""
+    """The report as HTML. All text of the scenario is escaped; charts are inline SVG. Texts are in a font if named."""
     text = (resources.files("api.report") / "page.html.jinja").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(text).render(_values(answers, font))
@@ -46,7 +48,7 @@ def _values(answers: Answers, font: str | None) -> dict[str, Any]:
         "findings": sentences.findings(answers),
         "changes": sentences.changes(answers),
         "font": font,
-        "charts": _charts(answers, font),
+        "charts": _charts(answers),
         "outcome_rows": _outcome_rows(answers),
         "choice_rows": _choice_rows(answers) if several else [],
         "learning": _learning(answers) if several else [],
@@ -57,7 +59,7 @@ def _values(answers: Answers, font: str | None) -> dict[str, Any]:
     }
 
 
-def _charts(answers: Answers, font: str | None) -> dict[str, Markup]:
+def _charts(answers: Answers) -> dict[str, Markup]:
     drawn: dict[str, alt.TopLevelMixin] = {
         "outcomes": charts.outcomes_chart(answers.summary),
         "timeline": charts.timeline_chart(answers.timeline),
@@ -65,10 +67,8 @@ def _charts(answers: Answers, font: str | None) -> dict[str, Markup]:
     }
     if answers.worth is not None:
         drawn["means"] = charts.means_chart(answers.worth)
-    if font is not None:
-        drawn = {name: chart.configure(font=font) for name, chart in drawn.items()}
     # The SVG is made by vl-convert, which escapes the texts in it.
-    return {name: Markup(svg_of(chart)) for name, chart in drawn.items()}
+    return {name: Markup(svg_of(chart.configure(font=CHART_FONT))) for name, chart in drawn.items()}
 
 
 def _outcome_rows(answers: Answers) -> list[dict[str, Any]]:

@@ -580,6 +580,12 @@ def test_a_report_is_one_click_away(person, job):
         text = file.read()
     assert "The answer" in text
     assert TITLE in text
+    for button, ending, start in (("Report as PDF", ".pdf", b"%PDF-"), ("Excel", ".xlsx", b"PK")):
+        with page.expect_download() as loaded:
+            page.get_by_role("button", name=button).click()
+        assert loaded.value.suggested_filename == SCENARIO + ending
+        with open(loaded.value.path(), "rb") as saved:
+            assert saved.read(8).startswith(start)
 
 
 @pytest.fixture
