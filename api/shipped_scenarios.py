@@ -41,6 +41,9 @@ def find_scenario(given: str) -> "Scenario":
 
     path = Path(given)
     if not path.is_file() and path.suffix not in (".yaml", ".yml", ".json") and "/" not in given:
+        file = Path(f"{given}.yaml")
+        if given not in shipped_names() and file.is_file():
+            raise InvalidInput((Fault("scenario", given, f"is not a shipped scenario; did you mean the file {file}?"),))
         return shipped_scenario(given)
     try:
         text = path.read_text(encoding="utf-8")

@@ -101,18 +101,26 @@ class Results(ABC):
 
     @Operation
     def report(
-        self, file: str | os.PathLike[str], *, given: str | None = None, measure: str | None = None
+        self,
+        file: str | os.PathLike[str],
+        *,
+        given: str | None = None,
+        measure: str | None = None,
+        believe: Sequence[str] = (),
+        strategies: Sequence[str] = (),
     ) -> Flow[Path]:
         """Write the report of the job's run to a file, .html or .pdf: the answer, charts, sources and method.
 
         `given` restricts it to the trials for which a condition holds; strategies are compared by the `measure`, by
-        default the scenario's measure of choice.
+        default the scenario's measure of choice. `believe` weights the trials, such as `["sanctions = 0.3"]`; with
+        `strategies` it is about these only.
         """
         path = Path(file)
         media_type = _REPORTS.get(path.suffix.lower())
         if media_type is None:
             raise BrinkError(f"{path}: a report must end in .html or .pdf")
-        chosen = {name: value for name, value in {"given": given, "measure": measure}.items() if value is not None}
+        asked = {"given": given, "measure": measure, "believe": list(believe), "strategy": list(strategies)}
+        chosen = {name: value for name, value in asked.items() if value not in (None, [])}
         request = Request("GET", f"{self._path}/report", chosen, headers={"Accept": media_type})
         response = yield from self._client._send(request)
         path.write_bytes(response.content)

@@ -1,9 +1,11 @@
 """Faults of a user's input, each with the name of its field."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
 _JOINERS = "\u200c\u200d"
+_DECIMAL_COMMA = re.compile(r"(?<![\w.,])([0-9]+),([0-9]+)(?![\w.,])")
 
 
 @dataclass(frozen=True)
@@ -59,3 +61,9 @@ def _shown_character(character: str) -> str:
 def _shown(value: object) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def decimal_comma(text: str) -> str | None:
+    """The message for a number that is written with a comma in a text that cannot be read; null if there is none."""
+    found = _DECIMAL_COMMA.search(text)
+    return found and f"has a comma in a number: write {found[1]}.{found[2]} with a point"

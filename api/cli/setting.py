@@ -24,7 +24,7 @@ Settings = Annotated[
 
 def set_parameters(scenario: "Scenario", texts: Sequence[str]) -> "Scenario":
     """The scenario with the parameters that a user set. Raises `InvalidInput`."""
-    from sim.faults import Fault, InvalidInput
+    from sim.faults import Fault, InvalidInput, decimal_comma
     from sim.scenario.scenario import intervene
     from sim.scenario.yaml_lines import read_yaml
 
@@ -36,6 +36,8 @@ def set_parameters(scenario: "Scenario", texts: Sequence[str]) -> "Scenario":
             raise InvalidInput((Fault("set", text, "must be a name and a value, such as target_win=0.9"),))
         if name in values:
             raise InvalidInput((Fault("set", name, "is set more than once"),))
+        if not any(bracket in value for bracket in "{[") and (message := decimal_comma(value)):
+            raise InvalidInput((Fault(f"set.{name}", value, message),))
         try:
             document, _, faults = read_yaml(f"value: {value}", "--set")
         except InvalidInput as error:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cluster.answers.entry import measure_of_choice
 from cluster.answers.registry import ask
-from cluster.query.trials import StoredRun
+from cluster.query.trials import StoredRun, chosen_strategies
 from cluster.results.result_folder import RUN, read_json
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import scenario_hash
@@ -45,25 +45,30 @@ def gather(
     measure: str | None = None,
     given: str | None = None,
     believe: Sequence[str] = (),
+    strategies: Sequence[str] = (),
     on_step: Step,
 ) -> Answers:
-    """Compute all answers that a report needs. Raises `InvalidInput` for expressions and beliefs that cannot be read.
+    """Compute all answers that a report needs, about the named `strategies`, all if none is named.
 
-    Without a `measure` it is the scenario's measure of choice. A run of a saltelli design, whose trials share points,
-    cannot be reported on.
+    Raises `InvalidInput` for expressions and beliefs that cannot be read, and for unknown strategies. Without a
+    `measure` it is the scenario's measure of choice. A run of a saltelli design, whose trials share points, cannot be
+    reported on.
     """
     if not run.plan.design.is_sample:
         message = "is a design for Sobol indices, whose trials are not a sample: report on a run of another design"
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
     measure = measure_of_choice(measure, run.plan.scenario)
-    several = len(run.plan.strategies) > 1
+    chosen = chosen_strategies(run, strategies)
+    several = len(chosen) > 1
     steps = ["summary", "timeline", *(["compare", "worth"] if several else []), "drivers", "typical"]
     shared: dict[str, object] = {"believe": list(believe)} | ({} if given is None else {"given": given})
     found: dict[str, dict] = {}
-    best = run.plan.strategies[0]
+    best = chosen[0]
     for k, name in enumerate(steps):
         on_step(name, k, len(steps))
         request: dict[str, object] = dict(shared)
+        if name in ("summary", "timeline", "compare", "worth"):
+            request["strategies"] = chosen
         if name == "compare":
             request["measures"] = [measure]
         if name == "worth":

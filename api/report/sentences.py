@@ -57,7 +57,7 @@ def _surety(answers: Answers) -> str:
 def _ending(answers: Answers) -> str:
     events = answers.summary["strategies"][answers.best]["events"]
     weeks = answers.run.plan.scenario.horizon_weeks
-    return ending_sentence(answers.best if answers.worth is not None else None, events, weeks)
+    return ending_sentence(answers.best if len(answers.run.plan.strategies) > 1 else None, events, weeks)
 
 
 def _driver(answers: Answers) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 from cluster.answers.entry import MOST_BELIEFS, Evidence
 from cluster.answers.shared import FEWEST_GIVEN, too_few_given
 from cluster.query.trials import CODE, StoredRun, Thinning, paired_blocks
-from sim.faults import Fault, InvalidInput
+from sim.faults import Fault, InvalidInput, decimal_comma
 from sim.scenario.expressions import NUMBER, Expression, parse_condition
 from sim.statistics.soft_evidence import Belief, Contradiction, Weighting, weigh
 
@@ -81,8 +81,9 @@ def _read(run: StoredRun, text: str, field: str) -> StatedBelief:
     match = _FORM.fullmatch(text.strip())
     if match is None:
         raise refuse(
-            "must be a condition and its probability, such as 'sanctions = 0.3', 'agreement_week <= 12 = 0.2..0.4' or "
-            "'sanctions = 0.3 strength 20'; 'under NAME' at the end names the strategy"
+            decimal_comma(text)
+            or "must be a condition and its probability, such as 'sanctions = 0.3', 'agreement_week <= 12 = 0.2..0.4' "
+            "or 'sanctions = 0.3 strength 20'; 'under NAME' at the end names the strategy"
         )
     low = float(match["low"])
     high = low if match["high"] is None else float(match["high"])

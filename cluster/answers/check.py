@@ -21,7 +21,7 @@ from cluster.answers.entry import (
     quiet,
 )
 from cluster.answers.entry import Estimate as EstimateResult
-from cluster.answers.outside_view import AGREED_WEEKS, ENDED, FEWEST_THREATS, THREAT, past_durations
+from cluster.answers.outside_view import AGREED_WEEKS, ENDED, FEWEST_THREATS, THREAT, past_durations, too_few_threats
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, trials_table
 from cluster.reference.rates import class_rates, reference_class, scenario_class, shipped_rates
@@ -223,10 +223,7 @@ def _shares(
     counts = dict(zip(conditions, zip(*counted, strict=True), strict=True))
     trials = {row.given: sum(counts[row.given]) for row in rows}
     if trials[THREAT] < FEWEST_THREATS:
-        message = (
-            f"has a threat in {trials[THREAT]:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
-        )
-        raise InvalidInput((Fault("strategy", strategy, message),))
+        raise InvalidInput((Fault("strategy", strategy, too_few_threats(trials[THREAT])),))
     shares = {
         row.name: proportion_of_replicates(counts[row.name], counts[row.given], together)
         if replicates > 1

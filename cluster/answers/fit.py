@@ -15,7 +15,7 @@ from math import exp, log
 import numpy as np
 
 from cluster.answers.entry import OnProgress
-from cluster.answers.outside_view import ENDED, FEWEST_THREATS, THREAT, PastDuration, past_durations
+from cluster.answers.outside_view import ENDED, FEWEST_THREATS, THREAT, PastDuration, past_durations, too_few_threats
 from cluster.reference.rates import class_rates, reference_class, scenario_class
 from sim.faults import Fault, InvalidInput
 from sim.model.kernel import simulate
@@ -161,8 +161,7 @@ def fit(
     nothing = np.zeros(len(problem.knobs))
     before = problem.counts(nothing)
     if before[THREAT] < FEWEST_THREATS:
-        message = f"has a threat in {before[THREAT]:,} trials, too few to fit; at least {FEWEST_THREATS:,} are needed"
-        raise InvalidInput((Fault("strategy", strategy, message),))
+        raise InvalidInput((Fault("strategy", strategy, too_few_threats(before[THREAT])),))
     moves, missing, iterations = _search(problem, nothing, on_progress)
     while outside := _outside(problem.shares(moves), durations.values(), problem.target):
         tried = replace(problem, target={**problem.target, **outside})

@@ -38,6 +38,14 @@ class PastDuration:
     source: str
 
 
+def too_few_threats(trials: int) -> str:
+    """The message for a strategy that has a threat in only so many trials."""
+    return (
+        f"has a threat in {trials:,} trials, too few to compare with past threats; at least {FEWEST_THREATS:,} are "
+        "needed, and a trial with sanctions from the start has none"
+    )
+
+
 def past_durations(reference: str, day: date | None, horizon: int) -> list[PastDuration]:
     """The durations with which a scenario's threats are compared, as known on a day, within a horizon in weeks.
 
@@ -109,8 +117,7 @@ def outside_view(run: StoredRun) -> OutsideView:
     threatened = played[f"{THREAT}.mean"]
     trials = round(threatened * played[f"{THREAT}.count"])
     if trials < FEWEST_THREATS:
-        message = f"has a threat in {trials:,} trials, too few to compare; at least {FEWEST_THREATS:,} are needed"
-        raise InvalidInput((Fault("outside", strategy, message),))
+        raise InvalidInput((Fault("outside", strategy, too_few_threats(trials)),))
     weight = found["episodes"] + found["prior_weight"]
     forecast = {name: played[f"{name}.mean"] / threatened for name in ENDED}
     rates = {

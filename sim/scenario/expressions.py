@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.faults import Fault, InvalidInput
+from sim.faults import Fault, InvalidInput, decimal_comma
 from sim.scenario.columns import Column, columns
 from sim.scenario.distributions import Distribution, has_atoms
 from sim.scenario.vocabulary import NAMED
@@ -154,7 +154,8 @@ def _tokens(text: str, known: Mapping[str, Column], refuse: Callable[[str], Inva
     while text[at:].strip():
         match = _TOKEN.match(text, at)
         if match is None:
-            raise refuse(f"cannot be read at {text[at:].strip()[:20]!r}")
+            rest = text[at:].strip()
+            raise refuse((rest.startswith(",") and decimal_comma(text)) or f"cannot be read at {rest[:20]!r}")
         kind = match.lastgroup or ""
         token = match[kind]
         end = match.end()

@@ -138,6 +138,10 @@ def test_a_report_is_written_by_the_name_of_its_file(job, tmp_path):
         job.report(tmp_path / "r.docx")
     with pytest.raises(BrinkError, match="given"):
         job.report(tmp_path / "none.html", given="agreemnt")
+    with pytest.raises(BrinkError, match="believe"):
+        job.report(tmp_path / "none.html", believe=["agreement"])
+    with pytest.raises(BrinkError, match="strategies"):
+        job.report(tmp_path / "none.html", strategies=["nobody"])
     assert not (tmp_path / "none.html").exists()
 
 

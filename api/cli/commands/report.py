@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.options import Believe, Given, RunFolder, measure_option
+from api.cli.options import Believe, Given, RunFolder, Strategies, measure_option
 from api.cli.output import answer_progress
 from api.files import new_file
 from sim.faults import Fault, InvalidInput, printable
@@ -17,6 +17,7 @@ def report(
     measure: Annotated[str | None, measure_option("What the strategies are compared by; more is better")] = None,
     given: Given = None,
     believe: Believe = None,
+    strategy: Strategies = None,
 ) -> None:
     """It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
 
@@ -37,6 +38,7 @@ def report(
             measure=measure,
             given=given,
             believe=believe or (),
+            strategies=strategy or (),
             on_step=lambda _, done, total: on_progress(done, total),
         )
     content = report_pdf(answers) if as_pdf else report_page(answers).encode()

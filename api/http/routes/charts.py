@@ -21,7 +21,17 @@ from api.ranges import ranges_document
 from api.run_workbook import FIRST_TRIALS, write_run
 from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
 from api.workbook import XLSX
-from cluster.answers.entry import Evidence, GivenRequest, Measure, StrategiesRequest, Text, measure_of_choice
+from cluster.answers.entry import (
+    MOST_BELIEFS,
+    MOST_STRATEGIES,
+    Evidence,
+    GivenRequest,
+    Measure,
+    StrategiesRequest,
+    StrategyName,
+    Text,
+    measure_of_choice,
+)
 from cluster.query.trials import StoredRun
 
 if TYPE_CHECKING:
@@ -112,6 +122,14 @@ def report(
     run: KnownRun,
     given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
     measure: Annotated[Text | None, Query(description="The scenario's measure of choice if none is named.")] = None,
+    believe: Annotated[
+        list[Text] | None,
+        Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
+    ] = None,
+    strategy: Annotated[
+        list[StrategyName] | None,
+        Query(max_length=MOST_STRATEGIES, description="Only this strategy; may be repeated. All if none is named."),
+    ] = None,
     accept: Annotated[str | None, Header(max_length=1000, description=f"{HTML} or {PDF}.")] = None,
 ) -> Response:
     """The run as one page for those who decide: the answer, its charts, what it depends on, sources and method."""
@@ -127,7 +145,14 @@ def report(
             check_pdf()
         except NoPango as error:
             raise Problem(406, str(error)) from None
-    answers = gather(run, measure=measure, given=given, on_step=lambda *_: None)
+    answers = gather(
+        run,
+        measure=measure,
+        given=given,
+        believe=believe or (),
+        strategies=strategy or (),
+        on_step=lambda *_: None,
+    )
     content = report_pdf(answers) if media_type == PDF else report_page(answers)
     # Browsers show no PDF in a sandbox, so that one is saved.
     saved = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.pdf"'}

@@ -19,10 +19,11 @@ export function saveTable(name, rows) {
   saveAs(name, new Blob([rows.map((row) => row.map(cell).join(",")).join("\r\n")], { type: "text/csv" }));
 }
 
-/** The summary's request as the query of its address. */
+/** A request of the summary or of the report as the query of its address. */
 export function query(request) {
   const asked = new URLSearchParams();
   if (request.given) asked.set("given", request.given);
+  if (request.measure) asked.set("measure", request.measure);
   for (const name of request.strategies ?? []) asked.append("strategy", name);
   for (const one of request.believe ?? []) asked.append("believe", one);
   return asked.size ? `?${asked}` : "";

@@ -337,13 +337,26 @@ async function showSetting(asked) {
   ];
 }
 
+/** A button that saves a file which the service takes a few seconds to make. */
+function saving(label, name, path, accept) {
+  const button = el("button", { type: "button", class: "quiet", onclick: () => {
+    button.disabled = true;
+    download(name, path, undefined, accept).catch(showFault).finally(() => { button.disabled = false; });
+  } }, label);
+  return button;
+}
+
 async function showFiles(asked) {
   const { files } = await get(`/v1/jobs/${asked.id}/files`, asked.signal);
   const link = (path) => el("a", { href: `/v1/jobs/${asked.id}/files/${path.split("/").map(encodeURIComponent).join("/")}`, download: path.split("/").at(-1) }, path);
-  const wanted = new URLSearchParams({ ...(asked.given ? { given: asked.given } : {}), ...measured(asked) });
+  const path = `/v1/jobs/${asked.id}/report${query({ ...asked.request, ...measured(asked) })}`;
+  const given = query(asked.given ? { given: asked.given } : {});
+  const narrowed = asked.chosen.believe.length || asked.chosen.only.length;
   return [
     el("p", { class: "row" },
-      el("a", { class: "button", href: `/v1/jobs/${asked.id}/report${wanted.size ? `?${wanted}` : ""}`, download: `${asked.job.scenario}.html` }, "Report to hand on"),
+      el("a", { class: "button", href: path, download: `${asked.job.scenario}.html` }, "Report to hand on"),
+      saving("Report as PDF", `${asked.job.scenario}.pdf`, path, "application/pdf"),
+      saving(narrowed ? "Excel (all strategies, without beliefs)" : "Excel", `${asked.job.scenario}.xlsx`, `/v1/jobs/${asked.id}/export${given}`, "*/*"),
       el("a", { href: `/run?from=${asked.id}` }, "Run it again, or change it"),
       el("a", { href: `/compare?a=${asked.id}` }, "Compare with another")),
     el("details", {}, el("summary", {}, `The result folder: ${whole(files.length)} files`), table("Files", ["file", "bytes"], files.map((one) => [link(one.path), whole(one.bytes)]))),
@@ -364,5 +377,5 @@ export const SECTIONS = [
   { id: "stories", title: "Stories", show: showStories, uses: ["given", "only", "strategy", "trial"] },
   { id: "check", title: "Compared with the past", show: showCheck, uses: ["given", "strategy"] },
   { id: "set", title: "What if we set it?", show: showSetting, uses: ["base"] },
-  { id: "files", title: "The run itself", show: showFiles, uses: ["given", "measure"] },
+  { id: "files", title: "The run itself", show: showFiles, uses: ["given", "only", "measure"] },
 ];

@@ -1,5 +1,6 @@
 """Charts and sentences made of a job's answers, as any client gets them."""
 
+import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -137,6 +138,21 @@ def test_a_report_is_one_page_that_runs_nothing(service, job):
     assert "script-src" not in answer.headers["Content-Security-Policy"]
     assert "agreement" in answer.text
     assert "<script" not in answer.text
+
+
+def test_a_report_is_about_the_strategies_and_beliefs_that_are_asked_for(service, job):
+    name, one = next(iter(service.ask("GET", f"/v1/jobs/{job}/summary").json()["strategies"].items()))
+    believed = one["events"]["agreement"]["estimate"] + 0.01
+    asked = {"strategy": name, "believe": f"agreement = {believed:.3f} under {name}"}
+    answer = service.ask("GET", f"/v1/jobs/{job}/report", params=asked)
+    assert answer.status_code == 200, answer.text
+    said = re.search(r"Believed: agreement.*? in ([\d.]+) % of worlds instead of", " ".join(answer.text.split()))
+    assert said
+    assert float(said[1]) == pytest.approx(100 * believed, abs=0.2)
+    assert "of\neach of 1 strategy" in answer.text
+    assert "How the strategies differ" not in answer.text
+    for wrong in ({"strategy": "nobody"}, {"believe": "agreement"}):
+        assert service.ask("GET", f"/v1/jobs/{job}/report", params=wrong).status_code == 422
 
 
 def test_findings_weight_the_trials_by_beliefs(service, job):

@@ -128,6 +128,16 @@ def test_a_report_of_weighted_trials_says_what_is_believed(folder, tmp_path):
     assert "The trials are weighted by Jeffrey's rule: an effective number of" in text
 
 
+def test_a_report_on_one_strategy_of_several_names_it_and_no_other(folder, tmp_path):
+    chosen, *others = STRATEGIES
+    page = page_of(folder, tmp_path, "--strategy", chosen)
+    assert f"Under {chosen}, an agreement" in page.text
+    assert "How the strategies differ" not in page.text
+    assert not any(re.search(rf"\b{other}\b", page.text) for other in others)
+    refused = brink("report", folder, "--out", tmp_path / "none.html", "--strategy", "nobody")
+    assert_refused(refused, "--strategy", "is not a strategy of this run")
+
+
 def inside(pdf: bytes) -> bytes:
     """The objects of a PDF, their streams decompressed."""
     streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL)

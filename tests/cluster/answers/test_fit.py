@@ -115,7 +115,7 @@ def test_rates_that_cannot_be_reached_are_said_not_to_be():
         ({"strategy": "bluff"}, "is not known; there are"),
         ({"reference": "nothing"}, "is not a reference class"),
         ({"trials": 999}, "trials"),
-        ({"strategy": "keep-talking"}, "too few to fit"),
+        ({"strategy": "keep-talking"}, "too few to compare"),
     ],
 )
 def test_wrong_requests_are_refused(options, says):
@@ -137,4 +137,4 @@ def test_the_command_prints_the_fit(tmp_path):
     document = json.loads(brink(*arguments, "--json", cwd=tmp_path, status=0).stdout)
     assert document["scenario"] == "us-japan-cellular-1994"
     assert list(tmp_path.iterdir()) == []
-    assert_refused(brink("fit", "us-eu-2025", cwd=tmp_path), "too few to fit")
+    assert_refused(brink("fit", "us-eu-2025", cwd=tmp_path), "too few to compare")
