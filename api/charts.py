@@ -175,7 +175,12 @@ def means_chart(document: dict) -> alt.TopLevelMixin:
         )
     )
     points = base.mark_point(filled=True, size=70, color=POINT, opacity=1).encode(
-        x=alt.X("estimate:Q", title=f"mean of {result['measure']}, with its 95 % interval", scale=alt.Scale(zero=False))
+        x=alt.X(
+            "estimate:Q",
+            title=f"mean of {result['measure']}, with its 95 % interval",
+            axis=alt.Axis(tickCount=5),
+            scale=alt.Scale(zero=False),
+        )
     )
     bars = base.mark_rule(color=POINT).encode(x="low:Q", x2="high:Q")
     return (bars + points).properties(width=420, height=alt.Step(24))
@@ -220,7 +225,11 @@ def regret_chart(document: dict) -> alt.TopLevelMixin:
         )
     )
     bars = base.mark_bar(color=POINT, opacity=0.35).encode(
-        x=alt.X("estimate:Q", title=f"mean regret by {choice['measure']}, with its 95 % interval")
+        x=alt.X(
+            "estimate:Q",
+            title=f"mean regret by {choice['measure']}, with its 95 % interval",
+            axis=alt.Axis(tickCount=5),
+        )
     )
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x="low:Q", x2="high:Q")
     return (bars + intervals).properties(width=420, height=alt.Step(24))

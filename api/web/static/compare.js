@@ -2,7 +2,7 @@
 import { showAccount } from "./account.js";
 import { chartOf } from "./chart.js";
 import { el, fill, find, showFault, table } from "./dom.js";
-import { amount, documentValue, share, when, whole } from "./format.js";
+import { amount, documentValue, points, share, when, whole } from "./format.js";
 import { estimate, numbers } from "./numbers.js";
 import { get, once, post, Problem } from "./v1.js";
 
@@ -37,11 +37,12 @@ async function differencesOfInputs(a, b) {
 function answers(found, terms) {
   if (!found.strategies.length) return el("p", {}, "The runs have no strategy in common.");
   const label = (name) => terms.find((term) => term.name === name);
-  const rows = (part, form, text) => Object.entries(part).map(([name, one]) => [text(name), estimate(one.first, form), estimate(one.second, form), estimate(one.change, form), estimate(one.equal, share)]);
+  const rows = (part, form, text) => Object.entries(part).map(([name, one]) => [text(name), estimate(one.first, form), estimate(one.second, form), estimate(one.change, form === share ? points : form),
+    ...(found.paired ? [estimate(one.equal, share)] : [])]);
   const mean = (name) => (label(name) ? `Mean: ${label(name).label}, ${label(name).unit}` : `Mean: ${name}`);
   return found.strategies.map((one, k) => el("details", { open: k === 0 },
     el("summary", {}, one.first === one.second ? one.first : `${one.first} and ${one.second}`),
-    table(`${one.first}: answers of both, with 95 % intervals; shares in per cent, their change in percentage points`, ["", "first", "second", "change", found.paired ? "the same in, % of trials" : ""],
+    table(`${one.first}: answers of both, with 95 % intervals; shares in per cent, their change in percentage points`, ["answer", "first", "second", "change", ...(found.paired ? ["the same in, % of trials"] : [])],
       [...rows({ ...one.events, ...one.outcome }, share, (name) => label(name)?.label ?? name), ...rows(one.measures, amount, mean)])));
 }
 
@@ -59,8 +60,11 @@ async function compare() {
   const place = find("compared");
   fill(place,
     el("h2", {}, "Inputs"),
-    inputs.length ? table("What differs", ["", ...names], inputs.map((one) => [one.field, documentValue(one.first), documentValue(one.second)]), false) : el("p", {}, "The inputs are the same."),
+    inputs.length ? table("What differs", ["field", ...names], inputs.map((one) => [one.field, documentValue(one.first), documentValue(one.second)]), false) : el("p", {}, "The inputs are the same."),
     found.refusal && el("p", { class: "fault" }, found.refusal.errors.map((one) => one.detail).join("; ") || found.refusal.message));
+  const scenarios = [...new Set([a, b].filter((name) => !isRun(name)))];
+  if (scenarios.length) place.append(el("p", {}, "Only the inputs are compared: a scenario has no answers until it is run. ",
+    scenarios.map((name, k) => [k ? ", " : "", el("a", { href: `/run?scenario=${encodeURIComponent(name)}` }, `Run ${name}`)]), "."));
   if (!found.strategies) return;
   const figures = await Promise.all([a, b].map((id, k) => chartOf({ id }, "outcomes", {}, `How the trials of the ${k ? "second" : "first"} run end`)));
   place.append(el("h2", {}, "Answers"), el("p", {}, `${found.paired ? "Compared trial by trial" : "Not compared trial by trial"}: ${found.reason}.`),

@@ -31,6 +31,16 @@ export function share(one) {
   return { text: `${fixed(100 * one.estimate, places)} %`, interval: `${fixed(100 * one.low, more)} to ${fixed(100 * one.high, more)}` };
 }
 
+/** The difference of two probabilities in percentage points: its text and its interval's, with signs. */
+export function points(one) {
+  if (one.estimate === null) return { text: "unknown", interval: "" };
+  const known = one.low !== null && one.high !== null;
+  const places = known && 50 * (one.high - one.low) < 0.05 ? 2 : 1;
+  const format = new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places, signDisplay: "exceptZero" });
+  const signed = (value) => format.format(100 * value).replace("-", MINUS);
+  return { text: `${signed(one.estimate)} points`, interval: known ? `${signed(one.low)} to ${signed(one.high)}` : "" };
+}
+
 /** An estimate of a mean: its text and its interval's. */
 export function amount(one) {
   if (one.estimate === null) return { text: "unknown", interval: "" };

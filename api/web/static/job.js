@@ -2,7 +2,7 @@
 import { showAccount } from "./account.js";
 import { conditionOf, conditionsPanel } from "./conditions.js";
 import { el, fill, find, showFault } from "./dom.js";
-import { waitsFor, when, whole } from "./format.js";
+import { distribution, waitsFor, when, whole } from "./format.js";
 import { faultOf, SECTIONS } from "./sections.js";
 import { get, once, Problem, send } from "./v1.js";
 
@@ -38,6 +38,7 @@ const ended = () => !["queued", "running"].includes(job.state);
 const several = (count, noun, nouns) => `${whole(count)} ${count === 1 ? noun : nouns}`;
 
 function showState() {
+  const set = Object.entries(scenario?.set ?? {});
   const { trials_done: done, trials_total: total } = job.progress;
   const what = {
     queued: waitsFor(job),
@@ -47,6 +48,7 @@ function showState() {
     el("p", {}, el("span", { class: `badge ${job.state}` }, job.state), ` ${what} `,
       !ended() && el("button", { type: "button", class: "quiet", onclick: () => stop().catch(showFault) }, "Cancel")),
     job.state === "running" && el("progress", { max: total, value: done, "aria-label": "progress" }),
+    set.length > 0 && el("p", {}, "Set under every strategy: ", el("strong", {}, set.map(([name, value]) => `${name} = ${distribution(value)}`).join("; ")), "."),
     job.error && el("p", { class: "fault" }, job.error),
     job.warnings.map((one) => el("p", { class: "warning" }, `Probably a mistake: ${one.field} ${one.message ?? ""}`)));
 }
@@ -105,6 +107,15 @@ function layOut() {
   }
 }
 
+/** Mark what a section shows as that of an earlier choice, until it is computed anew. */
+function markStale(box) {
+  box.controller?.abort();
+  box.key = null;
+  box.body.classList.add("busy");
+  box.body.setAttribute("aria-busy", "true");
+  delete box.body.dataset.shown;
+}
+
 /** Bring every section that is near up to date with what is chosen, a few at a time, in their order. */
 function show() {
   if (!panel || job.progress.trials_done === 0) return;
@@ -115,12 +126,11 @@ function show() {
   const stale = [];
   for (const [section, box] of boxes) {
     const key = JSON.stringify([section.uses.map((name) => (name === "given" ? [now.given, now.believe] : now[name])), section.early || ended() ? job.progress.trials_done : null]);
-    if (key === box.key || !(near.has(section.id) || section.early) || !(section.early || ended())) continue;
-    box.controller?.abort();
+    if (key === box.key) continue;
+    if (box.key !== null) markStale(box);
+    if (!(near.has(section.id) || section.early) || !(section.early || ended())) continue;
+    markStale(box);
     Object.assign(box, { key, controller: new AbortController() });
-    box.body.classList.add("busy");
-    box.body.setAttribute("aria-busy", "true");
-    delete box.body.dataset.shown;
     stale.push([section, box, now, box.controller.signal]);
   }
   queue.unshift(...stale);
@@ -181,6 +191,7 @@ async function begin() {
   fill(find("title"), job.scenario);
   const [played, parameters] = await Promise.all([once(`/v1/jobs/${id}/scenario`), once("/v1/parameters")]);
   scenario = played;
+  showState();
   fill(find("title"), scenario.title);
   document.title = `${scenario.title} – Brink`;
   panel = conditionsPanel(find("what-if"), { terms, scenario, strategies: job.strategies, parameters }, choose);

@@ -14,6 +14,7 @@ function fieldFault(id, message) {
   input.removeAttribute("aria-invalid");
   if (!message) return;
   input.setAttribute("aria-invalid", "true");
+  input.closest("details")?.setAttribute("open", "");
   input.closest(".field, fieldset").append(el("p", { class: "field-fault", id: `${id}-fault` }, message));
   input.setAttribute("aria-errormessage", `${id}-fault`);
 }
@@ -28,6 +29,21 @@ function read(id, reader, empty) {
     fieldFault(id, error.message);
     throw error;
   }
+}
+
+/** What the readers return. Each of them runs, so that the fault at every field is current; then the first fault is thrown. */
+function readAll(readers) {
+  const faults = [];
+  const found = readers.map((one) => {
+    try {
+      return one();
+    } catch (error) {
+      faults.push(error);
+      return undefined;
+    }
+  });
+  if (faults.length) throw faults[0];
+  return found;
 }
 
 const from = asked.get("from");
@@ -56,8 +72,9 @@ function addPrecision(terms) {
 /** The half-widths that are typed, by the names of their estimates. */
 function precisions() {
   const found = {};
+  const values = readAll(rows.map(({ half }) => () => read(half.id, readNumber, null)));
   rows.forEach(({ name, half, terms }, k) => {
-    const value = read(half.id, readNumber, null);
+    const value = values[k];
     if (value === null) return;
     if (name.value in found) {
       fieldFault(half.id, "this estimate has a precision already");
@@ -118,9 +135,9 @@ async function scenarioOf(name) {
 
 function request() {
   const strategies = [...form.querySelectorAll("input[name=strategy]:checked")].map((box) => box.value);
-  const precision = precisions();
-  const trials = read("trials", readWhole, undefined);
-  const body = { strategies, seed: read("seed", readWhole, 1), design: form.design.value };
+  fieldFault("design", null);
+  const [trials, seed, precision] = readAll([() => read("trials", readWhole, undefined), () => read("seed", readWhole, 1), precisions]);
+  const body = { strategies, seed, design: form.design.value };
   if (!strategies.length) throw new Error("choose at least one strategy");
   if (trials !== undefined) body.trials = trials;
   if (Object.keys(precision).length) body.precision = precision;
@@ -166,7 +183,10 @@ async function begin() {
   const job = from && (await once(`/v1/jobs/${encodeURIComponent(from)}`));
   if (job) form.scenario.append(el("option", { value: "" }, `${job.scenario}, as in that run`));
   form.scenario.append(...scenarios.map((one) => el("option", { value: one.name }, one.title)));
-  form.scenario.value = asked.get("scenario") ?? (job ? "" : scenarios[0].name);
+  const wanted = asked.get("scenario");
+  const known = scenarios.some((one) => one.name === wanted);
+  if (wanted && !known) showFault(new Error(`there is no scenario “${wanted}”; choose one from the list`));
+  form.scenario.value = known ? wanted : job ? "" : scenarios[0].name;
   for (const name of ["trials", "seed", "design"]) if (asked.get(name) ?? job?.[name]) form[name].value = asked.get(name) ?? job[name];
   form.scenario.addEventListener("change", () => showStrategies().catch(showFault));
   addPrecision(await once("/v1/terms"));

@@ -2,7 +2,7 @@
 import { chartOf } from "./chart.js";
 import { NET_GAIN, uncertainParameters } from "./conditions.js";
 import { el, fill, showFault, table } from "./dom.js";
-import { amount, distribution, number, plain, readNumber, readWhole, share, whole } from "./format.js";
+import { amount, distribution, number, plain, points, readNumber, readWhole, share, whole } from "./format.js";
 import { estimate, numbers, query } from "./numbers.js";
 import { download, get, once, post } from "./v1.js";
 
@@ -53,7 +53,7 @@ async function showEnding(asked) {
     outcomes,
     el("h3", {}, "What happens on the way"),
     events,
-    el("details", {}, el("summary", {}, "The same as a table"), table("Share of the trials in per cent, with 95 % intervals", ["", ...strategies], rows)),
+    el("details", {}, el("summary", {}, "The same as a table"), table("Share of the trials in per cent, with 95 % intervals", ["outcome or event", ...strategies], rows)),
     numbers(asked, "summary", asked.request, summary, csv),
   ];
 }
@@ -73,7 +73,7 @@ async function showTime(asked) {
   return [
     el("p", { class: "dim" }, "The share of the trials in each state at the end of the week. A band holds all weeks of a state together with 95 %."),
     figure,
-    table("An agreement by the end of the week, per cent of the trials", ["", ...marks.map((week) => `week ${week}`)], rows),
+    table("An agreement by the end of the week, per cent of the trials", ["strategy", ...marks.map((week) => `week ${week}`)], rows),
     numbers(asked, "timeline", asked.request, found, csv),
   ];
 }
@@ -103,8 +103,7 @@ async function showDistribution(asked) {
     keys.map((key) => plain(row[key] ?? "")).join(" / "),
     whole(row.trials),
     column(row, "known") === null ? "" : `${number(100 * column(row, "known"))} %`,
-    column(row, "mean") === null ? "unknown" : `${number(column(row, "mean"))} ±${number(1.96 * (column(row, "standard_error") ?? 0))}`,
-    ...["q05", "q25", "median", "q75", "q95"].map((name) => number(column(row, name))),
+    ...["mean", "standard_error", "q05", "q25", "median", "q75", "q95"].map((name) => number(column(row, name))),
   ]);
   const label = `${cumulative ? "Cumulative distribution" : "Distribution"} of ${term?.label ?? shown}, by strategy${keys.length > 1 ? " and outcome" : ""}`;
   const figure = await chartOf(asked, cumulative ? "cumulative" : "distribution", binned, label, { brush: (low, high) => asked.choose({ given: [...asked.chosen.given, `${shown} >= ${low} and ${shown} <= ${high}`] }), brushed: /^[A-Za-z_][\w.-]*$/.test(shown) });
@@ -112,7 +111,7 @@ async function showDistribution(asked) {
   return [
     head, figure,
     cumulative ? el("p", { class: "dim" }, keys.length > 1 ? "The share of the trials with that outcome whose value is at most the one below." : "The share of the trials whose value is at most the one below; a line ends at the share that know it.") : null,
-    table(`${term?.label ?? shown}, in the trials that know it`, [keys.join(" / "), "trials", "known in", "mean", "5 %", "25 %", "median", "75 %", "95 %"], rows),
+    table(`${term?.label ?? shown}, in the trials that know it`, [keys.join(" / "), "trials", "known in", "mean", "standard error", "5 %", "25 %", "median", "75 %", "95 %"], rows),
     numbers(asked, "aggregate", request, found, csv),
   ];
 }
@@ -127,10 +126,11 @@ async function showComparison(asked) {
   ]);
   const { pairs, choices } = found.result;
   const [choice] = choices;
+  const term = asked.terms.find((one) => one.name === choice.measure);
   const pairRows = pairs.filter((pair) => pair.measures[choice.measure]).map((pair) => {
     const one = pair.measures[choice.measure];
     return [`${pair.first} − ${pair.second}`, estimate(one.difference, amount), estimate(one.higher, share), estimate(one.lower, share),
-      estimate(pair.events.agreement.difference, share), estimate(pair.events.sanctions.difference, share)];
+      estimate(pair.events.agreement.difference, points), estimate(pair.events.sanctions.difference, points)];
   });
   const regretRows = Object.entries(choice.regret).map(([name, one]) => [name, estimate(one.mean, amount), estimate(one.best, share), number(one.quantiles["0.9"]?.estimate)]);
   const csv = () => [["first", "second", "what", "difference", "low", "high"],
@@ -143,7 +143,7 @@ async function showComparison(asked) {
     el("h3", {}, "Which strategy leads, as a function of belief"),
     leads,
     el("h3", {}, "Pair by pair"),
-    table("Differences in the same trials, with 95 % intervals", ["first − second", "measure", "more in, %", "less in, %", "agreement, points", "sanctions, points"], pairRows),
+    table("Differences in the same trials, with 95 % intervals; those of probabilities in percentage points", ["first − second", term ? `${term.label}, ${term.unit}` : choice.measure, "more in, %", "less in, %", "agreement", "sanctions"], pairRows),
     numbers(asked, "compare", request, found, csv),
   ];
 }
@@ -296,7 +296,7 @@ async function showCheck(asked) {
     strategyList(asked),
     el("p", { class: "dim" }, `The forecast under ${request.strategy}, in the trials with a threat, beside how past threats of the class ${found.result.reference} ended, as known on ${found.result.known_on ?? "any day"}.`),
     figure,
-    table("Forecast and past, in per cent, with 95 % intervals", ["", "forecast", "past threats", "", "would move it", "source"], rows, false),
+    table("Forecast and past, in per cent, with 95 % intervals", ["what", "forecast", "past threats", "outside the past", "would move it", "source"], rows, false),
     rates,
     numbers(asked, "check", request, found, csv),
   ];

@@ -301,6 +301,24 @@ def test_a_condition_is_asked_for_once_and_those_overtaken_are_cancelled(person,
     assert [body for body in drawn if "agreement_week <= 30" not in body] == []
 
 
+def test_numbers_of_an_earlier_condition_are_marked_until_they_are_computed_anew(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *EARLY, "time", "files")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(
+        """() => { history.pushState(null, "", "?given=agreement_week+%3C%3D+30");
+        dispatchEvent(new PopStateEvent("popstate")); }"""
+    )
+    body = page.locator("#time .body")
+    expect(body).to_have_attribute("aria-busy", "true")
+    assert body.get_attribute("data-shown") is None
+    shown(page, "time")
+    assert "agreement_week <= 30" in body.get_attribute("data-shown")
+    expect(body).not_to_have_attribute("aria-busy", "true")
+
+
 def test_without_the_service_a_page_says_so_and_recovers(person, job):
     page = person.page
     page.goto(f"/jobs/{job}")
@@ -530,8 +548,13 @@ def test_a_run_says_what_it_will_take_and_stops_at_the_precision_of_any_estimate
     page.get_by_label("Estimate").select_option("export_gain")
     field = page.get_by_label("at most ±, bn USD")
     field.fill("0,5")
+    trials = page.get_by_label("Trials of each strategy")
+    trials.fill("many")
     page.get_by_role("button", name="Start the run").click()
     expect(page.locator("#precision .field-fault")).to_contain_text("write 0.5 with a point")
+    expect(page.locator("#trials-fault")).to_contain_text("not a whole number")
+    trials.fill("50000")
+    expect(page.locator("#trials-fault")).to_have_count(0)
     field.fill("1.5")
     page.get_by_role("button", name="Another estimate").click()
     page.get_by_label("Estimate").nth(1).select_option("sanctions")
@@ -555,12 +578,14 @@ def test_what_if_we_set_it_plays_the_trials_anew(person, service, job):
     expect(page).to_have_url(re.compile(f"base={job}$"))
     expect(page.locator("#state .badge")).to_have_text("succeeded")
     shown(page, *EARLY)
+    expect(page.locator("#state")).to_contain_text("Set under every strategy: target_win = 0.95")
     shown(page, "set")
     expect(page.locator("#set")).to_contain_text("target_win = 0.95")
     page.get_by_role("link", name="Compare with the run without it").click()
     expect(page.locator("#compared table").first).to_contain_text("set.target_win")
     expect(page.locator("#compared")).to_contain_text("Compared trial by trial")
     expect(page.locator("#compared svg")).to_have_count(2)
+    expect(page.locator("#compared details").first).to_contain_text(re.compile("[0-9]+[.][0-9]+ points"))
     found = service.client.get(f"/v1/jobs/{job}/diff", params={"with": page.url.rpartition("b=")[2]}).json()
     rows = page.locator("#compared details").first.locator("tbody tr")
     first = found["strategies"][0]
@@ -643,6 +668,19 @@ def test_two_people_sign_in_and_see_their_own_runs(browser, guarded):
         other.page.get_by_role("button", name="Sign out").click()
         expect(other.page).to_have_url(re.compile("/sign-in$"))
         assert other.context.cookies() == []
+
+
+def test_an_unknown_scenario_gets_a_clear_word(person):
+    person.page.goto("/run?scenario=nope")
+    expect(person.page.get_by_role("alert")).to_contain_text("there is no scenario “nope”")
+    expect(person.page.get_by_role("button", name="Start the run")).to_be_enabled()
+
+
+def test_a_scenario_is_compared_by_its_inputs_alone(person, job):
+    person.page.goto(f"/compare?a={job}&b={SCENARIO}")
+    expect(person.page.locator("#compared")).to_contain_text("a scenario has no answers until it is run")
+    person.page.get_by_role("link", name=f"Run {SCENARIO}").click()
+    expect(person.page).to_have_url(re.compile(f"/run[?]scenario={SCENARIO}$"))
 
 
 def test_an_unknown_run_gets_a_clear_word(person, url):
