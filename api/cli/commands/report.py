@@ -15,9 +15,9 @@ def report(
     run: RunFolder,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, .html or .pdf.")],
     measure: Annotated[str | None, measure_option("What the strategies are compared by; more is better")] = None,
+    strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
-    strategy: Strategies = None,
 ) -> None:
     """It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
 
