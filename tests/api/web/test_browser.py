@@ -13,7 +13,7 @@ from cluster.service.jobs import open_database
 from sim.scenario.scenario import scenario_document
 from tests.support.browser import Watched, chromium, overflow, violations, watched
 from tests.support.runs import small_plan
-from tests.support.service_process import ServiceProcess
+from tests.support.service_process import JOB, ServiceProcess
 from tests.support.waiting import HANG_SECONDS, wait_until
 
 pytestmark = pytest.mark.browser
@@ -444,6 +444,8 @@ def test_progress_continues_after_a_restart_of_the_web_process(browser, tmp_path
             page = person.page
             page.goto(f"/jobs/{job}")
             expect(page.locator("#state .badge")).to_have_text("queued")
+            # The title comes with the last of what the page loads: from here on it follows the job.
+            expect(page.locator("h1")).to_have_text(JOB["scenario"]["title"])
             service.kill()
             service.options = ()
             service.start()
