@@ -170,7 +170,10 @@ def test_a_wrong_manifest_is_found_by_the_schemas():
         kubernetes_validate.validate(wrong, VERSIONS[-1], strict=True)
 
 
-@pytest.mark.skipif("KUBERAY_CRDS" not in os.environ, reason="KUBERAY_CRDS names no folder with KubeRay's definitions")
+@pytest.mark.skipif(
+    "KUBERAY_CRDS" not in os.environ,
+    reason="set KUBERAY_CRDS to a folder of KubeRay's CustomResourceDefinitions, which no Python package contains",
+)
 @pytest.mark.parametrize("name", [name for name in SETS if name != "small"])
 def test_ray_resources_are_valid_by_the_definitions_of_kuberay(name):
     import jsonschema

@@ -65,9 +65,11 @@ def test_what_is_moved_keeps_to_its_domain_and_form(fitted):
     assert "lapse_probability" in fitted["kept"]
     before, after = (fitted["parameters"]["follow_through"][key]["pert"] for key in ("before", "after"))
     odds = [np.log(np.array(one) / (1 - np.array(one))) for one in (before, after)]
-    assert odds[1] - odds[0] == pytest.approx(fitted["moves"]["follow_through"], abs=2e-3)
+    # What is moved is rounded to four digits, so that it can be written into a file.
+    rounding = 5e-4 / (1 - np.array(after))
+    assert (abs(odds[1] - odds[0] - fitted["moves"]["follow_through"]) <= rounding).all()
     readiness = fitted["parameters"]["sender_readiness"]["after"]
-    assert readiness == pytest.approx(np.exp(fitted["moves"]["readiness"]), rel=1e-3)
+    assert readiness == pytest.approx(np.exp(fitted["moves"]["readiness"]), rel=5e-4)
     json.dumps(fitted, allow_nan=False)
 
 

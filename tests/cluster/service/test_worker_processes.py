@@ -16,7 +16,7 @@ from tests.support.runs import digests
 from tests.support.service_process import PLAN, ServiceProcess
 from tests.support.waiting import has_ended, wait_until
 
-pytestmark = pytest.mark.skipif(usable_cores() < 2, reason="a runner on one core plays jobs itself")
+pytestmark = pytest.mark.skipif(usable_cores() < 2, reason="needs two cores: with one a runner has no worker processes")
 
 
 @pytest.fixture(scope="module")
