@@ -34,9 +34,6 @@ from sim.statistics.paired_differences import (
 )
 from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments, moments
 
-SENTENCE = (
-    "Two runs compared: the inputs that differ, and the answers that differ, paired where both had the same chance."
-)
 _METHOD = {
     "change": "the second run's value less the first's",
     "paired": (

@@ -370,7 +370,7 @@ def test_a_run_is_started_with_the_keyboard_alone(person):
     expect(page.locator(".badge")).to_have_text("succeeded")
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/run", "/keys", "/compare"])
+@pytest.mark.parametrize("path", ["/sign-in", "/run", "/keys", "/compare", "/backtests"])
 def test_a_form_waits_for_its_script(person, path):
     page = person.page
     person.expected += ["400", "403", "409"]  # A service without keys has none to list.
