@@ -8,7 +8,7 @@ install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 postgres:  ## for the tests of the jobs database
@@ -43,7 +43,7 @@ test-web: install chromium  ## the pages in a real browser
 	$(BIN)/python -m pytest -m browser tests/api/web
 
 manifests: install  ## tests of configs/cluster; installs Helm's library and Kubernetes's schemas, 350 MB
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[manifests]'
+	$(BIN)/pip install --quiet --quiet --constraint constraints.txt --editable '.[manifests]'
 	$(BIN)/python -m pytest tests/configs/test_cluster.py
 
 coverage: install postgres pango  ## the tests of make test, and how much of the code they run
