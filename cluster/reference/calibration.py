@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ _METHOD = {
 }
 
 
-def calibrate(table: EpisodeTable) -> dict:
+def calibrate(table: EpisodeTable) -> dict[str, Any]:
     """Counts, rates, durations and scores of a table's episodes, as plain values.
 
     Raises nothing: a number that needs more episodes is null.
@@ -139,7 +140,7 @@ def _prior_weights(classes: Sequence[_EpisodeClass]) -> dict[str | None, float]:
     return {**found, ALL_THREATS: found[DEMAND]}
 
 
-def class_rows(document: dict) -> list[dict]:
+def class_rows(document: dict[str, Any]) -> list[dict[str, object]]:
     """The classes of a `calibrate` document as flat rows, a number or null in each cell, for a table.
 
     Shares have the columns ``_low`` and ``_high`` for their 95 % intervals; durations are quartiles in days.
@@ -159,7 +160,9 @@ def class_rows(document: dict) -> list[dict]:
     return rows
 
 
-def _class(members: Sequence[Episode], overall: Sequence[int], weight: float, watched_until: date | None) -> dict:
+def _class(
+    members: Sequence[Episode], overall: Sequence[int], weight: float, watched_until: date | None
+) -> dict[str, object]:
     ended = [one for one in members if one.outcome != OPEN]
     counts = _counts(ended)
     return {
@@ -207,7 +210,7 @@ def agreed_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
     return found
 
 
-def _agreed_share(ended: Sequence[Episode], until: date | None) -> dict:
+def _agreed_share(ended: Sequence[Episode], until: date | None) -> dict[str, int | Estimate]:
     agreed, known = _agreed(ended, until or date.max)
     return {"agreed": agreed, "known": known, "share": proportion(agreed, known)}
 
@@ -260,7 +263,7 @@ def _watched(one: Episode, until: date | None) -> float | None:
     return float((last - one.began).days)
 
 
-def _durations(members: Sequence[Episode], until: date | None) -> dict[str, dict]:
+def _durations(members: Sequence[Episode], until: date | None) -> dict[str, dict[str, object]]:
     watched = [(one.outcome, _watched(one, until)) for one in members]
     days = np.array([found for _, found in watched if found is not None])
     outcome = np.array([name for name, found in watched if found is not None])
@@ -279,7 +282,7 @@ def _durations(members: Sequence[Episode], until: date | None) -> dict[str, dict
     }
 
 
-def _duration(days: np.ndarray, observed: np.ndarray) -> dict:
+def _duration(days: np.ndarray, observed: np.ndarray) -> dict[str, object]:
     found = base_rates.durations(days, observed)
     return {"episodes": found.episodes, "events": found.events, "quartiles": found.quartiles}
 
@@ -316,18 +319,18 @@ _TESTS = {
 }
 
 
-def _scores(ended: Sequence[Episode]) -> dict[str, dict | None]:
+def _scores(ended: Sequence[Episode]) -> dict[str, dict[str, object] | None]:
     episodes = _arrays(ended)
     return {name: _score(episodes, test(episodes)) if episodes.cell.size else None for name, test in _TESTS.items()}
 
 
-def _score(episodes: Episodes, known: np.ndarray) -> dict | None:
+def _score(episodes: Episodes, known: np.ndarray) -> dict[str, object] | None:
     found: Forecasts = base_rates.forecasts(episodes, known)
     if not found.scored.size:
         return None
     ending, target = episodes.ending[found.scored], episodes.target[found.scored]
     year = np.array([date.fromordinal(int(day)).year if day == day else 0 for day in episodes.began[found.scored]])
-    document: dict = {"episodes": int(found.scored.size)}
+    document: dict[str, object] = {"episodes": int(found.scored.size)}
     for name, score in (("brier", base_rates.brier_scores), ("log", base_rates.log_scores)):
         by_class, overall = score(found.by_class, ending), score(found.overall, ending)
         difference: Estimate = base_rates.clustered_mean(by_class - overall, target, year)
@@ -339,7 +342,7 @@ def _score(episodes: Episodes, known: np.ndarray) -> dict | None:
     return document
 
 
-def _reliability(ended: Sequence[Episode]) -> dict[str, list[dict]]:
+def _reliability(ended: Sequence[Episode]) -> dict[str, list[dict[str, object]]]:
     episodes = _arrays(ended)
     if not episodes.cell.size:
         return {}

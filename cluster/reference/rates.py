@@ -207,7 +207,7 @@ def prior_weight(partition: str | None, day: date | None) -> float:
     return base_rates.partition_weight([one.before(day) for one in found])
 
 
-def class_rates(name: str, day: date | None = None) -> dict:
+def class_rates(name: str, day: date | None = None) -> dict[str, Any]:
     """A class's counts and rates as known on a day (today without one), as plain values.
 
     ``rates`` are the class's own shares with Wilson's intervals, ``pooled`` the posterior rates (see
@@ -263,7 +263,7 @@ def known_rates(reference: str | None, day: date | None) -> dict[str, dict[str, 
     }
 
 
-def scenario_rates(scenario: Scenario, day: date | None = None) -> dict:
+def scenario_rates(scenario: Scenario, day: date | None = None) -> dict[str, Any]:
     """The rates of a scenario's reference class as known on a day, its `as_of` without one, as plain values.
 
     In the form of `rates_document`, with that class alone. Raises `InvalidInput` if the scenario names no class, or
@@ -283,7 +283,7 @@ def scenario_rates(scenario: Scenario, day: date | None = None) -> dict:
     }
 
 
-def rates_document(day: date | None = None, reference: str | None = None) -> dict:
+def rates_document(day: date | None = None, reference: str | None = None) -> dict[str, Any]:
     """Every class's rates as known on a day, the other records and the WTO's shares, as plain values.
 
     A record whose threats have no dates is left out where a day is given, and a share of the WTO's that had not been

@@ -32,12 +32,18 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def document(folder) -> dict:
+    """The answer to the shortest question, computed once for the tests that read it."""
+    return check(folder)
+
+
 def check(folder, **request) -> dict:
     return result_of("check", open_run(folder), **request)
 
 
-def test_shares_are_those_of_the_trials_with_a_threat(folder):
-    found = {one["name"]: one for one in check(folder)["compared"]}
+def test_shares_are_those_of_the_trials_with_a_threat(folder, document):
+    found = {one["name"]: one for one in document["compared"]}
     trials = pd.read_parquet(folder / "trials")
     trials = trials[(trials.strategy == "threaten") & trials.threat_week.notna()]
     settled = trials.outcome == "agreement_under_threat"
@@ -51,6 +57,7 @@ def test_shares_are_those_of_the_trials_with_a_threat(folder):
     assert found["ruling_for_target"]["forecast"]["estimate"] == pytest.approx((ruled.ruling == "for_target").mean())
 
 
+@pytest.mark.slow
 def test_intervals_of_a_sobol_design_are_those_of_its_replicates(tmp_path):
     scenario = scenario_from_document(
         changed(litigious(), strategies=STRATEGIES, as_of="1995-04-13", reference="specific-strong")
@@ -68,8 +75,7 @@ def test_intervals_of_a_sobol_design_are_those_of_its_replicates(tmp_path):
     assert found["imposed"]["high"] != pytest.approx(proportion(sum(imposed), sum(all_threats))["high"])
 
 
-def test_the_class_is_as_known_on_the_first_day(folder):
-    document = check(folder)
+def test_the_class_is_as_known_on_the_first_day(document):
     pooled = class_rates("specific-strong", pd.Timestamp("1995-04-13").date())["pooled"]
     assert {one["name"]: one["class"] for one in document["compared"] if one["name"] in pooled} == pooled
 
@@ -100,8 +106,8 @@ def test_the_class_is_the_scenarios_own_unless_another_is_named(folder, tmp_path
         check(tmp_path / "run")
 
 
-def test_litigation_is_compared_too(folder):
-    found = {one["name"]: one for one in check(folder)["compared"]}
+def test_litigation_is_compared_too(folder, document):
+    found = {one["name"]: one for one in document["compared"]}
     trials = pd.read_parquet(folder / "trials")
     trials = trials[trials.strategy == "threaten"]
     threatened = trials[trials.threat_week.notna()]
@@ -123,10 +129,10 @@ def test_the_record_of_the_wto_is_that_of_the_last_count_before_the_first_day(as
         assert ("not compared" in rows[name].source) == (share is None)
 
 
-def test_beliefs_move_the_forecast(folder):
+def test_beliefs_move_the_forecast(folder, document):
     plain, believed = (
-        {one["name"]: one["forecast"]["estimate"] for one in check(folder, believe=texts)["compared"]}
-        for texts in ([], ["sanctions = 0.2"])
+        {one["name"]: one["forecast"]["estimate"] for one in compared["compared"]}
+        for compared in (document, check(folder, believe=["sanctions = 0.2"]))
     )
     assert believed["imposed"] < plain["imposed"] - 0.1
 
