@@ -17,11 +17,13 @@ from cluster.answers.aggregate_statistics import (
     method_notes,
     quantile_level,
 )
-from cluster.answers.beliefs import THINNED, thin_trials
+from cluster.answers.aggregate_weights import METHOD as WEIGHTS
+from cluster.answers.aggregate_weights import weight_sql, weighted_statistics
+from cluster.answers.beliefs import code_of, read_beliefs, weigh_strategy
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest, Text
 from cluster.answers.shared import condition_of
 from cluster.query.session import to_sql
-from cluster.query.trials import StoredRun, chosen_strategies, trials_table
+from cluster.query.trials import CODE, StoredRun, chosen_strategies, trials_table
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import parse_measure
 from sim.scenario.scenario import Scenario
@@ -88,27 +90,39 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     # The strategies' trials share their chance: a group's rows do not give the standard error of all of them.
     pooled = len(chosen) > 1 and all(one.value != STRATEGY for one in groupings)
     condition = condition_of(run, request.given)
-    thinned = {one: found for one in chosen if (found := thin_trials(run, (one,), request.believe, condition))}
-    kept = {one: found.thinning for one, found in thinned.items()}
-    with trials_table(run, chosen, thinned=kept) as database:
+    stated = read_beliefs(run, request.believe)
+    weighted = {one: weigh_strategy(run, one, stated, condition) for one in chosen} if stated else {}
+    with trials_table(run, chosen, code=code_of(stated)) as database:
         where = "true" if condition is None else to_sql(condition)
         asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, where, database) for k, one in enumerate(groupings)]
         read = [f"{key.sql} AS x{k}" for k, key in enumerate(asked)]
         read += [f"{number} AS y{k}" for k, number in enumerate(wanted.values())]
+        own = ["trial"]
+        if stated:
+            own += ["strategy", CODE, "w"]
+            read += ["strategy", CODE, f"{weight_sql(weighted)} AS w"]
         made = [f"{bin_sql(f'x{k}', key.edges) if key.edges else f'x{k}'} AS k{k}" for k, key in enumerate(asked)]
         made += [f"CASE WHEN isfinite(y{k}) THEN y{k} END AS m{k}" for k in range(len(wanted))]
         database.execute(
-            f"CREATE VIEW asked AS SELECT {', '.join(['trial', *made])} "
+            f"CREATE VIEW asked AS SELECT {', '.join([*own, *made])} "
             f"FROM (SELECT {', '.join(['trial', *read])} FROM trials WHERE {where})"
         )
         check_groups(asked, database)
         replicates = plan.design.replicates(plan.scenario)
         together = plan.design.trials_together(plan.scenario)
-        counts, numbers, exact = group_statistics(asked, list(wanted), levels, replicates, together, pooled, database)
+        if stated:
+            exact = True
+            counts, numbers = weighted_statistics(
+                asked, len(wanted), levels, replicates, together, weighted, pooled, database
+            )
+        else:
+            counts, numbers, exact = group_statistics(
+                asked, list(wanted), levels, replicates, together, pooled, database
+            )
     headings = [
         *(heading for key in asked for heading in key.columns()),
         ("trials", "whole", "1"),
-        *headings_of(measures, wanted, levels, plan.scenario),
+        *headings_of(measures, wanted, levels, plan.scenario, weighted=bool(stated)),
     ]
     rows = [
         [*(cell for key, value in zip(asked, group, strict=True) for cell in key.cells(value)), trials, *found]
@@ -124,8 +138,8 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     used = sum(trials for *_, trials in counts)
     method = method_notes(exact, replicates, pooled)
     evidence = None
-    if thinned:
-        method["weights"], evidence = THINNED, {one: found.evidence for one, found in thinned.items()}
+    if stated:
+        method["weights"], evidence = WEIGHTS, {one: found.evidence() for one, found in weighted.items()}
     return Computed(Aggregate.model_validate(result), chosen, used, method, evidence)
 
 

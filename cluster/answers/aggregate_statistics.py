@@ -115,8 +115,10 @@ def headings_of(
     measures: Mapping[str, str],
     levels: Mapping[str, float | None],
     scenario: Scenario,
+    *,
+    weighted: bool,
 ) -> list[tuple[str, str, str]]:
-    """The name, kind and unit of each column of statistics."""
+    """The name, kind and unit of each column of statistics; a weighted count is no whole number."""
     known = {column.name: column.unit for column in columns(scenario)}
     found = []
     for measure in measures:
@@ -124,7 +126,7 @@ def headings_of(
         for statistic, level in levels.items():
             unit = "1" if statistic in _UNITLESS else known.get(text.strip(), "1")
             shown = statistic if level is None or statistic == "median" else _shown(level)
-            found.append((f"{measure}.{shown}", "whole" if statistic == "count" else "number", unit))
+            found.append((f"{measure}.{shown}", "whole" if statistic == "count" and not weighted else "number", unit))
     return found
 
 

@@ -15,21 +15,17 @@ import numpy as np
 
 from cluster.answers.entry import MOST_BELIEFS, Evidence
 from cluster.answers.shared import FEWEST_GIVEN, too_few_given
-from cluster.query.trials import CODE, StoredRun, Thinning, paired_blocks
+from cluster.query.trials import CODE, StoredRun, paired_blocks
 from sim.faults import Fault, InvalidInput, decimal_comma
 from sim.scenario.expressions import NUMBER, Expression, parse_condition
 from sim.statistics.soft_evidence import Belief, Contradiction, Weighting, weigh
+from sim.statistics.weighted_sample import WeightedSample
 
 WEIGHTED = (
     "trials are weighted so that the beliefs hold (see evidence), and intervals contain the error of the weights, "
     "which are estimated from the same trials (calibration; Deville and Särndal 1992)"
 )
 """How weighted answers are computed, for their documents."""
-THINNED = (
-    "a part of the trials is kept, each with a probability in proportion to its weight (rejection sampling), so that "
-    "the beliefs hold (see evidence); intervals are those of the trials kept, as if the weights had been known before"
-)
-"""How answers are computed that cannot weigh each trial."""
 _NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 _FORM = re.compile(
     rf"(?P<condition>.*[^=!<>])=\s*(?P<low>{_NUMBER})\s*(?:\.\.\s*(?P<high>{_NUMBER})\s*)?"
@@ -133,6 +129,16 @@ class WeightedTrials:
         """The weight of each trial; their mean is 1."""
         return self.weighting.weights[self.place(code)]
 
+    def by_code(self) -> np.ndarray:
+        """The weight of a trial of each code, shape (2 ** beliefs,); 0 for codes that no trial has."""
+        found = np.zeros(2 ** len(self.stated))
+        found[self.patterns] = self.weighting.weights
+        return found
+
+    def sample(self, code: np.ndarray, trial: np.ndarray, replicates: int) -> WeightedSample:
+        """Trials with these codes and numbers, as they are estimated from."""
+        return WeightedSample(self.weighting, self.place(code), trial % replicates, replicates)
+
     def evidence(self) -> Evidence:
         """What the beliefs did, for an answer's document."""
         found = self.weighting
@@ -184,42 +190,21 @@ def weigh_trials(stated: Sequence[StatedBelief], counts: np.ndarray, given: Expr
     return WeightedTrials(tuple(stated), weighting, patterns)
 
 
-@dataclass(frozen=True)
-class ThinnedTrials:
-    """The trials of an answer that are kept, each with a probability in proportion to its weight."""
-
-    thinning: Thinning
-    evidence: Evidence
-
-
-def thin_trials(
-    run: StoredRun, strategies: Sequence[str], texts: Sequence[str], given: Expression | None = None
-) -> ThinnedTrials | None:
-    """The trials to keep of some strategies so that beliefs hold; None without beliefs.
-
-    With a condition `given`, of the trials for which it holds under each of the strategies. Raises `InvalidInput` for
-    beliefs that cannot be read or hold, and where too few trials are kept.
-    """
-    stated = read_beliefs(run, texts)
-    if not stated:
-        return None
-    code = code_of(stated)
+def weigh_strategy(
+    run: StoredRun, strategy: str, stated: Sequence[StatedBelief], given: Expression | None
+) -> WeightedTrials:
+    """The weights of a strategy's committed trials for which a condition holds. Raises `InvalidInput`."""
     counts = np.zeros(2 ** len(stated), np.int64)
-    for block in paired_blocks(run, strategies, {}, given=given, code=code):
-        counts += np.bincount(block[strategies[0]][CODE], minlength=counts.size)
-    if not counts.any():
-        raise too_few_given(0, strategies[0], given)
-    found = weigh_trials(stated, counts, given)
-    kept = round(found.weighting.trials / found.weighting.greatest)
-    if kept < FEWEST_GIVEN:
-        message = (
-            f"keeps {kept} of {int(found.weighting.trials):,} trials, too few for an answer; at least {FEWEST_GIVEN} "
-            "are needed: play more trials, or believe what the trials show more often"
-        )
-        raise InvalidInput((Fault("believe", str(stated[0]), message),))
-    shares = np.zeros(counts.size)
-    shares[found.patterns] = found.weighting.weights / found.weighting.greatest
-    return ThinnedTrials(Thinning(code, tuple(shares.tolist())), found.evidence().model_copy(update={"kept": kept}))
+    for blocks in paired_blocks(run, (strategy,), {}, given=given, code=code_of(stated)):
+        counts += np.bincount(blocks[strategy][CODE], minlength=counts.size)
+    if counts.sum() < (1 if given is None else FEWEST_GIVEN):
+        raise too_few_given(int(counts.sum()), strategy, given)
+    return weigh_trials(stated, counts, given)
+
+
+def weigh_sample(stated: Sequence[StatedBelief], code: np.ndarray, given: Expression | None = None) -> WeightedTrials:
+    """The weights of trials that are in memory, by the code of each, shape (trials,). Raises `InvalidInput`."""
+    return weigh_trials(stated, np.bincount(code, minlength=2 ** len(stated)), given)
 
 
 def _contradiction(

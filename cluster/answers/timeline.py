@@ -12,7 +12,7 @@ from cluster.answers.beliefs import (
     WeightedTrials,
     code_of,
     read_beliefs,
-    weigh_trials,
+    weigh_strategy,
 )
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
@@ -128,14 +128,7 @@ def _weigh(
     run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None
 ) -> WeightedTrials | None:
     """The weights of a strategy's trials that satisfy the condition; None without beliefs."""
-    if not stated:
-        return None
-    counts = np.zeros(2 ** len(stated), np.int64)
-    for blocks in paired_blocks(run, (strategy,), {}, given=condition, code=code_of(stated)):
-        counts += np.bincount(blocks[strategy][CODE], minlength=counts.size)
-    if condition is not None and counts.sum() < FEWEST_GIVEN:
-        raise too_few_given(int(counts.sum()), strategy, condition)
-    return weigh_trials(stated, counts, condition)
+    return weigh_strategy(run, strategy, stated, condition) if stated else None
 
 
 def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None) -> dict:
