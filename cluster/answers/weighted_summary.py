@@ -26,7 +26,7 @@ from sim.statistics.weighted_estimates import (
 
 def weighted_summary(
     run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None
-) -> tuple[dict, WeightedTrials]:
+) -> tuple[dict[str, object], WeightedTrials]:
     """The summary of a strategy's trials for which a condition holds, as in ``summary.json``, and their weights.
 
     Raises `InvalidInput` for beliefs that cannot hold, and where too few trials are left.
@@ -45,7 +45,7 @@ def weighted_summary(
         return weighted_share(found.weighting, counted.conditions[name][:, found.patterns], trials, trials, together)
 
     ranges = measure_ranges(plan.scenario, strategy)
-    measures: dict[str, dict] = {}
+    measures: dict[str, dict[str, object]] = {}
     for name, numbers in counted.measures.items():
         own = numbers.only(found.patterns)
         quantiles = _quantiles(asked, name, counted, found, own, trials, together)
