@@ -6,6 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from cluster.answers.check import _rows as check_rows
 from cluster.query.trials import open_run
 from cluster.reference.rates import class_rates
 from cluster.results.plan import make_plan
@@ -114,7 +115,18 @@ def test_litigation_is_compared_too(folder, document):
     assert found["complaint"]["class"]["estimate"] is None
     filed = trials[trials.filing_week.notna()]
     assert found["ruling"]["forecast"]["estimate"] == pytest.approx(filed.ruling.notna().mean())
-    assert found["ruling"]["class"]["estimate"] == pytest.approx(221 / 538)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "shares"),
+    [("1995-04-13", (None, None)), ("2003-11-10", (71 / 295, None)), ("2019-05-30", (221 / 538, 54 / 73))],
+)
+def test_the_record_of_the_wto_is_that_of_the_last_count_before_the_first_day(as_of, shares):
+    rows = {one.name: one for one in check_rows("all", as_of, 104, "United States")}
+    for name, share in zip(("ruling", "ruling_for_target"), shares, strict=True):
+        found = rows[name].outside["estimate"]
+        assert found == share if share is None else found == pytest.approx(share)
+        assert ("not compared" in rows[name].source) == (share is None)
 
 
 def test_beliefs_move_the_forecast(folder, document):
