@@ -12,7 +12,7 @@ _API = ("/v1", "/v1/")
 
 
 class UnknownPages:
-    """Answers a browser's request for an unknown page with 404 and a page. The interface's paths keep their problems."""
+    """Answers a browser's request for an unknown page with 404 and a page. Paths below ``/v1`` keep their problems."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self.app, self.routes = app, routes
