@@ -78,7 +78,12 @@ def test_what_strategies_set_has_its_densities(service):
         assert (one["density"] is None) == isinstance(one["distribution"], int | float)
 
 
-@pytest.mark.parametrize("name", shipped_names())
+QUICK = ("us-japan-autos-1995", "us-eu-2025")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in shipped_names()]
+)
 def test_densities_are_probabilities_of_the_cells(service, name):
     scenario = shipped_scenario(name)
     found = service.ask(
