@@ -36,7 +36,7 @@ _RETRIES = 5
 T = TypeVar("T")
 
 
-class RayLost(OSError):
+class RayLost(RuntimeError):
     """The Ray that computes an answer was lost, or runs another Brink."""
 
 

@@ -125,8 +125,11 @@ class StoredRun:
         return [shard_path(shard) for shard in self.shards(strategy)]
 
 
-def open_run(address: str | os.PathLike[str]) -> StoredRun:
-    """The run in a result folder. Raises `InvalidInput` if there is none, or none of its trials is committed."""
+def open_run(address: str | os.PathLike[str], ray_address: str | None = None) -> StoredRun:
+    """The run in a result folder. Raises `InvalidInput` if there is none, or none of its trials is committed.
+
+    `ray_address` is as in `StoredRun`.
+    """
     folder = open_folder(address)
     held = {entry.name for entry in folder.entries()}
     lacking = next((name for name in (SCENARIO, RUN) if name not in held), None)
@@ -134,7 +137,7 @@ def open_run(address: str | os.PathLike[str]) -> StoredRun:
         what = f"it holds no {lacking}" if held else "there is no such folder, or it is empty"
         raise InvalidInput((Fault("run", folder.address, f"must be a run's result folder: {what}"),))
     try:
-        found = StoredRun(recorded_plan(folder), folder)
+        found = StoredRun(recorded_plan(folder), folder, ray_address=ray_address)
     except InvalidInput:
         raise
     except (OSError, ValueError, TypeError, KeyError) as error:
