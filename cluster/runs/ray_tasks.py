@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil
+from typing import TYPE_CHECKING
 
 from cluster.query.ray_connection import connect, keep_loopback
 from cluster.results.plan import Plan, Shard
@@ -14,6 +15,9 @@ from cluster.runs.tasks import EngineFailed, ShardFailed, Task, strategies_toget
 from cluster.storage.base import Folder
 from sim.faults import first_line
 from sim.model.version import KERNEL_VERSION
+
+if TYPE_CHECKING:
+    import ray
 
 LOST_WORKER_RETRIES = 5
 CANCEL_SECONDS = 3.0
@@ -54,7 +58,7 @@ def play_on_ray(
     import ray
 
     joined = ray.is_initialized()
-    running: dict = {}
+    running: dict[ray.ObjectRef[list[ShardResult]], Task] = {}
     capacity = CapacityRequest(workers, on_capacity) if address not in (None, "local") else None
     if not joined:
         try:
@@ -129,7 +133,7 @@ def _parallel_tasks(workers: int | None) -> int:
     return workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
-def _cancel(running: dict, *, force: bool) -> None:
+def _cancel(running: Iterable["ray.ObjectRef[list[ShardResult]]"], *, force: bool) -> None:
     import ray
 
     for reference in running:

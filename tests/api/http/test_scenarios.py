@@ -68,7 +68,12 @@ def test_yaml_of_a_scenario_is_the_same_scenario(service):
     assert sent.json()["scenario"] == json.loads(json.dumps(yaml.safe_load(text)))
 
 
-@pytest.mark.parametrize("name", shipped_names())
+QUICK = ("us-japan-autos-1995", "us-eu-2025")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in shipped_names()]
+)
 def test_densities_are_probabilities_of_the_cells(service, name):
     scenario = shipped_scenario(name)
     found = service.ask(
