@@ -42,10 +42,10 @@ def aggregate(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
-    ray_address: RayOfAnswer = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow, .parquet or .xlsx.")
     ] = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("distribution", "cumulative")] = None,
     as_json: AsJson = False,
 ) -> None:
