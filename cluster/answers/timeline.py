@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial, reduce
+from typing import Any
 
 import numpy as np
 
@@ -234,7 +235,7 @@ def _merge_strategies(a: Mapping[str, _Counted], b: Mapping[str, _Counted]) -> d
 
 def _courses(
     run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None, counted: _Counted
-) -> dict:
+) -> dict[str, Any]:
     """A strategy's part of the document."""
     total = int(counted.trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
