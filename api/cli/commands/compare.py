@@ -11,7 +11,7 @@ from rich.text import Text
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from api.cli.tables import Bars, Column, print_table
@@ -51,6 +51,7 @@ def compare(
         bool,
         typer.Option("--all", help="Print every difference, how often each does better than each, every parameter."),
     ] = False,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("regret", "leads")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +60,7 @@ def compare(
 
     request = {"strategies": strategy, "measures": measure, "given": given, "believe": believe}
     render = partial(print_comparison, everything=everything)
-    answer(run, "compare", request, as_json=as_json, charts=chart, render=render)
+    answer(run, "compare", request, as_json=as_json, charts=chart, ray_address=ray_address, render=render)
 
 
 def print_comparison(out: Console, document: dict, *, everything: bool = False) -> None:
