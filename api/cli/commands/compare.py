@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from string import ascii_uppercase
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -63,7 +63,7 @@ def compare(
     answer(run, "compare", request, as_json=as_json, charts=chart, ray_address=ray_address, render=render)
 
 
-def print_comparison(out: Console, document: dict, *, everything: bool = False) -> None:
+def print_comparison(out: Console, document: dict[str, Any], *, everything: bool = False) -> None:
     """Print a document of `cluster.answers.compare`: the answer, each choice, and differences from the first strategy.
 
     Without `everything` only the main differences and the parameters on which the choice depends most.
@@ -91,7 +91,7 @@ def _listed(parts: list[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _print_answer(out: Console, found: dict) -> None:
+def _print_answer(out: Console, found: dict[str, Any]) -> None:
     """Which strategy is best by the first measure of choice, how sure that is, and which beliefs would change it."""
     from api.sentences import belief_sentences, choice_sentences, dependence_sentence
 
@@ -102,7 +102,9 @@ def _print_answer(out: Console, found: dict) -> None:
         out.print(f"- {belief}")
 
 
-def _print_differences(out: Console, found: dict, reference: str, others: list[str], *, everything: bool) -> list[str]:
+def _print_differences(
+    out: Console, found: dict[str, Any], reference: str, others: list[str], *, everything: bool
+) -> list[str]:
     """Each strategy less the first one, by answer; what is left out, in words."""
     against = {one["second"]: one for one in found["pairs"] if one["first"] == reference}
     rows: list[tuple[str, str, list[Text]]] = [
@@ -143,7 +145,7 @@ def _is_same(cell: Text) -> bool:
     return cell.plain in ("0", "-")
 
 
-def _less(found: dict, factor: float, digits: int) -> Text:
+def _less(found: dict[str, Any], factor: float, digits: int) -> Text:
     """The second strategy's value less the first's."""
     difference = found["difference"]
     if difference["standard_error"] is None:
@@ -155,7 +157,7 @@ def _less(found: dict, factor: float, digits: int) -> Text:
 
 
 def _print_choice(
-    out: Console, strategies: list[str], pairs: list[dict], choice: dict, *, everything: bool
+    out: Console, strategies: list[str], pairs: list[dict[str, Any]], choice: dict[str, Any], *, everything: bool
 ) -> list[str]:
     """Regret by a measure, and on what the choice by it depends; what is left out, in words."""
     name = choice["measure"]
@@ -179,7 +181,7 @@ def _print_choice(
     return left_out + _print_leads(out, strategies, choice["leads"], next(iter(regret)), everything=everything)
 
 
-def _print_regret(out: Console, regret: dict) -> None:
+def _print_regret(out: Console, regret: dict[str, Any]) -> None:
     columns = [
         Column("", list(regret)),
         Column("mean", [amount(one["mean"], significant=2) for one in regret.values()]),
@@ -193,7 +195,7 @@ def _print_regret(out: Console, regret: dict) -> None:
     print_table(out, columns, title="Regret: below the best strategy in the same trial")
 
 
-def _print_duels(out: Console, strategies: list[str], pairs: list[dict], measure: str) -> None:
+def _print_duels(out: Console, strategies: list[str], pairs: list[dict[str, Any]], measure: str) -> None:
     """The share of trials in which the strategy of a row does better than that of a column."""
     shares: dict[tuple[str, str], float | None] = {}
     for one in pairs:
@@ -207,7 +209,9 @@ def _print_duels(out: Console, strategies: list[str], pairs: list[dict], measure
     print_table(out, columns, title="Does better than, % of the same trials", gap=1)
 
 
-def _print_leads(out: Console, strategies: list[str], leads: list[dict], best: str, *, everything: bool) -> list[str]:
+def _print_leads(
+    out: Console, strategies: list[str], leads: list[dict[str, Any]], best: str, *, everything: bool
+) -> list[str]:
     """The strategies that lead over the range of each parameter; what is left out, in words."""
     parts = {one["name"]: lead_parts(one) for one in ordered_leads(leads, best)}
     units = {one["name"]: one["unit"] for one in leads}

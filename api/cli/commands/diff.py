@@ -137,7 +137,7 @@ def _played(plan: "Plan", **options: Any) -> "StoredRun":
     return played(plan, f"runs/diff-{name}-{plan.trials}-{plan.seed}{design}", **options)
 
 
-def print_difference(out: "Console", document: dict, names: "Sequence[str]") -> None:
+def print_difference(out: "Console", document: dict[str, Any], names: "Sequence[str]") -> None:
     """Print a document of `cluster.answers.diff`: the inputs that differ, then each strategy's answers that differ."""
     from api.cli.output import heading
     from api.sentences import is_same
@@ -173,7 +173,7 @@ def print_difference(out: "Console", document: dict, names: "Sequence[str]") -> 
     )
 
 
-def _print_inputs(out: "Console", inputs: list[dict]) -> None:
+def _print_inputs(out: "Console", inputs: list[dict[str, Any]]) -> None:
     from api.cli.tables import Column, print_table
 
     out.print()
@@ -208,14 +208,14 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _print_strategy(out: "Console", found: dict, *, paired: bool) -> None:
+def _print_strategy(out: "Console", found: dict[str, Any], *, paired: bool) -> None:
     from api.cli.rendering import labels, measure_scale
     from api.cli.tables import Column, print_table
     from api.figures import signed
     from api.sentences import is_same
     from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
-    rows: list[tuple[str, dict, float, int]] = [
+    rows: list[tuple[str, dict[str, Any], float, int]] = [
         (label, found[kind][key], 100.0, 1)
         for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS))
         for key, label in labels(terms).items()
@@ -249,15 +249,15 @@ def _print_strategy(out: "Console", found: dict, *, paired: bool) -> None:
         out.print(f"{how}: {'; '.join(same)}.")
 
 
-def _name(found: dict) -> str:
+def _name(found: dict[str, Any]) -> str:
     first, second = found["first"], found["second"]
     return str(first) if first == second else f"{first} of A, {second} of B"
 
 
-def _trials(found: dict, *, paired: bool) -> str:
+def _trials(found: dict[str, Any], *, paired: bool) -> str:
     count = found["trials"]
     return f"{count['first']:,} trials" if paired else f"{count['first']:,} trials of A, {count['second']:,} of B"
 
 
-def _number(found: dict, factor: float, digits: int) -> str:
+def _number(found: dict[str, Any], factor: float, digits: int) -> str:
     return "-" if found["estimate"] is None else f"{factor * found['estimate']:z.{max(digits, 1)}f}"
