@@ -200,7 +200,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     values = {"outcome": _code(OUTCOMES, scenario), "events": _bits(EVENTS, scenario), **described}
     for block in paired_blocks(run, chosen, values, given=condition, code=code):
         tallied.add(block)
-        on_progress(int(block[chosen[0]]["trial"][-1]) + 1, plan.trials)
+        on_progress(int(block[chosen[0]]["trial"][-1]) + 1, plan.row_trials)
     if tallied.trials.sum() < FEWEST:
         raise too_few_paired(int(tallied.trials.sum()), request.given, chosen, FEWEST)
     beliefs, decided = beliefs_of(scenario, chosen)

@@ -16,20 +16,17 @@ from cluster.answers.beliefs import (
 )
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
+from cluster.query.counted_trials import summed_counts
 from cluster.query.trials import CODE, StoredRun, chosen_strategies, paired_blocks
-from sim.scenario.distributions import Fixed
-from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.expressions import Expression
 from sim.scenario.warnings import assumption_method
 from sim.statistics.estimates import TAIL, Estimate, proportion, proportion_of_replicates
 from sim.statistics.timeline import (
-    CONDITIONS,
-    COUNTS,
-    DURATIONS,
     STATES,
-    WEEKS,
     count_spans,
     count_states,
     simultaneous_tail,
+    state_inputs,
     state_spans,
     states_of_spans,
 )
@@ -94,6 +91,8 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     on_progress(0, len(chosen))
 
     def course(strategy: str) -> tuple[dict, WeightedTrials | None]:
+        if plan.keep == "summary" and condition is None and not stated:
+            return _strategy_of_counts(run, strategy), None
         weighted = _weigh(run, strategy, stated, condition)
         return _strategy(run, strategy, condition, weighted), weighted
 
@@ -121,7 +120,8 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     if stated:
         method["weights"] = WEIGHTED
     used = sum(one["trials"] for one in courses.values())
-    return Computed(Timeline.model_validate(result), chosen, used, method, evidence or None)
+    of_all_trials = condition is None and not stated
+    return Computed(Timeline.model_validate(result), chosen, used, method, evidence or None, of_all_trials)
 
 
 def _weigh(
@@ -143,14 +143,7 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weigh
     replicates = run.plan.design.replicates(scenario)
     patterns = 1 if weighted is None else len(weighted.patterns)
     horizon = scenario.horizon_weeks
-    distributions = scenario.parameters(strategy)
-    fixed = {
-        name: given.value
-        for name in DURATIONS
-        if name not in scenario.uncertain and isinstance(given := distributions[name], Fixed)
-    }
-    read = [*WEEKS, *COUNTS, *CONDITIONS, *(name for name in DURATIONS if name not in fixed)]
-    values = {name: parse_measure(name, scenario) for name in read}
+    values, fixed = state_inputs(scenario, strategy)
     groups = replicates * patterns
     trials = np.zeros(groups, np.int64)
     counts = {state.name: np.zeros((groups, horizon), np.int64) for state in STATES}
@@ -177,12 +170,37 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weigh
     total = int(trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
         raise too_few_given(total, strategy, condition)
+    return _courses(run, trials, counts, entries, weighted)
+
+
+def _strategy_of_counts(run: StoredRun, strategy: str) -> dict:
+    """As `_strategy` without a condition and beliefs, from the counts of all trials."""
+    scenario = run.plan.scenario
+    replicates, width = run.plan.design.replicates(scenario), scenario.horizon_weeks + 2
+    counted = summed_counts(run, strategy)
+    counts, entries = {}, {}
+    for state in STATES:
+        own = counted[f"state.{state.name}"]
+        tables = np.zeros((replicates, width, width), np.int64)
+        tables.reshape(replicates, -1)[own.replicate, own.key] = own.count
+        counts[state.name] = np.concatenate([states_of_spans(table) for table in tables])
+        entries[state.name] = tables.sum(axis=0)
+    trials = np.array([tally.trials for tally in run.tallies(strategy)], np.int64)
+    return _courses(run, trials, counts, entries, None)
+
+
+def _courses(
+    run: StoredRun,
+    trials: np.ndarray,
+    counts: Mapping[str, np.ndarray],
+    entries: Mapping[str, np.ndarray],
+    weighted: WeightedTrials | None,
+) -> dict:
+    together = run.plan.design.trials_together(run.plan.scenario)
     return {
-        "trials": total,
+        "trials": int(trials.sum()),
         "states": {
-            name: _course(
-                count, trials, run.plan.design.trials_together(scenario), simultaneous_tail(entries[name]), weighted
-            )
+            name: _course(count, trials, together, simultaneous_tail(entries[name]), weighted)
             for name, count in counts.items()
         },
     }
