@@ -143,7 +143,8 @@ def summarize(
     Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a column at
     a time. With `given`, a condition over the columns, everything is computed over the trials for which it holds; with
     `strategies`, for these strategies only; with beliefs (see `cluster.answers.beliefs`), over weighted trials; with
-    `outside`, the rates of the reference class are believed too (see `cluster.answers.outside_view`). Raises
+    `outside`, the rates of the reference class are believed too (see `cluster.answers.outside_view`): the class is one
+    of all threats, so that all beliefs are then about all trials, of which the condition leaves some. Raises
     `InvalidInput` for a strategy that was not played, and for a condition or beliefs that cannot be read or leave too
     few trials.
     """
@@ -152,14 +153,11 @@ def summarize(
     chosen = chosen_strategies(run, strategies)
     view = None
     if outside:
-        if given is not None:
-            message = "goes without a condition: the class is one of all threats, whatever has happened since"
-            raise InvalidInput((Fault("outside", True, message),))
         view = outside_view(run)
         believe = (*believe, *view.beliefs)
     stated = read_beliefs(run, believe)
     if stated:
-        summaries = {strategy: _weighted(run, strategy, stated, condition) for strategy in chosen}
+        summaries = {strategy: _weighted(run, strategy, stated, condition, view is not None) for strategy in chosen}
         summary = summary_document(plan, summaries, plan.row_trials)
         summary["method"] = f"{summary['method']}; {WEIGHTED}{_of_kept_rows(run)}"
         if view is not None:
@@ -177,8 +175,10 @@ def _of_kept_rows(run: StoredRun) -> str:
     return "" if run.plan.keep == "all" else f"; {kept_rows_note(run)}"
 
 
-def _weighted(run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None) -> dict:
-    document, found = weighted_summary(run, strategy, stated, condition)
+def _weighted(
+    run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None, of_all: bool
+) -> dict:
+    document, found = weighted_summary(run, strategy, stated, condition, believed_of_all=of_all)
     return {**document, "evidence": found.evidence().model_dump()}
 
 

@@ -17,6 +17,7 @@ from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_
 from api.http.routes.common import Database
 from api.ranges import ranges_document
 from api.shipped_scenarios import shipped_names, shipped_scenario
+from cluster.reference.rates import class_names
 from cluster.service import scenarios as kept
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
@@ -206,10 +207,10 @@ def read_sent(sent: SentScenario) -> Scenario:
     """The scenario that was sent. Raises `InvalidInput` and `Problem`."""
     if sent.media_type == YAML:
         try:
-            return read_scenario(sent.body.decode(), "")
+            return read_scenario(sent.body.decode(), "", class_names())
         except UnicodeDecodeError:
             raise Problem(400, "the body is not UTF-8 text") from None
     document = json.loads(sent.body)
     if not isinstance(document, dict):
         raise Problem(422, "the request does not have the required form", (Fault("", None, "must be an object"),))
-    return scenario_from_document(document)
+    return scenario_from_document(document, classes=class_names())
