@@ -137,7 +137,7 @@ def summarize(
     strategies: Sequence[str] = (),
     believe: Sequence[str] = (),
     outside: bool = False,
-) -> dict:
+) -> dict[str, object]:
     """The summary of a run from the shards committed so far, as ``summary.json`` has it.
 
     Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a column at
@@ -177,12 +177,12 @@ def _of_kept_rows(run: StoredRun) -> str:
 
 def _weighted(
     run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None, of_all: bool
-) -> dict:
+) -> dict[str, object]:
     document, found = weighted_summary(run, strategy, stated, condition, believed_of_all=of_all)
     return {**document, "evidence": found.evidence().model_dump()}
 
 
-def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict:
+def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict[str, object]:
     plan = run.plan
     counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Protocol
+from typing import Any, Protocol
 
 from cluster.results.plan import Plan
 from sim.scenario.scenario import Scenario, interventions_document
@@ -21,8 +21,8 @@ QUANTILES_EXACT = "quantiles exact"
 
 
 def summary_document(
-    plan: Plan, summaries: dict[str, dict], of: int | None = None, quantiles: str = QUANTILES_EXACT
-) -> dict:
+    plan: Plan, summaries: dict[str, dict[str, object]], of: int | None = None, quantiles: str = QUANTILES_EXACT
+) -> dict[str, object]:
     """The summary of a run from the parts of its strategies.
 
     `of` is the number of trials from which it is made once they are all committed, the plan's unless given; `quantiles`
@@ -60,7 +60,7 @@ def strategy_document(
     played: int,
     trials: "SelectableTrials",
     bracket: Callable[[str, float], tuple[float, float]] = exactly,
-) -> dict:
+) -> dict[str, object]:
     """A strategy's part of the summary.
 
     `counted` are the tallies of the replicates, `played` is the number of committed trials, and `trials` finds the
@@ -70,7 +70,7 @@ def strategy_document(
     together = plan.design.trials_together(plan.scenario)
     total = reduce(merge, counted, NO_TRIALS)
     ranges = measure_ranges(plan.scenario, strategy)
-    measures: dict[str, dict] = {}
+    measures: dict[str, dict[str, object]] = {}
     for name, quantiles in _quantiles(trials, counted, together, bracket).items():
         measures[name] = {
             "count": total.measures[name].count,
@@ -95,7 +95,7 @@ def strategy_document(
     }
 
 
-def with_share_of_deficit(measures: dict[str, dict], scenario: Scenario) -> dict[str, dict]:
+def with_share_of_deficit(measures: dict[str, dict[str, object]], scenario: Scenario) -> dict[str, dict[str, object]]:
     """The parts of a strategy's measures, with that of the balance relative to the deficit if the scenario has one."""
     if scenario.deficit is None:
         return measures
@@ -166,8 +166,8 @@ def _quantiles(
     return quantiles
 
 
-def _scaled(measure: dict, factor: float) -> dict:
-    def scale(numbers: dict) -> dict:
+def _scaled(measure: Mapping[str, Any], factor: float) -> dict[str, object]:
+    def scale(numbers: dict[str, float | None]) -> dict[str, float | None]:
         return {key: None if value is None else value * factor for key, value in numbers.items()}
 
     return {

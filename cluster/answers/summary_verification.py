@@ -15,7 +15,7 @@ from cluster.results.shard_counts import read_counts
 from sim.statistics.trial_counts import disagreement
 
 
-def recount(run: StoredRun) -> dict:
+def recount(run: StoredRun) -> dict[str, object]:
     """The summary of a run, counted from the rows of its files: neither their footers nor DuckDB are used.
 
     Raises `ValueError` if a file's trials are not those that it should hold.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     courses, evidence = {}, {}
     on_progress(0, len(chosen))
 
-    def course(strategy: str) -> tuple[dict, WeightedTrials | None]:
+    def course(strategy: str) -> tuple[dict[str, Any], WeightedTrials | None]:
         if plan.keep == "summary" and condition is None and not stated:
             return _strategy_of_counts(run, strategy), None
         weighted = _weigh(run, strategy, stated, condition)
@@ -138,7 +139,9 @@ def _weigh(
     return weigh_trials(stated, counts, condition)
 
 
-def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None) -> dict:
+def _strategy(
+    run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None
+) -> dict[str, Any]:
     scenario = run.plan.scenario
     replicates = run.plan.design.replicates(scenario)
     patterns = 1 if weighted is None else len(weighted.patterns)
@@ -173,7 +176,7 @@ def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weigh
     return _courses(run, trials, counts, entries, weighted)
 
 
-def _strategy_of_counts(run: StoredRun, strategy: str) -> dict:
+def _strategy_of_counts(run: StoredRun, strategy: str) -> dict[str, Any]:
     """As `_strategy` without a condition and beliefs, from the counts of all trials."""
     scenario = run.plan.scenario
     replicates, width = run.plan.design.replicates(scenario), scenario.horizon_weeks + 2
@@ -195,7 +198,7 @@ def _courses(
     counts: Mapping[str, np.ndarray],
     entries: Mapping[str, np.ndarray],
     weighted: WeightedTrials | None,
-) -> dict:
+) -> dict[str, Any]:
     together = run.plan.design.trials_together(run.plan.scenario)
     return {
         "trials": int(trials.sum()),

@@ -161,7 +161,7 @@ def test_every_answer_takes_beliefs_or_says_why_not(runs):
                 ask(runs["random"], answer.name, {**answer.examples[0], "believe": ["sanctions = 0.3"]})
 
 
-@pytest.mark.parametrize("design", ["random", "sobol"])
+@pytest.mark.parametrize("design", ["random", pytest.param("sobol", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("name", "request_"),
     [
