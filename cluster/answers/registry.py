@@ -25,6 +25,7 @@ from cluster.answers import (
 )
 from cluster.answers.entry import Answer, OnProgress, Request, RunFacts, TrialCounts, quiet
 from cluster.answers.shared import condition_of
+from cluster.query.shard_map import ray_of
 from cluster.query.trials import StoredRun, check_any, kept_rows_note
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import interventions_document
@@ -75,7 +76,8 @@ def ask(
     if asked.believe and answer.cannot_weigh is not None:
         raise InvalidInput((Fault("believe", asked.believe[0], answer.cannot_weigh),))
     condition = condition_of(run, getattr(asked, "given", None))
-    found = answer.compute(run, asked, on_progress)
+    with ray_of(run):
+        found = answer.compute(run, asked, on_progress)
     if answer.bare:
         return found.result.model_dump(by_alias=True, exclude_unset=True)
     plan = run.plan

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies
 from api.cli.output import print_json
 from api.cli.tables import Column, print_table
 from api.files import new_file
@@ -45,6 +45,7 @@ def aggregate(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow, .parquet or .xlsx.")
     ] = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("distribution", "cumulative")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -75,7 +76,9 @@ def aggregate(
             with new_file(out) as draft:
                 draft.write_bytes(encode(answer_table(document), SUFFIXES[out.suffix]))
 
-    answer(run, "aggregate", request, as_json=as_json and out is None, charts=chart, render=render)
+    answer(
+        run, "aggregate", request, as_json=as_json and out is None, charts=chart, ray_address=ray_address, render=render
+    )
 
 
 def _grouping(text: str, field: str) -> str | dict[str, object]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from api.cli.tables import Bars, Column, print_table
@@ -31,6 +31,7 @@ def compare(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("regret", "leads")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -38,7 +39,7 @@ def compare(
     from api.cli.answering import answer
 
     request = {"strategies": strategy, "measures": measure, "given": given, "believe": believe}
-    answer(run, "compare", request, as_json=as_json, charts=chart, render=print_comparison)
+    answer(run, "compare", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_comparison)
 
 
 def print_comparison(out: Console, document: dict) -> None:

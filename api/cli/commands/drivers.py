@@ -8,7 +8,7 @@ from rich.text import Text
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder, measure_option
+from api.cli.options import AsJson, Believe, Given, OneStrategy, RayOfAnswer, RunFolder, measure_option
 from api.cli.output import heading
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -24,6 +24,7 @@ def drivers(
     strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("tornado")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,7 +32,7 @@ def drivers(
     from api.cli.answering import answer
 
     request = {"strategy": strategy, "measure": measure, "given": given, "believe": believe}
-    answer(run, "drivers", request, as_json=as_json, charts=chart, render=print_drivers)
+    answer(run, "drivers", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_drivers)
 
 
 def print_drivers(out: Console, document: dict) -> None:

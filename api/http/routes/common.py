@@ -84,7 +84,8 @@ async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator
     async with request.app.state.answer_slots.slot(caller.owner):
         with time_limit(given.query_seconds):
             plan = await run_in_threadpool(lambda: job.plan)
-            yield StoredRun(plan, job_folder(job, given), request.app.state.kept_columns)
+            folder, kept = job_folder(job, given), request.app.state.kept_columns
+            yield StoredRun(plan, folder, kept, given.ray_address)
 
 
 async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:
