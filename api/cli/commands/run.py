@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -144,7 +144,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _with_outside_view(folder: str) -> dict:
+def _with_outside_view(folder: str) -> dict[str, Any]:
     """The summary of the run in a folder, weighted to how threats of the scenario's reference class ended."""
     from cluster.answers.registry import ask
     from cluster.query.trials import open_run
@@ -152,7 +152,7 @@ def _with_outside_view(folder: str) -> dict:
     return ask(open_run(folder), "summary", {"outside": True})
 
 
-def _print_believed(summary: dict) -> None:
+def _print_believed(summary: dict[str, Any]) -> None:
     from api.cli.commands.summary import print_given
 
     out = console()
@@ -160,7 +160,9 @@ def _print_believed(summary: dict) -> None:
     print_given(out, summary)
 
 
-def _print_answer(plan: "Plan", answer: dict, taken: "ReachedPrecision | None", seconds: float, folder: str) -> None:
+def _print_answer(
+    plan: "Plan", answer: dict[str, Any], taken: "ReachedPrecision | None", seconds: float, folder: str
+) -> None:
     from api.cli.precision import print_precision
     from api.cli.rendering import print_summary
     from api.cli.setting import print_settings
@@ -182,7 +184,7 @@ def _print_answer(plan: "Plan", answer: dict, taken: "ReachedPrecision | None", 
     out.print(f"Results: {folder}", soft_wrap=True)
 
 
-def _sentences(plan: "Plan", answer: dict, folder: str) -> list[str]:
+def _sentences(plan: "Plan", answer: dict[str, Any], folder: str) -> list[str]:
     """The answer in words: which strategy is best, how sure that is, and how the dispute ends under it."""
     from api.sentences import best_of, choice_sentences, ending_sentence
     from cluster.answers.compare import compare_first
