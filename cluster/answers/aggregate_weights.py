@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -58,7 +59,7 @@ def weighted_statistics(
     weighted: Mapping[str, WeightedTrials],
     pooled: bool,
     database: duckdb.DuckDBPyConnection,
-) -> tuple[list[tuple], list[list[float | None]]]:
+) -> tuple[list[tuple[Any, ...]], list[list[float | None]]]:
     """The groups with their trials, and the statistics of each group in order of measures.
 
     As `cluster.answers.aggregate_statistics.group_statistics`, from a view ``asked`` that has also the columns
@@ -170,7 +171,7 @@ class _Group:
 
 
 def _whole(
-    weighted: Mapping[str, WeightedTrials], replicates: int, rows: Sequence[tuple], keys: int
+    weighted: Mapping[str, WeightedTrials], replicates: int, rows: Sequence[tuple[Any, ...]], keys: int
 ) -> dict[str, np.ndarray]:
     """All trials of each strategy by replicate and pattern."""
     found = {name: np.zeros((replicates, len(one.patterns)), np.int64) for name, one in weighted.items()}
@@ -182,7 +183,7 @@ def _whole(
 
 def _quantiles(
     measure: str, named: Sequence[str], levels: Sequence[float], database: duckdb.DuckDBPyConnection
-) -> dict[tuple, list[float | None]]:
+) -> dict[tuple[Any, ...], list[float | None]]:
     """The smallest value of each group whose weighted share is at least each level."""
     partition = f"PARTITION BY {', '.join(named)}" if named else ""
     listed = "".join(f"{name}, " for name in named)

@@ -1,6 +1,7 @@
 """How an estimate settles as trials are added: a measure's mean after 100 trials, 200, 500 and so on."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def convergence(run: StoredRun, request: ConvergenceRequest, on_progress: OnProg
     chosen = chosen_strategies(run, request.strategies)
     measure = measure_of_choice(request.measure, scenario)
     parsed, condition = parse_measure(measure, scenario, "measure"), condition_of(run, request.given)
-    after = looks(run.plan.trials)
+    after = looks(run.plan.row_trials)
     courses, evidence = {}, {}
     stated = read_beliefs(run, request.believe)
     on_progress(0, len(chosen))
@@ -102,7 +103,7 @@ def _course(
     condition: Expression | None,
     after: list[int],
     stated: Sequence[StatedBelief],
-) -> tuple[dict[str, list], WeightedTrials | None]:
+) -> tuple[dict[str, list[Any]], WeightedTrials | None]:
     """A strategy's estimates, and the weights of all its trials if anything is believed."""
     replicates = run.plan.design.replicates(run.plan.scenario)
     tallied = _Tallied(replicates, 2 ** len(stated), measure.kind == TRUTH)
@@ -127,7 +128,7 @@ def _course(
     if count < (1 if condition is None else FEWEST_GIVEN):
         raise too_few_given(count, strategy, condition)
     weighted = weigh_trials(stated, tallied.trials.sum(axis=0), condition) if stated else None
-    estimates: dict[str, list] = {
+    estimates: dict[str, list[Any]] = {
         "trials": [trials for trials, _ in found],
         **{key: [estimate[key] for _, estimate in found] for key in ("estimate", "standard_error", "low", "high")},
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import sqrt
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -364,7 +364,7 @@ def _parameter(
     distance: tuple[float, float],
     weights: regional_sensitivity.Weights | None,
     estimated: _Estimated,
-) -> dict:
+) -> dict[str, Any]:
     """A parameter inside and outside: its moments by group on either side, and the values of the first trials."""
     inside, outside = tallied
     of_there, of_elsewhere = (None, None) if weights is None else weights
@@ -383,7 +383,7 @@ def _parameter(
     }
 
 
-def _distribution(mean: float, values: np.ndarray, weight: np.ndarray | None) -> dict:
+def _distribution(mean: float, values: np.ndarray, weight: np.ndarray | None) -> dict[str, object]:
     found = np.quantile(values, LEVELS, method="inverted_cdf") if weight is None else quantiles(values, weight, LEVELS)
     return {
         "mean": mean,
@@ -391,9 +391,11 @@ def _distribution(mean: float, values: np.ndarray, weight: np.ndarray | None) ->
     }
 
 
-def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side, estimated: _Estimated) -> list[dict]:
+def _events(
+    conditions: Mapping[str, str], inside: _Side, outside: _Side, estimated: _Estimated
+) -> list[dict[str, Any]]:
     """How often each condition holds on each side, those that differ most first."""
-    found = []
+    found: list[dict[str, Any]] = []
     for name in conditions:
         there, elsewhere = (
             [
@@ -417,7 +419,7 @@ def _worlds(
     inside: tuple[np.ndarray, Mapping[str, np.ndarray], np.ndarray | None],
     everywhere: tuple[Mapping[str, np.ndarray], np.ndarray | None],
     differing: list[str],
-) -> dict:
+) -> dict[str, object]:
     """Trials to replay, with the values of the parameters that differ most.
 
     `inside` has the numbers, parameters and weights of trials in which the bound is broken, `everywhere` those of all.

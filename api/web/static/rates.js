@@ -1,6 +1,7 @@
 import { showAccount } from "./account.js";
-import { el, fill, find, showFault, table } from "./dom.js";
+import { el, fill, find, table } from "./dom.js";
 import { number, share, whole } from "./format.js";
+import { load } from "./load.js";
 import { estimate } from "./numbers.js";
 import { get } from "./v1.js";
 
@@ -22,5 +23,4 @@ async function show() {
     table("Shares, with 95 % intervals", ["share", "of", "per cent", "source"], (found.wto ?? []).map((one) => [one.title, `${whole(one.count)} of ${whole(one.of)}`, estimate(one.estimate, share), `${one.source}; counted on ${one.counted_on}`])));
 }
 
-showAccount();
-show().catch(showFault);
+load(showAccount, show);
