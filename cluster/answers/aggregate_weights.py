@@ -1,7 +1,6 @@
 """The statistics of `aggregate` over weighted trials."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -27,17 +26,6 @@ METHOD = (
     "and of values times weights; known, means, deviations and quantiles are weighted; trials, min and max are of the "
     "trials as they are, and so are the edges of bins. Standard errors contain the error of the weights"
 )
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """The moments of a measure in each row of the query: the group, strategy, replicate and code are given beside."""
-
-    count: np.ndarray
-    mean: np.ndarray
-    m2: np.ndarray
-    least: np.ndarray
-    greatest: np.ndarray
 
 
 def weight_sql(weighted: Mapping[str, WeightedTrials]) -> str:

@@ -39,7 +39,8 @@ MOVERS = 3
 _METHOD = {
     "forecast": (
         "shares of the trials in which sanctions are threatened, since the class is one of threats; 95 % intervals by "
-        "Wilson, of a Sobol design by Student's t over its replicates"
+        "Wilson, of a Sobol design by Student's t over its replicates. A condition restricts the trials, and not the "
+        "threats of the class"
     ),
     "settled": "an agreement before sanctions were imposed and before the sender backed down",
     "imposed": "sanctions were imposed, whatever followed",

@@ -10,6 +10,7 @@ from api.cli.options import (
     AsJson,
     Believe,
     Engine,
+    Given,
     OneStrategy,
     RayAddress,
     ScenarioOrRun,
@@ -42,6 +43,7 @@ def check(
     ] = None,
     strategy: OneStrategy = None,
     setting: Settings = None,
+    given: Given = None,
     believe: Believe = None,
     trials: Annotated[
         int | None,
@@ -88,7 +90,7 @@ def check(
         # A scenario that was changed since is checked in another folder.
         folder = out or f"runs/check-{chosen.name}-{first}-{plan.trials}-{seed}-{scenario_hash(chosen)[:8]}"
         run = played(plan, folder, engine=engine, ray_address=ray_address, workers=workers)
-    request = {"reference": reference, "strategy": strategy, "believe": believe}
+    request = {"reference": reference, "strategy": strategy, "given": given, "believe": believe}
     answer(run, "check", request, as_json=as_json, charts=chart, render=print_check)
 
 
@@ -99,7 +101,8 @@ def print_check(out: "Console", document: dict[str, Any]) -> None:
     found = document["result"]
     day = f", as known on {found['known_on']}" if found["known_on"] else ""
     strategy = document["strategies"][0]
-    out.print(heading(document["scenario"], f", {strategy}, compared with the class {found['reference']}{day}"))
+    given = f"; given {document['given']}" if document["given"] else ""
+    out.print(heading(document["scenario"], f", {strategy}, compared with the class {found['reference']}{day}{given}"))
     print_evidence(out, document.get("evidence"))
     rows = found["compared"]
     columns = [
