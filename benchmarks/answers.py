@@ -22,7 +22,7 @@ from cluster.runs.run import run
 from sim.scenario.scenario import Scenario
 
 TRIALS = 100_000
-REQUESTS: dict[str, dict] = {
+REQUESTS: dict[str, dict[str, object]] = {
     "worth": {},
     "drivers": {},
     "compare": {},
@@ -103,7 +103,7 @@ def _ask_for_condition(client: httpx.Client, service: int, job: str, condition: 
     """Seconds and CPU seconds of each request for a condition, one after the other."""
     given = {"given": condition}
     shown = {**given, "measures": {"value": "agreement_week"}, "statistics": ["mean", "median"], "by": ["strategy"]}
-    requests: dict[str, tuple[str, dict]] = {
+    requests: dict[str, tuple[str, dict[str, object]]] = {
         "summary": ("summary", given),
         "findings": ("findings", given),
         "chart of the outcomes": ("charts/outcomes", given),

@@ -43,7 +43,8 @@ def _choice(answers: Answers) -> str:
 
 def _second(now: Mapping[str, Any]) -> str:
     """The strategy with the second best mean."""
-    return min(now["others"], key=lambda name: now["others"][name]["short_by"]["estimate"])
+    others: Mapping[str, Any] = now["others"]
+    return min(others, key=lambda name: others[name]["short_by"]["estimate"])
 
 
 def _surety(answers: Answers) -> str:
