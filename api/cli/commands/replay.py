@@ -67,7 +67,9 @@ def _print_story(out: Console, scenario: "Scenario", replayed: dict[str, Any]) -
         out.print(line, no_wrap=True, overflow="ignore", crop=False)
     _print_totals(out, replayed)
     _print_endings(out, replayed)
-    if replayed["check"]["equal"]:
+    if not replayed["check"]["strategies"]:
+        out.print("The run keeps no row of this trial with which it could be compared.", style="dim")
+    elif replayed["check"]["equal"]:
         out.print(
             f"The replayed row equals the stored row in all {replayed['check']['columns']} columns, and so do the "
             f"rows under {len(replayed['check']['strategies'])} strategies.",

@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -61,6 +61,14 @@ def run(
             parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000, more in a large run"
         ),
     ] = None,
+    keep: Annotated[
+        Literal["all", "summary"],
+        typer.Option(
+            metavar="all|summary",
+            help="summary: of a large run keep counts of all trials, for the summary and the timeline, and the rows of "
+            "the first trials only (at least 100,000), for all other answers.",
+        ),
+    ] = "all",
     outside: Outside = False,
     out: Annotated[
         str | None,
@@ -95,7 +103,13 @@ def run(
     if outside:
         scenario_class(chosen)
     plan = make_plan(
-        chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
+        chosen,
+        trials=trials,
+        seed=seed,
+        design=design,
+        strategies=tuple(strategy or ()),
+        shard_trials=shard_trials,
+        keep=keep,
     )
     folder = out or f"runs/{chosen.name}-{'precise' if wanted else trials}-{seed}{folder_suffix(chosen)}"
     if shard_trials is None:
@@ -188,7 +202,8 @@ def _sentences(plan: "Plan", answer: dict[str, Any], folder: str) -> list[str]:
     count = compared.trials.compared
     whole = count == answer["trials"]
     on = f"all {count:,} trials" if whole else f"the first {count:,} of {answer['trials']:,} trials"
-    all_of_them = "" if whole else "compares them on all and "
+    rows = "all" if plan.row_trials == plan.trials else f"the {plan.row_trials:,} whose rows are kept"
+    all_of_them = "" if whole else f"compares them on {rows} and "
     return [
         *choice_sentences(result),
         ending_sentence(best, answer["strategies"][best]["events"], weeks),

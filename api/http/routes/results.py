@@ -153,5 +153,5 @@ def _files(folder: Folder) -> dict[str, Entry]:
     return {
         entry.name: entry
         for entry in folder.entries()
-        if re.fullmatch(r"[a-z]+\.json|trials/strategy=[^/]+/part-\d+\.parquet", entry.name)
+        if re.fullmatch(r"[a-z]+\.json|(trials|counts)/strategy=[^/]+/part-\d+\.parquet", entry.name)
     }
