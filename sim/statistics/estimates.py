@@ -239,8 +239,8 @@ def mean_of_replicates(replicates: Sequence[Moments], per_point: int = 1, within
     """A mean's estimate from replicates, with their standard error and Student's 95 % interval.
 
     If a replicate has too few numbers, or all numbers are equal, the formula for independent numbers is used, with each
-    set of `per_point` numbers counted as one. If a few great numbers make up the mean, the variance of the replicates is
-    not reliable, and the interval spans that for independent numbers too.
+    set of `per_point` numbers counted as one. If a few great numbers make up the mean, the variance of the replicates
+    is not reliable, and the interval spans that for independent numbers too.
     """
     whole = reduce(merge_moments, replicates)
     count = -(-whole.count // per_point)

@@ -232,8 +232,9 @@ def _quadratic(scores: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:
 
 
 def _most_influential(scores: np.ndarray, gains: np.ndarray) -> tuple[int, ...]:
-    """The parameters, at most `MOST_IN_PRODUCTS`, on which some gain depends most: by its correlations with scores
-    and squares.
+    """The parameters, at most `MOST_IN_PRODUCTS`, on which some gain depends most.
+
+    By its correlations with their scores and squares.
     """
     own = gains - gains.mean(axis=1, keepdims=True)
     size = np.sqrt(np.square(own).sum(axis=1, keepdims=True))
