@@ -109,15 +109,15 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
         )
         check_groups(asked, database)
         replicates = plan.design.replicates(plan.scenario)
-        together = plan.design.trials_together(plan.scenario)
+        per_point = plan.design.trials_per_point(plan.scenario)
         if stated:
             exact = True
             counts, numbers = weighted_statistics(
-                asked, len(wanted), levels, replicates, together, weighted, pooled, database
+                asked, len(wanted), levels, replicates, per_point, weighted, pooled, database
             )
         else:
             counts, numbers, exact = group_statistics(
-                asked, list(wanted), levels, replicates, together, pooled, database
+                asked, list(wanted), levels, replicates, per_point, pooled, database
             )
     headings = [
         *(heading for key in asked for heading in key.columns()),

@@ -43,7 +43,7 @@ def weighted_statistics(
     measures: int,
     levels: Mapping[str, float | None],
     replicates: int,
-    together: int,
+    per_point: int,
     weighted: Mapping[str, WeightedTrials],
     pooled: bool,
     database: duckdb.DuckDBPyConnection,
@@ -87,7 +87,7 @@ def weighted_statistics(
     for k in range(measures):
         quantiles = _quantiles(f"m{k}", named, asked, database) if asked else {}
         for (*key, _), one, own in zip(counts, of_group, numbers_found, strict=True):
-            values = one.statistics(k, every, together, error="standard_error" in levels and not pooled)
+            values = one.statistics(k, every, per_point, error="standard_error" in levels and not pooled)
             of_level = quantiles.get(tuple(key), [None] * len(asked))
             by_level = dict(zip(asked, of_level, strict=True))
             own += [values[name] if level is None else by_level[level] for name, level in levels.items()]
@@ -122,7 +122,7 @@ class _Group:
         return GroupedMoments(*found)
 
     def statistics(
-        self, k: int, every: Mapping[str, np.ndarray], together: int, *, error: bool
+        self, k: int, every: Mapping[str, np.ndarray], per_point: int, *, error: bool
     ) -> dict[str, float | None]:
         """A measure's statistics but quantiles; `every` counts all trials of a strategy by replicate and pattern."""
         parts = {strategy: self.moments(strategy, k) for strategy in self.trials}
@@ -153,7 +153,7 @@ class _Group:
         }
         if error:
             ((strategy, own),) = parts.items()
-            estimate = weighted_mean(self.weighted[strategy].weighting, own, every[strategy], together)
+            estimate = weighted_mean(self.weighted[strategy].weighting, own, every[strategy], per_point)
             found["standard_error"] = estimate["standard_error"]
         return found
 

@@ -251,7 +251,7 @@ def _less(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 def _brier(one: dict[str, Any]) -> float:
-    return one["class"]["brier"]
+    return float(one["class"]["brier"])
 
 
 def _brier_less(rival: str) -> Callable[[dict[str, Any]], float]:
@@ -320,8 +320,8 @@ def _conclusion(
     if known:
         whose = f"the {len(own)} disputes that are not fitted" if fitted else "these disputes"
         sentences.append(
-            f"With the spread of {whose} it would take {min(known):,} to {max(known):,} such disputes, depending on the "
-            f"rival, to see a gain of {GAIN} (5 %, power 80 %)."
+            f"With the spread of {whose} it would take {min(known):,} to {max(known):,} such disputes, depending on "
+            f"the rival, to see a gain of {GAIN} (5 %, power 80 %)."
         )
     elif fitted:
         sentences.append(

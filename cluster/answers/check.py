@@ -225,7 +225,7 @@ def _shares(
 ) -> tuple[dict[str, Estimate], dict[str, int], Mapping[str, Evidence] | None]:
     """The share of each row, the trials of each condition on which shares are, and what the beliefs did."""
     scenario, design = run.plan.scenario, run.plan.design
-    replicates, together = design.replicates(scenario), design.trials_together(scenario)
+    replicates, per_point = design.replicates(scenario), design.trials_per_point(scenario)
     conditions = {row.name: f"({row.condition}) and ({row.given})" for row in rows}
     conditions |= {row.given: row.given for row in rows}
     asked = [to_sql(parse_condition(text, scenario)) for text in conditions.values()]
@@ -253,9 +253,9 @@ def _shares(
         hits, of = counts[row.name], counts[row.given]
         if weighted is not None:
             own, among, all_trials = (one[:, weighted.patterns] for one in (hits, of, counted[0]))
-            return weighted_share(weighted.weighting, own, among, all_trials, together)
+            return weighted_share(weighted.weighting, own, among, all_trials, per_point)
         if replicates > 1:
-            return proportion_of_replicates(hits[:, 0].tolist(), of[:, 0].tolist(), together)
+            return proportion_of_replicates(hits[:, 0].tolist(), of[:, 0].tolist(), per_point)
         return proportion(int(hits.sum()), int(of.sum()))
 
     evidence = None if weighted is None else {strategy: weighted.evidence()}

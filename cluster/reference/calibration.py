@@ -51,8 +51,8 @@ _METHOD = {
         "from the overall rates; the difference is class less overall, so below 0 the classes help; its 95 % interval "
         "is clustered by target and year of the threat. Of episodes whose specificity and commitment are known, each "
         f"from at least {base_rates.FEWEST} others. scores_by_partition: the same with the classes of one property, of "
-        "the episodes of which it is known. Of a date of which a part is missing the first day that it allows counts for"
-        "a threat, and the last one for an end, so that no forecast uses what was later"
+        "the episodes of which it is known. Of a date of which a part is missing the first day that it allows counts "
+        "for a threat, and the last one for an end, so that no forecast uses what was later"
     ),
     "reliability": "forecasts of the leave-one-target-out test in bands, with the share that happened (Wilson's 95 %)",
 }
