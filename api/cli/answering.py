@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from rich.console import Console
 
@@ -23,8 +24,8 @@ def answer(
     as_json: bool,
     charts: Sequence[str] | None = None,
     ray_address: str | None = None,
-    render: Callable[[Console, dict], None],
-) -> dict:
+    render: Callable[[Console, dict[str, Any]], None],
+) -> dict[str, Any]:
     """Ask a run (or the one in a result folder) for an answer, and print its document as JSON or as `render` does.
 
     `charts` are those that the user requested, as `--chart` has them; they are written too. The answer about a large

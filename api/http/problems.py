@@ -5,6 +5,7 @@ import reprlib
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from typing import Any
 
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
@@ -69,7 +70,7 @@ class Problem(Exception):
         self.status, self.detail, self.faults, self.headers = status, detail, tuple(faults), headers
 
 
-RESPONSES: dict[int | str, dict] = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},

@@ -206,7 +206,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     for last, found in map_shards(run, same_trials(run, reading.read), partial(_count, counting), _merge):
         by_group = _merge(by_group, found)
         shard = last[chosen[0]]
-        on_progress(shard.first + shard.count, plan.trials)
+        on_progress(shard.first + shard.count, plan.row_trials)
     nothing = _nothing(counting)
     groups = [by_group.get(group, nothing) for group in range(grouping.count)]
     trials = np.array([one.trials for one in groups])

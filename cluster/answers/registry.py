@@ -26,7 +26,7 @@ from cluster.answers import (
 from cluster.answers.entry import Answer, OnProgress, Request, RunFacts, TrialCounts, quiet
 from cluster.answers.shared import condition_of
 from cluster.query.shard_map import ray_of
-from cluster.query.trials import StoredRun, check_any
+from cluster.query.trials import StoredRun, check_any, kept_rows_note
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import interventions_document
 
@@ -81,7 +81,8 @@ def ask(
     if answer.bare:
         return found.result.model_dump(by_alias=True, exclude_unset=True)
     plan = run.plan
-    shards = [shard for strategy in found.strategies for shard in run.shards(strategy)]
+    shards = [shard for strategy in found.strategies for shard in run.all_shards(strategy)]
+    from_rows = plan.keep == "summary" and not found.of_all_trials
     document = answer.document(
         answer=answer.name,
         scenario=plan.scenario.name,
@@ -96,7 +97,7 @@ def ask(
         **({"set": interventions_document(plan.scenario)} if plan.scenario.interventions else {}),
         trials=TrialCounts(played=sum(shard.count for shard in shards), used=found.used),
         **({} if found.evidence is None else {"evidence": dict(found.evidence)}),
-        method=dict(found.method),
+        method=dict(found.method) | ({"rows": kept_rows_note(run)} if from_rows else {}),
         result=found.result,
     )
     return document.model_dump(by_alias=True, exclude_unset=True)

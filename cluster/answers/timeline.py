@@ -20,21 +20,18 @@ from cluster.answers.beliefs import (
 )
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
+from cluster.query.counted_trials import summed_counts
 from cluster.query.shard_map import map_shards
 from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategies, read_blocks, same_trials
-from sim.scenario.distributions import Fixed
-from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.expressions import Expression
 from sim.scenario.warnings import assumption_method
 from sim.statistics.estimates import TAIL, Estimate, proportion, proportion_of_replicates
 from sim.statistics.timeline import (
-    CONDITIONS,
-    COUNTS,
-    DURATIONS,
     STATES,
-    WEEKS,
     count_spans,
     count_states,
     simultaneous_tail,
+    state_inputs,
     state_spans,
     states_of_spans,
 )
@@ -98,11 +95,15 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     on_progress(0, len(chosen))
     weighted = _weigh(run, chosen, stated, condition)
     countings = {strategy: _counting(run, strategy, condition, weighted.get(strategy)) for strategy in chosen}
-    counted = {strategy: _nothing(counting) for strategy, counting in countings.items()}
-    shards = [one for counting in countings.values() for one in same_trials(run, counting.reading.read)]
-    for last, found in map_shards(run, shards, partial(_count, countings), _merge_strategies):
-        counted = _merge_strategies(counted, found)
-        on_progress(chosen.index(next(iter(last))), len(chosen))
+    of_all_trials = plan.keep == "summary" and condition is None and not stated
+    if of_all_trials:
+        counted = {strategy: _from_counts(run, strategy) for strategy in chosen}
+    else:
+        counted = {strategy: _nothing(counting) for strategy, counting in countings.items()}
+        shards = [one for counting in countings.values() for one in same_trials(run, counting.reading.read)]
+        for last, found in map_shards(run, shards, partial(_count, countings), _merge_strategies):
+            counted = _merge_strategies(counted, found)
+            on_progress(chosen.index(next(iter(last))), len(chosen))
     # Threads help here: the bands are drawn without the interpreter's lock.
     with ThreadPoolExecutor(_THREADS) as pool:
         parts = [
@@ -128,7 +129,7 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     if stated:
         method["weights"] = WEIGHTED
     used = sum(one["trials"] for one in courses.values())
-    return Computed(Timeline.model_validate(result), chosen, used, method, evidence or None)
+    return Computed(Timeline.model_validate(result), chosen, used, method, evidence or None, of_all_trials)
 
 
 def _weigh(
@@ -175,14 +176,7 @@ def _counting(
     run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None
 ) -> _Counting:
     scenario = run.plan.scenario
-    distributions = scenario.parameters(strategy)
-    fixed = {
-        name: given.value
-        for name in DURATIONS
-        if name not in scenario.uncertain and isinstance(given := distributions[name], Fixed)
-    }
-    names = [*WEEKS, *COUNTS, *CONDITIONS, *(name for name in DURATIONS if name not in fixed)]
-    values = {name: parse_measure(name, scenario) for name in names}
+    values, fixed = state_inputs(scenario, strategy)
     code = None if weighted is None else code_of(weighted.stated)
     reading = Reading((strategy,), values, given=condition, code=code)
     return _Counting(reading, fixed, run.plan.design.replicates(scenario), scenario.horizon_weeks, weighted)
@@ -210,6 +204,21 @@ def _count_block(counting: _Counting, block: Mapping[str, np.ndarray]) -> _Count
     together = groups == 1 and squares is None
     counts = _counted_together(tables) if together else count_states(spans, group, groups, horizon)
     return _Counted(np.bincount(group, minlength=groups), counts, tables)
+
+
+def _from_counts(run: StoredRun, strategy: str) -> _Counted:
+    """All trials of a strategy, of a run that keeps their counts."""
+    scenario = run.plan.scenario
+    replicates, width = run.plan.design.replicates(scenario), scenario.horizon_weeks + 2
+    counts = summed_counts(run, strategy)
+    states, spans = {}, {}
+    for state in STATES:
+        own = counts[f"state.{state.name}"]
+        tables = np.zeros((replicates, width, width), np.int64)
+        tables.reshape(replicates, -1)[own.replicate, own.key] = own.count
+        states[state.name] = np.concatenate([states_of_spans(table) for table in tables])
+        spans[state.name] = tables.sum(axis=0)
+    return _Counted(np.array([tally.trials for tally in run.tallies(strategy)], np.int64), states, spans)
 
 
 def _nothing(counting: _Counting) -> _Counted:

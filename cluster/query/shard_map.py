@@ -24,7 +24,7 @@ from sim.faults import first_line
 TASK_TRIALS = 100_000
 """A task has shards with at least this many trials, over all strategies, unless they are the last ones."""
 LARGE = 10_000_000
-"""A run with this many trials over all strategies, as planned, is large enough for Ray."""
+"""A run with the rows of this many trials over all strategies, as planned, is large enough for Ray."""
 LARGE_AFAR = 1_000_000
 """The same for a run whose files are not on a disk of this machine."""
 _THREADS = 2
@@ -42,7 +42,7 @@ class RayLost(RuntimeError):
 
 def is_mapped_on_ray(run: StoredRun) -> bool:
     """Whether maps over a run's shards are computed on Ray: if it has an address of one, and is large enough."""
-    trials = run.plan.trials * len(run.plan.strategies)
+    trials = run.plan.row_trials * len(run.plan.strategies)
     return run.ray_address is not None and trials >= (LARGE if isinstance(run.folder, LocalFolder) else LARGE_AFAR)
 
 

@@ -81,6 +81,10 @@ class StoredRun:
         """The committed shards, strategy by strategy. Raises `DamagedTrials`."""
         return [shard for shards in self._read[0].values() for shard in shards]
 
+    def all_shards(self, strategy: str) -> list[Shard]:
+        """A strategy's committed shards, with their rows or reduced, in the order of their trials."""
+        return self._read[0][strategy]
+
     def _tallies(self, shard: Shard, tags: Mapping[str, str]) -> tuple[Tally, ...] | None:
         tag = tags.get(shard_path(shard))
         if self.kept is None or tag is None:
@@ -114,15 +118,15 @@ class StoredRun:
             raise DamagedTrials(f"{message} ({lost} is missing or damaged)")
 
     def shards(self, strategy: str) -> list[Shard]:
-        """A strategy's committed shards, in the order of their trials."""
-        return self._read[0][strategy]
+        """A strategy's committed shards whose rows are kept, in the order of their trials."""
+        return [shard for shard in self.all_shards(strategy) if not shard.reduced]
 
     def tallies(self, strategy: str) -> tuple[Tally, ...]:
         """The tallies of each replicate of a strategy's committed trials."""
         return self._read[1][strategy]
 
     def files(self, strategy: str) -> list[str]:
-        """The names of the Parquet files of a strategy's committed shards, in the order of their trials."""
+        """The names of the Parquet files of `shards`."""
         return [shard_path(shard) for shard in self.shards(strategy)]
 
 
@@ -166,6 +170,15 @@ def check_any(run: StoredRun) -> None:
         raise NoTrialsYet((Fault("run", run.folder.address, "has no committed trials yet"),))
 
 
+def kept_rows_note(run: StoredRun) -> str:
+    """A note for an answer from rows about a run that does not keep all of them."""
+    plan = run.plan
+    return (
+        f"from the rows of the first {plan.row_trials:,} of {plan.trials:,} trials of each strategy: the run keeps no "
+        "others"
+    )
+
+
 def chosen_strategies(run: StoredRun, strategies: Sequence[str] = ()) -> tuple[str, ...]:
     """The named strategies of a run in its order, all if none are named. Raises `InvalidInput`."""
     faults = [
@@ -192,9 +205,7 @@ def shard_of(run: StoredRun, strategy: str, trial: int) -> Shard | None:
     """The committed shard that holds a trial of a strategy; None if it is not committed. Reads one footer."""
     check_time()
     plan = run.plan
-    index = trial // plan.shard_trials
-    first = index * plan.shard_trials
-    shard = Shard(strategy, index, first, min(plan.shard_trials, plan.trials - first))
+    shard = plan.shard_with(strategy, trial)
     return None if committed_tallies(run.folder, plan, shard) is None else shard
 
 

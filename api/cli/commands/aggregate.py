@@ -1,7 +1,7 @@
 """``brink aggregate``: grouped statistics over a stored run's trials."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -66,7 +66,7 @@ def aggregate(
         "strategies": strategy,
     }
 
-    def render(shown: Console, document: dict) -> None:
+    def render(shown: Console, document: dict[str, Any]) -> None:
         if out is None:
             _print_table(shown, document)
         elif SUFFIXES[out.suffix] == JSON:
@@ -98,7 +98,7 @@ def _grouping(text: str, field: str) -> str | dict[str, object]:
     raise InvalidInput((Fault(field, text, "must end in |bins=N, |quantiles=N or |edges=A,B,..."),))
 
 
-def _print_table(shown: Console, document: dict) -> None:
+def _print_table(shown: Console, document: dict[str, Any]) -> None:
     found = document["result"]
     print_evidence(shown, document.get("evidence"))
     cells = list(zip(*(map(_cell, row.values()) for row in found["rows"]), strict=True)) or [()] * len(found["columns"])
@@ -113,7 +113,7 @@ def _print_table(shown: Console, document: dict) -> None:
     shown.print(Text(f"{document['trials']['used']:,} trials{given}{so_far}; {notes}.", style="dim"))
 
 
-def _groups(columns: list[dict]) -> int:
+def _groups(columns: list[dict[str, Any]]) -> int:
     """How many columns name the groups: those before the number of trials."""
     return max(1, [one["name"] for one in columns].index("trials"))
 

@@ -1,6 +1,6 @@
 """``brink summary``: the summary of a stored run, for all its trials or under a condition."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 
@@ -27,7 +27,7 @@ def summary(
     answer(run, "summary", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_given)
 
 
-def print_given(out: Console, found: dict) -> None:
+def print_given(out: Console, found: dict[str, Any]) -> None:
     """Print a summary, how many trials its condition left, and what beliefs did to them."""
     if "given" in found:
         left = ", ".join(

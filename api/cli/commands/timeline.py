@@ -1,7 +1,7 @@
 """``brink timeline``: where the dispute stands in each week, under each strategy."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -46,7 +46,7 @@ def timeline(
     answer(run, "timeline", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_timeline)
 
 
-def print_timeline(out: Console, document: dict) -> None:
+def print_timeline(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.timeline`: a table for each strategy, states down and some weeks across."""
     found = document["result"]
     horizon = len(found["weeks"])

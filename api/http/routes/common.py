@@ -25,22 +25,26 @@ from cluster.storage.base import Folder
 
 def settings(request: Request) -> Settings:
     """The service's settings."""
-    return request.app.state.settings
+    found: Settings = request.app.state.settings
+    return found
 
 
 def database(request: Request) -> sa.Engine:
     """The jobs database."""
-    return request.app.state.database
+    found: sa.Engine = request.app.state.database
+    return found
 
 
 def submitting(request: Request) -> Lock:
     """Held while a job is submitted."""
-    return request.app.state.submitting
+    found: Lock = request.app.state.submitting
+    return found
 
 
 def answer_cache(request: Request) -> AnswerCache:
     """The answers that are kept."""
-    return request.app.state.answer_cache
+    found: AnswerCache = request.app.state.answer_cache
+    return found
 
 
 SettingsOf = Annotated[Settings, Depends(settings)]
