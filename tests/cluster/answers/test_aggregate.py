@@ -233,7 +233,7 @@ def test_counts_sums_and_quantiles_are_duckdbs_over_the_files(found):
         "WHERE target_cost > 0.1::FLOAT GROUP BY ALL"
     ).fetchall()
     expected = {row[:2]: row[2:] for row in rows}
-    assert len(answer["rows"]) == len(expected) > 4
+    assert len(answer["rows"]) == len(expected) > 2
     for row in answer["rows"]:
         strategy, ruling, *values = row.values()
         # A real number's sum depends on the order in which it is made.
