@@ -39,7 +39,7 @@ def distribution_line(document: object) -> str:
         if isinstance(numbers, dict) and all(isinstance(number, int | float) for number in numbers.values()):
             inside = ", ".join(f"{key} {number:g}" for key, number in numbers.items())
             return f"{kind.replace('_', ' ')} {inside}"
-        return kind.replace("_", " ")
+        return str(kind).replace("_", " ")
     return f"{document:g}" if isinstance(document, int | float) else str(document)
 
 
