@@ -161,8 +161,8 @@ def _kept_groups(
         )
         check_groups(asked, database)
         replicates = plan.design.replicates(plan.scenario)
-        together = plan.design.trials_together(plan.scenario)
-        return asked, *group_statistics(asked, list(wanted), levels, replicates, together, pooled, database)
+        per_point = plan.design.trials_per_point(plan.scenario)
+        return asked, *group_statistics(asked, list(wanted), levels, replicates, per_point, pooled, database)
 
 
 def answer_table(document: dict[str, Any]) -> pa.Table:

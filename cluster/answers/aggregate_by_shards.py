@@ -120,13 +120,13 @@ def group_rows(
     quantiles = quantiles_of_groups(run, asked, groups, wanted)
     values = _values_of_codes(asked.keys, groups.code)
     counts = [(*own, int(trials)) for own, trials in zip(values, groups.trials.sum(axis=1), strict=True)]
-    together = run.plan.design.trials_together(run.plan.scenario)
+    per_point = run.plan.design.trials_per_point(run.plan.scenario)
     numbers: list[list[float | None]] = []
     for place in range(groups.code.size):
         own: list[float | None] = []
         for k in range(len(asked.measures)):
             total, trials = float(groups.total[k, place].sum()), int(groups.trials[place].sum())
-            found = statistics_of_moments(trials, total, _moments(groups, k, place), together, pooled)
+            found = statistics_of_moments(trials, total, _moments(groups, k, place), per_point, pooled)
             of_level = iter(quantiles[k, place].tolist())
             own += [found[name] if level is None else next(of_level) for name, level in levels.items()]
         numbers.append(own)

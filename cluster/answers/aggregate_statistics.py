@@ -49,7 +49,7 @@ def group_statistics(
     measures: Sequence[str],
     levels: Mapping[str, float | None],
     replicates: int,
-    together: int,
+    per_point: int,
     pooled: bool,
     database: duckdb.DuckDBPyConnection,
 ) -> tuple[list[tuple[Any, ...]], list[list[float | None]], bool]:
@@ -72,7 +72,7 @@ def group_statistics(
     for k in range(len(measures)):
         quantiles = _quantiles(f"m{k}", asked, exact, ends, database) if asked else [[] for _ in rows]
         erring = "standard_error" in moments and not pooled and replicates > 1
-        errors = _errors(f"m{k}", named, replicates, together, database) if erring else {}
+        errors = _errors(f"m{k}", named, replicates, per_point, database) if erring else {}
         for row, found, own in zip(rows, quantiles, numbers, strict=True):
             start = len(keys) + 1 + k * len(moments)
             values = dict(zip(moments, row[start : start + len(moments)], strict=True))
@@ -86,7 +86,7 @@ def group_statistics(
 
 
 def statistics_of_moments(
-    trials: int, total: float, parts: Sequence[Moments], together: int, pooled: bool
+    trials: int, total: float, parts: Sequence[Moments], per_point: int, pooled: bool
 ) -> dict[str, float | None]:
     """The statistics of a group by name, from its trials, the sum of its known numbers, and their moments.
 
@@ -99,7 +99,7 @@ def statistics_of_moments(
     if pooled:
         error = None
     elif len(parts) > 1:
-        error = mean_of_replicates(parts, together)["standard_error"]
+        error = mean_of_replicates(parts, per_point)["standard_error"]
     return {
         "count": known,
         "known": known / trials if trials else None,
@@ -121,7 +121,7 @@ def _quantiles(
 
 
 def _errors(
-    measure: str, named: Sequence[str], replicates: int, together: int, database: duckdb.DuckDBPyConnection
+    measure: str, named: Sequence[str], replicates: int, per_point: int, database: duckdb.DuckDBPyConnection
 ) -> dict[tuple[Any, ...], float | None]:
     """The standard error of a mean in each group, from the design's replicates."""
     listed = [*named, f"trial % {replicates}"]
@@ -135,7 +135,7 @@ def _errors(
         if count:
             moments[replicate] = Moments(count, mean, variance * count, mean, mean)
     errors: dict[tuple[Any, ...], float | None] = {
-        group: mean_of_replicates(moments, together)["standard_error"] for group, moments in found.items()
+        group: mean_of_replicates(moments, per_point)["standard_error"] for group, moments in found.items()
     }
     return errors if named or errors else {(): None}
 
