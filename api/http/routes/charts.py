@@ -170,6 +170,14 @@ def report(
 def export(
     run: KnownRun,
     given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
+    believe: Annotated[
+        list[Text] | None,
+        Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
+    ] = None,
+    strategy: Annotated[
+        list[StrategyName] | None,
+        Query(max_length=MOST_STRATEGIES, description="Only this strategy; may be repeated. All if none is named."),
+    ] = None,
     trials: Annotated[
         int, Query(ge=0, le=MOST_EXPORTED, description="The first trials of each strategy, in a sheet of their own.")
     ] = FIRST_TRIALS,
@@ -177,7 +185,7 @@ def export(
     """Sheets of probabilities, measures, the course over time, the ranges with their sources, and the first trials."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "run.xlsx")
-        write_run(run, file, given=given, trials=trials)
+        write_run(run, file, given=given, believe=believe or (), strategies=strategy or (), trials=trials)
         content = file.read_bytes()
     named = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.xlsx"'}
     return Response(content, media_type=XLSX, headers=named)
