@@ -32,7 +32,7 @@ def compute_once(
     fields: Mapping[str, object],
     compute: Callable[[], Mapping[str, object]],
 ) -> bytes:
-    """A document about some runs as JSON, computed only if it is not in the cache for these words and these committed files."""
+    """A document about some runs as JSON, computed only if the cache has none for these words and committed files."""
     # Listed before the answer is computed: an answer from more files than were listed is not found again.
     listed = [
         (
