@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from math import sqrt
+from typing import Any
 
 import duckdb
 
@@ -11,7 +14,7 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import columns
 from sim.scenario.scenario import Scenario
 from sim.statistics.estimates import mean_of_replicates
-from sim.statistics.tallies import NO_NUMBERS, Moments
+from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments
 
 STATISTICS = ("count", "known", "mean", "standard_deviation", "standard_error", "min", "max", "sum", "median")
 """Statistics by name. Quantiles, such as ``q05`` or ``0.05``, are allowed too."""
@@ -46,10 +49,10 @@ def group_statistics(
     measures: Sequence[str],
     levels: Mapping[str, float | None],
     replicates: int,
-    together: int,
+    per_point: int,
     pooled: bool,
     database: duckdb.DuckDBPyConnection,
-) -> tuple[list[tuple], list[list[float | None]], bool]:
+) -> tuple[list[tuple[Any, ...]], list[list[float | None]], bool]:
     """The groups with their trials, the statistics of each group in order of measures, and whether quantiles are exact.
 
     Every query has the same groups in the same order.
@@ -69,7 +72,7 @@ def group_statistics(
     for k in range(len(measures)):
         quantiles = _quantiles(f"m{k}", asked, exact, ends, database) if asked else [[] for _ in rows]
         erring = "standard_error" in moments and not pooled and replicates > 1
-        errors = _errors(f"m{k}", named, replicates, together, database) if erring else {}
+        errors = _errors(f"m{k}", named, replicates, per_point, database) if erring else {}
         for row, found, own in zip(rows, quantiles, numbers, strict=True):
             start = len(keys) + 1 + k * len(moments)
             values = dict(zip(moments, row[start : start + len(moments)], strict=True))
@@ -82,6 +85,33 @@ def group_statistics(
     return counts, numbers, exact
 
 
+def statistics_of_moments(
+    trials: int, total: float, parts: Sequence[Moments], per_point: int, pooled: bool
+) -> dict[str, float | None]:
+    """The statistics of a group by name, from its trials, the sum of its known numbers, and their moments.
+
+    `parts` has the moments of each replicate.
+    """
+    whole = reduce(merge_moments, parts)
+    known = whole.count
+    deviation = sqrt(whole.m2 / (known - 1)) if known > 1 else None
+    error = None if deviation is None else deviation / sqrt(known)
+    if pooled:
+        error = None
+    elif len(parts) > 1:
+        error = mean_of_replicates(parts, per_point)["standard_error"]
+    return {
+        "count": known,
+        "known": known / trials if trials else None,
+        "mean": total / known if known else None,
+        "standard_deviation": deviation,
+        "standard_error": error,
+        "min": whole.least if known else None,
+        "max": whole.greatest if known else None,
+        "sum": total if known else None,
+    }
+
+
 def _quantiles(
     measure: str, levels: Sequence[float], exact: bool, ends: str, database: duckdb.DuckDBPyConnection
 ) -> list[list[float | None]]:
@@ -91,11 +121,11 @@ def _quantiles(
 
 
 def _errors(
-    measure: str, named: Sequence[str], replicates: int, together: int, database: duckdb.DuckDBPyConnection
-) -> dict[tuple, float | None]:
+    measure: str, named: Sequence[str], replicates: int, per_point: int, database: duckdb.DuckDBPyConnection
+) -> dict[tuple[Any, ...], float | None]:
     """The standard error of a mean in each group, from the design's replicates."""
     listed = [*named, f"trial % {replicates}"]
-    found: dict[tuple, list[Moments]] = {}
+    found: dict[tuple[Any, ...], list[Moments]] = {}
     query = (
         f"SELECT {', '.join(listed)}, count({measure}), favg({measure}), coalesce(var_pop({measure}), 0) "
         f"FROM asked GROUP BY {', '.join(str(k + 1) for k in range(len(listed)))}"
@@ -104,15 +134,15 @@ def _errors(
         moments = found.setdefault(tuple(group), [NO_NUMBERS] * replicates)
         if count:
             moments[replicate] = Moments(count, mean, variance * count, mean, mean)
-    errors: dict[tuple, float | None] = {
-        group: mean_of_replicates(moments, together)["standard_error"] for group, moments in found.items()
+    errors: dict[tuple[Any, ...], float | None] = {
+        group: mean_of_replicates(moments, per_point)["standard_error"] for group, moments in found.items()
     }
     return errors if named or errors else {(): None}
 
 
 def headings_of(
     given: Sequence[str] | Mapping[str, str],
-    measures: Mapping[str, str],
+    measures: Mapping[str, object],
     levels: Mapping[str, float | None],
     scenario: Scenario,
 ) -> list[tuple[str, str, str]]:

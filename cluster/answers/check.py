@@ -51,7 +51,7 @@ _METHOD = {
     ),
     "class": (
         "the class's pooled rates as known on the scenario's first day, with their 95 % intervals; shares of "
-        "complaints at the WTO are those of its whole record from 1995 to 2018, whatever the day"
+        "complaints at the WTO are those of the last count before that day, and none if there was none yet"
     ),
     "outside": "the forecast's 95 % interval, which knows the simulation's error, lies wholly outside the class's",
     "movers": "the parameters in whose lowest and highest decile the outcome's share differs most",
@@ -180,29 +180,37 @@ def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[
                 "not counted: an episode of the data ends when the sender gives up",
             )
         )
-    wto = shipped_rates().wto
-    panel = wto["complainant_wins_against_united_states" if sender == "United States" else "complainant_wins"]
-    report = wto["report"]
+    panel = "complainant_wins_against_united_states" if sender == "United States" else "complainant_wins"
+    report, report_source = _at_the_wto("report", day)
+    win, win_source = _at_the_wto(panel, day)
     rows += [
         _Compared("complaint", "the target complains to the WTO", "complaint", THREAT, UNKNOWN, "not counted"),
-        _Compared(
-            "ruling",
-            "a complaint ends in a ruling",
-            "ruling is not null",
-            "complaint",
-            report.estimate(),
-            f"{report.title}: {report.count} of {report.of}; a ruling after the horizon counts as none",
-        ),
+        _Compared("ruling", "a complaint ends in a ruling", "ruling is not null", "complaint", report, report_source),
         _Compared(
             "ruling_for_target",
             "a ruling is for the target",
             "ruling_for_target",
             "ruling is not null",
-            panel.estimate(),
-            f"{panel.title}: {panel.count} of {panel.of} reports",
+            win,
+            win_source,
         ),
     ]
     return rows
+
+
+def _at_the_wto(name: str, day: date | None) -> tuple[Estimate, str]:
+    """A share of disputes before the WTO as known on a day, and its source."""
+    share = shipped_rates().wto[name]
+    found = share.before(day)
+    if found is None:
+        first = share.counts[0].counted_on.isoformat()
+        return (
+            UNKNOWN,
+            f"not compared: the WTO's record was first counted on {first}, after the scenario's first day",
+        )
+    return found.estimate(), f"{found.title}, as counted on {found.counted_on}: {found.count} of {found.of}; " + (
+        "a ruling after the horizon counts as none" if name == "report" else found.source
+    )
 
 
 def _shares(
@@ -210,7 +218,7 @@ def _shares(
 ) -> tuple[dict[str, Estimate], dict[str, int], Mapping[str, Evidence] | None]:
     """The share of each row, the trials of each condition on which shares are, and what the beliefs did."""
     scenario, design = run.plan.scenario, run.plan.design
-    replicates, together = design.replicates(scenario), design.trials_together(scenario)
+    replicates, per_point = design.replicates(scenario), design.trials_per_point(scenario)
     conditions = {row.name: f"({row.condition}) and ({row.given})" for row in rows}
     conditions |= {row.given: row.given for row in rows}
     asked = [to_sql(parse_condition(text, scenario)) for text in conditions.values()]
@@ -225,7 +233,7 @@ def _shares(
     if trials[THREAT] < FEWEST_THREATS:
         raise InvalidInput((Fault("strategy", strategy, too_few_threats(trials[THREAT])),))
     shares = {
-        row.name: proportion_of_replicates(counts[row.name], counts[row.given], together)
+        row.name: proportion_of_replicates(counts[row.name], counts[row.given], per_point)
         if replicates > 1
         else proportion(sum(counts[row.name]), trials[row.given])
         for row in rows

@@ -1,7 +1,7 @@
 """The value of learning parameters before a strategy is chosen, from the trials of a stored run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -31,7 +31,7 @@ from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import share_of
 from sim.statistics.tally_estimates import method_note
-from sim.statistics.value_of_information import MOST_CELLS, MOST_TOGETHER, Choice, Worth
+from sim.statistics.value_of_information import MOST_CELLS, MOST_IN_PRODUCTS, Choice, Worth
 
 MOST_READ = 250_000
 """Single parameters are valued on at most this many trials, the first ones."""
@@ -61,7 +61,7 @@ _METHOD = {
         "parameters it is correlated with"
     ),
     "groups": (
-        f"a quadratic form of the parameters' normal scores, with the products of the {MOST_TOGETHER} on which the "
+        f"a quadratic form of the parameters' normal scores, with the products of the {MOST_IN_PRODUCTS} on which the "
         "gain depends most, and boosted regression trees (scikit-learn) of up to twelve leaves over these, grown on "
         "the other half of the trials; mixed by their squared errors on other trials (stacking). Where choices by "
         "them gain nothing on other trials, the best strategy is kept. Dependence that they do not find is not "
@@ -236,7 +236,7 @@ def _checked_groups(
     return {group: tuple(dict.fromkeys(members)) for group, members in groups.items()}
 
 
-def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -> dict:
+def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -> dict[str, Any]:
     whole = everything["estimate"] or 0.0
     return {
         "value": found.value,
@@ -245,7 +245,7 @@ def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -
     }
 
 
-def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dict:
+def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dict[str, object]:
     """The strategy that is best on average, the mean of every strategy, and how far the others are below the best."""
     by_replicate = choice.trial % choice.replicates
     beaten = [[int((gain[by_replicate == k] > 0.0).sum()) for k in range(choice.replicates)] for gain in choice.gains]

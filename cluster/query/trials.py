@@ -5,11 +5,12 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import duckdb
 import numpy as np
 
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import DamagedTrials, open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.query.shard_columns import ShardColumns, open_shard
@@ -46,12 +47,14 @@ CODE = "code"
 class StoredRun:
     """A run in its result folder, finished or not.
 
-    `kept` holds what answers of this process have read of stored runs.
+    `cache` holds what answers of this process have read of stored runs. `ray_address` is that of a Ray on which answers
+    are computed if the run is large (see `cluster.query.shard_map`); its nodes reach `folder` under the same address.
     """
 
     plan: Plan
     folder: Folder
-    kept: Kept | None = None
+    cache: MemoryCache[Any] | None = None
+    ray_address: str | None = None
 
     @cached_property
     def _read(self) -> tuple[dict[str, list[Shard]], dict[str, tuple[Tally, ...]]]:
@@ -78,26 +81,30 @@ class StoredRun:
         """The committed shards, strategy by strategy. Raises `DamagedTrials`."""
         return [shard for shards in self._read[0].values() for shard in shards]
 
+    def all_shards(self, strategy: str) -> list[Shard]:
+        """A strategy's committed shards, with their rows or reduced, in the order of their trials."""
+        return self._read[0][strategy]
+
     def _tallies(self, shard: Shard, tags: Mapping[str, str]) -> tuple[Tally, ...] | None:
         tag = tags.get(shard_path(shard))
-        if self.kept is None or tag is None:
+        if self.cache is None or tag is None:
             return committed_tallies(self.folder, self.plan, shard)
         key = (self.folder.address, shard, tag)
-        tallies: tuple[Tally, ...] | None = self.kept.find(key)
+        tallies: tuple[Tally, ...] | None = self.cache.find(key)
         if tallies is None:
             tallies = committed_tallies(self.folder, self.plan, shard)
             if tallies is not None:
-                self.kept.keep(key, tallies, _TALLY_BYTES * len(tallies))
+                self.cache.put(key, tallies, _TALLY_BYTES * len(tallies))
         return tallies
 
     @cached_property
     def tags(self) -> dict[str, str]:
-        """The tags of the folder's files by name; none where nothing is kept. A file with the same tag is the same."""
-        return {} if self.kept is None else {entry.name: entry.tag for entry in self.folder.entries()}
+        """The tags of the folder's files by name; none without a cache. A file with the same tag is the same."""
+        return {} if self.cache is None else {entry.name: entry.tag for entry in self.folder.entries()}
 
     def open_shard(self, shard: Shard) -> AbstractContextManager[ShardColumns]:
         """The columns of a committed shard."""
-        return open_shard(self.folder, shard, self.kept, self.tags.get(shard_path(shard)))
+        return open_shard(self.folder, shard, self.cache, self.tags.get(shard_path(shard)))
 
     def _check_listed(self, found: Container[Shard]) -> None:
         """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
@@ -111,20 +118,23 @@ class StoredRun:
             raise DamagedTrials(f"{message} ({lost} is missing or damaged)")
 
     def shards(self, strategy: str) -> list[Shard]:
-        """A strategy's committed shards, in the order of their trials."""
-        return self._read[0][strategy]
+        """A strategy's committed shards whose rows are kept, in the order of their trials."""
+        return [shard for shard in self.all_shards(strategy) if not shard.reduced]
 
     def tallies(self, strategy: str) -> tuple[Tally, ...]:
         """The tallies of each replicate of a strategy's committed trials."""
         return self._read[1][strategy]
 
     def files(self, strategy: str) -> list[str]:
-        """The names of the Parquet files of a strategy's committed shards, in the order of their trials."""
+        """The names of the Parquet files of `shards`."""
         return [shard_path(shard) for shard in self.shards(strategy)]
 
 
-def open_run(address: str | os.PathLike[str]) -> StoredRun:
-    """The run in a result folder. Raises `InvalidInput` if there is none, or none of its trials is committed."""
+def open_run(address: str | os.PathLike[str], ray_address: str | None = None) -> StoredRun:
+    """The run in a result folder. Raises `InvalidInput` if there is none, or none of its trials is committed.
+
+    `ray_address` is as in `StoredRun`.
+    """
     folder = open_folder(address)
     held = {entry.name for entry in folder.entries()}
     lacking = next((name for name in (SCENARIO, RUN) if name not in held), None)
@@ -132,7 +142,7 @@ def open_run(address: str | os.PathLike[str]) -> StoredRun:
         what = f"it holds no {lacking}" if held else "there is no such folder, or it is empty"
         raise InvalidInput((Fault("run", folder.address, f"must be a run's result folder: {what}"),))
     try:
-        found = StoredRun(recorded_plan(folder), folder)
+        found = StoredRun(recorded_plan(folder), folder, ray_address=ray_address)
     except InvalidInput:
         raise
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -158,6 +168,15 @@ def check_any(run: StoredRun) -> None:
     """Raise `NoTrialsYet` unless some trials of the run are committed."""
     if not run.committed:
         raise NoTrialsYet((Fault("run", run.folder.address, "has no committed trials yet"),))
+
+
+def kept_rows_note(run: StoredRun) -> str:
+    """A note for an answer from rows about a run that does not keep all of them."""
+    plan = run.plan
+    return (
+        f"from the rows of the first {plan.row_trials:,} of {plan.trials:,} trials of each strategy: the run keeps no "
+        "others"
+    )
 
 
 def chosen_strategies(run: StoredRun, strategies: Sequence[str] = ()) -> tuple[str, ...]:
@@ -186,9 +205,7 @@ def shard_of(run: StoredRun, strategy: str, trial: int) -> Shard | None:
     """The committed shard that holds a trial of a strategy; None if it is not committed. Reads one footer."""
     check_time()
     plan = run.plan
-    index = trial // plan.shard_trials
-    first = index * plan.shard_trials
-    shard = Shard(strategy, index, first, min(plan.shard_trials, plan.trials - first))
+    shard = plan.shard_with(strategy, trial)
     return None if committed_tallies(run.folder, plan, shard) is None else shard
 
 
@@ -222,7 +239,8 @@ class Thinning:
 
     def keeps(self, trial: np.ndarray, code: np.ndarray) -> np.ndarray:
         """Whether each trial is kept, bool; `trial` and `code` are int64 of one shape."""
-        return (trial * _GOLDEN) % 1.0 < np.array(self.shares)[code]
+        kept: np.ndarray = (trial * _GOLDEN) % 1.0 < np.array(self.shares)[code]
+        return kept
 
 
 _GOLDEN = 0.6180339887498949
@@ -330,6 +348,36 @@ def paired_sample(
     return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is read of the same trials of several strategies, as `paired_blocks` has it."""
+
+    strategies: tuple[str, ...]
+    values: Mapping[str, Expression]
+    shared: Mapping[str, Expression] | None = None
+    given: Expression | None = None
+    code: Mapping[str, Expression] | None = None
+    thinned: Thinning | None = None
+
+    @property
+    def codes(self) -> Mapping[str, Expression]:
+        """The numbers whose sum is a trial's code, by strategy."""
+        return (self.code if self.thinned is None else self.thinned.code) or {}
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The strategies whose files are read."""
+        return tuple(dict.fromkeys((*self.strategies, *self.codes)))
+
+    def of_strategy(self, strategy: str) -> dict[str, Expression]:
+        """What is read of a strategy."""
+        return {
+            **(self.values if strategy in self.strategies else {}),
+            **((self.shared or {}) if strategy == self.strategies[0] else {}),
+            **({CODE: self.codes[strategy]} if strategy in self.codes else {}),
+        }
+
+
 def paired_blocks(
     run: StoredRun,
     strategies: Sequence[str],
@@ -351,42 +399,63 @@ def paired_blocks(
     agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
     ``code`` (int64). With `thinned`, whose codes these are then, only the trials that are kept.
     """
+    reading = Reading(tuple(strategies), values, shared, given, code, thinned)
+    for shards in same_trials(run, reading.read):
+        yield from read_blocks(run, shards, reading)
+
+
+SameTrials = Mapping[str, Shard]
+"""Shards of the same trials, by strategy."""
+
+
+def same_trials(run: StoredRun, strategies: Sequence[str]) -> list[SameTrials]:
+    """The trials that are committed under all of some strategies, as their shards, in order."""
+    shards = [{shard.index: shard for shard in run.shards(strategy)} for strategy in strategies]
+    return [
+        dict(zip(strategies, (own[index] for own in shards), strict=True))
+        for index in shards[0]
+        if all(index in own for own in shards)
+    ]
+
+
+def read_blocks(run: StoredRun, shards: SameTrials, reading: Reading) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+    """The blocks of some shards, of all strategies that are read. As `paired_blocks`; blocks without trials are left
+    out.
+    """
+    strategies = reading.strategies
     first = strategies[0]
-    code = code if thinned is None else thinned.code
-    read = {strategy: dict(values) for strategy in strategies}
-    read[first] |= shared or {}
-    for strategy, number in (code or {}).items():
-        read.setdefault(strategy, {})[CODE] = number
-    shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in read}
+    shard = shards[first]
     known = {column.name: column for column in table_columns(run.plan.scenario)}
-    for index, shard in shards[first].items():
-        if not all(index in shards[strategy] for strategy in read):
-            continue
-        with ExitStack() as opened:
-            files = {strategy: opened.enter_context(run.open_shard(shards[strategy][index])) for strategy in read}
-            for start in range(shard.first, shard.first + shard.count, BLOCK):
-                check_time()
-                block = {
-                    strategy: _read(
-                        files[strategy], shard, known, own, given if strategy in strategies else None, start
-                    )
-                    for strategy, own in read.items()
+    with ExitStack() as opened:
+        files = {strategy: opened.enter_context(run.open_shard(shards[strategy])) for strategy in reading.read}
+        for start in range(shard.first, shard.first + shard.count, BLOCK):
+            check_time()
+            block = {
+                strategy: _read(
+                    file,
+                    shard,
+                    known,
+                    reading.of_strategy(strategy),
+                    reading.given if strategy in strategies else None,
+                    start,
+                )
+                for strategy, file in files.items()
+            }
+            held = np.logical_and.reduce([part.pop("given") for part in block.values()])
+            if reading.codes:
+                total = np.sum([block[strategy].pop(CODE) for strategy in reading.codes], axis=0)
+                block = {strategy: block[strategy] for strategy in strategies}
+                block[first][CODE] = total.astype(np.int64)
+                if reading.thinned is not None:
+                    held &= reading.thinned.keeps(block[first]["trial"], block[first].pop(CODE))
+            kept = np.flatnonzero(held)
+            if kept.size == held.size:
+                yield block
+            elif kept.size:
+                yield {
+                    strategy: {name: column.take(kept) for name, column in part.items()}
+                    for strategy, part in block.items()
                 }
-                held = np.logical_and.reduce([part.pop("given") for part in block.values()])
-                if code:
-                    total = np.sum([block[strategy].pop(CODE) for strategy in code], axis=0)
-                    block = {strategy: block[strategy] for strategy in strategies}
-                    block[first][CODE] = total.astype(np.int64)
-                    if thinned is not None:
-                        held &= thinned.keeps(block[first]["trial"], block[first].pop(CODE))
-                kept = np.flatnonzero(held)
-                if kept.size == held.size:
-                    yield block
-                elif kept.size:
-                    yield {
-                        strategy: {name: column.take(kept) for name, column in part.items()}
-                        for strategy, part in block.items()
-                    }
 
 
 def _read(

@@ -4,10 +4,12 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.chart_files import check_chart_file, write_chart
+from api.cli.charting import chart_option
 from api.cli.options import AsJson, whole_number
 from api.cli.output import console, heading, print_json
 from api.files import new_file
@@ -46,24 +48,31 @@ def calibrate(
             show_default="print only",
         ),
     ] = None,
+    chart: Annotated[Path | None, chart_option("reliability")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rows that cannot be used are left out and counted: sanctions imposed on the day of the threat, open cases."""
+    """Rows that cannot be used are left out and counted: sanctions imposed on the day of the threat, open cases. The
+    chart shows the reliability of the class rates: how often what they forecast happened, with 95 % intervals.
+    """
     if out is not None:
         _check_file(out)
+    if chart is not None:
+        check_chart_file(chart)
     from cluster.reference.calibration import calibrate as count
     from cluster.reference.episodes import read_episodes
 
     found = count(read_episodes(table, sender=sender, issue=issue, since=since))
     if out is not None:
         _write(out, found)
+    if chart is not None:
+        _draw(chart, found)
     if as_json:
         print_json(found)
     else:
         _print(console(), found)
 
 
-def _write(path: Path, found: dict) -> None:
+def _write(path: Path, found: dict[str, Any]) -> None:
     from cluster.reference.calibration import class_rows
 
     if path.suffix.lower() == ".json":
@@ -79,6 +88,15 @@ def _write(path: Path, found: dict) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
+def _draw(path: Path, found: dict[str, Any]) -> None:
+    from api.evidence_charts import class_reliability_chart
+
+    if not any(found["reliability"].values()):
+        message = "has nothing to show: too few threats with a known demand and commitment were forecast"
+        raise InvalidInput((Fault("chart", str(path), message),))
+    write_chart(class_reliability_chart(found), path, title="Reliability of the class rates")
+
+
 def _check_file(path: Path) -> None:
     if path.suffix.lower() not in (".json", ".csv"):
         raise InvalidInput((Fault("out", str(path), "must end in .json or .csv"),))
@@ -86,7 +104,7 @@ def _check_file(path: Path) -> None:
         raise InvalidInput((Fault("out", str(path), "must be a file in a folder that exists"),))
 
 
-def _print(out: "Console", found: dict) -> None:
+def _print(out: "Console", found: dict[str, Any]) -> None:
     from api.cli.tables import print_table
 
     table = found["table"]
@@ -96,17 +114,14 @@ def _print(out: "Console", found: dict) -> None:
     for reason, count in table["left_out"].items():
         out.print(f"Left out: {count} {reason}.", style="dim")
     print_table(out, rates_columns(found["classes"], "class"))
-    out.print(
-        "In brackets: counts, and the 95 % interval. Pooled: shrunk towards the rates of all threats, with the "
-        f"weight of {found['prior_weight']:.3g} threats.",
-        style="dim",
-    )
+    weights = {one["partition"]: one["prior_weight"] for one in found["classes"] if one["partition"] is not None}
+    out.print(f"In brackets: counts, and the 95 % interval. {pooled_note(weights)}", style="dim")
     _print_durations(out, found["classes"][0])
     _print_scores(out, found["scores"])
     _print_reliability(out, found["reliability"])
 
 
-def rates_columns(classes: list[dict], name: str) -> list["Column"]:
+def rates_columns(classes: list[dict[str, Any]], name: str) -> list["Column"]:
     """A table of classes with the share of each ending, its count and interval, and the pooled share if any."""
     from api.cli.tables import Column
     from sim.statistics.base_rates import ENDINGS
@@ -116,21 +131,27 @@ def rates_columns(classes: list[dict], name: str) -> list["Column"]:
         columns.append(Column(ending, [_share(one["rates"][ending], one["counts"][ending]) for one in classes]))
         if any("pooled" in one for one in classes):
             pooled = [_percent(one["pooled"][ending]) if one.get("pooled") else "" for one in classes]
-            columns.append(Column("pooled", pooled))
+            columns.append(Column(f"{ending}, pooled", pooled))
     return columns
 
 
-def _share(found: dict, count: int) -> str:
+def pooled_note(weights: dict[str, float]) -> str:
+    """What the pooled shares are: `weights` are those of all threats, in threats, by the property of the classes."""
+    listed = ", ".join(f"{weight:.3g} by {name}" for name, weight in weights.items())
+    return f"Pooled: shrunk towards the shares of all threats, which have the weight of so many threats: {listed}."
+
+
+def _share(found: dict[str, Any], count: int) -> str:
     if found["estimate"] is None:
         return "-"
     return f"{100 * found['estimate']:.0f} % ({count}; {100 * found['low']:.0f} to {100 * found['high']:.0f})"
 
 
-def _percent(found: dict) -> str:
+def _percent(found: dict[str, Any]) -> str:
     return f"{100 * found['estimate']:.0f} %"
 
 
-def _print_durations(out: "Console", found: dict) -> None:
+def _print_durations(out: "Console", found: dict[str, Any]) -> None:
     from api.cli.tables import Column, print_table
 
     rows = found["durations_days"]
@@ -148,14 +169,14 @@ def _print_durations(out: "Console", found: dict) -> None:
     out.print(f"Settled by {by_week}.")
 
 
-def _days(found: dict) -> str:
+def _days(found: dict[str, Any]) -> str:
     if found["estimate"] is None:
         return "not reached"
     low, high = (f"{found[end]:.0f}" if found[end] is not None else "?" for end in ("low", "high"))
     return f"{found['estimate']:.0f} ({low} to {high})"
 
 
-def _print_scores(out: "Console", scores: dict) -> None:
+def _print_scores(out: "Console", scores: dict[str, Any]) -> None:
     for name, label in (
         ("leave_one_out", "each threat from all others"),
         ("leave_one_target_out", "each threat from other targets"),
@@ -173,7 +194,7 @@ def _print_scores(out: "Console", scores: dict) -> None:
         )
 
 
-def _print_reliability(out: "Console", reliability: dict) -> None:
+def _print_reliability(out: "Console", reliability: dict[str, Any]) -> None:
     from api.cli.tables import Column, print_table
 
     rows = [(ending, band) for ending, bands in reliability.items() for band in bands]
@@ -188,5 +209,5 @@ def _print_reliability(out: "Console", reliability: dict) -> None:
     print_table(out, columns, title="Forecast and happened")
 
 
-def _percent_of(found: dict) -> str:
+def _percent_of(found: dict[str, Any]) -> str:
     return f"{100 * found['estimate']:.0f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"

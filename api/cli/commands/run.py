@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,7 @@ from sim.sampling.names import SampleName
 
 if TYPE_CHECKING:
     from cluster.results.plan import Plan
+    from cluster.runs.precision import ReachedPrecision
 
 DEFAULT_TRIALS = 100_000
 FIRST = 2**14
@@ -60,6 +61,14 @@ def run(
             parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000, more in a large run"
         ),
     ] = None,
+    keep: Annotated[
+        Literal["all", "summary"],
+        typer.Option(
+            metavar="all|summary",
+            help="summary: of a large run keep counts of all trials, for the summary and the timeline, and the rows of "
+            "the first trials only (at least 100,000), for all other answers.",
+        ),
+    ] = "all",
     outside: Outside = False,
     out: Annotated[
         str | None,
@@ -94,7 +103,13 @@ def run(
     if outside:
         scenario_class(chosen)
     plan = make_plan(
-        chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
+        chosen,
+        trials=trials,
+        seed=seed,
+        design=design,
+        strategies=tuple(strategy or ()),
+        shard_trials=shard_trials,
+        keep=keep,
     )
     folder = out or f"runs/{chosen.name}-{'precise' if wanted else trials}-{seed}{folder_suffix(chosen)}"
     if shard_trials is None:
@@ -107,7 +122,7 @@ def run(
         print_cost(plan, options, folder, at_most=bool(wanted), as_json=as_json)
         return
     started = time.monotonic()
-    taken: dict = {}
+    taken: ReachedPrecision | None = None
     with run_progress(plan) as shown:
         options = replace(options, on_progress=shown.on_progress, on_capacity=shown.on_capacity)
         if wanted:
@@ -129,7 +144,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _with_outside_view(folder: str) -> dict:
+def _with_outside_view(folder: str) -> dict[str, Any]:
     """The summary of the run in a folder, weighted to how threats of the scenario's reference class ended."""
     from cluster.answers.registry import ask
     from cluster.query.trials import open_run
@@ -137,7 +152,7 @@ def _with_outside_view(folder: str) -> dict:
     return ask(open_run(folder), "summary", {"outside": True})
 
 
-def _print_believed(summary: dict) -> None:
+def _print_believed(summary: dict[str, Any]) -> None:
     from api.cli.commands.summary import print_given
 
     out = console()
@@ -145,7 +160,9 @@ def _print_believed(summary: dict) -> None:
     print_given(out, summary)
 
 
-def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folder: str) -> None:
+def _print_answer(
+    plan: "Plan", answer: dict[str, Any], taken: "ReachedPrecision | None", seconds: float, folder: str
+) -> None:
     from api.cli.precision import print_precision
     from api.cli.rendering import print_summary
     from api.cli.setting import print_settings
@@ -167,7 +184,7 @@ def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folde
     out.print(f"Results: {folder}", soft_wrap=True)
 
 
-def _sentences(plan: "Plan", answer: dict, folder: str) -> list[str]:
+def _sentences(plan: "Plan", answer: dict[str, Any], folder: str) -> list[str]:
     """The answer in words: which strategy is best, how sure that is, and how the dispute ends under it."""
     from api.sentences import best_of, choice_sentences, ending_sentence
     from cluster.answers.compare import compare_first
@@ -185,7 +202,8 @@ def _sentences(plan: "Plan", answer: dict, folder: str) -> list[str]:
     count = compared.trials.compared
     whole = count == answer["trials"]
     on = f"all {count:,} trials" if whole else f"the first {count:,} of {answer['trials']:,} trials"
-    all_of_them = "" if whole else "compares them on all and "
+    rows = "all" if plan.row_trials == plan.trials else f"the {plan.row_trials:,} whose rows are kept"
+    all_of_them = "" if whole else f"compares them on {rows} and "
     return [
         *choice_sentences(result),
         ending_sentence(best, answer["strategies"][best]["events"], weeks),

@@ -25,27 +25,31 @@ from cluster.storage.base import Folder
 
 def settings(request: Request) -> Settings:
     """The service's settings."""
-    return request.app.state.settings
+    found: Settings = request.app.state.settings
+    return found
 
 
 def database(request: Request) -> sa.Engine:
     """The jobs database."""
-    return request.app.state.database
+    found: sa.Engine = request.app.state.database
+    return found
 
 
 def submitting(request: Request) -> Lock:
     """Held while a job is submitted."""
-    return request.app.state.submitting
+    found: Lock = request.app.state.submitting
+    return found
 
 
 def answer_cache(request: Request) -> AnswerCache:
-    """The answers that are kept."""
-    return request.app.state.answer_cache
+    """The cache of answers."""
+    found: AnswerCache = request.app.state.answer_cache
+    return found
 
 
 SettingsOf = Annotated[Settings, Depends(settings)]
 Database = Annotated[sa.Engine, Depends(database)]
-KeptAnswers = Annotated[AnswerCache, Depends(answer_cache)]
+CachedAnswers = Annotated[AnswerCache, Depends(answer_cache)]
 Submitting = Annotated[Lock, Depends(submitting)]
 JobId = Annotated[str, PathParameter(description="The job's id.", max_length=64)]
 
@@ -84,7 +88,8 @@ async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator
     async with request.app.state.answer_slots.slot(caller.owner):
         with time_limit(given.query_seconds):
             plan = await run_in_threadpool(lambda: job.plan)
-            yield StoredRun(plan, job_folder(job, given), request.app.state.kept_columns)
+            folder, cache = job_folder(job, given), request.app.state.column_cache
+            yield StoredRun(plan, folder, cache, given.ray_address)
 
 
 async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:

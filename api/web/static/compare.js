@@ -4,6 +4,7 @@ import { chartOf } from "./chart.js";
 import { el, fill, find, showFault, table } from "./dom.js";
 import { amount, documentValue, points, share, when, whole } from "./format.js";
 import { estimate, numbers } from "./numbers.js";
+import { load } from "./load.js";
 import { get, once, post, Problem } from "./v1.js";
 
 const asked = new URLSearchParams(location.search);
@@ -67,7 +68,8 @@ async function compare() {
     scenarios.map((name, k) => [k ? ", " : "", el("a", { href: `/run?scenario=${encodeURIComponent(name)}` }, `Run ${name}`)]), "."));
   if (!found.strategies) return;
   const figures = await Promise.all([a, b].map((id, k) => chartOf({ id }, "outcomes", {}, `How the trials of the ${k ? "second" : "first"} run end`)));
-  place.append(el("h2", {}, "Answers"), el("p", {}, `${found.paired ? "Compared trial by trial" : "Not compared trial by trial"}: ${found.reason}.`),
+  place.append(el("h2", {}, "Answers"), ...found.sentences.map((text) => el("p", {}, text)),
+    found.sentences.length ? el("p", { class: "dim" }, `A is ${names[0]}, B is ${names[1]}.`) : "", el("p", {}, `${found.paired ? "Compared trial by trial" : "Not compared trial by trial"}: ${found.reason}.`),
     ...[answers(found, terms)].flat(),
     numbers({ id: a }, "diff", {}, found, () => tableOf(found), `GET /v1/jobs/${a}/diff?with=${b}`),
     el("div", { class: "grid" }, figures.map((figure, k) => el("div", {}, el("h3", {}, names[k]), figure))));
@@ -81,12 +83,11 @@ async function begin() {
       el("optgroup", { label: "Runs" }, jobs.map((job) => el("option", { value: job.id }, `${job.scenario}, ${whole(job.trials)} trials, seed ${job.seed}, ${when(job.created_at)}`))),
       el("optgroup", { label: "Scenarios" }, scenarios.map((one) => el("option", { value: one.name }, one.title))),
     ];
-    find(id).append(...options);
+    fill(find(id), options);
     if (asked.get(key)) find(id).value = asked.get(key);
   }
   find("choose").querySelector("button").disabled = false;
   await compare();
 }
 
-showAccount();
-begin().catch(showFault);
+load(showAccount, begin);

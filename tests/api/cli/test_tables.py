@@ -143,7 +143,10 @@ def test_every_command_that_prints_a_table_is_tested_here():
     assert {answer.name for answer in ANSWERS} == ASKED.keys()
 
 
-@pytest.mark.parametrize("command", COMMANDS_WITH_TABLES)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "fit" else name for name in COMMANDS_WITH_TABLES],
+)
 def test_what_is_piped_fits_the_width_has_all_numbers_and_no_bars(folder, command):
     wide = printed(folder, command, 200)
     for width in (60, 80):
@@ -174,6 +177,17 @@ def test_a_terminal_of_any_width_is_wide_enough(folder, command, width):
 
 def test_the_summary_of_six_strategies_is_short(folder):
     assert len(printed(folder, "summary", 80).splitlines()) <= 66
+
+
+def test_a_comparison_begins_with_the_answer_and_prints_the_rest_only_if_asked(folder):
+    short = printed(folder, "compare", 80)
+    assert short.splitlines()[1].startswith("By the sender's net gain")
+    assert len(short.splitlines()) <= 80
+    found = brink("compare", "here", "--all", cwd=folder, environment={"COLUMNS": "80"}, status=0).stdout
+    left_out = re.search(r"--all prints also ([^.]*)\.", " ".join(short.split()))
+    assert left_out
+    assert "--all prints also" not in found
+    assert len(found.splitlines()) > len(short.splitlines()) + 30
 
 
 CELLS = st.text(st.sampled_from("ab1 -_.%日é"), max_size=30)
