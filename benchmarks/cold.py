@@ -24,6 +24,5 @@ def report(scenario: str = "us-japan-autos-1995") -> list[str]:
     command = [sys.executable, "-c", _FIRST_TRIAL, scenario]
     seconds = [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(ROUNDS)]
     shown = f"{min(seconds):.3f} to {max(seconds):.3f}"
-    return [
-        f"First trial of a new process, {scenario}: {statistics.median(seconds):.3f} s of CPU time ({shown}), goal {GOAL}"
-    ]
+    median = f"{statistics.median(seconds):.3f} s of CPU time ({shown}), goal {GOAL}"
+    return [f"First trial of a new process, {scenario}: {median}"]
