@@ -62,7 +62,7 @@ def gather(
     several = len(chosen) > 1
     steps = ["summary", "timeline", *(["compare", "worth"] if several else []), "drivers", "typical"]
     shared: dict[str, object] = {"believe": list(believe)} | ({} if given is None else {"given": given})
-    found: dict[str, dict] = {}
+    found: dict[str, dict[str, Any]] = {}
     best = chosen[0]
     for k, name in enumerate(steps):
         on_step(name, k, len(steps))

@@ -1,5 +1,7 @@
 """How an estimate settles as trials are added: a measure's mean after 100 trials, 200, 500 and so on."""
 
+from typing import Any
+
 import numpy as np
 
 from cluster.answers.entry import (
@@ -62,7 +64,7 @@ def convergence(run: StoredRun, request: ConvergenceRequest, on_progress: OnProg
     chosen = chosen_strategies(run, request.strategies)
     measure = measure_of_choice(request.measure, scenario)
     parsed, condition = parse_measure(measure, scenario, "measure"), condition_of(run, request.given)
-    after = looks(run.plan.trials)
+    after = looks(run.plan.row_trials)
     courses = {}
     on_progress(0, len(chosen))
     for strategy in chosen:
@@ -85,7 +87,7 @@ def looks(trials: int) -> list[int]:
 
 def _course(
     run: StoredRun, strategy: str, measure: Expression, condition: Expression | None, after: list[int]
-) -> dict[str, list]:
+) -> dict[str, list[Any]]:
     replicates = run.plan.design.replicates(run.plan.scenario)
     tallied: list[Moments] = [NO_NUMBERS] * replicates
     found: list[tuple[int, Estimate]] = []

@@ -174,7 +174,8 @@ class Computed:
     """What an answer's function returns: the result, and the notes on how it was computed.
 
     `used` counts the trials from which it was computed, once for each strategy. `evidence` says by strategy what
-    beliefs did to the trials.
+    beliefs did to the trials. `of_all_trials` says that it is not limited to the trials whose rows the
+    run keeps.
     """
 
     result: Result
@@ -182,6 +183,7 @@ class Computed:
     used: int
     method: Mapping[str, str]
     evidence: Mapping[str, Evidence] | None = None
+    of_all_trials: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ class Answer:
     cannot_weigh: str | None = None
 
     @cached_property
-    def document(self) -> type[Document]:
+    def document(self) -> type[Document[Any]]:
         """The model of its documents: ``ComparisonDocument`` for a result `Comparison`."""
         base = Document[self.result]  # type: ignore[name-defined]
         return create_model(f"{self.result.__name__}Document", __base__=base, __doc__=self.result.__doc__)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from math import exp, log
+from typing import Any
 
 import numpy as np
 
@@ -129,7 +130,7 @@ def fit(
     trials: int,
     seed: int,
     on_progress: OnProgress,
-) -> dict:
+) -> dict[str, Any]:
     """The least moves of `_KNOBS` by which a scenario's threats end as those of its reference class did, and as soon.
 
     Uses only threats that had ended in the years before `as_of`. Progress is in iterations. Returns plain values; where

@@ -1,8 +1,8 @@
 """A summary's document, made from tallies and from trials whose quantiles can be found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from typing import Protocol
+from typing import Any, Protocol
 
 from cluster.results.plan import Plan
 from sim.scenario.scenario import Scenario, interventions_document
@@ -17,15 +17,24 @@ from sim.statistics.tally_estimates import event_estimates, mean_estimate, metho
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
-def summary_document(plan: Plan, summaries: dict[str, dict]) -> dict:
-    """The summary of a run from the parts of its strategies."""
+QUANTILES_EXACT = "quantiles exact"
+
+
+def summary_document(
+    plan: Plan, summaries: dict[str, dict[str, object]], of: int | None = None, quantiles: str = QUANTILES_EXACT
+) -> dict[str, object]:
+    """The summary of a run from the parts of its strategies.
+
+    `of` is the number of trials from which it is made once they are all committed, the plan's unless given; `quantiles`
+    says how they were found.
+    """
     summary = {
         "scenario": plan.scenario.name,
         "trials": plan.trials,
         "seed": plan.seed,
         "design": plan.design.name,
-        "complete": all(found["trials_played"] == plan.trials for found in summaries.values()),
-        "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
+        "complete": all(found["trials_played"] == (of or plan.trials) for found in summaries.values()),
+        "method": f"{method_note(plan.scenario, plan.design)}; {quantiles}",
         "strategies": summaries,
     }
     if plan.scenario.interventions:
@@ -39,19 +48,30 @@ def summary_document(plan: Plan, summaries: dict[str, dict]) -> dict:
     return summary
 
 
+def exactly(_: str, value: float) -> tuple[float, float]:
+    """The bracket of a quantile that is exact."""
+    return value, value
+
+
 def strategy_document(
-    plan: Plan, strategy: str, counted: tuple[Tally, ...], played: int, trials: "SelectableTrials"
-) -> dict:
+    plan: Plan,
+    strategy: str,
+    counted: tuple[Tally, ...],
+    played: int,
+    trials: "SelectableTrials",
+    bracket: Callable[[str, float], tuple[float, float]] = exactly,
+) -> dict[str, object]:
     """A strategy's part of the summary.
 
     `counted` are the tallies of the replicates, `played` is the number of committed trials, and `trials` finds the
-    quantiles of the same trials.
+    quantiles of the same trials. `bracket` gives, by measure, the least and the greatest number that may stand behind
+    such a quantile.
     """
     together = plan.design.trials_together(plan.scenario)
     total = reduce(merge, counted, NO_TRIALS)
     ranges = measure_ranges(plan.scenario, strategy)
-    measures: dict[str, dict] = {}
-    for name, quantiles in _quantiles(trials, counted, together).items():
+    measures: dict[str, dict[str, object]] = {}
+    for name, quantiles in _quantiles(trials, counted, together, bracket).items():
         measures[name] = {
             "count": total.measures[name].count,
             "mean": mean_estimate(counted, name, together, ranges[name]),
@@ -59,7 +79,11 @@ def strategy_document(
             "quantile_intervals": {
                 level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()
             },
-            "quantiles_exact": True,
+            "quantiles_exact": all(
+                bracket(name, one["estimate"]) == (one["estimate"], one["estimate"])
+                for one in quantiles.values()
+                if one["estimate"] is not None
+            ),
             **({"skewed": True} if is_doubtful(total.measures[name]) else {}),
         }
     return {
@@ -71,7 +95,7 @@ def strategy_document(
     }
 
 
-def with_share_of_deficit(measures: dict[str, dict], scenario: Scenario) -> dict[str, dict]:
+def with_share_of_deficit(measures: dict[str, dict[str, object]], scenario: Scenario) -> dict[str, dict[str, object]]:
     """The parts of a strategy's measures, with that of the balance relative to the deficit if the scenario has one."""
     if scenario.deficit is None:
         return measures
@@ -95,7 +119,10 @@ class SelectableTrials(Protocol):
 
 
 def _quantiles(
-    trials: SelectableTrials, counted: tuple[Tally, ...], together: int
+    trials: SelectableTrials,
+    counted: tuple[Tally, ...],
+    together: int,
+    bracket: Callable[[str, float], tuple[float, float]],
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Quantiles of each measure over its numbers that are not null, with their 95 % intervals."""
     numbers = {
@@ -127,16 +154,20 @@ def _quantiles(
     }
     quantiles = dict.fromkeys(MEASURES, nothing)
     for name, pairs in bounds.items():
-        values: dict[float | None, float | None] = dict([(None, None), *at[name].items(), *asked[name].items()])
+        values = {**at[name], **asked[name]}
         quantiles[name] = {
-            str(level): {"estimate": values[level], "low": values[low], "high": values[high]}
+            str(level): {
+                "estimate": values[level],
+                "low": None if low is None else bracket(name, values[low])[0],
+                "high": None if high is None else bracket(name, values[high])[1],
+            }
             for level, (low, high) in zip(LEVELS, pairs, strict=True)
         }
     return quantiles
 
 
-def _scaled(measure: dict, factor: float) -> dict:
-    def scale(numbers: dict) -> dict:
+def _scaled(measure: Mapping[str, Any], factor: float) -> dict[str, object]:
+    def scale(numbers: dict[str, float | None]) -> dict[str, float | None]:
         return {key: None if value is None else value * factor for key, value in numbers.items()}
 
     return {

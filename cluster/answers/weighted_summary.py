@@ -31,7 +31,7 @@ def weighted_summary(
     condition: Expression | None,
     *,
     believed_of_all: bool = False,
-) -> tuple[dict, WeightedTrials]:
+) -> tuple[dict[str, object], WeightedTrials]:
     """The summary of a strategy's trials for which a condition holds, as in ``summary.json``, and their weights.
 
     The beliefs hold in these trials, or in all trials where they are `believed_of_all`. Raises `InvalidInput` for
@@ -53,7 +53,7 @@ def weighted_summary(
         return weighted_share(found.weighting, counted.conditions[name][:, found.patterns], inside, trials, together)
 
     ranges = measure_ranges(plan.scenario, strategy)
-    measures: dict[str, dict] = {}
+    measures: dict[str, dict[str, object]] = {}
     for name, numbers in counted.measures.items():
         own = numbers.only(found.patterns)
         quantiles = _quantiles(asked, name, counted, found, own, trials, together)

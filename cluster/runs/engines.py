@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
+from cluster.query.ray_connection import check_reachable
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
 from cluster.runs.local_workers import LocalWorker
 from cluster.runs.options import RunOptions, Stop
-from cluster.runs.ray_tasks import check_reachable, play_on_ray
+from cluster.runs.ray_tasks import play_on_ray
 from cluster.runs.tasks import Task, play_inline, play_task, strategies_together, tasks_of
 from cluster.runs.worker_tasks import play_on_workers
 from cluster.storage.base import Folder

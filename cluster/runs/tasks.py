@@ -8,6 +8,7 @@ from cluster.results.result_folder import ShardResult
 from cluster.runs.options import Stop
 from cluster.runs.shard import run_shards
 from cluster.storage.base import Folder
+from sim.faults import first_line
 
 MOST_TOGETHER = 8
 """The largest number of strategies played together; their trials are in memory at the same time."""
@@ -93,8 +94,3 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
     return f"{type(error).__name__}: {first_line(error)}"
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text that is not empty."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

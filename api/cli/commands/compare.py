@@ -1,7 +1,7 @@
 """``brink compare``: strategies on the same trials: differences, regret, and which one leads by parameter."""
 
 from string import ascii_uppercase
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from api.cli.tables import Bars, Column, print_table
@@ -31,6 +31,7 @@ def compare(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("regret", "leads")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -38,10 +39,10 @@ def compare(
     from api.cli.answering import answer
 
     request = {"strategies": strategy, "measures": measure, "given": given, "believe": believe}
-    answer(run, "compare", request, as_json=as_json, charts=chart, render=print_comparison)
+    answer(run, "compare", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_comparison)
 
 
-def print_comparison(out: Console, document: dict) -> None:
+def print_comparison(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.compare`: the answer, differences from the first strategy, each choice."""
     found = document["result"]
     reference, *others = document["strategies"]
@@ -59,7 +60,7 @@ def print_comparison(out: Console, document: dict) -> None:
     out.print(f"{document['method']['errors']}. --json has every pair.", style="dim")
 
 
-def _print_answer(out: Console, found: dict) -> None:
+def _print_answer(out: Console, found: dict[str, Any]) -> None:
     """Which strategy is best by the first measure of choice, how sure that is, and which beliefs would change it."""
     from api.sentences import belief_sentences, choice_sentences
 
@@ -74,7 +75,7 @@ def _print_answer(out: Console, found: dict) -> None:
         out.print("No single parameter, over its whole range, makes another strategy clearly better.")
 
 
-def _print_differences(out: Console, pairs: list[dict], reference: str, others: list[str]) -> None:
+def _print_differences(out: Console, pairs: list[dict[str, Any]], reference: str, others: list[str]) -> None:
     against = {one["second"]: one for one in pairs if one["first"] == reference}
     rows = [
         (label, [_less(against[other][kind][key], 100.0, 1) for other in others])
@@ -111,7 +112,7 @@ def _is_same(cell: Text) -> bool:
     return cell.plain in ("0", "-")
 
 
-def _less(found: dict, factor: float, digits: int) -> Text:
+def _less(found: dict[str, Any], factor: float, digits: int) -> Text:
     """The second strategy's value less the first's."""
     difference = found["difference"]
     if difference["standard_error"] is None:
@@ -127,7 +128,7 @@ def _less(found: dict, factor: float, digits: int) -> Text:
     return Text(text if clear else f"~{text}", style="" if clear else "dim")
 
 
-def _print_choice(out: Console, strategies: list[str], pairs: list[dict], choice: dict) -> None:
+def _print_choice(out: Console, strategies: list[str], pairs: list[dict[str, Any]], choice: dict[str, Any]) -> None:
     name = choice["measure"]
     out.print(heading(f"\nBy {name}, more being better"))
     if choice["unknown"]:
@@ -144,7 +145,7 @@ def _print_choice(out: Console, strategies: list[str], pairs: list[dict], choice
     _print_leads(out, strategies, choice["leads"])
 
 
-def _print_regret(out: Console, regret: dict) -> None:
+def _print_regret(out: Console, regret: dict[str, Any]) -> None:
     columns = [
         Column("", list(regret)),
         Column("mean", [f"{one['mean']['estimate']:z.3g} ±{_half(one['mean'])}" for one in regret.values()]),
@@ -158,11 +159,11 @@ def _print_regret(out: Console, regret: dict) -> None:
     print_table(out, columns, title="Regret: below the best strategy in the same trial")
 
 
-def _share(found: dict) -> str:
+def _share(found: dict[str, Any]) -> str:
     return f"{100 * found['estimate']:.1f} % ±{50 * (found['high'] - found['low']):.1f}"
 
 
-def _print_duels(out: Console, strategies: list[str], pairs: list[dict], measure: str) -> None:
+def _print_duels(out: Console, strategies: list[str], pairs: list[dict[str, Any]], measure: str) -> None:
     """The share of trials in which the strategy of a row does better than that of a column."""
     shares: dict[tuple[str, str], float | None] = {}
     for one in pairs:
@@ -176,7 +177,7 @@ def _print_duels(out: Console, strategies: list[str], pairs: list[dict], measure
     print_table(out, columns, title="Does better than, % of the same trials", gap=1)
 
 
-def _print_leads(out: Console, strategies: list[str], leads: list[dict]) -> None:
+def _print_leads(out: Console, strategies: list[str], leads: list[dict[str, Any]]) -> None:
     letters = dict(zip(strategies, _letters(len(strategies)), strict=True))
     steady = [one for one in leads if len(one["ranges"]) == 1]
     changing = [one for one in leads if len(one["ranges"]) > 1]
@@ -198,11 +199,11 @@ def _print_leads(out: Console, strategies: list[str], leads: list[dict]) -> None
         out.print(f"{whom} over the whole range of {names}.")
 
 
-def _ranges(one: dict, letters: dict[str, str]) -> str:
+def _ranges(one: dict[str, Any], letters: dict[str, str]) -> str:
     return f"{'; '.join(_range(part, letters) for part in one['ranges'])} ({one['unit']})"
 
 
-def _bar(ranges: list[dict], letters: dict[str, str], width: int) -> Text:
+def _bar(ranges: list[dict[str, Any]], letters: dict[str, str], width: int) -> Text:
     cells = sum(part["cells"] for part in ranges)
     text, done = "", 0
     for part in ranges:
@@ -211,7 +212,7 @@ def _bar(ranges: list[dict], letters: dict[str, str], width: int) -> Text:
     return Text(text, style="cyan")
 
 
-def _range(part: dict, letters: dict[str, str]) -> str:
+def _range(part: dict[str, Any], letters: dict[str, str]) -> str:
     who = letters[part["leads"]] if part["leads"] else " or ".join(letters[name] for name in part["ahead"])
     return f"{who} {part['low']:.3g} to {part['high']:.3g}"
 
@@ -220,6 +221,6 @@ def _letters(count: int) -> list[str]:
     return [ascii_uppercase[k] if count <= len(ascii_uppercase) else f"{k + 1}" for k in range(count)]
 
 
-def _half(estimate: dict) -> str:
+def _half(estimate: dict[str, Any]) -> str:
     """Half the interval, "?" where the estimate has none because all trials are equal."""
     return "?" if estimate["low"] is None else f"{(estimate['high'] - estimate['low']) / 2.0:.2g}"

@@ -139,7 +139,7 @@ def _played(plan: "Plan", **options: Any) -> "StoredRun":
     return played(plan, f"runs/diff-{name}-{plan.trials}-{plan.seed}{design}", **options)
 
 
-def print_difference(out: "Console", document: dict, names: "Sequence[str]") -> None:
+def print_difference(out: "Console", document: dict[str, Any], names: "Sequence[str]") -> None:
     """Print a document of `cluster.answers.diff`: the inputs that differ, then each strategy's answers that differ."""
     from api.cli.output import heading
     from api.sentences import change_sentence
@@ -168,7 +168,7 @@ def print_difference(out: "Console", document: dict, names: "Sequence[str]") -> 
     )
 
 
-def _print_inputs(out: "Console", inputs: list[dict]) -> None:
+def _print_inputs(out: "Console", inputs: list[dict[str, Any]]) -> None:
     from api.cli.tables import Column, print_table
 
     out.print()
@@ -203,12 +203,12 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _print_strategy(out: "Console", found: dict, *, paired: bool) -> None:
+def _print_strategy(out: "Console", found: dict[str, Any], *, paired: bool) -> None:
     from api.cli.rendering import labels, measure_scale
     from api.cli.tables import Column, print_table
     from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
-    rows: list[tuple[str, dict, float, int]] = [
+    rows: list[tuple[str, dict[str, Any], float, int]] = [
         (label, found[kind][key], 100.0, 1)
         for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS))
         for key, label in labels(terms).items()
@@ -245,7 +245,7 @@ def _print_strategy(out: "Console", found: dict, *, paired: bool) -> None:
         out.print(f"{how}: {'; '.join(same)}.")
 
 
-def _is_same(one: dict) -> bool:
+def _is_same(one: dict[str, Any]) -> bool:
     """Whether an answer does not differ at all: in no trial of a pair, or in no digit; or is not known."""
     if one["change"]["estimate"] is None:
         return True
@@ -254,11 +254,11 @@ def _is_same(one: dict) -> bool:
     return bool(one["first"]["estimate"] == one["second"]["estimate"])
 
 
-def _number(found: dict, factor: float, digits: int) -> str:
+def _number(found: dict[str, Any], factor: float, digits: int) -> str:
     return "-" if found["estimate"] is None else f"{factor * found['estimate']:z.{max(digits, 1)}f}"
 
 
-def _changed(change: dict, factor: float, digits: int) -> str:
+def _changed(change: dict[str, Any], factor: float, digits: int) -> str:
     if change["low"] is None or change["high"] is None:
         return f"{factor * change['estimate']:+z.{max(digits, 1)}f} ±?"
     half = factor * (change["high"] - change["low"]) / 2.0

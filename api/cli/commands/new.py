@@ -176,7 +176,7 @@ def _asked_issues() -> list[str]:
     return found
 
 
-def _implied(scenario: "Scenario") -> dict[str, dict]:
+def _implied(scenario: "Scenario") -> dict[str, dict[str, Any]]:
     """What each strategy of a scenario implies, from a small run in a folder that is removed again."""
     from cluster.answers.registry import ask
     from cluster.query.trials import open_run
@@ -196,7 +196,7 @@ def _implied(scenario: "Scenario") -> dict[str, dict]:
     return found
 
 
-def _print_implied(out: "Console", scenario: "Scenario", implied: dict) -> None:
+def _print_implied(out: "Console", scenario: "Scenario", implied: dict[str, Any]) -> None:
     from api.sentences import share
 
     path = implied["file"]

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import ray
 
+from cluster.query.ray_connection import check_reachable, host_and_port
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult, describe, read_manifest, verify
 from cluster.runs import engines
 from cluster.runs.engines import play_where_it_pays, usable_cores
 from cluster.runs.options import Progress, RunOptions, Stop
-from cluster.runs.ray_tasks import _host_and_port, check_reachable, play_on_ray
+from cluster.runs.ray_tasks import play_on_ray
 from cluster.runs.run import Stopped, run
 from cluster.runs.tasks import ShardFailed, Task, strategies_together, tasks_of
 from cluster.storage.address import open_folder
@@ -202,7 +203,7 @@ def test_a_ray_address_without_a_ray_is_a_fault_of_the_input(tmp_path: Path, add
     ],
 )
 def test_the_host_and_port_of_an_address_are_read(address: str, expected: tuple[str, int]):
-    assert _host_and_port(address) == expected
+    assert host_and_port(address) == expected
 
 
 def test_a_ray_is_reached_by_an_ipv6_address():
