@@ -256,16 +256,16 @@ def _places(
     if found is not None:
         return found if rows.size == count else found.take(rows, axis=1)
     # Where nothing is kept, only of the trials that are wanted.
-    wanted = rows if file.kept is None else np.arange(count)
+    wanted = rows if file.cache is None else np.arange(count)
     values = read_values(file, known, counting.reading.values.values(), first, count)
     block = {name: values[one].take(wanted).astype(np.float64) for name, one in counting.reading.values.items()}
     block |= {name: np.full(wanted.size, value) for name, value in counting.fixed.items()}
     places = span_places(state_spans(block, counting.horizon), counting.horizon)
     narrow = np.uint16 if (counting.horizon + 2) ** 2 <= 1 << 16 else np.uint32
     made = np.stack([places[state.name].astype(narrow) for state in STATES])
-    if file.kept is None:
+    if file.cache is None:
         return made
-    file.keep(_PLACES, first, count, made)
+    file.put(_PLACES, first, count, made)
     return made.take(rows, axis=1)
 
 
@@ -312,25 +312,25 @@ def _courses(
     total = int(counted.trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
         raise too_few_given(total, strategy, condition)
-    together = run.plan.design.trials_together(run.plan.scenario)
+    per_point = run.plan.design.trials_per_point(run.plan.scenario)
     return {
         "trials": total,
         "states": {
-            name: _course(count, counted.trials, together, simultaneous_tail(counted.spans[name]), weighted)
+            name: _course(count, counted.trials, per_point, simultaneous_tail(counted.spans[name]), weighted)
             for name, count in counted.states.items()
         },
     }
 
 
 def _course(
-    count: np.ndarray, trials: np.ndarray, together: int, simultaneous: float, weighted: WeightedTrials | None
+    count: np.ndarray, trials: np.ndarray, per_point: int, simultaneous: float, weighted: WeightedTrials | None
 ) -> dict[str, list[float | None]]:
     """A state's estimates, bounds and band, week by week; `simultaneous` is the tail of the band's intervals."""
     weeks = [tuple(own) for own in count.T.tolist()]
 
     def estimates(tail: float) -> list[Estimate]:
         """One estimate per week; weeks with the same counts share one."""
-        known = {hits: _share(list(hits), trials.tolist(), together, tail, weighted) for hits in set(weeks)}
+        known = {hits: _share(list(hits), trials.tolist(), per_point, tail, weighted) for hits in set(weeks)}
         return [known[hits] for hits in weeks]
 
     found, band = estimates(TAIL), estimates(simultaneous)
@@ -339,13 +339,15 @@ def _course(
     }
 
 
-def _share(hits: list[int], trials: list[int], together: int, tail: float, weighted: WeightedTrials | None) -> Estimate:
+def _share(
+    hits: list[int], trials: list[int], per_point: int, tail: float, weighted: WeightedTrials | None
+) -> Estimate:
     if weighted is not None:
         own, of = (np.array(counts).reshape(-1, len(weighted.patterns)) for counts in (hits, trials))
-        return weighted_share(weighted.weighting, own, of, of, together, tail)
+        return weighted_share(weighted.weighting, own, of, of, per_point, tail)
     if len(trials) == 1:
         return proportion(hits[0], trials[0], tail)
-    return proportion_of_replicates(hits, trials, together, tail)
+    return proportion_of_replicates(hits, trials, per_point, tail)
 
 
 ANSWER = Answer(

@@ -17,11 +17,11 @@ from api.http.answer_cache import AnswerCache, ask_once
 from api.http.authentication import reader
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
-from api.http.routes.common import KeptAnswers, KnownRun
+from api.http.routes.common import CachedAnswers, KnownRun
 from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
 from api.ranges import ranges_document
 from api.run_workbook import FIRST_TRIALS, write_run
-from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
+from api.sentences import belief_sentences, best_of, choice_sentences, dependence_sentence, ending_sentence
 from api.workbook import XLSX
 from cluster.answers.entry import (
     MOST_BELIEFS,
@@ -60,8 +60,8 @@ class Specification(BaseModel):
 
 
 def _endpoint(chart: Chart) -> Callable[..., Response]:
-    def draw(fields: Fields, run: KnownRun, kept: KeptAnswers, accept: Accept = None) -> Response:
-        return pictured(accept, lambda: chart.draw(_ask(kept, run, chart.answer.name, fields)))
+    def draw(fields: Fields, run: KnownRun, cache: CachedAnswers, accept: Accept = None) -> Response:
+        return pictured(accept, lambda: chart.draw(_ask(cache, run, chart.answer.name, fields)))
 
     return draw
 
@@ -82,8 +82,8 @@ def pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Res
     return Response(content, media_type=media_type, headers={"Vary": "Accept"})
 
 
-def _ask(kept: AnswerCache, run: StoredRun, name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(ask_once(kept, run, name, fields))
+def _ask(cache: AnswerCache, run: StoredRun, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ask_once(cache, run, name, fields))
     return found
 
 
@@ -172,6 +172,14 @@ def report(
 def export(
     run: KnownRun,
     given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
+    believe: Annotated[
+        list[Text] | None,
+        Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
+    ] = None,
+    strategy: Annotated[
+        list[StrategyName] | None,
+        Query(max_length=MOST_STRATEGIES, description="Only this strategy; may be repeated. All if none is named."),
+    ] = None,
     trials: Annotated[
         int, Query(ge=0, le=MOST_EXPORTED, description="The first trials of each strategy, in a sheet of their own.")
     ] = FIRST_TRIALS,
@@ -179,7 +187,7 @@ def export(
     """Sheets of probabilities, measures, the course over time, the ranges with their sources, and the first trials."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "run.xlsx")
-        write_run(run, file, given=given, trials=trials)
+        write_run(run, file, given=given, believe=believe or (), strategies=strategy or (), trials=trials)
         content = file.read_bytes()
     named = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.xlsx"'}
     return Response(content, media_type=XLSX, headers=named)
@@ -224,7 +232,7 @@ class Findings(BaseModel):
 
 
 @router.post("/jobs/{job_id}/findings", summary="The answer in sentences")
-def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) -> Findings:
+def findings(run: KnownRun, cache: CachedAnswers, asked: FindingsRequest = _USUAL) -> Findings:
     """Which strategy is best, by how much, how sure that is, how it ends, and which belief would change that."""
     shared = asked.model_dump(mode="json", exclude={"measure"}, exclude_defaults=True)
     weeks = run.plan.scenario.horizon_weeks
@@ -232,9 +240,9 @@ def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) 
     alone = len(chosen_strategies(run, asked.strategies)) == 1
     with ThreadPoolExecutor(1) as pool:
         # Both at once; the thread has the limit of time of this one.
-        summarized = pool.submit(copy_context().run, _ask, kept, run, "summary", shared)
+        summarized = pool.submit(copy_context().run, _ask, cache, run, "summary", shared)
         try:
-            document = {} if alone else _ask(kept, run, "compare", {**shared, "measures": [measure]})
+            document = {} if alone else _ask(cache, run, "compare", {**shared, "measures": [measure]})
         except TooFewPaired:
             summary = summarized.result()
             if summary["complete"] or asked.given is not None:
@@ -251,6 +259,8 @@ def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) 
     said = choice_sentences(compared)
     best = best_of(compared) if said else next(iter(summary["strategies"]))
     said.append(ending_sentence(best, summary["strategies"][best]["events"], weeks))
+    if dependence := dependence_sentence(compared):
+        said.append(dependence)
     return Findings(
         measure=compared["choices"][0]["measure"],
         best=best,
