@@ -83,6 +83,26 @@ def reliability_chart(found: dict[str, Any]) -> alt.TopLevelMixin:
         for one in found["calibration"]["bins"]
         if one["forecasts"]
     ]
+    return _reliability(rows, "events").properties(width=320, height=320)
+
+
+def class_reliability_chart(found: dict[str, Any]) -> alt.TopLevelMixin:
+    """A document of `cluster.reference.calibration`: how often threats ended so, by their forecasts, a panel an ending.
+
+    The forecasts are those of the class rates in the test that leaves out each target.
+    """
+    panels = [
+        _reliability(
+            [{"forecast": one["forecast"], "threats": one["episodes"], **one["happened"]} for one in bands], "threats"
+        ).properties(width=220, height=220, title=ending)
+        for ending, bands in found["reliability"].items()
+        if bands
+    ]
+    return alt.hconcat(*panels)
+
+
+def _reliability(rows: list[dict[str, Any]], counted: str) -> alt.LayerChart:
+    """Points of forecast and frequency with 95 % intervals, whose size shows how many are `counted`."""
     axis, scale = alt.Axis(format="%", tickCount=5), alt.Scale(domain=[0, 1])
     forecast = alt.X("forecast:Q", title="mean forecast", axis=axis, scale=scale)
     ends = [{"forecast": 0, "estimate": 0}, {"forecast": 1, "estimate": 1}]
@@ -95,6 +115,9 @@ def reliability_chart(found: dict[str, Any]) -> alt.TopLevelMixin:
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(y=alt.Y("low:Q", title="happened"), y2="high:Q")
     points = base.mark_point(filled=True, color=POINT, opacity=1).encode(
         y=alt.Y("estimate:Q", title="happened"),
-        size=alt.Size("events:Q", title="events", scale=alt.Scale(range=[30, 200]), legend=alt.Legend(orient="bottom")),
+        size=alt.Size(
+            f"{counted}:Q", title=counted, scale=alt.Scale(range=[30, 200]), legend=alt.Legend(orient="bottom")
+        ),
     )
-    return (diagonal + intervals + points).properties(width=320, height=320)
+    layers: alt.LayerChart = diagonal + intervals + points
+    return layers

@@ -1,5 +1,6 @@
 """A scenario's parameters with what is believed of each: its range, the density over it, its source and its default."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 def ranges_document(scenario: Scenario) -> list[dict[str, Any]]:
     """Every parameter of a scenario, in the model's order, as plain JSON values."""
     return [_entry(scenario, name, distribution) for name, distribution in scenario.base.items()]
+
+
+def settings_document(given: Mapping[str, Distribution]) -> dict[str, dict[str, Any]]:
+    """What a strategy or an intervention sets, by parameter: the distribution and its density, as plain JSON values."""
+    return {name: {"distribution": one.document(), "density": density(one)} for name, one in given.items()}
 
 
 def _entry(scenario: Scenario, name: str, distribution: Distribution) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def shipped_scenario(name: str) -> "Scenario":
 
 def find_scenario(given: str) -> "Scenario":
     """A scenario by its file, or by the name of a shipped one. Raises `InvalidInput`."""
+    from cluster.reference.rates import class_names
     from sim.scenario.scenario import read_scenario
 
     path = Path(given)
@@ -51,7 +52,7 @@ def find_scenario(given: str) -> "Scenario":
         raise InvalidInput((Fault("", None, "is not UTF-8 text", source=given),)) from None
     except OSError as error:
         raise InvalidInput((Fault("", None, f"cannot be read: {error.strerror or error}", source=given),)) from None
-    return read_scenario(text, given)
+    return read_scenario(text, given, class_names())
 
 
 def _folder() -> Path:

@@ -36,7 +36,8 @@ class Question:
     """A question, the option that answers it, and how an answer is read.
 
     `choices` are the answers that there are; else `read` makes the value of a text, or raises `ValueError` with what is
-    allowed. `needs_threat` marks what matters only where sanctions may be threatened.
+    allowed. `needs_threat` marks what matters only where sanctions may be threatened. `explanation` says what follows
+    from an answer.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Question:
     read: Callable[[str], Any]
     choices: tuple[str, ...] = ()
     needs_threat: bool = False
+    explanation: str = ""
 
     def value(self, answer: str) -> Any:
         """The value of an answer. Raises `InvalidInput` with the question's name as field."""
@@ -114,30 +116,82 @@ def _one_of(*choices: str) -> dict[str, Any]:
 
 
 QUESTIONS = (
-    Question("title", "What is the dispute about, in one line?", "", _line),
-    Question("sender", "Who makes the demands?", "Sender", _line),
-    Question("target", "Of whom?", "Target", _line),
-    Question("as_of", "On which day does it begin (YYYY-MM-DD)?", "", _day),
-    Question("weeks", "For how many weeks is it followed?", "104", _weeks(MAX_HORIZON_WEEKS)),
-    Question("distance", "How far apart are the sides?", "far", **_one_of(*_GAPS)),
-    Question("talks", "How often do officials meet?", "weekly", **_one_of(*_TALKS)),
-    Question("gain", "Extra exports if all is granted, bn USD a year?", "1", _number(0.0, "bn USD a year")),
-    Question("threat", "Are sanctions threatened?", POSSIBLE, **_one_of(NO_THREAT, POSSIBLE, ANNOUNCED)),
-    Question("deadline", "Weeks from the announcement to the deadline?", "6", _weeks(520), needs_threat=True),
+    Question("title", "What is the dispute about, in one line?", "", _line, explanation="The title of the scenario."),
+    Question("sender", "Who makes the demands?", "Sender", _line, explanation="The side that may threaten sanctions."),
+    Question("target", "Of whom?", "Target", _line, explanation="The side that is asked for concessions."),
+    Question(
+        "as_of",
+        "On which day does it begin (YYYY-MM-DD)?",
+        "",
+        _day,
+        explanation="Week 1 begins on that day. Use what was known then, and nothing later.",
+    ),
+    Question(
+        "weeks",
+        "For how many weeks is it followed?",
+        "104",
+        _weeks(MAX_HORIZON_WEEKS),
+        explanation="A dispute without an end by then counts as unresolved.",
+    ),
+    Question(
+        "distance",
+        "How far apart are the sides?",
+        "far",
+        **_one_of(*_GAPS),
+        explanation="Of what is demanded, so much is still open: near about a third, middle half, far four fifths.",
+    ),
+    Question(
+        "talks",
+        "How often do officials meet?",
+        "weekly",
+        **_one_of(*_TALKS),
+        explanation="A side can concede only in a week with a meeting.",
+    ),
+    Question(
+        "gain",
+        "Extra exports if all is granted, bn USD a year?",
+        "1",
+        _number(0.0, "bn USD a year"),
+        explanation="The middle of a wide range, from two fifths of it to two and a half times as much.",
+    ),
+    Question(
+        "threat",
+        "Are sanctions threatened?",
+        POSSIBLE,
+        **_one_of(NO_THREAT, POSSIBLE, ANNOUNCED),
+        explanation="Announced: in the first week. Possible: in any week, with a small probability.",
+    ),
+    Question(
+        "deadline",
+        "Weeks from the announcement to the deadline?",
+        "6",
+        _weeks(520),
+        needs_threat=True,
+        explanation="At the deadline sanctions are imposed, put off or dropped.",
+    ),
     Question(
         "trade",
         "Imports that sanctions would hit, bn USD a year?",
         "1",
         _number(0.0, "bn USD a year"),
         needs_threat=True,
+        explanation="The trade before the sanctions; the range goes from half of it to one and a half times as much.",
     ),
-    Question("tariff", "Extra tariff of the sanctions, per cent?", "100", _number(0.0, "per cent"), needs_threat=True),
+    Question(
+        "tariff",
+        "Extra tariff of the sanctions, per cent?",
+        "100",
+        _number(0.0, "per cent"),
+        needs_threat=True,
+        explanation="100 per cent doubles the price at the border.",
+    ),
     Question(
         "retaliation",
         "Would the target retaliate at once?",
         POSSIBLE,
         needs_threat=True,
         **_one_of(NO_THREAT, POSSIBLE, LIKELY),
+        explanation="Without waiting for a ruling.",
     ),
     Question(
         "complaint",
@@ -145,6 +199,7 @@ QUESTIONS = (
         POSSIBLE,
         needs_threat=True,
         **_one_of(NO_THREAT, POSSIBLE, LIKELY),
+        explanation="At the announcement, or later when sanctions are imposed.",
     ),
 )
 """In the order in which they are asked; what is demanded is asked before the distance, see `read_demands`."""

@@ -1,10 +1,14 @@
 """``brink run --precision``: what was requested, and what was reached."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from sim.faults import Fault, InvalidInput
+
+if TYPE_CHECKING:
+    from cluster.runs.precision import ReachedPrecision
 
 
 def half_widths(texts: Sequence[str]) -> dict[str, float]:
@@ -26,7 +30,7 @@ def half_widths(texts: Sequence[str]) -> dict[str, float]:
     return wanted
 
 
-def print_precision(out: Console, taken: dict) -> None:
+def print_precision(out: Console, taken: "ReachedPrecision") -> None:
     """Print what precision was reached, and after how many trials."""
     for name, found in taken["requested"].items():
         halves = {strategy: half for strategy, half in found["half_widths"].items() if half is not None}

@@ -13,6 +13,7 @@ from api.http.answer_cache import MAX_BYTES, AnswerCache
 from api.http.audit import WRITE_SECONDS, Audit
 from api.http.authentication import Authentication, caller
 from api.http.bodies import BodyCheck
+from api.http.compression import Compression
 from api.http.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
 from api.http.limits import AnswerSlots, StreamLimit, TokenBuckets
 from api.http.metrics import Requests
@@ -36,6 +37,7 @@ from api.http.routes import (
     starter,
 )
 from api.web import pages
+from api.web.unknown_pages import UnknownPages
 from cluster.query.kept import Kept
 from cluster.service.audit import PendingEvents, write_regularly
 from cluster.service.full_disk import keep_reserve
@@ -104,8 +106,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(metrics_router)
     describe(app, keys=settings.auth == "keys")
     # The last one added is the first that a request passes.
+    app.add_middleware(Compression)
     app.add_middleware(BodyCheck)
     app.add_middleware(Authentication, settings=settings)
+    app.add_middleware(UnknownPages, routes=app.routes)
     app.add_middleware(Audit, pending=pending)
     if settings.cors_origins:
         app.add_middleware(

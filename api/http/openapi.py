@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 document of the service: what FastAPI does not add itself."""
 
-import functools
 import json
 from typing import Any
 
@@ -13,20 +12,25 @@ from api.http.routes.answers import request_schemas
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
+_texts: dict[bool, bytes] = {}
+"""The documents of this process's applications, by whether they ask for keys: no other setting changes them."""
+
+
 def describe(app: FastAPI, *, keys: bool) -> None:
     """Let an app describe itself at ``/openapi.json``: problems by reference, and keys only where it asks for them.
 
-    The document is made once, and its text is kept: it needs no key.
+    The document needs no key. It is made when it is first asked for, which takes about a second.
     """
+
+    def text() -> bytes:
+        if keys not in _texts:
+            _texts[keys] = json.dumps(_document(app, keys), ensure_ascii=False, allow_nan=False).encode()
+        return _texts[keys]
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app, keys)
+            app.openapi_schema = json.loads(text())
         return app.openapi_schema
-
-    @functools.cache
-    def text() -> bytes:
-        return json.dumps(openapi(), ensure_ascii=False, allow_nan=False).encode()
 
     async def described(_: Request) -> Response:
         return Response(text(), media_type="application/json")

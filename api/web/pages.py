@@ -12,10 +12,11 @@ from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 
-from api.web.assets import VEGA, find_asset
+from api.web.assets import STATIC, VEGA, asset_path, find_asset, imported_modules, release
 
 PAGES = {
     "/": "start",
+    "/new": "new",
     "/scenarios/{name}": "scenario",
     "/run": "run",
     "/jobs/{id}": "job",
@@ -44,11 +45,16 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 """Scripts and styles come from this service's own files alone. No text becomes code or markup: the one policy of
 trusted types, in ``chart.js``, lets nothing but an empty text pass."""
-STATIC = "/static/"
 SIGN_IN = "sign-in"
+UNKNOWN = "unknown"
+_DRAWING = ("job", "backtests")
+"""Pages that draw charts as soon as they are there."""
+_KEPT = "public, max-age=31536000, immutable"
 
 router = APIRouter(include_in_schema=False)
-_PATHS = re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in (*PAGES, f"{STATIC}{{name}}")))
+_PATHS = re.compile(
+    "|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in (*PAGES, f"{STATIC}{{digest}}/{{name}}"))
+)
 
 
 def is_page(path: str) -> bool:
@@ -71,10 +77,19 @@ def _render(template: str, provider: str | None, refused: str | None = None) -> 
     )
     return environment.get_template(f"{template}.html.jinja").render(
         page=template,
+        asset=asset_path,
+        modules=_modules(template),
         version=version("brink"),
         provider=provider,
         refused=refused,
     )
+
+
+def _modules(template: str) -> tuple[str, ...]:
+    """What a page's module imports, so that a browser asks for all of it at once. An unknown page has no module."""
+    if template == UNKNOWN:
+        return ()
+    return (*imported_modules(f"{template}.js"), *((VEGA,) if template in _DRAWING else ()))
 
 
 def _page(template: str) -> Callable[[Request], Awaitable[Response]]:
@@ -90,6 +105,11 @@ def refused_sign_in(provider: str, reason: str, status: int) -> Response:
     return _respond(_render(SIGN_IN, provider, reason), status)
 
 
+def unknown_page() -> Response:
+    """The page for an address that no page has."""
+    return _respond(_html(UNKNOWN), 404)
+
+
 def _respond(html: str, status: int = 200) -> Response:
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-cache"}
     return Response(html, status, media_type="text/html", headers=headers)
@@ -99,13 +119,17 @@ for _path, _template in PAGES.items():
     router.add_api_route(_path, _page(_template), methods=["GET", "HEAD"], name=_template)
 
 
-@router.api_route(f"{STATIC}{{name}}", methods=["GET", "HEAD"])
-async def asset(name: str, request: Request) -> Response:
-    """A file that pages load; compressed if the browser takes that."""
+@router.api_route(f"{STATIC}{{digest}}/{{name}}", methods=["GET", "HEAD"])
+async def asset(digest: str, name: str, request: Request) -> Response:
+    """A file that pages load; compressed if the browser takes that.
+
+    Under the digest of another release, whose page came from another web process, it is that of this one, and not kept.
+    """
     found = await run_in_threadpool(find_asset, name) if name == VEGA else find_asset(name)
     if found is None:
         return Response(status_code=404)
-    headers = {"ETag": found.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    kept = _KEPT if digest == release() else "no-cache"
+    headers = {"ETag": found.tag, "Cache-Control": kept, "Vary": "Accept-Encoding"}
     if request.headers.get("if-none-match") == found.tag:
         return Response(status_code=304, headers=headers)
     if "gzip" in request.headers.get("accept-encoding", ""):

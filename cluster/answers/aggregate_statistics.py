@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import duckdb
 
@@ -49,7 +50,7 @@ def group_statistics(
     together: int,
     pooled: bool,
     database: duckdb.DuckDBPyConnection,
-) -> tuple[list[tuple], list[list[float | None]], bool]:
+) -> tuple[list[tuple[Any, ...]], list[list[float | None]], bool]:
     """The groups with their trials, the statistics of each group in order of measures, and whether quantiles are exact.
 
     Every query has the same groups in the same order.
@@ -92,10 +93,10 @@ def _quantiles(
 
 def _errors(
     measure: str, named: Sequence[str], replicates: int, together: int, database: duckdb.DuckDBPyConnection
-) -> dict[tuple, float | None]:
+) -> dict[tuple[Any, ...], float | None]:
     """The standard error of a mean in each group, from the design's replicates."""
     listed = [*named, f"trial % {replicates}"]
-    found: dict[tuple, list[Moments]] = {}
+    found: dict[tuple[Any, ...], list[Moments]] = {}
     query = (
         f"SELECT {', '.join(listed)}, count({measure}), favg({measure}), coalesce(var_pop({measure}), 0) "
         f"FROM asked GROUP BY {', '.join(str(k + 1) for k in range(len(listed)))}"
@@ -104,7 +105,7 @@ def _errors(
         moments = found.setdefault(tuple(group), [NO_NUMBERS] * replicates)
         if count:
             moments[replicate] = Moments(count, mean, variance * count, mean, mean)
-    errors: dict[tuple, float | None] = {
+    errors: dict[tuple[Any, ...], float | None] = {
         group: mean_of_replicates(moments, together)["standard_error"] for group, moments in found.items()
     }
     return errors if named or errors else {(): None}

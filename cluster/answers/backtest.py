@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -130,7 +130,7 @@ class Backtest(Result):
     scenarios: list[ScoredDispute]
 
 
-def scored_dispute(run: StoredRun, history: History) -> dict:
+def scored_dispute(run: StoredRun, history: History) -> dict[str, Any]:
     """A dispute's scores for `backtest`, under the strategy that was really used. Raises `InvalidInput`."""
     found = score_against(run, history, ScoreRequest())
     codings = []
@@ -148,7 +148,7 @@ def scored_dispute(run: StoredRun, history: History) -> dict:
     }
 
 
-def backtest(scores: Sequence[dict]) -> dict:
+def backtest(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Several disputes' scores (of `scored_dispute`): means compared with those of rivals, and events' calibration."""
     targets = [SUCCESSORS.get(one["target"], one["target"]) for one in scores]
     disputes = Counter(targets)
@@ -204,11 +204,13 @@ def backtest(scores: Sequence[dict]) -> dict:
     return Backtest.model_validate(result).model_dump(by_alias=True, exclude_unset=True)
 
 
-def _rivals(scenarios: Sequence[dict], part: str) -> list[str]:
+def _rivals(scenarios: Sequence[dict[str, Any]], part: str) -> list[str]:
     return list(scenarios[0][part]["naive"]) if scenarios else []
 
 
-def _means(scenarios: Sequence[dict], part: str, weights: np.ndarray | None) -> dict[str, dict[str, Estimate]]:
+def _means(
+    scenarios: Sequence[dict[str, Any]], part: str, weights: np.ndarray | None
+) -> dict[str, dict[str, Estimate]]:
     """The mean of each score of the model and of each rival, and the model's difference from the rival."""
     names = PARTS[part]
     columns: dict[tuple[str, str], list[float]] = {
@@ -230,16 +232,16 @@ def _less(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
     return [one - other for one, other in zip(ours, theirs, strict=True)]
 
 
-def _brier(one: dict) -> float:
+def _brier(one: dict[str, Any]) -> float:
     return one["class"]["brier"]
 
 
-def _brier_less(rival: str) -> Callable[[dict], float]:
+def _brier_less(rival: str) -> Callable[[dict[str, Any]], float]:
     """The model's Brier score of the class less a rival's."""
     return lambda one: one["class"]["brier"] - one["class"]["naive"][rival]["brier"]
 
 
-def _codings(scenarios: Sequence[dict]) -> dict:
+def _codings(scenarios: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The means with one dispute coded in another way, and their range over all combinations of codings."""
     rivals = _rivals(scenarios, "class")
     recoded = []
@@ -264,14 +266,18 @@ def _codings(scenarios: Sequence[dict]) -> dict:
     }
 
 
-def _range_over_codings(scenarios: Sequence[dict], score: Callable[[dict], float]) -> dict[str, float]:
+def _range_over_codings(
+    scenarios: Sequence[dict[str, Any]], score: Callable[[dict[str, Any]], float]
+) -> dict[str, float]:
     """The least and the greatest mean: each dispute's coding is chosen by itself, since a mean is a sum."""
     values = [[score(coded) for coded in (one, *one["codings"])] for one in scenarios]
     count = max(len(values), 1)
     return {"least": sum(map(min, values)) / count, "greatest": sum(map(max, values)) / count}
 
 
-def _conclusion(scenarios: Sequence[dict], means: dict[str, dict[str, Estimate]], codings: dict) -> dict:
+def _conclusion(
+    scenarios: Sequence[dict[str, Any]], means: dict[str, dict[str, Estimate]], codings: dict[str, Any]
+) -> dict[str, Any]:
     rivals = _rivals(scenarios, "class")
     needed = {rival: cases_needed(np.array([_brier_less(rival)(one) for one in scenarios]), GAIN) for rival in rivals}
     sentences = [f"The model's mean Brier score of the class is {_shown(means[MODEL]['brier'])}."]

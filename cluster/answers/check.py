@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -50,7 +51,7 @@ _METHOD = {
     ),
     "class": (
         "the class's pooled rates as known on the scenario's first day, with their 95 % intervals; shares of "
-        "complaints at the WTO are those of its whole record from 1995 to 2018, whatever the day"
+        "complaints at the WTO are those of the last count before that day, and none if there was none yet"
     ),
     "outside": "the forecast's 95 % interval, which knows the simulation's error, lies wholly outside the class's",
     "movers": "the parameters in whose lowest and highest decile the outcome's share differs most",
@@ -153,6 +154,7 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
 
 
 def _rows(past: PastCases, horizon: int, sender: str) -> list[_Compared]:
+    day = None if past.known_on is None else date.fromisoformat(past.known_on)
     rows = [
         _Compared(one.name, one.label, one.condition, one.given, one.share, one.source)
         for one in (*past.endings, *past.durations)
@@ -168,29 +170,37 @@ def _rows(past: PastCases, horizon: int, sender: str) -> list[_Compared]:
                 "not counted: an episode of the data ends when the sender gives up",
             )
         )
-    wto = shipped_rates().wto
-    panel = wto["complainant_wins_against_united_states" if sender == "United States" else "complainant_wins"]
-    report = wto["report"]
+    panel = "complainant_wins_against_united_states" if sender == "United States" else "complainant_wins"
+    report, report_source = _at_the_wto("report", day)
+    win, win_source = _at_the_wto(panel, day)
     rows += [
         _Compared("complaint", "the target complains to the WTO", "complaint", past.given, UNKNOWN, "not counted"),
-        _Compared(
-            "ruling",
-            "a complaint ends in a ruling",
-            "ruling is not null",
-            "complaint",
-            report.estimate(),
-            f"{report.title}: {report.count} of {report.of}; a ruling after the horizon counts as none",
-        ),
+        _Compared("ruling", "a complaint ends in a ruling", "ruling is not null", "complaint", report, report_source),
         _Compared(
             "ruling_for_target",
             "a ruling is for the target",
             "ruling_for_target",
             "ruling is not null",
-            panel.estimate(),
-            f"{panel.title}: {panel.count} of {panel.of} reports",
+            win,
+            win_source,
         ),
     ]
     return rows
+
+
+def _at_the_wto(name: str, day: date | None) -> tuple[Estimate, str]:
+    """A share of disputes before the WTO as known on a day, and its source."""
+    share = shipped_rates().wto[name]
+    found = share.before(day)
+    if found is None:
+        first = share.counts[0].counted_on.isoformat()
+        return (
+            UNKNOWN,
+            f"not compared: the WTO's record was first counted on {first}, after the scenario's first day",
+        )
+    return found.estimate(), f"{found.title}, as counted on {found.counted_on}: {found.count} of {found.of}; " + (
+        "a ruling after the horizon counts as none" if name == "report" else found.source
+    )
 
 
 def _shares(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -402,10 +402,10 @@ class _Tallies:
             values = np.stack([part[strategy][name] for strategy in self.strategies])
             found[group] = paired_differences.merge_regrets(found[group], paired_differences.regret(values))
 
-    def pairs(self, ranges: Mapping[str, Mapping[str, Range]], weighted: _Weighted | None) -> list[dict]:
+    def pairs(self, ranges: Mapping[str, Mapping[str, Range]], weighted: _Weighted | None) -> list[dict[str, object]]:
         """The estimates of every pair; `ranges` holds each strategy's `sim.statistics.measure_ranges`."""
 
-        def estimates(tallied: list[Pair], *, condition: bool = True, within: Range = ANY_NUMBER) -> dict:
+        def estimates(tallied: list[Pair], *, condition: bool = True, within: Range = ANY_NUMBER) -> dict[str, object]:
             if weighted is None:
                 return paired_differences.pair_estimates(tallied, condition=condition, within=within)
             return weighted.estimates.pair_estimates(weighted.chosen(tallied), condition=condition, within=within)
@@ -451,11 +451,11 @@ def _regrets(
     grouping: _Grouping,
     weighted: _Weighted | None,
     of_sample: _Weighted | None,
-) -> dict:
+) -> dict[str, object]:
     """Every strategy's regret, with quantiles from the trials sampled."""
     values, known = _known(name, strategies, sampled)
     total = reduce(paired_differences.merge_regrets, tallied)
-    document: dict = {"trials": total.shortfall[0].count, "unknown": total.unknown, "regret": {}}
+    document: dict[str, object] = {"trials": total.shortfall[0].count, "unknown": total.unknown, "regret": {}}
     if not known.any():
         return document
     rows = np.flatnonzero(known)
@@ -490,7 +490,7 @@ def _leads(
     sampled: Mapping[str, Mapping[str, np.ndarray]],
     grouping: _Grouping,
     weighted: _Weighted | None,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """For each parameter the ranges in which strategies lead. Parameters over which the lead changes come first."""
     values, known = _known(name, strategies, sampled)
     if not known.any():
@@ -526,7 +526,7 @@ def _leads(
     return sorted(found, key=lambda one: (not one["changes_hands"], -len(one["ranges"])))
 
 
-def _range(lead: Lead, strategies: tuple[str, ...], trials: float) -> dict:
+def _range(lead: Lead, strategies: tuple[str, ...], trials: float) -> dict[str, object]:
     return {
         "low": lead.low,
         "high": lead.high,

@@ -1,5 +1,7 @@
 """How an estimate settles as trials are added: a measure's mean after 100 trials, 200, 500 and so on."""
 
+from typing import Any
+
 import numpy as np
 
 from cluster.answers.entry import (
@@ -85,7 +87,7 @@ def looks(trials: int) -> list[int]:
 
 def _course(
     run: StoredRun, strategy: str, measure: Expression, condition: Expression | None, after: list[int]
-) -> dict[str, list]:
+) -> dict[str, list[Any]]:
     replicates = run.plan.design.replicates(run.plan.scenario)
     tallied: list[Moments] = [NO_NUMBERS] * replicates
     found: list[tuple[int, Estimate]] = []

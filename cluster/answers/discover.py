@@ -196,7 +196,7 @@ class _Held:
         """Whether the outcome is significantly likelier in a box than in the trials around it."""
         return (difference(self.share(inside), self.share(removed))["low"] or 0.0) > 0.0
 
-    def worth(self, inside: np.ndarray) -> dict:
+    def worth(self, inside: np.ndarray) -> dict[str, object]:
         """Mass, density, coverage and lift of a box."""
         everywhere = np.ones(inside.size, bool)
         density, base = self.share(inside), float(self.happened.mean())
@@ -209,11 +209,11 @@ class _Held:
         }
 
 
-def _measured(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> dict:
+def _measured(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> dict[str, object]:
     return {"restrictions": _restrictions(box, measured, held_out), **held_out.worth(box.holds(measured))}
 
 
-def _restrictions(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> list[dict]:
+def _restrictions(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> list[dict[str, object]]:
     """The box's ranges in the parameters' units, each with the share of trials in it and the density without it."""
     return [
         {

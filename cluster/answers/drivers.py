@@ -1,6 +1,6 @@
 """What drives a measure: which parameters, how strongly, and how much is chance, from the trials of a stored run."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -218,7 +218,7 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
     y = found.y
     constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
     noise = (None, None) if constant else sensitivity.pawn_noise(y[:PAWN_TRIALS])
-    parts: dict[str, dict] = {}
+    parts: dict[str, dict[str, Any]] = {}
     alone: dict[str, Explained] = {}
     ranks: dict[str, np.ndarray] = {}
     on_progress(0, len(names))

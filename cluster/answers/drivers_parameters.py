@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def parameter_influences(
     found: KnownTrials,
     noise: tuple[float | None, float | None],
     constant: str | None,
-) -> Iterator[tuple[str, dict, Explained | None, np.ndarray | None]]:
+) -> Iterator[tuple[str, dict[str, Any], Explained | None, np.ndarray | None]]:
     """Each parameter's part of the document, its first-order index, and first trials' ranks; null if it is fixed."""
     values = {name: parse_measure(name, run.plan.scenario) for name in names}
     drawn = sample(run, strategy, values, given=condition, thinned=found.thinned, most=found.trial.size)
@@ -44,7 +45,7 @@ def parameter_influences(
     if first and median is not None and maximum is not None:
         distances = sensitivity.pawn(first, y, (median, maximum))
     for name in names:
-        part: dict = {"name": name, "unit": parameter(name).unit, "reason": constant}
+        part: dict[str, object] = {"name": name, "unit": parameter(name).unit, "reason": constant}
         if name not in varying:
             part |= {"reason": "has one value in the trials read", "first_order": UNKNOWN, "pawn": None}
             yield name, part | _outer_deciles(found, drawn[name]), None, None
@@ -54,11 +55,11 @@ def parameter_influences(
         yield name, part | _outer_deciles(found, varying[name]), index, sensitivity.average_ranks(first[name])
 
 
-def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[Explained, dict]:
+def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[Explained, dict[str, object]]:
     known = found.known
     groups = found.groups.of(known)
     index = sensitivity.explained(found.y, [column[known]], groups)
-    document: dict = {**index.interval(groups), "cells": index.cells}
+    document: dict[str, object] = {**index.interval(groups), "cells": index.cells}
     if not known.all():
         pieces = sensitivity.pieces([column])
         for name, value in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
@@ -68,9 +69,9 @@ def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[Explained, dic
     return index, document
 
 
-def _pawn(column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], noise: float | None) -> dict:
+def _pawn(column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], noise: float | None) -> dict[str, object]:
     left_out = int((sensitivity.slices(column) == sensitivity.SLICES).sum())
-    document: dict = {
+    document: dict[str, object] = {
         **distance,
         "above_noise": bool((distance["maximum"]["estimate"] or 0.0) > (noise or 0.0)),
         "in_no_slice": left_out,
@@ -80,7 +81,7 @@ def _pawn(column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], nois
     return document
 
 
-def _outer_deciles(found: KnownTrials, column: np.ndarray) -> dict:
+def _outer_deciles(found: KnownTrials, column: np.ndarray) -> dict[str, object]:
     x = column[found.known]
     bounds = sensitivity.outer_deciles(x)
     if bounds is None:
@@ -94,14 +95,14 @@ def _outer_deciles(found: KnownTrials, column: np.ndarray) -> dict:
     }
 
 
-def partners_of(scenario: Scenario, ranks: Mapping[str, np.ndarray]) -> dict[str, list[dict]]:
+def partners_of(scenario: Scenario, ranks: Mapping[str, np.ndarray]) -> dict[str, list[dict[str, object]]]:
     """For each parameter those correlated with it, by the scenario or in the trials (Spearman)."""
     names = list(ranks)
     if len(names) < 2:
         return {}
     matrix = np.corrcoef(np.stack([ranks[name] for name in names]))
     declared = {frozenset(one.between) for one in scenario.correlations if one.spearman}
-    partners: dict[str, list[dict]] = {}
+    partners: dict[str, list[dict[str, object]]] = {}
     for i, j in combinations(range(len(names)), 2):
         if abs(matrix[i, j]) >= NOTABLE or frozenset((names[i], names[j])) in declared:
             for one, other in ((i, j), (j, i)):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 
@@ -60,11 +61,11 @@ def variance_shares(
     alone: Mapping[str, Explained],
     groups: Mapping[tuple[str, ...], Explained | None] | None,
     constant: str | None,
-) -> dict:
+) -> dict[str, object]:
     """Shares of the measure's variance: of all parameters, of chance, of the parameters one by one, and of
     interactions.
     """
-    document: dict = {"parameters": UNKNOWN, "chance": UNKNOWN, "pairs": 0}
+    document: dict[str, Any] = {"parameters": UNKNOWN, "chance": UNKNOWN, "pairs": 0}
     split = _split(run, strategy, value, condition, found)
     reason = constant
     if isinstance(split, str):
@@ -91,7 +92,7 @@ def variance_shares(
 
 def _split(
     run: StoredRun, strategy: str, value: Expression, condition: Expression | None, found: KnownTrials
-) -> dict | str:
+) -> dict[str, object] | str:
     """The shares of parameters and of chance, found by playing trials again with other chance; or why they are not
     known.
     """
@@ -109,7 +110,7 @@ def _split(
         return f"{int(both.sum())} trials have a known measure with both chances; at least {FEWEST_KNOWN} are needed"
     groups = found.groups.of(chosen).of(both)
     share = sensitivity.paired_share(pair[0][both], pair[1][both], groups)
-    document: dict = {
+    document: dict[str, Any] = {
         "parameters": groups.interval(share),
         "chance": groups.interval(1.0 - share),
         "pairs": int(both.sum()),

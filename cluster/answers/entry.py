@@ -208,7 +208,7 @@ class Answer:
     cannot_weigh: str | None = None
 
     @cached_property
-    def document(self) -> type[Document]:
+    def document(self) -> type[Document[Any]]:
         """The model of its documents: ``ComparisonDocument`` for a result `Comparison`."""
         base = Document[self.result]  # type: ignore[name-defined]
         return create_model(f"{self.result.__name__}Document", __base__=base, __doc__=self.result.__doc__)

@@ -10,6 +10,7 @@ interval is brought to the nearer end, with the rates kept.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import exp, log
+from typing import Any
 
 import numpy as np
 
@@ -140,7 +141,7 @@ def fit(
     trials: int,
     seed: int,
     on_progress: OnProgress,
-) -> dict:
+) -> dict[str, Any]:
     """The least moves of `_KNOBS` by which a scenario's threats end as those of its reference class did, and as soon.
 
     A strategy with sanctions in force from the start has no threats; its sanctions then end as past ones did. Uses only
@@ -202,7 +203,9 @@ def fit(
     }
 
 
-def _reached(one: PastShare, before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> dict:
+def _reached(
+    one: PastShare, before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]
+) -> dict[str, object]:
     return {
         "label": one.label,
         "target": one.share,

@@ -1,7 +1,7 @@
 """First- and total-order Sobol indices of a measure, from a run of the saltelli design."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -216,11 +216,11 @@ def _base_points(
             on_progress(read // together, trials // together)
 
 
-def _sums(points: Iterator[np.ndarray]) -> tuple[Sums | None, dict]:
+def _sums(points: Iterator[np.ndarray]) -> tuple[Sums | None, dict[str, Any]]:
     """The sums over all base points; and how many values are known, null and infinite, the least and the greatest."""
     total: Sums | None = None
     centre: float | None = None
-    counts = {"read": 0, "known": 0, "null": 0, "infinite": 0, "least": np.inf, "greatest": -np.inf}
+    counts: dict[str, Any] = {"read": 0, "known": 0, "null": 0, "infinite": 0, "least": np.inf, "greatest": -np.inf}
     for values in points:
         known = values[np.isfinite(values)]
         null = int(np.isnan(values).sum())
@@ -262,7 +262,7 @@ def _reason(found: Indices, counts: Mapping[str, float]) -> str | None:
     return None
 
 
-def _with_filled(estimate: Estimate, filled: Mapping[str, Estimate]) -> dict:
+def _with_filled(estimate: Estimate, filled: Mapping[str, Estimate]) -> dict[str, object]:
     """An estimate, with its values for unknown values at either extreme, and the index of being known."""
     return {
         **estimate,
@@ -282,12 +282,13 @@ def _rest(alone: Estimate) -> Estimate:
     }
 
 
-def _importance(part: dict) -> float:
+def _importance(part: Mapping[str, Any]) -> float:
     """The key by which inputs are sorted: total order, or its greatest possible value."""
     total = part["total_order"]
-    known = (total["estimate"], total.get("missing_lowest"), total.get("missing_highest"))
-    if total["estimate"] is not None:
-        return total["estimate"]
+    estimate: float | None = total["estimate"]
+    if estimate is not None:
+        return estimate
+    known = (total.get("missing_lowest"), total.get("missing_highest"))
     return max((one for one in known if one is not None), default=-np.inf)
 
 

@@ -165,7 +165,7 @@ def _played(plan: Plan, strategy: str, trial: int) -> dict[str, object]:
     return trial_row(plan.scenario, table)
 
 
-def _head(plan: Plan, story: Story) -> dict:
+def _head(plan: Plan, story: Story) -> dict[str, object]:
     scenario = plan.scenario
     return {
         "title": scenario.title,
@@ -189,7 +189,7 @@ def _head(plan: Plan, story: Story) -> dict:
     }
 
 
-def _passages(story: Story) -> list[dict]:
+def _passages(story: Story) -> list[dict[str, object]]:
     found = []
     for passage in passages(story):
         first, last = passage.weeks[0], passage.weeks[-1]

@@ -206,7 +206,7 @@ def _events(history: History) -> dict[str, bool]:
     }
 
 
-def _categories(counts: dict[str, int], happened: str, naive: dict[str, dict[str, float]]) -> dict:
+def _categories(counts: dict[str, int], happened: str, naive: dict[str, dict[str, float]]) -> dict[str, object]:
     """The scores of a forecast of categories, with those of naive forecasts of the same."""
     return {
         "happened": happened,
@@ -216,7 +216,7 @@ def _categories(counts: dict[str, int], happened: str, naive: dict[str, dict[str
     }
 
 
-def scored(forecast: dict[str, float], happened: str) -> dict:
+def scored(forecast: dict[str, float], happened: str) -> dict[str, object]:
     """A forecast of categories with its scores, as `ScoredForecast`."""
     place = list(forecast).index(happened)
     probabilities = list(forecast.values())

@@ -41,7 +41,11 @@ def paired_strategies(run: StoredRun, strategies: Sequence[str]) -> tuple[str, .
     return chosen
 
 
-def too_few_paired(found: int, given: str | None, strategies: Sequence[str], fewest: int) -> InvalidInput:
+class TooFewPaired(InvalidInput):
+    """Too few of the same trials are known under every strategy; more may be while a run is played."""
+
+
+def too_few_paired(found: int, given: str | None, strategies: Sequence[str], fewest: int) -> TooFewPaired:
     """The error for too few trials to compare strategies."""
     if given is None:
         where, advice = "are known", "play more trials"
@@ -52,7 +56,7 @@ def too_few_paired(found: int, given: str | None, strategies: Sequence[str], few
         f"{found:,} trials {where} under every one of {', '.join(strategies)}, too few for an answer; at least "
         f"{fewest:,} are needed: {advice}"
     )
-    return InvalidInput((Fault("run" if given is None else "given", given, message),))
+    return TooFewPaired((Fault("run" if given is None else "given", given, message),))
 
 
 def beliefs_of(scenario: Scenario, strategies: Sequence[str]) -> tuple[tuple[str, ...], dict[str, list[str]]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from math import sqrt
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -271,7 +271,7 @@ def _parameter(
     there: np.ndarray,
     elsewhere: np.ndarray,
     distance: tuple[float, float],
-) -> dict:
+) -> dict[str, Any]:
     total = reduce(merge_moments, (*inside, *outside))
     deviation = sqrt(total.m2 / total.count)
     return {
@@ -289,7 +289,7 @@ def _parameter(
     }
 
 
-def _distribution(tallied: Sequence[Moments], values: np.ndarray) -> dict:
+def _distribution(tallied: Sequence[Moments], values: np.ndarray) -> dict[str, object]:
     found = np.quantile(values, LEVELS, method="inverted_cdf")
     return {
         "mean": reduce(merge_moments, tallied).mean,
@@ -297,9 +297,9 @@ def _distribution(tallied: Sequence[Moments], values: np.ndarray) -> dict:
     }
 
 
-def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side) -> list[dict]:
+def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side) -> list[dict[str, Any]]:
     """How often each condition holds on each side, those that differ most first."""
-    found = []
+    found: list[dict[str, Any]] = []
     for name in conditions:
         there, elsewhere = (
             [
@@ -321,7 +321,7 @@ def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side) -> lis
 
 def _worlds(
     trial: np.ndarray, there: Mapping[str, np.ndarray], whole: Mapping[str, np.ndarray], differing: list[str]
-) -> dict:
+) -> dict[str, object]:
     """Trials to replay, with the values of the parameters that differ most."""
     scores = {name: regional_sensitivity.normal_scores(column, whole[name]) for name, column in there.items()}
     every = np.stack(list(scores.values()))

@@ -135,13 +135,14 @@ def summarize(
     strategies: Sequence[str] = (),
     believe: Sequence[str] = (),
     outside: bool = False,
-) -> dict:
+) -> dict[str, object]:
     """The summary of a run from the shards committed so far, as ``summary.json`` has it.
 
     Probabilities and means come from the tallies in the files' footers; quantiles are read from the trials a column at
     a time. With `given`, a condition over the columns, everything is computed over the trials for which it holds; with
     `strategies`, for these strategies only; with beliefs (see `cluster.answers.beliefs`), over weighted trials; with
-    `outside`, the rates of the reference class are believed too (see `cluster.answers.outside_view`). Raises
+    `outside`, the rates of the reference class are believed too (see `cluster.answers.outside_view`): the class is one
+    of all threats, so that all beliefs are then about all trials, of which the condition leaves some. Raises
     `InvalidInput` for a strategy that was not played, and for a condition or beliefs that cannot be read or leave too
     few trials.
     """
@@ -150,14 +151,11 @@ def summarize(
     chosen = chosen_strategies(run, strategies)
     view = None
     if outside:
-        if given is not None:
-            message = "goes without a condition: the class is one of all threats, whatever has happened since"
-            raise InvalidInput((Fault("outside", True, message),))
         view = outside_view(run)
         believe = (*believe, *view.beliefs)
     stated = read_beliefs(run, believe)
     if stated:
-        summaries = {strategy: _weighted(run, strategy, stated, condition) for strategy in chosen}
+        summaries = {strategy: _weighted(run, strategy, stated, condition, view is not None) for strategy in chosen}
         summary = summary_document(plan, summaries)
         summary["method"] = f"{summary['method']}; {WEIGHTED}"
         if view is not None:
@@ -168,12 +166,14 @@ def summarize(
     return summary if condition is None else {"given": str(condition), **summary}
 
 
-def _weighted(run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None) -> dict:
-    document, found = weighted_summary(run, strategy, stated, condition)
+def _weighted(
+    run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None, of_all: bool
+) -> dict[str, object]:
+    document, found = weighted_summary(run, strategy, stated, condition, believed_of_all=of_all)
     return {**document, "evidence": found.evidence().model_dump()}
 
 
-def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict:
+def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict[str, object]:
     plan = run.plan
     counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Protocol
+from typing import Any, Protocol
 
 from cluster.results.plan import Plan
 from sim.scenario.scenario import Scenario, interventions_document
@@ -17,7 +17,7 @@ from sim.statistics.tally_estimates import event_estimates, mean_estimate, metho
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
-def summary_document(plan: Plan, summaries: dict[str, dict]) -> dict:
+def summary_document(plan: Plan, summaries: dict[str, dict[str, object]]) -> dict[str, object]:
     """The summary of a run from the parts of its strategies."""
     summary = {
         "scenario": plan.scenario.name,
@@ -41,7 +41,7 @@ def summary_document(plan: Plan, summaries: dict[str, dict]) -> dict:
 
 def strategy_document(
     plan: Plan, strategy: str, counted: tuple[Tally, ...], played: int, trials: "SelectableTrials"
-) -> dict:
+) -> dict[str, object]:
     """A strategy's part of the summary.
 
     `counted` are the tallies of the replicates, `played` is the number of committed trials, and `trials` finds the
@@ -50,7 +50,7 @@ def strategy_document(
     together = plan.design.trials_together(plan.scenario)
     total = reduce(merge, counted, NO_TRIALS)
     ranges = measure_ranges(plan.scenario, strategy)
-    measures: dict[str, dict] = {}
+    measures: dict[str, dict[str, object]] = {}
     for name, quantiles in _quantiles(trials, counted, together).items():
         measures[name] = {
             "count": total.measures[name].count,
@@ -71,7 +71,7 @@ def strategy_document(
     }
 
 
-def with_share_of_deficit(measures: dict[str, dict], scenario: Scenario) -> dict[str, dict]:
+def with_share_of_deficit(measures: dict[str, dict[str, object]], scenario: Scenario) -> dict[str, dict[str, object]]:
     """The parts of a strategy's measures, with that of the balance relative to the deficit if the scenario has one."""
     if scenario.deficit is None:
         return measures
@@ -135,8 +135,8 @@ def _quantiles(
     return quantiles
 
 
-def _scaled(measure: dict, factor: float) -> dict:
-    def scale(numbers: dict) -> dict:
+def _scaled(measure: Mapping[str, Any], factor: float) -> dict[str, object]:
+    def scale(numbers: dict[str, float | None]) -> dict[str, float | None]:
         return {key: None if value is None else value * factor for key, value in numbers.items()}
 
     return {

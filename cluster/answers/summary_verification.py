@@ -12,7 +12,7 @@ from cluster.query.trials import StoredRun
 from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, read_json
 
 
-def recount(run: StoredRun) -> dict:
+def recount(run: StoredRun) -> dict[str, object]:
     """The summary of a run, counted from the rows of its files: neither their footers nor DuckDB are used.
 
     Raises `ValueError` if a file's trials are not those that it should hold.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     courses, evidence = {}, {}
     on_progress(0, len(chosen))
 
-    def course(strategy: str) -> tuple[dict, WeightedTrials | None]:
+    def course(strategy: str) -> tuple[dict[str, Any], WeightedTrials | None]:
         weighted = _weigh(run, strategy, stated, condition)
         return _strategy(run, strategy, condition, weighted), weighted
 
@@ -138,7 +139,9 @@ def _weigh(
     return weigh_trials(stated, counts, condition)
 
 
-def _strategy(run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None) -> dict:
+def _strategy(
+    run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None
+) -> dict[str, Any]:
     scenario = run.plan.scenario
     replicates = run.plan.design.replicates(scenario)
     patterns = 1 if weighted is None else len(weighted.patterns)

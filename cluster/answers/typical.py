@@ -213,7 +213,7 @@ class _Asker:
             for extreme, same, pick in zip(wanted, found[::2], found[1::2], strict=True)
         ]
 
-    def rows(self, trials: set[int]) -> dict[int, dict]:
+    def rows(self, trials: set[int]) -> dict[int, dict[str, object]]:
         """The outcome and the features of some trials."""
         values = ", ".join(
             to_sql(one) if one.operation == "column" and one.kind == NUMBER else _value(one)

@@ -25,27 +25,35 @@ from sim.statistics.weighted_estimates import (
 
 
 def weighted_summary(
-    run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None
-) -> tuple[dict, WeightedTrials]:
+    run: StoredRun,
+    strategy: str,
+    stated: Sequence[StatedBelief],
+    condition: Expression | None,
+    *,
+    believed_of_all: bool = False,
+) -> tuple[dict[str, object], WeightedTrials]:
     """The summary of a strategy's trials for which a condition holds, as in ``summary.json``, and their weights.
 
-    Raises `InvalidInput` for beliefs that cannot hold, and where too few trials are left.
+    The beliefs hold in these trials, or in all trials where they are `believed_of_all`. Raises `InvalidInput` for
+    beliefs that cannot hold, and where too few trials are left.
     """
     plan = run.plan
-    asked = _Asked(run, strategy, tuple(stated), condition)
+    asked = _Asked(run, strategy, tuple(stated), condition, believed_of_all)
     counted = _count(asked)
-    by_code = counted.trials.sum(axis=0)
-    if condition is not None and by_code.sum() < shared.FEWEST_GIVEN:
-        raise shared.too_few_given(int(by_code.sum()), strategy, condition)
-    found = weigh_trials(stated, by_code, condition)
+    by_code, left = counted.trials.sum(axis=0), int(counted.inside.sum())
+    if condition is not None and left < shared.FEWEST_GIVEN:
+        raise shared.too_few_given(left, strategy, condition)
+    found = weigh_trials(stated, by_code, None if believed_of_all else condition)
     together = plan.design.trials_together(plan.scenario)
-    trials = counted.trials[:, found.patterns]
+    trials, inside = counted.trials[:, found.patterns], counted.inside[:, found.patterns]
+    if condition is not None:
+        _check_effective(found, inside.sum(axis=0), strategy, condition)
 
     def share(name: str) -> Estimate:
-        return weighted_share(found.weighting, counted.conditions[name][:, found.patterns], trials, trials, together)
+        return weighted_share(found.weighting, counted.conditions[name][:, found.patterns], inside, trials, together)
 
     ranges = measure_ranges(plan.scenario, strategy)
-    measures: dict[str, dict] = {}
+    measures: dict[str, dict[str, object]] = {}
     for name, numbers in counted.measures.items():
         own = numbers.only(found.patterns)
         quantiles = _quantiles(asked, name, counted, found, own, trials, together)
@@ -59,7 +67,7 @@ def weighted_summary(
     change = {
         kind: {
             name: change_of_mean(
-                found.weighting, grouped_counts(counted.conditions[name][:, found.patterns], trials), trials
+                found.weighting, grouped_counts(counted.conditions[name][:, found.patterns], inside), trials
             )
             for name in names
         }
@@ -70,7 +78,7 @@ def weighted_summary(
         for name, numbers in counted.measures.items()
     }
     document = {
-        "trials": int(by_code.sum()),
+        "trials": left,
         "trials_played": sum(shard.count for shard in run.shards(strategy)),
         "outcome": {name: share(name) for name in OUTCOMES},
         "events": {name: share(name) for name in EVENTS},
@@ -80,20 +88,43 @@ def weighted_summary(
     return document, found
 
 
+def _check_effective(found: WeightedTrials, inside: np.ndarray, strategy: str, condition: Expression) -> None:
+    """Raise `InvalidInput` where the trials that satisfy a condition have too small an effective number."""
+    weights = found.weighting.weights
+    effective = float((inside @ weights) ** 2 / (inside @ np.square(weights)))
+    if effective < shared.FEWEST_GIVEN:
+        raise shared.too_few_given(int(effective), strategy, condition)
+
+
 @dataclass(frozen=True)
 class _Asked:
-    """What is read: a strategy's trials for which a condition holds, with the codes of the beliefs."""
+    """What is read: a strategy's trials for which a condition holds, with the codes of the beliefs.
+
+    Where beliefs are about all trials these are read too, with whether the condition holds in each (`INSIDE`).
+    """
 
     run: StoredRun
     strategy: str
     stated: tuple[StatedBelief, ...]
     condition: Expression | None
+    believed_of_all: bool
 
     def blocks(self, values: Mapping[str, Expression]) -> Iterator[dict[str, np.ndarray]]:
-        """Values, codes and trials' numbers, a block at a time."""
-        code = code_of(self.stated)
-        for found in paired_blocks(self.run, (self.strategy,), values, given=self.condition, code=code):
-            yield found[self.strategy]
+        """Values, codes and trials' numbers, a block at a time; values outside the condition are not a number."""
+        code, given = code_of(self.stated), self.condition
+        if self.believed_of_all and given is not None:
+            values, given = {**values, INSIDE: given}, None
+        for blocks in paired_blocks(self.run, (self.strategy,), values, given=given, code=code):
+            block = blocks[self.strategy]
+            inside = block.pop(INSIDE, None)
+            block[INSIDE] = np.ones(block["trial"].size, bool) if inside is None else inside > 0.0
+            if inside is not None:
+                block |= {name: np.where(block[INSIDE], block[name], np.nan) for name in values if name != INSIDE}
+            yield block
+
+
+INSIDE = "inside"
+"""The name of a block's truth values of the condition; no value is called so."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +144,8 @@ class _Counts:
     """
 
     trials: np.ndarray
+    inside: np.ndarray
+    """The trials for which the condition holds."""
     conditions: dict[str, np.ndarray]
     measures: dict[str, GroupedMoments]
     kept: dict[str, list[_Numbers]] | None
@@ -127,6 +160,7 @@ def _count(asked: _Asked) -> _Counts:
     values |= {name: parse_measure(NAMED[name], plan.scenario) for name in names}
     found = _Counts(
         np.zeros(shape, np.int64),
+        np.zeros(shape, np.int64),
         {name: np.zeros(shape, np.int64) for name in names},
         {name: no_groups(*shape) for name in MEASURES},
         {name: [] for name in MEASURES},
@@ -136,6 +170,7 @@ def _count(asked: _Asked) -> _Counts:
         replicate = block["trial"] % replicates
         group = replicate * shape[1] + block[CODE]
         found.trials += np.bincount(group, minlength=found.trials.size).reshape(shape)
+        found.inside += np.bincount(group[block[INSIDE]], minlength=found.trials.size).reshape(shape)
         for name, counts in found.conditions.items():
             counts += np.bincount(group[block[name] > 0.0], minlength=counts.size).reshape(shape)
         for name in MEASURES:

@@ -1,7 +1,7 @@
 """The value of learning parameters before a strategy is chosen, from the trials of a stored run."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -236,7 +236,7 @@ def _checked_groups(
     return {group: tuple(dict.fromkeys(members)) for group, members in groups.items()}
 
 
-def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -> dict:
+def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -> dict[str, Any]:
     whole = everything["estimate"] or 0.0
     return {
         "value": found.value,
@@ -245,7 +245,7 @@ def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -
     }
 
 
-def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dict:
+def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dict[str, object]:
     """The strategy that is best on average, the mean of every strategy, and how far the others are below the best."""
     by_replicate = choice.trial % choice.replicates
     beaten = [[int((gain[by_replicate == k] > 0.0).sum()) for k in range(choice.replicates)] for gain in choice.gains]

@@ -123,7 +123,7 @@ def _define_table(database: duckdb.DuckDBPyConnection, base: str) -> None:
     database.execute("SET allowed_directories = [?]", [base])
 
 
-class _ObjectFiles(AbstractFileSystem):
+class _ObjectFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types.
     """The objects of a folder as files for DuckDB, whose threads share a file and each seek and read in it."""
 
     protocol = _OBJECTS.partition(":")[0]

@@ -22,7 +22,7 @@ class ShardColumns:
 
     folder: Folder
     shard: Shard
-    kept: Kept | None
+    kept: Kept[Any] | None
     tag: str | None
     opened: ExitStack
     file: ParquetFile | None = None
@@ -52,7 +52,7 @@ class ShardColumns:
 
 
 @contextmanager
-def open_shard(folder: Folder, shard: Shard, kept: Kept | None, tag: str | None) -> Iterator[ShardColumns]:
+def open_shard(folder: Folder, shard: Shard, kept: Kept[Any] | None, tag: str | None) -> Iterator[ShardColumns]:
     """The columns of a committed shard; its file is opened only if some of them are not kept."""
     with ExitStack() as opened:
         yield ShardColumns(folder, shard, kept, tag, opened)

@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -51,7 +52,7 @@ class StoredRun:
 
     plan: Plan
     folder: Folder
-    kept: Kept | None = None
+    kept: Kept[Any] | None = None
 
     @cached_property
     def _read(self) -> tuple[dict[str, list[Shard]], dict[str, tuple[Tally, ...]]]:
@@ -222,7 +223,8 @@ class Thinning:
 
     def keeps(self, trial: np.ndarray, code: np.ndarray) -> np.ndarray:
         """Whether each trial is kept, bool; `trial` and `code` are int64 of one shape."""
-        return (trial * _GOLDEN) % 1.0 < np.array(self.shares)[code]
+        kept: np.ndarray = (trial * _GOLDEN) % 1.0 < np.array(self.shares)[code]
+        return kept
 
 
 _GOLDEN = 0.6180339887498949

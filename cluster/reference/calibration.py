@@ -2,15 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 
 from cluster.reference.episodes import COMMITMENTS, OPEN, Episode, EpisodeTable
+from cluster.reference.rates import DEMAND
 from sim.statistics import base_rates
 from sim.statistics.base_rates import ENDINGS, Episodes, Forecasts
 from sim.statistics.estimates import Estimate, proportion
 
+ALL_THREATS = None
+"""The partition of the class of all threats."""
 AGREED_BY_WEEKS = (12, 26, 52, 104)
 ERAS = (
     ("before September 1985", date(1, 1, 1), date(1985, 8, 31)),
@@ -26,7 +31,8 @@ _METHOD = {
     "rates": "shares of the ended episodes, with Wilson's 95 % interval",
     "pooled": (
         "the class's counts with a Dirichlet prior at the overall rates, whose weight (in episodes) is estimated from "
-        "all cells of specificity and commitment together; posterior mean and 95 % interval"
+        "the classes of the same partition together: eras from eras, targets from targets; posterior mean and 95 % "
+        "interval"
     ),
     "durations": (
         "quartiles by Kaplan and Meier; an episode without the event is censored at its end. For threat to "
@@ -54,14 +60,15 @@ _METHOD = {
 }
 
 
-def calibrate(table: EpisodeTable) -> dict:
+def calibrate(table: EpisodeTable) -> dict[str, Any]:
     """Counts, rates, durations and scores of a table's episodes, as plain values.
 
     Raises nothing: a number that needs more episodes is null.
     """
     ended = [one for one in table.episodes if one.outcome != OPEN]
-    weight = _weight(ended)
     overall = _counts(ended)
+    classes = _classes(table.episodes)
+    weights = _prior_weights(classes)
     open_episodes = len(table.episodes) - len(ended)
     return {
         "table": {
@@ -72,10 +79,14 @@ def calibrate(table: EpisodeTable) -> dict:
             "left_out": {**table.left_out, "still open": open_episodes},
         },
         "method": _METHOD,
-        "prior_weight": weight,
+        "prior_weight": weights[ALL_THREATS],
         "classes": [
-            {"class": name, **_class(members, overall, weight, table.watched_until)}
-            for name, members in _classes(table.episodes)
+            {
+                "class": one.name,
+                "partition": one.partition,
+                **_class(one.members, overall, weights[one.partition], table.watched_until),
+            }
+            for one in classes
         ],
         "counts_by_year": counts_by_year(ended),
         "agreed_within_two_years_by_year": agreed_by_year(ended),
@@ -85,36 +96,59 @@ def calibrate(table: EpisodeTable) -> dict:
     }
 
 
-def _classes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
-    """The classes with any episode, by their names: all, by specificity, commitment, both together, era and target.
+@dataclass(frozen=True)
+class _EpisodeClass:
+    """A class of episodes; `partition` is the property by which it divides them, None for all of them."""
+
+    name: str
+    partition: str | None
+    members: list[Episode]
+
+
+def _classes(episodes: Sequence[Episode]) -> list[_EpisodeClass]:
+    """The classes with any episode: all, by specificity and commitment, each of the two alone, era and target.
 
     A target has a class of its own if at least `FEWEST_OF_TARGET` of its episodes have ended.
     """
-    tests: list[tuple[str, Callable[[Episode], bool]]] = [("all", lambda one: True)]
+    tests: list[tuple[str, str | None, Callable[[Episode], bool]]] = [("all", ALL_THREATS, lambda one: True)]
     for specific, word in ((True, "specific demand"), (False, "unspecific demand")):
-        tests.append((word, lambda one, specific=specific: one.specific is specific))  # type: ignore[misc]
+        tests.append((word, "specificity", lambda one, specific=specific: one.specific is specific))  # type: ignore[misc]
     for level in COMMITMENTS:
-        tests.append((f"{level} commitment", lambda one, level=level: one.commitment == level))  # type: ignore[misc]
+        tests.append((f"{level} commitment", "commitment", lambda one, level=level: one.commitment == level))  # type: ignore[misc]
     for specific, word in ((True, "specific"), (False, "unspecific")):
         for level in COMMITMENTS:
             tests.append(
                 (
                     f"{word} demand, {level} commitment",
+                    DEMAND,
                     lambda one, specific=specific, level=level: one.specific is specific and one.commitment == level,  # type: ignore[misc]
                 )
             )
     for name, first, last in ERAS:
         tests.append(
-            (name, lambda one, first=first, last=last: one.began is not None and first <= one.began <= last)  # type: ignore[misc]
+            (name, "era", lambda one, first=first, last=last: one.began is not None and first <= one.began <= last)  # type: ignore[misc]
         )
     ended = Counter(one.target for one in episodes if one.outcome != OPEN)
     for target in sorted(name for name, count in ended.items() if count >= FEWEST_OF_TARGET):
-        tests.append((f"target {target}", lambda one, target=target: one.target == target))  # type: ignore[misc]
-    found = [(name, [one for one in episodes if test(one)]) for name, test in tests]
-    return [(name, members) for name, members in found if members]
+        tests.append((f"target {target}", "target", lambda one, target=target: one.target == target))  # type: ignore[misc]
+    found = [_EpisodeClass(name, partition, [one for one in episodes if test(one)]) for name, partition, test in tests]
+    return [one for one in found if one.members]
 
 
-def class_rows(document: dict) -> list[dict]:
+def _prior_weights(classes: Sequence[_EpisodeClass]) -> dict[str | None, float]:
+    """The weight of the overall rates in the pooled rates of each partition's classes, in episodes.
+
+    That of the demand for all threats together, whose own rates it does not change.
+    """
+    counts: dict[str | None, list[list[int]]] = {one.partition or DEMAND: [] for one in classes}
+    for one in classes:
+        if one.partition is not None:
+            counts[one.partition].append(_counts([each for each in one.members if each.outcome != OPEN]))
+    found = {partition: base_rates.partition_weight(own) for partition, own in counts.items()}
+    return {**found, ALL_THREATS: found[DEMAND]}
+
+
+def class_rows(document: dict[str, Any]) -> list[dict[str, object]]:
     """The classes of a `calibrate` document as flat rows, a number or null in each cell, for a table.
 
     Shares have the columns ``_low`` and ``_high`` for their 95 % intervals; durations are quartiles in days.
@@ -134,7 +168,9 @@ def class_rows(document: dict) -> list[dict]:
     return rows
 
 
-def _class(members: Sequence[Episode], overall: Sequence[int], weight: float, watched_until: date | None) -> dict:
+def _class(
+    members: Sequence[Episode], overall: Sequence[int], weight: float, watched_until: date | None
+) -> dict[str, object]:
     ended = [one for one in members if one.outcome != OPEN]
     counts = _counts(ended)
     return {
@@ -143,6 +179,7 @@ def _class(members: Sequence[Episode], overall: Sequence[int], weight: float, wa
         "counts": dict(zip(ENDINGS, counts, strict=True)),
         "rates": base_rates.rates(counts),
         "pooled": base_rates.pooled_estimates(counts, overall, weight),
+        "prior_weight": weight,
         "durations_days": _durations(members, watched_until),
         "agreed_by": _agreed_by(members, watched_until),
         "agreed_within_two_years": _agreed_share(ended, watched_until),
@@ -158,9 +195,9 @@ def counts_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
     if not years:
         return {}
     found: dict[str, dict[str, list[int]]] = {}
-    for name, members in _classes(ended):
-        found[name] = {
-            str(year): _counts([one for one in members if (one.year_ended or max(years)) <= year])
+    for own in _classes(ended):
+        found[own.name] = {
+            str(year): _counts([one for one in own.members if (one.year_ended or max(years)) <= year])
             for year in range(min(years), max(years) + 1)
         }
     return found
@@ -173,11 +210,11 @@ def agreed_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
     """
     years = [one.year_ended for one in ended if one.year_ended is not None]
     found: dict[str, dict[str, list[int]]] = {}
-    for name, members in _classes(ended) if years else ():
-        found[name] = {}
+    for own in _classes(ended) if years else ():
+        found[own.name] = {}
         for year in range(min(years), max(years) + 1):
-            known = [one for one in members if (one.year_ended or max(years)) <= year]
-            found[name][str(year)] = list(_agreed(known, date(year, 12, 31)))
+            known = [one for one in own.members if (one.year_ended or max(years)) <= year]
+            found[own.name][str(year)] = list(_agreed(known, date(year, 12, 31)))
     return found
 
 
@@ -209,7 +246,7 @@ def _sanctions_after(one: Episode, time: timedelta, day: date) -> str | None:
     return "in force" if day > imposed_on + time else None
 
 
-def _agreed_share(ended: Sequence[Episode], until: date | None) -> dict:
+def _agreed_share(ended: Sequence[Episode], until: date | None) -> dict[str, int | Estimate]:
     agreed, known = _agreed(ended, until or date.max)
     return {"agreed": agreed, "known": known, "share": proportion(agreed, known)}
 
@@ -237,16 +274,6 @@ def _counts(ended: Sequence[Episode]) -> list[int]:
     return [sum(one.outcome == name for one in ended) for name in ENDINGS]
 
 
-def _weight(ended: Sequence[Episode]) -> float:
-    known = _known(ended)
-    cells = _cells(known)
-    if len(known) < base_rates.FEWEST:
-        return float(base_rates.WEIGHTS[-1])
-    place = cells * len(ENDINGS) + _endings(known)
-    counts = np.bincount(place, minlength=2 * len(COMMITMENTS) * len(ENDINGS)).reshape(-1, len(ENDINGS))
-    return base_rates.prior_weight(counts[counts.any(axis=1)])
-
-
 def _known(ended: Sequence[Episode]) -> list[Episode]:
     return [one for one in ended if one.specific is not None and one.commitment is not None]
 
@@ -272,7 +299,7 @@ def _watched(one: Episode, until: date | None) -> float | None:
     return float((last - one.began).days)
 
 
-def _durations(members: Sequence[Episode], until: date | None) -> dict[str, dict]:
+def _durations(members: Sequence[Episode], until: date | None) -> dict[str, dict[str, object]]:
     watched = [(one.outcome, _watched(one, until)) for one in members]
     days = np.array([found for _, found in watched if found is not None])
     outcome = np.array([name for name, found in watched if found is not None])
@@ -291,7 +318,7 @@ def _durations(members: Sequence[Episode], until: date | None) -> dict[str, dict
     }
 
 
-def _duration(days: np.ndarray, observed: np.ndarray) -> dict:
+def _duration(days: np.ndarray, observed: np.ndarray) -> dict[str, object]:
     found = base_rates.durations(days, observed)
     return {"episodes": found.episodes, "events": found.events, "quartiles": found.quartiles}
 
@@ -328,18 +355,18 @@ _TESTS = {
 }
 
 
-def _scores(ended: Sequence[Episode]) -> dict[str, dict | None]:
+def _scores(ended: Sequence[Episode]) -> dict[str, dict[str, object] | None]:
     episodes = _arrays(ended)
     return {name: _score(episodes, test(episodes)) if episodes.cell.size else None for name, test in _TESTS.items()}
 
 
-def _score(episodes: Episodes, known: np.ndarray) -> dict | None:
+def _score(episodes: Episodes, known: np.ndarray) -> dict[str, object] | None:
     found: Forecasts = base_rates.forecasts(episodes, known)
     if not found.scored.size:
         return None
     ending, target = episodes.ending[found.scored], episodes.target[found.scored]
     year = np.array([date.fromordinal(int(day)).year if day == day else 0 for day in episodes.began[found.scored]])
-    document: dict = {"episodes": int(found.scored.size)}
+    document: dict[str, object] = {"episodes": int(found.scored.size)}
     for name, score in (("brier", base_rates.brier_scores), ("log", base_rates.log_scores)):
         by_class, overall = score(found.by_class, ending), score(found.overall, ending)
         difference: Estimate = base_rates.clustered_mean(by_class - overall, target, year)
@@ -351,7 +378,7 @@ def _score(episodes: Episodes, known: np.ndarray) -> dict | None:
     return document
 
 
-def _reliability(ended: Sequence[Episode]) -> dict[str, list[dict]]:
+def _reliability(ended: Sequence[Episode]) -> dict[str, list[dict[str, object]]]:
     episodes = _arrays(ended)
     if not episodes.cell.size:
         return {}

@@ -7,7 +7,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import numpy as np
 import yaml
 
 from sim.faults import Fault, InvalidInput
@@ -53,11 +52,11 @@ class ReferenceClass:
 
 
 @dataclass(frozen=True)
-class Share:
-    """A count out of a total, with what is counted and its source."""
+class CountedShare:
+    """A count out of a total as it stood on a day, with what is counted and its source."""
 
-    name: str
     title: str
+    counted_on: date
     count: int
     of: int
     source: str
@@ -65,6 +64,22 @@ class Share:
     def estimate(self) -> Estimate:
         """The share with Wilson's 95 % interval."""
         return proportion(self.count, self.of)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of disputes before the WTO, counted on one day or several, the earliest first.
+
+    The record has no dates of reports and of their implementation, so that nothing is known between those days.
+    """
+
+    name: str
+    counts: tuple[CountedShare, ...]
+
+    def before(self, day: date | None) -> CountedShare | None:
+        """The last count before a day, the last of all without one; None if there was none yet."""
+        known = [one for one in self.counts if day is None or one.counted_on < day]
+        return known[-1] if known else None
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,9 @@ class BaseRates:
 @cache
 def shipped_rates() -> BaseRates:
     """The counts of ``configs/base_rates.yaml``."""
-    document = yaml.safe_load((resources.files("configs") / "base_rates.yaml").read_text(encoding="utf-8"))
+    # The loader in C takes a tenth of the time.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    document = yaml.load((resources.files("configs") / "base_rates.yaml").read_text(encoding="utf-8"), loader)
     return BaseRates(
         source=document["source"],
         classes={
@@ -156,8 +173,14 @@ def shipped_rates() -> BaseRates:
             },
         ),
         wto={
-            name: Share(name, one["title"], one["count"], one["of"], one["source"])
-            for name, one in document["wto"].items()
+            name: Share(
+                name,
+                tuple(
+                    CountedShare(one["title"], one["counted_on"], one["count"], one["of"], one["source"])
+                    for one in sorted(counts, key=lambda one: one["counted_on"])
+                ),
+            )
+            for name, counts in document["wto"].items()
         },
     )
 
@@ -171,11 +194,16 @@ def _record(name: str, document: Mapping[str, Any]) -> Record:
     return Record(name, document["title"], _ended_counts(ended, date.max), ended, source)
 
 
+def class_names() -> tuple[str, ...]:
+    """The names of the reference classes."""
+    return tuple(shipped_rates().classes)
+
+
 def reference_class(name: str) -> ReferenceClass:
     """The class of that name. Raises `InvalidInput` with the names there are."""
     found = shipped_rates().classes.get(name)
     if found is None:
-        known = ", ".join(shipped_rates().classes)
+        known = ", ".join(class_names())
         raise InvalidInput((Fault("reference", name, f"is not a reference class; there are {known}"),))
     return found
 
@@ -183,7 +211,7 @@ def reference_class(name: str) -> ReferenceClass:
 def scenario_class(scenario: Scenario) -> str:
     """The reference class that a scenario names. Raises `InvalidInput` if it names none, or one that there is not."""
     if scenario.reference is None:
-        known = ", ".join(shipped_rates().classes)
+        known = ", ".join(class_names())
         message = f"is missing: {scenario.name} names no reference class; there are {known}"
         raise InvalidInput((Fault("reference", None, message),))
     return reference_class(scenario.reference).name
@@ -195,11 +223,10 @@ def prior_weight(partition: str | None, day: date | None) -> float:
     That of the demand for all threats together, whose own rates it does not change.
     """
     found = [one for one in shipped_rates().classes.values() if one.partition == (partition or DEMAND)]
-    counts = np.array([one.before(day) for one in found if sum(one.before(day))], np.int64).reshape(-1, len(ENDINGS))
-    return base_rates.prior_weight(counts) if len(counts) > 1 else float(base_rates.WEIGHTS[-1])
+    return base_rates.partition_weight([one.before(day) for one in found])
 
 
-def class_rates(name: str, day: date | None = None) -> dict:
+def class_rates(name: str, day: date | None = None) -> dict[str, Any]:
     """A class's counts and rates as known on a day (today without one), as plain values.
 
     ``rates`` are the class's own shares with Wilson's intervals, ``pooled`` the posterior rates (see
@@ -266,7 +293,7 @@ def known_rates(reference: str | None, day: date | None) -> dict[str, dict[str, 
     }
 
 
-def scenario_rates(scenario: Scenario, day: date | None = None) -> dict:
+def scenario_rates(scenario: Scenario, day: date | None = None) -> dict[str, Any]:
     """The rates of a scenario's reference class as known on a day, its `as_of` without one, as plain values.
 
     In the form of `rates_document`, with that class alone. Raises `InvalidInput` if the scenario names no class, or
@@ -286,11 +313,11 @@ def scenario_rates(scenario: Scenario, day: date | None = None) -> dict:
     }
 
 
-def rates_document(day: date | None = None, reference: str | None = None) -> dict:
+def rates_document(day: date | None = None, reference: str | None = None) -> dict[str, Any]:
     """Every class's rates as known on a day, the other records and the WTO's shares, as plain values.
 
-    A record whose threats have no dates is left out where a day is given. With a `reference`, that class alone. Raises
-    `InvalidInput` if there is no such class.
+    A record whose threats have no dates is left out where a day is given, and a share of the WTO's that had not been
+    counted by then. With a `reference`, that class alone. Raises `InvalidInput` if there is no such class.
     """
     shipped = shipped_rates()
     if reference is not None:
@@ -318,13 +345,15 @@ def rates_document(day: date | None = None, reference: str | None = None) -> dic
         ],
         "wto": [
             {
-                "share": one.name,
-                "title": one.title,
-                "count": one.count,
-                "of": one.of,
-                "estimate": one.estimate(),
-                "source": one.source,
+                "share": name,
+                "title": found.title,
+                "counted_on": found.counted_on.isoformat(),
+                "count": found.count,
+                "of": found.of,
+                "estimate": found.estimate(),
+                "source": found.source,
             }
-            for one in shipped.wto.values()
+            for name, one in shipped.wto.items()
+            if (found := one.before(day)) is not None
         ],
     }

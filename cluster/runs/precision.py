@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, TypedDict
 
 from cluster.query.trials import StoredRun
 from cluster.results.plan import MAX_SHARDS, Plan
@@ -29,6 +30,30 @@ MOST_TRIALS = 10_000_000
 """The default for the largest number of trials of each strategy in a precise run."""
 
 
+class EstimatePrecision(TypedDict):
+    """How precise an estimate is under each strategy, with the half-width that was requested.
+
+    `trials_needed` is about how many trials would reach it, null if that is not known; `never_known` are the strategies
+    in all of whose trials the measure is null.
+    """
+
+    half_width: float
+    reached: bool
+    half_widths: dict[str, float | None]
+    trials_needed: int | None
+    never_known: list[str]
+
+
+class ReachedPrecision(TypedDict):
+    """What a precise run reached, with how many trials of each strategy; `looks` are the trials of its stages."""
+
+    reached: bool
+    trials: int
+    most_trials: int
+    looks: list[int]
+    requested: dict[str, EstimatePrecision]
+
+
 def run_to_precision(
     plan: Plan,
     address: str | os.PathLike[str],
@@ -36,7 +61,7 @@ def run_to_precision(
     options: RunOptions,
     *,
     on_stage: Callable[[Plan], object] = lambda _: None,
-) -> tuple[dict, dict]:
+) -> tuple[dict[str, Any], ReachedPrecision]:
     """Play trials until the 95 % intervals of all strategies are as narrow as requested, `plan.trials` at most.
 
     `requested` has half-widths by the names of `sim.statistics.stopping.precise_names`. Returns the summary, and what
@@ -65,8 +90,9 @@ def run_to_precision(
         found = {name: _look(stage, folder, name, half) for name, half in requested.items()}
         if all(one["reached"] for one in found.values()) or any(_hopeless(one, stage) for one in found.values()):
             break
-        needed = [one["trials_needed"] for one in found.values()]
-        trials = next_look(plan.design, stage.trials, None if None in needed else max(needed), plan.trials)
+        needed = [count for one in found.values() if (count := one["trials_needed"]) is not None]
+        most_needed = max(needed) if len(needed) == len(found) else None
+        trials = next_look(plan.design, stage.trials, most_needed, plan.trials)
         if trials <= stage.trials:
             break
         if not options.owns_folder():
@@ -75,7 +101,7 @@ def run_to_precision(
         folder.remove(SUMMARY)
         write_json(folder, RUN, run_document(stage))
     reached = all(one["reached"] for one in found.values())
-    took = {"reached": reached, "trials": stage.trials, "most_trials": plan.trials, "looks": looks, "requested": found}
+    took = ReachedPrecision(reached=reached, trials=stage.trials, most_trials=plan.trials, looks=looks, requested=found)
     return conclude(stage, folder), took
 
 
@@ -88,7 +114,7 @@ def check_precise(plan: Plan, requested: Mapping[str, float]) -> None:
         raise InvalidInput((Fault("trials", plan.trials, message),))
 
 
-def shortfall(took: Mapping) -> str:
+def shortfall(took: ReachedPrecision) -> str:
     """What was not reached and how many trials it would take, in one line."""
     parts = []
     for name, found in took["requested"].items():
@@ -115,12 +141,12 @@ def shortfall(took: Mapping) -> str:
     )
 
 
-def more_would_help(took: Mapping) -> bool:
+def more_would_help(took: ReachedPrecision) -> bool:
     """Whether more trials would reach the precision."""
     return any(found["trials_needed"] is not None and not found["reached"] for found in took["requested"].values())
 
 
-def _look(plan: Plan, folder: Folder, name: str, requested: float) -> dict:
+def _look(plan: Plan, folder: Folder, name: str, requested: float) -> EstimatePrecision:
     """The half-widths of an estimate under each strategy, and about how many trials would reach the requested one."""
     run = StoredRun(plan, folder)
     halves, needed, known = {}, [], []
@@ -138,7 +164,7 @@ def _look(plan: Plan, folder: Folder, name: str, requested: float) -> dict:
     }
 
 
-def _hopeless(found: dict, plan: Plan) -> bool:
+def _hopeless(found: EstimatePrecision, plan: Plan) -> bool:
     """Whether a measure is null in all of many trials: a strategy may rule it out."""
     return bool(found["never_known"]) and plan.trials >= GROWTH * FIRST_LOOK
 

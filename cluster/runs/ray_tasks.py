@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
@@ -22,6 +22,9 @@ from cluster.runs.tasks import EngineFailed, ShardFailed, Task, first_line, stra
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 from sim.model.version import KERNEL_VERSION
+
+if TYPE_CHECKING:
+    import ray
 
 REACH_SECONDS = 5.0
 LOST_WORKER_RETRIES = 5
@@ -71,7 +74,7 @@ def play_on_ray(
     import ray
 
     joined = ray.is_initialized()
-    running: dict = {}
+    running: dict[ray.ObjectRef[list[ShardResult]], Task] = {}
     capacity = CapacityRequest(workers, on_capacity) if address not in (None, "local") else None
     if not joined:
         with _own_signal_handlers(), tempfile.TemporaryDirectory(prefix="brink-ray-") as nowhere:
@@ -144,7 +147,7 @@ def _parallel_tasks(workers: int | None) -> int:
     return workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
-def _cancel(running: dict, *, force: bool) -> None:
+def _cancel(running: Iterable["ray.ObjectRef[list[ShardResult]]"], *, force: bool) -> None:
     import ray
 
     for reference in running:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
-from typing import cast
+from typing import Any, cast
 
 from cluster.answers.summary import summarize
 from cluster.query.trials import StoredRun
@@ -47,7 +47,7 @@ class Stopped(Exception):
         self.progress = progress
 
 
-def run(plan: Plan, address: str | os.PathLike[str], options: RunOptions) -> dict:
+def run(plan: Plan, address: str | os.PathLike[str], options: RunOptions) -> dict[str, Any]:
     """Play every shard of a plan that the folder at `address` does not hold yet, and return the summary.
 
     Shards that the folders of `options.donors` hold are copied instead of played. Raises `InvalidInput` if the folder
@@ -61,7 +61,7 @@ def run(plan: Plan, address: str | os.PathLike[str], options: RunOptions) -> dic
     played = play_missing(plan, folder, options)
     if summarized and not played:
         folder.remove_drafts()
-        return cast("dict", read_json(folder, SUMMARY))
+        return cast("dict[str, Any]", read_json(folder, SUMMARY))
     return conclude(plan, folder)
 
 
@@ -98,7 +98,7 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
     return len(missing)
 
 
-def conclude(plan: Plan, folder: Folder) -> dict:
+def conclude(plan: Plan, folder: Folder) -> dict[str, Any]:
     """Write the summary of a plan whose trials are all committed, and tidy up; returns the summary.
 
     Raises `OSError` if a committed file cannot be read.
@@ -121,7 +121,7 @@ def _progress(plan: Plan, done: Mapping[Shard, Committed]) -> Progress:
     )
 
 
-def run_document(plan: Plan) -> dict:
+def run_document(plan: Plan) -> dict[str, Any]:
     """The content of ``run.json``: the plan, and the versions of the libraries."""
     return {
         "scenario": plan.scenario.name,

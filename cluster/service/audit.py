@@ -194,5 +194,5 @@ def write_regularly(pending: PendingEvents, engine: sa.Engine, ending: threading
             return
 
 
-def _row(event: Event, at: float, times: int) -> dict:
+def _row(event: Event, at: float, times: int) -> dict[str, object]:
     return {**asdict(event), "at": at, "times": times}

@@ -121,7 +121,7 @@ def back_up(
 def read_backup(folder: Folder) -> dict[str, Any]:
     """What a backup says it holds. Raises `InvalidInput` if there is none, or one that this version cannot read."""
     try:
-        document = json.loads(folder.read(BACKUP))
+        document: dict[str, Any] = json.loads(folder.read(BACKUP))
         form = document["format"]
     except FileNotFoundError:
         raise InvalidInput((Fault("folder", folder.address, f"holds no backup: there is no {BACKUP}"),)) from None

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
@@ -46,6 +47,7 @@ LOCAL = "local"
 """The owner of all jobs in a service without keys."""
 
 _MIGRATION_LOCK = 1995
+Query = TypeVar("Query", bound=sa.Select[Any])
 
 metadata = sa.MetaData()
 jobs = sa.Table(
@@ -130,9 +132,10 @@ class Job:
         return plan_from_document(scenario_from_document(request["scenario"]), request)
 
     @property
-    def precision(self) -> dict | None:
+    def precision(self) -> dict[str, Any] | None:
         """The precision that the job requests and, once known, what was reached; null if it requests none."""
-        return json.loads(self.request).get("precision")
+        found: dict[str, Any] | None = json.loads(self.request).get("precision")
+        return found
 
     @property
     def ended(self) -> bool:
@@ -381,7 +384,7 @@ def last_runner_sign(engine: sa.Engine) -> float | None:
         return connection.execute(sa.select(sa.func.max(runners.c.seen_at))).scalar()
 
 
-def _of(owner: str | None, query: sa.Select) -> sa.Select:
+def _of(owner: str | None, query: Query) -> Query:
     return query if owner is None else query.where(jobs.c.owner == owner)
 
 
@@ -392,7 +395,7 @@ def _without_scenario(engine: sa.Engine) -> sa.Label[str]:
     return sa.cast(sa.cast(jobs.c.request, JSONB).op("-")("scenario"), sa.Text).label("request")
 
 
-def _one(engine: sa.Engine, query: sa.Select) -> Job | None:
+def _one(engine: sa.Engine, query: sa.Select[Any]) -> Job | None:
     with engine.connect() as connection:
         row = connection.execute(query).first()
     return Job(**row._mapping) if row else None

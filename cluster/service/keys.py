@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -184,7 +185,7 @@ def _unknown(key_id: str) -> InvalidInput:
     return InvalidInput((Fault("id", key_id, "is not the id of a key; brink keys list shows the ids"),))
 
 
-def _key(row: sa.Row) -> Key:
+def _key(row: sa.Row[Any]) -> Key:
     scopes = tuple(row.scopes.split())
     return Key(row.id, row.owner, scopes, row.created_at, row.expires_at, row.used_at, row.revoked_at)
 

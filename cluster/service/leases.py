@@ -76,7 +76,7 @@ def record(
     runner: str,
     *,
     trials: int | None = None,
-    precision: Mapping | None = None,
+    precision: Mapping[str, object] | None = None,
     kernel_version: int | None = None,
 ) -> bool:
     """Record the trials that a precise job is brought to, what its precision took, or the kernel that plays it.
@@ -211,14 +211,14 @@ def _repeats() -> sa.ColumnElement[bool]:
     )
 
 
-def _in_turn(now: float, free: sa.ColumnElement[bool], without: Job | None = None) -> sa.Select:
+def _in_turn(now: float, free: sa.ColumnElement[bool], without: Job | None = None) -> sa.Select[str]:
     """The ids of the free jobs in the order of their turns, `without` a job's own part in its owner's share.
 
     An owner's second job in the queue ranks as if the first were in work already, so that two runners that choose
     at the same instant choose different owners.
     """
     in_work = sa.and_(jobs.c.state == RUNNING, jobs.c.lease_expires >= now)
-    served: sa.ColumnElement = sa.func.coalesce(owners.c.served_at, 0.0)
+    served: sa.ColumnElement[float] = sa.func.coalesce(owners.c.served_at, 0.0)
     if without is not None:
         in_work = sa.and_(in_work, jobs.c.id != without.id)
         served = sa.case((jobs.c.owner == without.owner, now), else_=served)

@@ -27,7 +27,10 @@ _KEY = re.compile("(brink_[0-9a-f]{16})_[0-9A-Za-z]+")
 def logger(name: str) -> BoundLogger:
     """A logger whose lines have fields. As with any library, nothing is written before `log_to_stderr`."""
     processors = [structlog.stdlib.filter_by_level, *_SHARED, ProcessorFormatter.wrap_for_formatter]
-    return structlog.wrap_logger(logging.getLogger(name), processors=processors, wrapper_class=BoundLogger)
+    found: BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name), processors=processors, wrapper_class=BoundLogger
+    )
+    return found
 
 
 def log_to_stderr() -> None:

@@ -69,5 +69,5 @@ def delete(engine: sa.Engine, owner: str, name: str) -> bool:
     return bool(found.rowcount)
 
 
-def _kept(row: sa.Row) -> KeptScenario:
+def _kept(row: sa.Row[Any]) -> KeptScenario:
     return KeptScenario(row.name, json.loads(row.document), row.changed_at)

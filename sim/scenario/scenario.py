@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -113,23 +113,27 @@ class Scenario:
         )
 
 
-def read_scenario(text: str, source: str) -> Scenario:
+def read_scenario(text: str, source: str, classes: Sequence[str] | None = None) -> Scenario:
     """Read a scenario file's text: JSON if the file's name ends in .json, YAML otherwise.
 
-    `source` names the file in messages. Raises `InvalidInput`.
+    `source` names the file in messages, `classes` the reference classes that there are. Raises `InvalidInput`.
     """
     read = read_json if source.lower().endswith(".json") else read_yaml
     document, lines, faults = read(text, source)
-    return scenario_from_document(document, source, lines, faults)
+    return scenario_from_document(document, source, lines, faults, classes)
 
 
 def scenario_from_document(
-    document: object, source: str | None = None, lines: Lines | None = None, faults: tuple[Fault, ...] = ()
+    document: object,
+    source: str | None = None,
+    lines: Lines | None = None,
+    faults: tuple[Fault, ...] = (),
+    classes: Sequence[str] | None = None,
 ) -> Scenario:
     """The scenario that a document (plain JSON values) describes.
 
-    `lines` says at which line of a file each value begins, `faults` what was wrong with the file already. Raises
-    `InvalidInput` with every fault.
+    `lines` says at which line of a file each value begins, `faults` what was wrong with the file already. `classes`
+    are the names that `reference` may have; any name if they are not given. Raises `InvalidInput` with every fault.
     """
     report = Report(source, lines, faults)
     validation.check_plain(report, document)
@@ -164,6 +168,8 @@ def scenario_from_document(
     reference = None
     if given.get("reference") is not None:
         reference = validation.name(report, ("reference",), given["reference"])
+        if classes is not None and reference is not None and reference not in classes:
+            report.fault(("reference",), reference, f"is not a reference class; there are {', '.join(classes)}")
     history = None
     if given.get("history") is not None:
         history = read_history(report, given["history"], horizon, strategies)

@@ -49,6 +49,12 @@ def prior_weight(counts: np.ndarray) -> float:
     return float(WEIGHTS[int(np.argmax(likelihood))])
 
 
+def partition_weight(counts: Sequence[Sequence[int]]) -> float:
+    """As `prior_weight`, of the classes of a partition; the greatest weight where fewer than two have an episode."""
+    some = [list(own) for own in counts if sum(own)]
+    return prior_weight(np.array(some, np.int64)) if len(some) > 1 else float(WEIGHTS[-1])
+
+
 def pooled_rates(counts: Sequence[int], overall: Sequence[int], weight: float) -> np.ndarray:
     """A class's rates shrunk towards the overall rates, shape (endings,). `overall` counts all episodes, including
     those of the class; `weight` is that of the prior, in episodes.

@@ -84,7 +84,12 @@ def options(request: Mapping[str, Any]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
+SLOW = ("check", "worth", "drivers", "stress", "timeline")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES]
+)
 def test_python_http_and_the_command_line_give_one_document(name, runs, served):
     answer = find_answer(name)
     found = run_for(answer, runs)

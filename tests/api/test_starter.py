@@ -93,8 +93,11 @@ def test_an_answer_about_sanctions_is_refused_where_none_are_threatened():
         read_answers("mine", {"threat": NO_THREAT, "trade": "3"})
 
 
-def test_the_service_makes_the_same_scenario(tmp_path):
+def test_the_service_asks_the_questions_and_makes_the_same_scenario(tmp_path):
     with served(tmp_path) as service:
+        asked = service.ask("GET", "/v1/questions").json()
+        assert [(one["name"], one["choices"]) for one in asked] == [(one.name, list(one.choices)) for one in QUESTIONS]
+        assert all(one["text"] and one["explanation"] for one in asked)
         body = {"name": "mine", "title": "Fish", "issues": ["Cod=3", "Haddock=1"], "gain": "2.5", "threat": "announced"}
         found = service.ask("POST", "/v1/scenarios/new", json=body)
         assert found.status_code == 200, found.text

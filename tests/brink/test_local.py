@@ -55,7 +55,7 @@ def test_a_temporary_folder_goes_with_the_service_and_asyncio_is_served_alike():
     assert not asyncio.run(use()).exists()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_the_service_ends_when_its_starter_is_killed_in_a_folder_of_shadowing_modules(tmp_path, how):
     for name in ("api", "brink", "cluster", "configs", "sim"):
         package = tmp_path / name

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.chart_files import check_chart_file, write_chart
+from api.cli.charting import chart_option
 from api.cli.options import AsJson, whole_number
 from api.cli.output import console, heading, print_json
 from api.files import new_file
@@ -46,17 +48,24 @@ def calibrate(
             show_default="print only",
         ),
     ] = None,
+    chart: Annotated[Path | None, chart_option("reliability")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rows that cannot be used are left out and counted: sanctions imposed on the day of the threat, open cases."""
+    """Rows that cannot be used are left out and counted: sanctions imposed on the day of the threat, open cases. The
+    chart shows the reliability of the class rates: how often what they forecast happened, with 95 % intervals.
+    """
     if out is not None:
         _check_file(out)
+    if chart is not None:
+        check_chart_file(chart)
     from cluster.reference.calibration import calibrate as count
     from cluster.reference.episodes import read_episodes
 
     found = count(read_episodes(table, sender=sender, issue=issue, since=since))
     if out is not None:
         _write(out, found)
+    if chart is not None:
+        _draw(chart, found)
     if as_json:
         print_json(found)
     else:
@@ -79,6 +88,15 @@ def _write(path: Path, found: dict) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
+def _draw(path: Path, found: dict) -> None:
+    from api.evidence_charts import class_reliability_chart
+
+    if not any(found["reliability"].values()):
+        message = "has nothing to show: too few threats with a known demand and commitment were forecast"
+        raise InvalidInput((Fault("chart", str(path), message),))
+    write_chart(class_reliability_chart(found), path, title="Reliability of the class rates")
+
+
 def _check_file(path: Path) -> None:
     if path.suffix.lower() not in (".json", ".csv"):
         raise InvalidInput((Fault("out", str(path), "must end in .json or .csv"),))
@@ -96,11 +114,8 @@ def _print(out: "Console", found: dict) -> None:
     for reason, count in table["left_out"].items():
         out.print(f"Left out: {count} {reason}.", style="dim")
     print_table(out, rates_columns(found["classes"], "class"))
-    out.print(
-        "In brackets: counts, and the 95 % interval. Pooled: shrunk towards the rates of all threats, with the "
-        f"weight of {found['prior_weight']:.3g} threats.",
-        style="dim",
-    )
+    weights = {one["partition"]: one["prior_weight"] for one in found["classes"] if one["partition"] is not None}
+    out.print(f"In brackets: counts, and the 95 % interval. {pooled_note(weights)}", style="dim")
     _print_durations(out, found["classes"][0])
     _print_scores(out, found["scores"])
     _print_reliability(out, found["reliability"])
@@ -116,8 +131,14 @@ def rates_columns(classes: list[dict], name: str) -> list["Column"]:
         columns.append(Column(ending, [_share(one["rates"][ending], one["counts"][ending]) for one in classes]))
         if any("pooled" in one for one in classes):
             pooled = [_percent(one["pooled"][ending]) if one.get("pooled") else "" for one in classes]
-            columns.append(Column("pooled", pooled))
+            columns.append(Column(f"{ending}, pooled", pooled))
     return columns
+
+
+def pooled_note(weights: dict[str, float]) -> str:
+    """What the pooled shares are: `weights` are those of all threats, in threats, by the property of the classes."""
+    listed = ", ".join(f"{weight:.3g} by {name}" for name, weight in weights.items())
+    return f"Pooled: shrunk towards the shares of all threats, which have the weight of so many threats: {listed}."
 
 
 def _share(found: dict, count: int) -> str:

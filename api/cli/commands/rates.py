@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.commands.calibrate import rates_columns
+from api.cli.commands.calibrate import pooled_note, rates_columns
 from api.cli.options import AsJson, complete_scenario
 from api.cli.output import console, heading, print_json
 from sim.faults import Fault, InvalidInput
@@ -47,6 +47,8 @@ def rates(
     print_table(out, rates_columns(found["classes"], "class"))
     for one in found["classes"]:
         out.print(f"{one['class']}: {one['title']}.", style="dim")
+    weights = {one["partition"] or "demand": one["prior_weight"] for one in found["classes"]}
+    out.print(pooled_note(weights), style="dim")
     if found["records"]:
         print_table(out, rates_columns(found["records"], "record"))
     for one in found["records"]:
@@ -55,8 +57,10 @@ def rates(
         share = one["estimate"]
         out.print(
             f"{one['title']}: {one['count']} of {one['of']}, {100 * share['estimate']:.0f} % "
-            f"({100 * share['low']:.0f} to {100 * share['high']:.0f})."
+            f"({100 * share['low']:.0f} to {100 * share['high']:.0f}), as counted on {one['counted_on']}."
         )
+    if found["classes"] and not found["wto"] and scenario is None:
+        out.print("Shares of disputes before the WTO had not been counted by then.", style="dim")
     out.print(f"Source: {found['source']}. In brackets: counts and 95 % intervals.", style="dim")
 
 

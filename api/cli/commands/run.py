@@ -26,6 +26,7 @@ from sim.sampling.names import SampleName
 
 if TYPE_CHECKING:
     from cluster.results.plan import Plan
+    from cluster.runs.precision import ReachedPrecision
 
 DEFAULT_TRIALS = 100_000
 FIRST = 2**14
@@ -107,7 +108,7 @@ def run(
         print_cost(plan, options, folder, at_most=bool(wanted), as_json=as_json)
         return
     started = time.monotonic()
-    taken: dict = {}
+    taken: ReachedPrecision | None = None
     with run_progress(plan) as shown:
         options = replace(options, on_progress=shown.on_progress, on_capacity=shown.on_capacity)
         if wanted:
@@ -145,7 +146,7 @@ def _print_believed(summary: dict) -> None:
     print_given(out, summary)
 
 
-def _print_answer(plan: "Plan", answer: dict, taken: dict, seconds: float, folder: str) -> None:
+def _print_answer(plan: "Plan", answer: dict, taken: "ReachedPrecision | None", seconds: float, folder: str) -> None:
     from api.cli.precision import print_precision
     from api.cli.rendering import print_summary
     from api.cli.setting import print_settings

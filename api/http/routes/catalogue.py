@@ -94,6 +94,7 @@ class DisputeShare(BaseModel):
 
     share: str
     title: str
+    counted_on: date = Field(description="The day on which the disputes stood so.")
     count: int
     of: int
     estimate: Estimate

@@ -32,6 +32,7 @@ from cluster.answers.entry import (
     Text,
     measure_of_choice,
 )
+from cluster.answers.shared import TooFewPaired
 from cluster.query.trials import StoredRun
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ class FindingsRequest(StrategiesRequest, GivenRequest):
 
 
 _USUAL = FindingsRequest()
+TOO_EARLY = "The strategies cannot be compared yet: too few of the same trials have been played under all of them."
 
 
 class Findings(BaseModel):
@@ -230,7 +232,14 @@ def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) 
         ((name, one),) = summary["strategies"].items()
         said = [ending_sentence(name if len(run.plan.strategies) > 1 else None, one["events"], weeks)]
         return Findings(measure=measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
-    document = _ask(kept, run, "compare", {**shared, "measures": [measure]})
+    try:
+        document = _ask(kept, run, "compare", {**shared, "measures": [measure]})
+    except TooFewPaired:
+        if summary["complete"] or asked.given is not None:
+            raise
+        # The first shards are those of some strategies; the others are still being played.
+        played = min(one["trials"] for one in summary["strategies"].values())
+        return Findings(measure=measure, best=None, trials=played, sentences=[TOO_EARLY], beliefs=[])
     compared = document["result"]
     said = choice_sentences(compared)
     best = best_of(compared) if said else next(iter(summary["strategies"]))

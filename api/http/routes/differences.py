@@ -16,6 +16,7 @@ from cluster.answers.compare import MOST_MEASURES
 from cluster.answers.diff import InputDifference, RunDifference, diff, input_differences
 from cluster.answers.entry import MOST_STRATEGIES, StrategyName, Text
 from cluster.query.trials import StoredRun, check_any
+from cluster.reference.rates import class_names
 from cluster.service import scenarios as kept_scenarios
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, scenario_from_document
@@ -99,6 +100,6 @@ def diff_scenarios(asked: ScenariosToCompare, reader: Reader, engine: Database) 
 
 def _scenario(given: dict[str, Any] | str, owner: str, engine: Any) -> Scenario:
     if isinstance(given, dict):
-        return scenario_from_document(given)
+        return scenario_from_document(given, classes=class_names())
     own = kept_scenarios.find(engine, owner, given)
     return shipped_scenario(given) if own is None else scenario_from_document(own.document)

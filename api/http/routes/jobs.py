@@ -23,6 +23,7 @@ from api.http.problems import RESPONSES, Problem, invalid
 from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
 from api.shipped_scenarios import shipped_scenario
 from cluster.answers.summary import ScenarioWarning
+from cluster.reference.rates import class_names
 from cluster.results.plan import Plan, make_plan
 from cluster.runs.precision import MOST_TRIALS, check_precise
 from cluster.service import jobs, leases
@@ -309,7 +310,7 @@ def requested_plan(request: JobRequest, settings: Settings) -> Plan:
         scenario = (
             shipped_scenario(request.scenario)
             if isinstance(request.scenario, str)
-            else scenario_from_document(request.scenario)
+            else scenario_from_document(request.scenario, classes=class_names())
         )
     except InvalidInput as error:
         raise invalid(error, "" if isinstance(request.scenario, str) else "scenario") from None

@@ -15,8 +15,9 @@ from api.http.authentication import Reader, Submitter, reader
 from api.http.bodies import YAML, is_yaml
 from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
 from api.http.routes.common import Database
-from api.ranges import ranges_document
+from api.ranges import ranges_document, settings_document
 from api.shipped_scenarios import shipped_names, shipped_scenario
+from cluster.reference.rates import class_names
 from cluster.service import scenarios as kept
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, read_scenario, scenario_document, scenario_from_document
@@ -157,16 +158,32 @@ class ParameterRange(BaseModel):
     set_by: list[str] = Field(description="Strategies that set it.")
 
 
+class SetRange(BaseModel):
+    """What a parameter is set to: a distribution with its density."""
+
+    distribution: Any = Field(description="As a scenario's document gives it.")
+    density: Density | None = Field(description="None if the parameter is fixed.")
+
+
 class ParameterRanges(BaseModel):
-    """The parameters of a scenario, in the model's order."""
+    """The parameters of a scenario, in the model's order, and what is set instead."""
 
     parameters: list[ParameterRange]
+    strategies: dict[str, dict[str, SetRange]] = Field(description="What each strategy sets, by parameter.")
+    set: dict[str, SetRange] = Field(description="What is set under every strategy, by parameter.")
 
 
 @router.post("/scenarios/ranges", summary="A scenario's parameters with their densities", openapi_extra=SCENARIO_BODY)
 def ranges(sent: Annotated[SentScenario, Depends(sent_scenario)]) -> ParameterRanges:
     """Every parameter of a scenario: its distribution, the density over its range, its source and its default."""
-    return ParameterRanges(parameters=[ParameterRange(**entry) for entry in ranges_document(read_sent(sent))])
+    scenario = read_sent(sent)
+    return ParameterRanges.model_validate(
+        {
+            "parameters": ranges_document(scenario),
+            "strategies": {name: settings_document(sets) for name, sets in scenario.strategies.items()},
+            "set": settings_document(scenario.interventions),
+        }
+    )
 
 
 class ScenarioText(BaseModel):
@@ -206,10 +223,10 @@ def read_sent(sent: SentScenario) -> Scenario:
     """The scenario that was sent. Raises `InvalidInput` and `Problem`."""
     if sent.media_type == YAML:
         try:
-            return read_scenario(sent.body.decode(), "")
+            return read_scenario(sent.body.decode(), "", class_names())
         except UnicodeDecodeError:
             raise Problem(400, "the body is not UTF-8 text") from None
     document = json.loads(sent.body)
     if not isinstance(document, dict):
         raise Problem(422, "the request does not have the required form", (Fault("", None, "must be an object"),))
-    return scenario_from_document(document)
+    return scenario_from_document(document, classes=class_names())

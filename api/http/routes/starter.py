@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from api.http.authentication import reader
 from api.http.problems import RESPONSES
-from api.starter import QUESTIONS, Question, read_answers, read_demands, scenario_text
+from api.starter import QUESTIONS, Question, default_of, read_answers, read_demands, scenario_text
 from sim.faults import Fault, InvalidInput
 from sim.scenario.issues import MAX_ISSUES
 from sim.scenario.scenario import read_scenario, scenario_document
@@ -49,11 +49,38 @@ NewScenario = create_model(
 )
 
 
+class QuestionEntry(BaseModel):
+    """A question, what follows from its answer, and the answer that an unanswered one has."""
+
+    name: str = Field(description="The field of the answer.")
+    text: str
+    explanation: str
+    default: str = Field(description="Empty for the title, which is then the scenario's name.")
+    choices: list[str] = Field(description="The answers that there are; none where it is a text or a number.")
+    needs_threat: bool = Field(description="Asked only where sanctions may be threatened.")
+
+
 class StartedScenario(BaseModel):
     """A scenario as the text of a commented file, and its document."""
 
     yaml: str
     scenario: dict[str, Any]
+
+
+@router.get("/questions", summary="The dozen questions from which a scenario is made")
+def questions() -> list[QuestionEntry]:
+    """In the order in which they are asked; what is demanded comes before the distance between the sides."""
+    return [
+        QuestionEntry(
+            name=one.name,
+            text=one.text,
+            explanation=one.explanation,
+            default=default_of(one, ""),
+            choices=list(one.choices),
+            needs_threat=one.needs_threat,
+        )
+        for one in QUESTIONS
+    ]
 
 
 @router.post("/scenarios/new", summary="Make a scenario from a dozen answers")

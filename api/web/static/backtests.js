@@ -4,6 +4,7 @@ import { showAccount } from "./account.js";
 import { chartOf } from "./chart.js";
 import { el, fill, find, onSubmit, showFault, table } from "./dom.js";
 import { amount, number, plain, readWhole, share, whole } from "./format.js";
+import { load } from "./load.js";
 import { estimate, numbers } from "./numbers.js";
 import { get, once, post, prepareCharts } from "./v1.js";
 
@@ -93,10 +94,9 @@ async function begin() {
   const found = await cases();
   fill(find("cases"), table("Shipped cases", ["case", "as known on", "strategy that was used"],
     found.map((one) => [el("a", { href: `/scenarios/${encodeURIComponent(one.name)}` }, one.title), one.as_of, one.strategy_used]), false));
-  onSubmit(find("play"), play);
-  addEventListener("popstate", () => show().catch(showFault));
   await show();
 }
 
-showAccount();
-begin().then(prepareCharts).catch(showFault);
+onSubmit(find("play"), play);
+addEventListener("popstate", () => show().catch(showFault));
+load(showAccount, begin).then(prepareCharts);

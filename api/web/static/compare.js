@@ -4,6 +4,7 @@ import { chartOf } from "./chart.js";
 import { el, fill, find, showFault, table } from "./dom.js";
 import { amount, documentValue, points, share, when, whole } from "./format.js";
 import { estimate, numbers } from "./numbers.js";
+import { load } from "./load.js";
 import { get, once, post, Problem } from "./v1.js";
 
 const asked = new URLSearchParams(location.search);
@@ -81,12 +82,11 @@ async function begin() {
       el("optgroup", { label: "Runs" }, jobs.map((job) => el("option", { value: job.id }, `${job.scenario}, ${whole(job.trials)} trials, seed ${job.seed}, ${when(job.created_at)}`))),
       el("optgroup", { label: "Scenarios" }, scenarios.map((one) => el("option", { value: one.name }, one.title))),
     ];
-    find(id).append(...options);
+    fill(find(id), options);
     if (asked.get(key)) find(id).value = asked.get(key);
   }
   find("choose").querySelector("button").disabled = false;
   await compare();
 }
 
-showAccount();
-begin().catch(showFault);
+load(showAccount, begin);

@@ -29,13 +29,15 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
 }
 
-/** Show a fault at the top of the page, in words; nothing takes it away. */
+/** Show a fault at the top of the page, in words, and return its element; no fault takes it away. */
 export function showFault(fault) {
   const place = find("fault");
-  if (!fault) return fill(place);
+  if (!fault) return void fill(place);
   const listed = (fault.errors ?? []).map((one) => el("li", {}, one.detail));
   const message = fault.errors?.length ? null : el("p", {}, fault.message ?? String(fault));
-  fill(place, el("div", { class: "fault" }, message, listed.length ? el("ul", {}, listed) : null));
+  const shown = el("div", { class: "fault" }, message, listed.length ? el("ul", {}, listed) : null);
+  fill(place, shown);
+  return shown;
 }
 
 /** A table of rows: each a list of cells, text or elements; the first cell of a row names it. */

@@ -4,6 +4,7 @@ import { showAccount } from "./account.js";
 import { el, fill, find, onSubmit, showFault, table } from "./dom.js";
 import { decimalComma, documentValue, number, readNumber } from "./format.js";
 import { handles } from "./handles.js";
+import { load } from "./load.js";
 import { spark } from "./spark.js";
 import { get, once, post, Problem, saveAs, send } from "./v1.js";
 
@@ -320,10 +321,9 @@ async function begin() {
     delete scenario.history;
   }
   fill(find("title"), `Change: ${scenario.title}`);
-  onSubmit(find("edit"), () => save(false));
   await layOut();
+  onSubmit(find("edit"), () => save(false));
   await validate();
 }
 
-showAccount();
-begin().catch(showFault);
+load(showAccount, begin);

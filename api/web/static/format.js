@@ -22,10 +22,15 @@ export function number(value) {
 const fixed = (value, places) =>
   new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places }).format(value).replace("-", MINUS);
 
+/** A positive number with its first digit. */
+const firstDigit = (value) => (value > 0 ? fixed(value, Math.max(0, -Math.floor(Math.log10(value)))) : "0");
+
 /** An estimate of a probability: its text in per cent, and its interval's. */
 export function share(one) {
   if (one.estimate === null) return { text: "unknown", interval: "" };
   if (one.low === null) return { text: `${fixed(100 * one.estimate, 1)} %`, interval: "" };
+  // As sentences say it: it did not happen, and the interval says how often it may happen at most.
+  if (one.estimate === 0) return { text: `under ${firstDigit(100 * one.high)} %`, interval: "" };
   const places = 50 * (one.high - one.low) < 0.5 ? 1 : 0;
   const more = 50 * (one.high - one.low) < 0.05 ? 2 : Math.max(1, places);
   return { text: `${fixed(100 * one.estimate, places)} %`, interval: `${fixed(100 * one.low, more)} to ${fixed(100 * one.high, more)}` };
@@ -61,6 +66,19 @@ export function distribution(document) {
   if (kind === "mixture") return `mixture of ${numbers.of.length}: ${numbers.of.map(distribution).join("; ")}`;
   const inside = Object.entries(numbers).map(([key, value]) => `${key} ${Array.isArray(value) ? value.map(number).join(", ") : number(value)}`);
   return `${name}, ${inside.join(", ")}`;
+}
+
+/** What is believed of a number, in plain words. Where the kind of its distribution has no simple ones, quantiles of its
+ * density, as the service gives them, say it. */
+export function rangeWords(document, density) {
+  if (typeof document !== "object" || document === null) return number(document);
+  const [[kind, numbers]] = Object.entries(document);
+  if (kind === "uniform") return `${number(numbers[0])} to ${number(numbers[1])}, all equally likely`;
+  if (kind === "triangular" || kind === "pert") return `${number(numbers[0])} to ${number(numbers[2])}, most likely about ${number(numbers[1])}`;
+  if (kind === "discrete") return numbers.values.map(number).join(" or ");
+  if (!density) return distribution(document);
+  const { quantiles } = density;
+  return `very probably ${number(quantiles["0.05"])} to ${number(quantiles["0.95"])}, as often below ${number(quantiles["0.5"])} as above`;
 }
 
 /** A value of a scenario's document, of whatever form; null stands for a field that is not there. */

@@ -1,3 +1,4 @@
 import { showAccount } from "./account.js";
+import { load } from "./load.js";
 
-showAccount();
+load(showAccount);

@@ -4,10 +4,10 @@ import { conditionOf, conditionsPanel } from "./conditions.js";
 import { el, fill, find, showFault } from "./dom.js";
 import { distribution, waitsFor, when, whole } from "./format.js";
 import { faultOf, SECTIONS } from "./sections.js";
-import { get, once, Problem, send } from "./v1.js";
+import { ended as hasEnded, follow, load } from "./load.js";
+import { get, once, passes, Problem, send } from "./v1.js";
 
 const id = location.pathname.split("/")[2];
-const STATES = ["queued", "running", "succeeded", "failed", "cancelled"];
 const LISTS = ["given", "believe", "only"];
 const TEXTS = ["measure", "strategy", "show", "form", "by", "bound", "outcome", "trial", "base"];
 const AT_ONCE = 2;
@@ -34,7 +34,7 @@ function choose(changes) {
   show();
 }
 
-const ended = () => !["queued", "running"].includes(job.state);
+const ended = () => hasEnded(job);
 const several = (count, noun, nouns) => `${whole(count)} ${count === 1 ? noun : nouns}`;
 
 function showState() {
@@ -71,18 +71,15 @@ async function showPlace() {
 
 /** Follow the run. First answers come from what is committed, again as more is, with a pause between. */
 function watch() {
-  const source = new EventSource(`/v1/jobs/${id}/events`);
   let last = 0;
-  const changed = (event) => {
-    job = JSON.parse(event.data);
+  follow(id, (now) => {
+    job = now;
     showState();
-    if (ended()) source.close();
     if (job.progress.trials_done > 0 && (ended() || Date.now() - last > PAUSE)) {
       last = Date.now();
       show();
     }
-  };
-  for (const state of STATES) source.addEventListener(state, changed);
+  });
 }
 
 /** Sections that are near the window: the others are asked when a reader comes to them. */
@@ -163,7 +160,7 @@ async function run(section, box, now, signal) {
     if (!(error instanceof Problem)) throw error;
     made = [faultOf(error), leaveOut(error, strategies)];
     // Asked again when a reader comes back to it: the fault may have passed.
-    if (error.status === 0 || error.status >= 429) box.key = null;
+    if (passes(error) || error.status >= 500) box.key = null;
   }
   if (signal.aborted) return;
   const focused = box.body.contains(document.activeElement) ? indexOf(box.body) : -1;
@@ -186,11 +183,8 @@ function leaveOut(error, strategies) {
 }
 
 async function begin() {
-  [job, terms] = await Promise.all([get(`/v1/jobs/${id}`), once("/v1/terms")]);
-  showState();
-  fill(find("title"), job.scenario);
-  const [played, parameters] = await Promise.all([once(`/v1/jobs/${id}/scenario`), once("/v1/parameters")]);
-  scenario = played;
+  let parameters;
+  [job, terms, scenario, parameters] = await Promise.all([get(`/v1/jobs/${id}`), once("/v1/terms"), once(`/v1/jobs/${id}/scenario`), once("/v1/parameters")]);
   showState();
   fill(find("title"), scenario.title);
   document.title = `${scenario.title} – Brink`;
@@ -205,5 +199,4 @@ addEventListener("unhandledrejection", (event) => {
   if (event.reason?.name === "AbortError") event.preventDefault();
   else showFault(event.reason);
 });
-showAccount();
-begin().catch(showFault);
+load(showAccount, begin);

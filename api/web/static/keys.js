@@ -1,6 +1,7 @@
 import { showAccount } from "./account.js";
 import { el, fill, find, onSubmit, showFault, table } from "./dom.js";
 import { readWhole, when } from "./format.js";
+import { load } from "./load.js";
 import { get, post } from "./v1.js";
 
 async function show() {
@@ -22,5 +23,4 @@ async function create() {
   await show();
 }
 
-onSubmit(find("new"), create);
-Promise.all([showAccount(), show()]).catch(showFault);
+load(showAccount, show).then(() => onSubmit(find("new"), create));

@@ -1,6 +1,7 @@
 import { showAccount } from "./account.js";
-import { el, fill, find, showFault, table } from "./dom.js";
+import { el, fill, find, table } from "./dom.js";
 import { number, share, whole } from "./format.js";
+import { load } from "./load.js";
 import { estimate } from "./numbers.js";
 import { get } from "./v1.js";
 
@@ -19,8 +20,7 @@ async function show() {
     el("h2", {}, "Records of one target or kind"),
     table("Records", ["record", "settled", "imposed", "dropped", "source"], (found.records ?? []).map((one) => [one.title, estimate(one.rates?.settled, share), estimate(one.rates?.imposed, share), estimate(one.rates?.dropped, share), one.source])),
     el("h2", {}, "Disputes before the WTO"),
-    table("Shares, with 95 % intervals", ["share", "of", "per cent", "source"], (found.wto ?? []).map((one) => [one.title, `${whole(one.count)} of ${whole(one.of)}`, estimate(one.estimate, share), one.source])));
+    table("Shares, with 95 % intervals", ["share", "of", "per cent", "source"], (found.wto ?? []).map((one) => [one.title, `${whole(one.count)} of ${whole(one.of)}`, estimate(one.estimate, share), `${one.source}; counted on ${one.counted_on}`])));
 }
 
-showAccount();
-show().catch(showFault);
+load(showAccount, show);

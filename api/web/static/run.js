@@ -2,6 +2,7 @@ import { el, fill, find, onSubmit, showFault } from "./dom.js";
 import { bytes, duration, readNumber, readWhole, whole } from "./format.js";
 import { once, post, prepareCharts, Problem } from "./v1.js";
 import { showAccount } from "./account.js";
+import { load } from "./load.js";
 
 const form = find("run");
 const asked = new URLSearchParams(location.search);
@@ -179,8 +180,8 @@ function renewKey() {
 }
 
 async function begin() {
-  const scenarios = await once("/v1/scenarios");
   const job = from && (await once(`/v1/jobs/${encodeURIComponent(from)}`));
+  const [scenarios, terms] = await Promise.all([once("/v1/scenarios"), once("/v1/terms"), from && ofRun()]);
   if (job) form.scenario.append(el("option", { value: "" }, `${job.scenario}, as in that run`));
   form.scenario.append(...scenarios.map((one) => el("option", { value: one.name }, one.title)));
   const wanted = asked.get("scenario");
@@ -189,7 +190,7 @@ async function begin() {
   form.scenario.value = known ? wanted : job ? "" : scenarios[0].name;
   for (const name of ["trials", "seed", "design"]) if (asked.get(name) ?? job?.[name]) form[name].value = asked.get(name) ?? job[name];
   form.scenario.addEventListener("change", () => showStrategies().catch(showFault));
-  addPrecision(await once("/v1/terms"));
+  addPrecision(terms);
   form.addEventListener("change", renewKey);
   await showStrategies();
   form.addEventListener("input", estimateSoon);
@@ -198,5 +199,4 @@ async function begin() {
 }
 
 renewKey();
-showAccount();
-begin().then(prepareCharts).catch(showFault);
+load(showAccount, begin).then(prepareCharts);

@@ -2,6 +2,7 @@ import { el, fill, find, showFault, table } from "./dom.js";
 import { waitsFor, when, whole } from "./format.js";
 import { get, prepareCharts } from "./v1.js";
 import { showAccount } from "./account.js";
+import { ended, follow, load } from "./load.js";
 
 const watched = new Map();
 const PLACE_PAUSE = 3000;
@@ -24,19 +25,12 @@ function row(job) {
   return made;
 }
 
-/** Follow a job by its events until it ends; the browser resumes where it was. */
 function watch(job) {
-  if (watched.has(job.id) || watched.size >= 5 || !["queued", "running"].includes(job.state)) return;
-  const source = new EventSource(`/v1/jobs/${job.id}/events`);
-  watched.set(job.id, source);
-  const changed = (event) => {
-    const now = JSON.parse(event.data);
+  if (watched.has(job.id) || watched.size >= 5 || ended(job)) return;
+  watched.set(job.id, follow(job.id, (now) => {
     find(`job-${job.id}`)?.replaceWith(row(now));
-    if (["queued", "running"].includes(now.state)) return;
-    source.close();
-    watched.delete(job.id);
-  };
-  for (const state of ["queued", "running", "succeeded", "failed", "cancelled"]) source.addEventListener(state, changed);
+    if (ended(now)) watched.delete(job.id);
+  }));
 }
 
 /** The places of the shown jobs that wait, which no event of a job itself announces. */
@@ -57,7 +51,7 @@ async function showRuns(token) {
   }
   const shown = table("Runs, the newest first", ["scenario", "state", "progress", "what", "submitted"], [], false);
   shown.querySelector("tbody").append(...page.jobs.map(row));
-  const older = page.next_page_token && el("button", { type: "button", onclick: () => showRuns(page.next_page_token) }, "Older runs");
+  const older = page.next_page_token && el("button", { type: "button", onclick: () => showRuns(page.next_page_token).catch(showFault) }, "Older runs");
   fill(find("runs"), shown, older && el("p", {}, older));
   page.jobs.forEach(watch);
 }
@@ -78,6 +72,5 @@ async function showScenarios() {
     table("Shipped scenarios", head, rows(found.filter((one) => !one.own)), false));
 }
 
-showAccount();
 setTimeout(showPlaces, PLACE_PAUSE);
-Promise.all([showRuns(), showScenarios()]).then(prepareCharts).catch(showFault);
+load(showAccount, showRuns, showScenarios).then(prepareCharts);

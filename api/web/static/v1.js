@@ -9,6 +9,9 @@ export class Problem extends Error {
   }
 }
 
+/** Whether a refusal may pass by itself: the service does not answer, or it is overloaded. */
+export const passes = (error) => error instanceof Problem && (error.status === 0 || [429, 502, 503, 504].includes(error.status));
+
 async function answered(path, options) {
   let answer;
   try {
@@ -64,4 +67,4 @@ export function once(path) {
 }
 
 /** Have the service make the charts' file, and the browser keep it, before a result needs it. */
-export const prepareCharts = () => fetch("/static/vega.js", { priority: "low" }).catch(() => {});
+export const prepareCharts = () => fetch(new URL("./vega.js", import.meta.url), { priority: "low" }).catch(() => {});

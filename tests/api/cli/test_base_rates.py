@@ -43,6 +43,34 @@ def test_the_result_is_written_as_it_is_printed(tmp_path):
         assert_refused(brink("calibrate", "own.csv", "--out", out, cwd=tmp_path), "--out", out)
 
 
+def test_the_reliability_of_the_rates_is_drawn(tmp_path):
+    rows = [
+        f"t{k % 5},{1980 + k // 4}-01-0{1 + k % 4},{('settled', 'dropped')[k % 2]},,{1981 + k // 4}-01-01,"
+        f"{('yes', 'no')[k % 2]},strong"
+        for k in range(60)
+    ]
+    (tmp_path / "own.csv").write_text("\n".join([OWN.splitlines()[0], *rows]) + "\n")
+    brink("calibrate", "own.csv", "--chart", "reliability.svg", cwd=tmp_path, status=0)
+    picture = (tmp_path / "reliability.svg").read_text()
+    assert all(word in picture for word in ("settled", "imposed", "dropped", "mean forecast", "happened"))
+    (tmp_path / "few.csv").write_text(OWN)
+    assert_refused(brink("calibrate", "few.csv", "--chart", "r.svg", cwd=tmp_path), "--chart", "too few threats")
+    assert_refused(brink("calibrate", "few.csv", "--chart", "r.pdf", cwd=tmp_path), "--chart", "must end in")
+
+
+def test_an_unknown_reference_class_is_a_fault_of_the_scenario(tmp_path):
+    document = json.loads(brink("scenarios", "us-japan-autos-1995", "--json").stdout) | {"reference": "vague"}
+    (tmp_path / "own.json").write_text(json.dumps(document, indent=1))
+    found = brink("validate", tmp_path / "own.json")
+    assert found.returncode == 2
+    assert "reference: is not a reference class; there are all, specific-weak" in found.stderr
+    with served(tmp_path / "data") as service:
+        answered = service.ask("POST", "/v1/scenarios/validate", json=document).json()
+        assert [one["field"] for one in answered["errors"]] == ["reference"]
+        asked = service.ask("POST", "/v1/jobs", json={"scenario": document, "trials": 100})
+        assert (asked.status_code, asked.json()["errors"][0]["field"]) == (422, "scenario.reference")
+
+
 def test_the_rates_interface_describes_its_fields(tmp_path):
     with served(tmp_path) as service:
         described = service.ask("GET", "/openapi.json").json()

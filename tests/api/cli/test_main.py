@@ -202,7 +202,14 @@ def test_a_signal_while_a_command_loads_what_it_needs_ends_it_with_status_1(tmp_
     assert (done.returncode, done.stdout, done.stderr.strip()) == (1, "", "stopped")
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_while_the_service_starts_ends_it(tmp_path, end):
     environment = {**os.environ, "BRINK_DATA_DIR": str(tmp_path)}
     command = [BRINK, "serve", "--port", "0", "--no-runner"]

@@ -104,7 +104,7 @@ def test_a_title_may_be_any_text(tmp_path):
     assert title in brink("replay", "here", "--trial", "1", cwd=tmp_path, status=0).stdout
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+@pytest.mark.parametrize("encoding", ["latin-1", pytest.param("ascii", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("command", [["summary"], ["replay", "--trial", "3"], ["summary", "--json"]])
 def test_a_terminal_may_have_any_encoding(run, encoding, command):
     environment = {**os.environ, "PYTHONIOENCODING": encoding}

@@ -143,7 +143,10 @@ def test_every_command_that_prints_a_table_is_tested_here():
     assert {answer.name for answer in ANSWERS} == ASKED.keys()
 
 
-@pytest.mark.parametrize("command", COMMANDS_WITH_TABLES)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "fit" else name for name in COMMANDS_WITH_TABLES],
+)
 def test_what_is_piped_fits_the_width_has_all_numbers_and_no_bars(folder, command):
     wide = printed(folder, command, 200)
     for width in (60, 80):

@@ -161,6 +161,7 @@ def test_no_path_leads_out_of_the_folder(service, finished, path):
     assert b"SQLite" not in answer.content
 
 
+@pytest.mark.slow
 def test_a_killed_runner_loses_nothing(service, undisturbed):
     job = service.submit()
     service.begun(job["id"])

@@ -94,6 +94,7 @@ def service_of(played: dict[str, Any], folder: Path, *, auth: str, which: str = 
     return Service(app, job.id, key.id, headers)
 
 
+@pytest.mark.slow
 def test_every_example_works_when_pasted(played, tmp_path):
     services = {
         which: service_of(played, tmp_path / which, auth="none", which=which) for which in ("usual", "saltelli")
@@ -138,6 +139,19 @@ def test_every_reference_of_the_document_resolves():
             for part in reference.removeprefix("#/").split("/"):
                 found = found[part]
         assert ("securitySchemes" in described["components"]) == (auth == "keys")
+
+
+def test_no_setting_but_keys_changes_the_document(monkeypatch):
+    """The document is made once for all applications of a process."""
+    provider = {
+        "oidc_issuer": "http://127.0.0.1:9",
+        "oidc_client_id": "brink",
+        "oidc_groups": {"analysts": ["submit", "read"]},
+    }
+    expected = create_app(Settings(auth="keys")).openapi()
+    for changed in ({"cors_origins": ["https://a.example"]}, provider):
+        monkeypatch.setattr("api.http.openapi._texts", {})
+        assert create_app(Settings(auth="keys", **changed)).openapi() == expected
 
 
 @pytest.fixture(scope="module", params=["none", "keys"])

@@ -68,7 +68,22 @@ def test_yaml_of_a_scenario_is_the_same_scenario(service):
     assert sent.json()["scenario"] == json.loads(json.dumps(yaml.safe_load(text)))
 
 
-@pytest.mark.parametrize("name", shipped_names())
+def test_what_strategies_set_has_its_densities(service):
+    document = OWN | {"set": {"target_win": {"uniform": [0, 0.5]}}}
+    found = service.ask("POST", "/v1/scenarios/ranges", service.key("ann", "read"), json=document).json()
+    assert {
+        name: {key: one["distribution"] for key, one in sets.items()} for name, sets in found["strategies"].items()
+    } == (OWN["strategies"])
+    for one in (*found["set"].values(), *(one for sets in found["strategies"].values() for one in sets.values())):
+        assert (one["density"] is None) == isinstance(one["distribution"], int | float)
+
+
+QUICK = ("us-japan-autos-1995", "us-eu-2025")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in shipped_names()]
+)
 def test_densities_are_probabilities_of_the_cells(service, name):
     scenario = shipped_scenario(name)
     found = service.ask(

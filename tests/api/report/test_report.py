@@ -150,6 +150,7 @@ def inside(pdf: bytes) -> bytes:
     return b"\n".join(found)
 
 
+@pytest.mark.slow
 def test_a_report_as_pdf_has_vector_charts_and_refers_to_nothing(folder, tmp_path):
     done = brink("report", folder, "--out", tmp_path / "r.pdf", status=0)
     assert done.stderr == ""

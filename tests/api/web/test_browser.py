@@ -211,6 +211,7 @@ def test_a_range_brushed_on_a_chart_is_learned(person, job):
 
 PAGES = (
     "/",
+    "/new",
     f"/scenarios/{SCENARIO}",
     "/run",
     f"/edit?from={SCENARIO}",
@@ -370,13 +371,13 @@ def test_a_run_is_started_with_the_keyboard_alone(person):
     expect(page.locator(".badge")).to_have_text("succeeded")
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/run", "/keys", "/compare", "/backtests"])
+@pytest.mark.parametrize("path", ["/sign-in", "/run", "/new", "/keys", "/compare", "/backtests"])
 def test_a_form_waits_for_its_script(person, path):
     page = person.page
     person.expected += ["400", "403", "409"]  # A service without keys has none to list.
     held: list[Route] = []
     hold = True
-    page.route("**/static/*.js", lambda route: held.append(route) if hold else route.continue_())
+    page.route("**/static/*/*.js", lambda route: held.append(route) if hold else route.continue_())
     page.goto(path, wait_until="commit")
     button = page.locator("button[type=submit]")
     expect(button).to_be_disabled()
@@ -453,6 +454,98 @@ def test_progress_continues_after_a_restart_of_the_web_process(browser, tmp_path
             shown(page, "answer")
     finally:
         service.stop()
+
+
+def test_a_page_that_is_opened_during_a_restart_loads_once_the_service_is_back(browser, tmp_path):
+    service = ServiceProcess(tmp_path / "data", "--no-runner", BRINK_ENGINE="inline")
+    try:
+        job = service.submit()["id"]
+        with watched(browser, str(service.client.base_url).rstrip("/")) as person:
+            person.expected += ["ERR_CONNECTION", "ERR_EMPTY", "ERR_INCOMPLETE_CHUNKED_ENCODING", "503"]
+            page = person.page
+            killed = False
+
+            def kill(route: Route) -> None:
+                nonlocal killed
+                if not killed:
+                    service.kill()
+                    killed = True
+                route.continue_()
+
+            page.route(f"**/v1/jobs/{job}", kill)
+            # The first thing that the page gets of a service that starts may be a refusal, after which a browser does
+            # not ask for events again by itself.
+            refused: list[Route] = []
+
+            def refuse(route: Route) -> None:
+                refused.append(route)
+                if len(refused) < 3:
+                    route.fulfill(status=503, headers={"Retry-After": "1"}, json={"detail": "starting"})
+                else:
+                    route.continue_()
+
+            page.route("**/v1/jobs/*/events", refuse)
+            page.goto(f"/jobs/{job}")
+            expect(page.locator("#fault")).to_contain_text("tries again by itself")
+            service.options = ()
+            service.start()
+            expect(page.locator("h1")).to_have_text(JOB["scenario"]["title"])
+            expect(page.locator("#fault")).to_be_empty()
+            expect(page.locator("#state .badge")).to_have_text("succeeded")
+            assert len(refused) >= 3
+    finally:
+        service.stop()
+
+
+def test_an_own_dispute_from_nothing_to_a_report(person, service):
+    page = person.page
+    person.expected.append("422")
+    page.goto("/")
+    page.get_by_role("link", name="Write a scenario of your own").click()
+    page.get_by_label("A short name").fill("fish")
+    page.get_by_label("What is the dispute about").fill("Fish and chips")
+    page.get_by_label("Who makes the demands").fill("Norway")
+    page.get_by_label("Of whom").fill("Iceland")
+    page.get_by_label("Demand 1").fill("Cod")
+    page.get_by_label("Weight").first.fill("3")
+    page.get_by_role("button", name="Another demand").click()
+    page.get_by_label("Demand 2").fill("Haddock")
+    page.get_by_label("Are sanctions threatened").select_option("none")
+    expect(page.get_by_label("Would the target retaliate")).to_be_hidden()
+    page.get_by_label("Are sanctions threatened").select_option("announced")
+    gain = page.get_by_label("Extra exports")
+    gain.fill("2,5")
+    page.get_by_role("button", name="Make the scenario").click()
+    expect(page.locator("[data-question=gain] .field-fault")).to_contain_text("write 2.5 with a point")
+    expect(gain).to_be_focused()
+    gain.fill("2.5")
+    page.get_by_role("button", name="Make the scenario").click()
+    expect(page.locator("#made")).to_contain_text("Norway makes demands of Iceland on 2 issues")
+    expect(page.locator("#made")).to_contain_text("“Cod” (weight 0.75)")
+    expect(page.locator("#implied")).to_contain_text(re.compile("Under threaten: an agreement in [0-9.]+ %"))
+    expect(page.locator("#implied")).to_contain_text(re.compile("Under talk: .* announced in under"))
+    assert violations(page) == []
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the commented file").click()
+    with open(saved.value.path(), encoding="utf-8") as file:
+        assert "# What you were asked" in file.read()
+    page.get_by_role("button", name="Keep it and look at every range").click()
+    expect(page).to_have_url(re.compile("/edit[?]from=fish$"))
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    page.get_by_role("button", name="Keep it and run it").click()
+    page.get_by_label("Trials of each strategy").fill("2000")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.locator("#state .badge")).to_have_text("succeeded")
+    shown(page, *EARLY, "files")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Report to hand on").click()
+    with open(saved.value.path(), encoding="utf-8") as file:
+        assert "Fish and chips" in file.read()
+    page.goto("/new")
+    page.get_by_label("A short name").fill("fish")
+    page.get_by_role("button", name="Make the scenario").click()
+    expect(page.locator("[data-question=name] .field-fault")).to_contain_text("already")
+    assert service.client.delete("/v1/scenarios/fish").status_code == 204
 
 
 def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):

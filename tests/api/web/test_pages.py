@@ -70,22 +70,69 @@ def test_a_module_imports_modules_that_are_there(service, name):
         assert imported in MODULES or imported == assets.VEGA, imported
 
 
-def test_a_file_is_compressed_and_sent_again_only_if_it_changed(service):
-    plain = service.client.get("/static/brink.css", headers={"Accept-Encoding": "identity"})
-    small = service.client.get("/static/brink.css", headers={"Accept-Encoding": "gzip"})
+def test_a_file_is_compressed_and_kept_by_browsers_for_good(service):
+    path = assets.asset_path("brink.css")
+    plain = service.client.get(path, headers={"Accept-Encoding": "identity"})
+    small = service.client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
     assert small.headers["Content-Encoding"] == "gzip"
     assert small.content == plain.content
-    same = service.client.get("/static/brink.css", headers={"If-None-Match": plain.headers["ETag"]})
+    assert "immutable" in plain.headers["Cache-Control"]
+    same = service.client.get(path, headers={"If-None-Match": plain.headers["ETag"]})
     assert (same.status_code, same.content) == (304, b"")
+    # The page came from a web process of another release: its files are these, until the page is loaded again.
+    other = service.client.get("/static/0123456789abcdef/brink.css")
+    assert (other.content, other.headers["Cache-Control"]) == (plain.content, "no-cache")
+
+
+def test_the_address_of_the_files_changes_with_any_of_them(monkeypatch):
+    before = assets.release()
+    files = dict(assets._files())
+    files["help.js"] = assets._asset(b"// changed", "text/javascript")
+    monkeypatch.setattr(assets, "_files", lambda: files)
+    assert assets.release.__wrapped__() != before
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_names_every_module_that_it_loads_at_once(service, path):
+    text = service.client.get(path).text
+    (module,) = re.findall(r'<script type="module" src="[^"]+/([^/"]+)"', text)
+    named = {module, *re.findall(r'<link rel="modulepreload" href="[^"]+/([^/"]+)"', text)}
+    imported = {
+        other
+        for name in named - {assets.VEGA}
+        for other in re.findall(r'from "\./([^"]+)"', assets._files()[name].content.decode())
+    }
+    assert imported <= named
+    assert named - {assets.VEGA} == imported | {module}
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "..%2F..%2Fpages.py", "pages.py"])
 def test_no_other_file_is_served(service, name):
-    assert service.client.get(f"/static/{name}").status_code in (401, 404)
+    assert service.client.get(assets.asset_path(name)).status_code in (401, 404)
+    assert service.client.get(f"/static/{name}").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/jobs", "/jobs/a/b", "/scenarios/a/b"])
+def test_a_browser_gets_a_page_for_an_unknown_address(service, path):
+    found = service.client.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (found.status_code, found.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert found.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert "There is no such page" in found.text
+    assert "<script" not in found.text
+    for method, accept in (("POST", "text/html"), ("GET", "application/json")):
+        refused = service.client.request(method, path, headers={"Accept": accept})
+        assert refused.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/jobs", "/metrics", "/v1"])
+def test_the_interface_answers_a_browser_as_any_client(service, path):
+    refused = service.client.get(path, headers={"Accept": "text/html"})
+    assert (refused.status_code, refused.headers["content-type"]) == (401, "application/problem+json")
 
 
 def test_vegas_bundle_comes_from_vl_convert(service):
-    answer = service.client.get("/static/vega.js")
+    answer = service.client.get(assets.asset_path(assets.VEGA))
     assert answer.headers["content-type"].startswith("text/javascript")
     assert "globalThis.vegaEmbed=" in answer.text
     assert len(gzip.compress(answer.content)) < 400_000

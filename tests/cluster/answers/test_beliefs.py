@@ -161,7 +161,7 @@ def test_every_answer_takes_beliefs_or_says_why_not(runs):
                 ask(runs["random"], answer.name, {**answer.examples[0], "believe": ["sanctions = 0.3"]})
 
 
-@pytest.mark.parametrize("design", ["random", "sobol"])
+@pytest.mark.parametrize("design", ["random", pytest.param("sobol", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("name", "request_"),
     [
@@ -371,7 +371,33 @@ def test_the_outside_view_on_the_command_line_and_over_http(classed, tmp_path):
     table = " ".join(brink(*arguments, "--outside", status=0).stdout.split())
     assert "With the class specific-strong" in table
     assert "What the beliefs changed: points of per cent" in table
-    assert_refused(brink("summary", classed.folder.address, "--outside", "--given", "threat"), "--outside", "condition")
+
+
+def test_the_outside_view_and_a_condition_combine(classed):
+    """The class is one of all threats: all trials get its weights, of which the condition leaves some."""
+    found = summarize(classed, "agreement_week > 8", outside=True)
+    own = frames(classed)["threaten"]
+    kept, threat = own["agreement_week"] > 8, own["threat_week"].notna()
+    settled, imposed = own["outcome"] == "agreement_under_threat", own["sanctions_week"].notna()
+    weights = pd.Series(1.0, own.index)
+    for name, ended in (("settled", settled), ("imposed", imposed), ("dropped", ~settled & ~imposed)):
+        weights[threat & ended] = found["outside"]["rates"][name] * threat.sum() / (threat & ended).sum()
+    part = found["strategies"]["threaten"]
+    assert part["trials"] == kept.sum()
+    for event, holds in (("sanctions", imposed), ("complaint", own["filing_week"].notna())):
+        one = part["events"][event]
+        expected = np.average(holds[kept], weights=weights[kept])
+        assert one["estimate"] == pytest.approx(expected, rel=1e-6)
+        assert one["low"] < expected < one["high"]
+        assert part["change"]["events"][event]["estimate"] == pytest.approx(expected - holds[kept].mean(), rel=1e-6)
+    cost = part["measures"]["target_cost"]
+    assert cost["mean"]["estimate"] == pytest.approx(np.average(own["target_cost"][kept], weights=weights[kept]))
+    order = np.argsort(own["target_cost"][kept].to_numpy(), kind="stable")
+    shares = np.cumsum(weights[kept].to_numpy()[order]) / weights[kept].sum()
+    median = own["target_cost"][kept].to_numpy()[order][np.searchsorted(shares, 0.5)]
+    assert cost["quantiles"]["0.5"] == pytest.approx(median)
+    with pytest.raises(InvalidInput, match="too few for an answer"):
+        summarize(classed, "trial < 90", outside=True)
 
 
 def test_a_scenario_without_a_class_has_no_outside_view(runs):

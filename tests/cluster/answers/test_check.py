@@ -6,6 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from cluster.answers.check import _rows as check_rows
 from cluster.query.trials import open_run
 from cluster.reference.rates import class_rates
 from cluster.results.plan import make_plan
@@ -31,12 +32,18 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def document(folder) -> dict:
+    """The answer to the shortest question, computed once for the tests that read it."""
+    return check(folder)
+
+
 def check(folder, **request) -> dict:
     return result_of("check", open_run(folder), **request)
 
 
-def test_shares_are_those_of_the_trials_with_a_threat(folder):
-    found = {one["name"]: one for one in check(folder)["compared"]}
+def test_shares_are_those_of_the_trials_with_a_threat(folder, document):
+    found = {one["name"]: one for one in document["compared"]}
     trials = pd.read_parquet(folder / "trials")
     trials = trials[(trials.strategy == "threaten") & trials.threat_week.notna()]
     settled = trials.outcome == "agreement_under_threat"
@@ -50,6 +57,7 @@ def test_shares_are_those_of_the_trials_with_a_threat(folder):
     assert found["ruling_for_target"]["forecast"]["estimate"] == pytest.approx((ruled.ruling == "for_target").mean())
 
 
+@pytest.mark.slow
 def test_intervals_of_a_sobol_design_are_those_of_its_replicates(tmp_path):
     scenario = scenario_from_document(
         changed(litigious(), strategies=STRATEGIES, as_of="1995-04-13", reference="specific-strong")
@@ -67,8 +75,7 @@ def test_intervals_of_a_sobol_design_are_those_of_its_replicates(tmp_path):
     assert found["imposed"]["high"] != pytest.approx(proportion(sum(imposed), sum(all_threats))["high"])
 
 
-def test_the_class_is_as_known_on_the_first_day(folder):
-    document = check(folder)
+def test_the_class_is_as_known_on_the_first_day(document):
     pooled = class_rates("specific-strong", pd.Timestamp("1995-04-13").date())["pooled"]
     assert {one["name"]: one["class"] for one in document["compared"] if one["name"] in pooled} == pooled
 
@@ -99,8 +106,8 @@ def test_the_class_is_the_scenarios_own_unless_another_is_named(folder, tmp_path
         check(tmp_path / "run")
 
 
-def test_litigation_is_compared_too(folder):
-    found = {one["name"]: one for one in check(folder)["compared"]}
+def test_litigation_is_compared_too(folder, document):
+    found = {one["name"]: one for one in document["compared"]}
     trials = pd.read_parquet(folder / "trials")
     trials = trials[trials.strategy == "threaten"]
     threatened = trials[trials.threat_week.notna()]
@@ -108,13 +115,24 @@ def test_litigation_is_compared_too(folder):
     assert found["complaint"]["class"]["estimate"] is None
     filed = trials[trials.filing_week.notna()]
     assert found["ruling"]["forecast"]["estimate"] == pytest.approx(filed.ruling.notna().mean())
-    assert found["ruling"]["class"]["estimate"] == pytest.approx(221 / 538)
 
 
-def test_beliefs_move_the_forecast(folder):
+@pytest.mark.parametrize(
+    ("as_of", "shares"),
+    [("1995-04-13", (None, None)), ("2003-11-10", (71 / 295, None)), ("2019-05-30", (221 / 538, 54 / 73))],
+)
+def test_the_record_of_the_wto_is_that_of_the_last_count_before_the_first_day(as_of, shares):
+    rows = {one.name: one for one in check_rows("all", as_of, 104, "United States")}
+    for name, share in zip(("ruling", "ruling_for_target"), shares, strict=True):
+        found = rows[name].outside["estimate"]
+        assert found == share if share is None else found == pytest.approx(share)
+        assert ("not compared" in rows[name].source) == (share is None)
+
+
+def test_beliefs_move_the_forecast(folder, document):
     plain, believed = (
-        {one["name"]: one["forecast"]["estimate"] for one in check(folder, believe=texts)["compared"]}
-        for texts in ([], ["sanctions = 0.2"])
+        {one["name"]: one["forecast"]["estimate"] for one in compared["compared"]}
+        for compared in (document, check(folder, believe=["sanctions = 0.2"]))
     )
     assert believed["imposed"] < plain["imposed"] - 0.1
 

@@ -81,6 +81,7 @@ def test_a_folder_of_any_name_gives_the_answers_of_a_plain_one(plain, expected, 
     assert_same(quick_answers(open_run(moved)), expected)
 
 
+@pytest.mark.slow
 def test_every_answer_reads_a_folder_with_special_characters_in_its_name(plain, tmp_path: Path):
     moved = tmp_path / "export_gain=9" / "follow_through=0.9" / "[x]*?" / "strategy=other" / "run"
     shutil.copytree(plain, moved)

@@ -43,7 +43,12 @@ def folder(small, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "design"), [("small", "latin_hypercube"), ("1995", "sobol"), ("every-mechanism", "latin_hypercube")]
+    ("name", "design"),
+    [
+        ("small", "latin_hypercube"),
+        pytest.param("1995", "sobol", marks=pytest.mark.slow),
+        ("every-mechanism", "latin_hypercube"),
+    ],
 )
 def test_random_trials_end_as_they_are_stored(tmp_path, name, design):
     plan = plan_of(name, design)

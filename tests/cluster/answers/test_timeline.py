@@ -76,7 +76,15 @@ def states_of(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("example", [litigious, reluctant, DEEPER_LITIGIOUS, partial(deeper, reluctant)])
+@pytest.mark.parametrize(
+    "example",
+    [
+        litigious,
+        pytest.param(reluctant, marks=pytest.mark.slow),
+        pytest.param(DEEPER_LITIGIOUS, marks=pytest.mark.slow),
+        partial(deeper, reluctant),
+    ],
+)
 def test_states_are_those_of_the_same_trials_played_to_each_week(example):
     """Chance is addressed, so a trial's weeks up to one are the same whatever the horizon: every trial, every week."""
     given = changed(example(), horizon_weeks=30)

@@ -11,6 +11,7 @@ from cluster.reference.calibration import calibrate
 from cluster.reference.episodes import COMMITMENTS, Episode, EpisodeTable
 from cluster.reference.rates import ALL, class_rates, rates_document, shipped_rates
 from sim.faults import InvalidInput
+from sim.statistics import base_rates
 from sim.statistics.base_rates import ENDINGS
 
 
@@ -64,6 +65,19 @@ def test_every_count_adds_up():
         20,
     ]
     json.dumps(found, allow_nan=False)
+
+
+def test_classes_are_pooled_with_the_weight_of_their_own_partition():
+    """The weights of eras and of targets follow the counts of either, as those of the shipped rates do."""
+    outcomes = ["settled"] * 60 + ["dropped"] * 60
+    found = calibrate(table([replace(episode(k, one), target=f"t{k % 5}") for k, one in enumerate(outcomes)]))
+    for partition in ("era", "target"):
+        own = [one for one in found["classes"] if one["partition"] == partition]
+        weight = base_rates.partition_weight([list(one["counts"].values()) for one in own])
+        assert {one["prior_weight"] for one in own} == {weight}
+        for one in own:
+            expected = base_rates.pooled_estimates(list(one["counts"].values()), (60, 0, 60), weight)
+            assert one["pooled"] == expected
 
 
 def test_agreement_by_a_week_follows_the_dates():

@@ -80,6 +80,34 @@ def _refusal(path, **chosen):
     return str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["bspecif", "finaloutcome"])
+def test_a_ties_table_without_one_of_its_columns_is_refused_with_that_column(tmp_path, name):
+    pd.DataFrame([{key: value for key, value in ROW.items() if key != name}]).to_csv(tmp_path / "t.csv", index=False)
+    assert f"lacks the column {name}, which a TIES table has" in faults(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"bspecif": 3}, ":2:bspecif: must be one of the codes 1, 2, or empty (found '3')"),
+        ({"scommit": 7}, ":2:scommit: must be one of the codes 1, 2, 3, or empty (found '7')"),
+        ({"finaloutcome": 11}, ":2:finaloutcome: must be one of the codes 1, 2, 5, 3, 4, 6, 7, 8, 9, 10, or empty"),
+        ({"finaloutcome": "x", "imposition": 1}, ":2:finaloutcome: must be a whole number or empty (found 'x')"),
+        ({"startmonth": 13}, ":2:startday: is no day of a calendar, with the year 1990 and the month 13 (found '5')"),
+        ({"endmonth": 2, "endday": 30}, ":2:endday: is no day of a calendar, with the year 1991 and the month 2"),
+    ],
+)
+def test_an_impossible_code_of_ties_is_named_once_with_its_row_and_column(tmp_path, row, said):
+    found = faults(ties(tmp_path / "t.csv", row))
+    assert said in found
+    assert len(found.splitlines()) == 1
+
+
+def test_a_date_of_ties_with_an_unknown_part_is_not_known(tmp_path):
+    (found,) = read_episodes(ties(tmp_path / "t.csv", {"startday": "?"})).episodes
+    assert found.began is None
+
+
 def test_an_excel_file_is_read_as_the_same_csv(tmp_path):
     path = ties(tmp_path / "t.csv", {}, {"finaloutcome": 3})
     book = openpyxl.Workbook()
@@ -114,6 +142,7 @@ def test_a_table_of_the_user_is_read(tmp_path):
         (",1995-05-16,settled,,", ":2:target: is required"),
         ("Japan,1995-05-16,,,", ":2:outcome: is required"),
         ("Japan,1995-05-16,imposed,1995-01-01,", ":2:imposed_on: must not lie before the threat (1995-05-16)"),
+        ("Japan,1995-05-16,imposed,1995-06-01,1995-05-20", ":2:ended_on: must not lie before the imposition (1995-06"),
         ("Japan,1995-05-16,settled,1995-06-01,", ":2:imposed_on: goes with the outcome imposed, not settled"),
     ],
 )
@@ -137,6 +166,11 @@ def test_all_faults_are_listed_and_many_are_counted(tmp_path):
         ("a.csv", b"", "cannot be read as a table"),
         ("a.csv", b"target,began,outcome\n", "has no rows"),
         ("a.csv", b"who,when\nJapan,1995\n", "lacks the columns target, began, outcome"),
+        ("a.csv", b"target;began;outcome\nJapan;;open\n", "has cells separated by semicolons"),
+        ("a.csv", b"target\tbegan\toutcome\nJapan\t\topen\n", "has cells separated by tabs"),
+        ("a.csv", b"target,began,Target,outcome\nJapan,,US,open\n", ":1:table: has the column target more than once"),
+        ("a.csv", b"target,began,outcome\n\nEC,,open,,x\n", ":3:table: stands in column 5, which has no name"),
+        ("a.csv", b'target,began,outcome\n"EC,,open\n', ":2:table: cannot be read as a table: unexpected end of data"),
         ("a.csv", b"target,began,outcome,mood\nJapan,,open,bad\n", "has the unknown column mood"),
         ("a.csv", "target,began,outcome\nJap\xe4n,,open\n".encode("latin-1"), "is not UTF-8 text"),
         ("a.xls", b"not a workbook", "cannot be read as a table"),

@@ -41,7 +41,9 @@ def own_ray():
     ray.shutdown()
 
 
-@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize(
+    "workers", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(5, marks=pytest.mark.slow)]
+)
 def test_ray_gives_the_same_files(own_ray, inline, tmp_path, workers):
     run(PLAN, tmp_path / "run", RunOptions(engine="ray", workers=workers))
     assert digests(tmp_path / "run") == inline

@@ -138,7 +138,9 @@ def test_a_run_stops_within_a_shard(tmp_path, undisturbed):
     assert not list((tmp_path / "run").rglob("*.parquet"))
 
 
-@pytest.mark.parametrize("design", ["random", "sobol", "latin_hypercube"])
+@pytest.mark.parametrize(
+    "design", ["random", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sobol", "latin_hypercube"))]
+)
 def test_shards_played_together_and_alone_are_the_same_files(tmp_path, design):
     """Byte for byte, also where a shard has several row groups."""
     plan = small_plan(trials=ROW_GROUP + 999, shard_trials=ROW_GROUP + 500, design=design)

@@ -124,7 +124,7 @@ class EndsAfter(threading.Event):
         return len(list(self.folder.rglob("part-*.parquet"))) >= self.files
 
 
-@pytest.mark.parametrize("files", [1, 3])
+@pytest.mark.parametrize("files", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_an_interrupted_job_continues_and_can_be_read_meanwhile(tmp_path, files):
     working = Working(tmp_path / "data")
     plan = small_plan(trials=200_000, shard_trials=10_000, strategies=("threaten",))

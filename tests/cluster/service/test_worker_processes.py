@@ -45,6 +45,7 @@ def test_jobs_are_played_one_after_the_other_on_the_same_workers_and_no_ray_is_s
     assert service.runner.children(recursive=True) == list(before.values())
 
 
+@pytest.mark.slow
 def test_a_job_whose_workers_are_killed_succeeds_without_a_pause(service, tmp_path):
     run(PLAN, tmp_path / "undisturbed", RunOptions(engine="inline"))
     job = service.submit()
@@ -60,6 +61,7 @@ def test_a_job_whose_workers_are_killed_succeeds_without_a_pause(service, tmp_pa
     assert workers(service).keys().isdisjoint(killed)
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_killed_runner_and_the_next_one_has_its_own(service, tmp_path):
     job = service.submit(seed=5)
     service.begun(job["id"])

@@ -59,8 +59,11 @@ def test_a_prefix_that_the_client_cannot_have_is_refused(prefix: str):
         open_folder(f"s3://bucket/{prefix}/run")
 
 
+ODD_PREFIXES = ["a?x=1", "a#b", "100%", "[a]*", "{a,b}", "'q'", "a b", "\u00fc", "u\u0308", "~"]
+
+
 @pytest.mark.parametrize(
-    "prefix", ["export_gain=9", "a?x=1", "a#b", "100%", "%41", "[a]*", "{a,b}", "'q'", "a b", "\u00fc", "u\u0308", "~"]
+    "prefix", ["export_gain=9", "%41", *(pytest.param(one, marks=pytest.mark.slow) for one in ODD_PREFIXES)]
 )
 def test_a_prefix_of_any_name_gives_the_answers_of_a_plain_one(endpoint: str, tmp_path: Path, prefix: str):
     plan = small_plan(trials=2000)

@@ -147,7 +147,9 @@ def package(issues: list[tuple[float, float]], threshold: float, horizon: int) -
     return cells | {NULL: 1 - by[-1]}
 
 
-@pytest.mark.parametrize("threshold", [1.0, 0.6, 0.3])
+@pytest.mark.parametrize(
+    "threshold", [pytest.param(1.0, marks=pytest.mark.slow), 0.6, pytest.param(0.3, marks=pytest.mark.slow)]
+)
 def test_independent_issues_multiply(threshold: float) -> None:
     horizon, trials = 40, 1_300_000
     sides = {"first": (0.5, 0.4, 0.5), "second": (0.0, 0.7, 0.3), "third": (0.6, 0.3, 0.2)}
@@ -494,9 +496,9 @@ def test_authority(side: str) -> None:
     ("window", "extend", "p", "multipliers"),
     [
         (3, 0.0, 0.02, [1, 1, 1, 1, 90, 90, 90, 1, 1, 1]),
-        (1, 1.0, 0.02, [1, 1, 1, 1, 1, 1, 90, 1, 1, 1, 90, 1]),
-        (2, 1.0, 0.02, [1, 1, 1, 1, 1, 90, 90, 1, 1, 90, 90, 1]),
-        (9, 0.0, 0.009, [90] * 7 + [1, 1]),
+        pytest.param(1, 1.0, 0.02, [1, 1, 1, 1, 1, 1, 90, 1, 1, 1, 90, 1], marks=pytest.mark.slow),
+        pytest.param(2, 1.0, 0.02, [1, 1, 1, 1, 1, 90, 90, 1, 1, 90, 90, 1], marks=pytest.mark.slow),
+        pytest.param(9, 0.0, 0.009, [90] * 7 + [1, 1], marks=pytest.mark.slow),
         (0, 1.0, 0.95, [1] * 12),
     ],
 )
@@ -630,7 +632,7 @@ def test_target_pressure_ends_with_the_sanctions() -> None:
         # Filed in week 1, panel from week 4 on (it waits for sanctions), report in week 5: upheld.
         ({"file_on_threat": 1.0, "target_win": 0.0}, {1, 2, 3, 4, 5}),
         # Consultation to week 4, report in week 6, appealed, turned round in week 7.
-        (
+        pytest.param(
             {
                 "file_on_threat": 1.0,
                 "consultation_weeks": 4,
@@ -639,9 +641,10 @@ def test_target_pressure_ends_with_the_sanctions() -> None:
                 "reversal_probability": 1.0,
             },
             {1, 2, 3, 4, 5, 6, 7},
+            marks=pytest.mark.slow,
         ),
         # Filed at the end of week 2; lost by the sender in week 4; retaliation authorised in week 5.
-        ({"file_on_sanctions": 1.0, "target_win": 1.0}, {3, 4, 5, 6, 7, 8, 9}),
+        pytest.param({"file_on_sanctions": 1.0, "target_win": 1.0}, {3, 4, 5, 6, 7, 8, 9}, marks=pytest.mark.slow),
     ],
 )
 def test_litigation_relieves_the_pressure(parameters: dict, relieved: set[int]) -> None:
@@ -841,7 +844,7 @@ def lapsing(p: float, q: float, lapse: float, horizon: int) -> Cells:
     return cells
 
 
-@pytest.mark.parametrize(("p", "q", "lapse"), [(0.3, 0.2, 0.8), (0.05, 0.04, 0.5)])
+@pytest.mark.parametrize(("p", "q", "lapse"), [pytest.param(0.3, 0.2, 0.8, marks=pytest.mark.slow), (0.05, 0.04, 0.5)])
 def test_lapse_without_other_mechanisms(p: float, q: float, lapse: float) -> None:
     horizon = 25
     example = scenario({"access": issue(0.5, p, q)}, {"lapse_probability": lapse}, horizon_weeks=horizon)

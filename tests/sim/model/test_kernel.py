@@ -20,7 +20,7 @@ STRATEGIES = {
 
 
 @pytest.mark.parametrize("build", [every_mechanism, litigious, partial(deeper, litigious)])
-@pytest.mark.parametrize("design", ["random", "sobol", "latin_hypercube"])
+@pytest.mark.parametrize("design", ["random", pytest.param("sobol", marks=pytest.mark.slow), "latin_hypercube"])
 def test_strategies_played_together_give_the_same_trials_as_played_alone(build, design):
     """With a last block of a single trial, too: the size is one more than that of a block."""
     scenario = scenario_from_document(changed(build(), strategies=STRATEGIES))

@@ -23,7 +23,7 @@ WORLDS = [(name, strategy) for name, scenario in SCENARIOS.items() for strategy 
 worlds = st.sampled_from(WORLDS)
 designs = st.sampled_from(["random", "latin_hypercube", "sobol"])
 trials = st.integers(0, TRIALS - 1)
-heavy = settings(max_examples=20)
+heavy = settings(max_examples=15)
 
 
 def story_of(name: str, strategy: str, trial: int, design: str = "random") -> Story:
@@ -53,7 +53,7 @@ def test_a_week_of_a_story_is_the_trial_played_up_to_it(world, trial, data):
 
 @given(world=worlds, trial=trials)
 @example(world=("litigious", "base"), trial=3)
-@settings(max_examples=50)
+@heavy
 def test_events_say_what_the_row_says(world, trial):
     story = story_of(*world, trial)
     row, scenario = story.row, story.scenario
@@ -117,7 +117,7 @@ def test_events_say_what_the_row_says(world, trial):
 
 
 @given(world=worlds, trial=trials)
-@settings(max_examples=50)
+@heavy
 def test_concessions_sum_up_to_the_positions(world, trial):
     story = story_of(*world, trial)
     for k, issue in enumerate(story.scenario.issues):
