@@ -27,26 +27,26 @@ class _Rows:
 
     _schema: ClassVar = {"type": "array"}
 
-    def __init__(self, rows: list[dict]) -> None:
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
         self._rows = rows
 
-    def to_dict(self, *_: object, **__: object) -> list[dict]:
+    def to_dict(self, *_: object, **__: object) -> list[dict[str, Any]]:
         return self._rows
 
 
-def chart_data(rows: list[dict]) -> alt.Data:
+def chart_data(rows: list[dict[str, Any]]) -> alt.Data:
     """Rows as the data of a chart, which Altair does not check: that takes much longer than to draw it."""
     with debug_mode(False):
         return alt.Data(values=_Rows(rows))
 
 
-def specification(chart: alt.TopLevelMixin) -> dict:
+def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
     """A chart as a Vega-Lite document with its data. It is not checked against the schema: tests do that."""
-    found: dict = chart.to_dict(validate=False)
+    found: dict[str, Any] = chart.to_dict(validate=False)
     return found
 
 
-def timeline_chart(document: dict) -> alt.TopLevelMixin:
+def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """A document of `cluster.answers.timeline` as lines with their bands, a panel a strategy."""
     found = document["result"]
     rows = [
@@ -98,14 +98,14 @@ def timeline_chart(document: dict) -> alt.TopLevelMixin:
     )
 
 
-def _place(found: dict, week: int) -> object:
+def _place(found: dict[str, Any], week: int) -> object:
     """A week by the day on which it is over, where the scenario says when it begins."""
     if found["as_of"] is None:
         return week
     return (date.fromisoformat(found["as_of"]) + timedelta(weeks=week)).isoformat()
 
 
-def outcomes_chart(summary: dict) -> alt.TopLevelMixin:
+def outcomes_chart(summary: dict[str, Any]) -> alt.TopLevelMixin:
     """The outcome shares of each strategy of a summary as stacked bars."""
     rows = [
         {"strategy": strategy, "outcome": outcome.label, "share": one["outcome"][outcome.name]["estimate"], "order": k}
@@ -130,7 +130,7 @@ def outcomes_chart(summary: dict) -> alt.TopLevelMixin:
     )
 
 
-def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
+def tornado_chart(document: dict[str, Any], most: int = 10) -> alt.TopLevelMixin:
     """A document of `cluster.answers.drivers`: the mean in each parameter's lowest and highest decile."""
     result = document["result"]
     known = [one for one in result["parameters"] if one.get("swing") and one["swing"]["estimate"] is not None]
@@ -161,7 +161,7 @@ def tornado_chart(document: dict, most: int = 10) -> alt.TopLevelMixin:
     return (lines + points).properties(width=420, height=alt.Step(22))
 
 
-def means_chart(document: dict) -> alt.TopLevelMixin:
+def means_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """A document of `cluster.answers.worth`: each strategy's mean of the measure with its 95 % interval."""
     result = document["result"]
     means = result["now"]["means"]
@@ -186,7 +186,7 @@ def means_chart(document: dict) -> alt.TopLevelMixin:
     return (bars + points).properties(width=420, height=alt.Step(24))
 
 
-def events_chart(summary: dict) -> alt.TopLevelMixin:
+def events_chart(summary: dict[str, Any]) -> alt.TopLevelMixin:
     """The probability of each event of a summary with its 95 % interval, a panel an event and a line a strategy.
 
     Events that happen under no strategy are left out.
@@ -212,7 +212,7 @@ def events_chart(summary: dict) -> alt.TopLevelMixin:
     )
 
 
-def regret_chart(document: dict) -> alt.TopLevelMixin:
+def regret_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """A document of `cluster.answers.compare`: each strategy's mean regret by the first measure, with its interval."""
     choice = document["result"]["choices"][0]
     rows = [{"strategy": name, **one["mean"]} for name, one in choice["regret"].items()]
@@ -235,7 +235,7 @@ def regret_chart(document: dict) -> alt.TopLevelMixin:
     return (bars + intervals).properties(width=420, height=alt.Step(24))
 
 
-def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
+def leads_chart(document: dict[str, Any], most: int = 8) -> alt.TopLevelMixin:
     """A document of `cluster.answers.compare`: which strategy leads over each parameter's range, from its lowest trial
     to its highest; first the parameters over which the lead changes.
     """
@@ -277,7 +277,7 @@ def leads_chart(document: dict, most: int = 8) -> alt.TopLevelMixin:
     )
 
 
-def positions_chart(document: dict) -> alt.TopLevelMixin:
+def positions_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """A document of `cluster.answers.replay`: what each side asks and offers on each issue, week by week."""
     result = document["result"]
     rows = [
@@ -309,7 +309,7 @@ def positions_chart(document: dict) -> alt.TopLevelMixin:
     )
 
 
-def convergence_chart(document: dict) -> alt.TopLevelMixin:
+def convergence_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """A document of `cluster.answers.convergence`: the estimate with its interval, and half the interval, by trials."""
     result = document["result"]
     rows = [

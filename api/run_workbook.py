@@ -49,7 +49,7 @@ def write_run(run: StoredRun, path: Path, *, given: str | None = None, trials: i
     write_workbook(path, sheets)
 
 
-def _about(run: StoredRun, summary: dict, trials: int) -> list[tuple[str, Any]]:
+def _about(run: StoredRun, summary: dict[str, Any], trials: int) -> list[tuple[str, Any]]:
     plan, scenario = run.plan, run.plan.scenario
     shown = "none" if not trials else f"the first {min(trials, plan.trials):,} of each strategy"
     return [
@@ -70,7 +70,7 @@ def _about(run: StoredRun, summary: dict, trials: int) -> list[tuple[str, Any]]:
     ]
 
 
-def _probabilities(summary: dict) -> Iterator[tuple[Any, ...]]:
+def _probabilities(summary: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     for strategy, one in summary["strategies"].items():
         for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS)):
             for term in terms:
@@ -78,7 +78,7 @@ def _probabilities(summary: dict) -> Iterator[tuple[Any, ...]]:
                 yield (strategy, kind.removesuffix("s"), term.name, term.label, *(found[key] for key in _ESTIMATE))
 
 
-def _measure_titles(summary: dict) -> tuple[str, ...]:
+def _measure_titles(summary: dict[str, Any]) -> tuple[str, ...]:
     levels = next((list(one["quantiles"]) for one in _first(summary).values()), [])
     return (
         "strategy",
@@ -95,12 +95,12 @@ def _level(level: str) -> str:
     return f"{100 * float(level):g} % quantile"
 
 
-def _first(summary: dict) -> dict[str, dict]:
-    found: dict[str, dict] = next(iter(summary["strategies"].values()))["measures"]
+def _first(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = next(iter(summary["strategies"].values()))["measures"]
     return found
 
 
-def _measures(summary: dict) -> Iterator[tuple[Any, ...]]:
+def _measures(summary: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     for strategy, one in summary["strategies"].items():
         for name, found in one["measures"].items():
             term = TERMS[name]
@@ -108,7 +108,7 @@ def _measures(summary: dict) -> Iterator[tuple[Any, ...]]:
             yield (strategy, name, term.label, term.unit, found["count"], *means, *found["quantiles"].values())
 
 
-def _weeks(timeline: dict) -> Iterator[tuple[Any, ...]]:
+def _weeks(timeline: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     found = timeline["result"]
     keys = ("estimate", "low", "high", "band_low", "band_high")
     for strategy, one in found["strategies"].items():

@@ -67,3 +67,8 @@ def decimal_comma(text: str) -> str | None:
     """The message for a number that is written with a comma in a text that cannot be read; null if there is none."""
     found = _DECIMAL_COMMA.search(text)
     return found and f"has a comma in a number: write {found[1]}.{found[2]} with a point"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text that is not empty."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from rich.console import Console
 
@@ -11,6 +12,7 @@ from api.cli.output import answer_progress, console, print_json
 from api.cli.setting import print_settings
 from cluster.answers.entry import quiet
 from cluster.answers.registry import ask, find_answer
+from cluster.query.ray_connection import check_reachable
 from cluster.query.trials import StoredRun, open_run
 
 
@@ -21,15 +23,19 @@ def answer(
     *,
     as_json: bool,
     charts: Sequence[str] | None = None,
-    render: Callable[[Console, dict], None],
-) -> dict:
+    ray_address: str | None = None,
+    render: Callable[[Console, dict[str, Any]], None],
+) -> dict[str, Any]:
     """Ask a run (or the one in a result folder) for an answer, and print its document as JSON or as `render` does.
 
-    `charts` are those that the user requested, as `--chart` has them; they are written too. Fields of the request that
-    are None have their defaults. Progress is shown on a terminal. Raises `InvalidInput`.
+    `charts` are those that the user requested, as `--chart` has them; they are written too. The answer about a large
+    run in a folder is computed on the Ray at `ray_address`. Fields of the request that are None have their defaults.
+    Progress is shown on a terminal. Raises `InvalidInput`.
     """
+    if ray_address is not None:
+        check_reachable(ray_address)
     requested = requested_charts(name, charts or ())
-    stored = run if isinstance(run, StoredRun) else open_run(run)
+    stored = run if isinstance(run, StoredRun) else open_run(run, ray_address)
     known = {field: value for field, value in request.items() if value is not None}
     steps = find_answer(name).steps
     with nullcontext(quiet) if steps is None else answer_progress(steps) as on_progress:

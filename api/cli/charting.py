@@ -43,7 +43,7 @@ def requested_charts(answer: str, texts: Sequence[str]) -> "list[tuple[Chart, Pa
     return found
 
 
-def write_charts(requested: "Sequence[tuple[Chart, Path]]", document: dict) -> None:
+def write_charts(requested: "Sequence[tuple[Chart, Path]]", document: dict[str, Any]) -> None:
     """Draw charts of a document into their files. Raises `InvalidInput` for a document that has no such chart."""
     for chart, path in requested:
         write_chart(chart.draw(document), path, title=f"{document['scenario']}: {chart.sentence}")

@@ -1,6 +1,7 @@
 """How a command says what beliefs did to the trials of its answer."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 
@@ -8,7 +9,7 @@ from api.cli.tables import Column, print_table
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 
-def print_evidence(out: Console, evidence: Mapping[str, dict] | None) -> None:
+def print_evidence(out: Console, evidence: Mapping[str, dict[str, Any]] | None) -> None:
     """Print the beliefs of a document's evidence, and the effective number of trials of each strategy."""
     if not evidence:
         return
@@ -19,7 +20,7 @@ def print_evidence(out: Console, evidence: Mapping[str, dict] | None) -> None:
         out.print(sentence)
 
 
-def print_outside(out: Console, outside: dict | None) -> None:
+def print_outside(out: Console, outside: dict[str, Any] | None) -> None:
     """Print how threats of the reference class ended, in the forecast, and in both together."""
     if outside is None:
         return
@@ -33,7 +34,7 @@ def print_outside(out: Console, outside: dict | None) -> None:
     print_table(out, columns)
 
 
-def print_changes(out: Console, summary: dict) -> None:
+def print_changes(out: Console, summary: dict[str, Any]) -> None:
     """Print how far beliefs moved each probability of a summary, in points of per cent; nothing without beliefs."""
     strategies = {name: one for name, one in summary["strategies"].items() if one.get("change")}
     if not strategies:
@@ -50,7 +51,7 @@ def print_changes(out: Console, summary: dict) -> None:
     print_table(out, columns, title="What the beliefs changed: points of per cent", gap=1)
 
 
-def _points(change: dict) -> str:
+def _points(change: dict[str, Any]) -> str:
     if change["estimate"] is None:
         return "-"
     half = 50.0 * ((change["high"] or 0.0) - (change["low"] or 0.0))

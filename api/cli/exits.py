@@ -56,6 +56,7 @@ def _known(error: BaseException) -> str | None:
         ("cluster.runs.tasks", "ShardFailed"),
         ("cluster.runs.tasks", "EngineFailed"),
         ("cluster.query.session", "QueryLimit"),
+        ("cluster.query.shard_map", "RayLost"),
         ("cluster.query.parquet_files", "DamagedTrials"),
         ("api.report.pdf", "NoPango"),
     ):

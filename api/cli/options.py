@@ -108,6 +108,15 @@ RayAddress = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Use the Ray cluster at this address.", show_default="a local one"),
 ]
+RayOfAnswer = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="Use the Ray cluster at this address.",
+        show_default="none; Ray is used for a large run",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(parser=whole_number, metavar="N", help="The largest number of cores to use.", show_default="all"),

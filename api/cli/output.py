@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from api.cli.streams import say
 
@@ -53,7 +53,7 @@ def print_warnings(scenario: "Scenario") -> None:
         say(f"warning: {warning}")
 
 
-def print_assumptions(out: "Console", found: dict) -> None:
+def print_assumptions(out: "Console", found: dict[str, Any]) -> None:
     """Print what the compared strategies assume about others than the sender, if anything."""
     if "assumptions" in found["method"]:
         out.print(f"Assumptions: {found['method']['assumptions']}.")

@@ -144,7 +144,7 @@ def load(name: str) -> TyperCommand | TyperGroup:
     return _command(name, found, f"{COMMANDS[name]}\n\n{inspect.getdoc(found) or ''}")
 
 
-def _group(sentence: str, functions: Mapping[str, Callable]) -> TyperGroup:
+def _group(sentence: str, functions: Mapping[str, Callable[..., None]]) -> TyperGroup:
     group = typer.Typer(help=sentence, **_SETTINGS)
     group.callback(invoke_without_command=True)(_help_if_alone)
     for name, function in functions.items():
@@ -152,7 +152,7 @@ def _group(sentence: str, functions: Mapping[str, Callable]) -> TyperGroup:
     return get_command(group)  # type: ignore[return-value]
 
 
-def _command(name: str, function: Callable, text: str) -> TyperCommand:
+def _command(name: str, function: Callable[..., None], text: str) -> TyperCommand:
     alone = typer.Typer(**_SETTINGS)
     alone.command(name, cls=Command, help=text)(function)
     return get_command(alone)  # type: ignore[return-value]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from math import ceil, floor, log10
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -41,7 +42,7 @@ def measure_scale(name: str) -> tuple[str, float, int]:
     return f"{term.label}{suffix}", factor, digits
 
 
-def print_summary(console: Console, summary: dict) -> None:
+def print_summary(console: Console, summary: dict[str, Any]) -> None:
     """Print the tables of a summary, and how to read them.
 
     What no trial did and what is 0 in every trial is named in a sentence instead of a row.
@@ -58,8 +59,8 @@ def print_summary(console: Console, summary: dict) -> None:
     console.print(f"± is half the 95 % interval of the simulation's own error. {summary['method']}.", style="dim")
 
 
-def _print_shares(console: Console, scenario: str, strategies: Mapping[str, dict]) -> None:
-    rows: list[tuple[str, list[dict]]] = []
+def _print_shares(console: Console, scenario: str, strategies: Mapping[str, dict[str, Any]]) -> None:
+    rows: list[tuple[str, list[dict[str, Any]]]] = []
     headings, never, most_missed = {}, [], 0.0
     for heading, kind, terms in (
         ("How it ends", "outcome", OUTCOME_TERMS),
@@ -90,7 +91,7 @@ def _up(value: float) -> str:
     return f"{ceil(value * 10.0**digits) / 10.0**digits:.{max(digits, 0)}f}"
 
 
-def _print_measures(console: Console, strategies: Mapping[str, dict]) -> None:
+def _print_measures(console: Console, strategies: Mapping[str, dict[str, Any]]) -> None:
     columns, zero = [Column("", list(strategies))], []
     for key in _SHOWN_MEASURES:
         label, factor, digits = measure_scale(key)
@@ -109,7 +110,7 @@ def _print_measures(console: Console, strategies: Mapping[str, dict]) -> None:
         console.print(f"Made up by a few great values, so that ± of the mean may be too small: {'; '.join(skewed)}.")
 
 
-def share_cell(estimate: dict) -> str:
+def share_cell(estimate: dict[str, Any]) -> str:
     """A probability in per cent with half its interval; 0 where no trial had it."""
     if estimate["estimate"] is None:
         return "-"
@@ -132,12 +133,12 @@ def bars(title: str, shares: Iterable[float | None]) -> Bars:
     return Bars(title, lambda width: [Text() if one is None else share_bar(one, width) for one in known], _BAR, _BAR)
 
 
-def _is_zero(measure: dict | None) -> bool:
+def _is_zero(measure: dict[str, Any] | None) -> bool:
     """Whether a measure was 0 in every trial: its mean is known without error then."""
     return measure is not None and measure["mean"]["estimate"] == 0.0 == measure["mean"]["standard_error"]
 
 
-def _measure(measure: dict | None, factor: float, digits: int) -> str:
+def _measure(measure: dict[str, Any] | None, factor: float, digits: int) -> str:
     if measure is None or measure["mean"]["estimate"] is None:
         return "-"
     mean = measure["mean"]["estimate"] * factor

@@ -1,7 +1,7 @@
 """``--set``: parameters that the user sets to a number or a distribution under every strategy."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -57,7 +57,7 @@ def folder_suffix(scenario: "Scenario") -> str:
     return f"-set-{scenario_hash(scenario)[:8]}"
 
 
-def print_settings(out: "Console", document: dict) -> None:
+def print_settings(out: "Console", document: dict[str, Any]) -> None:
     """Print which parameters were set, if any."""
     if document.get("set"):
         from api.sentences import distribution_line

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from cluster.answers.registry import ask
 from cluster.query.kept import Kept
 from cluster.query.trials import StoredRun
-from cluster.results.result_folder import TRIALS_FOLDER
+from cluster.results.result_folder import COUNTS_FOLDER, TRIALS_FOLDER
 
 MAX_BYTES = 64 << 20
 """Bytes of answers that are kept."""
+_TRIALS = (f"{TRIALS_FOLDER}/", f"{COUNTS_FOLDER}/")
 
 AnswerCache = Kept[bytes]
 """JSON texts of answers by a digest of the run, its committed files and the request."""
@@ -37,7 +38,7 @@ def compute_once(
         (
             run.folder.address,
             run.plan.trials,
-            [(one.name, one.tag) for one in run.folder.entries() if one.name.startswith(f"{TRIALS_FOLDER}/")],
+            [(one.name, one.tag) for one in run.folder.entries() if one.name.startswith(_TRIALS)],
         )
         for run in runs
     ]

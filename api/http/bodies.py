@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import anyio
 from starlette.datastructures import Headers
@@ -190,7 +191,7 @@ def _faults(document: object) -> Iterator[Fault]:
             remaining += [((*path, k), below) for k, below in reversed(list(enumerate(value)))]
 
 
-class _Repeated(dict):
+class _Repeated(dict[str, object]):
     """An object with duplicate keys."""
 
     keys_repeated: tuple[str, ...]
@@ -200,7 +201,7 @@ class _LongNumber(str):
     """A whole number with more than `MAX_DIGITS` digits."""
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
@@ -213,7 +214,7 @@ def check_room(database: sa.Engine, owner: str, settings: Settings) -> None:
         raise Problem(429, message, headers=later)
 
 
-def _make_room(remembered: dict) -> None:
+def _make_room(remembered: dict[Any, Any]) -> None:
     """Forget the entry that was not used for longest, if there are as many as may be remembered."""
     if len(remembered) >= MAX_CLIENTS:
         del remembered[next(iter(remembered))]

@@ -5,6 +5,7 @@ import reprlib
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from typing import Any
 
 import sqlalchemy as sa
 from fastapi import FastAPI, Request
@@ -16,6 +17,7 @@ from starlette.routing import Match
 
 from cluster.query.parquet_files import DamagedTrials
 from cluster.query.session import QueryLimit
+from cluster.query.shard_map import RayLost
 from cluster.query.trials import NoTrialsYet
 from cluster.service.full_disk import FULL, is_full
 from cluster.service.logs import logger
@@ -68,7 +70,7 @@ class Problem(Exception):
         self.status, self.detail, self.faults, self.headers = status, detail, tuple(faults), headers
 
 
-RESPONSES: dict[int | str, dict] = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
@@ -150,6 +152,12 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     async def _(_: Request, error: DamagedTrials) -> JSONResponse:
         log.error("the files of a job are damaged", error=str(error))
         return problem_response(Problem(500, "the job's files are damaged: delete the job and run it again"))
+
+    @app.exception_handler(RayLost)
+    async def _(_: Request, error: RayLost) -> JSONResponse:
+        log.warning("an answer could not be computed on Ray", error=str(error))
+        later = {"Retry-After": str(RETRY_SECONDS)}
+        return problem_response(Problem(503, "the Ray of this service does not answer; try again soon", headers=later))
 
     @app.exception_handler(OSError)
     async def _(_: Request, error: OSError) -> JSONResponse:

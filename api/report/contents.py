@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.sentences import best_of
 from cluster.answers.entry import measure_of_choice
 from cluster.answers.registry import ask
 from cluster.query.trials import StoredRun, chosen_strategies
@@ -62,7 +63,7 @@ def gather(
     several = len(chosen) > 1
     steps = ["summary", "timeline", *(["compare", "worth"] if several else []), "drivers", "typical"]
     shared: dict[str, object] = {"believe": list(believe)} | ({} if given is None else {"given": given})
-    found: dict[str, dict] = {}
+    found: dict[str, dict[str, Any]] = {}
     best = chosen[0]
     for k, name in enumerate(steps):
         on_step(name, k, len(steps))
@@ -78,8 +79,9 @@ def gather(
         if name == "typical":
             request["strategy"] = best
         found[name] = ask(run, name, request)
-        if name == "worth":
-            best = found["worth"]["result"]["now"]["best"]
+        # If no trial knows the measure under every strategy, the value of learning is refused with a message.
+        if name == "compare" and found[name]["result"]["choices"][0]["regret"]:
+            best = best_of(found[name]["result"])
     on_step("stories", len(steps), len(steps))
     typical = sorted(found["typical"]["result"]["typical"], key=lambda one: -one["count"])[:STORIES]
     stories = tuple(ask(run, "replay", {"trial": one["trial"], "strategy": best}) for one in typical)

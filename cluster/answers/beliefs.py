@@ -9,13 +9,15 @@ computed: those that agree with the condition `given`, if there is one.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 
 import numpy as np
 
 from cluster.answers.entry import MOST_BELIEFS, Evidence
 from cluster.answers.shared import FEWEST_GIVEN, too_few_given
-from cluster.query.trials import CODE, StoredRun, Thinning, paired_blocks
+from cluster.query.shard_map import reduce_shards
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, Thinning, read_blocks, same_trials
 from sim.faults import Fault, InvalidInput, decimal_comma
 from sim.scenario.expressions import NUMBER, Expression, parse_condition
 from sim.statistics.soft_evidence import Belief, Contradiction, Weighting, weigh
@@ -184,6 +186,25 @@ def weigh_trials(stated: Sequence[StatedBelief], counts: np.ndarray, given: Expr
     return WeightedTrials(tuple(stated), weighting, patterns)
 
 
+def count_codes(
+    run: StoredRun, strategies: Sequence[str], stated: Sequence[StatedBelief], given: Expression | None
+) -> np.ndarray:
+    """How many trials have each code of `code_of`, shape (2 ** beliefs,).
+
+    With a condition `given`, of the trials for which it holds under each of the strategies.
+    """
+    reading = Reading(tuple(strategies), {}, given=given, code=code_of(stated))
+    count = partial(_count_codes, reading, 2 ** len(stated))
+    return reduce_shards(run, same_trials(run, reading.read), count, np.add, np.zeros(2 ** len(stated), np.int64))
+
+
+def _count_codes(reading: Reading, codes: int, run: StoredRun, shards: SameTrials) -> np.ndarray:
+    counts = np.zeros(codes, np.int64)
+    for block in read_blocks(run, shards, reading):
+        counts += np.bincount(block[reading.strategies[0]][CODE], minlength=codes)
+    return counts
+
+
 @dataclass(frozen=True)
 class ThinnedTrials:
     """The trials of an answer that are kept, each with a probability in proportion to its weight."""
@@ -204,9 +225,7 @@ def thin_trials(
     if not stated:
         return None
     code = code_of(stated)
-    counts = np.zeros(2 ** len(stated), np.int64)
-    for block in paired_blocks(run, strategies, {}, given=given, code=code):
-        counts += np.bincount(block[strategies[0]][CODE], minlength=counts.size)
+    counts = count_codes(run, strategies, stated, given)
     if not counts.any():
         raise too_few_given(0, strategies[0], given)
     found = weigh_trials(stated, counts, given)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import combinations
 from typing import Annotated, Any, TypeVar
 
@@ -25,7 +25,8 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
-from cluster.query.trials import CODE, StoredRun, paired_blocks, paired_sample
+from cluster.query.shard_map import map_shards
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, paired_sample, read_blocks, same_trials
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
@@ -45,10 +46,11 @@ SAMPLE = 250_000
 """Leads and quantiles of regret are computed from at most this many trials, the first ones."""
 FEWEST = 100
 MOST_MEASURES = 12
-_TOGETHER = 3
+_PARAMETERS_PER_PASS = 3
 """Parameters whose leads are computed in one pass."""
 _THREADS = 2
 
+Couple = tuple[str, str]
 T = TypeVar("T")
 
 _METHOD = {
@@ -182,7 +184,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     errors from paired differences, and how often either strategy has the higher value in the same trial. For each
     measure of choice: every strategy's regret, and the strategies that lead in each range of each uncertain parameter
     that no strategy sets. With a condition, all is computed over the trials for which it holds under every strategy
-    compared. Trials are read a block at a time; progress is in trials. Raises `InvalidInput`.
+    compared. Trials are counted shard by shard; progress is in trials. Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
     chosen = paired_strategies(run, request.strategies)
@@ -196,25 +198,33 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     code = code_of(stated)
 
     grouping = _Grouping(replicates, 2 ** len(stated))
-    tallied = _Tallies(chosen, described, tuple(choices), grouping)
     values = {"outcome": _code(OUTCOMES, scenario), "events": _bits(EVENTS, scenario), **described}
-    for block in paired_blocks(run, chosen, values, given=condition, code=code):
-        tallied.add(block)
-        on_progress(int(block[chosen[0]]["trial"][-1]) + 1, plan.trials)
-    if tallied.trials.sum() < FEWEST:
-        raise too_few_paired(int(tallied.trials.sum()), request.given, chosen, FEWEST)
+    reading = Reading(chosen, values, given=condition, code=code)
+    conditions = frozenset(name for name, one in described.items() if one.kind == TRUTH)
+    counting = _Counting(reading, tuple(described), conditions, tuple(choices), grouping)
+    by_group: Tallies = {}
+    for last, found in map_shards(run, same_trials(run, reading.read), partial(_count, counting), _merge):
+        by_group = _merge(by_group, found)
+        shard = last[chosen[0]]
+        on_progress(shard.first + shard.count, plan.row_trials)
+    nothing = _nothing(counting)
+    groups = [by_group.get(group, nothing) for group in range(grouping.count)]
+    trials = np.array([one.trials for one in groups])
+    compared = int(trials.sum())
+    if compared < FEWEST:
+        raise too_few_paired(compared, request.given, chosen, FEWEST)
     beliefs, decided = beliefs_of(scenario, chosen)
     shared = {name: parse_measure(name, scenario) for name in beliefs}
     sampled = paired_sample(run, chosen, choices, shared=shared, given=condition, code=code, most=SAMPLE)
-    weighted = _weigh(stated, tallied.trials, grouping, condition)
+    weighted = _weigh(stated, trials, grouping, condition)
     of_sample = _weigh(stated, grouping.counts(sampled[chosen[0]]), grouping, condition)
     result = {
-        "trials": {"compared": int(tallied.trials.sum()), "sampled": sampled[chosen[0]]["trial"].size},
-        "pairs": tallied.pairs({strategy: measure_ranges(scenario, strategy) for strategy in chosen}, weighted),
+        "trials": {"compared": compared, "sampled": sampled[chosen[0]]["trial"].size},
+        "pairs": _pairs(counting, groups, {one: measure_ranges(scenario, one) for one in chosen}, weighted),
         "choices": [
             {
                 "measure": name,
-                **_regrets(name, tallied.regrets[name], chosen, sampled, grouping, weighted, of_sample),
+                **_regrets(name, [one.regrets[name] for one in groups], chosen, sampled, grouping, weighted, of_sample),
                 "leads": _leads(name, beliefs, chosen, sampled, grouping, of_sample),
             }
             for name in choices
@@ -226,8 +236,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     if weighted is not None:
         method["weights"] = WEIGHTED
         evidence = dict.fromkeys(chosen, weighted.trials.evidence())
-    used = int(tallied.trials.sum()) * len(chosen)
-    return Computed(Comparison.model_validate(result), chosen, used, method, evidence)
+    return Computed(Comparison.model_validate(result), chosen, compared * len(chosen), method, evidence)
 
 
 def compare_first(run: StoredRun, measure: str | None = None, *, trials: int) -> Comparison | None:
@@ -350,97 +359,157 @@ def _weigh(
     return _Weighted(found, grouping.codes, WeightedGroups(found.weighting, by_code[:, found.patterns]))
 
 
-class _Tallies:
-    """What is counted of the trials so far, group by group, for each pair of strategies."""
+@dataclass(frozen=True)
+class _Counting:
+    """How trials are counted: what is read, the measures by name, those that are conditions, and those of choice."""
 
-    def __init__(
-        self,
-        strategies: tuple[str, ...],
-        measures: Mapping[str, Expression],
-        choices: tuple[str, ...],
-        grouping: _Grouping,
-    ) -> None:
-        self.strategies, self.grouping = strategies, grouping
-        groups = grouping.count
-        self.trials = np.zeros(groups, np.int64)
-        self.conditions = {name for name, measure in measures.items() if measure.kind == TRUTH}
-        self.couples = list(combinations(strategies, 2))
-        outcomes, events = len(OUTCOMES), 2 ** len(EVENTS)
-        self.joint = {couple: np.zeros((groups, outcomes, outcomes), np.int64) for couple in self.couples}
-        # Trials by which events they have under one strategy and not under the other: the first's, the second's.
-        self.changes = {couple: np.zeros((groups, 2, events), np.int64) for couple in self.couples}
-        self.measures = {(couple, name): [NO_PAIRS] * groups for couple in self.couples for name in measures}
-        self.regrets = {name: [paired_differences.no_regret(len(strategies))] * groups for name in choices}
+    reading: Reading
+    measures: tuple[str, ...]
+    conditions: frozenset[str]
+    choices: tuple[str, ...]
+    grouping: _Grouping
 
-    def add(self, block: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        """Count a block of `cluster.query.trials.paired_blocks`."""
-        group = self.grouping.group(block[self.strategies[0]])
-        counts = np.bincount(group, minlength=self.grouping.count)
-        self.trials += counts
-        for one in np.flatnonzero(counts).tolist():
-            own = slice(None) if self.grouping.count == 1 else np.flatnonzero(group == one)
-            part = {
-                strategy: {name: column[own] for name, column in block[strategy].items()}
-                for strategy in self.strategies
-            }
-            self._add_group(one, part)
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The strategies that are compared."""
+        return self.reading.strategies
 
-    def _add_group(self, group: int, part: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-        outcomes = {strategy: part[strategy]["outcome"].astype(np.int64) for strategy in self.strategies}
-        events = {strategy: part[strategy]["events"].astype(np.int64) for strategy in self.strategies}
-        for couple in self.couples:
-            joint, changes = self.joint[couple][group], self.changes[couple][group]
-            code = outcomes[couple[0]] * len(OUTCOMES) + outcomes[couple[1]]
-            joint += np.bincount(code, minlength=joint.size).reshape(joint.shape)
-            first, second = (events[strategy] for strategy in couple)
-            for one, only in enumerate((first & ~second, second & ~first)):
-                changes[one] += np.bincount(only, minlength=changes.shape[1])
-        for (couple, name), tallied in self.measures.items():
-            own = paired_differences.pair(*(part[strategy][name] for strategy in couple))
-            tallied[group] = paired_differences.merge_pairs(tallied[group], own)
-        for name, found in self.regrets.items():
-            values = np.stack([part[strategy][name] for strategy in self.strategies])
-            found[group] = paired_differences.merge_regrets(found[group], paired_differences.regret(values))
+    @property
+    def couples(self) -> list[Couple]:
+        """Every two strategies."""
+        return list(combinations(self.strategies, 2))
 
-    def pairs(self, ranges: Mapping[str, Mapping[str, Range]], weighted: _Weighted | None) -> list[dict[str, object]]:
-        """The estimates of every pair; `ranges` holds each strategy's `sim.statistics.measure_ranges`."""
 
-        def estimates(tallied: list[Pair], *, condition: bool = True, within: Range = ANY_NUMBER) -> dict[str, object]:
-            if weighted is None:
-                return paired_differences.pair_estimates(tallied, condition=condition, within=within)
-            return weighted.estimates.pair_estimates(weighted.chosen(tallied), condition=condition, within=within)
+@dataclass(frozen=True)
+class _Tallied:
+    """What is counted of the trials of one group, for each pair of strategies.
 
-        outcomes = {name: np.arange(len(OUTCOMES)) == k for k, name in enumerate(OUTCOMES)}
-        events = {name: np.arange(2 ** len(EVENTS)) >> k & 1 == 1 for k, name in enumerate(EVENTS)}
-        return [
-            {
-                "first": couple[0],
-                "second": couple[1],
-                "outcome": {
-                    name: estimates([paired_differences.pair_of_counts(own, holds) for own in self.joint[couple]])
-                    for name, holds in outcomes.items()
-                },
-                "events": {
-                    name: estimates(
-                        [
-                            paired_differences.pair_of_changes(int(joint.sum()), *map(int, own[:, holds].sum(axis=1)))
-                            for joint, own in zip(self.joint[couple], self.changes[couple], strict=True)
-                        ]
-                    )
-                    for name, holds in events.items()
-                },
-                "measures": {
-                    name: estimates(
-                        tallied,
-                        condition=name in self.conditions,
-                        within=difference_range(*(ranges[strategy].get(name, ANY_NUMBER) for strategy in couple)),
-                    )
-                    for (own, name), tallied in self.measures.items()
-                    if own == couple
-                },
-            }
-            for couple in self.couples
-        ]
+    `joint` counts by the outcomes under both. `changes` counts by which events there are under the first strategy and
+    not under the second, and the other way round.
+    """
+
+    trials: int
+    joint: Mapping[Couple, np.ndarray]
+    changes: Mapping[Couple, np.ndarray]
+    measures: Mapping[tuple[Couple, str], Pair]
+    regrets: Mapping[str, Regret]
+
+
+Tallies = Mapping[int, _Tallied]
+"""The tallies of those groups that have trials."""
+
+
+def _count(counting: _Counting, run: StoredRun, shards: SameTrials) -> Tallies:
+    """The tallies of shards of the same trials."""
+    return reduce(_merge, (_count_block(counting, block) for block in read_blocks(run, shards, counting.reading)), {})
+
+
+def _count_block(counting: _Counting, block: Mapping[str, Mapping[str, np.ndarray]]) -> Tallies:
+    group = counting.grouping.group(block[counting.strategies[0]])
+    found = {}
+    for one in np.flatnonzero(np.bincount(group)).tolist():
+        own = slice(None) if counting.grouping.count == 1 else np.flatnonzero(group == one)
+        found[one] = _tally(
+            counting, {name: {key: values[own] for key, values in part.items()} for name, part in block.items()}
+        )
+    return found
+
+
+def _tally(counting: _Counting, part: Mapping[str, Mapping[str, np.ndarray]]) -> _Tallied:
+    strategies, couples = counting.strategies, counting.couples
+    outcomes = {strategy: part[strategy]["outcome"].astype(np.int64) for strategy in strategies}
+    events = {strategy: part[strategy]["events"].astype(np.int64) for strategy in strategies}
+    joint, changes = {}, {}
+    for couple in couples:
+        code = outcomes[couple[0]] * len(OUTCOMES) + outcomes[couple[1]]
+        joint[couple] = np.bincount(code, minlength=len(OUTCOMES) ** 2).reshape(len(OUTCOMES), len(OUTCOMES))
+        first, second = (events[strategy] for strategy in couple)
+        changes[couple] = np.stack(
+            [np.bincount(only, minlength=2 ** len(EVENTS)) for only in (first & ~second, second & ~first)]
+        )
+    return _Tallied(
+        part[strategies[0]]["trial"].size,
+        joint,
+        changes,
+        {
+            (couple, name): paired_differences.pair(*(part[strategy][name] for strategy in couple))
+            for couple in couples
+            for name in counting.measures
+        },
+        {
+            name: paired_differences.regret(np.stack([part[strategy][name] for strategy in strategies]))
+            for name in counting.choices
+        },
+    )
+
+
+def _nothing(counting: _Counting) -> _Tallied:
+    """The tallies of no trials."""
+    outcomes, couples = len(OUTCOMES), counting.couples
+    return _Tallied(
+        0,
+        {couple: np.zeros((outcomes, outcomes), np.int64) for couple in couples},
+        {couple: np.zeros((2, 2 ** len(EVENTS)), np.int64) for couple in couples},
+        {(couple, name): NO_PAIRS for couple in couples for name in counting.measures},
+        {name: paired_differences.no_regret(len(counting.strategies)) for name in counting.choices},
+    )
+
+
+def _merge(a: Tallies, b: Tallies) -> Tallies:
+    return {**a, **{group: _merge_tallied(a[group], own) if group in a else own for group, own in b.items()}}
+
+
+def _merge_tallied(a: _Tallied, b: _Tallied) -> _Tallied:
+    return _Tallied(
+        a.trials + b.trials,
+        {couple: counts + b.joint[couple] for couple, counts in a.joint.items()},
+        {couple: counts + b.changes[couple] for couple, counts in a.changes.items()},
+        {name: paired_differences.merge_pairs(own, b.measures[name]) for name, own in a.measures.items()},
+        {name: paired_differences.merge_regrets(own, b.regrets[name]) for name, own in a.regrets.items()},
+    )
+
+
+def _pairs(
+    counting: _Counting,
+    groups: Sequence[_Tallied],
+    ranges: Mapping[str, Mapping[str, Range]],
+    weighted: _Weighted | None,
+) -> list[dict[str, object]]:
+    """The estimates of every pair; `ranges` holds each strategy's `sim.statistics.measure_ranges`."""
+
+    def estimates(tallied: list[Pair], *, condition: bool = True, within: Range = ANY_NUMBER) -> dict[str, object]:
+        if weighted is None:
+            return paired_differences.pair_estimates(tallied, condition=condition, within=within)
+        return weighted.estimates.pair_estimates(weighted.chosen(tallied), condition=condition, within=within)
+
+    def of_events(one: _Tallied, couple: Couple, holds: np.ndarray) -> Pair:
+        higher, lower = one.changes[couple][:, holds].sum(axis=1).tolist()
+        return paired_differences.pair_of_changes(one.trials, higher, lower)
+
+    outcomes = {name: np.arange(len(OUTCOMES)) == k for k, name in enumerate(OUTCOMES)}
+    events = {name: np.arange(2 ** len(EVENTS)) >> k & 1 == 1 for k, name in enumerate(EVENTS)}
+    return [
+        {
+            "first": couple[0],
+            "second": couple[1],
+            "outcome": {
+                name: estimates([paired_differences.pair_of_counts(one.joint[couple], holds) for one in groups])
+                for name, holds in outcomes.items()
+            },
+            "events": {
+                name: estimates([of_events(one, couple, holds) for one in groups]) for name, holds in events.items()
+            },
+            "measures": {
+                name: estimates(
+                    [one.measures[couple, name] for one in groups],
+                    condition=name in counting.conditions,
+                    within=difference_range(*(ranges[strategy].get(name, ANY_NUMBER) for strategy in couple)),
+                )
+                for name in counting.measures
+            },
+        }
+        for couple in counting.couples
+    ]
 
 
 def _regrets(
@@ -504,12 +573,12 @@ def _leads(
         contest = paired_differences.Contest(values)
 
         def some(first: int) -> list[list[Lead]]:
-            few = columns[first : first + _TOGETHER]
+            few = columns[first : first + _PARAMETERS_PER_PASS]
             return paired_differences.leads_of_each(few, contest, group, grouping.replicates)
 
         # Threads help here: adding up numbers does not hold the interpreter's lock.
         with ThreadPoolExecutor(_THREADS) as pool:
-            every = [one for few in pool.map(some, range(0, len(columns), _TOGETHER)) for one in few]
+            every = [one for few in pool.map(some, range(0, len(columns), _PARAMETERS_PER_PASS)) for one in few]
     else:
         every = [weighted.estimates.leads(column, values, weighted.group(group)) for column in columns]
     found = []

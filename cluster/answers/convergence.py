@@ -64,7 +64,7 @@ def convergence(run: StoredRun, request: ConvergenceRequest, on_progress: OnProg
     chosen = chosen_strategies(run, request.strategies)
     measure = measure_of_choice(request.measure, scenario)
     parsed, condition = parse_measure(measure, scenario, "measure"), condition_of(run, request.given)
-    after = looks(run.plan.trials)
+    after = looks(run.plan.row_trials)
     courses = {}
     on_progress(0, len(chosen))
     for strategy in chosen:

@@ -11,7 +11,7 @@ from pydantic import Field
 from cluster.answers.compare import MOST_MEASURES, read_measures
 from cluster.answers.entry import Estimate, OnProgress, Result, RunFacts, measure_of_choice, quiet
 from cluster.answers.shared import FEWEST_GIVEN, condition_of
-from cluster.query.trials import StoredRun, paired_blocks
+from cluster.query.trials import StoredRun, kept_rows_note, paired_blocks
 from cluster.results.plan import Plan
 from sim.faults import Fault, InvalidInput
 from sim.scenario.differences import scenario_differences
@@ -136,9 +136,8 @@ def diff(
         _Side(run, condition, values)
         for run, condition, values in zip((first, second), conditions, described, strict=True)
     ]
-    total = sum(
-        min(run.plan.trials for run in (first, second)) if paired else run.plan.trials for run in (first, second)
-    )
+    each = [run.plan.row_trials for run in (first, second)]
+    total = 2 * min(each) if paired else sum(each)
     found = []
     for k, couple in enumerate(couples):
 
@@ -161,7 +160,12 @@ def diff(
         strategies=found,
         only_first=_only(first.plan, second.plan, names[0]),
         only_second=_only(second.plan, first.plan, names[1]),
-        method={key: text for key, text in _METHOD.items() if key != ("unpaired" if paired else "paired")},
+        method={key: text for key, text in _METHOD.items() if key != ("unpaired" if paired else "paired")}
+        | {
+            f"rows_{name}": kept_rows_note(run)
+            for name, run in (("first", first), ("second", second))
+            if run.plan.keep == "summary"
+        },
     )
 
 
@@ -342,7 +346,7 @@ def _unpaired(sides: Sequence[_Side], couple: tuple[str, str], step: Any) -> Str
         for block in side.blocks(strategy):
             tally.add(block, list(side.measures))
             step(done + int(block["trial"][-1]) + 1)
-        done += side.run.plan.trials
+        done += side.run.plan.row_trials
         tallies.append(tally)
     return _document(sides, couple, tallies, None)
 
@@ -464,7 +468,7 @@ def _only(plan: Plan, other: Plan, compared: set[str]) -> list[str]:
 
 def _facts(run: StoredRun, strategies: set[str]) -> DiffSide:
     plan = run.plan
-    committed = sum(len(run.shards(strategy)) for strategy in strategies)
+    committed = sum(len(run.all_shards(strategy)) for strategy in strategies)
     complete = committed * len(plan.strategies) == plan.shard_count * len(strategies)
     facts = RunFacts(trials=plan.trials, seed=plan.seed, design=plan.design.name, complete=complete)
     return DiffSide(scenario=plan.scenario.name, run=facts)
@@ -475,6 +479,7 @@ def _run_differences(first: Plan, second: Plan) -> list[InputDifference]:
         ("trials", first.trials, second.trials),
         ("seed", first.seed, second.seed),
         ("design", first.design.name, second.design.name),
+        ("keep", first.keep, second.keep),
         ("strategies", list(first.strategies), list(second.strategies)),
         ("kernel_version", first.kernel_version, second.kernel_version),
     ]

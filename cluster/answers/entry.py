@@ -174,7 +174,8 @@ class Computed:
     """What an answer's function returns: the result, and the notes on how it was computed.
 
     `used` counts the trials from which it was computed, once for each strategy. `evidence` says by strategy what
-    beliefs did to the trials.
+    beliefs did to the trials. `of_all_trials` says that it is not limited to the trials whose rows the
+    run keeps.
     """
 
     result: Result
@@ -182,6 +183,7 @@ class Computed:
     used: int
     method: Mapping[str, str]
     evidence: Mapping[str, Evidence] | None = None
+    of_all_trials: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from cluster.answers import (
 )
 from cluster.answers.entry import Answer, OnProgress, Request, RunFacts, TrialCounts, quiet
 from cluster.answers.shared import condition_of
-from cluster.query.trials import StoredRun, check_any
+from cluster.query.shard_map import ray_of
+from cluster.query.trials import StoredRun, check_any, kept_rows_note
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import interventions_document
 
@@ -75,11 +76,13 @@ def ask(
     if asked.believe and answer.cannot_weigh is not None:
         raise InvalidInput((Fault("believe", asked.believe[0], answer.cannot_weigh),))
     condition = condition_of(run, getattr(asked, "given", None))
-    found = answer.compute(run, asked, on_progress)
+    with ray_of(run):
+        found = answer.compute(run, asked, on_progress)
     if answer.bare:
         return found.result.model_dump(by_alias=True, exclude_unset=True)
     plan = run.plan
-    shards = [shard for strategy in found.strategies for shard in run.shards(strategy)]
+    shards = [shard for strategy in found.strategies for shard in run.all_shards(strategy)]
+    from_rows = plan.keep == "summary" and not found.of_all_trials
     document = answer.document(
         answer=answer.name,
         scenario=plan.scenario.name,
@@ -94,7 +97,7 @@ def ask(
         **({"set": interventions_document(plan.scenario)} if plan.scenario.interventions else {}),
         trials=TrialCounts(played=sum(shard.count for shard in shards), used=found.used),
         **({} if found.evidence is None else {"evidence": dict(found.evidence)}),
-        method=dict(found.method),
+        method=dict(found.method) | ({"rows": kept_rows_note(run)} if from_rows else {}),
         result=found.result,
     )
     return document.model_dump(by_alias=True, exclude_unset=True)

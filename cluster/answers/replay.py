@@ -22,6 +22,10 @@ from sim.scenario import validation
 from sim.scenario.columns import trial_row
 from sim.scenario.parameters import parameter
 
+NO_ROW = (
+    "the run keeps no row of this trial with which it could be compared: its chance is addressed by seed, purpose and "
+    "number, so that it is the trial that was counted"
+)
 METHOD = (
     "the trial is played alone with the run's model: its chance is addressed by seed, purpose and number, so that "
     "it is the same trial; every column of its row is compared with the stored row, under every strategy"
@@ -89,7 +93,7 @@ class Check(Result):
     """Whether the replayed rows equal the stored rows."""
 
     equal: bool
-    strategies: list[str]
+    strategies: Annotated[list[str], Field(description="Strategies whose stored row was compared.")]
     columns: int
     differences: list[RowDifference]
     other_versions: dict[str, VersionPair]
@@ -119,7 +123,7 @@ def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> C
     """The narrative of one trial of a run under a strategy, and how the same trial ends under the others.
 
     ``check`` says whether the replayed rows equal the stored rows, column by column. Raises `InvalidInput` for a trial
-    that the run does not have, or has not committed yet.
+    that the run does not have, or has not committed yet. A trial whose row is not kept is compared with nothing.
     """
     plan, trial = run.plan, request.trial
     strategy = chosen_strategy(run, request.strategy)
@@ -133,7 +137,8 @@ def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> C
         )
     story = play_story(plan.scenario, strategy, Chance(plan.seed, trial, 1), plan.design)
     rows = {name: dict(story.row) if name == strategy else _played(plan, name, trial) for name in plan.strategies}
-    check = _check(run, trial, rows, shards)
+    with_rows = {name: None if shard is None or shard.reduced else shard for name, shard in shards.items()}
+    check = _check(run, trial, rows, with_rows)
     result = {
         **_head(plan, story),
         "story": _passages(story),
@@ -156,7 +161,9 @@ def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> C
         },
         "check": check,
     }
-    return Computed(Replay.model_validate(result), plan.strategies, len(check["strategies"]), {"check": METHOD})
+    method = {"check": METHOD if check["strategies"] else NO_ROW}
+    used = len(check["strategies"])
+    return Computed(Replay.model_validate(result), plan.strategies, used, method, of_all_trials=True)
 
 
 def _played(plan: Plan, strategy: str, trial: int) -> dict[str, object]:

@@ -20,10 +20,12 @@ from cluster.answers.entry import (
 )
 from cluster.answers.outside_view import outside_view
 from cluster.answers.summary_by_shards import CountedTrials
-from cluster.answers.summary_document import strategy_document, summary_document
+from cluster.answers.summary_document import QUANTILES_EXACT, strategy_document, summary_document
 from cluster.answers.summary_in_memory import TrialsInMemory
+from cluster.answers.summary_of_counts import QUANTILES_COUNTED, CountedValues
 from cluster.answers.weighted_summary import weighted_summary
-from cluster.query.trials import StoredRun, chosen_strategies
+from cluster.query.counted_trials import summed_counts
+from cluster.query.trials import StoredRun, chosen_strategies, kept_rows_note
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
 
@@ -156,14 +158,21 @@ def summarize(
     stated = read_beliefs(run, believe)
     if stated:
         summaries = {strategy: _weighted(run, strategy, stated, condition, view is not None) for strategy in chosen}
-        summary = summary_document(plan, summaries)
-        summary["method"] = f"{summary['method']}; {WEIGHTED}"
+        summary = summary_document(plan, summaries, plan.row_trials)
+        summary["method"] = f"{summary['method']}; {WEIGHTED}{_of_kept_rows(run)}"
         if view is not None:
             summary["outside"] = {name: value for name, value in asdict(view).items() if name != "beliefs"}
         return summary if condition is None else {"given": str(condition), **summary}
     summaries = {strategy: _summarize_strategy(run, strategy, condition) for strategy in chosen}
-    summary = summary_document(plan, summaries)
-    return summary if condition is None else {"given": str(condition), **summary}
+    if condition is None:
+        return summary_document(plan, summaries, quantiles=QUANTILES_EXACT if plan.keep == "all" else QUANTILES_COUNTED)
+    summary = summary_document(plan, summaries, plan.row_trials, f"{QUANTILES_EXACT}{_of_kept_rows(run)}")
+    return {"given": str(condition), **summary}
+
+
+def _of_kept_rows(run: StoredRun) -> str:
+    """What to add to the method of a summary that is made from rows, if not all of them are kept."""
+    return "" if run.plan.keep == "all" else f"; {kept_rows_note(run)}"
 
 
 def _weighted(
@@ -177,6 +186,11 @@ def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | N
     plan = run.plan
     counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)
+    if condition is None and plan.keep == "summary":
+        values = CountedValues(summed_counts(run, strategy))
+        return strategy_document(plan, strategy, counted, played, values, values.bracket)
+    if condition is not None:
+        played = sum(shard.count for shard in run.shards(strategy))
     if condition is None and played <= shared.EXACT_NUMBERS:
         return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy))
     trials = CountedTrials(run, strategy, condition)

@@ -24,6 +24,7 @@ from sim.scenario.columns import COMMON_COLUMNS, NULL
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 from sim.scenario.vocabulary import MEASURES
+from sim.statistics.bins import numbers_of_keys, ordered_keys
 from sim.statistics.tallies import (
     NO_TRIALS,
     Moments,
@@ -33,15 +34,13 @@ from sim.statistics.tallies import (
     moments_of_counts,
     tally_conditions,
 )
+from sim.statistics.trial_counts import REAL, WHOLE
 
 T = TypeVar("T")
 _READING = 2
 """Blocks that are read at a time."""
 _HALF = 1 << 16
 """The number of values of half of a float32's bits."""
-_SIGN = np.uint32(1 << 31)
-_WHOLE = tuple(name for name in MEASURES if COMMON_COLUMNS[name].kind != "float32")
-_REAL = tuple(name for name in MEASURES if COMMON_COLUMNS[name].kind == "float32")
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class CountedTrials:
         up_to = {name: np.cumsum(counts[name]) for name in wanted}
         place = {name: np.searchsorted(up_to[name], own) for name, own in wanted.items()}
         found: dict[str, dict[float, float]] = {name: {} for name in numbers}
-        halves = {name: np.unique(place[name]) for name in wanted if name in _REAL}
+        halves = {name: np.unique(place[name]) for name in wanted if name in REAL}
         values = self._map(lambda held: _values(held, halves), _merge_values, tuple(halves)) if halves else {}
         for name, own in wanted.items():
             at = place[name].astype(np.float64)
@@ -97,7 +96,7 @@ class CountedTrials:
                 # The numbers of the halves before, which hold no quantile, are not among those that were read.
                 first = np.searchsorted(keys, place[name].astype(np.uint32) << np.uint32(16))
                 read = np.concatenate([[0], within])[first]
-                at = _numbers(keys[np.searchsorted(within, read + own - before)])
+                at = numbers_of_keys(keys[np.searchsorted(within, read + own - before)])
             found[name] = dict(zip(levels[name], at.tolist(), strict=True))
         return found
 
@@ -174,12 +173,12 @@ class _Held:
 def _count_held(held: _Held) -> Counted:
     tallies, counts = [], []
     for table in held.replicates():
-        own = {name: np.bincount(table[name] - np.int16(NULL))[1:] for name in _WHOLE}
+        own = {name: np.bincount(table[name] - np.int16(NULL))[1:] for name in WHOLE}
         measures = {name: moments_of_counts(count) for name, count in own.items()}
-        for name in _REAL:
+        for name in REAL:
             known = table[name].compress(~np.isnan(table[name]))
             measures[name] = moments(known)
-            own[name] = np.bincount(_keys(known) >> np.uint32(16), minlength=_HALF)
+            own[name] = np.bincount(ordered_keys(known) >> np.uint32(16), minlength=_HALF)
         tallies.append(tally_conditions(table, {name: measures[name] for name in MEASURES}))
         counts.append(own)
     return Counted(tuple(tallies), reduce(_add, counts))
@@ -191,7 +190,7 @@ def _values(held: _Held, halves: Mapping[str, np.ndarray]) -> dict[str, Values]:
     for name, own in halves.items():
         chosen = np.zeros(_HALF, bool)
         chosen[own] = True
-        keys = _keys(held.table[name])
+        keys = ordered_keys(held.table[name])
         key, count = np.unique(keys.compress(chosen.take(keys >> np.uint32(16))), return_counts=True)
         found[name] = Values(key, count)
     return found
@@ -233,16 +232,3 @@ def _merge_values(a: Mapping[str, Values], b: Mapping[str, Values]) -> dict[str,
         counts = np.bincount(place, np.concatenate([own.count, b[name].count]), key.size)
         found[name] = Values(key, counts.astype(np.int64))
     return found
-
-
-def _keys(numbers: np.ndarray) -> np.ndarray:
-    """Known numbers, float32, as uint32 in their order; NaN has a key that no number has."""
-    # Adding 0 makes -0.0 the 0.0 that it equals.
-    bits = (numbers + np.float32(0)).view(np.uint32)
-    # All bits of a negative number are turned round, and only the sign of any other.
-    return bits ^ (np.negative(bits >> np.uint32(31)) | _SIGN)
-
-
-def _numbers(keys: np.ndarray) -> np.ndarray:
-    """The numbers of keys, float64."""
-    return np.where(keys & _SIGN, keys & ~_SIGN, ~keys).astype(np.uint32).view(np.float32).astype(np.float64)

@@ -1,6 +1,6 @@
 """A summary's document, made from tallies and from trials whose quantiles can be found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Protocol
 
@@ -17,15 +17,24 @@ from sim.statistics.tally_estimates import event_estimates, mean_estimate, metho
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
-def summary_document(plan: Plan, summaries: dict[str, dict[str, object]]) -> dict[str, object]:
-    """The summary of a run from the parts of its strategies."""
+QUANTILES_EXACT = "quantiles exact"
+
+
+def summary_document(
+    plan: Plan, summaries: dict[str, dict[str, object]], of: int | None = None, quantiles: str = QUANTILES_EXACT
+) -> dict[str, object]:
+    """The summary of a run from the parts of its strategies.
+
+    `of` is the number of trials from which it is made once they are all committed, the plan's unless given; `quantiles`
+    says how they were found.
+    """
     summary = {
         "scenario": plan.scenario.name,
         "trials": plan.trials,
         "seed": plan.seed,
         "design": plan.design.name,
-        "complete": all(found["trials_played"] == plan.trials for found in summaries.values()),
-        "method": method_note(plan.scenario, plan.design) + "; quantiles exact",
+        "complete": all(found["trials_played"] == (of or plan.trials) for found in summaries.values()),
+        "method": f"{method_note(plan.scenario, plan.design)}; {quantiles}",
         "strategies": summaries,
     }
     if plan.scenario.interventions:
@@ -39,34 +48,49 @@ def summary_document(plan: Plan, summaries: dict[str, dict[str, object]]) -> dic
     return summary
 
 
+def exactly(_: str, value: float) -> tuple[float, float]:
+    """The bracket of a quantile that is exact."""
+    return value, value
+
+
 def strategy_document(
-    plan: Plan, strategy: str, counted: tuple[Tally, ...], played: int, trials: "SelectableTrials"
+    plan: Plan,
+    strategy: str,
+    counted: tuple[Tally, ...],
+    played: int,
+    trials: "SelectableTrials",
+    bracket: Callable[[str, float], tuple[float, float]] = exactly,
 ) -> dict[str, object]:
     """A strategy's part of the summary.
 
     `counted` are the tallies of the replicates, `played` is the number of committed trials, and `trials` finds the
-    quantiles of the same trials.
+    quantiles of the same trials. `bracket` gives, by measure, the least and the greatest number that may stand behind
+    such a quantile.
     """
-    together = plan.design.trials_together(plan.scenario)
+    per_point = plan.design.trials_per_point(plan.scenario)
     total = reduce(merge, counted, NO_TRIALS)
     ranges = measure_ranges(plan.scenario, strategy)
     measures: dict[str, dict[str, object]] = {}
-    for name, quantiles in _quantiles(trials, counted, together).items():
+    for name, quantiles in _quantiles(trials, counted, per_point, bracket).items():
         measures[name] = {
             "count": total.measures[name].count,
-            "mean": mean_estimate(counted, name, together, ranges[name]),
+            "mean": mean_estimate(counted, name, per_point, ranges[name]),
             "quantiles": {level: found["estimate"] for level, found in quantiles.items()},
             "quantile_intervals": {
                 level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()
             },
-            "quantiles_exact": True,
+            "quantiles_exact": all(
+                bracket(name, one["estimate"]) == (one["estimate"], one["estimate"])
+                for one in quantiles.values()
+                if one["estimate"] is not None
+            ),
             **({"skewed": True} if is_doubtful(total.measures[name]) else {}),
         }
     return {
         "trials": total.trials,
         "trials_played": played,
-        "outcome": outcome_estimates(counted, together),
-        "events": event_estimates(counted, together),
+        "outcome": outcome_estimates(counted, per_point),
+        "events": event_estimates(counted, per_point),
         "measures": with_share_of_deficit(measures, plan.scenario),
     }
 
@@ -95,7 +119,10 @@ class SelectableTrials(Protocol):
 
 
 def _quantiles(
-    trials: SelectableTrials, counted: tuple[Tally, ...], together: int
+    trials: SelectableTrials,
+    counted: tuple[Tally, ...],
+    per_point: int,
+    bracket: Callable[[str, float], tuple[float, float]],
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Quantiles of each measure over its numbers that are not null, with their 95 % intervals."""
     numbers = {
@@ -111,7 +138,7 @@ def _quantiles(
         bounds = {
             name: [
                 quantile_bounds_of_replicates(
-                    level, *found[level], [tally.measures[name].count for tally in counted], together
+                    level, *found[level], [tally.measures[name].count for tally in counted], per_point
                 )
                 for level in LEVELS
             ]
@@ -127,9 +154,13 @@ def _quantiles(
     }
     quantiles = dict.fromkeys(MEASURES, nothing)
     for name, pairs in bounds.items():
-        values: dict[float | None, float | None] = dict([(None, None), *at[name].items(), *asked[name].items()])
+        values = {**at[name], **asked[name]}
         quantiles[name] = {
-            str(level): {"estimate": values[level], "low": values[low], "high": values[high]}
+            str(level): {
+                "estimate": values[level],
+                "low": None if low is None else bracket(name, values[low])[0],
+                "high": None if high is None else bracket(name, values[high])[1],
+            }
             for level, (low, high) in zip(LEVELS, pairs, strict=True)
         }
     return quantiles

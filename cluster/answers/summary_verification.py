@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from cluster.answers.summary import summarize
 from cluster.answers.summary_document import strategy_document, summary_document
 from cluster.answers.summary_recount import RecountedTrials
 from cluster.query.trials import StoredRun
-from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, read_json
+from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, committed_tallies, read_json, shard_path
+from cluster.results.shard_counts import read_counts
+from sim.statistics.trial_counts import disagreement
 
 
 def recount(run: StoredRun) -> dict[str, object]:
@@ -33,7 +36,8 @@ _OF_THE_SCENARIO = ("warnings", "assumptions")
 def verify_summary(run: StoredRun) -> list[str]:
     """The places at which ``summary.json`` differs from the stored trials, one line each; none if there is no summary.
 
-    The numbers are counted again from the files by `recount`, which shares no code for reading with `summarize`. A
+    The numbers are counted again from the files by `recount`, which shares no code for reading with `summarize`. Of a
+    run that keeps counts they are computed again from these, and each shard's counts are compared with its tallies. A
     relative difference of up to 1e-9 is allowed, because other versions of the libraries may round the last bits
     differently. What the summary says about the scenario is not compared: other versions say more or less of it.
     """
@@ -44,7 +48,9 @@ def verify_summary(run: StoredRun) -> list[str]:
     except (OSError, ValueError) as error:
         return [f"{SUMMARY}: cannot be read: {error}"]
     try:
-        recounted = json.loads(json.dumps(recount(run)))
+        if run.plan.keep == "summary" and (found := _disagreeing(run)):
+            return found
+        recounted = json.loads(json.dumps(recount(run) if run.plan.keep == "all" else summarize(run)))
     except (OSError, ValueError, pa.ArrowException) as error:
         return [f"{TRIALS_FOLDER}: cannot be counted: {error}"]
     if isinstance(stored, dict):
@@ -52,6 +58,17 @@ def verify_summary(run: StoredRun) -> list[str]:
             {name: part for name, part in one.items() if name not in _OF_THE_SCENARIO} for one in (stored, recounted)
         )
     return [f"{SUMMARY}: {place} differs from the trials" for place in _differing(stored, recounted, ())]
+
+
+def _disagreeing(run: StoredRun) -> list[str]:
+    """The reduced shards whose counts do not agree with their tallies."""
+    found = []
+    for shard in (shard for strategy in run.plan.strategies for shard in run.all_shards(strategy) if shard.reduced):
+        tallies = committed_tallies(run.folder, run.plan, shard)
+        name = None if tallies is None else disagreement(tallies, read_counts(run.folder, shard))
+        if name is not None:
+            found.append(f"{shard_path(shard)}: its counts of {name} do not agree with its tallies")
+    return found
 
 
 def _differing(stored: object, recounted: object, path: tuple[str, ...]) -> Iterator[str]:

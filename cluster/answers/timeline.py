@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -12,25 +14,24 @@ from cluster.answers.beliefs import (
     StatedBelief,
     WeightedTrials,
     code_of,
+    count_codes,
     read_beliefs,
     weigh_trials,
 )
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
-from cluster.query.trials import CODE, StoredRun, chosen_strategies, paired_blocks
-from sim.scenario.distributions import Fixed
-from sim.scenario.expressions import Expression, parse_measure
+from cluster.query.counted_trials import summed_counts
+from cluster.query.shard_map import map_shards
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategies, read_blocks, same_trials
+from sim.scenario.expressions import Expression
 from sim.scenario.warnings import assumption_method
 from sim.statistics.estimates import TAIL, Estimate, proportion, proportion_of_replicates
 from sim.statistics.timeline import (
-    CONDITIONS,
-    COUNTS,
-    DURATIONS,
     STATES,
-    WEEKS,
     count_spans,
     count_states,
     simultaneous_tail,
+    state_inputs,
     state_spans,
     states_of_spans,
 )
@@ -83,7 +84,7 @@ class Timeline(Result):
 def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) -> Computed:
     """The probability of each of `sim.statistics.timeline.STATES` in each week, with 95 % intervals.
 
-    Every committed trial that satisfies the condition is counted, one block at a time. Raises `InvalidInput` for an
+    Every committed trial that satisfies the condition is counted, shard by shard. Raises `InvalidInput` for an
     unknown strategy, and for a condition that cannot be read or leaves too few trials. Progress is in strategies.
     """
     plan = run.plan
@@ -91,21 +92,27 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     condition = condition_of(run, request.given)
     stated = read_beliefs(run, request.believe)
     replicates = plan.design.replicates(plan.scenario)
-    courses, evidence = {}, {}
     on_progress(0, len(chosen))
-
-    def course(strategy: str) -> tuple[dict[str, Any], WeightedTrials | None]:
-        weighted = _weigh(run, strategy, stated, condition)
-        return _strategy(run, strategy, condition, weighted), weighted
-
+    weighted = _weigh(run, chosen, stated, condition)
+    countings = {strategy: _counting(run, strategy, condition, weighted.get(strategy)) for strategy in chosen}
+    of_all_trials = plan.keep == "summary" and condition is None and not stated
+    if of_all_trials:
+        counted = {strategy: _from_counts(run, strategy) for strategy in chosen}
+    else:
+        counted = {strategy: _nothing(counting) for strategy, counting in countings.items()}
+        shards = [one for counting in countings.values() for one in same_trials(run, counting.reading.read)]
+        for last, found in map_shards(run, shards, partial(_count, countings), _merge_strategies):
+            counted = _merge_strategies(counted, found)
+            on_progress(chosen.index(next(iter(last))), len(chosen))
+    # Threads help here: the bands are drawn without the interpreter's lock.
     with ThreadPoolExecutor(_THREADS) as pool:
-        # Each thread has the limit of time of this one.
-        parts = [pool.submit(copy_context().run, course, strategy) for strategy in chosen]
-        for strategy, part in zip(chosen, parts, strict=True):
-            courses[strategy], weighted = part.result()
-            if weighted is not None:
-                evidence[strategy] = weighted.evidence()
-            on_progress(len(courses), len(chosen))
+        parts = [
+            pool.submit(copy_context().run, _courses, run, one, condition, weighted.get(one), counted[one])
+            for one in chosen
+        ]
+        courses = {strategy: part.result() for strategy, part in zip(chosen, parts, strict=True)}
+    on_progress(len(chosen), len(chosen))
+    evidence = {strategy: one.evidence() for strategy, one in weighted.items()}
     result = {
         "as_of": plan.scenario.as_of,
         "weeks": list(range(1, plan.scenario.horizon_weeks + 1)),
@@ -122,71 +129,132 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     if stated:
         method["weights"] = WEIGHTED
     used = sum(one["trials"] for one in courses.values())
-    return Computed(Timeline.model_validate(result), chosen, used, method, evidence or None)
+    return Computed(Timeline.model_validate(result), chosen, used, method, evidence or None, of_all_trials)
 
 
 def _weigh(
-    run: StoredRun, strategy: str, stated: Sequence[StatedBelief], condition: Expression | None
-) -> WeightedTrials | None:
-    """The weights of a strategy's trials that satisfy the condition; None without beliefs."""
-    if not stated:
-        return None
-    counts = np.zeros(2 ** len(stated), np.int64)
-    for blocks in paired_blocks(run, (strategy,), {}, given=condition, code=code_of(stated)):
-        counts += np.bincount(blocks[strategy][CODE], minlength=counts.size)
-    if condition is not None and counts.sum() < FEWEST_GIVEN:
-        raise too_few_given(int(counts.sum()), strategy, condition)
-    return weigh_trials(stated, counts, condition)
+    run: StoredRun, chosen: Sequence[str], stated: tuple[StatedBelief, ...], condition: Expression | None
+) -> dict[str, WeightedTrials]:
+    """The weights of each strategy's trials that satisfy the condition; none without beliefs."""
+    found = {}
+    for strategy in chosen if stated else ():
+        counts = count_codes(run, (strategy,), stated, condition)
+        if condition is not None and counts.sum() < FEWEST_GIVEN:
+            raise too_few_given(int(counts.sum()), strategy, condition)
+        found[strategy] = weigh_trials(stated, counts, condition)
+    return found
 
 
-def _strategy(
+@dataclass(frozen=True)
+class _Counting:
+    """How a strategy's trials are counted: what is read, and the durations that are the same in all trials."""
+
+    reading: Reading
+    fixed: Mapping[str, float]
+    replicates: int
+    horizon: int
+    weighted: WeightedTrials | None
+
+    @property
+    def groups(self) -> int:
+        """Groups of trials: by replicate, and by the codes of the beliefs' conditions that occur."""
+        return self.replicates * (1 if self.weighted is None else len(self.weighted.patterns))
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """The trials of a strategy by group; by state those that are in it in each week, shape (groups, weeks); and the
+    spans of weeks (see `count_spans`), whose counts are squared weights if trials are weighted.
+    """
+
+    trials: np.ndarray
+    states: Mapping[str, np.ndarray]
+    spans: Mapping[str, np.ndarray]
+
+
+def _counting(
     run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None
-) -> dict[str, Any]:
+) -> _Counting:
     scenario = run.plan.scenario
-    replicates = run.plan.design.replicates(scenario)
-    patterns = 1 if weighted is None else len(weighted.patterns)
-    horizon = scenario.horizon_weeks
-    distributions = scenario.parameters(strategy)
-    fixed = {
-        name: given.value
-        for name in DURATIONS
-        if name not in scenario.uncertain and isinstance(given := distributions[name], Fixed)
-    }
-    read = [*WEEKS, *COUNTS, *CONDITIONS, *(name for name in DURATIONS if name not in fixed)]
-    values = {name: parse_measure(name, scenario) for name in read}
-    groups = replicates * patterns
-    trials = np.zeros(groups, np.int64)
-    counts = {state.name: np.zeros((groups, horizon), np.int64) for state in STATES}
-    entries = {state.name: np.zeros((horizon + 2, horizon + 2)) for state in STATES}
+    values, fixed = state_inputs(scenario, strategy)
     code = None if weighted is None else code_of(weighted.stated)
-    for blocks in paired_blocks(run, (strategy,), values, given=condition, code=code):
-        block = blocks[strategy]
-        group = block["trial"] % replicates
-        # Squared weights, since those are what the weeks' errors have in common.
-        squares = None
-        if weighted is not None:
-            group = group * patterns + weighted.place(block[CODE])
-            squares = np.square(weighted.weight(block[CODE]))
-        trials += np.bincount(group, minlength=groups)
-        durations = {name: np.full(group.shape, value) for name, value in fixed.items()}
-        spans = state_spans({**block, **durations}, horizon)
-        tables = count_spans(spans, horizon, squares)
-        for name, table in tables.items():
-            entries[name] += table
-        together = groups == 1 and squares is None
-        found = _counted_together(tables) if together else count_states(spans, group, groups, horizon)
-        for name, count in found.items():
-            counts[name] += count
-    total = int(trials.sum())
+    reading = Reading((strategy,), values, given=condition, code=code)
+    return _Counting(reading, fixed, run.plan.design.replicates(scenario), scenario.horizon_weeks, weighted)
+
+
+def _count(countings: Mapping[str, _Counting], run: StoredRun, shards: SameTrials) -> dict[str, _Counted]:
+    """The trials of a strategy's shard."""
+    strategy = next(iter(shards))
+    counting = countings[strategy]
+    blocks = (block[strategy] for block in read_blocks(run, shards, counting.reading))
+    return {strategy: reduce(_merge, (_count_block(counting, block) for block in blocks), _nothing(counting))}
+
+
+def _count_block(counting: _Counting, block: Mapping[str, np.ndarray]) -> _Counted:
+    horizon, groups, weighted = counting.horizon, counting.groups, counting.weighted
+    group = block["trial"] % counting.replicates
+    # Squared weights, since those are what the weeks' errors have in common.
+    squares = None
+    if weighted is not None:
+        group = group * len(weighted.patterns) + weighted.place(block[CODE])
+        squares = np.square(weighted.weight(block[CODE]))
+    durations = {name: np.full(group.shape, value) for name, value in counting.fixed.items()}
+    spans = state_spans({**block, **durations}, horizon)
+    tables = count_spans(spans, horizon, squares)
+    counted_at_once = groups == 1 and squares is None
+    counts = _counted_together(tables) if counted_at_once else count_states(spans, group, groups, horizon)
+    return _Counted(np.bincount(group, minlength=groups), counts, tables)
+
+
+def _from_counts(run: StoredRun, strategy: str) -> _Counted:
+    """All trials of a strategy, of a run that keeps their counts."""
+    scenario = run.plan.scenario
+    replicates, width = run.plan.design.replicates(scenario), scenario.horizon_weeks + 2
+    counts = summed_counts(run, strategy)
+    states, spans = {}, {}
+    for state in STATES:
+        own = counts[f"state.{state.name}"]
+        tables = np.zeros((replicates, width, width), np.int64)
+        tables.reshape(replicates, -1)[own.replicate, own.key] = own.count
+        states[state.name] = np.concatenate([states_of_spans(table) for table in tables])
+        spans[state.name] = tables.sum(axis=0)
+    return _Counted(np.array([tally.trials for tally in run.tallies(strategy)], np.int64), states, spans)
+
+
+def _nothing(counting: _Counting) -> _Counted:
+    groups, horizon = counting.groups, counting.horizon
+    return _Counted(
+        np.zeros(groups, np.int64),
+        {state.name: np.zeros((groups, horizon), np.int64) for state in STATES},
+        {state.name: np.zeros((horizon + 2, horizon + 2)) for state in STATES},
+    )
+
+
+def _merge(a: _Counted, b: _Counted) -> _Counted:
+    return _Counted(
+        a.trials + b.trials,
+        {name: count + b.states[name] for name, count in a.states.items()},
+        {name: count + b.spans[name] for name, count in a.spans.items()},
+    )
+
+
+def _merge_strategies(a: Mapping[str, _Counted], b: Mapping[str, _Counted]) -> dict[str, _Counted]:
+    return {**a, **{strategy: _merge(a[strategy], own) if strategy in a else own for strategy, own in b.items()}}
+
+
+def _courses(
+    run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None, counted: _Counted
+) -> dict[str, Any]:
+    """A strategy's part of the document."""
+    total = int(counted.trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
         raise too_few_given(total, strategy, condition)
+    per_point = run.plan.design.trials_per_point(run.plan.scenario)
     return {
         "trials": total,
         "states": {
-            name: _course(
-                count, trials, run.plan.design.trials_together(scenario), simultaneous_tail(entries[name]), weighted
-            )
-            for name, count in counts.items()
+            name: _course(count, counted.trials, per_point, simultaneous_tail(counted.spans[name]), weighted)
+            for name, count in counted.states.items()
         },
     }
 
@@ -196,14 +264,14 @@ def _counted_together(tables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
 
 
 def _course(
-    count: np.ndarray, trials: np.ndarray, together: int, simultaneous: float, weighted: WeightedTrials | None
+    count: np.ndarray, trials: np.ndarray, per_point: int, simultaneous: float, weighted: WeightedTrials | None
 ) -> dict[str, list[float | None]]:
     """A state's estimates, bounds and band, week by week; `simultaneous` is the tail of the band's intervals."""
     weeks = [tuple(own) for own in count.T.tolist()]
 
     def estimates(tail: float) -> list[Estimate]:
         """One estimate per week; weeks with the same counts share one."""
-        known = {hits: _share(list(hits), trials.tolist(), together, tail, weighted) for hits in set(weeks)}
+        known = {hits: _share(list(hits), trials.tolist(), per_point, tail, weighted) for hits in set(weeks)}
         return [known[hits] for hits in weeks]
 
     found, band = estimates(TAIL), estimates(simultaneous)
@@ -212,13 +280,15 @@ def _course(
     }
 
 
-def _share(hits: list[int], trials: list[int], together: int, tail: float, weighted: WeightedTrials | None) -> Estimate:
+def _share(
+    hits: list[int], trials: list[int], per_point: int, tail: float, weighted: WeightedTrials | None
+) -> Estimate:
     if weighted is not None:
         own, of = (np.array(counts).reshape(-1, len(weighted.patterns)) for counts in (hits, trials))
-        return weighted_share(weighted.weighting, own, of, of, together, tail)
+        return weighted_share(weighted.weighting, own, of, of, per_point, tail)
     if len(trials) == 1:
         return proportion(hits[0], trials[0], tail)
-    return proportion_of_replicates(hits, trials, together, tail)
+    return proportion_of_replicates(hits, trials, per_point, tail)
 
 
 ANSWER = Answer(

@@ -33,6 +33,12 @@ def time_limit(seconds: float) -> Iterator[None]:
         _deadline.reset(token)
 
 
+def seconds_left() -> float | None:
+    """The time that is left of the time limit, if there is one."""
+    deadline = _deadline.get()
+    return None if deadline is None else deadline - time.monotonic()
+
+
 def check_time() -> None:
     """Raise `QueryLimit` if the time limit, if any, has passed."""
     deadline = _deadline.get()

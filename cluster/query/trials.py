@@ -47,12 +47,14 @@ CODE = "code"
 class StoredRun:
     """A run in its result folder, finished or not.
 
-    `kept` holds what answers of this process have read of stored runs.
+    `kept` holds what answers of this process have read of stored runs. `ray_address` is that of a Ray on which answers
+    are computed if the run is large (see `cluster.query.shard_map`); its nodes reach `folder` under the same address.
     """
 
     plan: Plan
     folder: Folder
     kept: Kept[Any] | None = None
+    ray_address: str | None = None
 
     @cached_property
     def _read(self) -> tuple[dict[str, list[Shard]], dict[str, tuple[Tally, ...]]]:
@@ -78,6 +80,10 @@ class StoredRun:
     def committed(self) -> list[Shard]:
         """The committed shards, strategy by strategy. Raises `DamagedTrials`."""
         return [shard for shards in self._read[0].values() for shard in shards]
+
+    def all_shards(self, strategy: str) -> list[Shard]:
+        """A strategy's committed shards, with their rows or reduced, in the order of their trials."""
+        return self._read[0][strategy]
 
     def _tallies(self, shard: Shard, tags: Mapping[str, str]) -> tuple[Tally, ...] | None:
         tag = tags.get(shard_path(shard))
@@ -112,20 +118,23 @@ class StoredRun:
             raise DamagedTrials(f"{message} ({lost} is missing or damaged)")
 
     def shards(self, strategy: str) -> list[Shard]:
-        """A strategy's committed shards, in the order of their trials."""
-        return self._read[0][strategy]
+        """A strategy's committed shards whose rows are kept, in the order of their trials."""
+        return [shard for shard in self.all_shards(strategy) if not shard.reduced]
 
     def tallies(self, strategy: str) -> tuple[Tally, ...]:
         """The tallies of each replicate of a strategy's committed trials."""
         return self._read[1][strategy]
 
     def files(self, strategy: str) -> list[str]:
-        """The names of the Parquet files of a strategy's committed shards, in the order of their trials."""
+        """The names of the Parquet files of `shards`."""
         return [shard_path(shard) for shard in self.shards(strategy)]
 
 
-def open_run(address: str | os.PathLike[str]) -> StoredRun:
-    """The run in a result folder. Raises `InvalidInput` if there is none, or none of its trials is committed."""
+def open_run(address: str | os.PathLike[str], ray_address: str | None = None) -> StoredRun:
+    """The run in a result folder. Raises `InvalidInput` if there is none, or none of its trials is committed.
+
+    `ray_address` is as in `StoredRun`.
+    """
     folder = open_folder(address)
     held = {entry.name for entry in folder.entries()}
     lacking = next((name for name in (SCENARIO, RUN) if name not in held), None)
@@ -133,7 +142,7 @@ def open_run(address: str | os.PathLike[str]) -> StoredRun:
         what = f"it holds no {lacking}" if held else "there is no such folder, or it is empty"
         raise InvalidInput((Fault("run", folder.address, f"must be a run's result folder: {what}"),))
     try:
-        found = StoredRun(recorded_plan(folder), folder)
+        found = StoredRun(recorded_plan(folder), folder, ray_address=ray_address)
     except InvalidInput:
         raise
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -159,6 +168,15 @@ def check_any(run: StoredRun) -> None:
     """Raise `NoTrialsYet` unless some trials of the run are committed."""
     if not run.committed:
         raise NoTrialsYet((Fault("run", run.folder.address, "has no committed trials yet"),))
+
+
+def kept_rows_note(run: StoredRun) -> str:
+    """A note for an answer from rows about a run that does not keep all of them."""
+    plan = run.plan
+    return (
+        f"from the rows of the first {plan.row_trials:,} of {plan.trials:,} trials of each strategy: the run keeps no "
+        "others"
+    )
 
 
 def chosen_strategies(run: StoredRun, strategies: Sequence[str] = ()) -> tuple[str, ...]:
@@ -187,9 +205,7 @@ def shard_of(run: StoredRun, strategy: str, trial: int) -> Shard | None:
     """The committed shard that holds a trial of a strategy; None if it is not committed. Reads one footer."""
     check_time()
     plan = run.plan
-    index = trial // plan.shard_trials
-    first = index * plan.shard_trials
-    shard = Shard(strategy, index, first, min(plan.shard_trials, plan.trials - first))
+    shard = plan.shard_with(strategy, trial)
     return None if committed_tallies(run.folder, plan, shard) is None else shard
 
 
@@ -332,6 +348,36 @@ def paired_sample(
     return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is read of the same trials of several strategies, as `paired_blocks` has it."""
+
+    strategies: tuple[str, ...]
+    values: Mapping[str, Expression]
+    shared: Mapping[str, Expression] | None = None
+    given: Expression | None = None
+    code: Mapping[str, Expression] | None = None
+    thinned: Thinning | None = None
+
+    @property
+    def codes(self) -> Mapping[str, Expression]:
+        """The numbers whose sum is a trial's code, by strategy."""
+        return (self.code if self.thinned is None else self.thinned.code) or {}
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The strategies whose files are read."""
+        return tuple(dict.fromkeys((*self.strategies, *self.codes)))
+
+    def of_strategy(self, strategy: str) -> dict[str, Expression]:
+        """What is read of a strategy."""
+        return {
+            **(self.values if strategy in self.strategies else {}),
+            **((self.shared or {}) if strategy == self.strategies[0] else {}),
+            **({CODE: self.codes[strategy]} if strategy in self.codes else {}),
+        }
+
+
 def paired_blocks(
     run: StoredRun,
     strategies: Sequence[str],
@@ -353,42 +399,63 @@ def paired_blocks(
     agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
     ``code`` (int64). With `thinned`, whose codes these are then, only the trials that are kept.
     """
+    reading = Reading(tuple(strategies), values, shared, given, code, thinned)
+    for shards in same_trials(run, reading.read):
+        yield from read_blocks(run, shards, reading)
+
+
+SameTrials = Mapping[str, Shard]
+"""Shards of the same trials, by strategy."""
+
+
+def same_trials(run: StoredRun, strategies: Sequence[str]) -> list[SameTrials]:
+    """The trials that are committed under all of some strategies, as their shards, in order."""
+    shards = [{shard.index: shard for shard in run.shards(strategy)} for strategy in strategies]
+    return [
+        dict(zip(strategies, (own[index] for own in shards), strict=True))
+        for index in shards[0]
+        if all(index in own for own in shards)
+    ]
+
+
+def read_blocks(run: StoredRun, shards: SameTrials, reading: Reading) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+    """The blocks of some shards, of all strategies that are read. As `paired_blocks`; blocks without trials are left
+    out.
+    """
+    strategies = reading.strategies
     first = strategies[0]
-    code = code if thinned is None else thinned.code
-    read = {strategy: dict(values) for strategy in strategies}
-    read[first] |= shared or {}
-    for strategy, number in (code or {}).items():
-        read.setdefault(strategy, {})[CODE] = number
-    shards = {strategy: {shard.index: shard for shard in run.shards(strategy)} for strategy in read}
+    shard = shards[first]
     known = {column.name: column for column in table_columns(run.plan.scenario)}
-    for index, shard in shards[first].items():
-        if not all(index in shards[strategy] for strategy in read):
-            continue
-        with ExitStack() as opened:
-            files = {strategy: opened.enter_context(run.open_shard(shards[strategy][index])) for strategy in read}
-            for start in range(shard.first, shard.first + shard.count, BLOCK):
-                check_time()
-                block = {
-                    strategy: _read(
-                        files[strategy], shard, known, own, given if strategy in strategies else None, start
-                    )
-                    for strategy, own in read.items()
+    with ExitStack() as opened:
+        files = {strategy: opened.enter_context(run.open_shard(shards[strategy])) for strategy in reading.read}
+        for start in range(shard.first, shard.first + shard.count, BLOCK):
+            check_time()
+            block = {
+                strategy: _read(
+                    file,
+                    shard,
+                    known,
+                    reading.of_strategy(strategy),
+                    reading.given if strategy in strategies else None,
+                    start,
+                )
+                for strategy, file in files.items()
+            }
+            held = np.logical_and.reduce([part.pop("given") for part in block.values()])
+            if reading.codes:
+                total = np.sum([block[strategy].pop(CODE) for strategy in reading.codes], axis=0)
+                block = {strategy: block[strategy] for strategy in strategies}
+                block[first][CODE] = total.astype(np.int64)
+                if reading.thinned is not None:
+                    held &= reading.thinned.keeps(block[first]["trial"], block[first].pop(CODE))
+            kept = np.flatnonzero(held)
+            if kept.size == held.size:
+                yield block
+            elif kept.size:
+                yield {
+                    strategy: {name: column.take(kept) for name, column in part.items()}
+                    for strategy, part in block.items()
                 }
-                held = np.logical_and.reduce([part.pop("given") for part in block.values()])
-                if code:
-                    total = np.sum([block[strategy].pop(CODE) for strategy in code], axis=0)
-                    block = {strategy: block[strategy] for strategy in strategies}
-                    block[first][CODE] = total.astype(np.int64)
-                    if thinned is not None:
-                        held &= thinned.keeps(block[first]["trial"], block[first].pop(CODE))
-                kept = np.flatnonzero(held)
-                if kept.size == held.size:
-                    yield block
-                elif kept.size:
-                    yield {
-                        strategy: {name: column.take(kept) for name, column in part.items()}
-                        for strategy, part in block.items()
-                    }
 
 
 def _read(

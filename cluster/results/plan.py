@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from sim.faults import Fault, InvalidInput
 from sim.model.version import KERNEL_VERSION
 from sim.sampling.base import Design
 from sim.sampling.chance import check_seed
-from sim.sampling.designs import RANDOM, find_design
+from sim.sampling.designs import GROWING, RANDOM, find_design
 from sim.scenario import validation
 from sim.scenario.scenario import Scenario, scenario_hash
 
@@ -21,16 +21,24 @@ MANY_SHARDS = 10_000
 MAX_SHARDS = 99_999
 """Shards of a strategy, at most."""
 MAX_SHARD_TRIALS = 10**7
+Keep = Literal["all", "summary"]
+"""What a run keeps: the rows of all trials; or counts of all trials, and the rows of the first ones."""
+KEPT_TRIALS = 100_000
+"""Trials of each strategy whose rows are kept in a run that keeps counts, at least."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of trials of one strategy; its place in the strategy is `index`."""
+    """A range of trials of one strategy; its place in the strategy is `index`.
+
+    A shard that is `reduced` is stored as counts of its trials, without their rows.
+    """
 
     strategy: str
     index: int
     first: int
     count: int
+    reduced: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,9 @@ class Plan:
     strategies: tuple[str, ...]
     kernel_version: int = KERNEL_VERSION
     """See `sim.model.version`; a run of another version than this one can be read, but not continued."""
+    kept_trials: int | None = None
+    """Trials of each strategy whose rows are kept, with those of the shard that the last of them is in; None for all.
+    The other shards are reduced."""
 
     def __post_init__(self) -> None:
         if self.design.size not in (None, self.trials):
@@ -58,7 +69,29 @@ class Plan:
         for index, first in enumerate(range(0, self.trials, self.shard_trials)):
             count = min(self.shard_trials, self.trials - first)
             for strategy in self.strategies:
-                yield Shard(strategy, index, first, count)
+                yield Shard(strategy, index, first, count, self.reduces(first))
+
+    def shard_with(self, strategy: str, trial: int) -> Shard:
+        """The shard of a strategy that has a trial."""
+        index = trial // self.shard_trials
+        first = index * self.shard_trials
+        return Shard(strategy, index, first, min(self.shard_trials, self.trials - first), self.reduces(first))
+
+    def reduces(self, first: int) -> bool:
+        """Whether the shard that begins with this trial is reduced."""
+        return self.kept_trials is not None and first >= self.kept_trials
+
+    @property
+    def row_trials(self) -> int:
+        """Trials of each strategy whose rows are kept: the first ones."""
+        if self.kept_trials is None:
+            return self.trials
+        return min(self.trials, -(-self.kept_trials // self.shard_trials) * self.shard_trials)
+
+    @property
+    def keep(self) -> Keep:
+        """What the run keeps."""
+        return "all" if self.kept_trials is None else "summary"
 
     @cached_property
     def scenario_sha256(self) -> str:
@@ -80,13 +113,15 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "strategies": list(plan.strategies),
         "shard_trials": plan.shard_trials,
         "kernel_version": plan.kernel_version,
+        **({} if plan.kept_trials is None else {"keep": plan.keep, "kept_trials": plan.kept_trials}),
     }
 
 
 def plan_from_document(scenario: Scenario, document: Mapping[str, Any]) -> Plan:
     """The plan that `plan_document` wrote. Raises `KeyError`, `TypeError`, `ValueError` or `InvalidInput`.
 
-    Documents from before kernel versions were recorded have none: theirs was 1.
+    Documents from before kernel versions were recorded have none: theirs was 1. Those of runs that keep all rows have
+    no number of kept trials.
     """
     return Plan(
         scenario,
@@ -96,6 +131,7 @@ def plan_from_document(scenario: Scenario, document: Mapping[str, Any]) -> Plan:
         document["shard_trials"],
         tuple(document["strategies"]),
         document.get("kernel_version", 1),
+        document.get("kept_trials"),
     )
 
 
@@ -107,6 +143,7 @@ def make_plan(
     design: str = RANDOM.name,
     strategies: tuple[str, ...] = (),
     shard_trials: int | None = None,
+    keep: Keep = "all",
 ) -> Plan:
     """A checked plan; all of the scenario's strategies if none are named. Raises `InvalidInput`."""
     report = validation.Report()
@@ -127,6 +164,10 @@ def make_plan(
     report.raise_faults()
     points = find_design(design, trials)
     points.check(scenario, trials)
+    if keep == "summary" and not points.grows:
+        others = " or ".join(GROWING)
+        message = f"needs the design {others}, in which the first trials are a sample, not {design}"
+        raise InvalidInput((Fault("keep", keep, message),))
     least = -(-trials // MAX_SHARDS)
     if shard_trials is None:
         shard_trials = _shard_trials(trials, len(strategies) or len(scenario.strategies))
@@ -134,7 +175,8 @@ def make_plan(
         fault = Fault("shard_trials", shard_trials, f"must be at least {least}, for at most {MAX_SHARDS} shards")
         raise InvalidInput((fault,))
     chosen = tuple(strategy for strategy in scenario.strategies if strategy in strategies or not strategies)
-    return Plan(scenario, int(seed), points, int(trials), int(shard_trials), chosen)
+    kept = None if keep == "all" else KEPT_TRIALS
+    return Plan(scenario, int(seed), points, int(trials), int(shard_trials), chosen, kept_trials=kept)
 
 
 def _shard_trials(trials: int, strategies: int) -> int:

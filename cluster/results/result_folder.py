@@ -25,19 +25,28 @@ from cluster.storage.base import CHUNK_BYTES, Entry, Folder
 from cluster.storage.concurrent import in_order
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_from_document, scenario_hash
+from sim.statistics.bins import FRACTION_BITS
 from sim.statistics.tallies import Moments, Tally
 
 TRIALS_FOLDER = "trials"
+COUNTS_FOLDER = "counts"
+"""The folder of reduced shards, beside that of the trials whose rows are kept."""
 SCENARIO = "scenario.json"
 RUN = "run.json"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 _KEY = "brink."
+TALLIES_KEY = f"{_KEY}tallies"
+"""The key of a shard's tallies in its file's footer."""
 
 
 @dataclass(frozen=True)
 class Committed:
-    """A committed file, as the manifest lists it; `path` is relative to the result folder."""
+    """A committed file, as the manifest lists it; `path` is relative to the result folder.
+
+    `rows` counts rows of trials: none in the file of a reduced shard, which has the trials from first to last all the
+    same.
+    """
 
     path: str
     strategy: str
@@ -46,6 +55,11 @@ class Committed:
     sha256: str
     first_trial: int
     last_trial: int
+
+    @property
+    def trials(self) -> int:
+        """The number of trials in the file, as rows or reduced."""
+        return self.last_trial - self.first_trial + 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,8 @@ class ShardResult:
 
 def shard_path(shard: Shard) -> str:
     """A shard's file, relative to the result folder."""
-    return f"{TRIALS_FOLDER}/strategy={shard.strategy}/part-{shard.index:05d}.parquet"
+    folder = COUNTS_FOLDER if shard.reduced else TRIALS_FOLDER
+    return f"{folder}/strategy={shard.strategy}/part-{shard.index:05d}.parquet"
 
 
 @cache
@@ -83,6 +98,7 @@ def _identity(plan: Plan, shard: Shard) -> dict[str, str]:
         f"{_KEY}strategy": shard.strategy,
         f"{_KEY}first_trial": str(shard.first),
         f"{_KEY}rows": str(shard.count),
+        **({f"{_KEY}fraction_bits": str(FRACTION_BITS)} if shard.reduced else {}),
     }
 
 
@@ -195,10 +211,12 @@ def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, 
         return None
     found = _recorded(footer)
     expected = _identity(plan, shard)
-    if footer.num_rows != shard.count or any(found.get(key) != value for key, value in expected.items()):
+    if any(found.get(key) != value for key, value in expected.items()):
+        return None
+    if footer.num_rows != shard.count and not shard.reduced:
         return None
     try:
-        return tallies_from_document(found[f"{_KEY}tallies"])
+        return tallies_from_document(found[TALLIES_KEY])
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -229,7 +247,8 @@ def committed_shards(folder: Folder, plan: Plan, among: Iterable[Shard] | None =
 def describe(shard: Shard, size: int, sha256: str) -> Committed:
     """A shard's entry for the manifest, with its file's size in bytes and SHA-256."""
     last = shard.first + shard.count - 1
-    return Committed(shard_path(shard), shard.strategy, shard.count, size, sha256, shard.first, last)
+    rows = 0 if shard.reduced else shard.count
+    return Committed(shard_path(shard), shard.strategy, rows, size, sha256, shard.first, last)
 
 
 def fingerprint(file: BinaryIO) -> tuple[int, str]:
@@ -285,7 +304,8 @@ def verify(address: str | os.PathLike[str]) -> list[str]:
     wrong = {file: _verify_file(folder, file, present.get(file.path)) for file in files}
     findings += [finding for found in wrong.values() for finding in found]
     listed = {file.path for file in files}
-    foreign = [name for name in present if name.startswith(f"{TRIALS_FOLDER}/") and name not in listed]
+    folders = (f"{TRIALS_FOLDER}/", f"{COUNTS_FOLDER}/")
+    foreign = [name for name in present if name.startswith(folders) and name not in listed]
     findings += [f"{name}: is not in the manifest" for name in foreign]
     findings += _verify_extent(folder, files)
     return findings + _verify_origin(folder, [file for file, found in wrong.items() if not found])
@@ -309,7 +329,9 @@ def _verify_file(folder: Folder, file: Committed, found: Entry | None) -> list[s
             rows = pq.read_metadata(content).num_rows
     except OSError as error:
         return [f"{file.path}: cannot be read: {error.strerror or error}"]
-    if rows != file.rows or file.last_trial - file.first_trial + 1 != file.rows:
+    if file.path.startswith(f"{COUNTS_FOLDER}/"):
+        return [] if file.rows == 0 else [f"{file.path}: has counts and no rows, where the manifest has {file.rows}"]
+    if rows != file.rows or file.trials != file.rows:
         return [f"{file.path}: has {rows} rows, where the manifest has {file.rows}"]
     return []
 
@@ -357,7 +379,8 @@ def _verify_origin(folder: Folder, files: list[Committed]) -> list[str]:
     ]
     differ: Counter[str] = Counter()
     for file in files:
-        shard = Shard(file.strategy, file.first_trial // plan.shard_trials, file.first_trial, file.rows)
+        first = file.first_trial
+        shard = Shard(file.strategy, first // plan.shard_trials, first, file.trials, plan.reduces(first))
         with folder.open(file.path) as content:
             said = _recorded(pq.read_metadata(content))
         for key, value in _identity(plan, shard).items():

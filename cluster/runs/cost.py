@@ -17,7 +17,7 @@ from cluster.runs.cost_sample import Measured, Sample
 from cluster.runs.engines import RAY_START_SECONDS, ray_pays, usable_cores
 from cluster.runs.local_workers import one_thread
 from cluster.runs.shard import ROW_GROUP
-from cluster.runs.tasks import strategies_together
+from cluster.runs.tasks import strategies_per_task
 
 LONGEST_SAMPLE_SECONDS = 60.0
 METHOD = (
@@ -62,7 +62,7 @@ def estimate_cost(
     if it takes longer than `LONGEST_SAMPLE_SECONDS`.
     """
     cores = workers or usable_cores()
-    sample = _measure(plan, strategies_together(plan, cores))
+    sample = _measure(plan, strategies_per_task(plan, cores))
     rows = plan.trials * len(plan.strategies)
     core_seconds = rows * sample.more.seconds / (sample.more.trials * sample.strategies)
     chosen, used, wall = wall_time(plan, core_seconds, engine, ray_address, workers, ready)
@@ -84,12 +84,12 @@ def estimate_cost(
     )
 
 
-def _measure(plan: Plan, together: int) -> Sample:
+def _measure(plan: Plan, strategies: int) -> Sample:
     command = [sys.executable, "-P", "-m", "cluster.runs.cost_sample"]
     try:
         done = subprocess.run(
             command,
-            input=pickle.dumps((plan, together)),
+            input=pickle.dumps((plan, strategies)),
             capture_output=True,
             env=one_thread(),
             timeout=LONGEST_SAMPLE_SECONDS,

@@ -1,42 +1,27 @@
 """Shards played as tasks of a Ray that Brink starts on this machine or joins at an address."""
 
-import logging
-import os
-import re
-import signal
-import socket
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from cluster.query.ray_connection import connect, keep_loopback
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
 from cluster.runs.capacity import Capacity, CapacityRequest
 from cluster.runs.options import Stop
 from cluster.runs.shard import run_shards
-from cluster.runs.tasks import EngineFailed, ShardFailed, Task, first_line, strategies_together, tasks_of
+from cluster.runs.tasks import EngineFailed, ShardFailed, Task, strategies_per_task, tasks_of
 from cluster.storage.base import Folder
-from sim.faults import Fault, InvalidInput
+from sim.faults import first_line
 from sim.model.version import KERNEL_VERSION
 
 if TYPE_CHECKING:
     import ray
 
-REACH_SECONDS = 5.0
 LOST_WORKER_RETRIES = 5
 CANCEL_SECONDS = 3.0
 """The time that a cancelled task may take to clean up before its worker is killed."""
-_NAMES = ("auto", "local")
-"""What stands for an address: the Ray that runs on this machine, and a new one."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Unless this is 0 when Ray is imported, Ray replaces a loopback address with another address of the machine."""
-_VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
-"""The versions in Ray's error for a cluster of other versions: the cluster's, then this process's."""
 _IN_FLIGHT = 2
 """Tasks in flight for each core: one that runs and one that waits."""
 
@@ -69,21 +54,22 @@ def play_on_ray(
     are started, those in flight are finished, and `ShardFailed` is raised. When the run should stop, tasks in flight
     are cancelled.
     """
-    if address is None or _host_and_port(address)[0] in _LOOPBACK:
-        os.environ.setdefault(_LOOPBACK_SETTING, "0")
+    keep_loopback(address)
     import ray
 
     joined = ray.is_initialized()
     running: dict[ray.ObjectRef[list[ShardResult]], Task] = {}
     capacity = CapacityRequest(workers, on_capacity) if address not in (None, "local") else None
     if not joined:
-        with _own_signal_handlers(), tempfile.TemporaryDirectory(prefix="brink-ray-") as nowhere:
-            _connect(address, workers, nowhere)
+        try:
+            connect(address, workers)
+        except ConnectionError as error:
+            raise EngineFailed(str(error)) from error
     try:
         remote = ray.remote(run_task).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES, retry_exceptions=[OSError])
         shared = ray.put(plan)
-        together = strategies_together(plan, _parallel_tasks(workers))
-        tasks = tasks_of(shards, together)
+        per_task = strategies_per_task(plan, _parallel_tasks(workers))
+        tasks = tasks_of(shards, per_task)
         seconds, played = 0.0, 0
         alone: list[Task] = []
         failure: ShardFailed | None = None
@@ -92,7 +78,7 @@ def play_on_ray(
         while more or running:
             if capacity is not None and stopping is None:
                 left = max(shards_left - played, sum(map(len, running.values())))
-                capacity.ask(ceil(left / together), left * seconds / played if played else None)
+                capacity.ask(ceil(left / per_task), left * seconds / played if played else None)
             room = _IN_FLIGHT * _parallel_tasks(workers)
             while more and len(running) < room:
                 following = alone.pop() if alone else next(tasks, None)
@@ -152,90 +138,3 @@ def _cancel(running: Iterable["ray.ObjectRef[list[ShardResult]]"], *, force: boo
 
     for reference in running:
         ray.cancel(reference, force=force)
-
-
-@contextmanager
-def _own_signal_handlers() -> Iterator[None]:
-    """Restore this process's handler of SIGTERM: Ray replaces it with one that exits without cleaning up."""
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread() and handler is not None:
-            signal.signal(signal.SIGTERM, handler)
-
-
-def _connect(address: str | None, workers: int | None, nowhere: str) -> None:
-    """Start or join Ray. `nowhere` is an empty folder, the working directory of its workers.
-
-    Otherwise Ray puts this process's working directory first on the workers' module path, where a user's module may
-    have the name of one of Brink's.
-    """
-    import ray
-
-    environment: dict[str, Any] = {
-        "env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        "working_dir": nowhere,
-    }
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
-    # Ray reports that its local ports require a token. That is intended, and the user need not see it.
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-    try:
-        if address is None:
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                runtime_env=environment,
-                **quiet,
-            )
-        else:
-            ray.init(address=address, runtime_env=environment, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        if address is None:
-            raise EngineFailed(f"Ray could not be started: {first_line(error)}") from error
-        raise _no_ray(address, error) from error
-
-
-def check_reachable(address: str, seconds: float = REACH_SECONDS) -> None:
-    """Raise `InvalidInput` if nothing listens at an address that names a host and a port; Ray would try for minutes."""
-    try:
-        host, port = _host_and_port(address)
-        if host:
-            socket.create_connection((host, port), timeout=seconds).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise _no_ray(address, error) from error
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    """The host (an IPv6 address without its brackets) and port of ``host:port``; an empty host for a name such as
-    ``auto``. Raises `ValueError` for anything else.
-    """
-    scheme, _, place = address.rpartition("://")
-    if scheme not in ("", "ray"):
-        raise ValueError(f"it is written host:port, without {scheme}://")
-    if ":" not in place:
-        if scheme or place not in _NAMES:
-            raise ValueError("the port is missing: it is written host:port, such as 10.0.0.2:6379")
-        return "", 0
-    host, _, port = place.rpartition(":")
-    if host.startswith("[") != host.endswith("]") or (":" in host and not host.startswith("[")):
-        raise ValueError("an IPv6 address is written in brackets, [::1]:6379")
-    if not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise ValueError("the port must be a whole number up to 65535")
-    return host.strip("[]"), int(port)
-
-
-def _no_ray(address: str, error: Exception) -> InvalidInput:
-    versions = _VERSIONS.findall(str(error))
-    if len(versions) == 2:
-        (ray, python), (own_ray, own_python) = versions
-        message = (
-            f"runs Ray {ray} on Python {python}, and this process has Ray {own_ray} on Python {own_python}: "
-            "install the same versions on driver and nodes"
-        )
-        return InvalidInput((Fault("ray_address", address, message),))
-    cause = getattr(error, "strerror", None) or first_line(error)
-    fault = Fault("ray_address", address, f"must be auto or the address of a running Ray: {cause}")
-    return InvalidInput((fault,))

@@ -53,7 +53,7 @@ def _summary_too(folder: Folder, donor: Folder) -> bool:
 
 
 def _same(entry: Committed, shard: Shard) -> bool:
-    return (entry.first_trial, entry.rows) == (shard.first, shard.count)
+    return (entry.first_trial, entry.trials) == (shard.first, shard.count)
 
 
 def _adopt(folder: Folder, donor: Folder, path: str) -> bool:

@@ -185,5 +185,8 @@ def _check_same(plan: Plan, folder: Folder) -> None:
         for field in ("scenario", "scenario_sha256", "trials", "seed", "design", "strategies", "shard_trials")
         if recorded.get(field) != wanted[field]
     ]
+    if recorded.get("kept_trials") != plan.kept_trials:
+        held = recorded.get("keep", "all")
+        faults.append(Fault("out", folder.address, f"holds another run: it keeps {held}, not {plan.keep}"))
     if faults:
         raise InvalidInput(tuple(faults))

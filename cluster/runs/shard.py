@@ -6,10 +6,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from cluster.results.plan import Plan, Shard
-from cluster.results.result_folder import HashedFile, ShardResult, describe, file_metadata, shard_path, tally_document
+from cluster.results.result_folder import (
+    TALLIES_KEY,
+    HashedFile,
+    ShardResult,
+    describe,
+    file_metadata,
+    shard_path,
+    tally_document,
+)
+from cluster.results.shard_counts import write_counts
 from cluster.results.trial_table import table_columns, table_schema, to_table
 from cluster.runs.options import Stop, never
 from cluster.storage.base import Folder
@@ -17,6 +27,7 @@ from sim.model.kernel import simulate_strategies
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import Scenario
 from sim.statistics.tallies import NO_TRIALS, merge_replicates, tally_replicates
+from sim.statistics.trial_counts import Counts, count_trials, merge_counts
 
 ROW_GROUP = 131_072
 """Trials that are simulated and written at a time. This bounds a worker's memory for any size of shard."""
@@ -63,26 +74,56 @@ def run_shards(plan: Plan, shards: Sequence[Shard], folder: Folder, should_stop:
 
 def _play(plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_stop: Stop) -> list[tuple[int, str]]:
     """Play shards into drafts. Returns the size and SHA-256 of each, or nothing if the run should stop."""
-    scenario, (first, count) = plan.scenario, (shards[0].first, shards[0].count)
-    strategies = tuple(shard.strategy for shard in shards)
+    return (_reduce if shards[0].reduced else _write_rows)(plan, shards, drafts, should_stop)
+
+
+def _write_rows(
+    plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_stop: Stop
+) -> list[tuple[int, str]]:
+    scenario = plan.scenario
     replicates = plan.design.replicates(scenario)
-    tallies = dict.fromkeys(strategies, (NO_TRIALS,) * replicates)
-    schemas = [table_schema(scenario, file_metadata(plan, shard)) for shard in shards]
+    tallies = {shard.strategy: (NO_TRIALS,) * replicates for shard in shards}
+    schemas = {shard.strategy: table_schema(scenario, file_metadata(plan, shard)) for shard in shards}
     with ExitStack() as opened:
         files = [opened.enter_context(HashedFile(draft)) for draft in drafts]
-        writers = [
-            opened.enter_context(pq.ParquetWriter(file, schema, **writer_options(scenario)))
-            for file, schema in zip(files, schemas, strict=True)
-        ]
-        for start in range(first, first + count, ROW_GROUP):
+        writers = {
+            strategy: opened.enter_context(pq.ParquetWriter(file, schema, **writer_options(scenario)))
+            for file, (strategy, schema) in zip(files, schemas.items(), strict=True)
+        }
+        for tables in _played(plan, shards):
             if should_stop():
                 return []
-            chance = Chance(plan.seed, start, min(ROW_GROUP, first + count - start))
-            tables = simulate_strategies(scenario, strategies, chance, plan.design)
-            for strategy, schema, writer in zip(strategies, schemas, writers, strict=True):
+            for strategy, writer in writers.items():
                 arrays = tables.pop(strategy)
                 tallies[strategy] = merge_replicates(tallies[strategy], tally_replicates(arrays, replicates))
-                writer.write_table(to_table(scenario, schema, arrays), row_group_size=ROW_GROUP)
-        for strategy, writer in zip(strategies, writers, strict=True):
-            writer.add_key_value_metadata({"brink.tallies": tally_document(tallies[strategy])})
+                writer.write_table(to_table(scenario, schemas[strategy], arrays), row_group_size=ROW_GROUP)
+        for strategy, writer in writers.items():
+            writer.add_key_value_metadata({TALLIES_KEY: tally_document(tallies[strategy])})
     return [(file.bytes, file.sha256) for file in files]
+
+
+def _reduce(plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_stop: Stop) -> list[tuple[int, str]]:
+    scenario = plan.scenario
+    replicates = plan.design.replicates(scenario)
+    tallies = {shard.strategy: (NO_TRIALS,) * replicates for shard in shards}
+    counts: dict[str, list[dict[str, Counts]]] = {shard.strategy: [] for shard in shards}
+    for tables in _played(plan, shards):
+        if should_stop():
+            return []
+        for strategy, held in counts.items():
+            arrays = tables.pop(strategy)
+            tallies[strategy] = merge_replicates(tallies[strategy], tally_replicates(arrays, replicates))
+            held.append(count_trials(scenario, strategy, arrays, replicates))
+    files = []
+    for shard, draft in zip(shards, drafts, strict=True):
+        merged, own = merge_counts(counts.pop(shard.strategy)), tally_document(tallies[shard.strategy])
+        files.append(write_counts(draft, merged, own, file_metadata(plan, shard)))
+    return files
+
+
+def _played(plan: Plan, shards: Sequence[Shard]) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+    """The trials of shards by strategy, at most `ROW_GROUP` at a time."""
+    first, stop = shards[0].first, shards[0].first + shards[0].count
+    for start in range(first, stop, ROW_GROUP):
+        chance = Chance(plan.seed, start, min(ROW_GROUP, stop - start))
+        yield simulate_strategies(plan.scenario, tuple(shard.strategy for shard in shards), chance, plan.design)

@@ -13,9 +13,10 @@ import threading
 from multiprocessing.connection import Connection
 
 from cluster.results.plan import Plan
-from cluster.runs.tasks import ShardFailed, Task, first_line, play_task
+from cluster.runs.tasks import ShardFailed, Task, play_task
 from cluster.runs.warm_up import warm_up_kernel
 from cluster.storage.base import Folder
+from sim.faults import first_line
 
 Order = tuple[Plan, Task, Folder]
 

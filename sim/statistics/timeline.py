@@ -12,6 +12,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from sim.model.calendar import whole_weeks
+from sim.scenario.distributions import Fixed
+from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.scenario import Scenario
 from sim.statistics.estimates import TAIL
 
 DRAWS = 4000
@@ -92,6 +95,18 @@ DURATIONS = ("deadline_weeks", "extension_weeks")
 Spans = dict[str, tuple[np.ndarray, np.ndarray | int]]
 """By state the first week in it in each trial, and the first week no longer in it, int32 or one number for all trials.
 The state is never entered where the second is not later."""
+
+
+def state_inputs(scenario: Scenario, strategy: str) -> tuple[dict[str, Expression], dict[str, float]]:
+    """What `state_spans` needs of a strategy's trials: values to read from each, and those that are fixed."""
+    distributions = scenario.parameters(strategy)
+    fixed = {
+        name: given.value
+        for name in DURATIONS
+        if name not in scenario.uncertain and isinstance(given := distributions[name], Fixed)
+    }
+    read = [*WEEKS, *COUNTS, *CONDITIONS, *(name for name in DURATIONS if name not in fixed)]
+    return {name: parse_measure(name, scenario) for name in read}, fixed
 
 
 def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:
@@ -181,6 +196,18 @@ def count_spans(spans: Spans, horizon_weeks: int, weight: np.ndarray | None = No
         return np.bincount(places, weight, width * width).reshape(width, width)
 
     return {name: counted(*span) for name, span in spans.items()}
+
+
+def span_places(spans: Spans, horizon_weeks: int) -> dict[str, np.ndarray]:
+    """The place of each trial in a state's table of `count_spans`, row by row; 0 if it never enters it; int64."""
+    width = horizon_weeks + 2
+
+    def place(start: np.ndarray, stop: np.ndarray | int) -> np.ndarray:
+        entered = np.clip(start, 0, width - 1).astype(np.int64)
+        left = np.minimum(stop, width - 1)
+        return np.where(left > entered, entered * width + left, 0)
+
+    return {name: place(*span) for name, span in spans.items()}
 
 
 def states_of_spans(counted: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """``brink aggregate``: grouped statistics over a stored run's trials."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies
 from api.cli.output import print_json
 from api.cli.tables import Column, print_table
 from api.files import new_file
@@ -45,6 +45,7 @@ def aggregate(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a file instead: .json, .csv, .arrow, .parquet or .xlsx.")
     ] = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("distribution", "cumulative")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,7 +66,7 @@ def aggregate(
         "strategies": strategy,
     }
 
-    def render(shown: Console, document: dict) -> None:
+    def render(shown: Console, document: dict[str, Any]) -> None:
         if out is None:
             _print_table(shown, document)
         elif SUFFIXES[out.suffix] == JSON:
@@ -75,7 +76,9 @@ def aggregate(
             with new_file(out) as draft:
                 draft.write_bytes(encode(answer_table(document), SUFFIXES[out.suffix]))
 
-    answer(run, "aggregate", request, as_json=as_json and out is None, charts=chart, render=render)
+    answer(
+        run, "aggregate", request, as_json=as_json and out is None, charts=chart, ray_address=ray_address, render=render
+    )
 
 
 def _grouping(text: str, field: str) -> str | dict[str, object]:
@@ -95,7 +98,7 @@ def _grouping(text: str, field: str) -> str | dict[str, object]:
     raise InvalidInput((Fault(field, text, "must end in |bins=N, |quantiles=N or |edges=A,B,..."),))
 
 
-def _print_table(shown: Console, document: dict) -> None:
+def _print_table(shown: Console, document: dict[str, Any]) -> None:
     found = document["result"]
     print_evidence(shown, document.get("evidence"))
     cells = list(zip(*(map(_cell, row.values()) for row in found["rows"]), strict=True)) or [()] * len(found["columns"])
@@ -110,7 +113,7 @@ def _print_table(shown: Console, document: dict) -> None:
     shown.print(Text(f"{document['trials']['used']:,} trials{given}{so_far}; {notes}.", style="dim"))
 
 
-def _groups(columns: list[dict]) -> int:
+def _groups(columns: list[dict[str, Any]]) -> int:
     """How many columns name the groups: those before the number of trials."""
     return max(1, [one["name"] for one in columns].index("trials"))
 

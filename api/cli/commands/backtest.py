@@ -1,6 +1,6 @@
 """``brink backtest``: the shipped scenarios of real disputes, played and scored together."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -92,7 +92,7 @@ def _check(chosen: list["Scenario"]) -> None:
         raise InvalidInput(tuple(faults))
 
 
-def _print_disputes(out: Console, found: dict) -> None:
+def _print_disputes(out: Console, found: dict[str, Any]) -> None:
     rows = [(one["class"], one["agreement_week"]) for one in found["scenarios"]]
     names = [name for kind, _ in rows[:1] for name in kind["forecast"]]
     columns = [
@@ -112,7 +112,7 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _print_means(out: Console, found: dict) -> None:
+def _print_means(out: Console, found: dict[str, Any]) -> None:
     labels = {
         ("class", "brier"): "Brier, class",
         ("class", "log"): "log, class",
@@ -140,7 +140,7 @@ def _print_means(out: Console, found: dict) -> None:
     print_table(out, columns, title="Brier score of the class, 95 % intervals")
 
 
-def _interval(estimate: dict | None, sign: str = "") -> str:
+def _interval(estimate: dict[str, Any] | None, sign: str = "") -> str:
     if estimate is None or estimate["estimate"] is None:
         return ""
     if estimate["low"] is None:
@@ -148,7 +148,7 @@ def _interval(estimate: dict | None, sign: str = "") -> str:
     return f"{estimate['estimate']:{sign}.3f} ({estimate['low']:{sign}.2f} to {estimate['high']:{sign}.2f})"
 
 
-def _print_codings(out: Console, found: dict) -> None:
+def _print_codings(out: Console, found: dict[str, Any]) -> None:
     codings = found["codings"]
     recoded = codings["recoded"]
     if not recoded:
@@ -169,7 +169,7 @@ def _print_codings(out: Console, found: dict) -> None:
     out.print(f"Over all combinations of codings the model's mean lies from {least:.3f} to {greatest:.3f}.")
 
 
-def _print_calibration(out: Console, found: dict) -> None:
+def _print_calibration(out: Console, found: dict[str, Any]) -> None:
     rows, certain = found["calibration"]["bins"], found["calibration"]["certain"]
     frequencies = [row["frequency"] for row in rows]
     columns: list[Column | Bars] = [

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,7 +72,7 @@ def calibrate(
         _print(console(), found)
 
 
-def _write(path: Path, found: dict) -> None:
+def _write(path: Path, found: dict[str, Any]) -> None:
     from cluster.reference.calibration import class_rows
 
     if path.suffix.lower() == ".json":
@@ -88,7 +88,7 @@ def _write(path: Path, found: dict) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
-def _draw(path: Path, found: dict) -> None:
+def _draw(path: Path, found: dict[str, Any]) -> None:
     from api.evidence_charts import class_reliability_chart
 
     if not any(found["reliability"].values()):
@@ -104,7 +104,7 @@ def _check_file(path: Path) -> None:
         raise InvalidInput((Fault("out", str(path), "must be a file in a folder that exists"),))
 
 
-def _print(out: "Console", found: dict) -> None:
+def _print(out: "Console", found: dict[str, Any]) -> None:
     from api.cli.tables import print_table
 
     table = found["table"]
@@ -121,7 +121,7 @@ def _print(out: "Console", found: dict) -> None:
     _print_reliability(out, found["reliability"])
 
 
-def rates_columns(classes: list[dict], name: str) -> list["Column"]:
+def rates_columns(classes: list[dict[str, Any]], name: str) -> list["Column"]:
     """A table of classes with the share of each ending, its count and interval, and the pooled share if any."""
     from api.cli.tables import Column
     from sim.statistics.base_rates import ENDINGS
@@ -141,17 +141,17 @@ def pooled_note(weights: dict[str, float]) -> str:
     return f"Pooled: shrunk towards the shares of all threats, which have the weight of so many threats: {listed}."
 
 
-def _share(found: dict, count: int) -> str:
+def _share(found: dict[str, Any], count: int) -> str:
     if found["estimate"] is None:
         return "-"
     return f"{100 * found['estimate']:.0f} % ({count}; {100 * found['low']:.0f} to {100 * found['high']:.0f})"
 
 
-def _percent(found: dict) -> str:
+def _percent(found: dict[str, Any]) -> str:
     return f"{100 * found['estimate']:.0f} %"
 
 
-def _print_durations(out: "Console", found: dict) -> None:
+def _print_durations(out: "Console", found: dict[str, Any]) -> None:
     from api.cli.tables import Column, print_table
 
     rows = found["durations_days"]
@@ -169,14 +169,14 @@ def _print_durations(out: "Console", found: dict) -> None:
     out.print(f"Settled by {by_week}.")
 
 
-def _days(found: dict) -> str:
+def _days(found: dict[str, Any]) -> str:
     if found["estimate"] is None:
         return "not reached"
     low, high = (f"{found[end]:.0f}" if found[end] is not None else "?" for end in ("low", "high"))
     return f"{found['estimate']:.0f} ({low} to {high})"
 
 
-def _print_scores(out: "Console", scores: dict) -> None:
+def _print_scores(out: "Console", scores: dict[str, Any]) -> None:
     for name, label in (
         ("leave_one_out", "each threat from all others"),
         ("leave_one_target_out", "each threat from other targets"),
@@ -194,7 +194,7 @@ def _print_scores(out: "Console", scores: dict) -> None:
         )
 
 
-def _print_reliability(out: "Console", reliability: dict) -> None:
+def _print_reliability(out: "Console", reliability: dict[str, Any]) -> None:
     from api.cli.tables import Column, print_table
 
     rows = [(ending, band) for ending, bands in reliability.items() for band in bands]
@@ -209,5 +209,5 @@ def _print_reliability(out: "Console", reliability: dict) -> None:
     print_table(out, columns, title="Forecast and happened")
 
 
-def _percent_of(found: dict) -> str:
+def _percent_of(found: dict[str, Any]) -> str:
     return f"{100 * found['estimate']:.0f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"

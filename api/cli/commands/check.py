@@ -1,6 +1,6 @@
 """``brink check``: a scenario's forecast compared with that of its reference class."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -92,7 +92,7 @@ def check(
     answer(run, "check", request, as_json=as_json, charts=chart, render=print_check)
 
 
-def print_check(out: "Console", document: dict) -> None:
+def print_check(out: "Console", document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.check`: shares beside the class's, and what would move those outside."""
     from api.cli.tables import Column, print_table
 
@@ -126,7 +126,7 @@ def print_check(out: "Console", document: dict) -> None:
     )
 
 
-def _percent(found: dict) -> str:
+def _percent(found: dict[str, Any]) -> str:
     if found["estimate"] is None or found["low"] is None:
         return "-"
     return f"{100 * found['estimate']:.0f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"

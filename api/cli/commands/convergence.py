@@ -1,6 +1,6 @@
 """``brink convergence``: how an estimate and its error settle as trials are added."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 
@@ -25,7 +25,7 @@ def convergence(
     answer(run, "convergence", request, as_json=as_json, charts=chart, render=print_convergence)
 
 
-def print_convergence(out: Console, document: dict) -> None:
+def print_convergence(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.convergence`: the estimate after so many trials, a column a strategy."""
     found = document["result"]
     given = f", given {document['given']}" if document["given"] else ""
@@ -41,7 +41,7 @@ def print_convergence(out: Console, document: dict) -> None:
     )
 
 
-def _cell(one: dict, k: int) -> str:
+def _cell(one: dict[str, Any], k: int) -> str:
     if one["estimate"][k] is None:
         return "-"
     if one["low"][k] is None or one["high"][k] is None:

@@ -1,6 +1,6 @@
 """``brink discover``: the boxes of parameters in which an outcome is likely."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -30,7 +30,7 @@ def discover(
     answer(run, "discover", request, as_json=as_json, charts=chart, render=print_boxes)
 
 
-def print_boxes(out: Console, document: dict) -> None:
+def print_boxes(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.discover`: a row for each restriction, a section for each box."""
     found, notes = document["result"], document["method"]
     trials = found["trials"]
@@ -62,7 +62,7 @@ def print_boxes(out: Console, document: dict) -> None:
     )
 
 
-def _columns(first: str, boxes: list[dict], *last: Column) -> list[Column]:
+def _columns(first: str, boxes: list[dict[str, Any]], *last: Column) -> list[Column]:
     return [
         Column(first, [str(number) for number in range(1, len(boxes) + 1)]),
         Column("density", [_percent(box["density"]) for box in boxes]),
@@ -74,7 +74,7 @@ def _columns(first: str, boxes: list[dict], *last: Column) -> list[Column]:
     ]
 
 
-def _range(one: dict) -> str:
+def _range(one: dict[str, Any]) -> str:
     low, high = one["above"], one["up_to"]
     if low is None:
         bounds = f"up to {high:.3g}"
@@ -86,7 +86,7 @@ def _range(one: dict) -> str:
     return f"{one['name']} {bounds} {one['unit']}{without}"
 
 
-def _percent(share: dict) -> str:
+def _percent(share: dict[str, Any]) -> str:
     if share["estimate"] is None:
         return "-"
     return f"{100 * share['estimate']:.1f} % ±{50 * (share['high'] - share['low']):.1f}"

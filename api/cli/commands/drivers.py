@@ -1,14 +1,14 @@
 """``brink drivers``: which parameters a measure depends on, how strongly, and how much of it is chance."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder, measure_option
+from api.cli.options import AsJson, Believe, Given, OneStrategy, RayOfAnswer, RunFolder, measure_option
 from api.cli.output import heading
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -24,6 +24,7 @@ def drivers(
     strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("tornado")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,10 +32,10 @@ def drivers(
     from api.cli.answering import answer
 
     request = {"strategy": strategy, "measure": measure, "given": given, "believe": believe}
-    answer(run, "drivers", request, as_json=as_json, charts=chart, render=print_drivers)
+    answer(run, "drivers", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_drivers)
 
 
-def print_drivers(out: Console, document: dict) -> None:
+def print_drivers(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.drivers`: shares of the variance, indices, and a tornado."""
     found, method = document["result"], document["method"]
     trials = found["trials"]
@@ -63,7 +64,7 @@ def print_drivers(out: Console, document: dict) -> None:
     )
 
 
-def _print_variance(out: Console, shares: dict) -> None:
+def _print_variance(out: Console, shares: dict[str, Any]) -> None:
     rows = {
         "What you do not know (all parameters)": shares["parameters"],
         "- each parameter alone, summed": shares["alone"],
@@ -75,12 +76,12 @@ def _print_variance(out: Console, shares: dict) -> None:
     )
 
 
-def _reasons(out: Console, shares: dict) -> None:
+def _reasons(out: Console, shares: dict[str, Any]) -> None:
     for reason in filter(None, (shares["reason"], shares["alone"].get("reason"))):
         out.print(f"Not everything is known: {reason}.", style="dim")
 
 
-def _print_indices(out: Console, found: dict) -> None:
+def _print_indices(out: Console, found: dict[str, Any]) -> None:
     noise = found["pawn_noise"]["maximum"]
     shown = found["parameters"][:SHOWN]
     columns = [
@@ -96,22 +97,22 @@ def _print_indices(out: Console, found: dict) -> None:
         out.print(f"And {len(found['parameters']) - SHOWN} more, with smaller indices.", style="dim")
 
 
-def _partners(one: dict) -> str:
+def _partners(one: dict[str, Any]) -> str:
     return ", ".join(f"{other['name']} ({other['spearman']:+.2f})" for other in one["correlated_with"])
 
 
-def _share_columns(title: str, shares: Iterable[dict]) -> list[Column | Bars]:
+def _share_columns(title: str, shares: Iterable[dict[str, Any]]) -> list[Column | Bars]:
     """Shares with half their intervals, and their bars."""
     known = list(shares)
     return [Column(title, [_share(share) for share in known]), bars("", [share["estimate"] for share in known])]
 
 
-def _groups(out: Console, found: dict) -> None:
+def _groups(out: Console, found: dict[str, Any]) -> None:
     for group in found["groups"]:
         out.print(f"Jointly {' and '.join(group['parameters'])}, which are correlated: {_share(group['first_order'])}")
 
 
-def _print_tornado(out: Console, found: dict, mean: float) -> None:
+def _print_tornado(out: Console, found: dict[str, Any], mean: float) -> None:
     """Each parameter's mean in its lowest decile and in its highest, with a bar between them, longest first."""
     swung = [one for one in found["parameters"] if one["swing"]["estimate"] is not None]
     swung.sort(key=lambda one: -abs(one["swing"]["estimate"]))
@@ -133,7 +134,7 @@ def _print_tornado(out: Console, found: dict, mean: float) -> None:
     print_table(out, columns, title="Tornado: the mean at the ends of each parameter's range")
 
 
-def _bar(one: dict, mean: float, low: float, high: float, width: int) -> Text:
+def _bar(one: dict[str, Any], mean: float, low: float, high: float, width: int) -> Text:
     def place(value: float) -> int:
         return round((value - low) / (high - low) * (width - 1)) if high > low else 0
 
@@ -146,13 +147,13 @@ def _bar(one: dict, mean: float, low: float, high: float, width: int) -> Text:
     return Text("".join(cells), style="cyan")
 
 
-def _share(share: dict) -> str:
+def _share(share: dict[str, Any]) -> str:
     if share["estimate"] is None:
         return "-"
     return f"{100 * share['estimate']:z.1f} % ±{50 * (share['high'] - share['low']):.1f}"
 
 
-def _distance(distances: dict | None, statistic: str) -> Text:
+def _distance(distances: dict[str, Any] | None, statistic: str) -> Text:
     if distances is None:
         return Text("-")
     found = distances[statistic]
@@ -160,7 +161,7 @@ def _distance(distances: dict | None, statistic: str) -> Text:
     return Text(text, style="" if distances["above_noise"] else "dim")
 
 
-def _plus_minus(found: dict) -> str:
+def _plus_minus(found: dict[str, Any]) -> str:
     if found["low"] is None:
         return "-" if found["estimate"] is None else f"{found['estimate']:z.4g} ±?"
     return f"{found['estimate']:z.4g} ±{(found['high'] - found['low']) / 2.0:.2g}"

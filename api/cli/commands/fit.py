@@ -1,6 +1,6 @@
 """``brink fit``: parameters moved so that threats and sanctions end as often in each way, and as soon, as past ones."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,7 +58,7 @@ def fit(
         _print_fit(console(), found)
 
 
-def _print_fit(out: "Console", found: dict) -> None:
+def _print_fit(out: "Console", found: dict[str, Any]) -> None:
     from api.cli.tables import Column, print_table
 
     day = f", as known on {found['known_on']}" if found["known_on"] else ""
@@ -100,7 +100,7 @@ def _print_fit(out: "Console", found: dict) -> None:
     )
 
 
-def _percent(found: dict) -> str:
+def _percent(found: dict[str, Any]) -> str:
     return f"{100 * found['estimate']:.1f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"
 
 

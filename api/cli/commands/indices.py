@@ -1,6 +1,6 @@
 """``brink indices``: first- and total-order Sobol indices, from a run of its own."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -89,7 +89,7 @@ def indices(
         console().print(f"Results: {stored.folder.address}. For another measure, give brink indices this folder.")
 
 
-def print_indices(out: Console, document: dict) -> None:
+def print_indices(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.indices`: where the variance comes from, and each input's indices."""
     found, method = document["result"], document["method"]
     trials, variance = found["trials"], found["variance"]
@@ -136,12 +136,12 @@ def print_indices(out: Console, document: dict) -> None:
     )
 
 
-def _ends(total: dict) -> str:
+def _ends(total: dict[str, Any]) -> str:
     ends = (total["missing_lowest"], total["missing_highest"])
     return " or ".join("-" if end is None else f"{100 * end:z.1f} %" for end in ends)
 
 
-def _percent(share: dict) -> str:
+def _percent(share: dict[str, Any]) -> str:
     if share["estimate"] is None:
         return "-"
     return f"{100 * share['estimate']:z.1f} % ±{50 * (share['high'] - share['low']):.1f}"

@@ -176,7 +176,7 @@ def _asked_issues() -> list[str]:
     return found
 
 
-def _implied(scenario: "Scenario") -> dict[str, dict]:
+def _implied(scenario: "Scenario") -> dict[str, dict[str, Any]]:
     """What each strategy of a scenario implies, from a small run in a folder that is removed again."""
     from cluster.answers.registry import ask
     from cluster.query.trials import open_run
@@ -196,18 +196,22 @@ def _implied(scenario: "Scenario") -> dict[str, dict]:
     return found
 
 
-def _print_implied(out: "Console", scenario: "Scenario", implied: dict) -> None:
-    from api.sentences import share
+def _print_implied(out: "Console", scenario: "Scenario", implied: dict[str, Any]) -> None:
+    from api.figures import share_of_them
 
     path = implied["file"]
-    counts = f"{len(scenario.issues)} issues and {len(scenario.uncertain)} uncertain values"
+    issues = f"{len(scenario.issues)} issue{'s' * (len(scenario.issues) != 1)}"
+    counts = f"{issues} and {len(scenario.uncertain)} uncertain values"
     out.print(f"{path}: a valid scenario with {counts}.")
     out.print(f"What it implies, in {TRIALS:,} trials of {scenario.horizon_weeks} weeks:")
     for name, one in implied["strategies"].items():
-        parts = [f"an agreement in {share(one['agreement'])}"]
+        parts = [f"an agreement in {share_of_them(one['agreement'])}"]
         if one["half_of_agreements_by_week"] is not None:
             parts.append(f"half of these by week {one['half_of_agreements_by_week']}")
         if one["threat"]["estimate"] or one["sanctions"]["estimate"]:
-            parts.append(f"sanctions announced in {share(one['threat'])} and imposed in {share(one['sanctions'])}")
+            parts.append(
+                f"sanctions announced in {share_of_them(one['threat'])} and imposed in "
+                f"{share_of_them(one['sanctions'])}"
+            )
         out.print(f"- {name}: {', '.join(parts)}.")
     out.print(f"Next: brink run {path}", soft_wrap=True)

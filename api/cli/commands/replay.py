@@ -1,7 +1,7 @@
 """``brink replay``: one trial of a stored run, week by week."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.cells import cell_len
@@ -38,7 +38,7 @@ def replay(
 
     found = open_run(run)
 
-    def render(out: Console, document: dict) -> None:
+    def render(out: Console, document: dict[str, Any]) -> None:
         _print_story(out, found.plan.scenario, document["result"])
 
     request = {"trial": trial, "strategy": strategy}
@@ -49,7 +49,7 @@ def replay(
         raise typer.Exit(1)
 
 
-def _print_story(out: Console, scenario: "Scenario", replayed: dict) -> None:
+def _print_story(out: Console, scenario: "Scenario", replayed: dict[str, Any]) -> None:
     from sim.model.narrative import week_name
 
     out.print(heading(replayed["title"], f": trial {replayed['trial']:,} under {replayed['strategy']}"))
@@ -67,7 +67,9 @@ def _print_story(out: Console, scenario: "Scenario", replayed: dict) -> None:
         out.print(line, no_wrap=True, overflow="ignore", crop=False)
     _print_totals(out, replayed)
     _print_endings(out, replayed)
-    if replayed["check"]["equal"]:
+    if not replayed["check"]["strategies"]:
+        out.print("The run keeps no row of this trial with which it could be compared.", style="dim")
+    elif replayed["check"]["equal"]:
         out.print(
             f"The replayed row equals the stored row in all {replayed['check']['columns']} columns, and so do the "
             f"rows under {len(replayed['check']['strategies'])} strategies.",
@@ -75,7 +77,7 @@ def _print_story(out: Console, scenario: "Scenario", replayed: dict) -> None:
         )
 
 
-def _print_draws(out: Console, replayed: dict) -> None:
+def _print_draws(out: Console, replayed: dict[str, Any]) -> None:
     """The drawn values that had an effect and are farthest from the middle of their ranges."""
     played = [draw for draw in replayed["draws"] if draw["played_a_part"]]
     played.sort(key=lambda draw: -abs(draw["share_below"] - 0.5))
@@ -97,7 +99,7 @@ def _place(share: float) -> str:
     return "─" * at + "●" + "─" * (9 - at)
 
 
-def _gaps(replayed: dict, width: int) -> list[Text]:
+def _gaps(replayed: dict[str, Any], width: int) -> list[Text]:
     """For each issue a line: how far apart the sides were at first, and how it ended."""
     lines = []
     for issue in replayed["positions"].values():
@@ -106,7 +108,7 @@ def _gaps(replayed: dict, width: int) -> list[Text]:
     return lines
 
 
-def _end(issue: dict) -> str:
+def _end(issue: dict[str, Any]) -> str:
     if issue["settled"] is not None:
         return f"settled at {_percent(issue['settled'])} of the demand"
     return f"open, {_percent(issue['sender'][-1] - issue['target'][-1])} apart"
@@ -116,7 +118,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _picture(replayed: dict, width: int) -> list[Text]:
+def _picture(replayed: dict[str, Any], width: int) -> list[Text]:
     """For each issue a line of bars, the gap between the sides at the end of each week; below them the events.
 
     Beside the bars stand the issue's title and its end, on a line of their own where the width is too small.
@@ -163,7 +165,7 @@ _MARKS = {
 }
 
 
-def _print_totals(out: Console, replayed: dict) -> None:
+def _print_totals(out: Console, replayed: dict[str, Any]) -> None:
     end = replayed["end"]
     totals = [
         ("weeks of sanctions", "sanctions_weeks", "d"),
@@ -176,14 +178,14 @@ def _print_totals(out: Console, replayed: dict) -> None:
     out.print(heading("\nIn all", f"  {shown}"))
 
 
-def _print_endings(out: Console, replayed: dict) -> None:
+def _print_endings(out: Console, replayed: dict[str, Any]) -> None:
     out.print()
     for name, found in replayed["strategies"].items():
         label = f"Under {name}" if name == replayed["strategy"] else f"The same parameters and chance under {name}"
         out.print(Text(f"{label}: {found['ending']}."))
 
 
-def _say_differences(check: dict) -> None:
+def _say_differences(check: dict[str, Any]) -> None:
     for found in check["differences"]:
         where = f"{found['strategy']}: {found['column'] or 'file'}"
         print(f"{where}: stored {found['stored']!r}, played {found['played']!r}", file=sys.stderr)

@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -61,6 +61,14 @@ def run(
             parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000, more in a large run"
         ),
     ] = None,
+    keep: Annotated[
+        Literal["all", "summary"],
+        typer.Option(
+            metavar="all|summary",
+            help="summary: of a large run keep counts of all trials, for the summary and the timeline, and the rows of "
+            "the first trials only (at least 100,000), for all other answers.",
+        ),
+    ] = "all",
     outside: Outside = False,
     out: Annotated[
         str | None,
@@ -95,7 +103,13 @@ def run(
     if outside:
         scenario_class(chosen)
     plan = make_plan(
-        chosen, trials=trials, seed=seed, design=design, strategies=tuple(strategy or ()), shard_trials=shard_trials
+        chosen,
+        trials=trials,
+        seed=seed,
+        design=design,
+        strategies=tuple(strategy or ()),
+        shard_trials=shard_trials,
+        keep=keep,
     )
     folder = out or f"runs/{chosen.name}-{'precise' if wanted else trials}-{seed}{folder_suffix(chosen)}"
     if shard_trials is None:
@@ -130,7 +144,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _with_outside_view(folder: str) -> dict:
+def _with_outside_view(folder: str) -> dict[str, Any]:
     """The summary of the run in a folder, weighted to how threats of the scenario's reference class ended."""
     from cluster.answers.registry import ask
     from cluster.query.trials import open_run
@@ -138,7 +152,7 @@ def _with_outside_view(folder: str) -> dict:
     return ask(open_run(folder), "summary", {"outside": True})
 
 
-def _print_believed(summary: dict) -> None:
+def _print_believed(summary: dict[str, Any]) -> None:
     from api.cli.commands.summary import print_given
 
     out = console()
@@ -146,7 +160,9 @@ def _print_believed(summary: dict) -> None:
     print_given(out, summary)
 
 
-def _print_answer(plan: "Plan", answer: dict, taken: "ReachedPrecision | None", seconds: float, folder: str) -> None:
+def _print_answer(
+    plan: "Plan", answer: dict[str, Any], taken: "ReachedPrecision | None", seconds: float, folder: str
+) -> None:
     from api.cli.precision import print_precision
     from api.cli.rendering import print_summary
     from api.cli.setting import print_settings
@@ -168,7 +184,7 @@ def _print_answer(plan: "Plan", answer: dict, taken: "ReachedPrecision | None", 
     out.print(f"Results: {folder}", soft_wrap=True)
 
 
-def _sentences(plan: "Plan", answer: dict, folder: str) -> list[str]:
+def _sentences(plan: "Plan", answer: dict[str, Any], folder: str) -> list[str]:
     """The answer in words: which strategy is best, how sure that is, and how the dispute ends under it."""
     from api.sentences import best_of, choice_sentences, ending_sentence
     from cluster.answers.compare import compare_first
@@ -186,7 +202,8 @@ def _sentences(plan: "Plan", answer: dict, folder: str) -> list[str]:
     count = compared.trials.compared
     whole = count == answer["trials"]
     on = f"all {count:,} trials" if whole else f"the first {count:,} of {answer['trials']:,} trials"
-    all_of_them = "" if whole else "compares them on all and "
+    rows = "all" if plan.row_trials == plan.trials else f"the {plan.row_trials:,} whose rows are kept"
+    all_of_them = "" if whole else f"compares them on {rows} and "
     return [
         *choice_sentences(result),
         ending_sentence(best, answer["strategies"][best]["events"], weeks),

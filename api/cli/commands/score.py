@@ -1,6 +1,6 @@
 """``brink score``: a run's forecast compared with its scenario's history."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -30,7 +30,7 @@ def score(
     )
 
 
-def print_score(out: Console, document: dict) -> None:
+def print_score(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.score`: forecasts and what happened, then the scores."""
     found = document["result"]
     print_evidence(out, document.get("evidence"))

@@ -1,6 +1,6 @@
 """``brink stress``: how the trials in which a bound is broken differ from the others."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -46,7 +46,7 @@ def stress(
     )
 
 
-def print_stress(out: Console, document: dict, folder: str) -> None:
+def print_stress(out: Console, document: dict[str, Any], folder: str) -> None:
     """Print a document of `cluster.answers.stress`: parameters, events and outcomes inside and outside, trials."""
     found, method, strategy = document["result"], document["method"], document["strategies"][0]
     trials = found["trials"]
@@ -76,11 +76,11 @@ def print_stress(out: Console, document: dict, folder: str) -> None:
     )
 
 
-def _differing(parameters: list[dict]) -> list[dict]:
+def _differing(parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for one in parameters if one["p_value"] < _LEVEL]
 
 
-def _print_parameters(out: Console, parameters: list[dict]) -> None:
+def _print_parameters(out: Console, parameters: list[dict[str, Any]]) -> None:
     shown = _differing(parameters)[:_SHOWN]
     if not shown:
         return
@@ -96,11 +96,11 @@ def _print_parameters(out: Console, parameters: list[dict]) -> None:
     print_table(out, columns, title="Parameters that differ")
 
 
-def _shift(shift: dict) -> str:
+def _shift(shift: dict[str, Any]) -> str:
     return f"{shift['estimate']:+.2f} ±{(shift['high'] - shift['low']) / 2.0:.2f}"
 
 
-def _picture(by_decile: list[dict]) -> Text:
+def _picture(by_decile: list[dict[str, Any]]) -> Text:
     """How many times likelier each part of the outside's distribution is inside, as heights."""
     lift = [part["inside"] / part["outside"] for part in by_decile]
     top = max(lift)
@@ -108,7 +108,7 @@ def _picture(by_decile: list[dict]) -> Text:
     return Text("".join(heights), style="cyan")
 
 
-def _print_shares(out: Console, title: str, rows: list[dict], labels: dict[str, str]) -> None:
+def _print_shares(out: Console, title: str, rows: list[dict[str, Any]], labels: dict[str, str]) -> None:
     happened = [one for one in rows if one["inside"]["estimate"] or one["outside"]["estimate"]]
     columns = [
         Column(title, [labels[one["name"]] for one in happened]),
@@ -122,16 +122,16 @@ def _print_shares(out: Console, title: str, rows: list[dict], labels: dict[str, 
         out.print(f"In no trial: {'; '.join(never)}.", style="dim")
 
 
-def _difference(difference: dict) -> Text:
+def _difference(difference: dict[str, Any]) -> Text:
     half = 50.0 * (difference["high"] - difference["low"])
     clear = difference["low"] > 0.0 or difference["high"] < 0.0
     return Text(f"{100 * difference['estimate']:+z.1f} ±{half:.1f}", style="" if clear else "dim")
 
 
-def _spread(distribution: dict) -> str:
+def _spread(distribution: dict[str, Any]) -> str:
     low, middle, high = (distribution["quantiles"][level] for level in ("0.05", "0.5", "0.95"))
     return f"{middle:.3g} ({low:.3g} to {high:.3g})"
 
 
-def _percent(share: dict) -> str:
+def _percent(share: dict[str, Any]) -> str:
     return f"{100 * share['estimate']:.1f} % ±{50 * (share['high'] - share['low']):.1f}"

@@ -1,12 +1,12 @@
 """``brink summary``: the summary of a stored run, for all its trials or under a condition."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_changes, print_evidence, print_outside
-from api.cli.options import AsJson, Believe, Given, Outside, RunFolder, Strategies
+from api.cli.options import AsJson, Believe, Given, Outside, RayOfAnswer, RunFolder, Strategies
 from api.cli.rendering import print_summary
 
 
@@ -16,6 +16,7 @@ def summary(
     given: Given = None,
     believe: Believe = None,
     outside: Outside = False,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("outcomes", "events")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -23,10 +24,10 @@ def summary(
     from api.cli.answering import answer
 
     request = {"given": given, "strategies": strategy, "believe": believe, "outside": outside or None}
-    answer(run, "summary", request, as_json=as_json, charts=chart, render=print_given)
+    answer(run, "summary", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_given)
 
 
-def print_given(out: Console, found: dict) -> None:
+def print_given(out: Console, found: dict[str, Any]) -> None:
     """Print a summary, how many trials its condition left, and what beliefs did to them."""
     if "given" in found:
         left = ", ".join(

@@ -1,14 +1,14 @@
 """``brink timeline``: where the dispute stands in each week, under each strategy."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions
 from api.cli.tables import Bars, Column, print_table
 
@@ -35,6 +35,7 @@ def timeline(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("timeline")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,10 +43,10 @@ def timeline(
     from api.cli.answering import answer
 
     request = {"strategies": strategy, "given": given, "believe": believe}
-    answer(run, "timeline", request, as_json=as_json, charts=chart, render=print_timeline)
+    answer(run, "timeline", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_timeline)
 
 
-def print_timeline(out: Console, document: dict) -> None:
+def print_timeline(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.timeline`: a table for each strategy, states down and some weeks across."""
     found = document["result"]
     horizon = len(found["weeks"])

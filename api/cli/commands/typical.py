@@ -1,6 +1,7 @@
 """``brink typical``: which trials of a stored run to read."""
 
 import shlex
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -33,14 +34,14 @@ def typical(
 
     stored = open_run(run)
 
-    def render(out: Console, document: dict) -> None:
+    def render(out: Console, document: dict[str, Any]) -> None:
         print_typical(out, document, str(run), stored.plan.strategies[0])
 
     request = {"strategy": strategy, "measure": measure, "given": given, "believe": believe}
     answer(stored, "typical", request, as_json=as_json, render=render)
 
 
-def print_typical(out: Console, document: dict, folder: str, usual: str) -> None:
+def print_typical(out: Console, document: dict[str, Any], folder: str, usual: str) -> None:
     """Print a document of `cluster.answers.typical`: a row for each trial, and the command that replays one."""
     found, strategy = document["result"], document["strategies"][0]
     print_evidence(out, document.get("evidence"))
@@ -64,7 +65,7 @@ def print_typical(out: Console, document: dict, folder: str, usual: str) -> None
     out.print(Text(f"{note[:1].upper()}{note[1:]}.", style="dim"))
 
 
-def _why(one: dict, group: str) -> str:
+def _why(one: dict[str, Any], group: str) -> str:
     """Why a trial is listed, and how often its outcome occurs or which one it has."""
     share = f", {100 * one['share']:.1f} % of trials" if group == "typical" else f" ({_words(one['outcome'])})"
     return f"{one['why']}{share}"

@@ -4,7 +4,7 @@ from math import isfinite
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -61,7 +61,7 @@ def _draw(scenario: "Scenario", chart: Path) -> None:
     write_chart(densities_chart(ranges_document(scenario)), chart, title=title)
 
 
-def _fault(fault: Fault) -> dict:
+def _fault(fault: Fault) -> dict[str, Any]:
     plain = isinstance(fault.value, str | int | None) or (isinstance(fault.value, float) and isfinite(fault.value))
     found = fault.value if plain else repr(fault.value)
     return {"field": fault.field, "line": fault.line, "message": fault.message, "found": found}

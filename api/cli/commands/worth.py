@@ -1,6 +1,6 @@
 """``brink worth``: the value of learning parameters before a strategy is chosen."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -56,7 +56,7 @@ def _groups(texts: list[str]) -> dict[str, list[str]]:
     return groups
 
 
-def print_worth(out: Console, document: dict) -> None:
+def print_worth(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
     found, method = document["result"], document["method"]
     title = f"Value of information, choosing by {found['measure']}"
@@ -93,7 +93,7 @@ def print_worth(out: Console, document: dict) -> None:
     )
 
 
-def _print_values(out: Console, shown: list[dict]) -> None:
+def _print_values(out: Console, shown: list[dict[str, Any]]) -> None:
     parts = [max(0.0, min(1.0, one["share_of_everything"] or 0.0)) for one in shown]
     columns: list[Column | Bars] = [
         Column("", [_name(one) for one in shown]),
@@ -106,15 +106,15 @@ def _print_values(out: Console, shown: list[dict]) -> None:
     print_table(out, columns, title="Value of learning")
 
 
-def _name(one: dict) -> str:
+def _name(one: dict[str, Any]) -> str:
     return one["name"] if "parameters" not in one else f"{one['name']} ({len(one['parameters'])} parameters)"
 
 
-def _choices(one: dict) -> str:
+def _choices(one: dict[str, Any]) -> str:
     return ", ".join(f"{name} {100 * part:.0f} %" for name, part in _taken(one))
 
 
-def _print_now(out: Console, now: dict) -> None:
+def _print_now(out: Console, now: dict[str, Any]) -> None:
     best = now["best"]
     out.print(f"Knowing nothing more, {best} is best: {_plus_minus(now['means'][best])} on average.")
     name, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
@@ -125,16 +125,16 @@ def _print_now(out: Console, now: dict) -> None:
     )
 
 
-def _found(one: dict) -> bool:
+def _found(one: dict[str, Any]) -> bool:
     return one["value"]["low"] is not None and one["value"]["low"] > 0.0
 
 
-def _taken(one: dict) -> list[tuple[str, float]]:
+def _taken(one: dict[str, Any]) -> list[tuple[str, float]]:
     parts = [(name, part) for name, part in one["chosen"].items() if part >= _TAKEN]
     return sorted(parts, key=lambda part: -part[1])
 
 
-def _plus_minus(found: dict) -> str:
+def _plus_minus(found: dict[str, Any]) -> str:
     if found["low"] is None:
         return "-" if found["estimate"] is None else f"{found['estimate']:z.3g} ±?"
     return f"{found['estimate']:z.3g} ±{(found['high'] - found['low']) / 2.0:.2g}"

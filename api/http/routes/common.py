@@ -25,22 +25,26 @@ from cluster.storage.base import Folder
 
 def settings(request: Request) -> Settings:
     """The service's settings."""
-    return request.app.state.settings
+    found: Settings = request.app.state.settings
+    return found
 
 
 def database(request: Request) -> sa.Engine:
     """The jobs database."""
-    return request.app.state.database
+    found: sa.Engine = request.app.state.database
+    return found
 
 
 def submitting(request: Request) -> Lock:
     """Held while a job is submitted."""
-    return request.app.state.submitting
+    found: Lock = request.app.state.submitting
+    return found
 
 
 def answer_cache(request: Request) -> AnswerCache:
     """The answers that are kept."""
-    return request.app.state.answer_cache
+    found: AnswerCache = request.app.state.answer_cache
+    return found
 
 
 SettingsOf = Annotated[Settings, Depends(settings)]
@@ -84,7 +88,8 @@ async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator
     async with request.app.state.answer_slots.slot(caller.owner):
         with time_limit(given.query_seconds):
             plan = await run_in_threadpool(lambda: job.plan)
-            yield StoredRun(plan, job_folder(job, given), request.app.state.kept_columns)
+            folder, kept = job_folder(job, given), request.app.state.kept_columns
+            yield StoredRun(plan, folder, kept, given.ray_address)
 
 
 async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:

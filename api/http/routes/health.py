@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api.http.routes.common import rfc3339
-from cluster.runs.ray_tasks import check_reachable
+from cluster.query.ray_connection import check_reachable
 from cluster.service.jobs import last_runner_sign
 from cluster.service.maintenance import current
 from cluster.service.settings import Settings

@@ -24,7 +24,7 @@ from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, S
 from api.shipped_scenarios import shipped_scenario
 from cluster.answers.summary import ScenarioWarning
 from cluster.reference.rates import class_names
-from cluster.results.plan import Plan, make_plan
+from cluster.results.plan import Keep, Plan, make_plan
 from cluster.runs.precision import MOST_TRIALS, check_precise
 from cluster.service import jobs, leases
 from cluster.service.jobs import Job
@@ -72,6 +72,11 @@ class JobRequest(BaseModel):
         min_length=1,
         description="Play until the 95 % intervals of these probabilities and means have at most these half-widths "
         "under every strategy. Needs the design `random` or `sobol`.",
+    )
+    keep: Keep = Field(
+        "all",
+        description="`summary` keeps counts of all trials, for the summary and the timeline, and the rows of the first "
+        "trials only (at least 100,000), for all other answers. Needs the design `random` or `sobol`.",
     )
     strategies: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=100, description="All of the scenario's if none are named."
@@ -126,6 +131,7 @@ class JobView(BaseModel):
     seed: int
     design: str
     strategies: list[str]
+    keep: Keep = Field(description="`summary`: only the rows of the first trials are kept, and counts of all.")
     precision: JobPrecision | None
     priority: int
     progress: JobProgress
@@ -158,6 +164,7 @@ def view(job: Job, places: Mapping[str, int] | None = None) -> JobView:
         seed=request["seed"],
         design=request["design"],
         strategies=request["strategies"],
+        keep=request.get("keep", "all"),
         precision=JobPrecision.model_validate(request["precision"]) if "precision" in request else None,
         priority=job.priority,
         progress=JobProgress(trials_done=job.trials_done, trials_total=job.trials_total),
@@ -183,9 +190,11 @@ def submit(
     key: IdempotencyKey,
 ) -> JobView:
     """Record a job for the runners. With an `Idempotency-Key`, a repeated request returns the first one's job."""
-    # Without a precision and parameters set, the digest is that of services which knew neither.
-    later = {name for name in ("precision", "set") if not getattr(request, name)}
-    sent = request.model_dump(exclude_unset=True) if request.precision else request.model_dump(exclude=later)
+    # Without a precision, parameters set and counts kept, the digest is that of services which did not know these.
+    later = {"keep"} if request.keep == "all" else set()
+    if not request.precision:
+        later |= {name for name in ("precision", "set") if not getattr(request, name)}
+    sent = request.model_dump(exclude=later, exclude_unset=bool(request.precision))
     digest = hashlib.sha256(json.dumps(sent).encode()).hexdigest()
     owner = submitter.owner
     job = jobs.by_key(engine, key, owner) if key else None
@@ -328,6 +337,7 @@ def requested_plan(request: JobRequest, settings: Settings) -> Plan:
         seed=request.seed,
         design=request.design,
         strategies=tuple(request.strategies),
+        keep=request.keep,
     )
     if plan.trials > settings.max_trials:
         fault = Fault("trials", plan.trials, f"must be at most {settings.max_trials}")

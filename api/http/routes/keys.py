@@ -100,7 +100,7 @@ def rotate_key(http: Request, key_id: KeyId, engine: Database, request: Rotation
     return NewKey(**_fields(new), text=text)
 
 
-def _fields(key: Key) -> dict:
+def _fields(key: Key) -> dict[str, object]:
     return {
         "id": key.id,
         "owner": key.owner,

@@ -3,7 +3,7 @@
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -23,7 +23,7 @@ from cluster.storage.base import Entry, Folder, read_chunks
 
 router = APIRouter(tags=["results"], responses=RESPONSES)
 _MEDIA_TYPES = {".json": "application/json", ".parquet": "application/vnd.apache.parquet"}
-_CONTENT: dict[str, dict] = {media_type: {} for media_type in _MEDIA_TYPES.values()}
+_CONTENT: dict[str, dict[str, Any]] = {media_type: {} for media_type in _MEDIA_TYPES.values()}
 
 
 class ResultFile(BaseModel):
@@ -153,5 +153,5 @@ def _files(folder: Folder) -> dict[str, Entry]:
     return {
         entry.name: entry
         for entry in folder.entries()
-        if re.fullmatch(r"[a-z]+\.json|trials/strategy=[^/]+/part-\d+\.parquet", entry.name)
+        if re.fullmatch(r"[a-z]+\.json|(trials|counts)/strategy=[^/]+/part-\d+\.parquet", entry.name)
     }

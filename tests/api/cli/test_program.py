@@ -72,7 +72,20 @@ def test_a_command_imports_only_what_it_needs(arguments, absent):
         ("brink keys ", set(GROUPS["keys"])),
         ("brink run us-j", {name for name in shipped_names() if name.startswith("us-j")}),
         ("brink run us-mexico-2019 --engine ", {"auto", "inline", "ray"}),
-        ("brink compare here --", {"--strategy", "--measure", "--given", "--believe", "--chart", "--json", "--help"}),
+        (
+            "brink compare here --",
+            {
+                "--strategy",
+                "--measure",
+                "--given",
+                "--believe",
+                "--all",
+                "--ray-address",
+                "--chart",
+                "--json",
+                "--help",
+            },
+        ),
     ],
 )
 def test_the_shell_completes(words, offered):

@@ -1,0 +1,107 @@
+"""The counts of all committed trials of a strategy, of a run that keeps counts instead of all rows.
+
+Counts of shards add up exactly: neither the order of the shards nor who has read them before makes a difference. A
+process keeps the sums, and reads only what was committed since.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+
+import numpy as np
+
+from cluster.query.parquet_files import damage_reported
+from cluster.query.session import check_time
+from cluster.query.trials import BLOCK, StoredRun
+from cluster.results.plan import Shard
+from cluster.results.result_folder import shard_path
+from cluster.results.shard_counts import read_counts
+from cluster.results.trial_table import table_columns
+from cluster.storage.concurrent import in_order
+from sim.scenario.vocabulary import MEASURES
+from sim.statistics.timeline import state_inputs
+from sim.statistics.trial_counts import Counts, count_trials, counted_names, key_count, merge_counts
+
+_READING = 2
+"""Shards that are read at a time: counting takes more time than waiting for a file."""
+_BYTES = 24
+"""Bytes of a count in memory."""
+
+
+@dataclass(frozen=True)
+class _Summed:
+    """The counts of some shards together; `tags` has the tag of each one's file."""
+
+    tags: Mapping[Shard, str]
+    counts: Mapping[str, Counts]
+
+
+def summed_counts(run: StoredRun, strategy: str) -> Mapping[str, Counts]:
+    """The counts of a strategy's committed trials by name, as `sim.statistics.trial_counts.count_trials` has them.
+
+    Those of shards whose rows are kept are counted from the rows. Raises `OSError`, and `DamagedTrials` for a damaged
+    file.
+    """
+    tags = {shard: run.tags.get(shard_path(shard), "") for shard in run.all_shards(strategy)}
+    key = ("counts", run.folder.address, strategy)
+    before: _Summed | None = None if run.kept is None else run.kept.find(key)
+    if before is not None and any(tags.get(shard) != tag for shard, tag in before.tags.items()):
+        before = None
+    new = [shard for shard in tags if before is None or shard not in before.tags]
+    if before is not None and not new:
+        return before.counts
+    counts = _sum(run, strategy, new, None if before is None else before.counts)
+    if run.kept is not None:
+        run.kept.keep(key, _Summed(tags, counts), _BYTES * sum(one.key.size for one in counts.values()))
+    return counts
+
+
+def _sum(run: StoredRun, strategy: str, shards: list[Shard], before: Mapping[str, Counts] | None) -> dict[str, Counts]:
+    replicates, horizon = run.plan.design.replicates(run.plan.scenario), run.plan.scenario.horizon_weeks
+    sizes = {name: key_count(name, horizon) for name in counted_names()}
+    # Memory that is not written to is not taken up: a run has numbers in few of the bins.
+    sums = {name: np.zeros(replicates * size, np.int64) for name, size in sizes.items()}
+
+    def add(counts: Mapping[str, Counts]) -> None:
+        for name, own in counts.items():
+            sums[name][own.replicate * sizes[name] + own.key] += own.count
+
+    def read(job: tuple[Context, Shard]) -> dict[str, Counts]:
+        # Read in threads, each with the limit of time of this one.
+        context, shard = job
+        return context.run(_counts_of, run, strategy, shard)
+
+    if before is not None:
+        add(before)
+    for counts in in_order(read, ((copy_context(), shard) for shard in shards), _READING):
+        add(counts)
+    found = {}
+    for name, summed in sums.items():
+        place = np.flatnonzero(summed)
+        found[name] = Counts(place // sizes[name], place % sizes[name], summed[place])
+    return found
+
+
+def _counts_of(run: StoredRun, strategy: str, shard: Shard) -> dict[str, Counts]:
+    check_time()
+    if not shard.reduced:
+        return merge_counts(list(_counted_rows(run, strategy, shard)))
+    with damage_reported():
+        counts = read_counts(run.folder, shard)
+        horizon, replicates = run.plan.scenario.horizon_weeks, run.plan.design.replicates(run.plan.scenario)
+        for name, own in counts.items():
+            if own.key.size and (own.key.max() >= key_count(name, horizon) or own.replicate.max() >= replicates):
+                raise ValueError(f"{shard_path(shard)}: has counts of {name} that no trial can have")
+    return counts
+
+
+def _counted_rows(run: StoredRun, strategy: str, shard: Shard) -> Iterator[dict[str, Counts]]:
+    scenario = run.plan.scenario
+    read, _ = state_inputs(scenario, strategy)
+    known = {column.name: column for column in table_columns(scenario)}
+    names = sorted({*MEASURES, *(name for value in read.values() for name in value.columns())})
+    with run.open_shard(shard) as columns:
+        for first in range(shard.first, shard.first + shard.count, BLOCK):
+            count = min(BLOCK, shard.first + shard.count - first)
+            table = columns.read([known[name] for name in names], first, count)
+            yield count_trials(scenario, strategy, table, run.plan.design.replicates(scenario))
