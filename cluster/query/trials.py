@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import DamagedTrials, open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.query.shard_columns import ShardColumns, open_shard
@@ -47,13 +47,13 @@ CODE = "code"
 class StoredRun:
     """A run in its result folder, finished or not.
 
-    `kept` holds what answers of this process have read of stored runs. `ray_address` is that of a Ray on which answers
+    `cache` holds what answers of this process have read of stored runs. `ray_address` is that of a Ray on which answers
     are computed if the run is large (see `cluster.query.shard_map`); its nodes reach `folder` under the same address.
     """
 
     plan: Plan
     folder: Folder
-    kept: Kept[Any] | None = None
+    cache: MemoryCache[Any] | None = None
     ray_address: str | None = None
 
     @cached_property
@@ -87,24 +87,24 @@ class StoredRun:
 
     def _tallies(self, shard: Shard, tags: Mapping[str, str]) -> tuple[Tally, ...] | None:
         tag = tags.get(shard_path(shard))
-        if self.kept is None or tag is None:
+        if self.cache is None or tag is None:
             return committed_tallies(self.folder, self.plan, shard)
         key = (self.folder.address, shard, tag)
-        tallies: tuple[Tally, ...] | None = self.kept.find(key)
+        tallies: tuple[Tally, ...] | None = self.cache.find(key)
         if tallies is None:
             tallies = committed_tallies(self.folder, self.plan, shard)
             if tallies is not None:
-                self.kept.keep(key, tallies, _TALLY_BYTES * len(tallies))
+                self.cache.put(key, tallies, _TALLY_BYTES * len(tallies))
         return tallies
 
     @cached_property
     def tags(self) -> dict[str, str]:
-        """The tags of the folder's files by name; none where nothing is kept. A file with the same tag is the same."""
-        return {} if self.kept is None else {entry.name: entry.tag for entry in self.folder.entries()}
+        """The tags of the folder's files by name; none without a cache. A file with the same tag is the same."""
+        return {} if self.cache is None else {entry.name: entry.tag for entry in self.folder.entries()}
 
     def open_shard(self, shard: Shard) -> AbstractContextManager[ShardColumns]:
         """The columns of a committed shard."""
-        return open_shard(self.folder, shard, self.kept, self.tags.get(shard_path(shard)))
+        return open_shard(self.folder, shard, self.cache, self.tags.get(shard_path(shard)))
 
     def _check_listed(self, found: Container[Shard]) -> None:
         """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
