@@ -94,10 +94,10 @@ def test_every_section_of_a_result_shows_its_numbers(person, service, job):
     for name in ("ending", "time", "distribution", "compare", "drivers", "worth", "stories"):
         assert page.locator(f"#{name} figure svg").count() >= 1, name
     replayed = service.client.post(f"/v1/jobs/{job}/typical", json={}).json()["result"]["typical"][0]["replay"]
-    told = service.client.post(f"/v1/jobs/{job}/replay", json=replayed).json()["result"]
+    found = service.client.post(f"/v1/jobs/{job}/replay", json=replayed).json()["result"]
     lines = page.locator("#stories .story li").all_text_contents()
-    assert len(lines) == len(told["story"])
-    assert all(" ".join(one["sentences"]) in line for one, line in zip(told["story"], lines, strict=True))
+    assert len(lines) == len(found["story"])
+    assert all(" ".join(one["sentences"]) in line for one, line in zip(found["story"], lines, strict=True))
 
 
 def test_what_if_we_learn_more(person, service, browser, url, job):
