@@ -8,24 +8,34 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 from pydantic import Field
 
-from cluster.answers.aggregate_groups import NAME, STRATEGY, Grouping, bad_name, bin_sql, check_groups, group_key
+from cluster.answers.aggregate_by_shards import GroupsAsked, ValuesOfTrials, group_rows
+from cluster.answers.aggregate_groups import (
+    NAME,
+    STRATEGY,
+    Grouping,
+    GroupKey,
+    ValuesInDatabase,
+    bad_name,
+    bin_sql,
+    check_groups,
+    group_key,
+)
 from cluster.answers.aggregate_statistics import (
     STATISTICS,
     USUAL,
-    group_statistics,
     headings_of,
     method_notes,
     quantile_level,
 )
 from cluster.answers.aggregate_weights import METHOD as WEIGHTS
 from cluster.answers.aggregate_weights import weight_sql, weighted_statistics
-from cluster.answers.beliefs import code_of, read_beliefs, weigh_strategy
+from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh_strategy
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest, Text
 from cluster.answers.shared import condition_of
 from cluster.query.session import to_sql
 from cluster.query.trials import CODE, StoredRun, chosen_strategies, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import parse_measure
+from sim.scenario.expressions import Expression, parse_measure
 from sim.scenario.scenario import Scenario
 
 MAX_NUMBERS = 100
@@ -67,7 +77,7 @@ class AggregateColumn(Result):
 class Aggregate(Result):
     """A row for each group that has trials."""
 
-    quantiles: Literal["exact", "sketch"]
+    quantiles: Literal["exact"]
     columns: list[AggregateColumn]
     rows: list[dict[str, bool | int | float | str | None]]
 
@@ -92,33 +102,15 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     condition = condition_of(run, request.given)
     stated = read_beliefs(run, request.believe)
     weighted = {one: weigh_strategy(run, one, stated, condition) for one in chosen} if stated else {}
-    with trials_table(run, chosen, code=code_of(stated)) as database:
-        where = "true" if condition is None else to_sql(condition)
-        asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, where, database) for k, one in enumerate(groupings)]
-        read = [f"{key.sql} AS x{k}" for k, key in enumerate(asked)]
-        read += [f"{number} AS y{k}" for k, number in enumerate(wanted.values())]
-        own = ["trial"]
-        if stated:
-            own += ["strategy", CODE, "w"]
-            read += ["strategy", CODE, f"{weight_sql(weighted)} AS w"]
-        made = [f"{bin_sql(f'x{k}', key.edges) if key.edges else f'x{k}'} AS k{k}" for k, key in enumerate(asked)]
-        made += [f"CASE WHEN isfinite(y{k}) THEN y{k} END AS m{k}" for k in range(len(wanted))]
-        database.execute(
-            f"CREATE VIEW asked AS SELECT {', '.join([*own, *made])} "
-            f"FROM (SELECT {', '.join(['trial', *read])} FROM trials WHERE {where})"
-        )
-        check_groups(asked, database)
-        replicates = plan.design.replicates(plan.scenario)
-        per_point = plan.design.trials_per_point(plan.scenario)
-        if stated:
-            exact = True
-            counts, numbers = weighted_statistics(
-                asked, len(wanted), levels, replicates, per_point, weighted, pooled, database
-            )
-        else:
-            counts, numbers, exact = group_statistics(
-                asked, list(wanted), levels, replicates, per_point, pooled, database
-            )
+    replicates = plan.design.replicates(plan.scenario)
+    if stated:
+        asked, counts, numbers = _weighted_groups(run, groupings, wanted, levels, condition, weighted, pooled)
+    else:
+        values = ValuesOfTrials(run, chosen, condition)
+        asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, values) for k, one in enumerate(groupings)]
+        erring = "standard_error" in statistics and not pooled
+        of_trials = GroupsAsked(chosen, condition, tuple(asked), tuple(wanted.values()), replicates if erring else 1)
+        counts, numbers = group_rows(run, of_trials, levels, pooled)
     headings = [
         *(heading for key in asked for heading in key.columns()),
         ("trials", "whole", "1"),
@@ -131,16 +123,49 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     names = [name for name, _, _ in headings]
     _check_unique(names)
     result = {
-        "quantiles": "exact" if exact else "sketch",
+        "quantiles": "exact",
         "columns": [{"name": name, "kind": kind, "unit": unit} for name, kind, unit in headings],
         "rows": [dict(zip(names, map(_plain, row), strict=True)) for row in rows],
     }
     used = sum(trials for *_, trials in counts)
-    method = method_notes(exact, replicates, pooled)
+    method = method_notes(replicates, pooled)
     evidence = None
     if stated:
         method["weights"], evidence = WEIGHTS, {one: found.evidence() for one, found in weighted.items()}
     return Computed(Aggregate.model_validate(result), chosen, used, method, evidence)
+
+
+def _weighted_groups(
+    run: StoredRun,
+    groupings: Sequence[Grouping],
+    wanted: Mapping[str, Expression],
+    levels: Mapping[str, float | None],
+    condition: Expression | None,
+    weighted: Mapping[str, WeightedTrials],
+    pooled: bool,
+) -> tuple[list[GroupKey], list[tuple[Any, ...]], list[list[float | None]]]:
+    """The keys, the groups and their statistics from the trials of some strategies, weighted so that beliefs hold."""
+    plan, chosen = run.plan, tuple(weighted)
+    code = code_of(weighted[chosen[0]].stated)
+    with trials_table(run, chosen, code=code) as database:
+        where = "true" if condition is None else to_sql(condition)
+        values = ValuesInDatabase(where, database)
+        asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, values) for k, one in enumerate(groupings)]
+        read = [f"{key.sql} AS x{k}" for k, key in enumerate(asked)]
+        read += [f"({to_sql(number)})::DOUBLE AS y{k}" for k, number in enumerate(wanted.values())]
+        made = [f"{bin_sql(f'x{k}', key.edges) if key.edges else f'x{k}'} AS k{k}" for k, key in enumerate(asked)]
+        made += [f"CASE WHEN isfinite(y{k}) THEN y{k} END AS m{k}" for k in range(len(wanted))]
+        own = ["trial", "strategy", CODE]
+        database.execute(
+            f"CREATE VIEW asked AS SELECT {', '.join([*own, 'w', *made])} "
+            f"FROM (SELECT {', '.join([*own, f'{weight_sql(weighted)} AS w', *read])} FROM trials WHERE {where})"
+        )
+        check_groups(asked, database)
+        replicates = plan.design.replicates(plan.scenario)
+        per_point = plan.design.trials_per_point(plan.scenario)
+        return asked, *weighted_statistics(
+            asked, len(wanted), levels, replicates, per_point, weighted, pooled, database
+        )
 
 
 def answer_table(document: dict[str, Any]) -> pa.Table:
@@ -159,8 +184,8 @@ def answer_table(document: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(result["rows"], schema)
 
 
-def _measures(given: Sequence[str] | Mapping[str, str], scenario: Scenario) -> dict[str, str]:
-    """SQL of each measure as a double, by its name."""
+def _measures(given: Sequence[str] | Mapping[str, str], scenario: Scenario) -> dict[str, Expression]:
+    """Each measure, by its name."""
     named = dict(given) if isinstance(given, Mapping) else {text: text for text in given}
     if isinstance(given, Mapping):
         faults = [bad_name(f"measures.{name}", name) for name in named if not NAME.fullmatch(name)]
@@ -172,12 +197,13 @@ def _measures(given: Sequence[str] | Mapping[str, str], scenario: Scenario) -> d
         raise InvalidInput((Fault("measures", None, "must name a measure, such as export_gain"),))
     fields = [f"measures.{name}" if isinstance(given, Mapping) else f"measures[{k}]" for k, name in enumerate(named)]
     return {
-        name: f"({to_sql(parse_measure(text, scenario, field))})::DOUBLE"
-        for field, (name, text) in zip(fields, named.items(), strict=True)
+        name: parse_measure(text, scenario, field) for field, (name, text) in zip(fields, named.items(), strict=True)
     }
 
 
-def _check_numbers(wanted: Mapping[str, str], statistics: Sequence[str], levels: Mapping[str, float | None]) -> None:
+def _check_numbers(
+    wanted: Mapping[str, Expression], statistics: Sequence[str], levels: Mapping[str, float | None]
+) -> None:
     if not statistics:
         raise InvalidInput((Fault("statistics", None, f"must name one of {', '.join(STATISTICS)}, or a quantile"),))
     if len(levels) < len(statistics):

@@ -23,11 +23,11 @@ from cluster.answers.entry import (
     quiet,
 )
 from cluster.answers.entry import Estimate as EstimateResult
-from cluster.answers.outside_view import AGREED_WEEKS, ENDED, FEWEST_THREATS, THREAT, past_durations, too_few_threats
+from cluster.answers.outside_view import AGREED_WEEKS, FEWEST_THREATS, THREAT, PastCases, past_cases, too_few_threats
 from cluster.answers.shared import condition_of
 from cluster.query.session import to_sql
 from cluster.query.trials import CODE, StoredRun, chosen_strategy, trials_table
-from cluster.reference.rates import class_rates, reference_class, scenario_class, shipped_rates
+from cluster.reference.rates import shipped_rates
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import Expression, parse_condition
@@ -128,10 +128,10 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
     """
     scenario = run.plan.scenario
     chosen = chosen_strategy(run, request.strategy)
-    reference = scenario_class(scenario) if request.reference is None else reference_class(request.reference).name
-    rows = _rows(reference, scenario.as_of, scenario.horizon_weeks, scenario.sender)
+    past = past_cases(scenario, chosen, request.reference)
+    rows = _rows(past, scenario.horizon_weeks, scenario.sender)
     condition = condition_of(run, request.given)
-    shares, trials, evidence = _shares(run, chosen, rows, condition, request.believe)
+    shares, trials, evidence = _shares(run, chosen, past.given, rows, condition, request.believe)
     outside = [row for row in rows if _lies_outside(shares[row.name], row.outside)]
     compared = []
     for row in rows:
@@ -155,28 +155,18 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
                 "reason": reason,
             }
         )
-    result = {"reference": reference, "known_on": scenario.as_of, "compared": compared}
+    result = {"reference": past.reference, "known_on": past.known_on, "compared": compared}
     method = _METHOD if evidence is None else {**_METHOD, "weights": WEIGHTED}
-    return Computed(ClassComparison.model_validate(result), (chosen,), trials[THREAT], method, evidence)
+    return Computed(ClassComparison.model_validate(result), (chosen,), trials[past.given], method, evidence)
 
 
-def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[_Compared]:
-    day = None if as_of is None else date.fromisoformat(as_of)
-    known = class_rates(reference, day)
-    if not known["episodes"]:
-        fault = Fault("reference", reference, f"had no threats that had ended before {as_of}")
-        raise InvalidInput((fault,))
+def _rows(past: PastCases, horizon: int, sender: str) -> list[_Compared]:
+    day = None if past.known_on is None else date.fromisoformat(past.known_on)
     rows = [
-        _Compared(
-            name, name, condition, THREAT, known["pooled"][name], f"class {reference}, {known['episodes']} threats"
-        )
-        for name, condition in ENDED.items()
+        _Compared(one.name, one.label, one.condition, one.given, one.share, one.source)
+        for one in (*past.endings, *past.durations)
     ]
-    rows += [
-        _Compared(one.name, one.label, one.condition, THREAT, one.share, one.source)
-        for one in past_durations(reference, day, horizon)
-    ]
-    if horizon >= max(AGREED_WEEKS):
+    if past.given == THREAT and horizon >= max(AGREED_WEEKS):
         rows.append(
             _Compared(
                 "agreed_in_any_way",
@@ -191,7 +181,7 @@ def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[
     report, report_source = _at_the_wto("report", day)
     win, win_source = _at_the_wto(panel, day)
     rows += [
-        _Compared("complaint", "the target complains to the WTO", "complaint", THREAT, UNKNOWN, "not counted"),
+        _Compared("complaint", "the target complains to the WTO", "complaint", past.given, UNKNOWN, "not counted"),
         _Compared("ruling", "a complaint ends in a ruling", "ruling is not null", "complaint", report, report_source),
         _Compared(
             "ruling_for_target",
@@ -221,9 +211,17 @@ def _at_the_wto(name: str, day: date | None) -> tuple[Estimate, str]:
 
 
 def _shares(
-    run: StoredRun, strategy: str, rows: list[_Compared], given: Expression | None, believe: tuple[str, ...]
+    run: StoredRun,
+    strategy: str,
+    cases: str,
+    rows: list[_Compared],
+    given: Expression | None,
+    believe: tuple[str, ...],
 ) -> tuple[dict[str, Estimate], dict[str, int], Mapping[str, Evidence] | None]:
-    """The share of each row, the trials of each condition on which shares are, and what the beliefs did."""
+    """The share of each row, the trials of each condition on which shares are, and what the beliefs did.
+
+    `cases` is the condition of the trials that are compared with past cases: those with a threat, say.
+    """
     scenario, design = run.plan.scenario, run.plan.design
     replicates, per_point = design.replicates(scenario), design.trials_per_point(scenario)
     conditions = {row.name: f"({row.condition}) and ({row.given})" for row in rows}
@@ -243,11 +241,9 @@ def _shares(
         counted[:, replicate, code] = numbers
     counts = dict(zip(conditions, counted[1:], strict=True))
     trials = {row.given: int(counts[row.given].sum()) for row in rows}
-    if trials[THREAT] < FEWEST_THREATS:
-        where_from = "strategy" if given is None else "given"
-        raise InvalidInput(
-            (Fault(where_from, strategy if given is None else str(given), too_few_threats(trials[THREAT])),)
-        )
+    if trials[cases] < FEWEST_THREATS:
+        field, value = ("strategy", strategy) if given is None else ("given", str(given))
+        raise InvalidInput((Fault(field, value, too_few_threats(trials[cases])),))
 
     def share(row: _Compared) -> Estimate:
         hits, of = counts[row.name], counts[row.given]

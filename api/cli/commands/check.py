@@ -120,6 +120,12 @@ def print_check(out: "Console", document: dict[str, Any]) -> None:
             )
         if row["reason"]:
             out.print(f"{row['label']}: what would move it is not known, since only {row['reason']}.")
+    if any(row["name"].startswith("agreed_by_week") for row in found["compared"]):
+        out.print(
+            "Settled within so many weeks: not counted of the class itself, whose weeks begin with the first threat; "
+            "its share of settlements times that of settled lists of goods with a deadline that were settled so soon.",
+            style="dim",
+        )
     if not any(row["outside"] for row in found["compared"]):
         out.print("No forecast lies outside its class's interval.")
     out.print(
