@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import ParquetFile, damage_reported, open_parquet
 from cluster.query.trial_columns import read_columns
 from cluster.results.plan import Shard
@@ -15,14 +15,17 @@ from cluster.results.result_folder import shard_path
 from cluster.storage.base import Folder
 from sim.scenario.columns import Column
 
+_MADE = "made"
+"""Marks what is made of columns among what is kept."""
+
 
 @dataclass
 class ShardColumns:
-    """The columns of a committed shard. `tag` is that of its file, None where nothing is kept."""
+    """The columns of a committed shard. `tag` is that of its file, None without a cache."""
 
     folder: Folder
     shard: Shard
-    kept: Kept[Any] | None
+    cache: MemoryCache[Any] | None
     tag: str | None
     opened: ExitStack
     file: ParquetFile | None = None
@@ -30,19 +33,36 @@ class ShardColumns:
     def read(self, columns: Iterable[Column], first: int, count: int) -> dict[str, np.ndarray]:
         """As `cluster.query.trial_columns.read_columns`; the arrays must not be changed."""
         wanted = [column for column in columns if column.name != "trial"]
-        if self.kept is None or self.tag is None:
+        if self.cache is None or self.tag is None:
             return self._read(wanted, first, count)
-        place = (self.folder.address, shard_path(self.shard), self.tag, first, count)
-        found: dict[str, Any] = {column.name: self.kept.find((*place, column.name)) for column in wanted}
+        place = self._place(first, count)
+        found: dict[str, Any] = {column.name: self.cache.find((*place, column.name)) for column in wanted}
         missing = [column for column in wanted if found[column.name] is None]
         if missing:
             fresh = self._read(missing, first, count)
             del fresh["trial"]
             for name, values in fresh.items():
                 values.flags.writeable = False
-                self.kept.keep((*place, name), values, values.nbytes)
+                self.cache.put((*place, name), values, values.nbytes)
             found |= fresh
         return {"trial": np.arange(first, first + count), **found}
+
+    def find(self, made: str, first: int, count: int) -> np.ndarray | None:
+        """An array that was made of the columns of some trials and kept; `made` says how."""
+        if self.cache is None or self.tag is None:
+            return None
+        found: np.ndarray | None = self.cache.find((*self._place(first, count), _MADE, made))
+        return found
+
+    def put(self, made: str, first: int, count: int, values: np.ndarray) -> None:
+        """Keep an array that was made of the columns of some trials, as they are kept. It must not be changed."""
+        if self.cache is None or self.tag is None:
+            return
+        values.flags.writeable = False
+        self.cache.put((*self._place(first, count), _MADE, made), values, values.nbytes)
+
+    def _place(self, first: int, count: int) -> tuple[object, ...]:
+        return self.folder.address, shard_path(self.shard), self.tag, first, count
 
     def _read(self, columns: list[Column], first: int, count: int) -> dict[str, np.ndarray]:
         if self.file is None:
@@ -52,7 +72,7 @@ class ShardColumns:
 
 
 @contextmanager
-def open_shard(folder: Folder, shard: Shard, kept: Kept[Any] | None, tag: str | None) -> Iterator[ShardColumns]:
-    """The columns of a committed shard; its file is opened only if some of them are not kept."""
+def open_shard(folder: Folder, shard: Shard, cache: MemoryCache[Any] | None, tag: str | None) -> Iterator[ShardColumns]:
+    """The columns of a committed shard; its file is opened only if some of them are not in the cache."""
     with ExitStack() as opened:
-        yield ShardColumns(folder, shard, kept, tag, opened)
+        yield ShardColumns(folder, shard, cache, tag, opened)

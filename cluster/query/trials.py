@@ -1,7 +1,7 @@
 """The trials of a stored run: which are committed, and reading them without loading them all."""
 
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import DamagedTrials, open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.query.shard_columns import ShardColumns, open_shard
@@ -47,13 +47,13 @@ CODE = "code"
 class StoredRun:
     """A run in its result folder, finished or not.
 
-    `kept` holds what answers of this process have read of stored runs. `ray_address` is that of a Ray on which answers
+    `cache` holds what answers of this process have read of stored runs. `ray_address` is that of a Ray on which answers
     are computed if the run is large (see `cluster.query.shard_map`); its nodes reach `folder` under the same address.
     """
 
     plan: Plan
     folder: Folder
-    kept: Kept[Any] | None = None
+    cache: MemoryCache[Any] | None = None
     ray_address: str | None = None
 
     @cached_property
@@ -87,24 +87,24 @@ class StoredRun:
 
     def _tallies(self, shard: Shard, tags: Mapping[str, str]) -> tuple[Tally, ...] | None:
         tag = tags.get(shard_path(shard))
-        if self.kept is None or tag is None:
+        if self.cache is None or tag is None:
             return committed_tallies(self.folder, self.plan, shard)
         key = (self.folder.address, shard, tag)
-        tallies: tuple[Tally, ...] | None = self.kept.find(key)
+        tallies: tuple[Tally, ...] | None = self.cache.find(key)
         if tallies is None:
             tallies = committed_tallies(self.folder, self.plan, shard)
             if tallies is not None:
-                self.kept.keep(key, tallies, _TALLY_BYTES * len(tallies))
+                self.cache.put(key, tallies, _TALLY_BYTES * len(tallies))
         return tallies
 
     @cached_property
     def tags(self) -> dict[str, str]:
-        """The tags of the folder's files by name; none where nothing is kept. A file with the same tag is the same."""
-        return {} if self.kept is None else {entry.name: entry.tag for entry in self.folder.entries()}
+        """The tags of the folder's files by name; none without a cache. A file with the same tag is the same."""
+        return {} if self.cache is None else {entry.name: entry.tag for entry in self.folder.entries()}
 
     def open_shard(self, shard: Shard) -> AbstractContextManager[ShardColumns]:
         """The columns of a committed shard."""
-        return open_shard(self.folder, shard, self.kept, self.tags.get(shard_path(shard)))
+        return open_shard(self.folder, shard, self.cache, self.tags.get(shard_path(shard)))
 
     def _check_listed(self, found: Container[Shard]) -> None:
         """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
@@ -336,6 +336,8 @@ def paired_sample(
         found += len(block[strategies[0]]["trial"])
         if found >= most:
             break
+    if len(blocks) == 1:
+        return {strategy: {name: column[:most] for name, column in own.items()} for strategy, own in blocks[0].items()}
     if blocks:
         return {
             strategy: {name: np.concatenate([block[strategy][name] for block in blocks])[:most] for name in own}
@@ -468,10 +470,29 @@ def _read(
 ) -> dict[str, np.ndarray]:
     """Values of the trials of a block, and whether the condition holds (``given``)."""
     count = min(BLOCK, shard.first + shard.count - start)
-    wanted = set().union(*(one.columns() for one in (*values.values(), *([] if given is None else [given]))))
-    table = file.read([known[name] for name in sorted(wanted)], start, count)
+    found = read_values(file, known, [*values.values(), *([] if given is None else [given])], start, count)
     return {
-        "trial": table["trial"],
-        "given": np.ones(count, bool) if given is None else evaluate(given, table, known),
-        **{name: evaluate(value, table, known).astype(np.float64, copy=False) for name, value in values.items()},
+        "trial": np.arange(start, start + count),
+        "given": np.ones(count, bool) if given is None else found[given],
+        **{name: found[value].astype(np.float64, copy=False) for name, value in values.items()},
     }
+
+
+def read_values(
+    file: ShardColumns, known: Mapping[str, Column], wanted: Iterable[Expression], first: int, count: int
+) -> dict[Expression, np.ndarray]:
+    """The values of expressions in `count` trials of a shard, from the trial `first` on, as `evaluate` has them.
+
+    They are kept in memory as columns are, so that a condition is evaluated once for all answers. A mere column is kept
+    as it is. The arrays must not be changed.
+    """
+    found = {one: None if one.operation == "column" else file.find(str(one), first, count) for one in wanted}
+    missing = [one for one, values in found.items() if values is None]
+    columns = set().union(*(one.columns() for one in missing))
+    table = file.read([known[name] for name in sorted(columns)], first, count)
+    values = {one: values for one, values in found.items() if values is not None}
+    for one in missing:
+        values[one] = evaluate(one, table, known)
+        if one.operation != "column":
+            file.put(str(one), first, count, values[one])
+    return values

@@ -3,6 +3,8 @@
 import json
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +17,7 @@ from api.http.answer_cache import AnswerCache, ask_once
 from api.http.authentication import reader
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
-from api.http.routes.common import KeptAnswers, KnownRun
+from api.http.routes.common import CachedAnswers, KnownRun
 from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
 from api.ranges import ranges_document
 from api.run_workbook import FIRST_TRIALS, write_run
@@ -33,7 +35,7 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.shared import TooFewPaired
-from cluster.query.trials import StoredRun
+from cluster.query.trials import StoredRun, chosen_strategies
 
 if TYPE_CHECKING:
     import altair as alt
@@ -58,8 +60,8 @@ class Specification(BaseModel):
 
 
 def _endpoint(chart: Chart) -> Callable[..., Response]:
-    def draw(fields: Fields, run: KnownRun, kept: KeptAnswers, accept: Accept = None) -> Response:
-        return pictured(accept, lambda: chart.draw(_ask(kept, run, chart.answer.name, fields)))
+    def draw(fields: Fields, run: KnownRun, cache: CachedAnswers, accept: Accept = None) -> Response:
+        return pictured(accept, lambda: chart.draw(_ask(cache, run, chart.answer.name, fields)))
 
     return draw
 
@@ -80,8 +82,8 @@ def pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Res
     return Response(content, media_type=media_type, headers={"Vary": "Accept"})
 
 
-def _ask(kept: AnswerCache, run: StoredRun, name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(ask_once(kept, run, name, fields))
+def _ask(cache: AnswerCache, run: StoredRun, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ask_once(cache, run, name, fields))
     return found
 
 
@@ -230,24 +232,29 @@ class Findings(BaseModel):
 
 
 @router.post("/jobs/{job_id}/findings", summary="The answer in sentences")
-def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) -> Findings:
+def findings(run: KnownRun, cache: CachedAnswers, asked: FindingsRequest = _USUAL) -> Findings:
     """Which strategy is best, by how much, how sure that is, how it ends, and which belief would change that."""
     shared = asked.model_dump(mode="json", exclude={"measure"}, exclude_defaults=True)
-    summary = _ask(kept, run, "summary", shared)
     weeks = run.plan.scenario.horizon_weeks
     measure = measure_of_choice(asked.measure, run.plan.scenario)
-    if len(summary["strategies"]) == 1:
+    alone = len(chosen_strategies(run, asked.strategies)) == 1
+    with ThreadPoolExecutor(1) as pool:
+        # Both at once; the thread has the limit of time of this one.
+        summarized = pool.submit(copy_context().run, _ask, cache, run, "summary", shared)
+        try:
+            document = {} if alone else _ask(cache, run, "compare", {**shared, "measures": [measure]})
+        except TooFewPaired:
+            summary = summarized.result()
+            if summary["complete"] or asked.given is not None:
+                raise
+            # The first shards are those of some strategies; the others are still being played.
+            played = min(one["trials"] for one in summary["strategies"].values())
+            return Findings(measure=measure, best=None, trials=played, sentences=[TOO_EARLY], beliefs=[])
+        summary = summarized.result()
+    if alone:
         ((name, one),) = summary["strategies"].items()
         said = [ending_sentence(name if len(run.plan.strategies) > 1 else None, one["events"], weeks)]
         return Findings(measure=measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
-    try:
-        document = _ask(kept, run, "compare", {**shared, "measures": [measure]})
-    except TooFewPaired:
-        if summary["complete"] or asked.given is not None:
-            raise
-        # The first shards are those of some strategies; the others are still being played.
-        played = min(one["trials"] for one in summary["strategies"].values())
-        return Findings(measure=measure, best=None, trials=played, sentences=[TOO_EARLY], beliefs=[])
     compared = document["result"]
     said = choice_sentences(compared)
     best = best_of(compared) if said else next(iter(summary["strategies"]))
