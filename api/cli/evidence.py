@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from api.cli.tables import Column, print_table
+from api.figures import signed
 from sim.scenario.vocabulary import EVENT_TERMS, MEASURE_TERMS, OUTCOME_TERMS
 
 
@@ -35,7 +36,7 @@ def print_outside(out: Console, outside: dict[str, Any] | None) -> None:
 
 
 def print_changes(out: Console, summary: dict[str, Any]) -> None:
-    """Print how far beliefs moved each probability of a summary, in points of per cent, and each mean.
+    """Print how far beliefs moved each probability of a summary, in percentage points, and each mean.
 
     Nothing without beliefs.
     """
@@ -51,7 +52,7 @@ def print_changes(out: Console, summary: dict[str, Any]) -> None:
     columns = [Column("", [label for label, _ in moved])]
     for k, name in enumerate(strategies):
         columns.append(Column(name, [_points(cells[k]) for _, cells in moved]))
-    print_table(out, columns, title="What the beliefs changed: points of per cent", gap=1)
+    print_table(out, columns, title="What the beliefs changed: percentage points (~: the interval contains 0)", gap=1)
 
     means = [(term, [one["change"]["measures"][term.name] for one in strategies.values()]) for term in MEASURE_TERMS]
     moved = [(f"{term.label}, {term.unit}", cells) for term, cells in means if any(cell["estimate"] for cell in cells)]
@@ -62,16 +63,10 @@ def print_changes(out: Console, summary: dict[str, Any]) -> None:
 
 
 def _difference(change: dict[str, Any]) -> str:
-    if change["estimate"] is None:
-        return "-"
-    if change["low"] is None or change["high"] is None:
-        return f"{change['estimate']:+.2g}"
-    half = (change["high"] - change["low"]) / 2.0
-    return f"{change['estimate']:+.2g}±{half:.1g}"
+    return "-" if change["estimate"] is None else signed(change)
 
 
 def _points(change: dict[str, Any]) -> str:
     if change["estimate"] is None:
         return "-"
-    half = 50.0 * ((change["high"] or 0.0) - (change["low"] or 0.0))
-    return f"{100 * change['estimate']:+.1f}±{half:.1f}"
+    return signed(change, 100.0)
