@@ -51,7 +51,7 @@ def write_run(run: StoredRun, path: Path, *, given: str | None = None, trials: i
 
 def _about(run: StoredRun, summary: dict[str, Any], trials: int) -> list[tuple[str, Any]]:
     plan, scenario = run.plan, run.plan.scenario
-    shown = "none" if not trials else f"the first {min(trials, plan.trials):,} of each strategy"
+    shown = "none" if not trials else f"the first {min(trials, plan.row_trials):,} of each strategy"
     return [
         ("scenario", scenario.name),
         ("title", scenario.title),

@@ -27,6 +27,17 @@ def test_the_estimated_disk_is_that_of_the_run(tmp_path, trials, shard_trials):
     assert cost.bytes_per_row == cost.bytes / cost.rows
 
 
+def test_the_estimated_disk_of_a_run_that_keeps_counts(tmp_path):
+    plan = replace(small_plan(60_000, 10_000), kept_trials=10_000)
+    cost = estimate_cost(plan, engine="inline")
+    run(plan, tmp_path, RunOptions(engine="inline"))
+    stored = read_manifest(open_folder(tmp_path))
+    assert (cost.rows, cost.kept_rows) == (120_000, sum(file.rows for file in stored))
+    assert cost.bytes == pytest.approx(sum(file.bytes for file in stored), rel=0.06)
+    whole, larger = (small_plan(10**9, keep=keep) for keep in ("all", "summary"))
+    assert estimate_cost(larger).bytes < estimate_cost(whole).bytes / 500
+
+
 def test_work_and_memory_grow_with_the_run_and_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     small, large = (estimate_cost(small_plan(trials, None)) for trials in (4000, 10**9))
