@@ -1,40 +1,18 @@
 """Sentences made from the numbers of answers, as a report, a page and a command begin with them."""
 
 from collections.abc import Mapping, Sequence
-from math import floor, log10
 from typing import Any
 
+from api.figures import amount, decimals, negated, of_the_trials, percentage_points, share_beside, share_of_them
+from api.leads import lead_parts, lead_text, ordered_leads, share_of_others
 from cluster.answers.entry import NET_GAIN
 from sim.scenario.parameters import parameter
 
 SHOWN_BELIEFS = 3
-
-
-def share(estimate: Mapping[str, Any]) -> str:
-    """A probability in per cent, with as many digits as its interval supports."""
-    value, half = 100.0 * estimate["estimate"], 50.0 * (estimate["high"] - estimate["low"])
-    if estimate["estimate"] == 0.0:
-        return f"under {_short(100.0 * estimate['high'])} %"
-    return f"{value:.{1 if half < 0.5 else 0}f} %"
-
-
-def _short(value: float) -> str:
-    """A positive number with its first digit."""
-    return f"{value:.{max(0, -floor(log10(value)))}f}" if value > 0.0 else "0"
-
-
-def amount(estimate: Mapping[str, Any], unit: str = "") -> str:
-    """A number with as many digits as its interval supports, and half the interval."""
-    if estimate["low"] is None or estimate["high"] is None:
-        return f"{estimate['estimate']:.3g}{unit}"
-    half, digits = (estimate["high"] - estimate["low"]) / 2.0, _digits(estimate)
-    return f"{estimate['estimate']:.{digits}f}{unit} ±{half:.{digits}f}"
-
-
-def _digits(estimate: Mapping[str, Any]) -> int:
-    """The decimals that an estimate's interval supports."""
-    half = (estimate["high"] - estimate["low"]) / 2.0
-    return min(max(0, -floor(log10(half))), 6) if half > 0.0 else 2
+SAID_STRATEGIES = 4
+"""Strategies of two runs about which there is a sentence each; the tables have them all."""
+_CHOSEN = 0.005
+"""A strategy that would be chosen in a smaller share of the trials changes nothing."""
 
 
 def unit_of(measure: str) -> str:
@@ -61,7 +39,7 @@ def distribution_line(document: object) -> str:
         if isinstance(numbers, dict) and all(isinstance(number, int | float) for number in numbers.values()):
             inside = ", ".join(f"{key} {number:g}" for key, number in numbers.items())
             return f"{kind.replace('_', ' ')} {inside}"
-        return kind.replace("_", " ")
+        return str(kind).replace("_", " ")
     return f"{document:g}" if isinstance(document, int | float) else str(document)
 
 
@@ -90,17 +68,18 @@ def choice_sentences(comparison: Mapping[str, Any]) -> list[str]:
         return []
     measure = choice["measure"]
     best, second, *_ = _ranking(comparison)
-    gap, better, worse = _better(comparison["pairs"], best, second, measure)
+    gap, better, worse = better_by(comparison["pairs"], best, second, measure)
     found = [
         best_by(measure, best, second, len(choice["regret"]), gap),
-        f"In the same disputes {best} does better than {second} in {share(better)} of the trials, and worse in "
-        f"{share(worse)}.",
+        f"In the same disputes {best} does better than {second} in {of_the_trials(better)}, and worse in "
+        f"{share_of_them(worse)}.",
     ]
     if gap["low"] is not None and gap["low"] > 0.0:
-        digits = _digits(gap)
+        digits = decimals(gap)
         found.append(
             f"The simulation's own chance does not explain that: the difference is {gap['low']:.{digits + 1}f} to "
-            f"{gap['high']:.{digits + 1}f}{unit_of(measure)} (95 % interval). Other ranges may change it."
+            f"{gap['high']:.{digits + 1}f}{unit_of(measure)} (95 % interval). Other ranges of the parameters could "
+            "change it."
         )
     else:
         found.append("The 95 % interval of the difference contains 0: more trials may show which is better.")
@@ -122,38 +101,127 @@ def ending_sentence(strategy: str | None, events: Mapping[str, Any], weeks: int)
     """How often there is an agreement and how often sanctions, under a strategy unless it is the only one (None)."""
     return (
         f"{f'Under {strategy}, a' if strategy else 'A'}n agreement within {weeks} weeks comes in "
-        f"{share(events['agreement'])} of the trials, and sanctions are imposed in {share(events['sanctions'])}."
+        f"{of_the_trials(events['agreement'])}, and sanctions are imposed in {share_of_them(events['sanctions'])}."
     )
 
 
-def change_sentence(difference: Mapping[str, Any]) -> str:
-    """How much likelier an agreement and sanctions are in the second of two runs, under a strategy that both have."""
+def difference_sentences(document: Mapping[str, Any], choice: str | None = None) -> list[str]:
+    """What a document of `cluster.answers.diff` says: what changed under each strategy, and which is best in each run.
+
+    `choice` is the measure of choice of both runs; None if they have different ones.
+    """
+    strategies = document["strategies"]
+    found = [change_sentence(one, choice) for one in strategies[:SAID_STRATEGIES]]
+    said = [sentence for sentence in found if sentence]
+    unsaid = len(strategies) - SAID_STRATEGIES
+    if unsaid > 0:
+        said.append(f"The tables have {unsaid} more strateg{'y' if unsaid == 1 else 'ies'}.")
+    if choice and len(strategies) > 1 and all(choice in one["measures"] for one in strategies):
+        best = [_highest(strategies, choice, side) for side in ("first", "second")]
+        if None not in best:
+            same = f"{best[0]} has the highest mean in both runs"
+            other = f"{best[0]} has the highest mean in A, and {best[1]} in B"
+            said.append(f"By {name_of(choice)}, {same if best[0] == best[1] else other}.")
+    return said
+
+
+def _highest(strategies: Sequence[Mapping[str, Any]], measure: str, side: str) -> str | None:
+    """The strategy with the highest mean in one of two runs, None if a mean is not known."""
+    means = {one[side]: one["measures"][measure][side]["estimate"] for one in strategies}
+    return None if None in means.values() else max(means, key=lambda name: means[name])
+
+
+def change_sentence(difference: Mapping[str, Any], choice: str | None = None) -> str:
+    """How a strategy's chance of an agreement and of sanctions, and a measure, differ in the second of two runs.
+
+    Empty if none of them differs.
+    """
     first, second = difference["first"], difference["second"]
     name = first if first == second else f"{first} of A and {second} of B"
     events = difference["events"]
     parts = [
-        f"{what} in {share(events[key]['second'])} of the trials of B instead of {share(events[key]['first'])} "
-        f"({_points(events[key]['change'])})"
+        f"{what} in {share_beside(events[key], 'second')} of the trials of B instead of "
+        f"{share_beside(events[key], 'first')} of A "
+        f"({percentage_points(events[key]['change'])}{_doubt(events[key]['change'])})"
         for what, key in (("an agreement comes", "agreement"), ("sanctions are imposed", "sanctions"))
-        if events[key]["equal"] is None or events[key]["equal"]["estimate"] < 1.0
+        if not is_same(events[key])
     ]
-    return f"Under {name}, {', and '.join(parts)}." if parts else ""
+    own = difference["measures"].get(choice)
+    if choice and own and not is_same(own):
+        change = amount(own["change"], unit_of(choice))
+        parts.append(f"{name_of(choice)} changes by {change}{_doubt(own['change'])}")
+    return f"Under {name}, {'; '.join(parts)}." if parts else ""
 
 
-def _points(change: Mapping[str, Any]) -> str:
-    half = 50.0 * (change["high"] - change["low"])
-    digits = 1 if half >= 0.05 else 2
-    unclear = "" if change["low"] > 0.0 or change["high"] < 0.0 else ", too close to call"
-    return f"{100.0 * change['estimate']:+.{digits}f} points ±{half:.{digits}f}{unclear}"
+def is_same(one: Mapping[str, Any]) -> bool:
+    """Whether an answer of two runs does not differ: in no trial of a pair, or in no digit; or is not known."""
+    if one["change"]["estimate"] is None:
+        return True
+    if one["equal"] is not None:
+        return bool(one["equal"]["estimate"] == 1.0)
+    return bool(one["first"]["estimate"] == one["second"]["estimate"])
+
+
+def _doubt(change: Mapping[str, Any]) -> str:
+    clear = change["low"] is not None and (change["low"] > 0.0 or change["high"] < 0.0)
+    return "" if clear else ", too close to call"
+
+
+def dependence_sentence(comparison: Mapping[str, Any]) -> str:
+    """Over the ranges of how many parameters another strategy becomes the best; empty if no parameter is uncertain.
+
+    It ends with a colon if `belief_sentences` has what follows.
+    """
+    leads, changing = comparison["choices"][0]["leads"], _changing(comparison)
+    if not leads:
+        return ""
+    if not changing:
+        return f"No range of a single parameter makes another strategy than {best_of(comparison)} clearly the best."
+    shown = min(len(changing), SHOWN_BELIEFS)
+    which = f", here of the {shown} on which it depends most" if shown < len(changing) else ""
+    return f"Another strategy is the best in a part of the range of {len(changing)} of {len(leads)} parameters{which}:"
 
 
 def belief_sentences(comparison: Mapping[str, Any]) -> list[str]:
-    """The parameters over whose range the leading strategy changes, a sentence each, a few at most."""
+    """The parameters over whose range the best strategy changes, a sentence each, at most `SHOWN_BELIEFS`."""
     return [
-        f"{describe(one['name'])}: {'; '.join(map(_lead, one['ranges']))} ({one['unit']})."
-        for one in comparison["choices"][0]["leads"]
-        if one["changes_hands"]
-    ][:SHOWN_BELIEFS]
+        f"{describe(one['name'])}: {'; '.join(map(lead_text, lead_parts(one)))} ({one['unit']})."
+        for one in _changing(comparison)[:SHOWN_BELIEFS]
+    ]
+
+
+def _changing(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parameters in a part of whose range another strategy than the best on average leads."""
+    if not comparison["choices"][0]["leads"]:
+        return []
+    best = best_of(comparison)
+    ordered = ordered_leads(comparison["choices"][0]["leads"], best)
+    return [one for one in ordered if share_of_others(one, best) > 0.0]
+
+
+def worth_learning(result: Mapping[str, Any], kind: str = "parameters") -> list[Mapping[str, Any]]:
+    """Of a result of `cluster.answers.worth` the parameters, or groups, whose value is seen, the greatest first.
+
+    The value's interval is above 0, and the choice would really change.
+    """
+    best = result["now"]["best"]
+    seen = [
+        one
+        for one in result[kind]
+        if (one["value"]["low"] or 0.0) > 0.0
+        and any(part >= _CHOSEN for name, part in one["chosen"].items() if name != best)
+    ]
+    return sorted(seen, key=lambda one: -one["value"]["estimate"])
+
+
+def learning_sentence(result: Mapping[str, Any]) -> str:
+    """Which parameter it would be worth most to learn, by a result of `cluster.answers.worth`."""
+    seen = worth_learning(result)
+    if not seen:
+        return "For no single parameter do these trials show that it would be worth learning before the choice."
+    value = amount(seen[0]["value"], unit_of(result["measure"]))
+    others = ", more than any other single parameter" if len(result["parameters"]) > 1 else ""
+    return f"Learning {describe(seen[0]['name'])} before the choice would be worth {value} on average{others}."
 
 
 def evidence_sentences(evidence: Mapping[str, Any]) -> list[str]:
@@ -181,22 +249,17 @@ def evidence_sentences(evidence: Mapping[str, Any]) -> list[str]:
     return [*found, whole.format(rule=first["rule"], left=text)]
 
 
-def _lead(part: Mapping[str, Any]) -> str:
-    return f"{part['leads'] or ' or '.join(part['ahead'])} from {part['low']:.3g} to {part['high']:.3g}"
-
-
-def _better(
+def better_by(
     pairs: Sequence[Mapping[str, Any]], best: str, second: str, measure: str
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """How much more one strategy has than another of a measure, and in what shares of the trials more and less."""
+    """How much more one strategy has than another of a measure, and in what shares of the trials more and less.
+
+    `pairs` are those of a result of `cluster.answers.compare`.
+    """
     for one in pairs:
         found = one["measures"].get(measure)
         if (one["first"], one["second"]) == (best, second):
             return found["difference"], found["higher"], found["lower"]
         if (one["first"], one["second"]) == (second, best):
-            gap = found["difference"]
-            turned = {"estimate": -gap["estimate"], "low": None, "high": None}
-            if gap["low"] is not None:
-                turned |= {"low": -gap["high"], "high": -gap["low"]}
-            return turned, found["lower"], found["higher"]
+            return negated(found["difference"]), found["lower"], found["higher"]
     raise ValueError(f"{best} and {second} are not compared")

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -22,7 +23,7 @@ from cluster.runs.run import run
 from sim.scenario.scenario import Scenario
 
 TRIALS = 100_000
-REQUESTS: dict[str, dict] = {
+REQUESTS: dict[str, dict[str, object]] = {
     "worth": {},
     "drivers": {},
     "compare": {},
@@ -103,7 +104,7 @@ def _ask_for_condition(client: httpx.Client, service: int, job: str, condition: 
     """Seconds and CPU seconds of each request for a condition, one after the other."""
     given = {"given": condition}
     shown = {**given, "measures": {"value": "agreement_week"}, "statistics": ["mean", "median"], "by": ["strategy"]}
-    requests: dict[str, tuple[str, dict]] = {
+    requests: dict[str, tuple[str, dict[str, Any]]] = {
         "summary": ("summary", given),
         "findings": ("findings", given),
         "chart of the outcomes": ("charts/outcomes", given),

@@ -6,6 +6,7 @@ Run as ``python -m docs.generate runs/demo``, with the result folder of ``make d
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 
@@ -53,7 +54,7 @@ def parameters_page(example: Scenario) -> str:
     return "\n".join(lines) + "\n"
 
 
-def outcomes_chart(summary: dict) -> alt.HConcatChart:
+def outcomes_chart(summary: dict[str, Any]) -> alt.HConcatChart:
     """How a run's strategies end, and what each brings: stacked bars, and means with the middle 90 % of trials."""
     strategies = list(summary["strategies"])
     shares = [

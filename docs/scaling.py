@@ -11,7 +11,7 @@ import numpy as np
 
 from api.shipped_scenarios import shipped_scenario
 from cluster.results.plan import Plan, make_plan
-from cluster.runs.tasks import SHARED_COST, strategies_together
+from cluster.runs.tasks import SHARED_COST, strategies_per_task
 
 SCENARIO = "us-japan-autos-1995"
 TRIALS = (10**7, 10**9)
@@ -63,14 +63,14 @@ def speed(plan: Plan, workers: int, latency: float) -> float:
     strategies = len(plan.strategies)
     shard_seconds = plan.shard_trials * TRIAL_SECONDS * strategies / (SHARED_COST + strategies)
 
-    def cut(together: int) -> tuple[int, float]:
+    def cut(per_task: int) -> tuple[int, float]:
         ranges = -(-plan.trials // plan.shard_trials)
-        return ranges * -(-strategies // together), shard_seconds * (SHARED_COST + together)
+        return ranges * -(-strategies // per_task), shard_seconds * (SHARED_COST + per_task)
 
-    together = strategies_together(plan, workers)
-    alone_tasks, alone_seconds = cut(strategies_together(plan, 1))
-    tasks, seconds = cut(together)
-    return alone_tasks * alone_seconds / wall_seconds(tasks, seconds, together, latency, workers)
+    per_task = strategies_per_task(plan, workers)
+    alone_tasks, alone_seconds = cut(strategies_per_task(plan, 1))
+    tasks, seconds = cut(per_task)
+    return alone_tasks * alone_seconds / wall_seconds(tasks, seconds, per_task, latency, workers)
 
 
 def main() -> None:

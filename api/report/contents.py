@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from api.sentences import best_of
 from cluster.answers.entry import measure_of_choice
 from cluster.answers.registry import ask
 from cluster.query.trials import StoredRun, chosen_strategies
@@ -78,8 +79,9 @@ def gather(
         if name == "typical":
             request["strategy"] = best
         found[name] = ask(run, name, request)
-        if name == "worth":
-            best = found["worth"]["result"]["now"]["best"]
+        # If no trial knows the measure under every strategy, the value of learning is refused with a message.
+        if name == "compare" and found[name]["result"]["choices"][0]["regret"]:
+            best = best_of(found[name]["result"])
     on_step("stories", len(steps), len(steps))
     typical = sorted(found["typical"]["result"]["typical"], key=lambda one: -one["count"])[:STORIES]
     stories = tuple(ask(run, "replay", {"trial": one["trial"], "strategy": best}) for one in typical)

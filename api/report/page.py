@@ -10,9 +10,21 @@ from markupsafe import Markup
 
 from api import charts
 from api.chart_files import svg_of
+from api.figures import amount, share
 from api.report import sentences
 from api.report.contents import Answers
-from api.sentences import amount, describe, distribution_line, evidence_sentences, name_of, share, unit_of
+from api.sentences import (
+    belief_sentences,
+    better_by,
+    dependence_sentence,
+    describe,
+    distribution_line,
+    evidence_sentences,
+    learning_sentence,
+    name_of,
+    unit_of,
+    worth_learning,
+)
 from sim.model.narrative import week_name
 from sim.scenario.distributions import Fixed
 from sim.scenario.parameters import parameter
@@ -46,7 +58,10 @@ def _values(answers: Answers, font: str | None) -> dict[str, Any]:
         "measure_name": name_of(answers.measure),
         "question": sentences.question(answers),
         "findings": sentences.findings(answers),
-        "changes": sentences.changes(answers),
+        "driver": sentences.driver(answers),
+        "dependence": dependence_sentence(answers.compare["result"]) if answers.compare else "",
+        "beliefs": belief_sentences(answers.compare["result"]) if answers.compare else [],
+        "learning_first": learning_sentence(answers.worth["result"]) if answers.worth else "",
         "font": font,
         "charts": _charts(answers),
         "outcome_rows": _outcome_rows(answers),
@@ -83,33 +98,24 @@ def _outcome_rows(answers: Answers) -> list[dict[str, Any]]:
 def _choice_rows(answers: Answers) -> list[dict[str, str]]:
     assert answers.worth is not None
     assert answers.compare is not None
-    now = answers.worth["result"]["now"]
-    regret = answers.compare["result"]["choices"][0]["regret"]
+    means = answers.worth["result"]["now"]["means"]
+    compared = answers.compare["result"]
+    regret = compared["choices"][0]["regret"]
     rows = []
-    for name, mean in sorted(now["means"].items(), key=lambda one: -one[1]["estimate"]):
-        other = now["others"].get(name)
-        rows.append(
-            {
-                "name": name,
-                "mean": amount(mean, unit_of(answers.measure)),
-                "short_by": amount(other["short_by"]) if other else "",
-                "better_in": share(other["better_in"]) if other else "",
-                "regret": amount(regret[name]["mean"]) if name in regret else "",
-            }
-        )
+    for name in sorted(regret, key=lambda name: regret[name]["mean"]["estimate"]):
+        row = {"name": name, "mean": amount(means[name], unit_of(answers.measure)), "short_by": "", "better_in": ""}
+        if name != answers.best:
+            short_by, _, better = better_by(compared["pairs"], answers.best, name, answers.measure)
+            row |= {"short_by": amount(short_by), "better_in": share(better)}
+        rows.append(row | {"regret": amount(regret[name]["mean"])})
     return rows
 
 
 def _learning(answers: Answers) -> list[dict[str, str]]:
     assert answers.worth is not None
-    seen = [
-        one
-        for one in answers.worth["result"]["parameters"]
-        if one["value"]["low"] is not None and one["value"]["low"] > 0.0
-    ]
-    seen.sort(key=lambda one: -one["value"]["estimate"])
+    seen = worth_learning(answers.worth["result"])[:LEARNING]
     unit = unit_of(answers.measure)
-    return [{"name": describe(one["name"]), "value": amount(one["value"], unit)} for one in seen[:LEARNING]]
+    return [{"name": describe(one["name"]), "value": amount(one["value"], unit)} for one in seen]
 
 
 def _story(answers: Answers, story: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from api.figures import share
 from api.report.contents import Answers
-from api.sentences import amount, belief_sentences, best_by, describe, ending_sentence, share, unit_of
+from api.sentences import choice_sentences, dependence_sentence, describe, ending_sentence
 
 
 def question(answers: Answers) -> str:
@@ -20,38 +21,12 @@ def question(answers: Answers) -> str:
 
 
 def findings(answers: Answers) -> list[str]:
-    """The answer in at most five sentences: the choice, its certainty, the ending, the driver, what could change it."""
-    said = []
-    if answers.worth is not None:
-        said += [_choice(answers), _surety(answers)]
+    """The answer in at most five sentences: the choice, how sure it is, how the dispute ends, what could change it."""
+    said = [] if answers.compare is None else choice_sentences(answers.compare["result"])
     said.append(_ending(answers))
-    driver = _driver(answers)
-    if driver:
-        said.append(driver)
-    if answers.worth is not None:
-        said.append(_learning(answers))
-    return said
-
-
-def _choice(answers: Answers) -> str:
-    assert answers.worth is not None
-    now = answers.worth["result"]["now"]
-    second = _second(now)
-    chosen = best_by(answers.measure, now["best"], second, len(now["means"]), now["others"][second]["short_by"])
-    return f"{chosen} It has {amount(now['means'][now['best']], unit_of(answers.measure))}."
-
-
-def _second(now: Mapping[str, Any]) -> str:
-    """The strategy with the second best mean."""
-    return min(now["others"], key=lambda name: now["others"][name]["short_by"]["estimate"])
-
-
-def _surety(answers: Answers) -> str:
-    assert answers.worth is not None
-    now = answers.worth["result"]["now"]
-    second = _second(now)
-    better = now["others"][second]["better_in"]
-    return f"That is an average: in the same dispute, {second} would have done better in {share(better)} of the trials."
+    if answers.compare is not None:
+        said.append(dependence_sentence(answers.compare["result"]))
+    return [sentence for sentence in said if sentence]
 
 
 def _ending(answers: Answers) -> str:
@@ -60,7 +35,8 @@ def _ending(answers: Answers) -> str:
     return ending_sentence(answers.best if len(answers.run.plan.strategies) > 1 else None, events, weeks)
 
 
-def _driver(answers: Answers) -> str | None:
+def driver(answers: Answers) -> str | None:
+    """Which parameter drives the measure most, and how much is chance; None if no index is known."""
     result = answers.drivers["result"]
     known = [one for one in result["parameters"] if one["first_order"] and one["first_order"]["high"] is not None]
     if not known:
@@ -76,22 +52,3 @@ def _driver(answers: Answers) -> str | None:
 
 def _clipped(estimate: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value if value is None else min(max(value, 0.0), 1.0) for key, value in estimate.items()}
-
-
-def _learning(answers: Answers) -> str:
-    assert answers.worth is not None
-    result = answers.worth["result"]
-    useful = [one for one in result["parameters"] if one["value"]["low"] is not None and one["value"]["low"] > 0.0]
-    unit = unit_of(answers.measure)
-    if not useful:
-        return "No single parameter, if it were known, would change the choice enough to be seen with these trials."
-    top = max(useful, key=lambda one: one["value"]["estimate"])
-    return (
-        f"Knowing {describe(top['name'])} before choosing would be worth {amount(top['value'], unit)} on average; "
-        f"it is the belief that could change the choice most."
-    )
-
-
-def changes(answers: Answers) -> list[str]:
-    """The parameters over whose range the leading strategy changes, a sentence each."""
-    return [] if answers.compare is None else belief_sentences(answers.compare["result"])

@@ -103,8 +103,8 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
         )
         check_groups(asked, database)
         replicates = plan.design.replicates(plan.scenario)
-        together = plan.design.trials_together(plan.scenario)
-        counts, numbers, exact = group_statistics(asked, list(wanted), levels, replicates, together, pooled, database)
+        per_point = plan.design.trials_per_point(plan.scenario)
+        counts, numbers, exact = group_statistics(asked, list(wanted), levels, replicates, per_point, pooled, database)
     headings = [
         *(heading for key in asked for heading in key.columns()),
         ("trials", "whole", "1"),

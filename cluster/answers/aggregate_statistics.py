@@ -47,7 +47,7 @@ def group_statistics(
     measures: Sequence[str],
     levels: Mapping[str, float | None],
     replicates: int,
-    together: int,
+    per_point: int,
     pooled: bool,
     database: duckdb.DuckDBPyConnection,
 ) -> tuple[list[tuple[Any, ...]], list[list[float | None]], bool]:
@@ -70,7 +70,7 @@ def group_statistics(
     for k in range(len(measures)):
         quantiles = _quantiles(f"m{k}", asked, exact, ends, database) if asked else [[] for _ in rows]
         erring = "standard_error" in moments and not pooled and replicates > 1
-        errors = _errors(f"m{k}", named, replicates, together, database) if erring else {}
+        errors = _errors(f"m{k}", named, replicates, per_point, database) if erring else {}
         for row, found, own in zip(rows, quantiles, numbers, strict=True):
             start = len(keys) + 1 + k * len(moments)
             values = dict(zip(moments, row[start : start + len(moments)], strict=True))
@@ -92,7 +92,7 @@ def _quantiles(
 
 
 def _errors(
-    measure: str, named: Sequence[str], replicates: int, together: int, database: duckdb.DuckDBPyConnection
+    measure: str, named: Sequence[str], replicates: int, per_point: int, database: duckdb.DuckDBPyConnection
 ) -> dict[tuple[Any, ...], float | None]:
     """The standard error of a mean in each group, from the design's replicates."""
     listed = [*named, f"trial % {replicates}"]
@@ -106,7 +106,7 @@ def _errors(
         if count:
             moments[replicate] = Moments(count, mean, variance * count, mean, mean)
     errors: dict[tuple[Any, ...], float | None] = {
-        group: mean_of_replicates(moments, together)["standard_error"] for group, moments in found.items()
+        group: mean_of_replicates(moments, per_point)["standard_error"] for group, moments in found.items()
     }
     return errors if named or errors else {(): None}
 

@@ -232,7 +232,7 @@ def _less(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 def _brier(one: dict[str, Any]) -> float:
-    return one["class"]["brier"]
+    return float(one["class"]["brier"])
 
 
 def _brier_less(rival: str) -> Callable[[dict[str, Any]], float]:

@@ -218,7 +218,7 @@ def _shares(
 ) -> tuple[dict[str, Estimate], dict[str, int], Mapping[str, Evidence] | None]:
     """The share of each row, the trials of each condition on which shares are, and what the beliefs did."""
     scenario, design = run.plan.scenario, run.plan.design
-    replicates, together = design.replicates(scenario), design.trials_together(scenario)
+    replicates, per_point = design.replicates(scenario), design.trials_per_point(scenario)
     conditions = {row.name: f"({row.condition}) and ({row.given})" for row in rows}
     conditions |= {row.given: row.given for row in rows}
     asked = [to_sql(parse_condition(text, scenario)) for text in conditions.values()]
@@ -233,7 +233,7 @@ def _shares(
     if trials[THREAT] < FEWEST_THREATS:
         raise InvalidInput((Fault("strategy", strategy, too_few_threats(trials[THREAT])),))
     shares = {
-        row.name: proportion_of_replicates(counts[row.name], counts[row.given], together)
+        row.name: proportion_of_replicates(counts[row.name], counts[row.given], per_point)
         if replicates > 1
         else proportion(sum(counts[row.name]), trials[row.given])
         for row in rows

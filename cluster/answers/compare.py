@@ -46,7 +46,7 @@ SAMPLE = 250_000
 """Leads and quantiles of regret are computed from at most this many trials, the first ones."""
 FEWEST = 100
 MOST_MEASURES = 12
-_TOGETHER = 3
+_PARAMETERS_PER_PASS = 3
 """Parameters whose leads are computed in one pass."""
 _THREADS = 2
 
@@ -573,12 +573,12 @@ def _leads(
         contest = paired_differences.Contest(values)
 
         def some(first: int) -> list[list[Lead]]:
-            few = columns[first : first + _TOGETHER]
+            few = columns[first : first + _PARAMETERS_PER_PASS]
             return paired_differences.leads_of_each(few, contest, group, grouping.replicates)
 
         # Threads help here: adding up numbers does not hold the interpreter's lock.
         with ThreadPoolExecutor(_THREADS) as pool:
-            every = [one for few in pool.map(some, range(0, len(columns), _TOGETHER)) for one in few]
+            every = [one for few in pool.map(some, range(0, len(columns), _PARAMETERS_PER_PASS)) for one in few]
     else:
         every = [weighted.estimates.leads(column, values, weighted.group(group)) for column in columns]
     found = []

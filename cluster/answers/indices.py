@@ -20,7 +20,7 @@ from cluster.answers.shared import finite_or_none
 from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SALTELLI
-from sim.sampling.saltelli import PLAYS, inputs, trials_together
+from sim.sampling.saltelli import PLAYS, inputs, trials_per_point
 from sim.sampling.sobol_points import REPLICATES
 from sim.scenario.distributions import Fixed
 from sim.scenario.expressions import Expression, parse_measure
@@ -142,7 +142,7 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
         raise InvalidInput((Fault("measure", measure, f"is known in none of the trials of {chosen}"),))
     found = sobol_indices(counted)
     filled = _filled(base_points(), counts) if counts["known"] < counts["read"] else {}
-    base_samples = plan.trials // trials_together(scenario)
+    base_samples = plan.trials // trials_per_point(scenario)
     reason = _reason(found, counts)
     parts = []
     for k, group in enumerate(groups):
@@ -202,10 +202,10 @@ def _base_points(
     run: StoredRun, strategy: str, value: Expression, matrices: list[int], on_progress: OnProgress
 ) -> Iterator[np.ndarray]:
     """The measure at complete base points, a block at a time: shape (points, matrices + 2, plays, replicates)."""
-    together = trials_together(run.plan.scenario)
-    count = together // PLAYS
+    per_point = trials_per_point(run.plan.scenario)
+    count = per_point // PLAYS
     # Blocks do not depend on how the run was cut into shards, so that sums are the same to the last bit.
-    step = max(1, BLOCK // (together * REPLICATES)) * together * REPLICATES
+    step = max(1, BLOCK // (per_point * REPLICATES)) * per_point * REPLICATES
     left, read, trials = np.empty(0), 0, run.plan.trials
     for block in paired_blocks(run, (strategy,), {"measure": value}):
         left = np.concatenate([left, block[strategy]["measure"]])
@@ -213,7 +213,7 @@ def _base_points(
             taken, left = left[:step], left[step:]
             read += taken.size
             yield taken.reshape(-1, count, PLAYS, REPLICATES)[:, [0, *matrices, -1]]
-            on_progress(read // together, trials // together)
+            on_progress(read // per_point, trials // per_point)
 
 
 def _sums(points: Iterator[np.ndarray]) -> tuple[Sums | None, dict[str, Any]]:

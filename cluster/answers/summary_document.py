@@ -67,14 +67,14 @@ def strategy_document(
     quantiles of the same trials. `bracket` gives, by measure, the least and the greatest number that may stand behind
     such a quantile.
     """
-    together = plan.design.trials_together(plan.scenario)
+    per_point = plan.design.trials_per_point(plan.scenario)
     total = reduce(merge, counted, NO_TRIALS)
     ranges = measure_ranges(plan.scenario, strategy)
     measures: dict[str, dict[str, object]] = {}
-    for name, quantiles in _quantiles(trials, counted, together, bracket).items():
+    for name, quantiles in _quantiles(trials, counted, per_point, bracket).items():
         measures[name] = {
             "count": total.measures[name].count,
-            "mean": mean_estimate(counted, name, together, ranges[name]),
+            "mean": mean_estimate(counted, name, per_point, ranges[name]),
             "quantiles": {level: found["estimate"] for level, found in quantiles.items()},
             "quantile_intervals": {
                 level: {"low": found["low"], "high": found["high"]} for level, found in quantiles.items()
@@ -89,8 +89,8 @@ def strategy_document(
     return {
         "trials": total.trials,
         "trials_played": played,
-        "outcome": outcome_estimates(counted, together),
-        "events": event_estimates(counted, together),
+        "outcome": outcome_estimates(counted, per_point),
+        "events": event_estimates(counted, per_point),
         "measures": with_share_of_deficit(measures, plan.scenario),
     }
 
@@ -121,7 +121,7 @@ class SelectableTrials(Protocol):
 def _quantiles(
     trials: SelectableTrials,
     counted: tuple[Tally, ...],
-    together: int,
+    per_point: int,
     bracket: Callable[[str, float], tuple[float, float]],
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Quantiles of each measure over its numbers that are not null, with their 95 % intervals."""
@@ -138,7 +138,7 @@ def _quantiles(
         bounds = {
             name: [
                 quantile_bounds_of_replicates(
-                    level, *found[level], [tally.measures[name].count for tally in counted], together
+                    level, *found[level], [tally.measures[name].count for tally in counted], per_point
                 )
                 for level in LEVELS
             ]

@@ -201,8 +201,8 @@ def _count_block(counting: _Counting, block: Mapping[str, np.ndarray]) -> _Count
     durations = {name: np.full(group.shape, value) for name, value in counting.fixed.items()}
     spans = state_spans({**block, **durations}, horizon)
     tables = count_spans(spans, horizon, squares)
-    together = groups == 1 and squares is None
-    counts = _counted_together(tables) if together else count_states(spans, group, groups, horizon)
+    counted_at_once = groups == 1 and squares is None
+    counts = _counted_together(tables) if counted_at_once else count_states(spans, group, groups, horizon)
     return _Counted(np.bincount(group, minlength=groups), counts, tables)
 
 
@@ -249,11 +249,11 @@ def _courses(
     total = int(counted.trials.sum())
     if condition is not None and total < FEWEST_GIVEN:
         raise too_few_given(total, strategy, condition)
-    together = run.plan.design.trials_together(run.plan.scenario)
+    per_point = run.plan.design.trials_per_point(run.plan.scenario)
     return {
         "trials": total,
         "states": {
-            name: _course(count, counted.trials, together, simultaneous_tail(counted.spans[name]), weighted)
+            name: _course(count, counted.trials, per_point, simultaneous_tail(counted.spans[name]), weighted)
             for name, count in counted.states.items()
         },
     }
@@ -264,14 +264,14 @@ def _counted_together(tables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
 
 
 def _course(
-    count: np.ndarray, trials: np.ndarray, together: int, simultaneous: float, weighted: WeightedTrials | None
+    count: np.ndarray, trials: np.ndarray, per_point: int, simultaneous: float, weighted: WeightedTrials | None
 ) -> dict[str, list[float | None]]:
     """A state's estimates, bounds and band, week by week; `simultaneous` is the tail of the band's intervals."""
     weeks = [tuple(own) for own in count.T.tolist()]
 
     def estimates(tail: float) -> list[Estimate]:
         """One estimate per week; weeks with the same counts share one."""
-        known = {hits: _share(list(hits), trials.tolist(), together, tail, weighted) for hits in set(weeks)}
+        known = {hits: _share(list(hits), trials.tolist(), per_point, tail, weighted) for hits in set(weeks)}
         return [known[hits] for hits in weeks]
 
     found, band = estimates(TAIL), estimates(simultaneous)
@@ -280,13 +280,15 @@ def _course(
     }
 
 
-def _share(hits: list[int], trials: list[int], together: int, tail: float, weighted: WeightedTrials | None) -> Estimate:
+def _share(
+    hits: list[int], trials: list[int], per_point: int, tail: float, weighted: WeightedTrials | None
+) -> Estimate:
     if weighted is not None:
         own, of = (np.array(counts).reshape(-1, len(weighted.patterns)) for counts in (hits, trials))
-        return weighted_share(weighted.weighting, own, of, of, together, tail)
+        return weighted_share(weighted.weighting, own, of, of, per_point, tail)
     if len(trials) == 1:
         return proportion(hits[0], trials[0], tail)
-    return proportion_of_replicates(hits, trials, together, tail)
+    return proportion_of_replicates(hits, trials, per_point, tail)
 
 
 ANSWER = Answer(

@@ -44,22 +44,22 @@ def weighted_summary(
     if condition is not None and left < shared.FEWEST_GIVEN:
         raise shared.too_few_given(left, strategy, condition)
     found = weigh_trials(stated, by_code, None if believed_of_all else condition)
-    together = plan.design.trials_together(plan.scenario)
+    per_point = plan.design.trials_per_point(plan.scenario)
     trials, inside = counted.trials[:, found.patterns], counted.inside[:, found.patterns]
     if condition is not None:
         _check_effective(found, inside.sum(axis=0), strategy, condition)
 
     def share(name: str) -> Estimate:
-        return weighted_share(found.weighting, counted.conditions[name][:, found.patterns], inside, trials, together)
+        return weighted_share(found.weighting, counted.conditions[name][:, found.patterns], inside, trials, per_point)
 
     ranges = measure_ranges(plan.scenario, strategy)
     measures: dict[str, dict[str, object]] = {}
     for name, numbers in counted.measures.items():
         own = numbers.only(found.patterns)
-        quantiles = _quantiles(asked, name, counted, found, own, trials, together)
+        quantiles = _quantiles(asked, name, counted, found, own, trials, per_point)
         measures[name] = {
             "count": int(own.count.sum()),
-            "mean": weighted_mean(found.weighting, own, trials, together, ranges[name]),
+            "mean": weighted_mean(found.weighting, own, trials, per_point, ranges[name]),
             "quantiles": {level: one["estimate"] for level, one in quantiles.items()},
             "quantile_intervals": {level: {"low": one["low"], "high": one["high"]} for level, one in quantiles.items()},
             "quantiles_exact": True,
@@ -219,7 +219,7 @@ def _quantiles(
     found: WeightedTrials,
     moments: GroupedMoments,
     trials: np.ndarray,
-    together: int,
+    per_point: int,
 ) -> dict[str, dict[str, float | None]]:
     """A measure's weighted quantiles with their 95 % intervals."""
     known = moments.count.astype(np.int64)
@@ -240,7 +240,7 @@ def _quantiles(
     for level in LEVELS:
         at = weighted_quantile(ordered, cumulated, level)
         bounds = weighted_quantile_bounds(
-            found.weighting, level, counts(at, "left"), counts(at, "right"), known, trials, together
+            found.weighting, level, counts(at, "left"), counts(at, "right"), known, trials, per_point
         )
         low, high = (None if one is None else weighted_quantile(ordered, cumulated, one) for one in bounds)
         result[str(level)] = {"estimate": at, "low": low, "high": high}

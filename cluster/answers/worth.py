@@ -31,7 +31,7 @@ from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import share_of
 from sim.statistics.tally_estimates import method_note
-from sim.statistics.value_of_information import MOST_CELLS, MOST_TOGETHER, Choice, Worth
+from sim.statistics.value_of_information import MOST_CELLS, MOST_IN_PRODUCTS, Choice, Worth
 
 MOST_READ = 250_000
 """Single parameters are valued on at most this many trials, the first ones."""
@@ -61,7 +61,7 @@ _METHOD = {
         "parameters it is correlated with"
     ),
     "groups": (
-        f"a quadratic form of the parameters' normal scores, with the products of the {MOST_TOGETHER} on which the "
+        f"a quadratic form of the parameters' normal scores, with the products of the {MOST_IN_PRODUCTS} on which the "
         "gain depends most, and boosted regression trees (scikit-learn) of up to twelve leaves over these, grown on "
         "the other half of the trials; mixed by their squared errors on other trials (stacking). Where choices by "
         "them gain nothing on other trials, the best strategy is kept. Dependence that they do not find is not "

@@ -18,7 +18,7 @@ from cluster.runs.cost_sample import Measured, Sample
 from cluster.runs.engines import RAY_START_SECONDS, ray_pays, usable_cores
 from cluster.runs.local_workers import one_thread
 from cluster.runs.shard import ROW_GROUP
-from cluster.runs.tasks import strategies_together
+from cluster.runs.tasks import strategies_per_task
 
 LONGEST_SAMPLE_SECONDS = 60.0
 METHOD = (
@@ -65,13 +65,13 @@ def estimate_cost(
     if it takes longer than `LONGEST_SAMPLE_SECONDS`.
     """
     cores = workers or usable_cores()
-    together = strategies_together(plan, cores)
-    sample = _measure(replace(plan, kept_trials=None), together)
+    count = strategies_per_task(plan, cores)
+    sample = _measure(replace(plan, kept_trials=None), count)
     rows, kept_rows = (trials * len(plan.strategies) for trials in (plan.trials, plan.row_trials))
     core_seconds = _core_seconds(kept_rows, sample)
     stored, memory = _bytes_of_rows(plan, sample), _memory(plan, sample)
     if kept_rows < rows:
-        sample = _measure(replace(plan, kept_trials=0), together)
+        sample = _measure(replace(plan, kept_trials=0), count)
         core_seconds += _core_seconds(rows - kept_rows, sample)
         stored += _bytes_of_counts(plan, sample)
         memory = max(memory, _memory(plan, sample))
@@ -94,12 +94,12 @@ def estimate_cost(
     )
 
 
-def _measure(plan: Plan, together: int) -> Sample:
+def _measure(plan: Plan, strategies: int) -> Sample:
     command = [sys.executable, "-P", "-m", "cluster.runs.cost_sample"]
     try:
         done = subprocess.run(
             command,
-            input=pickle.dumps((plan, together)),
+            input=pickle.dumps((plan, strategies)),
             capture_output=True,
             env=one_thread(),
             timeout=LONGEST_SAMPLE_SECONDS,

@@ -45,22 +45,22 @@ class Sample:
     more: Measured
 
 
-def measure(plan: Plan, together: int) -> Sample:
+def measure(plan: Plan, strategies: int) -> Sample:
     """Play the plan's first trials of some strategies, spread over all of them. Raises `OSError`."""
-    every = len(plan.strategies) / together
-    strategies = [plan.strategies[int(k * every)] for k in range(together)]
+    every = len(plan.strategies) / strategies
+    chosen = [plan.strategies[int(k * every)] for k in range(strategies)]
     block = min(plan.shard_trials, plan.trials, ROW_GROUP)
     # What a process does once, and the tables of this scenario, are not counted.
     warm_up_kernel()
     least = max(1, min(FEW_TRIALS, block // 8))
-    _play(plan, strategies, least)
-    few = _play(plan, strategies, least)
+    _play(plan, chosen, least)
+    few = _play(plan, chosen, least)
     more = few
     # The seconds of a trial fall as more are played at a time, so that the first guess is short of the goal. Two sizes
     # are measured on the slowest machine too: what a further trial adds is their difference.
     while more.trials < block and (more is few or more.seconds < 0.5 * GOAL_SECONDS):
-        more = _play(plan, strategies, min(block, max(2 * more.trials, int(more.trials * GOAL_SECONDS / more.seconds))))
-    return Sample(together, few, more)
+        more = _play(plan, chosen, min(block, max(2 * more.trials, int(more.trials * GOAL_SECONDS / more.seconds))))
+    return Sample(strategies, few, more)
 
 
 def _play(plan: Plan, strategies: Sequence[str], trials: int) -> Measured:

@@ -15,7 +15,7 @@ from cluster.results.result_folder import ShardResult
 from cluster.runs.local_workers import LocalWorker
 from cluster.runs.options import RunOptions, Stop
 from cluster.runs.ray_tasks import play_on_ray
-from cluster.runs.tasks import Task, play_inline, play_task, strategies_together, tasks_of
+from cluster.runs.tasks import Task, play_inline, play_task, strategies_per_task, tasks_of
 from cluster.runs.worker_tasks import play_on_workers
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
@@ -91,7 +91,7 @@ def play_where_it_pays(
     it is not started.
     """
     here = max(1, len(ready))
-    tasks = deque(tasks_of(shards, strategies_together(plan, here)))
+    tasks = deque(tasks_of(shards, strategies_per_task(plan, here)))
     first = {shard for task in list(tasks)[:here] for shard in task}
     left = sum(shard.count for shard in shards)
     seconds, played = 0.0, 0

@@ -11,7 +11,7 @@ from cluster.results.result_folder import ShardResult
 from cluster.runs.capacity import Capacity, CapacityRequest
 from cluster.runs.options import Stop
 from cluster.runs.shard import run_shards
-from cluster.runs.tasks import EngineFailed, ShardFailed, Task, strategies_together, tasks_of
+from cluster.runs.tasks import EngineFailed, ShardFailed, Task, strategies_per_task, tasks_of
 from cluster.storage.base import Folder
 from sim.faults import first_line
 from sim.model.version import KERNEL_VERSION
@@ -68,8 +68,8 @@ def play_on_ray(
     try:
         remote = ray.remote(run_task).options(num_cpus=1, max_retries=LOST_WORKER_RETRIES, retry_exceptions=[OSError])
         shared = ray.put(plan)
-        together = strategies_together(plan, _parallel_tasks(workers))
-        tasks = tasks_of(shards, together)
+        per_task = strategies_per_task(plan, _parallel_tasks(workers))
+        tasks = tasks_of(shards, per_task)
         seconds, played = 0.0, 0
         alone: list[Task] = []
         failure: ShardFailed | None = None
@@ -78,7 +78,7 @@ def play_on_ray(
         while more or running:
             if capacity is not None and stopping is None:
                 left = max(shards_left - played, sum(map(len, running.values())))
-                capacity.ask(ceil(left / together), left * seconds / played if played else None)
+                capacity.ask(ceil(left / per_task), left * seconds / played if played else None)
             room = _IN_FLIGHT * _parallel_tasks(workers)
             while more and len(running) < room:
                 following = alone.pop() if alone else next(tasks, None)

@@ -10,8 +10,8 @@ from cluster.runs.shard import run_shards
 from cluster.storage.base import Folder
 from sim.faults import first_line
 
-MOST_TOGETHER = 8
-"""The largest number of strategies played together; their trials are in memory at the same time."""
+MOST_STRATEGIES_PER_TASK = 8
+"""The largest number of strategies in a task; their trials are in memory at the same time."""
 TASK_TRIALS = 5_000_000
 """The largest number of trials, over all strategies, in a task, unless one shard has more. After each task a run may
 move to Ray, and a lost worker loses a task."""
@@ -51,25 +51,25 @@ def tasks_of(shards: Iterable[Shard], most: int) -> Iterator[Task]:
             yield task
 
 
-def strategies_together(plan: Plan, workers: int) -> int:
+def strategies_per_task(plan: Plan, workers: int) -> int:
     """How many strategies a task should have, so that the run finishes soonest with this number of workers.
 
     With more strategies per task more is shared; with fewer the work is spread more evenly.
     """
     strategies = len(plan.strategies)
     ranges = plan.shard_count // strategies
-    most = max(1, min(strategies, MOST_TOGETHER, TASK_TRIALS // plan.shard_trials))
+    most = max(1, min(strategies, MOST_STRATEGIES_PER_TASK, TASK_TRIALS // plan.shard_trials))
 
-    def time(together: int) -> float:
-        rounds = -(-ranges * -(-strategies // together) // workers)
-        return rounds * (SHARED_COST + together)
+    def time(per_task: int) -> float:
+        rounds = -(-ranges * -(-strategies // per_task) // workers)
+        return rounds * (SHARED_COST + per_task)
 
     return min(range(most, 0, -1), key=time)
 
 
 def play_inline(plan: Plan, shards: Iterable[Shard], folder: Folder, should_stop: Stop) -> Iterator[ShardResult]:
     """Play shards in this process, those of the same trials together."""
-    for task in tasks_of(shards, strategies_together(plan, 1)):
+    for task in tasks_of(shards, strategies_per_task(plan, 1)):
         yield from play_task(plan, task, folder, should_stop)
 
 

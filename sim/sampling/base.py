@@ -49,10 +49,8 @@ class Design(ABC):
         """
         return 1
 
-    def trials_together(self, scenario: Scenario) -> int:
-        """The number of trials of a replicate that share a point, so that together they carry little more information
-        than one.
-        """
+    def trials_per_point(self, scenario: Scenario) -> int:
+        """The number of trials of a replicate that share a base point, and carry little more information than one."""
         return 1
 
     def __str__(self) -> str:

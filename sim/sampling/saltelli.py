@@ -40,9 +40,9 @@ class Saltelli(Design):
         """See `Design.replicates`."""
         return REPLICATES if scenario.uncertain else 1
 
-    def trials_together(self, scenario: Scenario) -> int:
-        """See `Design.trials_together`."""
-        return trials_together(scenario)
+    def trials_per_point(self, scenario: Scenario) -> int:
+        """See `Design.trials_per_point`."""
+        return trials_per_point(scenario)
 
     def uniforms(self, scenario: Scenario, chance: Chance) -> Uniforms:
         """See `Design.uniforms`: from A, or from B where the parameter is exchanged."""
@@ -76,7 +76,7 @@ def inputs(scenario: Scenario) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def trials_together(scenario: Scenario) -> int:
+def trials_per_point(scenario: Scenario) -> int:
     """The number of trials of one base point: all matrices times all plays. They are not independent of each other."""
     return (len(inputs(scenario)) + 2) * PLAYS
 
@@ -86,7 +86,7 @@ def trials_needed(scenario: Scenario, base_samples: int) -> int:
     if base_samples < FEWEST_BASE_SAMPLES or base_samples % REPLICATES:
         message = f"must be a multiple of {REPLICATES}, from {FEWEST_BASE_SAMPLES} on"
         raise InvalidInput((Fault("base_samples", base_samples, message),))
-    return base_samples * trials_together(scenario)
+    return base_samples * trials_per_point(scenario)
 
 
 def check_trials(scenario: Scenario, trials: int) -> None:
@@ -94,12 +94,12 @@ def check_trials(scenario: Scenario, trials: int) -> None:
     if not scenario.uncertain:
         fault = Fault("design", Saltelli.name, f"needs uncertain parameters; {scenario.name} has none")
         raise InvalidInput((fault,))
-    step, together = REPLICATES * trials_together(scenario), trials_together(scenario)
-    least = FEWEST_BASE_SAMPLES * together
+    each = trials_per_point(scenario)
+    step, least = REPLICATES * each, FEWEST_BASE_SAMPLES * each
     if trials < least or trials % step:
         near = max(least, trials // step * step)
         message = (
-            f"must be {together} times the base samples in a saltelli design of {scenario.name}, and these a multiple "
+            f"must be {each} times the base samples in a saltelli design of {scenario.name}, and these a multiple "
             f"of {REPLICATES} from {FEWEST_BASE_SAMPLES} on: such as {near} or {near + step}"
         )
         raise InvalidInput((Fault("trials", trials, message),))

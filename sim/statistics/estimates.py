@@ -220,32 +220,32 @@ def around(estimate: float, error: float, quantile: float) -> Estimate:
 
 
 def proportion_of_replicates(
-    successes: Sequence[int], trials: Sequence[int], together: int = 1, tail: float = TAIL
+    successes: Sequence[int], trials: Sequence[int], per_point: int = 1, tail: float = TAIL
 ) -> Estimate:
     """A probability's estimate from replicates, with their standard error and Student's 95 % interval.
 
     For rare events (or rare failures), where replicates do not give the error, it is Wilson's interval, which is wide
-    enough. Each set of `together` trials (see `sim.sampling.base.Design.trials_together`) counts as one trial.
+    enough. Each set of `per_point` trials (see `sim.sampling.base.Design.trials_per_point`) counts as one trial.
     """
     hits, total = sum(successes), sum(trials)
-    if min(hits, total - hits) < FEW * len(trials) * together or not all(trials):
-        return proportion(hits / together, total / together, tail)
+    if min(hits, total - hits) < FEW * len(trials) * per_point or not all(trials):
+        return proportion(hits / per_point, total / per_point, tail)
     found = around_shares(successes, trials, tail)
     low, high = found["low"], found["high"]
     return {**found, "low": max(low, 0.0) if low is not None else None, "high": min(high, 1.0) if high else high}
 
 
-def mean_of_replicates(replicates: Sequence[Moments], together: int = 1, within: Range = ANY_NUMBER) -> Estimate:
+def mean_of_replicates(replicates: Sequence[Moments], per_point: int = 1, within: Range = ANY_NUMBER) -> Estimate:
     """A mean's estimate from replicates, with their standard error and Student's 95 % interval.
 
     If a replicate has too few numbers, or all numbers are equal, the formula for independent numbers is used, with each
-    set of `together` numbers counted as one. If a few great numbers make up the mean, the variance of the replicates is
-    not reliable, and the interval spans that for independent numbers too.
+    set of `per_point` numbers counted as one. If a few great numbers make up the mean, the variance of the replicates
+    is not reliable, and the interval spans that for independent numbers too.
     """
     whole = reduce(merge_moments, replicates)
-    count = -(-whole.count // together)
+    count = -(-whole.count // per_point)
     independent = replace(whole, count=count, m2=whole.m2 * count / max(whole.count, 1))
-    if min(numbers.count for numbers in replicates) < FEW * together or whole.least == whole.greatest:
+    if min(numbers.count for numbers in replicates) < FEW * per_point or whole.least == whole.greatest:
         return mean(independent, within)
     found = around_replicates([numbers.mean for numbers in replicates], [numbers.count for numbers in replicates])
     if not is_skewed(independent):

@@ -34,18 +34,18 @@ def quantile_bounds_of_counts(counts: Sequence[int], levels: Sequence[float]) ->
 
 
 def quantile_bounds_of_replicates(
-    level: float, below: Sequence[int], up_to: Sequence[int], counts: Sequence[int], together: int = 1
+    level: float, below: Sequence[int], up_to: Sequence[int], counts: Sequence[int], per_point: int = 1
 ) -> Bounds:
     """Bounds of a quantile from replicates (Woodruff 1952): by the error of the share of numbers at the estimate.
 
     `below` and `up_to` count each replicate's numbers less than the estimated quantile, and at most it. Where a
     replicate has too few numbers on either side of the quantile the bounds are those for independent numbers, with each
-    set of `together` numbers counted as one.
+    set of `per_point` numbers counted as one.
     """
     total = sum(counts)
-    few = FEW * together
+    few = FEW * per_point
     if min(counts) < few or min(level, 1.0 - level) * total < few * len(counts):
-        return quantile_bounds(-(-total // together), level)
+        return quantile_bounds(-(-total // per_point), level)
     half = 0.0
     for hits in (below, up_to):
         found = around_shares(hits, counts)

@@ -20,17 +20,17 @@ from sim.statistics.estimates import (
 from sim.statistics.tallies import Tally
 
 
-def outcome_estimates(counted: tuple[Tally, ...], together: int = 1) -> dict[str, Estimate]:
+def outcome_estimates(counted: tuple[Tally, ...], per_point: int = 1) -> dict[str, Estimate]:
     """The estimate of each outcome's probability."""
-    return {name: _probability(counted, [tally.outcomes[name] for tally in counted], together) for name in OUTCOMES}
+    return {name: _probability(counted, [tally.outcomes[name] for tally in counted], per_point) for name in OUTCOMES}
 
 
-def event_estimates(counted: tuple[Tally, ...], together: int = 1) -> dict[str, Estimate]:
+def event_estimates(counted: tuple[Tally, ...], per_point: int = 1) -> dict[str, Estimate]:
     """The estimate of each event's probability."""
-    return {name: _probability(counted, [tally.events[name] for tally in counted], together) for name in EVENTS}
+    return {name: _probability(counted, [tally.events[name] for tally in counted], per_point) for name in EVENTS}
 
 
-def mean_estimate(counted: tuple[Tally, ...], name: str, together: int = 1, within: Range = ANY_NUMBER) -> Estimate:
+def mean_estimate(counted: tuple[Tally, ...], name: str, per_point: int = 1, within: Range = ANY_NUMBER) -> Estimate:
     """The estimate of a measure's mean over the trials in which it is not null.
 
     `within` is the measure's range (see `sim.statistics.measure_ranges`).
@@ -38,21 +38,21 @@ def mean_estimate(counted: tuple[Tally, ...], name: str, together: int = 1, with
     replicates = [tally.measures[name] for tally in counted]
     if len(replicates) == 1:
         return mean(replicates[0], within)
-    return mean_of_replicates(replicates, together, within)
+    return mean_of_replicates(replicates, per_point, within)
 
 
-def _probability(counted: tuple[Tally, ...], successes: list[int], together: int) -> Estimate:
+def _probability(counted: tuple[Tally, ...], successes: list[int], per_point: int) -> Estimate:
     if len(counted) == 1:
         return proportion(successes[0], counted[0].trials)
-    return proportion_of_replicates(successes, [tally.trials for tally in counted], together)
+    return proportion_of_replicates(successes, [tally.trials for tally in counted], per_point)
 
 
 def method_note(scenario: Scenario, design: Design) -> str:
     """How the errors were computed, and what they mean under a design."""
     replicates = design.replicates(scenario)
     if replicates > 1:
-        together = design.trials_together(scenario)
-        each = f", {together} of which (one base point's) count as one" if together > 1 else ""
+        per_point = design.trials_per_point(scenario)
+        each = f", {per_point} of which (one base point's) count as one" if per_point > 1 else ""
         return (
             f"95 % intervals: Student's t over {replicates} randomised replicates of the {design.name} design, "
             "Woodruff's for quantiles; as for independent trials (Wilson, Student, order statistics) where a replicate "

@@ -33,7 +33,7 @@ line."""
 RIDGES = 10.0 ** np.arange(-4.0, 2.5)
 """Penalties of the quadratic form's coefficients, relative to the trials of a fold."""
 TREE_ITERATIONS = 28
-MOST_TOGETHER = 12
+MOST_IN_PRODUCTS = 12
 """The number of parameters whose products are terms of the form, and which the trees see: those on which the gain
 depends most in the trials of the regression."""
 _SEED = 20_250_101
@@ -232,15 +232,16 @@ def _quadratic(scores: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:
 
 
 def _most_influential(scores: np.ndarray, gains: np.ndarray) -> tuple[int, ...]:
-    """The parameters, at most `MOST_TOGETHER`, on which some gain depends most: by its correlations with their scores
-    and squares.
+    """The parameters, at most `MOST_IN_PRODUCTS`, on which some gain depends most.
+
+    By its correlations with their scores and squares.
     """
     own = gains - gains.mean(axis=1, keepdims=True)
     size = np.sqrt(np.square(own).sum(axis=1, keepdims=True))
     own = np.divide(own, size, out=np.zeros_like(own), where=size > 0.0)
     squares = (np.square(scores) - 1.0) / np.sqrt(2.0)
     strength = (np.square(scores @ own.T) + np.square(squares @ own.T)).max(axis=1)
-    return tuple(sorted(np.argsort(-strength, kind="stable")[:MOST_TOGETHER].tolist()))
+    return tuple(sorted(np.argsort(-strength, kind="stable")[:MOST_IN_PRODUCTS].tolist()))
 
 
 def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray:

@@ -103,7 +103,7 @@ def weighted_mean(
     weighting: Weighting,
     numbers: GroupedMoments,
     trials: np.ndarray,
-    together: int = 1,
+    per_point: int = 1,
     within: Range = ANY_NUMBER,
 ) -> Estimate:
     """A weighted mean's estimate over the trials that know the number, with standard error and 95 % interval."""
@@ -113,14 +113,14 @@ def weighted_mean(
     known = numbers.together()
     if known.least == known.greatest:
         # What other trials could have shown, each of them with the greatest weight.
-        count = max(1, int(known.count / (weighting.greatest * together)))
+        count = max(1, int(known.count / (weighting.greatest * per_point)))
         return mean(Moments(count, known.mean, 0.0, known.least, known.greatest), within)
     whole = found.whole
     if whole.m2 <= EXACT * known.m2:
         return _exact(found.mean)
     if len(found.replicates) == 1:
         return mean(whole, within)
-    return {**mean_of_replicates(found.replicates, together, within), "estimate": found.mean}
+    return {**mean_of_replicates(found.replicates, per_point, within), "estimate": found.mean}
 
 
 def change_of_mean(weighting: Weighting, numbers: GroupedMoments, trials: np.ndarray) -> Estimate:
@@ -154,7 +154,7 @@ def weighted_share(
     hits: np.ndarray,
     known: np.ndarray,
     trials: np.ndarray,
-    together: int = 1,
+    per_point: int = 1,
     tail: float = TAIL,
 ) -> Estimate:
     """A weighted probability's estimate, standard error and 95 % interval (unless `tail` differs).
@@ -169,7 +169,7 @@ def weighted_share(
     if not total:
         return UNKNOWN
     if seen in (0.0, total):
-        count = total / (weighting.greatest * together)
+        count = total / (weighting.greatest * per_point)
         return proportion(count if seen else 0.0, count, tail)
     found = linearise(weighting, grouped_counts(hits, known), trials)
     if found is None:
@@ -178,18 +178,18 @@ def weighted_share(
     if whole.m2 <= EXACT * total:
         return _exact(p)
     several = len(found.replicates) > 1
-    if several and min(seen, total - seen) >= FEW * len(hits) * together and (known.sum(axis=1) > 0).all():
+    if several and min(seen, total - seen) >= FEW * len(hits) * per_point and (known.sum(axis=1) > 0).all():
         own = around_replicates([one.mean for one in found.replicates], [one.count for one in found.replicates], tail)
         low, high = own["low"] or 0.0, own["high"] or 0.0
         return {**own, "estimate": p, "low": max(0.0, low), "high": min(1.0, high)}
-    variance = found.variance * together
+    variance = found.variance * per_point
     effective = min(p * (1.0 - p) / variance, float(MOST_EFFECTIVE))
     estimate = proportion(p * effective, effective, tail)
     low, high = float(estimate["low"] or 0.0), float(estimate["high"] or 0.0)
-    if min(seen, total - seen) < RARE * together:
+    if min(seen, total - seen) < RARE * per_point:
         few_hits = seen < total - seen
         ends = (0.0, weighting.greatest) if few_hits else (1.0 - weighting.greatest, 1.0)
-        count = total / together
+        count = total / per_point
         n, centre, m2, least, greatest = (
             np.array([value]) for value in (count, p, variance * count * (count - 1.0), *ends)
         )
@@ -236,14 +236,14 @@ def weighted_quantile_bounds(
     up_to: np.ndarray,
     known: np.ndarray,
     trials: np.ndarray,
-    together: int = 1,
+    per_point: int = 1,
 ) -> Bounds:
     """Levels between whose weighted sample quantiles a quantile lies with 95 % (Woodruff 1952, JASA 47).
 
     `below` and `up_to` count the numbers less than the estimated quantile, and at most it, among those `known`, of all
     `trials`: each of shape (replicates, patterns).
     """
-    half, effective = 0.0, float(known.sum()) / together
+    half, effective = 0.0, float(known.sum()) / per_point
     degenerate = True
     for hits in (below, up_to):
         found = linearise(weighting, grouped_counts(hits, known), trials)
@@ -252,14 +252,14 @@ def weighted_quantile_bounds(
         degenerate = False
         if found.whole.m2 <= EXACT * known.sum():
             continue
-        variance = found.variance * together
+        variance = found.variance * per_point
         effective = min(effective, found.mean * (1.0 - found.mean) / variance)
         if len(found.replicates) > 1 and (known.sum(axis=1) > 0).all():
             own = around_replicates([one.mean for one in found.replicates], [one.count for one in found.replicates])
             half = max(half, ((own["high"] or 0.0) - (own["low"] or 0.0)) / 2.0)
     if degenerate:
-        effective = min(effective, float(known.sum()) / (weighting.greatest * together))
-    few = FEW * together * len(known)
+        effective = min(effective, float(known.sum()) / (weighting.greatest * per_point))
+    few = FEW * per_point * len(known)
     if len(known) == 1 or min(level, 1.0 - level) * float(known.sum()) < few or not half:
         return quantile_bounds(max(1, round(effective)), level)
     return level - half if level > half else None, level + half if level + half < 1.0 else None

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 from api.shipped_scenarios import shipped_scenario
 from sim.scenario.scenario import Scenario, scenario_from_document
@@ -13,7 +14,7 @@ def issue(
     target_concession: object = 0.0,
     weight: float = 1.0,
     numerical: bool = False,
-) -> dict:
+) -> dict[str, Any]:
     """An issue of a scenario document."""
     return {
         "title": "an issue",
@@ -25,7 +26,9 @@ def issue(
     }
 
 
-def document(issues: dict | None = None, parameters: dict | None = None, **fields: object) -> dict:
+def document(
+    issues: dict[str, Any] | None = None, parameters: dict[str, Any] | None = None, **fields: object
+) -> dict[str, Any]:
     """A scenario document: one issue on which nobody ever concedes, by default."""
     return {
         "schema": 1,
@@ -39,12 +42,16 @@ def document(issues: dict | None = None, parameters: dict | None = None, **field
     } | fields
 
 
-def scenario(issues: dict | None = None, parameters: dict | None = None, **fields: object) -> Scenario:
+def scenario(
+    issues: dict[str, Any] | None = None, parameters: dict[str, Any] | None = None, **fields: object
+) -> Scenario:
     """The scenario of `document`."""
     return scenario_from_document(document(issues, parameters, **fields))
 
 
-def changed(full: dict, parameters: dict | None = None, without: tuple[str, ...] = (), **fields: object) -> dict:
+def changed(
+    full: dict[str, Any], parameters: dict[str, Any] | None = None, without: tuple[str, ...] = (), **fields: object
+) -> dict[str, Any]:
     """A copy of a scenario document with some parameters set, others left out, and fields replaced."""
     result = copy.deepcopy(full) | fields
     kept = {name: value for name, value in result["parameters"].items() if name not in without}
@@ -60,7 +67,7 @@ CERTAIN_SANCTIONS = {
 """Announced in week 1, imposed at the end of week 2, in force from week 3 on."""
 
 
-def every_mechanism() -> dict:
+def every_mechanism() -> dict[str, Any]:
     """Four issues, 130 weeks, and every mechanism at work; forty uncertain parameters of all kinds of distribution."""
     return document(
         name="every-mechanism",
@@ -147,7 +154,7 @@ def every_mechanism() -> dict:
     )
 
 
-def litigious() -> dict:
+def litigious() -> dict[str, Any]:
     """Short stages, so that trials reach every leaf of the litigation tree, under way and at the end."""
     full = changed(
         every_mechanism(),
@@ -202,13 +209,13 @@ DEEPER = {
 """The mechanisms of the deeper model: a readiness, a table that matters, sanctions in parts and agreements broken."""
 
 
-def deeper(build: Callable[[], dict]) -> dict:
+def deeper(build: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """An example with the mechanisms of `DEEPER` besides its own."""
     full = build()
     return changed(full, DEEPER, name=f"deeper-{full['name']}")
 
 
-def reluctant() -> dict:
+def reluctant() -> dict[str, Any]:
     """Long threats, many extensions, much reframing and defiance, and demands that take many steps to meet."""
     full = changed(
         every_mechanism(),

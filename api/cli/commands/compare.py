@@ -1,5 +1,7 @@
 """``brink compare``: strategies on the same trials: differences, regret, and which one leads by parameter."""
 
+from collections.abc import Sequence
+from functools import partial
 from string import ascii_uppercase
 from typing import Annotated, Any
 
@@ -13,9 +15,23 @@ from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Stra
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from api.cli.tables import Bars, Column, print_table
+from api.figures import amount, negated, share_with_error, signed
+from api.leads import TOO_CLOSE, LeadPart, lead_parts, lead_text, ordered_leads
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 _BAR = 40
+_SHOWN_LEADS = 5
+_MAIN = (
+    "agreement",
+    "sanctions",
+    "agreement_week",
+    "market_access",
+    "sanctions_weeks",
+    "export_gain",
+    "sender_cost",
+    "target_cost",
+)
+"""Differences that are printed without --all, with those of the measures of choice."""
 
 
 def compare(
@@ -31,6 +47,10 @@ def compare(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Print every difference, how often each does better than each, every parameter."),
+    ] = False,
     ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("regret", "leads")] = None,
     as_json: AsJson = False,
@@ -39,73 +59,86 @@ def compare(
     from api.cli.answering import answer
 
     request = {"strategies": strategy, "measures": measure, "given": given, "believe": believe}
-    answer(run, "compare", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_comparison)
+    render = partial(print_comparison, everything=everything)
+    answer(run, "compare", request, as_json=as_json, charts=chart, ray_address=ray_address, render=render)
 
 
-def print_comparison(out: Console, document: dict[str, Any]) -> None:
-    """Print a document of `cluster.answers.compare`: the answer, differences from the first strategy, each choice."""
+def print_comparison(out: Console, document: dict[str, Any], *, everything: bool = False) -> None:
+    """Print a document of `cluster.answers.compare`: the answer, each choice, and differences from the first strategy.
+
+    Without `everything` only the main differences and the parameters on which the choice depends most.
+    """
     found = document["result"]
     reference, *others = document["strategies"]
     title = f"{document['scenario']}: {len(others) + 1} strategies in the same {found['trials']['compared']:,} trials"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     print_evidence(out, document.get("evidence"))
     _print_answer(out, found)
-    _print_differences(out, found["pairs"], reference, others)
+    left_out = []
     for choice in found["choices"]:
-        _print_choice(out, document["strategies"], found["pairs"], choice)
-    if found["set_by_strategies"]:
+        left_out += _print_choice(out, document["strategies"], found["pairs"], choice, everything=everything)
+    left_out += _print_differences(out, found, reference, others, everything=everything)
+    if found["set_by_strategies"] and everything:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
         out.print(f"Not a belief here, since a compared strategy sets it: {set_by}.", style="dim")
     print_assumptions(out, document)
-    out.print(f"{document['method']['errors']}. --json has every pair.", style="dim")
+    more = f"--all prints also {_listed(left_out)}. " if left_out else ""
+    out.print(f"{more}--json has every pair, and how intervals are computed.", style="dim")
+
+
+def _listed(parts: list[str]) -> str:
+    *others, last = dict.fromkeys(parts)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _print_answer(out: Console, found: dict[str, Any]) -> None:
     """Which strategy is best by the first measure of choice, how sure that is, and which beliefs would change it."""
-    from api.sentences import belief_sentences, choice_sentences
+    from api.sentences import belief_sentences, choice_sentences, dependence_sentence
 
-    for sentence in choice_sentences(found):
-        out.print(sentence)
-    beliefs = belief_sentences(found)
-    if beliefs:
-        out.print("The best strategy depends on these beliefs:")
-        for belief in beliefs:
-            out.print(f"- {belief}")
-    elif found["choices"][0]["leads"]:
-        out.print("No single parameter, over its whole range, makes another strategy clearly better.")
+    for sentence in (*choice_sentences(found), dependence_sentence(found)):
+        if sentence:
+            out.print(sentence)
+    for belief in belief_sentences(found):
+        out.print(f"- {belief}")
 
 
-def _print_differences(out: Console, pairs: list[dict[str, Any]], reference: str, others: list[str]) -> None:
-    against = {one["second"]: one for one in pairs if one["first"] == reference}
-    rows = [
-        (label, [_less(against[other][kind][key], 100.0, 1) for other in others])
+def _print_differences(
+    out: Console, found: dict[str, Any], reference: str, others: list[str], *, everything: bool
+) -> list[str]:
+    """Each strategy less the first one, by answer; what is left out, in words."""
+    against = {one["second"]: one for one in found["pairs"] if one["first"] == reference}
+    rows: list[tuple[str, str, list[Text]]] = [
+        (key, label, [_less(against[other][kind][key], 100.0, 1) for other in others])
         for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS))
         for key, label in labels(terms).items()
     ]
-    shares = len(rows)
+    shares = {key for key, _, _ in rows}
+    main = {*_MAIN, *(choice["measure"] for choice in found["choices"])}
     for key in next(iter(against.values()))["measures"]:
         label, factor, digits = measure_scale(key)
-        rows.append((label, [_less(against[other]["measures"][key], factor, digits) for other in others]))
-    shown = [(label, cells, k < shares) for k, (label, cells) in enumerate(rows) if not all(map(_is_same, cells))]
-    columns = [Column("", [label for label, _, _ in shown])]
-    columns += [Column(other, [cells[k] for _, cells, _ in shown]) for k, other in enumerate(others)]
-    first_measure = sum(share for _, _, share in shown)
+        rows.append((key, label, [_less(against[other]["measures"][key], factor, digits) for other in others]))
+    differing = [row for row in rows if not all(map(_is_same, row[2]))]
+    shown = [row for row in differing if everything or row[0] in main]
     out.print()
-    print_table(
-        out,
-        columns,
-        title=f"Difference from {reference}",
-        gap=1,
-        headings={0: "Probability, percentage points", first_measure: "Mean"},
-    )
-    same = [label for label, cells in rows if all(map(_is_same, cells))]
+    if shown:
+        columns = [Column("", [label for _, label, _ in shown])]
+        columns += [Column(other, [cells[k] for _, _, cells in shown]) for k, other in enumerate(others)]
+        first_measure = sum(key in shares for key, _, _ in shown)
+        headings = {0: "Probability, percentage points"} if first_measure else {}
+        if first_measure < len(shown):
+            headings[first_measure] = "Mean"
+        print_table(out, columns, title=f"Difference from {reference}", gap=1, headings=headings)
+    same = [label for key, label, cells in rows if all(map(_is_same, cells)) and (everything or key in main)]
     if same:
         out.print(f"The same in every trial, or not known in any: {'; '.join(same)}.")
-    out.print(
-        f"Each column is that strategy less {reference}, ± half the 95 % interval, ~ where the interval contains 0; "
-        "0: the same in every trial; -: not known.",
-        style="dim",
-    )
+    if shown:
+        out.print(
+            f"Each column is that strategy less {reference}, ± half the 95 % interval, ~ where the interval contains "
+            "0; 0: the same in every trial; -: not known.",
+            style="dim",
+        )
+    hidden = len(differing) - len(shown)
+    return [f"{hidden} more differences"] if hidden else []
 
 
 def _is_same(cell: Text) -> bool:
@@ -119,16 +152,14 @@ def _less(found: dict[str, Any], factor: float, digits: int) -> Text:
         return Text("-")
     if found["equal"]["estimate"] == 1.0:
         return Text("0", style="dim")
-    if difference["low"] is None:
-        return Text(f"{-factor * difference['estimate']:+z.{max(digits, 1)}f}±?", style="dim")
-    half = factor * (difference["high"] - difference["low"]) / 2.0
-    clear = difference["low"] > 0.0 or difference["high"] < 0.0
-    digits = max(digits, 1) if half >= 0.05 else max(digits, 2) if half >= 0.005 else 3
-    text = f"{-factor * difference['estimate']:+z.{digits}f}±{half:.{digits}f}"
-    return Text(text if clear else f"~{text}", style="" if clear else "dim")
+    text = signed(negated(difference), factor, digits)
+    return Text(text, style="dim" if text.startswith("~") or text.endswith("?") else "")
 
 
-def _print_choice(out: Console, strategies: list[str], pairs: list[dict[str, Any]], choice: dict[str, Any]) -> None:
+def _print_choice(
+    out: Console, strategies: list[str], pairs: list[dict[str, Any]], choice: dict[str, Any], *, everything: bool
+) -> list[str]:
+    """Regret by a measure, and on what the choice by it depends; what is left out, in words."""
     name = choice["measure"]
     out.print(heading(f"\nBy {name}, more being better"))
     if choice["unknown"]:
@@ -139,28 +170,29 @@ def _print_choice(out: Console, strategies: list[str], pairs: list[dict[str, Any
         )
     if not choice["regret"]:
         out.print("No trial has a value under every strategy.")
-        return
-    _print_regret(out, choice["regret"])
-    _print_duels(out, strategies, pairs, name)
-    _print_leads(out, strategies, choice["leads"])
+        return []
+    regret = dict(sorted(choice["regret"].items(), key=lambda one: one[1]["mean"]["estimate"]))
+    _print_regret(out, regret)
+    left_out = []
+    if everything:
+        _print_duels(out, strategies, pairs, name)
+    elif len(strategies) > 2:
+        left_out.append("how often each strategy does better than each other")
+    return left_out + _print_leads(out, strategies, choice["leads"], next(iter(regret)), everything=everything)
 
 
 def _print_regret(out: Console, regret: dict[str, Any]) -> None:
     columns = [
         Column("", list(regret)),
-        Column("mean", [f"{one['mean']['estimate']:z.3g} ±{_half(one['mean'])}" for one in regret.values()]),
+        Column("mean", [amount(one["mean"], significant=2) for one in regret.values()]),
     ]
     for k, label in enumerate(("median", "90 % quantile", "95 % quantile")):
         columns.append(
             Column(label, [f"{list(one['quantiles'].values())[k]['estimate']:z.3g}" for one in regret.values()])
         )
     for label, key in (("is best", "best"), ("is best alone", "best_alone")):
-        columns.append(Column(label, [_share(one[key]) for one in regret.values()]))
+        columns.append(Column(label, [share_with_error(one[key]) for one in regret.values()]))
     print_table(out, columns, title="Regret: below the best strategy in the same trial")
-
-
-def _share(found: dict[str, Any]) -> str:
-    return f"{100 * found['estimate']:.1f} % ±{50 * (found['high'] - found['low']):.1f}"
 
 
 def _print_duels(out: Console, strategies: list[str], pairs: list[dict[str, Any]], measure: str) -> None:
@@ -177,50 +209,45 @@ def _print_duels(out: Console, strategies: list[str], pairs: list[dict[str, Any]
     print_table(out, columns, title="Does better than, % of the same trials", gap=1)
 
 
-def _print_leads(out: Console, strategies: list[str], leads: list[dict[str, Any]]) -> None:
-    letters = dict(zip(strategies, _letters(len(strategies)), strict=True))
-    steady = [one for one in leads if len(one["ranges"]) == 1]
-    changing = [one for one in leads if len(one["ranges"]) > 1]
-    if changing:
+def _print_leads(
+    out: Console, strategies: list[str], leads: list[dict[str, Any]], best: str, *, everything: bool
+) -> list[str]:
+    """The strategies that lead over the range of each parameter; what is left out, in words."""
+    parts = {one["name"]: lead_parts(one) for one in ordered_leads(leads, best)}
+    units = {one["name"]: one["unit"] for one in leads}
+    changing = [name for name, own in parts.items() if len(own) > 1]
+    shown = changing if everything else changing[:_SHOWN_LEADS]
+    if shown:
+        letters = dict(zip(strategies, _letters(len(strategies)), strict=True))
         columns: list[Column | Bars] = [
-            Column("", [one["name"] for one in changing]),
-            Bars("low to high", lambda width: [_bar(one["ranges"], letters, width) for one in changing], 20, _BAR),
-            Column("ranges", [_ranges(one, letters) for one in changing], prose=True),
+            Column("", shown),
+            Bars("low to high", lambda width: [_bar(parts[name], letters, width) for name in shown], 20, _BAR),
+            Column(
+                "ranges", [f"{'; '.join(map(lead_text, parts[name]))} ({units[name]})" for name in shown], prose=True
+            ),
         ]
         print_table(out, columns, title="Which strategy leads, by what you believe")
-        legend = ", ".join(f"{letter} {strategy}" for strategy, letter in letters.items())
-        bar = (
-            " · too close to call. The bar's width is a parameter's trials, not its values." if out.is_terminal else ""
-        )
-        out.print(f"{legend}.{bar}", style="dim")
-    for ahead in dict.fromkeys(tuple(one["ranges"][0]["ahead"]) for one in steady):
-        names = some_names([one["name"] for one in steady if tuple(one["ranges"][0]["ahead"]) == ahead])
-        whom = f"{ahead[0]} leads" if len(ahead) == 1 else f"It is too close to call between {' and '.join(ahead)}"
-        out.print(f"{whom} over the whole range of {names}.")
+        if out.is_terminal:
+            legend = ", ".join(f"{letter} {strategy}" for strategy, letter in letters.items())
+            out.print(f"{legend}, · {TOO_CLOSE}. The bar's width is a parameter's trials, not its values.", style="dim")
+    steady: dict[str | None, list[str]] = {}
+    for name, own in parts.items():
+        if len(own) == 1:
+            steady.setdefault(own[0].leader, []).append(name)
+    for leader, names in steady.items():
+        whom = f"It is {TOO_CLOSE}" if leader is None else f"{leader} leads"
+        out.print(f"{whom} over the whole range of {some_names(names)}.")
+    hidden = len(changing) - len(shown)
+    return [f"{hidden} more parameter{'s' * (hidden > 1)} by which it is not always clear who leads"] if hidden else []
 
 
-def _ranges(one: dict[str, Any], letters: dict[str, str]) -> str:
-    return f"{'; '.join(_range(part, letters) for part in one['ranges'])} ({one['unit']})"
-
-
-def _bar(ranges: list[dict[str, Any]], letters: dict[str, str], width: int) -> Text:
-    cells = sum(part["cells"] for part in ranges)
-    text, done = "", 0
-    for part in ranges:
-        done += part["cells"]
-        text = text.ljust(round(done * width / cells), letters[part["leads"]] if part["leads"] else "·")
+def _bar(parts: Sequence[LeadPart], letters: dict[str, str], width: int) -> Text:
+    text, done = "", 0.0
+    for part in parts:
+        done += part.share
+        text = text.ljust(round(done * width), letters[part.leader] if part.leader else "·")
     return Text(text, style="cyan")
-
-
-def _range(part: dict[str, Any], letters: dict[str, str]) -> str:
-    who = letters[part["leads"]] if part["leads"] else " or ".join(letters[name] for name in part["ahead"])
-    return f"{who} {part['low']:.3g} to {part['high']:.3g}"
 
 
 def _letters(count: int) -> list[str]:
     return [ascii_uppercase[k] if count <= len(ascii_uppercase) else f"{k + 1}" for k in range(count)]
-
-
-def _half(estimate: dict[str, Any]) -> str:
-    """Half the interval, "?" where the estimate has none because all trials are equal."""
-    return "?" if estimate["low"] is None else f"{(estimate['high'] - estimate['low']) / 2.0:.2g}"

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 DEFAULT_TRIALS = 20_000
 SHOWN_INPUTS = 40
 """Inputs in the table; the document has them all."""
-SAID = 4
-"""Strategies about which a sentence is made; the tables have them all."""
 _LONGEST = 300
 
 
@@ -75,7 +73,7 @@ def diff(
     A scenario is run first, as the run that it is compared with was, below runs/.
     """
     from api.cli.output import answer_progress, console, print_json
-    from cluster.answers.diff import diff as compare_runs
+    from api.difference import difference
     from cluster.query.trials import open_run
 
     names = (first, second)
@@ -91,10 +89,10 @@ def diff(
     for run, plan in zip(stored, plans, strict=True):
         runs.append(run or _played(plan, engine=engine, ray_address=ray_address, workers=workers))
     with answer_progress("trials") as on_progress:
-        found = compare_runs(
+        found = difference(
             *runs, strategies=strategy or (), measures=measure or (), given=given, on_progress=on_progress
         )
-    document = {"answer": "diff", **found.model_dump()}
+    document = {"answer": "diff", **found}
     if as_json:
         print_json(document)
     else:
@@ -142,7 +140,7 @@ def _played(plan: "Plan", **options: Any) -> "StoredRun":
 def print_difference(out: "Console", document: dict[str, Any], names: "Sequence[str]") -> None:
     """Print a document of `cluster.answers.diff`: the inputs that differ, then each strategy's answers that differ."""
     from api.cli.output import heading
-    from api.sentences import change_sentence
+    from api.sentences import is_same
 
     for letter, name, side in zip("AB", names, (document["first"], document["second"]), strict=True):
         run = side["run"]
@@ -151,19 +149,26 @@ def print_difference(out: "Console", document: dict[str, Any], names: "Sequence[
     if document["given"]:
         where = "in both" if document["paired"] else "in each"
         out.print(f"Over the trials in which this holds {where}: {document['given']}.")
-    for sentence in filter(None, map(change_sentence, document["strategies"][:SAID])):
+    for sentence in document["sentences"]:
         out.print(sentence)
     _print_inputs(out, [*document["run"], *document["inputs"]])
     how = "Compared trial by trial" if document["paired"] else "Compared by their estimates, not trial by trial"
     out.print()
     out.print(f"{how}: {document['reason']}.")
+    same: dict[str, list[str]] = {}
     for one in document["strategies"]:
-        _print_strategy(out, one, paired=document["paired"])
+        if all(is_same(found) for kind in ("outcome", "events", "measures") for found in one[kind].values()):
+            same.setdefault(_trials(one, paired=document["paired"]), []).append(_name(one))
+        else:
+            _print_strategy(out, one, paired=document["paired"])
+    for trials, strategies in same.items():
+        out.print(f"No answer differs in {trials} under {', '.join(strategies)}.")
     for letter, only in (("A", document["only_first"]), ("B", document["only_second"])):
         if only:
             out.print(f"Only {letter} has: {', '.join(only)}.")
     out.print(
-        "Change: B less A, ± half the 95 % interval of the simulation's own error, ~ where the interval contains 0.",
+        "Change: B less A, in percentage points for a probability, ± half the 95 % interval of the simulation's own "
+        "error; ~ where the interval contains 0.",
         style="dim",
     )
 
@@ -206,6 +211,8 @@ def _text(value: object) -> str:
 def _print_strategy(out: "Console", found: dict[str, Any], *, paired: bool) -> None:
     from api.cli.rendering import labels, measure_scale
     from api.cli.tables import Column, print_table
+    from api.figures import signed
+    from api.sentences import is_same
     from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
     rows: list[tuple[str, dict[str, Any], float, int]] = [
@@ -217,51 +224,40 @@ def _print_strategy(out: "Console", found: dict[str, Any], *, paired: bool) -> N
     for key, one in found["measures"].items():
         label, factor, digits = measure_scale(key)
         rows.append((label, one, factor, digits))
-    differing = [(k, row) for k, row in enumerate(rows) if not _is_same(row[1])]
-    first, second = found["first"], found["second"]
-    name = first if first == second else f"{first} of A, {second} of B"
-    count = found["trials"]
-    trials = f"{count['first']:,} trials" if paired else f"{count['first']:,} trials of A, {count['second']:,} of B"
+    differing = [(k, row) for k, row in enumerate(rows) if not is_same(row[1])]
     out.print()
-    if not differing:
-        out.print(f"{name}: no answer differs in {trials}.")
-        return
     columns = [
         Column("", [row[0] for _, row in differing]),
         *(
             Column(letter, [_number(one[side], factor, digits) for _, (_, one, factor, digits) in differing])
             for letter, side in (("A", "first"), ("B", "second"))
         ),
-        Column("change", [_changed(one["change"], factor, digits) for _, (_, one, factor, digits) in differing]),
+        Column(
+            "change", [signed(one["change"], factor, digits, space=" ") for _, (_, one, factor, digits) in differing]
+        ),
     ]
     headings = {0: "Probability, %"} if differing[0][0] < shares else {}
     means = next((place for place, (k, _) in enumerate(differing) if k >= shares), None)
     if means is not None:
         headings[means] = "Mean"
-    print_table(out, columns, title=f"{name}: answers that differ, {trials}", headings=headings)
-    same = [row[0] for row in rows if _is_same(row[1])]
+    print_table(
+        out, columns, title=f"{_name(found)}: answers that differ, {_trials(found, paired=paired)}", headings=headings
+    )
+    same = [row[0] for row in rows if is_same(row[1])]
     if same:
         how = "The same in every trial, or not known in any" if paired else "The same in both, or not known in any"
         out.print(f"{how}: {'; '.join(same)}.")
 
 
-def _is_same(one: dict[str, Any]) -> bool:
-    """Whether an answer does not differ at all: in no trial of a pair, or in no digit; or is not known."""
-    if one["change"]["estimate"] is None:
-        return True
-    if one["equal"] is not None:
-        return bool(one["equal"]["estimate"] == 1.0)
-    return bool(one["first"]["estimate"] == one["second"]["estimate"])
+def _name(found: dict[str, Any]) -> str:
+    first, second = found["first"], found["second"]
+    return str(first) if first == second else f"{first} of A, {second} of B"
+
+
+def _trials(found: dict[str, Any], *, paired: bool) -> str:
+    count = found["trials"]
+    return f"{count['first']:,} trials" if paired else f"{count['first']:,} trials of A, {count['second']:,} of B"
 
 
 def _number(found: dict[str, Any], factor: float, digits: int) -> str:
     return "-" if found["estimate"] is None else f"{factor * found['estimate']:z.{max(digits, 1)}f}"
-
-
-def _changed(change: dict[str, Any], factor: float, digits: int) -> str:
-    if change["low"] is None or change["high"] is None:
-        return f"{factor * change['estimate']:+z.{max(digits, 1)}f} ±?"
-    half = factor * (change["high"] - change["low"]) / 2.0
-    digits = max(digits, 1) if half >= 0.05 else max(digits, 2) if half >= 0.005 else 3
-    text = f"{factor * change['estimate']:+z.{digits}f} ±{half:.{digits}f}"
-    return text if change["low"] > 0.0 or change["high"] < 0.0 else f"~{text}"

@@ -197,17 +197,21 @@ def _implied(scenario: "Scenario") -> dict[str, dict[str, Any]]:
 
 
 def _print_implied(out: "Console", scenario: "Scenario", implied: dict[str, Any]) -> None:
-    from api.sentences import share
+    from api.figures import share_of_them
 
     path = implied["file"]
-    counts = f"{len(scenario.issues)} issues and {len(scenario.uncertain)} uncertain values"
+    issues = f"{len(scenario.issues)} issue{'s' * (len(scenario.issues) != 1)}"
+    counts = f"{issues} and {len(scenario.uncertain)} uncertain values"
     out.print(f"{path}: a valid scenario with {counts}.")
     out.print(f"What it implies, in {TRIALS:,} trials of {scenario.horizon_weeks} weeks:")
     for name, one in implied["strategies"].items():
-        parts = [f"an agreement in {share(one['agreement'])}"]
+        parts = [f"an agreement in {share_of_them(one['agreement'])}"]
         if one["half_of_agreements_by_week"] is not None:
             parts.append(f"half of these by week {one['half_of_agreements_by_week']}")
         if one["threat"]["estimate"] or one["sanctions"]["estimate"]:
-            parts.append(f"sanctions announced in {share(one['threat'])} and imposed in {share(one['sanctions'])}")
+            parts.append(
+                f"sanctions announced in {share_of_them(one['threat'])} and imposed in "
+                f"{share_of_them(one['sanctions'])}"
+            )
         out.print(f"- {name}: {', '.join(parts)}.")
     out.print(f"Next: brink run {path}", soft_wrap=True)

@@ -19,7 +19,7 @@ from api.http.routes.common import KeptAnswers, KnownRun
 from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
 from api.ranges import ranges_document
 from api.run_workbook import FIRST_TRIALS, write_run
-from api.sentences import belief_sentences, best_of, choice_sentences, ending_sentence
+from api.sentences import belief_sentences, best_of, choice_sentences, dependence_sentence, ending_sentence
 from api.workbook import XLSX
 from cluster.answers.entry import (
     MOST_BELIEFS,
@@ -244,6 +244,8 @@ def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) 
     said = choice_sentences(compared)
     best = best_of(compared) if said else next(iter(summary["strategies"]))
     said.append(ending_sentence(best, summary["strategies"][best]["events"], weeks))
+    if dependence := dependence_sentence(compared):
+        said.append(dependence)
     return Findings(
         measure=compared["choices"][0]["measure"],
         best=best,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.difference import Difference, difference
 from api.formats import JSON
 from api.http.answer_cache import compute_once
 from api.http.audit import note
@@ -13,7 +14,7 @@ from api.http.problems import RESPONSES, Problem, invalid
 from api.http.routes.common import Database, KeptAnswers, KnownRun, SettingsOf, find_job, job_folder
 from api.shipped_scenarios import shipped_scenario
 from cluster.answers.compare import MOST_MEASURES
-from cluster.answers.diff import InputDifference, RunDifference, diff, input_differences
+from cluster.answers.diff import InputDifference, input_differences
 from cluster.answers.entry import MOST_STRATEGIES, StrategyName, Text
 from cluster.query.trials import StoredRun, check_any
 from cluster.reference.rates import class_names
@@ -29,7 +30,7 @@ router = APIRouter(responses=RESPONSES)
     tags=["answers"],
     summary="Compare two jobs",
     response_class=Response,
-    responses={200: {"model": RunDifference, "description": RunDifference.__doc__}},
+    responses={200: {"model": Difference, "description": Difference.__doc__}},
 )
 def diff_jobs(
     request: Request,
@@ -65,7 +66,7 @@ def diff_jobs(
     for one in (run, second):
         check_any(one)
     fields: dict[str, Any] = {"strategies": strategy or [], "measures": measure or [], "given": given}
-    text = compute_once(kept, (run, second), "diff", fields, lambda: diff(run, second, **fields).model_dump())
+    text = compute_once(kept, (run, second), "diff", fields, lambda: difference(run, second, **fields))
     return Response(text, media_type=JSON)
 
 

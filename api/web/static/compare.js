@@ -68,7 +68,8 @@ async function compare() {
     scenarios.map((name, k) => [k ? ", " : "", el("a", { href: `/run?scenario=${encodeURIComponent(name)}` }, `Run ${name}`)]), "."));
   if (!found.strategies) return;
   const figures = await Promise.all([a, b].map((id, k) => chartOf({ id }, "outcomes", {}, `How the trials of the ${k ? "second" : "first"} run end`)));
-  place.append(el("h2", {}, "Answers"), el("p", {}, `${found.paired ? "Compared trial by trial" : "Not compared trial by trial"}: ${found.reason}.`),
+  place.append(el("h2", {}, "Answers"), ...found.sentences.map((text) => el("p", {}, text)),
+    found.sentences.length ? el("p", { class: "dim" }, `A is ${names[0]}, B is ${names[1]}.`) : "", el("p", {}, `${found.paired ? "Compared trial by trial" : "Not compared trial by trial"}: ${found.reason}.`),
     ...[answers(found, terms)].flat(),
     numbers({ id: a }, "diff", {}, found, () => tableOf(found), `GET /v1/jobs/${a}/diff?with=${b}`),
     el("div", { class: "grid" }, figures.map((figure, k) => el("div", {}, el("h3", {}, names[k]), figure))));

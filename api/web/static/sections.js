@@ -25,7 +25,7 @@ async function showAnswer(asked) {
   asked.panel.weigh(found.evidence);
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
-    found.beliefs.length ? el("div", {}, el("p", {}, "The best strategy depends on these beliefs:"), el("ul", {}, found.beliefs.map((text) => el("li", {}, text)))) : null,
+    found.beliefs.length ? el("ul", {}, found.beliefs.map((text) => el("li", {}, text))) : null,
     el("p", { class: "dim" }, `From ${whole(found.trials)} trials of each strategy. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
     numbers(asked, "findings", request, found, () => [["kind", "sentence"], ...found.sentences.map((text) => ["answer", text]), ...found.beliefs.map((text) => ["belief", text])]),
   ];

@@ -74,7 +74,17 @@ def test_a_command_imports_only_what_it_needs(arguments, absent):
         ("brink run us-mexico-2019 --engine ", {"auto", "inline", "ray"}),
         (
             "brink compare here --",
-            {"--strategy", "--measure", "--given", "--believe", "--ray-address", "--chart", "--json", "--help"},
+            {
+                "--strategy",
+                "--measure",
+                "--given",
+                "--believe",
+                "--all",
+                "--ray-address",
+                "--chart",
+                "--json",
+                "--help",
+            },
         ),
     ],
 )

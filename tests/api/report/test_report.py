@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from api.sentences import amount, share
+from api.figures import amount, share
+from api.sentences import belief_sentences, choice_sentences, dependence_sentence
 from cluster.answers.registry import ask
 from cluster.query.trials import open_run
 from cluster.results.plan import Plan, make_plan
@@ -84,6 +85,13 @@ def test_the_numbers_are_those_of_the_answers(folder, page):
         assert share(one["events"]["agreement"]) in page.text
 
 
+def test_its_sentences_are_those_of_the_comparison(folder, page):
+    compared = ask(open_run(folder), "compare", {})["result"]
+    text = " ".join(page.text.split())
+    for sentence in (*choice_sentences(compared), dependence_sentence(compared), *belief_sentences(compared)):
+        assert sentence in text
+
+
 def test_a_report_can_be_restricted_by_a_condition(folder, tmp_path):
     page = page_of(folder, tmp_path, "--given", "target_win > 0.4")
     assert "(target_win > 0.4)" in page.text
@@ -106,20 +114,6 @@ def test_files_that_cannot_be_written_are_refused(folder, tmp_path):
     assert_refused(brink("report", folder, "--out", tmp_path / "r.txt"), "--out", "must end in .html")
     assert_refused(brink("report", folder, "--out", tmp_path / "no" / "r.html"), "--out", "a folder that exists")
     assert_refused(brink("report", tmp_path / "nothing", "--out", tmp_path / "r.html"), "must be a run's result folder")
-
-
-@pytest.mark.parametrize(
-    ("low", "value", "high", "text"),
-    [(6.88, 7.0, 7.12, "7.0 ±0.1"), (0.0462, 0.0493, 0.0524, "0.049 ±0.003"), (-40.0, 10.0, 60.0, "10 ±50")],
-)
-def test_amounts_have_the_digits_that_their_interval_supports(low, value, high, text):
-    assert amount({"estimate": value, "low": low, "high": high}) == text
-
-
-def test_shares_that_no_trial_had_say_how_much_could_have_been_missed():
-    assert share({"estimate": 0.0, "low": 0.0, "high": 0.00038}) == "under 0.04 %"
-    assert share({"estimate": 0.375, "low": 0.373, "high": 0.377}) == "37.5 %"
-    assert share({"estimate": 0.375, "low": 0.36, "high": 0.39}) == "38 %"
 
 
 def test_a_report_of_weighted_trials_says_what_is_believed(folder, tmp_path):

@@ -18,7 +18,7 @@ from cluster.runs.engines import play_where_it_pays, usable_cores
 from cluster.runs.options import Progress, RunOptions, Stop
 from cluster.runs.ray_tasks import play_on_ray
 from cluster.runs.run import Stopped, run
-from cluster.runs.tasks import ShardFailed, Task, strategies_together, tasks_of
+from cluster.runs.tasks import ShardFailed, Task, strategies_per_task, tasks_of
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import InvalidInput
@@ -78,7 +78,7 @@ def test_shards_in_flight_are_bounded(own_ray, tmp_path):
             yield shard
 
     done = 0
-    ahead = 4 * strategies_together(PLAN, 2) + 1
+    ahead = 4 * strategies_per_task(PLAN, 2) + 1
     for _ in play_on_ray(PLAN, counted(), open_folder(tmp_path), lambda: False, workers=2):
         done += 1
         assert begun <= done + ahead
@@ -170,19 +170,19 @@ def test_auto_stops_on_request(tmp_path):
 
 def test_tasks_have_the_same_trials_and_follow_the_plan():
     shards = list(PLAN.shards())
-    for together in (1, 2, 3):
-        tasks = list(tasks_of(shards, together))
+    for per_task in (1, 2, 3):
+        tasks = list(tasks_of(shards, per_task))
         assert [shard for task in tasks for shard in task] == shards
         assert all(len({(shard.first, shard.count) for shard in task}) == 1 for task in tasks)
-        assert max(len(task) for task in tasks) == min(together, 2)
+        assert max(len(task) for task in tasks) == min(per_task, 2)
     assert list(tasks_of(shards[1:4], 2)) == [(shards[1],), (shards[2], shards[3])]
 
 
 def test_work_is_spread_over_the_workers_before_it_is_shared():
     short, long = small_plan(trials=1000), small_plan(trials=1000, shard_trials=10)
-    assert strategies_together(short, 1) == 2
-    assert strategies_together(short, 2) == 1
-    assert strategies_together(long, 2) == 2
+    assert strategies_per_task(short, 1) == 2
+    assert strategies_per_task(short, 2) == 1
+    assert strategies_per_task(long, 2) == 2
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:port", "ray://127.0.0.1:1"])

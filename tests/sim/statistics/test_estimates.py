@@ -150,9 +150,11 @@ def test_what_one_parameter_decides_is_known_to_a_whole_trial_of_each_replicate(
 
 def test_clustered_trials_count_as_one():
     hits, trials = [300] * 16, [3200] * 16
-    assert proportion_of_replicates(hits, trials, together=32) == proportion(150, 1600)
-    assert proportion_of_replicates([320] * 16, trials, together=32) == proportion_of_replicates([320] * 16, trials)
-    found = mean_of_replicates([Moments(100, 5.0, 99.0, 0.0, 10.0)] * 16, together=20)
+    assert proportion_of_replicates(hits, trials, per_point=32) == proportion(150, 1600)
+    assert proportion_of_replicates([320] * 16, trials, per_point=32) == proportion_of_replicates([320] * 16, trials)
+    found = mean_of_replicates([Moments(100, 5.0, 99.0, 0.0, 10.0)] * 16, per_point=20)
     assert found["estimate"] == 5.0
     assert found["standard_error"] == pytest.approx((0.99 / 79) ** 0.5)
-    assert quantile_bounds_of_replicates(0.5, [50] * 16, [51] * 16, [100] * 16, together=20) == quantile_bounds(80, 0.5)
+    assert quantile_bounds_of_replicates(0.5, [50] * 16, [51] * 16, [100] * 16, per_point=20) == quantile_bounds(
+        80, 0.5
+    )
