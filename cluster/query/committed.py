@@ -148,5 +148,10 @@ def _check_listed(folder: Folder, plan: Plan, found: Container[Shard]) -> None:
         return
     lost = next((path for s in plan.shards() if s not in found and (path := shard_path(s)) in listed), None)
     if lost is not None:
-        message = "the files of trials are damaged: brink verify lists the altered ones"
-        raise DamagedTrials(f"{message} ({lost} is missing or damaged)")
+        raise damaged(lost)
+
+
+def damaged(path: str) -> DamagedTrials:
+    """The error for a file that was committed before."""
+    message = "the files of trials are damaged: brink verify lists the altered ones"
+    return DamagedTrials(f"{message} ({path} is missing or damaged)")

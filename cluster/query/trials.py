@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from cluster.query.committed import CommittedShards, finished_shards, read_footers
+from cluster.query.committed import CommittedShards, damaged, finished_shards, read_footers
 from cluster.query.kept import Kept
 from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
@@ -59,13 +59,24 @@ class StoredRun:
 
     @cached_property
     def _read(self) -> CommittedShards:
-        return read_footers(self.folder, self.plan, self._entries, self.kept)
+        found = read_footers(self.folder, self.plan, self._entries, self.kept)
+        if self._finished is not None:
+            read = {shard for own in found.shards.values() for shard in own}
+            lost = next((shard for own in self._finished.values() for shard in own if shard not in read), None)
+            if lost is not None:
+                # The file is no longer as it was. If it cannot be opened, that error says more.
+                with self.folder.open(shard_path(lost)):
+                    raise damaged(shard_path(lost))
+        return found
+
+    @cached_property
+    def _finished(self) -> Mapping[str, list[Shard]] | None:
+        return finished_shards(self.folder, self.plan, self._entries, self.kept)
 
     @cached_property
     def _shards(self) -> Mapping[str, list[Shard]]:
         """By strategy the committed shards. Raises `DamagedTrials`."""
-        finished = finished_shards(self.folder, self.plan, self._entries, self.kept)
-        return self._read.shards if finished is None else finished
+        return self._read.shards if self._finished is None else self._finished
 
     def all_shards(self, strategy: str) -> list[Shard]:
         """A strategy's committed shards, with their rows or reduced, in the order of their trials.

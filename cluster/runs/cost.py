@@ -153,7 +153,7 @@ def _bytes_of_counts(plan: Plan, sample: Sample) -> int:
     power = log(more.file_bytes / few.file_bytes) / log(more.trials / few.trials) if more.trials > few.trials else 0.0
     trials = min(plan.shard_trials, plan.trials - plan.row_trials)
     files = (_files(plan, plan.trials) - _files(plan, plan.row_trials)) * len(plan.strategies)
-    return round(files * more.file_bytes * (trials / more.trials) ** power)
+    return int(files * more.file_bytes * (trials / more.trials) ** power)
 
 
 def _files(plan: Plan, trials: int) -> int:

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from cluster.results.plan import Plan, Shard
@@ -90,9 +89,10 @@ def _write_rows(
             strategy: opened.enter_context(pq.ParquetWriter(file, schema, **writer_options(scenario)))
             for file, (strategy, schema) in zip(files, schemas.items(), strict=True)
         }
-        for tables in _played(plan, shards):
+        for chance in _blocks(plan, shards[0]):
             if should_stop():
                 return []
+            tables = simulate_strategies(scenario, tuple(writers), chance, plan.design)
             for strategy, writer in writers.items():
                 arrays = tables.pop(strategy)
                 tallies[strategy] = merge_replicates(tallies[strategy], tally_replicates(arrays, replicates))
@@ -107,9 +107,10 @@ def _reduce(plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_
     replicates = plan.design.replicates(scenario)
     tallies = {shard.strategy: (NO_TRIALS,) * replicates for shard in shards}
     counts: dict[str, list[dict[str, Counts]]] = {shard.strategy: [] for shard in shards}
-    for tables in _played(plan, shards):
+    for chance in _blocks(plan, shards[0]):
         if should_stop():
             return []
+        tables = simulate_strategies(scenario, tuple(counts), chance, plan.design)
         for strategy, held in counts.items():
             arrays = tables.pop(strategy)
             tallies[strategy] = merge_replicates(tallies[strategy], tally_replicates(arrays, replicates))
@@ -121,9 +122,8 @@ def _reduce(plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_
     return files
 
 
-def _played(plan: Plan, shards: Sequence[Shard]) -> Iterator[dict[str, dict[str, np.ndarray]]]:
-    """The trials of shards by strategy, at most `ROW_GROUP` at a time."""
-    first, stop = shards[0].first, shards[0].first + shards[0].count
-    for start in range(first, stop, ROW_GROUP):
-        chance = Chance(plan.seed, start, min(ROW_GROUP, stop - start))
-        yield simulate_strategies(plan.scenario, tuple(shard.strategy for shard in shards), chance, plan.design)
+def _blocks(plan: Plan, shard: Shard) -> Iterator[Chance]:
+    """The chance of a shard's trials, at most `ROW_GROUP` at a time."""
+    stop = shard.first + shard.count
+    for start in range(shard.first, stop, ROW_GROUP):
+        yield Chance(plan.seed, start, min(ROW_GROUP, stop - start))
