@@ -54,6 +54,7 @@ CHARTS = (
     _chart("timeline", "timeline", "The state of the dispute by week, with bands."),
     _chart("regret", "compare", "How far each strategy is below the best one in the same trial."),
     _chart("leads", "compare", "Which strategy is best on average over each parameter's range."),
+    _chart("values", "worth", "What learning each parameter before the choice would be worth, with its 95 % interval."),
     _chart("means", "worth", "Each strategy's mean of the measure with its 95 % interval."),
     _chart("tornado", "drivers", "The mean in each parameter's lowest and highest decile."),
     _chart(

@@ -161,6 +161,27 @@ def tornado_chart(document: dict[str, Any], most: int = 10) -> alt.TopLevelMixin
     return (lines + points).properties(width=420, height=alt.Step(22))
 
 
+def values_chart(document: dict[str, Any], most: int = 12) -> alt.TopLevelMixin:
+    """A document of `cluster.answers.worth`: the value of learning each parameter or group, with its 95 % interval.
+
+    The most valuable first, at most `most`; what would change no choice is left out.
+    """
+    result = document["result"]
+    known = [one for one in (*result["groups"], *result["parameters"]) if one["value"]["estimate"] is not None]
+    ordered = sorted(known, key=lambda one: -one["value"]["estimate"])[:most]
+    # What changes no choice has a value of exactly 0.
+    chosen = [one for one in ordered if one["value"]["estimate"]] or ordered
+    rows = [{"learned": one["name"], **one["value"]} for one in chosen]
+    base = alt.Chart(chart_data(rows)).encode(
+        y=alt.Y("learned:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
+    )
+    title = [f"mean of {result['measure']} that is gained by learning it before the choice,", "with its 95 % interval"]
+    x = alt.X("estimate:Q", title=title, axis=alt.Axis(tickCount=5))
+    bars = base.mark_bar(color=POINT, opacity=0.35).encode(x=x)
+    intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x="low:Q", x2="high:Q")
+    return (bars + intervals).properties(width=420, height=alt.Step(22))
+
+
 def means_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """A document of `cluster.answers.worth`: each strategy's mean of the measure with its 95 % interval."""
     result = document["result"]
@@ -174,7 +195,8 @@ def means_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
             axis=alt.Axis(labelLimit=260),
         )
     )
-    points = base.mark_point(filled=True, size=70, color=POINT, opacity=1).encode(
+    # Upright strokes, since a circle hides an interval that is narrower than itself.
+    points = base.mark_tick(color=POINT, thickness=2, size=14).encode(
         x=alt.X(
             "estimate:Q",
             title=f"mean of {result['measure']}, with its 95 % interval",
@@ -182,7 +204,7 @@ def means_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
             scale=alt.Scale(zero=False),
         )
     )
-    bars = base.mark_rule(color=POINT).encode(x="low:Q", x2="high:Q")
+    bars = base.mark_rule(color=POINT, strokeWidth=6, opacity=0.35).encode(x="low:Q", x2="high:Q")
     return (bars + points).properties(width=420, height=alt.Step(24))
 
 

@@ -226,6 +226,8 @@ def learning_sentence(result: Mapping[str, Any]) -> str:
 
 def evidence_sentences(evidence: Mapping[str, Any]) -> list[str]:
     """What beliefs did to the trials of an answer, a sentence for each belief and one for the trials that are left."""
+    if not evidence:
+        return []
     first = next(iter(evidence.values()))
     # A belief about another strategy than the one that answers names it.
     many = {one["strategy"] for one in first["beliefs"]} != evidence.keys() or len(evidence) > 1

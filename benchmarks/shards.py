@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.scale import SCENARIO
 from cluster.answers.summary import summarize
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import Keep, Plan, Shard, make_plan
 from cluster.results.result_folder import (
@@ -109,11 +109,11 @@ def measure(shards: int, keep: Keep, scratch: Path) -> dict[str, float]:
     timed("commit made-up shards", play)
     timed("list the folder", folder.entries)
     timed("find committed shards", lambda: committed_shards(folder, plan))
-    memory: Kept[Any] = Kept(COLUMN_BYTES)
+    memory: MemoryCache[Any] = MemoryCache(COLUMN_BYTES)
     timed("read all tallies", lambda: StoredRun(plan, folder, memory).tallies(plan.strategies[0]))
-    timed("read them again, kept", lambda: StoredRun(plan, folder, memory).tallies(plan.strategies[0]))
+    timed("read them again, from memory", lambda: StoredRun(plan, folder, memory).tallies(plan.strategies[0]))
     timed("summary of a running job", lambda: summarize(StoredRun(plan, folder, memory)))
-    timed("the same again, kept", lambda: summarize(StoredRun(plan, folder, memory)))
+    timed("the same again, from memory", lambda: summarize(StoredRun(plan, folder, memory)))
     timed("write the manifest", lambda: write_manifest(folder, list(done.values()), complete=True))
     timed("read the manifest", lambda: read_manifest(folder))
     timed("summary at the end", lambda: conclude(plan, folder))

@@ -14,7 +14,7 @@ CHARTS = {
     "summary": ("outcomes", "events"),
     "timeline": ("timeline",),
     "compare": ("regret", "leads"),
-    "worth": ("means",),
+    "worth": ("values", "means"),
     "drivers": ("tornado",),
     "convergence": ("convergence",),
     "aggregate": ("distribution", "cumulative"),

@@ -14,6 +14,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from brink.answer import Answer
 from brink.connection import Connection
 from brink.errors import BrinkError
 from brink.events import ENDED
@@ -39,6 +40,10 @@ class Results(ABC):
     def _path(self) -> str:
         """The job's path below the service's address."""
 
+    @abstractmethod
+    def _ask(self, answer: str, request: Mapping[str, Any]) -> Flow[Answer]:
+        """Ask for an answer by its name."""
+
     @Operation
     def aggregate(
         self,
@@ -48,15 +53,15 @@ class Results(ABC):
         given: str | None = None,
         strategies: Sequence[str] = (),
         believe: Sequence[str] = (),
-    ) -> Flow["pd.DataFrame"]:
-        """Statistics of measures over groups of trials, one row per group.
+    ) -> Flow[Answer]:
+        """Statistics of measures over groups of trials: its ``table()`` has a row for each group.
 
         For instance ``job.aggregate(["export_gain"], ["mean", "q95"], ["strategy", {"value": "full_access", "bins":
-        5}])``. The defaults are the service's: mean, standard error and some quantiles, by strategy.
+        5}])``. The defaults are the service's: mean, standard error and some quantiles, by strategy. Of bins by
+        strategy, and perhaps by outcome, ``chart()`` draws histograms.
         """
-        table = yield from aggregated(self._client, self._path, measures, statistics, by, given, strategies, believe)
-        frame: pd.DataFrame = table.to_pandas()
-        return frame
+        request = aggregate_request(measures, statistics, by, given, strategies, believe)
+        return (yield from self._ask("aggregate", request))
 
     @Operation
     def aggregate_table(
@@ -69,7 +74,10 @@ class Results(ABC):
         believe: Sequence[str] = (),
     ) -> Flow[pa.Table]:
         """The same as an Arrow table, with units in the columns' metadata."""
-        return (yield from aggregated(self._client, self._path, measures, statistics, by, given, strategies, believe))
+        body = aggregate_request(measures, statistics, by, given, strategies, believe)
+        request = Request("POST", f"{self._path}/aggregate", body=body, headers={"Accept": ARROW})
+        response = yield from self._client._send(request)
+        return pa.ipc.open_stream(io.BytesIO(response.content)).read_all()
 
     @Operation
     def trials(
@@ -127,31 +135,39 @@ class Results(ABC):
         return path
 
     @Operation
-    def export(self, file: str | os.PathLike[str], *, trials: int = 1000, given: str | None = None) -> Flow[Path]:
+    def export(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        trials: int = 1000,
+        given: str | None = None,
+        believe: Sequence[str] = (),
+        strategies: Sequence[str] = (),
+    ) -> Flow[Path]:
         """Write the tables of the job's run to a workbook for Excel, .xlsx, with the first `trials` of each strategy.
 
-        `given` restricts it to the trials for which a condition holds.
+        `given` restricts it to the trials for which a condition holds. `believe` weights the tables, such as
+        `["sanctions = 0.3"]`; with `strategies` it is about these only.
         """
         path = Path(file)
         if path.suffix.lower() != ".xlsx":
             raise BrinkError(f"{path}: a workbook must end in .xlsx")
-        params = {"trials": trials} | ({} if given is None else {"given": given})
+        asked = {"trials": trials, "given": given, "believe": list(believe), "strategy": list(strategies)}
+        params = {name: value for name, value in asked.items() if value not in (None, [])}
         response = yield from self._client._send(Request("GET", f"{self._path}/export", params))
         path.write_bytes(response.content)
         return path
 
 
-def aggregated(
-    connection: Connection,
-    job: str,
+def aggregate_request(
     measures: Measures,
     statistics: Sequence[str] | None,
     by: Groups | None,
     given: str | None,
     strategies: Sequence[str],
     believe: Sequence[str],
-) -> Flow[pa.Table]:
-    """The answer ``aggregate`` of the job at a path, as an Arrow table."""
+) -> dict[str, Any]:
+    """A request of the answer ``aggregate``, without what is left to the service's defaults."""
     request = {
         "measures": dict(measures) if isinstance(measures, Mapping) else measures,
         "statistics": statistics,
@@ -160,9 +176,7 @@ def aggregated(
         "believe": list(believe) or None,
         "strategies": strategies,
     }
-    body = {name: value for name, value in request.items() if value is not None}
-    response = yield from connection._send(Request("POST", f"{job}/aggregate", body=body, headers={"Accept": ARROW}))
-    return pa.ipc.open_stream(io.BytesIO(response.content)).read_all()
+    return {name: value for name, value in request.items() if value is not None}
 
 
 def trial_table(

@@ -1,22 +1,23 @@
 """The page ``docs/multiverse.md``: how far defensible alternatives move the forecasts of the shipped scenarios.
 
-Run as ``python -m docs.multiverse``. About a minute; the same numbers every time.
+Run as ``python -m docs.multiverse``. Half a minute; the same numbers every time.
 """
 
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from api.shipped_scenarios import shipped_names, shipped_scenario
-from cluster.answers.entry import quiet
-from cluster.answers.fit import fit
-from cluster.answers.outside_view import ENDED, THREAT
+from api.cli.setting import set_parameters
+from api.shipped_scenarios import shipped_names, shipped_scenario, shipped_text
+from cluster.answers.outside_view import PastCases, past_cases
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
 from sim.scenario.columns import columns
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import parse_condition
-from sim.scenario.scenario import Scenario, intervene, scenario_document, scenario_from_document
+from sim.scenario.scenario import Scenario, scenario_document, scenario_from_document
 
 HERE = Path(__file__).parent
 TRIALS, SEED = 10_000, 1
@@ -106,54 +107,57 @@ ALTERNATIVES: dict[str, Callable[[Document], Document]] = {
 }
 
 
-def endings(scenario: Scenario, strategy: str) -> dict[str, float]:
-    """The shares of the trials with a threat that end in each way, and how many trials have one."""
+def fit_command(name: str) -> list[str]:
+    """The command in the first lines of a scenario's file that finds its fitted values, after ``brink``."""
+    head = shipped_text(name).partition("\nschema:")[0]
+    found = re.search(r"^#   brink (fit (?:.*\\\n#     )+.*)$", head, re.MULTILINE)
+    assert found is not None
+    return shlex.split(found[1].replace("\\\n#", ""))
+
+
+def unfitted(name: str) -> Scenario:
+    """A scenario with the values from which its fit starts."""
+    return set_parameters(shipped_scenario(name), [text for text in fit_command(name) if "=" in text])
+
+
+def endings(scenario: Scenario, strategy: str, past: PastCases) -> str:
+    """The shares in percent of the trials that end as each of the past cases' endings."""
     table = simulate(scenario, strategy, Chance(SEED, 0, TRIALS))
     known = {column.name: column for column in columns(scenario)}
-    counts = {
-        name: int(evaluate(parse_condition(text, scenario), table, known).sum())
-        for name, text in {THREAT: THREAT, **ENDED}.items()
-    }
-    return {name: counts[name] / max(counts[THREAT], 1) for name in ENDED} | {THREAT: counts[THREAT]}
+
+    def count(text: str) -> int:
+        return int(evaluate(parse_condition(text, scenario), table, known).sum())
+
+    of = count(past.given)
+    return "/".join(f"{100 * count(f'({one.given}) and ({one.condition})') / of:.0f}" for one in past.endings)
 
 
 def forecasts(scenario: Scenario) -> dict[str, str]:
-    """The forecast under each alternative, and with fitted parameters, as ``settled/imposed/dropped`` in percent."""
+    """The forecast under each alternative, before the fit, and the past cases, as shares in percent."""
     strategy = scenario.history.strategy if scenario.history else next(iter(scenario.strategies))
     document = scenario_document(scenario)
-    found = {
-        name: shown(endings(scenario_from_document(change(document)), strategy))
-        for name, change in ALTERNATIVES.items()
-    }
-    fitted = fit(scenario, strategy, None, TRIALS, SEED, quiet)
-    moved = intervene(scenario, {name: one["after"] for name, one in fitted["parameters"].items()})
-    found["fitted to its class"] = shown(endings(moved, strategy))
-    found["the class"] = "/".join(f"{100 * one['target']['estimate']:.0f}" for one in fitted["endings"].values())
+    past = past_cases(scenario, strategy)
+    played = {name: scenario_from_document(change(document)) for name, change in ALTERNATIVES.items()}
+    played["before the fit"] = unfitted(scenario.name)
+    found = {name: endings(one, strategy, past) for name, one in played.items()}
+    found["past cases"] = "/".join(f"{100 * float(one.share['estimate'] or 0.0):.0f}" for one in past.endings)
     return found
-
-
-def shown(shares: dict[str, float]) -> str:
-    """The shares of `ENDED` in percent."""
-    return "/".join(f"{100 * shares[name]:.0f}" for name in ENDED)
 
 
 def page() -> str:
     """The page, as Markdown."""
     scenarios = [one for one in map(shipped_scenario, shipped_names()) if one.history is not None]
-    played = sorted(
-        (one for one in scenarios if endings(one, one.history.strategy)[THREAT]),  # type: ignore[union-attr]
-        key=lambda one: one.as_of or "",
-    )
-    found = {one.name: forecasts(one) for one in played}
+    found = {one.name: forecasts(one) for one in sorted(scenarios, key=lambda one: one.as_of or "")}
     names = list(found)
     rows = list(found[names[0]])
     lines = [
         "# What judgement decides: the forecast under alternatives",
         "",
         "Made by `python -m docs.multiverse`. Each row changes one thing in a shipped scenario that another analyst "
-        "could have decided otherwise. Cells are the percentages of threats that end **settled/imposed/dropped** "
-        f"({TRIALS:,} trials, seed {SEED}, the same chance in every row; the Monte Carlo error is half a point). The "
-        "scenario of 2025 begins with sanctions in force and has no threats.",
+        "could have decided otherwise. Cells are the percentages of threats that end **settled/imposed/dropped**; "
+        "of 2025, when sanctions were in force from the start, of those that after two years (or at half the horizon) "
+        f"have **ended in an agreement, been withdrawn, or stand** ({TRIALS:,} trials, seed {SEED}, the same chance in "
+        "every row; the Monte Carlo error is half a point).",
         "",
         f"| | {' | '.join(names)} |",
         f"|---{'|---' * len(names)}|",
@@ -162,9 +166,10 @@ def page() -> str:
         "- *The weightiest issue alone*, *each issue in two*: the same demands counted as fewer or more issues, with "
         "the same gaps and chances of concessions.",
         "- *Stakes*: `target_stake` and `sender_stake`, by which costs press; nobody has measured them.",
-        "- *Fitted to its class*: `brink fit` moves readiness, `follow_through`, `extension_probability` and "
-        "`lapse_probability` as little as possible, so that the last row is reached (see "
-        "[base-rates.md](base-rates.md)).",
+        "- *Before the fit*: with the values from which `brink fit` starts, those of the rule from the record, and "
+        "readiness 1; *past cases*: those of the class, or past sanctions, to which the fit brings the forecast (see "
+        "[base-rates.md](base-rates.md)). The other rows keep the fitted values: fitted anew, each would have the "
+        "shares of the last row.",
         "",
         _spread(found),
     ]
@@ -176,7 +181,7 @@ def _spread(found: dict[str, dict[str, str]]) -> str:
     for name, rows in found.items():
         settled = [int(rows[row].split("/")[0]) for row in ALTERNATIVES]
         spans.append(f"{name} {min(settled)} to {max(settled)} %")
-    return f"Settled, over the alternatives without the fit: {'; '.join(spans)}."
+    return f"Settled or agreed, over the alternatives: {'; '.join(spans)}."
 
 
 if __name__ == "__main__":

@@ -5,20 +5,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from cluster.answers.registry import ask
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import COUNTS_FOLDER, TRIALS_FOLDER
 
 MAX_BYTES = 64 << 20
-"""Bytes of answers that are kept."""
+"""The bytes that cached answers may have in all."""
 _TRIALS = (f"{TRIALS_FOLDER}/", f"{COUNTS_FOLDER}/")
 
-AnswerCache = Kept[bytes]
+AnswerCache = MemoryCache[bytes]
 """JSON texts of answers by a digest of the run, its committed files and the request."""
 
 
 def ask_once(cache: AnswerCache, run: StoredRun, name: str, fields: Mapping[str, object]) -> bytes:
-    """An answer's document as JSON, computed only if it is not kept for these words and these committed files.
+    """An answer's document as JSON, computed only if it is not in the cache for these words and these committed files.
 
     Raises what `cluster.answers.registry.ask` raises.
     """
@@ -32,7 +32,7 @@ def compute_once(
     fields: Mapping[str, object],
     compute: Callable[[], Mapping[str, object]],
 ) -> bytes:
-    """A document about some runs as JSON, computed only if it is not kept for these words and these committed files."""
+    """A document about some runs as JSON, computed only if the cache has none for these words and committed files."""
     # Listed before the answer is computed: an answer from more files than were listed is not found again.
     listed = [
         (
@@ -49,5 +49,5 @@ def compute_once(
         text = cache.find(key)
         if text is None:
             text = json.dumps(compute(), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-            cache.keep(key, text, len(text))
+            cache.put(key, text, len(text))
     return text

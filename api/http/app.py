@@ -38,7 +38,7 @@ from api.http.routes import (
 )
 from api.web import pages
 from api.web.unknown_pages import UnknownPages
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.service.audit import PendingEvents, write_regularly
 from cluster.service.full_disk import keep_reserve
 from cluster.service.jobs import open_database
@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     per_owner = settings.answers if settings.auth == "none" else max(1, settings.answers // 2)
     app.state.answer_slots = AnswerSlots(settings.answers, per_owner)
     app.state.answer_cache = AnswerCache(MAX_BYTES)
-    app.state.kept_columns = Kept(settings.column_bytes)
+    app.state.column_cache = MemoryCache(settings.column_bytes)
     app.state.streams = StreamLimit(settings.streams)
     app.state.submitting = threading.Lock()
     handle_problems(app, HEADERS)

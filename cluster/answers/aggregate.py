@@ -8,7 +8,18 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 from pydantic import Field
 
-from cluster.answers.aggregate_groups import NAME, STRATEGY, Grouping, bad_name, bin_sql, check_groups, group_key
+from cluster.answers.aggregate_by_shards import GroupsAsked, ValuesOfTrials, group_rows
+from cluster.answers.aggregate_groups import (
+    NAME,
+    STRATEGY,
+    Grouping,
+    GroupKey,
+    ValuesInDatabase,
+    bad_name,
+    bin_sql,
+    check_groups,
+    group_key,
+)
 from cluster.answers.aggregate_statistics import (
     STATISTICS,
     USUAL,
@@ -21,9 +32,9 @@ from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest, Text
 from cluster.answers.shared import condition_of
 from cluster.query.session import to_sql
-from cluster.query.trials import StoredRun, chosen_strategies, trials_table
+from cluster.query.trials import StoredRun, Thinning, chosen_strategies, trials_table
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import parse_measure
+from sim.scenario.expressions import Expression, parse_measure
 from sim.scenario.scenario import Scenario
 
 MAX_NUMBERS = 100
@@ -90,21 +101,16 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     condition = condition_of(run, request.given)
     thinned = {one: found for one in chosen if (found := thin_trials(run, (one,), request.believe, condition))}
     kept = {one: found.thinning for one, found in thinned.items()}
-    with trials_table(run, chosen, thinned=kept) as database:
-        where = "true" if condition is None else to_sql(condition)
-        asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, where, database) for k, one in enumerate(groupings)]
-        read = [f"{key.sql} AS x{k}" for k, key in enumerate(asked)]
-        read += [f"{number} AS y{k}" for k, number in enumerate(wanted.values())]
-        made = [f"{bin_sql(f'x{k}', key.edges) if key.edges else f'x{k}'} AS k{k}" for k, key in enumerate(asked)]
-        made += [f"CASE WHEN isfinite(y{k}) THEN y{k} END AS m{k}" for k in range(len(wanted))]
-        database.execute(
-            f"CREATE VIEW asked AS SELECT {', '.join(['trial', *made])} "
-            f"FROM (SELECT {', '.join(['trial', *read])} FROM trials WHERE {where})"
-        )
-        check_groups(asked, database)
-        replicates = plan.design.replicates(plan.scenario)
-        per_point = plan.design.trials_per_point(plan.scenario)
-        counts, numbers, exact = group_statistics(asked, list(wanted), levels, replicates, per_point, pooled, database)
+    replicates = plan.design.replicates(plan.scenario)
+    if thinned:
+        asked, counts, numbers, exact = _kept_groups(run, chosen, groupings, wanted, levels, condition, kept, pooled)
+    else:
+        values = ValuesOfTrials(run, chosen, condition)
+        asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, values) for k, one in enumerate(groupings)]
+        erring = "standard_error" in statistics and not pooled
+        of_trials = GroupsAsked(chosen, condition, tuple(asked), tuple(wanted.values()), replicates if erring else 1)
+        counts, numbers = group_rows(run, of_trials, levels, pooled)
+        exact = True
     headings = [
         *(heading for key in asked for heading in key.columns()),
         ("trials", "whole", "1"),
@@ -129,6 +135,36 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     return Computed(Aggregate.model_validate(result), chosen, used, method, evidence)
 
 
+def _kept_groups(
+    run: StoredRun,
+    chosen: Sequence[str],
+    groupings: Sequence[Grouping],
+    wanted: Mapping[str, Expression],
+    levels: Mapping[str, float | None],
+    condition: Expression | None,
+    kept: Mapping[str, Thinning],
+    pooled: bool,
+) -> tuple[list[GroupKey], list[tuple[Any, ...]], list[list[float | None]], bool]:
+    """The keys, the groups and their statistics from the trials that beliefs keep, and whether quantiles are exact."""
+    plan = run.plan
+    with trials_table(run, chosen, thinned=kept) as database:
+        where = "true" if condition is None else to_sql(condition)
+        values = ValuesInDatabase(where, database)
+        asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, values) for k, one in enumerate(groupings)]
+        read = [f"{key.sql} AS x{k}" for k, key in enumerate(asked)]
+        read += [f"({to_sql(number)})::DOUBLE AS y{k}" for k, number in enumerate(wanted.values())]
+        made = [f"{bin_sql(f'x{k}', key.edges) if key.edges else f'x{k}'} AS k{k}" for k, key in enumerate(asked)]
+        made += [f"CASE WHEN isfinite(y{k}) THEN y{k} END AS m{k}" for k in range(len(wanted))]
+        database.execute(
+            f"CREATE VIEW asked AS SELECT {', '.join(['trial', *made])} "
+            f"FROM (SELECT {', '.join(['trial', *read])} FROM trials WHERE {where})"
+        )
+        check_groups(asked, database)
+        replicates = plan.design.replicates(plan.scenario)
+        per_point = plan.design.trials_per_point(plan.scenario)
+        return asked, *group_statistics(asked, list(wanted), levels, replicates, per_point, pooled, database)
+
+
 def answer_table(document: dict[str, Any]) -> pa.Table:
     """A document's rows as an Arrow table, with units in the columns' metadata and the rest in the table's.
 
@@ -145,8 +181,8 @@ def answer_table(document: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(result["rows"], schema)
 
 
-def _measures(given: Sequence[str] | Mapping[str, str], scenario: Scenario) -> dict[str, str]:
-    """SQL of each measure as a double, by its name."""
+def _measures(given: Sequence[str] | Mapping[str, str], scenario: Scenario) -> dict[str, Expression]:
+    """Each measure, by its name."""
     named = dict(given) if isinstance(given, Mapping) else {text: text for text in given}
     if isinstance(given, Mapping):
         faults = [bad_name(f"measures.{name}", name) for name in named if not NAME.fullmatch(name)]
@@ -158,12 +194,13 @@ def _measures(given: Sequence[str] | Mapping[str, str], scenario: Scenario) -> d
         raise InvalidInput((Fault("measures", None, "must name a measure, such as export_gain"),))
     fields = [f"measures.{name}" if isinstance(given, Mapping) else f"measures[{k}]" for k, name in enumerate(named)]
     return {
-        name: f"({to_sql(parse_measure(text, scenario, field))})::DOUBLE"
-        for field, (name, text) in zip(fields, named.items(), strict=True)
+        name: parse_measure(text, scenario, field) for field, (name, text) in zip(fields, named.items(), strict=True)
     }
 
 
-def _check_numbers(wanted: Mapping[str, str], statistics: Sequence[str], levels: Mapping[str, float | None]) -> None:
+def _check_numbers(
+    wanted: Mapping[str, Expression], statistics: Sequence[str], levels: Mapping[str, float | None]
+) -> None:
     if not statistics:
         raise InvalidInput((Fault("statistics", None, f"must name one of {', '.join(STATISTICS)}, or a quantile"),))
     if len(levels) < len(statistics):

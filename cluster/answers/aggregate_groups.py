@@ -1,11 +1,11 @@
 """What `aggregate` groups by: an expression's values as they are, or bins."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 import duckdb
 import numpy as np
@@ -15,7 +15,8 @@ from cluster.answers import shared
 from cluster.answers.entry import Result, Text
 from cluster.query.session import to_sql
 from sim.faults import Fault, InvalidInput
-from sim.scenario.columns import Column, columns
+from sim.scenario.columns import NULL, Column, columns
+from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import NUMBER, TEXT, Expression, parse_expression
 from sim.scenario.scenario import Scenario
 
@@ -56,15 +57,42 @@ class Grouping(Result):
 
 @dataclass(frozen=True)
 class GroupKey:
-    """A grouping as SQL over the view of trials."""
+    """A grouping: by the values of an expression, or by strategy if `value` is None, or by bins between `edges`.
+
+    It has at most `most` groups. `sql` is the expression over the view of trials, and `order` that of its groups.
+    """
 
     label: str
+    value: Expression | None
     sql: str
     order: str
     kind: str
     unit: str
     most: int
+    categories: tuple[str, ...] = ()
     edges: tuple[float, ...] | None = None
+
+    def codes(self, strategy: str, table: Mapping[str, np.ndarray], columns: Mapping[str, Column]) -> np.ndarray:
+        """The group of each trial of a strategy, int64 from 0 in the order of the groups; the last is that of nulls."""
+        if self.value is None:
+            return np.asarray(self.categories.index(strategy), np.int64)
+        if self.edges is not None:
+            number = evaluate(self.value, table, columns).astype(np.float64)
+            code = np.searchsorted(self.edges, number, side="right")
+            code[number == self.edges[-1]] -= 1
+            return np.where(np.isnan(number), self.most - 1, code)
+        if self.value.operation == "column":
+            own = table[str(self.value.value)].astype(np.int64)
+            return np.where(own == NULL, self.most - 1, own) if columns[str(self.value.value)].nullable else own
+        if self.kind == "text":
+            return np.asarray(0, np.int64)
+        return evaluate(self.value, table, columns).astype(np.int64)
+
+    def value_of(self, code: int) -> object:
+        """The value of a group of `codes`, None for null."""
+        if code == self.most - 1:
+            return None
+        return self.categories[code] if self.kind == "text" else bool(code) if self.kind == "truth" else code
 
     def columns(self) -> list[tuple[str, str, str]]:
         """The columns of the result that it makes, each with its name, kind and unit."""
@@ -91,10 +119,9 @@ def group_key(
     field: str,
     strategies: Sequence[str],
     scenario: Scenario,
-    where: str,
-    database: duckdb.DuckDBPyConnection,
+    values: "Values",
 ) -> GroupKey:
-    """A grouping as SQL. `where` is the condition as SQL, for edges that depend on the trials.
+    """A grouping as it is computed. `values` finds those on which edges depend.
 
     Raises `InvalidInput` for a value that cannot be grouped by.
     """
@@ -104,7 +131,7 @@ def group_key(
             (Fault(field, None, f"must have one of bins, quantiles and edges, not {' and '.join(ways)}"),)
         )
     if grouping.value == STRATEGY and not ways:
-        return _category(grouping.label, STRATEGY, strategies)
+        return _category(grouping.label, None, STRATEGY, strategies)
     found = parse_expression(grouping.value, scenario, field)
     own = _own_column(found, scenario)
     unit = own.unit if own else "1"
@@ -112,23 +139,24 @@ def group_key(
         if found.kind != NUMBER:
             raise InvalidInput((Fault(field, grouping.value, f"must be a number to be put into {ways[0]}"),))
         number = f"({to_sql(found)})::DOUBLE"
-        edges = _edges(grouping, field, number, where, database)
-        return GroupKey(grouping.label, number, "{}", "number", unit, len(edges) + 2, edges)
+        edges = _edges(grouping, field, found, values)
+        return GroupKey(grouping.label, found, number, "{}", "number", unit, len(edges) + 2, edges=edges)
     # A column's own null is a group of its own, which a condition's truth value never is.
     sql = to_sql(found) if own is None else '"' + own.name.replace('"', '""') + '"'
     if found.kind == TEXT:
-        return _category(grouping.label, sql, own.categories if own else (str(found.value),))
+        return _category(grouping.label, found, sql, own.categories if own else (str(found.value),))
     if found.kind == NUMBER and (own is None or own.kind != "int16"):
         message = "has too many values for a group each; put it into bins, quantiles or edges"
         raise InvalidInput((Fault(field, grouping.value, message),))
     if found.kind == NUMBER:
-        return GroupKey(grouping.label, sql, "{}", "whole", unit, scenario.horizon_weeks + 2)
-    return GroupKey(grouping.label, sql, "{}", "truth", unit, 3)
+        return GroupKey(grouping.label, found, sql, "{}", "whole", unit, scenario.horizon_weeks + 2)
+    return GroupKey(grouping.label, found, sql, "{}", "truth", unit, 3)
 
 
-def _category(label: str, sql: str, categories: Sequence[str]) -> GroupKey:
+def _category(label: str, value: Expression | None, sql: str, categories: Sequence[str]) -> GroupKey:
     listed = ", ".join("'" + one.replace("'", "''") + "'" for one in categories)
-    return GroupKey(label, f"{sql}::VARCHAR", f"list_position([{listed}], {{}})", "text", "1", len(categories) + 1)
+    order = f"list_position([{listed}], {{}})"
+    return GroupKey(label, value, f"{sql}::VARCHAR", order, "text", "1", len(categories) + 1, tuple(categories))
 
 
 def _own_column(found: Expression, scenario: Scenario) -> Column | None:
@@ -137,9 +165,40 @@ def _own_column(found: Expression, scenario: Scenario) -> Column | None:
     return known[str(found.value)] if found.operation == "column" else None
 
 
-def _edges(
-    grouping: Grouping, field: str, number: str, where: str, database: duckdb.DuckDBPyConnection
-) -> tuple[float, ...]:
+class Values(Protocol):
+    """The known values of an expression in the trials that an answer is about."""
+
+    def extent(self, value: Expression) -> tuple[int, float, float]:
+        """Their number, the least and the greatest."""
+
+    def quantiles(self, value: Expression, levels: Sequence[float]) -> list[float]:
+        """The smallest value whose share is at least each level."""
+
+
+@dataclass(frozen=True)
+class ValuesInDatabase:
+    """The values of an expression in the view of trials, of those that satisfy a condition as SQL."""
+
+    where: str
+    database: duckdb.DuckDBPyConnection
+
+    def extent(self, value: Expression) -> tuple[int, float, float]:
+        """As `Values.extent`."""
+        known, least, greatest = self._one(value, "count(*), min(x), max(x)")
+        return known, least or 0.0, greatest or 0.0
+
+    def quantiles(self, value: Expression, levels: Sequence[float]) -> list[float]:
+        """As `Values.quantiles`; of very many values from a sketch."""
+        few = self.extent(value)[0] <= shared.EXACT_NUMBERS
+        found: list[float] = self._one(value, f"{'quantile_disc' if few else 'approx_quantile'}(x, {list(levels)})")[0]
+        return found
+
+    def _one(self, value: Expression, selected: str) -> tuple[Any, ...]:
+        read = f"SELECT ({to_sql(value)})::DOUBLE AS x FROM trials WHERE {self.where}"
+        return self.database.execute(f"SELECT {selected} FROM ({read}) WHERE isfinite(x)").fetchall()[0]
+
+
+def _edges(grouping: Grouping, field: str, value: Expression, values: Values) -> tuple[float, ...]:
     if grouping.edges is not None:
         edges = tuple(float(edge) for edge in grouping.edges)
         rising = all(a < b for a, b in pairwise(edges))
@@ -150,16 +209,13 @@ def _edges(
     way, count = ("bins", grouping.bins) if grouping.bins is not None else ("quantiles", grouping.quantiles)
     if count is None or not 1 <= count <= MAX_BINS:
         raise InvalidInput((Fault(f"{field}.{way}", count, f"must be from 1 to {MAX_BINS}"),))
-    finite = f"FROM (SELECT {number} AS x FROM trials WHERE {where}) WHERE isfinite(x)"
-    known, least, greatest = database.execute(f"SELECT count(*), min(x), max(x) {finite}").fetchall()[0]
+    known, least, greatest = values.extent(value)
     if not known:
         return (0.0, 1.0)
     if way == "bins":
         inner = np.linspace(least, greatest, count + 1)[1:-1].tolist()
     else:
-        levels = [k / count for k in range(1, count)]
-        function = "quantile_disc" if known <= shared.EXACT_NUMBERS else "approx_quantile"
-        inner = database.execute(f"SELECT {function}(x, {levels}) {finite}").fetchall()[0][0] if levels else []
+        inner = values.quantiles(value, [k / count for k in range(1, count)]) if count > 1 else []
     # A value that many trials share would be several edges, with empty bins between them.
     edges = tuple(sorted({least, *map(float, inner), greatest}))
     return edges if len(edges) > 1 else (least, np.nextafter(least, np.inf).item())
@@ -185,8 +241,11 @@ def check_groups(keys: Sequence[GroupKey], database: duckdb.DuckDBPyConnection) 
         return
     named = ", ".join(f"k{k}" for k in range(len(keys)))
     (groups,) = database.execute(f"SELECT count(*) FROM (SELECT DISTINCT {named} FROM asked)").fetchall()[0]
+    check_group_count(keys, groups)
+
+
+def check_group_count(keys: Sequence[GroupKey], groups: int) -> None:
+    """Raise `InvalidInput` for more groups than `MAX_GROUPS`."""
     if groups > MAX_GROUPS:
-        message = (
-            f"makes {groups:,} groups; at most {MAX_GROUPS:,} are allowed: use fewer or wider bins, or a condition"
-        )
+        message = f"makes more than {MAX_GROUPS:,} groups: use fewer or wider bins, or a condition"
         raise InvalidInput((Fault("by", ", ".join(key.label for key in keys), message),))

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from math import sqrt
 from typing import Any
 
 import duckdb
@@ -12,7 +14,7 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import columns
 from sim.scenario.scenario import Scenario
 from sim.statistics.estimates import mean_of_replicates
-from sim.statistics.tallies import NO_NUMBERS, Moments
+from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments
 
 STATISTICS = ("count", "known", "mean", "standard_deviation", "standard_error", "min", "max", "sum", "median")
 """Statistics by name. Quantiles, such as ``q05`` or ``0.05``, are allowed too."""
@@ -83,6 +85,33 @@ def group_statistics(
     return counts, numbers, exact
 
 
+def statistics_of_moments(
+    trials: int, total: float, parts: Sequence[Moments], per_point: int, pooled: bool
+) -> dict[str, float | None]:
+    """The statistics of a group by name, from its trials, the sum of its known numbers, and their moments.
+
+    `parts` has the moments of each replicate.
+    """
+    whole = reduce(merge_moments, parts)
+    known = whole.count
+    deviation = sqrt(whole.m2 / (known - 1)) if known > 1 else None
+    error = None if deviation is None else deviation / sqrt(known)
+    if pooled:
+        error = None
+    elif len(parts) > 1:
+        error = mean_of_replicates(parts, per_point)["standard_error"]
+    return {
+        "count": known,
+        "known": known / trials if trials else None,
+        "mean": total / known if known else None,
+        "standard_deviation": deviation,
+        "standard_error": error,
+        "min": whole.least if known else None,
+        "max": whole.greatest if known else None,
+        "sum": total if known else None,
+    }
+
+
 def _quantiles(
     measure: str, levels: Sequence[float], exact: bool, ends: str, database: duckdb.DuckDBPyConnection
 ) -> list[list[float | None]]:
@@ -113,7 +142,7 @@ def _errors(
 
 def headings_of(
     given: Sequence[str] | Mapping[str, str],
-    measures: Mapping[str, str],
+    measures: Mapping[str, object],
     levels: Mapping[str, float | None],
     scenario: Scenario,
 ) -> list[tuple[str, str, str]]:

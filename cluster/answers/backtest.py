@@ -171,7 +171,8 @@ def backtest(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "rivals": (
                 "uniform: a constant, the same probability for each category. class_rates: the pooled rates of the "
                 "scenario's class of past threats, and record: the lists of goods with a deadline; both of threats "
-                "that had ended before the scenario's first day (class_rates: in the years before)"
+                "that had ended before the scenario's first day (class_rates: in the years before). Where sanctions "
+                "are in force from the start, both are what had become of past sanctions after two years"
             ),
             "intervals": (
                 f"percentile bootstrap, 95 %, over the disputes: {RESAMPLES:,} resamples, seed {SEED}, the same for "

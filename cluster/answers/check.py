@@ -21,10 +21,10 @@ from cluster.answers.entry import (
     quiet,
 )
 from cluster.answers.entry import Estimate as EstimateResult
-from cluster.answers.outside_view import AGREED_WEEKS, ENDED, FEWEST_THREATS, THREAT, past_durations, too_few_threats
+from cluster.answers.outside_view import AGREED_WEEKS, FEWEST_THREATS, THREAT, PastCases, past_cases, too_few_threats
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, chosen_strategy, trials_table
-from cluster.reference.rates import class_rates, reference_class, scenario_class, shipped_rates
+from cluster.reference.rates import shipped_rates
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_condition
@@ -123,9 +123,9 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
     """
     scenario = run.plan.scenario
     chosen = chosen_strategy(run, request.strategy)
-    reference = scenario_class(scenario) if request.reference is None else reference_class(request.reference).name
-    rows = _rows(reference, scenario.as_of, scenario.horizon_weeks, scenario.sender)
-    shares, trials, evidence = _shares(run, chosen, rows, request.believe)
+    past = past_cases(scenario, chosen, request.reference)
+    rows = _rows(past, scenario.horizon_weeks, scenario.sender)
+    shares, trials, evidence = _shares(run, chosen, past.given, rows, request.believe)
     outside = [row for row in rows if _lies_outside(shares[row.name], row.outside)]
     compared = []
     for row in rows:
@@ -149,27 +149,17 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
                 "reason": reason,
             }
         )
-    result = {"reference": reference, "known_on": scenario.as_of, "compared": compared}
-    return Computed(ClassComparison.model_validate(result), (chosen,), trials[THREAT], _METHOD, evidence)
+    result = {"reference": past.reference, "known_on": past.known_on, "compared": compared}
+    return Computed(ClassComparison.model_validate(result), (chosen,), trials[past.given], _METHOD, evidence)
 
 
-def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[_Compared]:
-    day = None if as_of is None else date.fromisoformat(as_of)
-    known = class_rates(reference, day)
-    if not known["episodes"]:
-        fault = Fault("reference", reference, f"had no threats that had ended before {as_of}")
-        raise InvalidInput((fault,))
+def _rows(past: PastCases, horizon: int, sender: str) -> list[_Compared]:
+    day = None if past.known_on is None else date.fromisoformat(past.known_on)
     rows = [
-        _Compared(
-            name, name, condition, THREAT, known["pooled"][name], f"class {reference}, {known['episodes']} threats"
-        )
-        for name, condition in ENDED.items()
+        _Compared(one.name, one.label, one.condition, one.given, one.share, one.source)
+        for one in (*past.endings, *past.durations)
     ]
-    rows += [
-        _Compared(one.name, one.label, one.condition, THREAT, one.share, one.source)
-        for one in past_durations(reference, day, horizon)
-    ]
-    if horizon >= max(AGREED_WEEKS):
+    if past.given == THREAT and horizon >= max(AGREED_WEEKS):
         rows.append(
             _Compared(
                 "agreed_in_any_way",
@@ -184,7 +174,7 @@ def _rows(reference: str, as_of: str | None, horizon: int, sender: str) -> list[
     report, report_source = _at_the_wto("report", day)
     win, win_source = _at_the_wto(panel, day)
     rows += [
-        _Compared("complaint", "the target complains to the WTO", "complaint", THREAT, UNKNOWN, "not counted"),
+        _Compared("complaint", "the target complains to the WTO", "complaint", past.given, UNKNOWN, "not counted"),
         _Compared("ruling", "a complaint ends in a ruling", "ruling is not null", "complaint", report, report_source),
         _Compared(
             "ruling_for_target",
@@ -214,7 +204,7 @@ def _at_the_wto(name: str, day: date | None) -> tuple[Estimate, str]:
 
 
 def _shares(
-    run: StoredRun, strategy: str, rows: list[_Compared], believe: tuple[str, ...]
+    run: StoredRun, strategy: str, given: str, rows: list[_Compared], believe: tuple[str, ...]
 ) -> tuple[dict[str, Estimate], dict[str, int], Mapping[str, Evidence] | None]:
     """The share of each row, the trials of each condition on which shares are, and what the beliefs did."""
     scenario, design = run.plan.scenario, run.plan.design
@@ -230,8 +220,8 @@ def _shares(
         ).fetchall()
     counts = dict(zip(conditions, zip(*counted, strict=True), strict=True))
     trials = {row.given: sum(counts[row.given]) for row in rows}
-    if trials[THREAT] < FEWEST_THREATS:
-        raise InvalidInput((Fault("strategy", strategy, too_few_threats(trials[THREAT])),))
+    if trials[given] < FEWEST_THREATS:
+        raise InvalidInput((Fault("strategy", strategy, too_few_threats(trials[given])),))
     shares = {
         row.name: proportion_of_replicates(counts[row.name], counts[row.given], per_point)
         if replicates > 1

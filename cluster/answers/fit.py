@@ -1,6 +1,6 @@
-"""Parameters moved so that a scenario's threats end as often in each way, and as soon, as those of its class did.
+"""Parameters moved so that a scenario's threats and sanctions end as often in each way, and as soon, as past ones did.
 
-The mechanisms that move how threats end (pressure of costs, litigation, deadlines) all play. Of the parameters' moves
+The mechanisms that move how they end (pressure of costs, litigation, deadlines) all play. Of the parameters' moves
 that reach the rates the least is sought, by Gauss and Newton's method with the minimum-norm step, on common random
 numbers: each simulation plays the same trials (Glasserman & Yao 1992, "Some guidelines and guarantees for common random
 numbers", Management Science 38). Of durations only intervals are known well enough: one that then lies outside its
@@ -9,15 +9,13 @@ interval is brought to the nearer end, with the rates kept.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from math import exp, log
 from typing import Any
 
 import numpy as np
 
 from cluster.answers.entry import OnProgress
-from cluster.answers.outside_view import ENDED, FEWEST_THREATS, THREAT, PastDuration, past_durations, too_few_threats
-from cluster.reference.rates import class_rates, reference_class, scenario_class
+from cluster.answers.outside_view import FEWEST_THREATS, PastShare, past_cases, too_few_threats
 from sim.faults import Fault, InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
@@ -44,20 +42,27 @@ LONGEST_STEP, FARTHEST = 1.0, 3.0
 SCALABLE = ("pert", "uniform", "triangular", "loguniform")
 """The distributions that can be moved: lists of values."""
 _METHOD = {
-    "target": "the class's pooled rates as known on the scenario's first day; no later threat is used",
-    "share": "of the trials in which sanctions are threatened, with every mechanism of the scenario playing",
+    "target": (
+        "threats: the class's pooled rates as known on the scenario's first day; sanctions in force from the start: "
+        "what had become of past ones two years after their imposition; no later case is used"
+    ),
+    "share": (
+        "of the trials in which sanctions are threatened, or in force from the start, with every mechanism of the "
+        "scenario playing"
+    ),
     "moves": (
-        "readiness multiplies that of both sides by e^move; a probability's odds are multiplied by e^move, for each "
-        "value of its distribution. Of the moves that reach the rates those with the least sum of squares are sought"
+        "readiness (of both sides) and deadline_multiplier are multiplied by e^move; a probability's odds are "
+        "multiplied by e^move; for each value of a distribution. Of the moves that reach the rates those with the "
+        "least sum of squares are sought"
     ),
     "search": (
         "minimum-norm Gauss-Newton steps with differences on common random numbers; checked with the next seed, whose "
         "trials the search has not seen"
     ),
     "durations": (
-        "the shares of threats that are settled by a week, and that end in an agreement within two years, as known on "
-        "the scenario's first day (see check): those outside their 95 % intervals after the rates are reached are "
-        "brought to the nearer end, with the rates"
+        "the shares of threats that are settled by a week and that end in an agreement within two years, and of "
+        "sanctions that end within a year, as known on the scenario's first day (see check): those outside their 95 % "
+        "intervals after the rates are reached are brought to the nearer end, with the rates"
     ),
 }
 
@@ -77,6 +82,8 @@ _KNOBS: dict[str, tuple[tuple[str, ...], Callable[[float, float], float]]] = {
     "follow_through": (("follow_through",), _with_odds),
     "extension_probability": (("extension_probability",), _with_odds),
     "lapse_probability": (("lapse_probability",), _with_odds),
+    "deadline_multiplier": (("deadline_multiplier",), _scaled),
+    "sanction_fatigue": (("sanction_fatigue",), _with_odds),
 }
 """What is moved: the parameters, and how a move changes a value of each."""
 
@@ -88,8 +95,8 @@ class _Problem:
     scenario: Scenario
     strategy: str
     knobs: tuple[str, ...]
-    conditions: Mapping[str, str]
-    """The conditions that are counted among the trials with a threat, by name."""
+    conditions: Mapping[str, tuple[str, str]]
+    """Each share's condition, and the one among whose trials it is counted, by name."""
     target: Mapping[str, float]
     """The shares to reach, by the names of some of the conditions."""
     chance: Chance
@@ -104,18 +111,22 @@ class _Problem:
                 found[name] = _changed(given[name].document(), lambda value, move=move, f=change: f(value, move))  # type: ignore[misc]
         return found
 
-    def counts(self, moves: np.ndarray, chance: Chance | None = None) -> dict[str, int]:
-        """The trials with a threat, and those of each condition, with the moved parameters."""
+    def counts(self, moves: np.ndarray, chance: Chance | None = None) -> dict[str, tuple[int, int]]:
+        """For each condition: the trials in which it holds, and those among which it is counted."""
         played = intervene(self.scenario, self.moved(moves)) if self.knobs else self.scenario
         table = simulate(played, self.strategy, chance or self.chance)
         known = {column.name: column for column in columns(played)}
-        asked = {THREAT: THREAT, **{name: f"{THREAT} and {text}" for name, text in self.conditions.items()}}
-        return {name: int(evaluate(parse_condition(text, played), table, known).sum()) for name, text in asked.items()}
+
+        def count(text: str) -> int:
+            return int(evaluate(parse_condition(text, played), table, known).sum())
+
+        return {
+            name: (count(f"({given}) and ({text})"), count(given)) for name, (text, given) in self.conditions.items()
+        }
 
     def shares(self, moves: np.ndarray) -> dict[str, float]:
-        """The share of each condition among the trials with a threat."""
-        found = self.counts(moves)
-        return {name: found[name] / max(found[THREAT], 1) for name in self.conditions}
+        """The share of each condition among the trials in which it is counted."""
+        return {name: happened / max(of, 1) for name, (happened, of) in self.counts(moves).items()}
 
     def missing(self, moves: np.ndarray) -> np.ndarray:
         """How much the shares are below their targets, shape (targets,)."""
@@ -133,38 +144,35 @@ def fit(
 ) -> dict[str, Any]:
     """The least moves of `_KNOBS` by which a scenario's threats end as those of its reference class did, and as soon.
 
-    Uses only threats that had ended in the years before `as_of`. Progress is in iterations. Returns plain values; where
-    the rates cannot be reached, ``reached`` is false and the nearest moves found are given. Raises `InvalidInput` for
-    an unknown class or strategy, trials out of range, a scenario without a class, and where too few have a threat.
+    A strategy with sanctions in force from the start has no threats; its sanctions then end as past ones did. Uses only
+    what was known at the end of the year before `as_of`. Progress is in iterations. Returns plain values; where the
+    rates cannot be reached, ``reached`` is false and the nearest moves found are given. Raises `InvalidInput` for an
+    unknown class or strategy, trials out of range, a scenario without a class, and where too few have a threat.
     """
     report = Report()
     validation.whole(report, ("trials",), trials, FEWEST_TRIALS, MOST_TRIALS)
     validation.whole(report, ("seed",), seed, 0, 2**63 - 2)
     report.raise_faults()
     strategy = _strategy(scenario, strategy)
-    name = scenario_class(scenario) if reference is None else reference_class(reference).name
-    day = None if scenario.as_of is None else date.fromisoformat(scenario.as_of)
-    known = class_rates(name, day)
-    if not known["episodes"]:
-        raise InvalidInput((Fault("reference", name, f"had no threats that had ended before {scenario.as_of}"),))
-    pooled = {ending: found["estimate"] for ending, found in known["pooled"].items()}
+    past = past_cases(scenario, strategy, reference)
     given = scenario.parameters(strategy)
     kept = {knob: reason for knob in _KNOBS if (reason := _not_movable(knob, given)) is not None}
-    durations = {one.name: one for one in past_durations(name, day, scenario.horizon_weeks)}
+    shares = {one.name: one for one in (*past.endings, *past.durations)}
     problem = _Problem(
         scenario,
         strategy,
         tuple(knob for knob in _KNOBS if knob not in kept),
-        {**ENDED, **{one.name: one.condition for one in durations.values()}},
-        {ending: pooled[ending] for ending in ("settled", "imposed")},
+        {name: (one.condition, one.given) for name, one in shares.items()},
+        {one.name: float(one.share["estimate"] or 0.0) for one in past.endings[:-1]},
         Chance(seed, 0, trials),
     )
     nothing = np.zeros(len(problem.knobs))
     before = problem.counts(nothing)
-    if before[THREAT] < FEWEST_THREATS:
-        raise InvalidInput((Fault("strategy", strategy, too_few_threats(before[THREAT])),))
+    threats = before[past.endings[0].name][1]
+    if threats < FEWEST_THREATS:
+        raise InvalidInput((Fault("strategy", strategy, too_few_threats(threats)),))
     moves, missing, iterations = _search(problem, nothing, on_progress)
-    while outside := _outside(problem.shares(moves), durations.values(), problem.target):
+    while outside := _outside(problem.shares(moves), past.durations, problem.target):
         tried = replace(problem, target={**problem.target, **outside})
         found, still_missing, more = _search(tried, moves, on_progress)
         iterations += more
@@ -176,8 +184,8 @@ def fit(
     return {
         "scenario": scenario.name,
         "strategy": strategy,
-        "reference": name,
-        "known_on": known["known_on"],
+        "reference": past.reference,
+        "known_on": past.known_on,
         "trials": trials,
         "seed": seed,
         "iterations": iterations,
@@ -190,29 +198,25 @@ def fit(
             for name, after in moved.items()
             if after != given[name].document()
         },
-        "endings": {
-            ending: {
-                "target": known["pooled"][ending],
-                "before": proportion(before[ending], before[THREAT]),
-                "after": proportion(checked[ending], checked[THREAT]),
-            }
-            for ending in ENDED
-        },
-        "durations": {
-            name: {
-                "label": one.label,
-                "target": one.share,
-                "source": one.source,
-                "before": proportion(before[name], before[THREAT]),
-                "after": proportion(checked[name], checked[THREAT]),
-            }
-            for name, one in durations.items()
-        },
+        "endings": {one.name: _reached(one, before, checked) for one in past.endings},
+        "durations": {one.name: _reached(one, before, checked) for one in past.durations},
+    }
+
+
+def _reached(
+    one: PastShare, before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]
+) -> dict[str, object]:
+    return {
+        "label": one.label,
+        "target": one.share,
+        "source": one.source,
+        "before": proportion(*before[one.name]),
+        "after": proportion(*after[one.name]),
     }
 
 
 def _outside(
-    shares: Mapping[str, float], durations: Iterable[PastDuration], target: Mapping[str, float]
+    shares: Mapping[str, float], durations: Iterable[PastShare], target: Mapping[str, float]
 ) -> dict[str, float]:
     """The duration farthest outside its interval (or nearly so) that has no target, and the share it is brought to."""
     farthest, found = -TOLERANCE, {}

@@ -1,4 +1,4 @@
-"""The outside view as beliefs: how often threats of a scenario's reference class ended in each way."""
+"""The outside view of a scenario: how past threats and sanctions ended, as shares to compare and as beliefs."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,9 +6,17 @@ from datetime import date
 from cluster.answers.aggregate import AggregateRequest, aggregate
 from cluster.answers.entry import quiet
 from cluster.query.trials import StoredRun
-from cluster.reference.rates import class_rates, scenario_class, settled_within
+from cluster.reference.rates import (
+    class_rates,
+    reference_class,
+    sanctions_after,
+    scenario_class,
+    settled_within,
+    shipped_rates,
+)
 from sim.faults import Fault, InvalidInput
-from sim.statistics.estimates import Estimate
+from sim.scenario.scenario import Scenario
+from sim.statistics.estimates import Estimate, proportion
 
 THREAT = "threat"
 SETTLED = "outcome == 'agreement_under_threat'"
@@ -21,6 +29,19 @@ ENDED = {
 AGREED_WEEKS = (12, 26, 52, 104)
 """Weeks from the announcement of sanctions by which the share of settlements is compared."""
 AGREED = "agreed_within_two_years"
+ENDED_SOON = "sanctions_ended_within_a_year"
+YEAR, TWO_YEARS = 52, 104
+"""Weeks after an imposition at which the record says what had become of sanctions."""
+SANCTIONS = "sanctions-in-force"
+"""The name of the record of sanctions in force, where the name of a class of threats stands otherwise."""
+IN_FORCE = "sanctions_week == 0"
+AGREED_IN_FORCE = "outcome == 'agreement_under_sanctions'"
+ENDED_IN_FORCE = {
+    "agreed": AGREED_IN_FORCE,
+    "withdrawn": f"not ({AGREED_IN_FORCE}) and outcome != 'sanctions_standing'",
+    "still_in_force": "outcome == 'sanctions_standing'",
+}
+"""What became of sanctions that were in force as a dispute began, as conditions that exclude each other."""
 FEWEST_THREATS = 1_000
 """The least number of trials with a threat for a comparison."""
 FORECAST_WEIGHT = 1.0
@@ -28,37 +49,77 @@ FORECAST_WEIGHT = 1.0
 
 
 @dataclass(frozen=True)
-class PastDuration:
-    """How soon past threats were settled or agreed, beside the condition of a trial that is compared with it."""
+class PastShare:
+    """A share of past cases, beside the condition of a trial that is compared with it.
+
+    The trials' share is that of `condition` among those in which `given` holds.
+    """
 
     name: str
     label: str
     condition: str
+    given: str
     share: Estimate
     source: str
 
 
-def too_few_threats(trials: int) -> str:
-    """The message for a strategy that has a threat in only so many trials."""
-    return (
-        f"has a threat in {trials:,} trials, too few to compare with past threats; at least {FEWEST_THREATS:,} are "
-        "needed, and a trial with sanctions from the start has none"
-    )
+@dataclass(frozen=True)
+class PastCases:
+    """The past cases with which a strategy's trials are compared.
+
+    `reference` is a class of threats, or `SANCTIONS`; `given` says which trials are compared. The shares of `endings`
+    sum to 1.
+    """
+
+    reference: str
+    known_on: str | None
+    given: str
+    endings: list[PastShare]
+    durations: list[PastShare]
 
 
-def past_durations(reference: str, day: date | None, horizon: int) -> list[PastDuration]:
-    """The durations with which a scenario's threats are compared, as known on a day, within a horizon in weeks.
+def past_cases(scenario: Scenario, strategy: str, reference: str | None = None) -> PastCases:
+    """The past cases with which a strategy's trials are compared, as known on the scenario's first day.
 
-    How soon is that of the settled lists of goods with a deadline, since a threat of the model has a deadline too;
-    agreements within two years are those of the class.
+    Those of the scenario's reference class, or of another one; for a strategy with sanctions in force from the start,
+    which has no threat, those of American sanctions unless a class is named. Raises `InvalidInput` for an unknown or
+    empty class, a scenario without a class, and a horizon too short for what is known of sanctions.
+    """
+    day = None if scenario.as_of is None else date.fromisoformat(scenario.as_of)
+    if reference is None and sanctions_from_start(scenario, strategy):
+        return _past_sanctions(scenario, day)
+    name = scenario_class(scenario) if reference is None else reference_class(reference).name
+    known = class_rates(name, day)
+    if not known["episodes"]:
+        raise InvalidInput((Fault("reference", name, f"had no threats that had ended before {scenario.as_of}"),))
+    endings = [
+        PastShare(
+            ending, ending, condition, THREAT, known["pooled"][ending], f"class {name}, {known['episodes']} threats"
+        )
+        for ending, condition in ENDED.items()
+    ]
+    return PastCases(name, scenario.as_of, THREAT, endings, _threat_durations(name, day, scenario.horizon_weeks))
+
+
+def sanctions_from_start(scenario: Scenario, strategy: str) -> bool:
+    """Whether sanctions are in force from the start in every trial of a strategy."""
+    return scenario.parameters(strategy)["sanctions_at_start"].document() == 1
+
+
+def _threat_durations(reference: str, day: date | None, horizon: int) -> list[PastShare]:
+    """How soon past threats were settled and sanctions ended, within a horizon in weeks.
+
+    How soon threats are settled is that of the settled lists of goods with a deadline, since a threat of the model has
+    a deadline too; agreements within two years are those of the class.
     """
     known = class_rates(reference, day)
-    known_on = "" if day is None else f" that had ended before {day.isoformat()}"
+    known_on = _before(day)
     found = [
-        PastDuration(
+        PastShare(
             f"agreed_by_week_{week}",
             f"settled within {week} weeks of the threat",
             f"{SETTLED} and agreement_week - threat_week <= {week}",
+            THREAT,
             settled_within(week, known["pooled"]["settled"], day),
             f"class {reference}, times how soon lists of goods with a deadline were settled{known_on}",
         )
@@ -67,16 +128,72 @@ def past_durations(reference: str, day: date | None, horizon: int) -> list[PastD
     ]
     if max(AGREED_WEEKS) <= horizon:
         found.append(
-            PastDuration(
+            PastShare(
                 AGREED,
                 "agreed within two years, before the sender gave up",
                 f"outcome in ('agreement_under_threat', 'agreement_under_sanctions') and "
                 f"agreement_week - threat_week <= {max(AGREED_WEEKS)}",
+                THREAT,
                 known[AGREED],
                 f"class {reference}{known_on}, pooled; an episode of the data ends when the sender gives up",
             )
         )
+    if horizon > YEAR:
+        given = f"threat and sanctions and sanctions_week <= {horizon - YEAR}"
+        found.append(_sanctions_ended(given, day))
     return found
+
+
+def _past_sanctions(scenario: Scenario, day: date | None) -> PastCases:
+    if scenario.horizon_weeks < TWO_YEARS:
+        message = f"must be at least {TWO_YEARS}, since past sanctions in force are known after two years"
+        raise InvalidInput((Fault("horizon_weeks", scenario.horizon_weeks, message),))
+    counts = sanctions_after(TWO_YEARS, day)
+    source = f"{shipped_rates().sanctions.title}, two years after their imposition{_before(day)}: {{}} of {sum(counts)}"
+    endings = [
+        PastShare(
+            name,
+            f"{name.replace('_', ' ')} after two years",
+            _within_two_years(name),
+            IN_FORCE,
+            proportion(count, sum(counts)),
+            source.format(count),
+        )
+        for name, count in zip(ENDED_IN_FORCE, counts, strict=True)
+    ]
+    return PastCases(SANCTIONS, scenario.as_of, IN_FORCE, endings, [_sanctions_ended(IN_FORCE, day)])
+
+
+def _within_two_years(name: str) -> str:
+    ended = f"sanctions_weeks <= {TWO_YEARS}"
+    if name == "still_in_force":
+        return f"{ENDED_IN_FORCE[name]} or not ({ended})"
+    return f"({ENDED_IN_FORCE[name]}) and {ended}"
+
+
+def _sanctions_ended(given: str, day: date | None) -> PastShare:
+    agreed, withdrawn, in_force = sanctions_after(YEAR, day)
+    ended, known = agreed + withdrawn, agreed + withdrawn + in_force
+    return PastShare(
+        ENDED_SOON,
+        "sanctions ended within a year of their imposition",
+        f"sanctions_weeks <= {YEAR} and outcome != 'sanctions_standing'",
+        given,
+        proportion(ended, known),
+        f"{shipped_rates().sanctions.title}{_before(day)}: {ended} of {known}",
+    )
+
+
+def _before(day: date | None) -> str:
+    return "" if day is None else f", as known on {day.isoformat()}"
+
+
+def too_few_threats(trials: int) -> str:
+    """The message for a strategy that has a threat in only so many trials."""
+    return (
+        f"has a threat in {trials:,} trials, too few to compare with past threats; at least {FEWEST_THREATS:,} are "
+        "needed, and a trial with sanctions from the start has none"
+    )
 
 
 @dataclass(frozen=True)

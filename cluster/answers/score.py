@@ -8,10 +8,11 @@ from pydantic import Field
 
 from cluster.answers.beliefs import THINNED, thin_trials
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyName, StrategyRequest
+from cluster.answers.outside_view import TWO_YEARS, sanctions_from_start
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.session import to_sql
 from cluster.query.trials import StoredRun, Thinning, chosen_strategy, trials_table
-from cluster.reference.rates import known_rates
+from cluster.reference.rates import known_rates, sanctions_after
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import parse_condition
 from sim.scenario.history import History
@@ -133,7 +134,7 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
         "class": _categories(
             classes,
             class_of(history.outcome, (history.sanctions_week or 0) > 0),
-            {UNIFORM: dict.fromkeys(CLASSES, 1 / len(CLASSES)), **_known_rates(plan.scenario)},
+            {UNIFORM: dict.fromkeys(CLASSES, 1 / len(CLASSES)), **_known_rates(plan.scenario, strategy)},
         ),
         "events": {
             name: {"forecast": events[name] / trials, "happened": real} for name, real in _events(history).items()
@@ -159,9 +160,13 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
     return Computed(Score.model_validate(result), (strategy,), trials, method, evidence)
 
 
-def _known_rates(scenario: Scenario) -> dict[str, dict[str, float]]:
-    """Forecasts of the class from past threats, as known on the scenario's first day."""
+def _known_rates(scenario: Scenario, strategy: str) -> dict[str, dict[str, float]]:
+    """Forecasts of the class from past threats, or past sanctions in force, as known on the scenario's first day."""
     day = None if scenario.as_of is None else date.fromisoformat(scenario.as_of)
+    if sanctions_from_start(scenario, strategy):
+        agreed, withdrawn, in_force = half_added(sanctions_after(TWO_YEARS, day))
+        shares = dict(zip(CLASSES, (agreed, in_force, withdrawn), strict=True))
+        return {"class_rates": shares, "record": shares}
     return {
         name: dict(zip(CLASSES, rates.values(), strict=True))
         for name, rates in known_rates(scenario.reference, day).items()

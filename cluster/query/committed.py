@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import DamagedTrials
 from cluster.query.session import check_time
 from cluster.results.plan import Plan, Shard
@@ -39,7 +39,7 @@ class CommittedShards:
 
 
 def finished_shards(
-    folder: Folder, plan: Plan, entries: Mapping[str, Entry], kept: Kept[Any] | None
+    folder: Folder, plan: Plan, entries: Mapping[str, Entry], cache: MemoryCache[Any] | None
 ) -> Mapping[str, list[Shard]] | None:
     """By strategy the shards of a plan if its folder's manifest says that they are all committed, and nothing speaks
     against it; else None. `entries` are the folder's files by name. Reads a footer of each strategy.
@@ -47,7 +47,7 @@ def finished_shards(
     if MANIFEST not in entries:
         return None
     key = ("finished", folder.address, hash(tuple((one.name, one.tag) for one in entries.values())))
-    known: Mapping[str, list[Shard]] | None = None if kept is None else kept.find(key)
+    known: Mapping[str, list[Shard]] | None = None if cache is None else cache.find(key)
     if known is not None:
         return known
     try:
@@ -65,12 +65,14 @@ def finished_shards(
         found[shard.strategy].append(shard)
     if any(committed_tallies(folder, plan, shards[0]) is None for shards in found.values()):
         return None
-    if kept is not None:
-        kept.keep(key, found, _SHARD_BYTES * plan.shard_count)
+    if cache is not None:
+        cache.put(key, found, _SHARD_BYTES * plan.shard_count)
     return found
 
 
-def read_footers(folder: Folder, plan: Plan, entries: Mapping[str, Entry], kept: Kept[Any] | None) -> CommittedShards:
+def read_footers(
+    folder: Folder, plan: Plan, entries: Mapping[str, Entry], cache: MemoryCache[Any] | None
+) -> CommittedShards:
     """The shards of a plan whose files are there and belong to it, and their tallies.
 
     Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
@@ -79,7 +81,7 @@ def read_footers(folder: Folder, plan: Plan, entries: Mapping[str, Entry], kept:
     found: dict[str, list[Shard]] = {strategy: [] for strategy in plan.strategies}
     counted: dict[str, Tallies] = dict.fromkeys(plan.strategies, (NO_TRIALS,) * replicates)
     blocks = [(place, shards, _tags(shards, entries)) for place, shards in _blocks(plan, entries).items()]
-    known = {place: _kept_block(folder, place, tags, kept) for place, _, tags in blocks}
+    known = {place: _cached_block(folder, place, tags, cache) for place, _, tags in blocks}
     read = in_order(
         lambda shard: _tallies(folder, plan, shard),
         (shard for place, shards, _ in blocks if known[place] is None for shard in shards),
@@ -90,9 +92,9 @@ def read_footers(folder: Folder, plan: Plan, entries: Mapping[str, Entry], kept:
             pairs = [(shard, tallies) for shard in shards if (tallies := next(read)) is not None]
             together = reduce(merge_replicates, (tallies for _, tallies in pairs), (NO_TRIALS,) * replicates)
             block = _Block(tags, [shard for shard, _ in pairs], together)
-            if kept is not None:
+            if cache is not None:
                 size = _TALLY_BYTES * replicates + _SHARD_BYTES * len(shards)
-                kept.keep(_key(folder, (strategy, index)), block, size)
+                cache.put(_key(folder, (strategy, index)), block, size)
         found[strategy] += block.shards
         counted[strategy] = merge_replicates(counted[strategy], block.tallies)
     if sum(map(len, found.values())) < plan.shard_count:
@@ -130,8 +132,10 @@ def _key(folder: Folder, place: _Place) -> tuple[object, ...]:
     return ("tallies", folder.address, *place)
 
 
-def _kept_block(folder: Folder, place: _Place, tags: tuple[str, ...], kept: Kept[Any] | None) -> _Block | None:
-    block: _Block | None = None if kept is None else kept.find(_key(folder, place))
+def _cached_block(
+    folder: Folder, place: _Place, tags: tuple[str, ...], cache: MemoryCache[Any] | None
+) -> _Block | None:
+    block: _Block | None = None if cache is None else cache.find(_key(folder, place))
     return block if block is not None and block.tags == tags else None
 
 

@@ -44,15 +44,15 @@ def summed_counts(run: StoredRun, strategy: str) -> Mapping[str, Counts]:
     """
     tags = {shard: run.tags.get(shard_path(shard), "") for shard in run.all_shards(strategy)}
     key = ("counts", run.folder.address, strategy)
-    before: _Summed | None = None if run.kept is None else run.kept.find(key)
+    before: _Summed | None = None if run.cache is None else run.cache.find(key)
     if before is not None and any(tags.get(shard) != tag for shard, tag in before.tags.items()):
         before = None
     new = [shard for shard in tags if before is None or shard not in before.tags]
     if before is not None and not new:
         return before.counts
     counts = _sum(run, strategy, new, None if before is None else before.counts)
-    if run.kept is not None:
-        run.kept.keep(key, _Summed(tags, counts), _BYTES * sum(one.key.size for one in counts.values()))
+    if run.cache is not None:
+        run.cache.put(key, _Summed(tags, counts), _BYTES * sum(one.key.size for one in counts.values()))
     return counts
 
 

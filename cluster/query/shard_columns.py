@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import ParquetFile, damage_reported, open_parquet
 from cluster.query.trial_columns import read_columns
 from cluster.results.plan import Shard
@@ -18,11 +18,11 @@ from sim.scenario.columns import Column
 
 @dataclass
 class ShardColumns:
-    """The columns of a committed shard. `tag` is that of its file, None where nothing is kept."""
+    """The columns of a committed shard. `tag` is that of its file, None without a cache."""
 
     folder: Folder
     shard: Shard
-    kept: Kept[Any] | None
+    cache: MemoryCache[Any] | None
     tag: str | None
     opened: ExitStack
     file: ParquetFile | None = None
@@ -30,17 +30,17 @@ class ShardColumns:
     def read(self, columns: Iterable[Column], first: int, count: int) -> dict[str, np.ndarray]:
         """As `cluster.query.trial_columns.read_columns`; the arrays must not be changed."""
         wanted = [column for column in columns if column.name != "trial"]
-        if self.kept is None or self.tag is None:
+        if self.cache is None or self.tag is None:
             return self._read(wanted, first, count)
         place = (self.folder.address, shard_path(self.shard), self.tag, first, count)
-        found: dict[str, Any] = {column.name: self.kept.find((*place, column.name)) for column in wanted}
+        found: dict[str, Any] = {column.name: self.cache.find((*place, column.name)) for column in wanted}
         missing = [column for column in wanted if found[column.name] is None]
         if missing:
             fresh = self._read(missing, first, count)
             del fresh["trial"]
             for name, values in fresh.items():
                 values.flags.writeable = False
-                self.kept.keep((*place, name), values, values.nbytes)
+                self.cache.put((*place, name), values, values.nbytes)
             found |= fresh
         return {"trial": np.arange(first, first + count), **found}
 
@@ -52,7 +52,7 @@ class ShardColumns:
 
 
 @contextmanager
-def open_shard(folder: Folder, shard: Shard, kept: Kept[Any] | None, tag: str | None) -> Iterator[ShardColumns]:
-    """The columns of a committed shard; its file is opened only if some of them are not kept."""
+def open_shard(folder: Folder, shard: Shard, cache: MemoryCache[Any] | None, tag: str | None) -> Iterator[ShardColumns]:
+    """The columns of a committed shard; its file is opened only if some of them are not in the cache."""
     with ExitStack() as opened:
-        yield ShardColumns(folder, shard, kept, tag, opened)
+        yield ShardColumns(folder, shard, cache, tag, opened)

@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 
 from cluster.query.committed import CommittedShards, damaged, finished_shards, read_footers
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.query.shard_columns import ShardColumns, open_shard
@@ -44,13 +44,13 @@ CODE = "code"
 class StoredRun:
     """A run in its result folder, finished or not.
 
-    `kept` holds what answers of this process have read of stored runs. `ray_address` is that of a Ray on which answers
+    `cache` holds what answers of this process have read of stored runs. `ray_address` is that of a Ray on which answers
     are computed if the run is large (see `cluster.query.shard_map`); its nodes reach `folder` under the same address.
     """
 
     plan: Plan
     folder: Folder
-    kept: Kept[Any] | None = None
+    cache: MemoryCache[Any] | None = None
     ray_address: str | None = None
 
     @cached_property
@@ -59,7 +59,7 @@ class StoredRun:
 
     @cached_property
     def _read(self) -> CommittedShards:
-        found = read_footers(self.folder, self.plan, self._entries, self.kept)
+        found = read_footers(self.folder, self.plan, self._entries, self.cache)
         if self._finished is not None:
             read = {shard for own in found.shards.values() for shard in own}
             lost = next((shard for own in self._finished.values() for shard in own if shard not in read), None)
@@ -71,7 +71,7 @@ class StoredRun:
 
     @cached_property
     def _finished(self) -> Mapping[str, list[Shard]] | None:
-        return finished_shards(self.folder, self.plan, self._entries, self.kept)
+        return finished_shards(self.folder, self.plan, self._entries, self.cache)
 
     @cached_property
     def _shards(self) -> Mapping[str, list[Shard]]:
@@ -92,8 +92,8 @@ class StoredRun:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags of the folder's files by name; none where nothing is kept. A file with the same tag is the same."""
-        return {} if self.kept is None else self._tags
+        """The tags of the folder's files by name; none without a cache. A file with the same tag is the same."""
+        return {} if self.cache is None else self._tags
 
     @cached_property
     def _tags(self) -> dict[str, str]:
@@ -101,7 +101,7 @@ class StoredRun:
 
     def open_shard(self, shard: Shard) -> AbstractContextManager[ShardColumns]:
         """The columns of a committed shard."""
-        return open_shard(self.folder, shard, self.kept, self.tags.get(shard_path(shard)))
+        return open_shard(self.folder, shard, self.cache, self.tags.get(shard_path(shard)))
 
     def shards(self, strategy: str) -> list[Shard]:
         """A strategy's committed shards whose rows are kept, in the order of their trials."""

@@ -24,6 +24,8 @@ ERAS = (
 )
 """September 1985: the United States began to open trade cases of its own; 1995: the WTO and its dispute settlement."""
 TWO_YEARS = timedelta(weeks=104)
+SANCTIONS_AFTER = (52, 104)
+"""Weeks after an imposition at which it is counted what had become of the sanctions."""
 FEWEST_OF_TARGET = 10
 _METHOD = {
     "rates": "shares of the ended episodes, with Wilson's 95 % interval",
@@ -43,6 +45,11 @@ _METHOD = {
     "agreed_within_two_years": (
         "the ended threats of which it is known whether the sides agreed within 104 weeks of the threat, after an "
         "imposition too, with Wilson's 95 % interval"
+    ),
+    "sanctions_by_year": (
+        "by weeks after an imposition and by year: how many sanctions had ended in an agreement, had been withdrawn "
+        "without one, and were in force, of those of which that was known at the end of the year. An imposition that "
+        "the table leaves open counts as in force; one that ended on an unknown day is left out"
     ),
     "scores": (
         "Brier score (0 to 2) and log score of forecasts from the rates of specificity and commitment, pooled, and "
@@ -83,6 +90,7 @@ def calibrate(table: EpisodeTable) -> dict[str, Any]:
         ],
         "counts_by_year": counts_by_year(ended),
         "agreed_within_two_years_by_year": agreed_by_year(ended),
+        "sanctions_by_year": sanctions_by_year(ended),
         "scores": _scores(ended),
         "reliability": _reliability(ended),
     }
@@ -208,6 +216,34 @@ def agreed_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
             known = [one for one in own.members if (one.year_ended or max(years)) <= year]
             found[own.name][str(year)] = list(_agreed(known, date(year, 12, 31)))
     return found
+
+
+def sanctions_by_year(ended: Sequence[Episode]) -> dict[str, dict[str, list[int]]]:
+    """What had become of sanctions by weeks after their imposition (`SANCTIONS_AFTER`) and by year.
+
+    Counts of those that had ended in an agreement, had been withdrawn without one, and were in force, of all classes,
+    as far as known at the end of the year.
+    """
+    imposed = [one for one in ended if one.imposed_on is not None]
+    years = [one.imposed_on.year for one in imposed if one.imposed_on is not None]
+    years += [one.ended_on.year for one in imposed if one.ended_on is not None]
+    found: dict[str, dict[str, list[int]]] = {}
+    for weeks in SANCTIONS_AFTER if years else ():
+        found[str(weeks)] = {}
+        for year in range(min(years), max(years) + 1):
+            states = [_sanctions_after(one, timedelta(weeks=weeks), date(year, 12, 31)) for one in imposed]
+            found[str(weeks)][str(year)] = [states.count(state) for state in ("agreed", "withdrawn", "in force")]
+    return found
+
+
+def _sanctions_after(one: Episode, time: timedelta, day: date) -> str | None:
+    """What had become of sanctions some time after their imposition; None if a day does not know it."""
+    imposed_on, ended_on = one.imposed_on, one.ended_on
+    if imposed_on is None or (ended_on is None and one.agreed is not None):
+        return None
+    if ended_on is not None and ended_on <= min(day, imposed_on + time):
+        return "agreed" if one.agreed else "withdrawn"
+    return "in force" if day > imposed_on + time else None
 
 
 def _agreed_share(ended: Sequence[Episode], until: date | None) -> dict[str, int | Estimate]:

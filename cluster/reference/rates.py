@@ -123,12 +123,24 @@ def _ended_counts(ended: tuple[EndedThreat, ...], before: date) -> tuple[int, in
 
 
 @dataclass(frozen=True)
+class Sanctions:
+    """What had become of sanctions some weeks after their imposition, as known at the end of each year.
+
+    `after_weeks` has, by weeks and year, how many had ended in an agreement, had been withdrawn, and were in force.
+    """
+
+    title: str
+    after_weeks: Mapping[int, Mapping[int, tuple[int, int, int]]]
+
+
+@dataclass(frozen=True)
 class BaseRates:
     """The shipped counts."""
 
     source: str
     classes: Mapping[str, ReferenceClass]
     records: Mapping[str, Record]
+    sanctions: Sanctions
     wto: Mapping[str, Share]
 
 
@@ -153,6 +165,13 @@ def shipped_rates() -> BaseRates:
             for name, one in document["classes"].items()
         },
         records={name: _record(name, one) for name, one in document["records"].items()},
+        sanctions=Sanctions(
+            document["sanctions"]["title"],
+            {
+                int(weeks): {int(year): tuple(counts) for year, counts in by_year.items()}
+                for weeks, by_year in document["sanctions"]["after_weeks"].items()
+            },
+        ),
         wto={
             name: Share(
                 name,
@@ -243,6 +262,17 @@ def settled_within(weeks: int, settled: Estimate, day: date | None) -> Estimate:
     the first threat, which often came months before a list.
     """
     return base_rates.share_of_share(settled, *shipped_rates().records[LISTS].settled_within(weeks, day))
+
+
+def sanctions_after(weeks: int, day: date | None) -> tuple[int, int, int]:
+    """What had become of American sanctions so many weeks after their imposition, as known on a day.
+
+    How many had ended in an agreement, had been withdrawn without one, and were in force; of those of which that was
+    known at the end of the year before. `weeks` is 52 or 104.
+    """
+    by_year = shipped_rates().sanctions.after_weeks[weeks]
+    years = [year for year in by_year if day is None or year < day.year]
+    return by_year[max(years)] if years else (0, 0, 0)
 
 
 def known_rates(reference: str | None, day: date | None) -> dict[str, dict[str, float]]:

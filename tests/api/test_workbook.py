@@ -62,6 +62,19 @@ def test_the_sheets_have_the_numbers_of_the_run(folder):
     assert dict(zip(trials[0], trials[28], strict=True))["outcome"] == replayed
 
 
+def test_the_tables_are_about_the_strategies_and_beliefs_that_are_asked_for(folder):
+    options = ("--strategy", "talk", "--believe", "agreement = 0.5 under talk", "--trials", 5)
+    brink("export", "run", "--xlsx", "c.xlsx", *options, cwd=folder, status=0)
+    book = openpyxl.load_workbook(folder / "c.xlsx")
+    for sheet in ("Probabilities", "Measures", "Over time", "Trials"):
+        assert {row[0] for row in rows(book, sheet)[1:]} == {"talk"}
+    agreement = next(row for row in rows(book, "Probabilities") if row[2] == "agreement")
+    assert agreement[4] == pytest.approx(0.5)
+    about = rows(book, "About")
+    assert any(name == "belief" and "50.0 % of worlds" in value for name, value in about)
+    assert any(name == "trials in this workbook" and "not weighted" in value for name, value in about)
+
+
 def test_no_cell_is_a_formula_or_a_link(folder):
     brink("export", "run", "--xlsx", "b.xlsx", "--trials", 0, cwd=folder, status=0)
     book = openpyxl.load_workbook(folder / "b.xlsx")
@@ -156,6 +169,9 @@ def test_the_service_gives_the_workbook_of_a_job(tmp_path):
         job = service.ask("POST", "/v1/jobs", json=SMALL_JOB).json()["id"]
         service.work()
         answer = service.ask("GET", f"/v1/jobs/{job}/export", params={"trials": 5, "given": "agreement"})
+        one = {"trials": 2, "strategy": ["talk"], "believe": ["agreement = 0.5 under talk"]}
+        narrowed = service.ask("GET", f"/v1/jobs/{job}/export", params=one)
+        assert len(rows(openpyxl.load_workbook(io.BytesIO(narrowed.content)), "Trials")) == 1 + 2
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-disposition"] == 'attachment; filename="litigious.xlsx"'
         book = openpyxl.load_workbook(io.BytesIO(answer.content))

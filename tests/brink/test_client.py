@@ -172,13 +172,17 @@ def test_trials_come_as_pandas_and_arrow(job, table):
         job.trials(["trial"], strategy="bluff")
 
 
-def test_an_aggregate_comes_as_pandas_and_arrow(job, table):
-    frame = job.aggregate({"gain": "export_gain"}, ["mean"], ["strategy", "outcome"])
+def test_an_aggregate_comes_as_an_answer_with_tables_and_charts_and_as_arrow(job, table):
+    found = job.aggregate({"gain": "export_gain"}, ["mean"], ["strategy", "outcome"])
+    assert found.document["answer"] == "aggregate"
+    frame = found.table()
     means = table.astype({"export_gain": float, "outcome": str}).groupby(["strategy", "outcome"]).export_gain.mean()
     assert frame.set_index(["strategy", "outcome"])["gain.mean"].to_dict() == pytest.approx(means.to_dict())
     arrow = job.aggregate_table(["export_gain"])
     assert arrow.schema.field("export_gain.mean").type == pa.float64()
     assert arrow.schema.field("export_gain.mean").metadata == {b"unit": b"bn USD"}
+    binned = job.aggregate(["export_gain"], ["count"], ["strategy", {"value": "export_gain", "bins": 5}])
+    assert binned.chart("cumulative").svg.startswith("<svg")
     with pytest.raises(BrinkError, match="did you mean export_gain"):
         job.aggregate(["export_gains"])
 
@@ -361,7 +365,7 @@ def test_the_asynchronous_client_gives_the_same_results(service, job, table):
             same = await brink.job(job.id)
             frames = await asyncio.gather(same.trials(["export_gain"]), same.aggregate(["export_gain"], ["mean"]))
             pd.testing.assert_frame_equal(frames[0], table[["export_gain"]], check_dtype=False)
-            assert len(frames[1]) == 2
+            assert len(frames[1].table()) == 2
             with pytest.raises(BrinkError, match="no_such"):
                 await same.aggregate(["no_such"])
             await own.delete()
@@ -429,6 +433,6 @@ def test_rates_are_those_of_a_class_or_of_a_scenarios_own(brink):
 def test_beliefs_are_sent_with_a_request(brink, job):
     for found in (job.summary(believe="threat = 0.5"), job.summary(believe=["threat = 0.5"])):
         assert found["strategies"]["threaten"]["events"]["threat"]["estimate"] == pytest.approx(0.5)
-    frame = job.aggregate(["threat"], ["mean"], believe=["threat = 0.5"])
+    frame = job.aggregate(["threat"], ["mean"], believe=["threat = 0.5"]).table()
     assert frame.set_index("strategy").loc["threaten", "threat.mean"] == pytest.approx(0.5, abs=0.01)
     assert job.compare(believe=["threat = 0.5"])["evidence"]["talk"]["effective_trials"] < 120_000

@@ -3,7 +3,8 @@
 import pytest
 
 from api.shipped_scenarios import shipped_names, shipped_scenario
-from docs.multiverse import ALTERNATIVES, HERE, endings, shown
+from cluster.answers.outside_view import past_cases
+from docs.multiverse import ALTERNATIVES, HERE, endings
 from sim.scenario.scenario import scenario_document, scenario_from_document, scenario_hash
 
 
@@ -30,5 +31,5 @@ def test_the_page_shows_what_is_simulated():
     lines = (HERE / "multiverse.md").read_text(encoding="utf-8").splitlines()
     header, shipped = (next(line for line in lines if line.startswith(start)) for start in ("| | ", "| as shipped"))
     cells = dict(zip(_cells(header), _cells(shipped), strict=True))
-    scenario = shipped_scenario("us-japan-autos-1995")
-    assert cells[scenario.name] == shown(endings(scenario, "threaten-and-decide-then"))
+    scenario, strategy = shipped_scenario("us-japan-autos-1995"), "threaten-and-decide-then"
+    assert cells[scenario.name] == endings(scenario, strategy, past_cases(scenario, strategy))

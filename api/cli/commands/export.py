@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.options import Given, RunFolder, whole_number
+from api.cli.options import Believe, Given, RunFolder, Strategies, whole_number
 from api.files import new_file
 from sim.faults import Fault, InvalidInput, printable
 
@@ -13,7 +13,9 @@ from sim.faults import Fault, InvalidInput, printable
 def export(
     run: RunFolder,
     xlsx: Annotated[Path, typer.Option(metavar="FILE", help="The workbook to write, .xlsx.")],
+    strategy: Strategies = None,
     given: Given = None,
+    believe: Believe = None,
     trials: Annotated[
         int | None,
         typer.Option(parser=whole_number, metavar="N", help="The first trials of each strategy.", show_default="1000"),
@@ -34,9 +36,9 @@ def export(
     found = open_run(run)
     count = FIRST_TRIALS if trials is None else trials
     with new_file(xlsx) as draft:
-        write_run(found, draft, given=given, trials=count)
+        write_run(found, draft, given=given, believe=believe or (), strategies=strategy or (), trials=count)
     plan = found.plan
     shown = min(count, plan.row_trials)
     sample = f"the first {shown:,} of {plan.trials:,} trials" if shown < plan.trials else "all trials"
     what = f", with {sample} of each strategy" if count else ""
-    print(f"{printable(str(xlsx))}: the tables{what}, {xlsx.stat().st_size / 1024:.0f} KB")
+    print(f"{printable(str(xlsx))}: the tables{what}, {xlsx.stat().st_size / 1024:,.0f} KB")

@@ -1,4 +1,4 @@
-"""``brink fit``: parameters moved so that threats end as often in each way, and as soon, as those of the class."""
+"""``brink fit``: parameters moved so that threats and sanctions end as often in each way, and as soon, as past ones."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,10 +34,11 @@ def fit(
     seed: Seed = None,
     as_json: AsJson = False,
 ) -> None:
-    """Readiness, follow_through, extension_probability and lapse_probability are moved as little as possible, with
-    all mechanisms playing, from threats that had ended before the scenario's first day. The moves start from the
-    scenario's own values, or from those given with --set. The scenario's file stays as
-    it is; what is printed can be given to brink run with --set, or written into the file.
+    """Readiness, follow_through, extension_probability, lapse_probability, deadline_multiplier and sanction_fatigue
+    are moved as little as possible, with all mechanisms playing, to the rates and durations of threats and sanctions
+    that had ended before the scenario's first day. The moves start from the scenario's own values, or from those given
+    with --set. The scenario's file stays as it is; what is printed can be given to brink run with --set, or written
+    into the file.
     """
     from api.shipped_scenarios import find_scenario
     from cluster.answers.fit import fit as fitted
@@ -61,22 +62,22 @@ def _print_fit(out: "Console", found: dict[str, Any]) -> None:
     from api.cli.tables import Column, print_table
 
     day = f", as known on {found['known_on']}" if found["known_on"] else ""
-    out.print(heading(found["scenario"], f", {found['strategy']}, fitted to the class {found['reference']}{day}"))
+    out.print(heading(found["scenario"], f", {found['strategy']}, fitted to {found['reference']}{day}"))
     endings = found["endings"]
     columns = [
-        Column("threats", list(endings)),
+        Column("endings", [one["label"] for one in endings.values()]),
         *(
             Column(label, [_percent(one[key]) for one in endings.values()])
-            for key, label in (("target", "class"), ("before", "before"), ("after", "after"))
+            for key, label in (("target", "past"), ("before", "before"), ("after", "after"))
         ),
     ]
     print_table(out, columns)
     durations = [one for one in found["durations"].values() if one["target"]["estimate"] is not None]
     columns = [
-        Column("of the threats", [one["label"] for one in durations]),
+        Column("durations", [one["label"] for one in durations]),
         *(
             Column(label, [_percent(one[key]) for one in durations])
-            for key, label in (("target", "past threats"), ("before", "before"), ("after", "after"))
+            for key, label in (("target", "past"), ("before", "before"), ("after", "after"))
         ),
     ]
     print_table(out, columns)
@@ -90,10 +91,10 @@ def _print_fit(out: "Console", found: dict[str, Any]) -> None:
     for knob, reason in found["kept"].items():
         out.print(f"{knob} was not moved: {reason}.")
     if not found["reached"]:
-        out.print("The rates or durations of the class were not reached; these are the nearest that were found.")
+        out.print("The past rates were not reached; these are the nearest that were found.")
     out.print(
         f"{found['iterations']} iterations of {found['trials']:,} trials, seed {found['seed']}; the shares after are "
-        f"of other trials, with the next seed. The range of the class (95 %) is far wider than the Monte Carlo error: "
+        f"of other trials, with the next seed. The range of past cases (95 %) is far wider than the Monte Carlo error: "
         "a fit to its middle is no knowledge of it.",
         style="dim",
     )

@@ -44,7 +44,7 @@ def report(
     content = report_pdf(answers) if as_pdf else report_page(answers).encode()
     with new_file(out) as draft:
         draft.write_bytes(content)
-    print(f"{printable(str(out))}: the report, {out.stat().st_size / 1024:.0f} KB")
+    print(f"{printable(str(out))}: the report, {out.stat().st_size / 1024:,.0f} KB")
 
 
 def _check_file(out: Path) -> None:

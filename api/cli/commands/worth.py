@@ -28,7 +28,7 @@ def worth(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
-    chart: Annotated[Charts, chart_option("means")] = None,
+    chart: Annotated[Charts, chart_option("values", "means")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The value is the expected gain from choosing a strategy after learning it (expected value of partial perfect

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from api.formats import ARROW, CSV, JSON, PARQUET, encode, negotiate
 from api.http.answer_cache import ask_once
 from api.http.problems import RESPONSES, Problem
-from api.http.routes.common import KeptAnswers, KnownRun
+from api.http.routes.common import CachedAnswers, KnownRun
 from api.workbook import XLSX
 from cluster.answers.entry import Answer
 from cluster.answers.registry import ANSWERS
@@ -61,14 +61,14 @@ def _routed() -> list[Answer]:
 
 
 def _endpoint(answer: Answer) -> Callable[..., Response]:
-    def document(fields: Fields, run: KnownRun, kept: KeptAnswers) -> Response:
-        return Response(ask_once(kept, run, answer.name, fields), media_type=JSON)
+    def document(fields: Fields, run: KnownRun, cache: CachedAnswers) -> Response:
+        return Response(ask_once(cache, run, answer.name, fields), media_type=JSON)
 
-    def negotiated(fields: Fields, run: KnownRun, kept: KeptAnswers, accept: Accept = None) -> Response:
+    def negotiated(fields: Fields, run: KnownRun, cache: CachedAnswers, accept: Accept = None) -> Response:
         media_type = negotiate(accept, OFFERED)
         if media_type is None or answer.table is None:
             raise Problem(406, f"the media types offered are {', '.join(OFFERED)}")
-        found = ask_once(kept, run, answer.name, fields)
+        found = ask_once(cache, run, answer.name, fields)
         content = found if media_type == JSON else encode(answer.table(json.loads(found)), media_type)
         return Response(content, media_type=media_type, headers={"Vary": "Accept"})
 

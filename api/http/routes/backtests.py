@@ -11,7 +11,7 @@ from api.http.answer_cache import compute_once
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.charts import PICTURES, Accept, Specification, pictured
-from api.http.routes.common import Database, KeptAnswers, SettingsOf, find_job, job_folder
+from api.http.routes.common import CachedAnswers, Database, SettingsOf, find_job, job_folder
 from cluster.answers.backtest import Backtest, backtest, scored_dispute
 from cluster.query.session import time_limit
 from cluster.query.trials import StoredRun, check_any
@@ -30,7 +30,7 @@ Jobs = Annotated[
 
 
 async def _scored(
-    request: Request, reader: Reader, engine: Database, settings: SettingsOf, kept: KeptAnswers, job: Jobs
+    request: Request, reader: Reader, engine: Database, settings: SettingsOf, cache: CachedAnswers, job: Jobs
 ) -> bytes:
     """The document of several disputes scored together, as JSON."""
     runs = []
@@ -52,7 +52,7 @@ async def _scored(
 
     async with request.app.state.answer_slots.slot(reader.owner):
         with time_limit(settings.query_seconds):
-            return await run_in_threadpool(compute_once, kept, runs, "backtest", {}, compute)
+            return await run_in_threadpool(compute_once, cache, runs, "backtest", {}, compute)
 
 
 def _check(runs: list[StoredRun]) -> None:

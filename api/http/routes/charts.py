@@ -15,7 +15,7 @@ from api.http.answer_cache import AnswerCache, ask_once
 from api.http.authentication import reader
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
-from api.http.routes.common import KeptAnswers, KnownRun
+from api.http.routes.common import CachedAnswers, KnownRun
 from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
 from api.ranges import ranges_document
 from api.run_workbook import FIRST_TRIALS, write_run
@@ -58,8 +58,8 @@ class Specification(BaseModel):
 
 
 def _endpoint(chart: Chart) -> Callable[..., Response]:
-    def draw(fields: Fields, run: KnownRun, kept: KeptAnswers, accept: Accept = None) -> Response:
-        return pictured(accept, lambda: chart.draw(_ask(kept, run, chart.answer.name, fields)))
+    def draw(fields: Fields, run: KnownRun, cache: CachedAnswers, accept: Accept = None) -> Response:
+        return pictured(accept, lambda: chart.draw(_ask(cache, run, chart.answer.name, fields)))
 
     return draw
 
@@ -80,8 +80,8 @@ def pictured(accept: str | None, draw: "Callable[[], alt.TopLevelMixin]") -> Res
     return Response(content, media_type=media_type, headers={"Vary": "Accept"})
 
 
-def _ask(kept: AnswerCache, run: StoredRun, name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(ask_once(kept, run, name, fields))
+def _ask(cache: AnswerCache, run: StoredRun, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ask_once(cache, run, name, fields))
     return found
 
 
@@ -170,6 +170,14 @@ def report(
 def export(
     run: KnownRun,
     given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
+    believe: Annotated[
+        list[Text] | None,
+        Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
+    ] = None,
+    strategy: Annotated[
+        list[StrategyName] | None,
+        Query(max_length=MOST_STRATEGIES, description="Only this strategy; may be repeated. All if none is named."),
+    ] = None,
     trials: Annotated[
         int, Query(ge=0, le=MOST_EXPORTED, description="The first trials of each strategy, in a sheet of their own.")
     ] = FIRST_TRIALS,
@@ -177,7 +185,7 @@ def export(
     """Sheets of probabilities, measures, the course over time, the ranges with their sources, and the first trials."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "run.xlsx")
-        write_run(run, file, given=given, trials=trials)
+        write_run(run, file, given=given, believe=believe or (), strategies=strategy or (), trials=trials)
         content = file.read_bytes()
     named = {"Content-Disposition": f'attachment; filename="{run.plan.scenario.name}.xlsx"'}
     return Response(content, media_type=XLSX, headers=named)
@@ -222,10 +230,10 @@ class Findings(BaseModel):
 
 
 @router.post("/jobs/{job_id}/findings", summary="The answer in sentences")
-def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) -> Findings:
+def findings(run: KnownRun, cache: CachedAnswers, asked: FindingsRequest = _USUAL) -> Findings:
     """Which strategy is best, by how much, how sure that is, how it ends, and which belief would change that."""
     shared = asked.model_dump(mode="json", exclude={"measure"}, exclude_defaults=True)
-    summary = _ask(kept, run, "summary", shared)
+    summary = _ask(cache, run, "summary", shared)
     weeks = run.plan.scenario.horizon_weeks
     measure = measure_of_choice(asked.measure, run.plan.scenario)
     if len(summary["strategies"]) == 1:
@@ -233,7 +241,7 @@ def findings(run: KnownRun, kept: KeptAnswers, asked: FindingsRequest = _USUAL) 
         said = [ending_sentence(name if len(run.plan.strategies) > 1 else None, one["events"], weeks)]
         return Findings(measure=measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
     try:
-        document = _ask(kept, run, "compare", {**shared, "measures": [measure]})
+        document = _ask(cache, run, "compare", {**shared, "measures": [measure]})
     except TooFewPaired:
         if summary["complete"] or asked.given is not None:
             raise

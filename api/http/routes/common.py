@@ -42,14 +42,14 @@ def submitting(request: Request) -> Lock:
 
 
 def answer_cache(request: Request) -> AnswerCache:
-    """The answers that are kept."""
+    """The cache of answers."""
     found: AnswerCache = request.app.state.answer_cache
     return found
 
 
 SettingsOf = Annotated[Settings, Depends(settings)]
 Database = Annotated[sa.Engine, Depends(database)]
-KeptAnswers = Annotated[AnswerCache, Depends(answer_cache)]
+CachedAnswers = Annotated[AnswerCache, Depends(answer_cache)]
 Submitting = Annotated[Lock, Depends(submitting)]
 JobId = Annotated[str, PathParameter(description="The job's id.", max_length=64)]
 
@@ -88,8 +88,8 @@ async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator
     async with request.app.state.answer_slots.slot(caller.owner):
         with time_limit(given.query_seconds):
             plan = await run_in_threadpool(lambda: job.plan)
-            folder, kept = job_folder(job, given), request.app.state.kept_columns
-            yield StoredRun(plan, folder, kept, given.ray_address)
+            folder, cache = job_folder(job, given), request.app.state.column_cache
+            yield StoredRun(plan, folder, cache, given.ray_address)
 
 
 async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:

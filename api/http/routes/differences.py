@@ -11,7 +11,7 @@ from api.http.answer_cache import compute_once
 from api.http.audit import note
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem, invalid
-from api.http.routes.common import Database, KeptAnswers, KnownRun, SettingsOf, find_job, job_folder
+from api.http.routes.common import CachedAnswers, Database, KnownRun, SettingsOf, find_job, job_folder
 from api.shipped_scenarios import shipped_scenario
 from cluster.answers.compare import MOST_MEASURES
 from cluster.answers.diff import InputDifference, input_differences
@@ -38,7 +38,7 @@ def diff_jobs(
     reader: Reader,
     engine: Database,
     settings: SettingsOf,
-    kept: KeptAnswers,
+    cache: CachedAnswers,
     other: Annotated[str, Query(alias="with", max_length=64, description="The other job's id.")],
     strategy: Annotated[
         list[StrategyName] | None,
@@ -66,7 +66,7 @@ def diff_jobs(
     for one in (run, second):
         check_any(one)
     fields: dict[str, Any] = {"strategies": strategy or [], "measures": measure or [], "given": given}
-    text = compute_once(kept, (run, second), "diff", fields, lambda: difference(run, second, **fields))
+    text = compute_once(cache, (run, second), "diff", fields, lambda: difference(run, second, **fields))
     return Response(text, media_type=JSON)
 
 

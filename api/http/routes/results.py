@@ -14,7 +14,7 @@ from api.formats import JSON
 from api.http.answer_cache import ask_once
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem
-from api.http.routes.common import KeptAnswers, KnownJob, SettingsOf, answering, job_folder
+from api.http.routes.common import CachedAnswers, KnownJob, SettingsOf, answering, job_folder
 from cluster.answers.entry import MOST_BELIEFS, MOST_STRATEGIES, StrategyName, Text
 from cluster.answers.summary import Summary
 from cluster.results.result_folder import SUMMARY, read_json
@@ -45,7 +45,7 @@ async def summary(
     reader: Reader,
     job: KnownJob,
     settings: SettingsOf,
-    kept: KeptAnswers,
+    cache: CachedAnswers,
     given: Annotated[Text | None, Query(description="Over the trials for which this holds.")] = None,
     strategy: Annotated[
         list[StrategyName] | None,
@@ -70,7 +70,7 @@ async def summary(
     # What is not asked for is left out, so that charts and sentences find the same answer in the same words.
     fields = {name: value for name, value in asked.items() if value not in (None, [], False)}
     async with answering(request, reader, job) as run:
-        return Response(await run_in_threadpool(ask_once, kept, run, "summary", fields), media_type=JSON)
+        return Response(await run_in_threadpool(ask_once, cache, run, "summary", fields), media_type=JSON)
 
 
 @router.get("/jobs/{job_id}/files", response_model=ResultFiles, summary="List a job's files")

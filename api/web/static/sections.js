@@ -350,13 +350,11 @@ async function showFiles(asked) {
   const { files } = await get(`/v1/jobs/${asked.id}/files`, asked.signal);
   const link = (path) => el("a", { href: `/v1/jobs/${asked.id}/files/${path.split("/").map(encodeURIComponent).join("/")}`, download: path.split("/").at(-1) }, path);
   const path = `/v1/jobs/${asked.id}/report${query({ ...asked.request, ...measured(asked) })}`;
-  const given = query(asked.given ? { given: asked.given } : {});
-  const narrowed = asked.chosen.believe.length || asked.chosen.only.length;
   return [
     el("p", { class: "row" },
       el("a", { class: "button", href: path, download: `${asked.job.scenario}.html` }, "Report to hand on"),
       saving("Report as PDF", `${asked.job.scenario}.pdf`, path, "application/pdf"),
-      saving(narrowed ? "Excel (all strategies, without beliefs)" : "Excel", `${asked.job.scenario}.xlsx`, `/v1/jobs/${asked.id}/export${given}`, "*/*"),
+      saving("Excel", `${asked.job.scenario}.xlsx`, `/v1/jobs/${asked.id}/export${query(asked.request)}`, "*/*"),
       el("a", { href: `/run?from=${asked.id}` }, "Run it again, or change it"),
       el("a", { href: `/compare?a=${asked.id}` }, "Compare with another")),
     el("details", {}, el("summary", {}, `The result folder: ${whole(files.length)} files`), table("Files", ["file", "bytes"], files.map((one) => [link(one.path), whole(one.bytes)]))),

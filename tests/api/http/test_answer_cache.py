@@ -8,7 +8,7 @@ import pytest
 from api.http import answer_cache
 from api.http.answer_cache import AnswerCache
 from cluster.answers.registry import ask
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import DamagedTrials
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import MANIFEST, SUMMARY, shard_path
@@ -79,15 +79,15 @@ def test_refusals_are_not_cached(tmp_path, computed):
 
 def test_the_cache_is_bounded_and_evicts_the_least_recently_used_answer():
     cache = AnswerCache(max_bytes=10)
-    cache.keep(b"a", b"first", 4)
-    cache.keep(b"b", b"second", 4)
+    cache.put(b"a", b"first", 4)
+    cache.put(b"b", b"second", 4)
     assert cache.find(b"a") == b"first"
-    cache.keep(b"c", b"third", 4)
+    cache.put(b"c", b"third", 4)
     assert (cache.find(b"a"), cache.find(b"b"), cache.find(b"c")) == (b"first", None, b"third")
-    cache.keep(b"large", b"fourth", 11)
+    cache.put(b"large", b"fourth", 11)
     assert cache.find(b"large") is None
-    cache.keep(b"a", b"other", 1)
-    cache.keep(b"d", b"fifth", 5)
+    cache.put(b"a", b"other", 1)
+    cache.put(b"d", b"fifth", 5)
     assert (cache.find(b"a"), cache.find(b"c"), cache.find(b"d")) == (b"other", b"third", b"fifth")
 
 
@@ -103,7 +103,7 @@ def test_one_of_several_requests_at_once_computes_the_answer_and_a_failure_passe
                 computed.append(number)
                 if len(computed) == 1:
                     raise ValueError
-                cache.keep(b"key", b"answer", 6)
+                cache.put(b"key", b"answer", 6)
         return cache.find(b"key")
 
     with ThreadPoolExecutor(4) as pool:
@@ -121,16 +121,16 @@ def test_columns_in_memory_are_used_only_for_the_file_that_they_are_from(tmp_pat
         service.work()
         folder = service.settings.results.within(job.id)
         cold = service.ask("POST", f"/v1/jobs/{job.id}/compare", json={"given": "agreement_week > 2"}).json()
-        run = StoredRun(plan, folder, Kept(1 << 24))
+        run = StoredRun(plan, folder, MemoryCache(1 << 24))
         conditions = ["agreement_week > 2", "agreement_week > 4", "not agreement"]
         without = [ask(StoredRun(plan, folder), "compare", {"given": given}) for given in conditions]
         assert [ask(run, "compare", {"given": given}) for given in conditions] == without
         assert without[0] == cold
         file = folder.root / shard_path(next(iter(plan.shards())))
         file.write_bytes(file.read_bytes()[:-100])
-        later = StoredRun(plan, folder, run.kept)
+        later = StoredRun(plan, folder, run.cache)
         with pytest.raises(DamagedTrials):
             ask(later, "compare", {})
         file.unlink()
         with pytest.raises(DamagedTrials):
-            ask(StoredRun(plan, folder, run.kept), "compare", {})
+            ask(StoredRun(plan, folder, run.cache), "compare", {})

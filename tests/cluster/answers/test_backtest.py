@@ -15,6 +15,7 @@ from scipy.stats import dirichlet_multinomial
 
 from api.shipped_scenarios import shipped_scenario
 from cluster.answers.backtest import PARTS, backtest, scored_dispute
+from cluster.answers.score import _known_rates
 from cluster.query.trials import open_run
 from cluster.reference.rates import known_rates
 from cluster.results.plan import make_plan
@@ -249,9 +250,17 @@ def test_rivals_know_only_the_past(name, lists):
 
     weights = np.geomspace(0.5, 512, 81)
     weight = max(weights, key=likelihood) if len(cells) > 1 else 512
-    mine = np.array(classes[scenario.reference])
+    mine = np.array(classes[scenario.reference or "all"])
     expected = (mine + weight * overall) / (mine.sum() + weight)
     assert list(found["class_rates"].values()) == pytest.approx(expected)
+
+
+def test_rivals_of_a_dispute_with_sanctions_in_force_are_past_sanctions():
+    """The counts of configs/base_rates.yaml after 104 weeks in the last year: 4 agreed, 5 withdrawn, 8 in force."""
+    found = _known_rates(shipped_scenario("us-eu-2025"), "thirty-percent")
+    assert set(found) == {"class_rates", "record"}
+    for forecast in found.values():
+        assert forecast == pytest.approx({"settled": 4.5 / 18.5, "imposed": 8.5 / 18.5, "backed_down": 5.5 / 18.5})
 
 
 def test_the_command_plays_scores_and_continues(tmp_path):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cluster.answers.check import _rows as check_rows
+from cluster.answers.outside_view import PastCases
 from cluster.query.trials import open_run
 from cluster.reference.rates import class_rates
 from cluster.results.plan import make_plan
@@ -122,7 +123,7 @@ def test_litigation_is_compared_too(folder, document):
     [("1995-04-13", (None, None)), ("2003-11-10", (71 / 295, None)), ("2019-05-30", (221 / 538, 54 / 73))],
 )
 def test_the_record_of_the_wto_is_that_of_the_last_count_before_the_first_day(as_of, shares):
-    rows = {one.name: one for one in check_rows("all", as_of, 104, "United States")}
+    rows = {one.name: one for one in check_rows(PastCases("all", as_of, "threat", [], []), 104, "United States")}
     for name, share in zip(("ruling", "ruling_for_target"), shares, strict=True):
         found = rows[name].outside["estimate"]
         assert found == share if share is None else found == pytest.approx(share)

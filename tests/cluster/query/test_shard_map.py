@@ -40,10 +40,16 @@ REQUESTS = {
     "timeline believed": {"believe": BELIEVE},
     "compare": {"given": "agreement_week > 2"},
     "compare believed": {"believe": BELIEVE},
+    "aggregate": {
+        "measures": ["export_gain", "agreement_week <= 12"],
+        "statistics": ["count", "known", "mean", "standard_deviation", "min", "max", "sum", "median", "q05"],
+        "by": ["strategy", "outcome", {"value": "target_cost", "quantiles": 4}],
+        "given": GIVEN,
+    },
     "drivers": {"measure": "target_cost", "given": GIVEN},
 }
 
-MAPPED = ("timeline", "compare")
+MAPPED = ("timeline", "compare", "aggregate")
 """Answers whose trials are counted by maps."""
 
 

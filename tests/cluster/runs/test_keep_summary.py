@@ -11,7 +11,7 @@ import pytest
 
 from cluster.answers.registry import ask, find_answer
 from cluster.answers.summary_verification import verify_summary
-from cluster.query.kept import Kept
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
 from cluster.results.result_folder import read_manifest, recorded_plan, verify
@@ -154,7 +154,7 @@ def test_a_stopped_run_continues_and_its_summary_grows_from_what_was_read_before
 
     with pytest.raises(Stopped):
         run(PLAN, target, replace(INLINE, on_progress=count, should_stop=lambda: done >= 11))
-    memory: Kept = Kept(1 << 24)
+    memory: MemoryCache = MemoryCache(1 << 24)
     half = ask(StoredRun(PLAN, open_folder(target), memory), "summary")
     assert not half["complete"]
     assert 0 < sum(one["trials"] for one in half["strategies"].values()) < 16_000

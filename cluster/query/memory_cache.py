@@ -1,4 +1,4 @@
-"""What a process keeps in memory between answers, bounded in bytes."""
+"""A cache in memory for what answers have read and computed, bounded in bytes."""
 
 import threading
 from collections import OrderedDict
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 
-class Kept(Generic[V]):
+class MemoryCache(Generic[V]):
     """Values by key, with at most so many bytes in all; the least recently used are dropped first. Thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -19,15 +19,15 @@ class Kept(Generic[V]):
         self._lock = threading.Lock()
 
     def find(self, key: Hashable) -> V | None:
-        """The value kept under a key."""
+        """The value under a key, None if there is none."""
         with self._lock:
             if key not in self._values:
                 return None
             self._values.move_to_end(key)
             return self._values[key][0]
 
-    def keep(self, key: Hashable, value: V, size: int) -> None:
-        """Keep a value of so many bytes, unless it is larger than all that may be kept."""
+    def put(self, key: Hashable, value: V, size: int) -> None:
+        """Store a value of so many bytes, unless it alone is larger than the cache may be."""
         if size > self._max_bytes:
             return
         with self._lock:
@@ -38,7 +38,7 @@ class Kept(Generic[V]):
 
     @contextmanager
     def computing(self, key: Hashable) -> Iterator[None]:
-        """Let one thread at a time compute the value of a key; others wait, and may find it kept then."""
+        """Let one thread at a time compute the value of a key; others wait, and may find it in the cache then."""
         with self._lock:
             turn = self._computing.setdefault(key, _Computing())
             turn.threads += 1

@@ -1,0 +1,265 @@
+"""The groups of `aggregate` and their statistics: a map over shards, and a merge.
+
+A trial's group is a number made of the codes of its keys, in the order of the rows. Each shard's trials are counted
+and summed by group; quantiles are found by further maps. Where and in which order shards are counted makes no
+difference to counts, extremes and quantiles; sums are the same for the same run.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from cluster.answers.aggregate_groups import GroupKey, check_group_count
+from cluster.answers.aggregate_statistics import statistics_of_moments
+from cluster.query.quantiles import Numbers, grouped_quantiles
+from cluster.query.shard_map import reduce_shards
+from cluster.query.strategy_tables import read_tables
+from cluster.query.trials import SameTrials, StoredRun, same_trials
+from cluster.results.trial_table import table_columns
+from sim.scenario.evaluation import evaluate
+from sim.scenario.expressions import Expression
+from sim.statistics.tallies import NO_NUMBERS, Moments
+
+_DENSE = 1 << 16
+"""Up to this many possible groups are counted in an array of all of them."""
+
+
+@dataclass(frozen=True)
+class GroupsAsked:
+    """What is computed: trials that satisfy the condition, grouped by keys, and numbers of each.
+
+    `replicates` is 1 where no error needs the replicates of a design.
+    """
+
+    strategies: tuple[str, ...]
+    given: Expression | None
+    keys: tuple[GroupKey, ...]
+    measures: tuple[Expression, ...]
+    replicates: int = 1
+
+    def columns(self) -> set[str]:
+        """The columns that are read."""
+        read = (*self.measures, *(key.value for key in self.keys if key.value is not None))
+        return set().union(*(one.columns() for one in read))
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups that have trials, in order, and the moments of each measure's known numbers.
+
+    `code` has shape (groups,), `trials` (groups, replicates), all others (measures, groups, replicates). `squares` are
+    squared deviations from the mean.
+    """
+
+    code: np.ndarray
+    trials: np.ndarray
+    count: np.ndarray
+    total: np.ndarray
+    squares: np.ndarray
+    least: np.ndarray
+    greatest: np.ndarray
+
+
+def count_groups(run: StoredRun, asked: GroupsAsked) -> Groups:
+    """The groups of a run's committed trials. Raises `InvalidInput` for too many."""
+    nothing = _no_groups(len(asked.measures), asked.replicates)
+    found = reduce_shards(run, _shards(run, asked), partial(_count, asked), _merge, nothing)
+    return _checked(asked, found)
+
+
+def quantiles_of_groups(run: StoredRun, asked: GroupsAsked, groups: Groups, levels: Sequence[float]) -> np.ndarray:
+    """The quantiles of each measure in each group: shape (measures, groups, levels), NaN without known numbers."""
+    shards = _shards(run, asked)
+    counts = groups.count.sum(axis=2)
+    return np.stack(
+        [
+            grouped_quantiles(run, shards, partial(_numbers, asked, k, groups.code), counts[k], levels)
+            for k in range(len(asked.measures))
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class ValuesOfTrials:
+    """The known values of an expression in trials that satisfy a condition, for bins whose edges depend on them."""
+
+    run: StoredRun
+    strategies: tuple[str, ...]
+    given: Expression | None
+
+    def extent(self, value: Expression) -> tuple[int, float, float]:
+        """The number of known values, the least and the greatest."""
+        groups = count_groups(self.run, self._asked(value))
+        if not groups.count.any():
+            return 0, 0.0, 0.0
+        return int(groups.count.sum()), float(groups.least.min()), float(groups.greatest.max())
+
+    def quantiles(self, value: Expression, levels: Sequence[float]) -> list[float]:
+        """The smallest known value whose share is at least each level."""
+        asked = self._asked(value)
+        found: list[float] = quantiles_of_groups(self.run, asked, count_groups(self.run, asked), levels)[0, 0].tolist()
+        return found
+
+    def _asked(self, value: Expression) -> GroupsAsked:
+        return GroupsAsked(self.strategies, self.given, (), (value,))
+
+
+def group_rows(
+    run: StoredRun, asked: GroupsAsked, levels: Mapping[str, float | None], pooled: bool
+) -> tuple[list[tuple[object, ...]], list[list[float | None]]]:
+    """The value of each key and the trials of each group, and its statistics in the order of measures.
+
+    `levels` has the level of each statistic that is a quantile, None for others.
+    """
+    groups = count_groups(run, asked)
+    wanted = [level for level in levels.values() if level is not None]
+    if not asked.keys and not groups.code.size:
+        groups = _merge(groups, _of_code(np.zeros(1, np.int64), len(asked.measures), asked.replicates))
+    quantiles = quantiles_of_groups(run, asked, groups, wanted)
+    values = _values_of_codes(asked.keys, groups.code)
+    counts = [(*own, int(trials)) for own, trials in zip(values, groups.trials.sum(axis=1), strict=True)]
+    per_point = run.plan.design.trials_per_point(run.plan.scenario)
+    numbers: list[list[float | None]] = []
+    for place in range(groups.code.size):
+        own: list[float | None] = []
+        for k in range(len(asked.measures)):
+            total, trials = float(groups.total[k, place].sum()), int(groups.trials[place].sum())
+            found = statistics_of_moments(trials, total, _moments(groups, k, place), per_point, pooled)
+            of_level = iter(quantiles[k, place].tolist())
+            own += [found[name] if level is None else next(of_level) for name, level in levels.items()]
+        numbers.append(own)
+    return counts, numbers
+
+
+def _moments(groups: Groups, k: int, place: int) -> list[Moments]:
+    """The moments of a measure in a group, by replicate."""
+    parts = (groups.count, groups.total, groups.squares, groups.least, groups.greatest)
+    return [
+        Moments(count, total / count, squares, least, greatest) if count else NO_NUMBERS
+        for count, total, squares, least, greatest in zip(*(part[k, place].tolist() for part in parts), strict=True)
+    ]
+
+
+def _shards(run: StoredRun, asked: GroupsAsked) -> list[SameTrials]:
+    return [shards for strategy in asked.strategies for shards in same_trials(run, (strategy,))]
+
+
+def _tables(
+    asked: GroupsAsked, run: StoredRun, shards: SameTrials
+) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """Blocks of a strategy's trials, and the code of each trial's group."""
+    known = {column.name: column for column in table_columns(run.plan.scenario)}
+    for strategy, shard in shards.items():
+        for table in read_tables(run, shard, asked.columns(), asked.given):
+            code = np.zeros(len(table["trial"]), np.int64)
+            for key in asked.keys:
+                code = code * key.most + key.codes(strategy, table, known)
+            yield table, code
+
+
+def _count(asked: GroupsAsked, run: StoredRun, shards: SameTrials) -> Groups:
+    known = {column.name: column for column in table_columns(run.plan.scenario)}
+    found = _no_groups(len(asked.measures), asked.replicates)
+    for table, code in _tables(asked, run, shards):
+        groups, place = _distinct(code, asked.keys)
+        cell = place * asked.replicates + table["trial"] % asked.replicates
+        own = _of_code(groups, len(asked.measures), asked.replicates)
+        size = own.trials.size
+        own.trials.ravel()[:] = np.bincount(cell, minlength=size)
+        for k, measure in enumerate(asked.measures):
+            values = evaluate(measure, table, known).astype(np.float64)
+            finite = np.isfinite(values)
+            at = cell
+            if not finite.all():
+                rows = np.flatnonzero(finite)
+                at, values = cell.take(rows), values.take(rows)
+            count, total = np.bincount(at, minlength=size), np.bincount(at, values, size)
+            mean = total / np.maximum(count, 1)
+            squares = np.bincount(at, np.square(values - mean.take(at)), size)
+            for part, sums in ((own.count, count), (own.total, total), (own.squares, squares)):
+                part[k].ravel()[:] = sums
+            np.minimum.at(own.least[k].reshape(-1), at, values)
+            np.maximum.at(own.greatest[k].reshape(-1), at, values)
+        found = _checked(asked, _merge(found, own))
+    return found
+
+
+def _numbers(asked: GroupsAsked, k: int, codes: np.ndarray, run: StoredRun, shards: SameTrials) -> Iterator[Numbers]:
+    """The known numbers of a measure, each with the place of its group."""
+    known = {column.name: column for column in table_columns(run.plan.scenario)}
+    for table, code in _tables(asked, run, shards):
+        values = evaluate(asked.measures[k], table, known).astype(np.float64)
+        rows = np.flatnonzero(np.isfinite(values))
+        yield values.take(rows), np.searchsorted(codes, code.take(rows))
+
+
+def _distinct(code: np.ndarray, keys: Sequence[GroupKey]) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct codes in order, and the place of each trial's code among them."""
+    possible = int(np.prod([float(key.most) for key in keys]))
+    if possible > _DENSE:
+        found, place = np.unique(code, return_inverse=True)
+        return found, place
+    found = np.flatnonzero(np.bincount(code, minlength=possible))
+    places = np.zeros(possible, np.int64)
+    places[found] = np.arange(found.size)
+    return found, places.take(code)
+
+
+def _no_groups(measures: int, replicates: int) -> Groups:
+    return _of_code(np.empty(0, np.int64), measures, replicates)
+
+
+def _of_code(code: np.ndarray, measures: int, replicates: int) -> Groups:
+    """Groups without trials."""
+    shape = (measures, code.size, replicates)
+    return Groups(
+        code,
+        np.zeros(shape[1:], np.int64),
+        np.zeros(shape, np.int64),
+        np.zeros(shape),
+        np.zeros(shape),
+        np.full(shape, np.inf),
+        np.full(shape, -np.inf),
+    )
+
+
+def _merge(a: Groups, b: Groups) -> Groups:
+    """Two disjoint sets of trials together; moments by Chan, Golub & LeVeque (1983)."""
+    code = np.union1d(a.code, b.code)
+    found = _of_code(code, *a.count.shape[::2])
+    one, other = np.searchsorted(code, a.code), np.searchsorted(code, b.code)
+    found.trials[one] += a.trials
+    found.trials[other] += b.trials
+    means = []
+    for own, at in ((a, one), (b, other)):
+        mean = np.zeros(found.count.shape)
+        mean[:, at] = own.total / np.maximum(own.count, 1)
+        count = np.zeros(found.count.shape, np.int64)
+        count[:, at] = own.count
+        means.append((mean, count))
+        found.count[:, at] += own.count
+        found.total[:, at] += own.total
+        found.squares[:, at] += own.squares
+        found.least[:, at] = np.minimum(found.least[:, at], own.least)
+        found.greatest[:, at] = np.maximum(found.greatest[:, at], own.greatest)
+    (mean, count), (other_mean, other_count) = means
+    between = np.square(other_mean - mean) * count * other_count / np.maximum(found.count, 1)
+    found.squares[:] += between
+    return found
+
+
+def _checked(asked: GroupsAsked, groups: Groups) -> Groups:
+    check_group_count(asked.keys, groups.code.size)
+    return groups
+
+
+def _values_of_codes(keys: Sequence[GroupKey], codes: np.ndarray) -> list[tuple[object, ...]]:
+    """The value of each key in each group, as `GroupKey.cells` takes it."""
+    found: list[list[object]] = []
+    left = codes
+    for key in reversed(keys):
+        left, own = np.divmod(left, key.most)
+        found.insert(0, [key.value_of(one) for one in own.tolist()])
+    return list(zip(*found, strict=True)) if keys else [()] * codes.size
