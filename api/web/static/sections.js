@@ -262,23 +262,23 @@ async function showStories(asked) {
   const head = [strategyList(asked), el("div", { class: "row" }, el("label", {}, "A story", list), any), fault];
   if (trial === undefined) return head;
   const replay = { trial, strategy: request.strategy };
-  const [told, error] = await post(`/v1/jobs/${asked.id}/replay`, replay, { signal: asked.signal }).then((one) => [one.result, null], (problem) => [null, problem]);
+  const [replayed, error] = await post(`/v1/jobs/${asked.id}/replay`, replay, { signal: asked.signal }).then((one) => [one.result, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [...head, faultOf(error)];
   const figure = await chartOf(asked, "positions", replay, "What each side asks and offers on each issue, week by week");
-  const csv = () => [["issue", "week", "sender", "target"], ...Object.values(told.positions).flatMap((issue) => issue.sender.map((level, week) => [issue.title, week, level, issue.target[week]]))];
+  const csv = () => [["issue", "week", "sender", "target"], ...Object.values(replayed.positions).flatMap((issue) => issue.sender.map((level, week) => [issue.title, week, level, issue.target[week]]))];
   const weeks = (one) => (one.first_week === one.last_week ? `Week ${one.first_week}` : `Weeks ${one.first_week} to ${one.last_week}`);
-  const other = Object.entries(told.strategies).filter(([name]) => name !== told.strategy);
+  const other = Object.entries(replayed.strategies).filter(([name]) => name !== replayed.strategy);
   return [
     ...head,
-    el("p", {}, el("strong", {}, `Trial ${whole(told.trial)} under ${told.strategy}: `), `${told.strategies[told.strategy].ending}.`),
+    el("p", {}, el("strong", {}, `Trial ${whole(replayed.trial)} under ${replayed.strategy}: `), `${replayed.strategies[replayed.strategy].ending}.`),
     el("h3", {}, "The gap, issue by issue"), figure,
     el("h3", {}, "Week by week"),
-    el("ol", { class: "story" }, told.story.map((one) => el("li", { class: one.events.length ? "turn" : null },
+    el("ol", { class: "story" }, replayed.story.map((one) => el("li", { class: one.events.length ? "turn" : null },
       el("strong", {}, weeks(one)), one.date ? el("span", { class: "dim" }, ` from ${one.date}`) : null, el("br"), one.sentences.join(" ")))),
     other.length ? el("details", {}, el("summary", {}, "The same dispute under the other strategies"), el("ul", {}, other.map(([name, one]) => el("li", {}, `${name}: ${one.ending ?? label(one.outcome)}`)))) : null,
-    el("details", {}, el("summary", {}, "What was drawn"), table("Parameters of this trial", ["parameter", "value", "unit", "trials below, %"], told.draws.map((one) => [one.parameter, number(one.value), one.unit, one.share_below === null ? "" : number(100 * one.share_below)]))),
-    numbers(asked, "replay", replay, told, csv),
+    el("details", {}, el("summary", {}, "What was drawn"), table("Parameters of this trial", ["parameter", "value", "unit", "trials below, %"], replayed.draws.map((one) => [one.parameter, number(one.value), one.unit, one.share_below === null ? "" : number(100 * one.share_below)]))),
+    numbers(asked, "replay", replay, replayed, csv),
   ];
 }
 
