@@ -283,9 +283,10 @@ async function showStories(asked) {
 }
 
 async function showCheck(asked) {
-  const { reference } = asked.scenario ?? {};
+  const { reference, parameters } = asked.scenario ?? {};
+  const inForce = parameters?.sanctions_at_start === 1;
   const rates = el("p", {}, el("a", { href: "/rates" }, "The rates of past threats"), ".");
-  if (!reference) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
+  if (!reference && !inForce) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
   const request = { strategy: single(asked).strategy, ...(asked.chosen.believe.length ? { believe: asked.chosen.believe } : {}) };
   const found = await post(`/v1/jobs/${asked.id}/check`, request, { signal: asked.signal });
   const rows = found.result.compared.map((one) => [one.label, estimate(one.forecast, share), estimate(one.class, share), one.outside ? "outside" : "", one.movers.map((mover) => mover.parameter).join(", ") || one.reason || "", one.source]);
@@ -294,7 +295,7 @@ async function showCheck(asked) {
     ...found.result.compared.map((one) => [one.label, one.forecast.estimate, one.forecast.low, one.forecast.high, one.class.estimate, one.class.low, one.class.high, one.outside, one.source])];
   return [
     strategyList(asked),
-    el("p", { class: "dim" }, `The forecast under ${request.strategy}, in the trials with a threat, beside how past threats of the class ${found.result.reference} ended, as known on ${found.result.known_on ?? "any day"}.`),
+    el("p", { class: "dim" }, `The forecast under ${request.strategy}, ${found.result.reference === "sanctions-in-force" ? "beside what became of past sanctions in force" : `in the trials with a threat, beside how past threats of the class ${found.result.reference} ended`}, as known on ${found.result.known_on ?? "any day"}.`),
     figure,
     table("Forecast and past, in per cent, with 95 % intervals", ["what", "forecast", "past threats", "outside the past", "would move it", "source"], rows, false),
     rates,
