@@ -150,7 +150,9 @@ def _check_listed(folder: Folder, plan: Plan, found: Container[Shard]) -> None:
         listed = {file.path for file in read_manifest(folder)}
     except (OSError, ValueError):
         return
-    lost = next((path for s in plan.shards() if s not in found and (path := shard_path(s)) in listed), None)
+    missing = (shard for shard in plan.shards() if shard not in found and shard_path(shard) in listed)
+    # One that was committed since the folder was listed is not lost.
+    lost = next((shard_path(shard) for shard in missing if committed_tallies(folder, plan, shard) is None), None)
     if lost is not None:
         raise damaged(lost)
 
