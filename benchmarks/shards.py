@@ -33,7 +33,7 @@ from cluster.results.result_folder import (
 )
 from cluster.results.trial_table import table_schema, to_table
 from cluster.runs.options import Progress, RunOptions
-from cluster.runs.reuse import take_over
+from cluster.runs.reuse import copy_shards
 from cluster.runs.run import begin, conclude, run
 from cluster.runs.shard import writer_options
 from cluster.storage.address import open_folder
@@ -104,7 +104,7 @@ def measure(shards: int, scratch: Path) -> dict[str, float]:
     timed("the same run again", lambda: run(plan, folder.address, RunOptions(engine="inline")))
     timed("verify", lambda: verify(folder.address))
     begin(plan, other)
-    timed("reuse all shards", lambda: take_over(plan, other, [folder]))
+    timed("reuse all shards", lambda: copy_shards(plan, other, [folder]))
     return found
 
 

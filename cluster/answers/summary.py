@@ -1,6 +1,7 @@
 """The summary of a run: outcomes, events and measures of each strategy, with their Monte Carlo error."""
 
 from collections.abc import Sequence
+from contextvars import copy_context
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -27,8 +28,11 @@ from cluster.answers.weighted_summary import weighted_summary
 from cluster.query.counted_trials import summed_counts
 from cluster.query.shard_map import is_mapped_on_ray
 from cluster.query.trials import StoredRun, chosen_strategies, kept_rows_note
+from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
+
+_THREADS = 2
 
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
@@ -164,7 +168,12 @@ def summarize(
         if view is not None:
             summary["outside"] = {name: value for name, value in asdict(view).items() if name != "beliefs"}
         return summary if condition is None else {"given": str(condition), **summary}
-    summaries = {strategy: _summarize_strategy(run, strategy, condition) for strategy in chosen}
+    # Trials with a condition are counted a block at a time; those without one may all be in memory at once. Each thread
+    # has the limit of time of this one.
+    one_each = ((copy_context(), strategy) for strategy in chosen)
+    at_once = 1 if condition is None else _THREADS
+    found = in_order(lambda one: one[0].run(_summarize_strategy, run, one[1], condition), one_each, at_once)
+    summaries = dict(zip(chosen, found, strict=True))
     if condition is None:
         return summary_document(plan, summaries, quantiles=QUANTILES_EXACT if plan.keep == "all" else QUANTILES_COUNTED)
     summary = summary_document(plan, summaries, plan.row_trials, f"{QUANTILES_EXACT}{_of_kept_rows(run)}")

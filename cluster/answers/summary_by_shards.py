@@ -16,11 +16,10 @@ import numpy as np
 from cluster.answers.summary_in_memory import ranks
 from cluster.query.session import check_time
 from cluster.query.shard_map import map_shards
-from cluster.query.trials import BLOCK, SameTrials, StoredRun, same_trials
+from cluster.query.trials import BLOCK, SameTrials, StoredRun, read_values, same_trials
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
 from sim.scenario.columns import COMMON_COLUMNS, NULL
-from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 from sim.scenario.vocabulary import MEASURES
 from sim.statistics.bins import numbers_of_keys, ordered_keys
@@ -145,7 +144,8 @@ def _held(run: StoredRun, shard: Shard, first: int, names: Sequence[str], condit
     count = min(BLOCK, shard.first + shard.count - first)
     with run.open_shard(shard) as columns:
         table = columns.read([known[name] for name in wanted], first, count)
-    rows = np.arange(count) if condition is None else np.flatnonzero(evaluate(condition, table, known))
+        held = None if condition is None else read_values(columns, known, [condition], first, count)[condition]
+    rows = np.arange(count) if held is None else np.flatnonzero(held)
     replicate = table["trial"].take(rows) % replicates
     if replicates > 1:
         rows = rows.take(np.argsort(replicate, kind="stable"))

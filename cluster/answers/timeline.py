@@ -21,8 +21,23 @@ from cluster.answers.beliefs import (
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.counted_trials import summed_counts
+from cluster.query.session import check_time
+from cluster.query.shard_columns import ShardColumns
 from cluster.query.shard_map import map_shards
-from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategies, read_blocks, same_trials
+from cluster.query.trials import (
+    BLOCK,
+    CODE,
+    Reading,
+    SameTrials,
+    StoredRun,
+    chosen_strategies,
+    read_blocks,
+    read_values,
+    same_trials,
+)
+from cluster.results.plan import Shard
+from cluster.results.trial_table import table_columns
+from sim.scenario.columns import Column
 from sim.scenario.expressions import Expression
 from sim.scenario.warnings import assumption_method
 from sim.statistics.estimates import TAIL, Estimate, proportion, proportion_of_replicates
@@ -31,6 +46,7 @@ from sim.statistics.timeline import (
     count_spans,
     count_states,
     simultaneous_tail,
+    span_places,
     state_inputs,
     state_spans,
     states_of_spans,
@@ -38,6 +54,7 @@ from sim.statistics.timeline import (
 from sim.statistics.weighted_estimates import weighted_share
 
 _THREADS = 2
+_PLACES = "places in the tables of spans"
 
 
 class TimelineRequest(StrategiesRequest, GivenRequest):
@@ -186,24 +203,70 @@ def _count(countings: Mapping[str, _Counting], run: StoredRun, shards: SameTrial
     """The trials of a strategy's shard."""
     strategy = next(iter(shards))
     counting = countings[strategy]
+    if counting.weighted is None:
+        return {strategy: _count_places(counting, run, shards[strategy])}
+    weighted = counting.weighted
     blocks = (block[strategy] for block in read_blocks(run, shards, counting.reading))
-    return {strategy: reduce(_merge, (_count_block(counting, block) for block in blocks), _nothing(counting))}
+    return {
+        strategy: reduce(_merge, (_count_weighted(counting, weighted, block) for block in blocks), _nothing(counting))
+    }
 
 
-def _count_block(counting: _Counting, block: Mapping[str, np.ndarray]) -> _Counted:
-    horizon, groups, weighted = counting.horizon, counting.groups, counting.weighted
-    group = block["trial"] % counting.replicates
-    # Squared weights, since those are what the weeks' errors have in common.
-    squares = None
-    if weighted is not None:
-        group = group * len(weighted.patterns) + weighted.place(block[CODE])
-        squares = np.square(weighted.weight(block[CODE]))
+def _count_weighted(counting: _Counting, weighted: WeightedTrials, block: Mapping[str, np.ndarray]) -> _Counted:
+    horizon, groups = counting.horizon, counting.groups
+    group = block["trial"] % counting.replicates * len(weighted.patterns) + weighted.place(block[CODE])
     durations = {name: np.full(group.shape, value) for name, value in counting.fixed.items()}
     spans = state_spans({**block, **durations}, horizon)
-    tables = count_spans(spans, horizon, squares)
-    counted_at_once = groups == 1 and squares is None
-    counts = _counted_together(tables) if counted_at_once else count_states(spans, group, groups, horizon)
-    return _Counted(np.bincount(group, minlength=groups), counts, tables)
+    # Squared weights, since those are what the weeks' errors have in common.
+    tables = count_spans(spans, horizon, np.square(weighted.weight(block[CODE])))
+    return _Counted(np.bincount(group, minlength=groups), count_states(spans, group, groups, horizon), tables)
+
+
+def _count_places(counting: _Counting, run: StoredRun, shard: Shard) -> _Counted:
+    """The trials of a shard, each with the same weight, by their places in the tables of spans.
+
+    These do not depend on the condition, and are kept.
+    """
+    known = {column.name: column for column in table_columns(run.plan.scenario)}
+    width, groups, given = counting.horizon + 2, counting.groups, counting.reading.given
+    counted = _nothing(counting)
+    with run.open_shard(shard) as file:
+        for first in range(shard.first, shard.first + shard.count, BLOCK):
+            check_time()
+            count = min(BLOCK, shard.first + shard.count - first)
+            rows = np.arange(count)
+            if given is not None:
+                rows = np.flatnonzero(read_values(file, known, [given], first, count)[given])
+            group = (first + rows) % groups
+            states, spans = {}, {}
+            for state, place in zip(STATES, _places(counting, file, known, first, count, rows), strict=True):
+                at = place if groups == 1 else group * (width * width) + place
+                tables = np.bincount(at, minlength=groups * width * width).reshape(groups, width, width)
+                states[state.name] = np.concatenate([states_of_spans(table) for table in tables])
+                spans[state.name] = tables.sum(axis=0)
+            counted = _merge(counted, _Counted(np.bincount(group, minlength=groups), states, spans))
+    return counted
+
+
+def _places(
+    counting: _Counting, file: ShardColumns, known: Mapping[str, Column], first: int, count: int, rows: np.ndarray
+) -> np.ndarray:
+    """The place of some trials of a block in each state's table, shape (states, rows)."""
+    found = file.find(_PLACES, first, count)
+    if found is not None:
+        return found if rows.size == count else found.take(rows, axis=1)
+    # Where nothing is kept, only of the trials that are wanted.
+    wanted = rows if file.cache is None else np.arange(count)
+    values = read_values(file, known, counting.reading.values.values(), first, count)
+    block = {name: values[one].take(wanted).astype(np.float64) for name, one in counting.reading.values.items()}
+    block |= {name: np.full(wanted.size, value) for name, value in counting.fixed.items()}
+    places = span_places(state_spans(block, counting.horizon), counting.horizon)
+    narrow = np.uint16 if (counting.horizon + 2) ** 2 <= 1 << 16 else np.uint32
+    made = np.stack([places[state.name].astype(narrow) for state in STATES])
+    if file.cache is None:
+        return made
+    file.put(_PLACES, first, count, made)
+    return made.take(rows, axis=1)
 
 
 def _from_counts(run: StoredRun, strategy: str) -> _Counted:
@@ -257,10 +320,6 @@ def _courses(
             for name, count in counted.states.items()
         },
     }
-
-
-def _counted_together(tables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: states_of_spans(table) for name, table in tables.items()}
 
 
 def _course(

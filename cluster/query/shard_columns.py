@@ -15,6 +15,9 @@ from cluster.results.result_folder import shard_path
 from cluster.storage.base import Folder
 from sim.scenario.columns import Column
 
+_MADE = "made"
+"""Marks what is made of columns among what is kept."""
+
 
 @dataclass
 class ShardColumns:
@@ -32,7 +35,7 @@ class ShardColumns:
         wanted = [column for column in columns if column.name != "trial"]
         if self.cache is None or self.tag is None:
             return self._read(wanted, first, count)
-        place = (self.folder.address, shard_path(self.shard), self.tag, first, count)
+        place = self._place(first, count)
         found: dict[str, Any] = {column.name: self.cache.find((*place, column.name)) for column in wanted}
         missing = [column for column in wanted if found[column.name] is None]
         if missing:
@@ -43,6 +46,23 @@ class ShardColumns:
                 self.cache.put((*place, name), values, values.nbytes)
             found |= fresh
         return {"trial": np.arange(first, first + count), **found}
+
+    def find(self, made: str, first: int, count: int) -> np.ndarray | None:
+        """An array that was made of the columns of some trials and kept; `made` says how."""
+        if self.cache is None or self.tag is None:
+            return None
+        found: np.ndarray | None = self.cache.find((*self._place(first, count), _MADE, made))
+        return found
+
+    def put(self, made: str, first: int, count: int, values: np.ndarray) -> None:
+        """Keep an array that was made of the columns of some trials, as they are kept. It must not be changed."""
+        if self.cache is None or self.tag is None:
+            return
+        values.flags.writeable = False
+        self.cache.put((*self._place(first, count), _MADE, made), values, values.nbytes)
+
+    def _place(self, first: int, count: int) -> tuple[object, ...]:
+        return self.folder.address, shard_path(self.shard), self.tag, first, count
 
     def _read(self, columns: list[Column], first: int, count: int) -> dict[str, np.ndarray]:
         if self.file is None:

@@ -1,7 +1,7 @@
 """The trials of a stored run: which are committed, and reading them without loading them all."""
 
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -336,6 +336,8 @@ def paired_sample(
         found += len(block[strategies[0]]["trial"])
         if found >= most:
             break
+    if len(blocks) == 1:
+        return {strategy: {name: column[:most] for name, column in own.items()} for strategy, own in blocks[0].items()}
     if blocks:
         return {
             strategy: {name: np.concatenate([block[strategy][name] for block in blocks])[:most] for name in own}
@@ -468,10 +470,29 @@ def _read(
 ) -> dict[str, np.ndarray]:
     """Values of the trials of a block, and whether the condition holds (``given``)."""
     count = min(BLOCK, shard.first + shard.count - start)
-    wanted = set().union(*(one.columns() for one in (*values.values(), *([] if given is None else [given]))))
-    table = file.read([known[name] for name in sorted(wanted)], start, count)
+    found = read_values(file, known, [*values.values(), *([] if given is None else [given])], start, count)
     return {
-        "trial": table["trial"],
-        "given": np.ones(count, bool) if given is None else evaluate(given, table, known),
-        **{name: evaluate(value, table, known).astype(np.float64, copy=False) for name, value in values.items()},
+        "trial": np.arange(start, start + count),
+        "given": np.ones(count, bool) if given is None else found[given],
+        **{name: found[value].astype(np.float64, copy=False) for name, value in values.items()},
     }
+
+
+def read_values(
+    file: ShardColumns, known: Mapping[str, Column], wanted: Iterable[Expression], first: int, count: int
+) -> dict[Expression, np.ndarray]:
+    """The values of expressions in `count` trials of a shard, from the trial `first` on, as `evaluate` has them.
+
+    They are kept in memory as columns are, so that a condition is evaluated once for all answers. A mere column is kept
+    as it is. The arrays must not be changed.
+    """
+    found = {one: None if one.operation == "column" else file.find(str(one), first, count) for one in wanted}
+    missing = [one for one, values in found.items() if values is None]
+    columns = set().union(*(one.columns() for one in missing))
+    table = file.read([known[name] for name in sorted(columns)], first, count)
+    values = {one: values for one, values in found.items() if values is not None}
+    for one in missing:
+        values[one] = evaluate(one, table, known)
+        if one.operation != "column":
+            file.put(str(one), first, count, values[one])
+    return values

@@ -10,7 +10,7 @@ from cluster.results.plan import MAX_SHARDS, Plan
 from cluster.results.result_folder import RUN, SUMMARY, read_json, write_json
 from cluster.runs.engines import check_engine
 from cluster.runs.options import Progress, RunOptions
-from cluster.runs.reuse import take_over
+from cluster.runs.reuse import copy_shards
 from cluster.runs.run import Stopped, begin, conclude, play_missing, run_document
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
@@ -77,7 +77,7 @@ def run_to_precision(
     looks = []
     while True:
         on_stage(stage)
-        take_over(stage, folder, options.donors)
+        copy_shards(stage, folder, options.donors)
         progress = Progress(0, 0, 0, 0, 0)
 
         def note(found: Progress) -> None:

@@ -12,10 +12,10 @@ from cluster.storage.base import Folder
 from cluster.storage.concurrent import in_order
 
 
-def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
+def copy_shards(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
     """Copy missing shards of a run from the donors whose manifests list them, and the summary of the same run.
 
-    Returns whether the summary is among it.
+    Returns whether the summary was copied.
 
     The run's manifest then lists them as the donor's did, so that the run compares each file with its SHA-256 and
     plays files that differ again. Donors that cannot be read are skipped, and so are those played by another kernel
@@ -33,21 +33,21 @@ def take_over(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
         except (OSError, ValueError):
             continue
         fitting = [entry for entry in listed if entry.path in wanted and _same(entry, wanted[entry.path])]
-        adopted = in_order(partial(_adopt, folder, donor), [entry.path for entry in fitting])
+        adopted = in_order(partial(_copy, folder, donor), [entry.path for entry in fitting])
         for entry, done in zip(fitting, adopted, strict=True):
             if done:
                 taken.append(entry)
                 wanted.pop(entry.path, None)
-        summarized = not wanted and _summary_too(folder, donor)
+        summarized = not wanted and _copy_summary(folder, donor)
     if taken:
         write_manifest(folder, [*_listed(folder), *taken], complete=False)
     return summarized
 
 
-def _summary_too(folder: Folder, donor: Folder) -> bool:
+def _copy_summary(folder: Folder, donor: Folder) -> bool:
     """Copy a donor's summary if it is of the same run."""
     try:
-        return read_json(donor, RUN) == read_json(folder, RUN) and _adopt(folder, donor, SUMMARY)
+        return read_json(donor, RUN) == read_json(folder, RUN) and _copy(folder, donor, SUMMARY)
     except (OSError, ValueError):
         return False
 
@@ -56,7 +56,7 @@ def _same(entry: Committed, shard: Shard) -> bool:
     return (entry.first_trial, entry.trials) == (shard.first, shard.count)
 
 
-def _adopt(folder: Folder, donor: Folder, path: str) -> bool:
+def _copy(folder: Folder, donor: Folder, path: str) -> bool:
     try:
         return folder.copy_from(donor, path)
     except OSError:

@@ -24,7 +24,7 @@ from cluster.results.result_folder import (
 )
 from cluster.runs.engines import check_engine, play
 from cluster.runs.options import Progress, RunOptions
-from cluster.runs.reuse import take_over
+from cluster.runs.reuse import copy_shards
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
@@ -57,7 +57,7 @@ def run(plan: Plan, address: str | os.PathLike[str], options: RunOptions) -> dic
     check_engine(options)
     folder = open_folder(address)
     begin(plan, folder)
-    summarized = take_over(plan, folder, options.donors)
+    summarized = copy_shards(plan, folder, options.donors)
     played = play_missing(plan, folder, options)
     if summarized and not played:
         folder.remove_drafts()

@@ -176,7 +176,7 @@ def recorded(
         return [Record(**row._mapping) for row in connection.execute(query)]
 
 
-def forget(engine: sa.Engine, days: float) -> int:
+def delete_old_records(engine: sa.Engine, days: float) -> int:
     """Delete the records older than `days`, at least one day. Returns how many."""
     with engine.begin() as connection:
         return connection.execute(audit.delete().where(audit.c.at < time.time() - max(days, 1.0) * _DAY)).rowcount

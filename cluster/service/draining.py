@@ -25,8 +25,8 @@ def ask_to_drain(engine: sa.Engine, lease_seconds: float, *, hand_back: bool = F
     alive = runners.c.seen_at > time.time() - lease_seconds
     changed = sa.or_(runners.c.drain.is_(None), runners.c.drain == FINISH)
     with engine.begin() as connection:
-        wish = HAND_BACK if hand_back else FINISH
-        connection.execute(runners.update().where(alive, changed).values(drain=wish))
+        requested = HAND_BACK if hand_back else FINISH
+        connection.execute(runners.update().where(alive, changed).values(drain=requested))
         return list(connection.execute(sa.select(runners.c.id).where(alive).order_by(runners.c.id)).scalars())
 
 
@@ -57,14 +57,14 @@ class Intake:
                 return None
             return leases.claim(self._database, holder, lease_seconds, repeats_only=repeats_only)
 
-    def heed(self, wish: str | None) -> None:
+    def follow(self, requested: str | None) -> None:
         """Follow what the runner is asked for in the database, if anything."""
-        if wish is None:
+        if requested is None:
             return
         # No thread is between its look at `_open` and its claim once the lock is free again.
         with self._lock:
             self._open = False
-        self.hands_back = self.hands_back or wish == HAND_BACK
+        self.hands_back = self.hands_back or requested == HAND_BACK
 
     def report(self) -> None:
         """Report once that the runner is drained, if it is to drain and none of its threads holds a job."""

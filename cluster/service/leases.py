@@ -131,7 +131,7 @@ def give_back(engine: sa.Engine, job_id: str, runner: str, trials_done: int, sto
     return row is not None
 
 
-def put_off(
+def postpone(
     engine: sa.Engine, job_id: str, runner: str, reason: str, patience_seconds: float, trials_done: int, stored: int = 0
 ) -> bool:
     """Put a job back into the queue for a while after a transient failure, or fail it if the failures last too long.

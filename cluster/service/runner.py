@@ -31,7 +31,7 @@ from cluster.runs.run import Stopped, run
 from cluster.runs.tasks import EngineFailed, ShardFailed
 from cluster.runs.warm_up import warm_up_plan
 from cluster.service import jobs, leases
-from cluster.service.audit import forget
+from cluster.service.audit import delete_old_records
 from cluster.service.counters import PendingCounts
 from cluster.service.draining import Intake, repeats_holder
 from cluster.service.jobs import Job
@@ -125,7 +125,7 @@ class Watch:
                 held = leases.renew(
                     self._database, self._job.id, self._runner, self._lease, self.trials_done, self.stored
                 )
-                self._intake.heed(jobs.runner_seen(self._database, self._intake.runner))
+                self._intake.follow(jobs.runner_seen(self._database, self._intake.runner))
                 self._counts.add_to(self._database)
                 if self._intake.hands_back:
                     self.gives_way = True
@@ -198,7 +198,7 @@ def _work_job(
     results = settings.results
     folder = results.within(job.id)
     log.info("job begins")
-    state, error, obstacle = jobs.SUCCEEDED, None, None
+    state, error, transient = jobs.SUCCEEDED, None, None
     at: dict[str, str | int] = {}
     with Watch(database, job, runner, settings, intake) as watch:
 
@@ -227,16 +227,16 @@ def _work_job(
             watch.on_progress(stopped.progress)
             state = jobs.CANCELLED if watch.cancelled else jobs.QUEUED
         except Exception as failed:
-            obstacle = _transient_failure(failed)
+            transient = _transient_failure(failed)
             state, error = jobs.FAILED, str(failed)
             if isinstance(failed, ShardFailed):
                 at = {"strategy": failed.shard.strategy, "shard": failed.shard.index}
-            if obstacle is None and not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
+            if transient is None and not isinstance(failed, InvalidInput | ShardFailed | EngineFailed):
                 log.exception("unexpected failure")
                 error = f"unexpected error: {type(failed).__name__}: {failed}"
     done, stored = watch.trials_done, watch.stored
-    if obstacle:
-        held = leases.put_off(database, job.id, runner, obstacle, settings.patience_seconds, done, stored)
+    if transient:
+        held = leases.postpone(database, job.id, runner, transient, settings.patience_seconds, done, stored)
     elif state == jobs.QUEUED:
         held = leases.give_back(database, job.id, runner, done, stored)
     else:
@@ -245,8 +245,8 @@ def _work_job(
     if gone:
         folder.remove_all()
     lost = not held and not gone
-    became = "deleted" if gone else "lost" if lost else "waiting" if obstacle else state
-    cause = obstacle or error
+    became = "deleted" if gone else "lost" if lost else "waiting" if transient else state
+    cause = transient or error
     log.info("job left", became=became, **({"error": cause} if cause else {}), **at)
     watch.close(lease_lost=lost)
 
@@ -282,7 +282,7 @@ def _work_lane(
         try:
             # Not at every wakeup: on SQLite each record is a commit, which wakes the other runners.
             if not repeats_only and time.monotonic() - seen > IDLE_SECONDS / 2:
-                intake.heed(jobs.runner_seen(database, runner))
+                intake.follow(jobs.runner_seen(database, runner))
                 intake.report()
                 seen = time.monotonic()
             job = intake.claim(runner, settings.lease_seconds, repeats_only=repeats_only)
@@ -346,7 +346,7 @@ def _retention_loop(database: sa.Engine, settings: Settings, ending: threading.E
     while not ending.is_set():
         try:
             without_job = apply_retention(database, settings.results, *limits, without_job)
-            forget(database, settings.audit_days)
+            delete_old_records(database, settings.audit_days)
         except (sa.exc.SQLAlchemyError, OSError) as error:
             log.warning("nothing could be removed", error=str(error))
         ending.wait(RETENTION_SECONDS)

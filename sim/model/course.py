@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sim.model.breach import lay_out_breach
-from sim.model.hazards import Pressure, burdens, first_multipliers, lay_out_turns, multipliers, turning_points
+from sim.model.hazards import (
+    Pressure,
+    burdens,
+    lay_out_shifts,
+    lay_out_turns,
+    multipliers,
+    stances,
+    turning_points,
+)
 from sim.model.incidence import Incidence, incidence
 from sim.model.lapse import lay_out_lapse
 from sim.model.litigation import draw_case, lay_out_case
@@ -57,13 +65,13 @@ class Course:
             retaliation,
             *shared.result(burdens, points, sanctions, retaliation),
         )
-        burden = self.pressure.target_burden
-        self._first_multipliers = shared.result(first_multipliers, points, threat, case, burden)
-        self._window = np.asarray(points["deadline_window"])
         self._reframing = shared.result(lay_out_reframing, scenario, points, threat, lapse, chance)
         self.reframing_week = {name: before_final_lapse(week, lapse) for name, week in self._reframing.week.items()}
-        self._turns = shared.result(lay_out_turns, points, threat, case, lapse, tranches, scenario.horizon_weeks)
+        turns = shared.result(lay_out_turns, points, threat, case, lapse, tranches, scenario.horizon_weeks)
+        self._shifts = lay_out_shifts(self.pressure, turns)
         if self.watches_table:
+            # How often the rest of each trial's course has been computed again.
+            self._recomputed = np.zeros(chance.count, np.int16)
             self.pressure = _own(self.pressure, ("threat", "case", "lapse"))
             self._settled = quiet.settled.copy()
             # The next week with a deadline to decide. With something settled the sides may sign at any.
@@ -79,17 +87,16 @@ class Course:
 
         `live` says of each trial whether its talks continue; others are left out.
         """
-        trial = self._turns.in_week(week)
+        trial, multiplier = self._shifts.in_week(week)
+        going = live.take(trial)
         if self.watches_table:
-            trial = np.concatenate([trial, self._later.in_week(week)])
-        trial = trial[live.take(trial)]
-        announced = self.pressure.threat.week.take(trial) <= week
-        left = self.pressure.threat.first_deadline.take(trial) - week
-        near = left < (self._window.take(trial) if self._window.ndim else self._window)
-        multiplier = self._first_multipliers.take(2 * trial + near, axis=0)
-        later = np.flatnonzero(~announced | (left < 0))
-        if later.size:
-            multiplier[later] = multipliers(self.pressure, week, trial.take(later))
+            going &= self._recomputed.take(trial) == 0
+        kept = np.flatnonzero(going)
+        trial, multiplier = trial.take(kept), multiplier.take(kept, axis=0)
+        if self.watches_table:
+            later, changed = self._later.in_week(week, self._recomputed, live)
+            if later.size:
+                trial, multiplier = np.concatenate([trial, later]), np.concatenate([multiplier, changed])
         return trial, multiplier
 
     def reframed(self, week: int, issue: str) -> np.ndarray:
@@ -157,30 +164,42 @@ class Course:
                 self.reframing_week[name][trial] = before_final_lapse(weeks.take(trial), lapse)
         # With something settled the sides may sign at any later deadline.
         self._due[trial] = np.minimum(threat.deal_week, self.scenario.horizon_weeks + 1)
-        tranches = _take(self.pressure.tranches, trial)
-        turns, position = turning_points(points, threat, case, lapse, tranches, self.scenario.horizon_weeks, after=week)
-        self._later.add(turns, trial.take(position))
+        self._recomputed[trial] += 1
+        tranches, horizon = _take(self.pressure.tranches, trial), self.scenario.horizon_weeks
+        weeks, position = turning_points(points, threat, case, lapse, tranches, horizon, after=week)
+        found = stances(points, threat, case, lapse, tranches, weeks, position)
+        trial = trial.take(position)
+        multiplier = multipliers(self.pressure, replace(found, trial=trial))
+        self._later.add(weeks, trial, self._recomputed.take(trial), multiplier)
 
 
 class LaterTurns:
-    """Weeks in which multipliers may change in courses that were computed again."""
+    """Weeks in which multipliers may change in courses that were computed again, and the multipliers from then on."""
 
     def __init__(self) -> None:
         self._count = 0
         self._week: np.ndarray = np.empty(1024, np.int16)
         self._trial: np.ndarray = np.empty(1024, np.int64)
+        self._course: np.ndarray = np.empty(1024, np.int16)
+        self._multiplier: np.ndarray = np.empty((1024, 2), np.float32)
 
-    def add(self, week: np.ndarray, trial: np.ndarray) -> None:
-        """Add the weeks of some trials (positions)."""
+    def add(self, week: np.ndarray, trial: np.ndarray, course: np.ndarray, multiplier: np.ndarray) -> None:
+        """Add turns of some trials (positions), in a course that is the n-th computed again; `course` is n."""
         new = slice(self._count, self._count + week.size)
         if new.stop > self._week.size:
-            self._week, self._trial = np.resize(self._week, 2 * new.stop), np.resize(self._trial, 2 * new.stop)
+            size = 2 * new.stop
+            self._week, self._trial = np.resize(self._week, size), np.resize(self._trial, size)
+            self._course, self._multiplier = np.resize(self._course, size), np.resize(self._multiplier, (size, 2))
         self._week[new], self._trial[new] = week, trial
+        self._course[new], self._multiplier[new] = course, multiplier
         self._count = new.stop
 
-    def in_week(self, week: int) -> np.ndarray:
-        """The trials whose multipliers may change as a week begins."""
-        return self._trial.take(np.flatnonzero(self._week[: self._count] == week))
+    def in_week(self, week: int, course: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The live trials whose multipliers may change as a week begins in their present course, and the new ones."""
+        found = np.flatnonzero(self._week[: self._count] == week)
+        trial = self._trial.take(found)
+        kept = np.flatnonzero(live.take(trial) & (self._course.take(found) == course.take(trial)))
+        return trial.take(kept), self._multiplier.take(found.take(kept), axis=0)
 
 
 def _sanctions(points: Points) -> Incidence:

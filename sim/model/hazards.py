@@ -22,14 +22,6 @@ LARGEST = 1e25
 """The largest multiplier: a concession is certain far below it, and products do not overflow."""
 
 
-def lay_out_turns(
-    points: Points, threat: Threat, case: Case, lapse: Lapse | None, tranches: Tranches | None, horizon_weeks: int
-) -> ByWeek:
-    """Every week in which a trial's multipliers may change."""
-    weeks, trials = turning_points(points, threat, case, lapse, tranches, horizon_weeks)
-    return by_week(weeks, horizon_weeks, trials)
-
-
 @dataclass(frozen=True)
 class Pressure:
     """The state from which the multipliers of some trials are computed."""
@@ -59,28 +51,80 @@ def burdens(points: Points, sanctions: Incidence, retaliation: Incidence) -> tup
     )
 
 
-def first_multipliers(points: Points, threat: Threat, case: Case, target_burden: np.ndarray) -> np.ndarray:
-    """The sender's and the target's multipliers until a threat's first deadline: float32, shape (2 count, 2).
+@dataclass(frozen=True)
+class Stances:
+    """What the multipliers in some weeks of some trials depend on besides the burdens.
 
-    Two rows for each trial: outside the deadline's window, and in it. There is no extension yet and no sanction, and a
-    case is pending if it was filed at the announcement.
+    Arrays of shape (weeks,), and of shape (hit,) for the weeks with sanctions in force.
     """
-    both = np.empty((threat.week.size, 2, 2), np.float32)
-    relief = np.where(case.filed_on_threat, points["litigation_relief"], 0.0)
-    defiance = np.where(threat.defiant, points["defiance_multiplier"], 1.0)
-    exponent = target_burden * points["credibility"] * (1.0 - relief)
-    for near, rush in enumerate((1.0, points["deadline_multiplier"])):
-        both[:, near, 0] = np.minimum(rush, LARGEST)
-        both[:, near, 1] = _cut(rush * defiance, exponent)
-    return both.reshape(-1, 2)
+
+    trial: np.ndarray
+    """Positions in the block, from 0."""
+    sender: np.ndarray
+    """The sender's multiplier without pressure; float64."""
+    target: np.ndarray
+    """The target's multiplier without pressure; float64."""
+    believed: np.ndarray
+    """The share of the sanctions' cost that the target takes for real; float64."""
+    relieved: np.ndarray
+    """The factor of a pending case on it; float64."""
+    hit: np.ndarray
+    """The positions among the weeks of those with sanctions in force."""
+    hit_back: np.ndarray
+    """Whether the target retaliates."""
+    share: np.ndarray | None
+    """The share of the sanctions in force; None if they are all in force at once."""
 
 
-def multipliers(pressure: Pressure, week: int, trial: np.ndarray) -> np.ndarray:
-    """The sender's and the target's multipliers in a week of some trials (positions); float32, shape (trials, 2).
+@dataclass(frozen=True)
+class Turns:
+    """Every week in which a trial's multipliers may change."""
 
-    See model step 3.
-    """
-    points, threat, case = pressure.points, pressure.threat, pressure.case
+    stances: Stances
+    order: np.ndarray
+    """The positions in `stances` in the order of weeks."""
+    by_week: ByWeek
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """The multipliers from the weeks on in which they may change."""
+
+    by_week: ByWeek
+    multiplier: np.ndarray
+    """The sender's and the target's in the order of `by_week`; float32, shape (turns, 2)."""
+
+    def in_week(self, week: int) -> tuple[np.ndarray, np.ndarray]:
+        """The trials whose multipliers may change as a week begins, and the new ones."""
+        begin = self.by_week.begin
+        return self.by_week.in_week(week), self.multiplier[begin[week] : begin[week + 1]]
+
+
+def lay_out_turns(
+    points: Points, threat: Threat, case: Case, lapse: Lapse | None, tranches: Tranches | None, horizon_weeks: int
+) -> Turns:
+    """Every week in which a trial's multipliers may change, and what they depend on then besides the burdens."""
+    week, trial = turning_points(points, threat, case, lapse, tranches, horizon_weeks)
+    positions = by_week(week, horizon_weeks)
+    ordered = ByWeek(trial.take(positions.trial), positions.begin)
+    return Turns(stances(points, threat, case, lapse, tranches, week, trial), positions.trial, ordered)
+
+
+def lay_out_shifts(pressure: Pressure, turns: Turns) -> Shifts:
+    """The multipliers from each of the `turns` on."""
+    return Shifts(turns.by_week, multipliers(pressure, turns.stances).take(turns.order, axis=0))
+
+
+def stances(
+    points: Points,
+    threat: Threat,
+    case: Case,
+    lapse: Lapse | None,
+    tranches: Tranches | None,
+    week: np.ndarray,
+    trial: np.ndarray,
+) -> Stances:
+    """What the multipliers in a week of a trial depend on besides the burdens, for many. See model step 3."""
 
     def at(value: np.ndarray | float) -> np.ndarray | float:
         return value.take(trial) if isinstance(value, np.ndarray) and value.ndim else value
@@ -94,10 +138,9 @@ def multipliers(pressure: Pressure, week: int, trial: np.ndarray) -> np.ndarray:
 
     near = under_threat & (deadline - week < at(points["deadline_window"]))
     rush = np.where(near, at(points["deadline_multiplier"]), 1.0)
-    if pressure.lapse is not None:
-        rush[pressure.lapse.final_week.take(trial) < week] = 0.0
+    if lapse is not None:
+        rush[lapse.final_week.take(trial) < week] = 0.0
     defied = threat.defiant.take(trial) & (under_threat | in_force)
-    target = rush * np.where(defied, at(points["defiance_multiplier"]), 1.0)
 
     believed = np.where(under_threat, at(points["credibility"]), 0.0)
     moved = np.flatnonzero(under_threat & (extensions > 0))
@@ -106,33 +149,43 @@ def multipliers(pressure: Pressure, week: int, trial: np.ndarray) -> np.ndarray:
         if isinstance(decay, np.ndarray):
             decay = decay.take(trial.take(moved))
         believed[moved] *= decay ** extensions.take(moved)
-    believed[in_force] = 1.0
-    # What costs the sender only while sanctions are in force is computed for those trials alone.
+    # What matters only while sanctions are in force is computed for those weeks alone.
     hit = np.flatnonzero(in_force)
-    burden = _sender_burden(pressure, week, trial.take(hit))
-    if pressure.tranches is not None:
-        share = pressure.tranches.share(week - imposition.take(hit), trial.take(hit))
-        burden = burden * share
-        believed[hit] = share
-    both = np.empty((trial.size, 2), np.float32)
-    both[:, 0] = np.minimum(rush, LARGEST)
-    both[hit, 0] = _cut(rush.take(hit), burden)
+    share = None
+    if tranches is not None:
+        share = tranches.share(week.take(hit) - imposition.take(hit), trial.take(hit))
+    believed[hit] = 1.0 if share is None else share
     relief = np.where(_case_pending(case, week, trial), at(points["litigation_relief"]), 0.0)
-    both[:, 1] = _cut(target, at(pressure.target_burden) * believed * (1.0 - relief))
+    return Stances(
+        trial=trial,
+        sender=np.minimum(rush, LARGEST),
+        target=rush * np.where(defied, at(points["defiance_multiplier"]), 1.0),
+        believed=believed,
+        relieved=1.0 - relief,
+        hit=hit,
+        hit_back=case.retaliation_week.take(trial.take(hit)) < week.take(hit),
+        share=share,
+    )
+
+
+def multipliers(pressure: Pressure, stances: Stances) -> np.ndarray:
+    """The sender's and the target's multipliers: float32, shape (weeks, 2)."""
+
+    def at(value: np.ndarray, trial: np.ndarray) -> np.ndarray:
+        return value.take(trial) if value.ndim else value
+
+    hit = stances.trial.take(stances.hit)
+    burden = np.where(stances.hit_back, at(pressure.sender_burden_hit_back, hit), at(pressure.sender_burden, hit))
+    if stances.share is not None:
+        burden = burden * stances.share
+    both = np.empty((stances.trial.size, 2), np.float32)
+    both[:, 0] = stances.sender
+    both[stances.hit, 0] = _cut(stances.sender.take(stances.hit), burden)
+    both[:, 1] = _cut(stances.target, at(pressure.target_burden, stances.trial) * stances.believed * stances.relieved)
     return both
 
 
-def _sender_burden(pressure: Pressure, week: int, trial: np.ndarray) -> np.ndarray:
-    """The exponent of the sender's pressure if the whole list of sanctions is in force in a week of some trials."""
-    hits_back = pressure.case.retaliation_week.take(trial) < week
-    alone, hit_back = (
-        burden.take(trial) if burden.ndim else burden
-        for burden in (pressure.sender_burden, pressure.sender_burden_hit_back)
-    )
-    return np.where(hits_back, hit_back, alone)
-
-
-def _case_pending(case: Case, week: int, trial: np.ndarray) -> np.ndarray:
+def _case_pending(case: Case, week: np.ndarray, trial: np.ndarray) -> np.ndarray:
     """Whether a case affects the talks of a week: filed, and not decided for the sender.
 
     A case that has lapsed or been complied with has no sanctions left to relieve.

@@ -5,7 +5,7 @@ A trial is a dispute of `horizon_weeks` weeks, and each week has nine steps. Rea
 1. Announcement   `Quiet`: the week of the announcement; `lay_out_threat`: whether the target defies it;
                   `lay_out_case`: files.
 2. Reframing      `lay_out_reframing`: which numerical issues count as voluntary plans from which week on.
-3. Concessions    `multipliers`: how threat, sanctions, litigation and a lapse change both sides' hazards;
+3. Concessions    `lay_out_shifts`: how threat, sanctions, litigation and a lapse change both sides' hazards;
                   `bargain`: who concedes on what.
 4. Costs          `incidence`: annual costs of a tariff; `read_trials`: the weeks they accrued.
 5. Agreement      `bargain`: the week in which enough weight is settled; `read_trials`: what it is worth;

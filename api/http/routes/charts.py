@@ -3,6 +3,8 @@
 import json
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +35,7 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.shared import TooFewPaired
-from cluster.query.trials import StoredRun
+from cluster.query.trials import StoredRun, chosen_strategies
 
 if TYPE_CHECKING:
     import altair as alt
@@ -233,21 +235,26 @@ class Findings(BaseModel):
 def findings(run: KnownRun, cache: CachedAnswers, asked: FindingsRequest = _USUAL) -> Findings:
     """Which strategy is best, by how much, how sure that is, how it ends, and which belief would change that."""
     shared = asked.model_dump(mode="json", exclude={"measure"}, exclude_defaults=True)
-    summary = _ask(cache, run, "summary", shared)
     weeks = run.plan.scenario.horizon_weeks
     measure = measure_of_choice(asked.measure, run.plan.scenario)
-    if len(summary["strategies"]) == 1:
+    alone = len(chosen_strategies(run, asked.strategies)) == 1
+    with ThreadPoolExecutor(1) as pool:
+        # Both at once; the thread has the limit of time of this one.
+        summarized = pool.submit(copy_context().run, _ask, cache, run, "summary", shared)
+        try:
+            document = {} if alone else _ask(cache, run, "compare", {**shared, "measures": [measure]})
+        except TooFewPaired:
+            summary = summarized.result()
+            if summary["complete"] or asked.given is not None:
+                raise
+            # The first shards are those of some strategies; the others are still being played.
+            played = min(one["trials"] for one in summary["strategies"].values())
+            return Findings(measure=measure, best=None, trials=played, sentences=[TOO_EARLY], beliefs=[])
+        summary = summarized.result()
+    if alone:
         ((name, one),) = summary["strategies"].items()
         said = [ending_sentence(name if len(run.plan.strategies) > 1 else None, one["events"], weeks)]
         return Findings(measure=measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
-    try:
-        document = _ask(cache, run, "compare", {**shared, "measures": [measure]})
-    except TooFewPaired:
-        if summary["complete"] or asked.given is not None:
-            raise
-        # The first shards are those of some strategies; the others are still being played.
-        played = min(one["trials"] for one in summary["strategies"].values())
-        return Findings(measure=measure, best=None, trials=played, sentences=[TOO_EARLY], beliefs=[])
     compared = document["result"]
     said = choice_sentences(compared)
     best = best_of(compared) if said else next(iter(summary["strategies"]))

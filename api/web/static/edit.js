@@ -22,6 +22,7 @@ const KINDS = {
 let scenario;
 let original;
 let inputs = new Map();
+/** The density at each place of the document, by its pointer. */
 let densities = new Map();
 let waiting;
 let asking;
@@ -90,8 +91,19 @@ function curveOf(kind, texts, fields, density, label) {
   });
 }
 
-/** Fields for a distribution at a place of the document. */
-function distributionField(path, document, label, curve) {
+/** The densities of the parameters, of the issues' and of what is set instead, by their places in the document. */
+function densitiesOf({ parameters, strategies = {}, set: sets = {} }) {
+  const found = parameters.map((one) => {
+    const [, issue, part] = one.name.match(/^issues\.(.+)\.([^.]+)$/) ?? [];
+    return [issue ? ["issues", issue, part] : ["parameters", one.name], one.density];
+  });
+  const given = (path, own) => Object.entries(own).map(([name, one]) => [[...path, name], one.density]);
+  return new Map([...found, ...given(["set"], sets), ...Object.entries(strategies).flatMap(([key, own]) => given(["strategies", key], own))]
+    .map(([path, density]) => [pointerOf(path), density]));
+}
+
+/** Fields for a distribution at a place of the document, with its density. */
+function distributionField(path, document, label) {
   const box = el("span", { class: "row distribution" });
   const lay = (kind, texts) => {
     const chosen = el("select", { "aria-label": `${label}: kind of distribution`, onchange: () => {
@@ -103,21 +115,19 @@ function distributionField(path, document, label, curve) {
       "aria-label": `${label}: ${field}`, title: field, inputmode: kind === "other" ? null : "decimal", size: kind === "other" ? 40 : 7, autocomplete: "off", value: texts[k],
       oninput: (event) => { texts[k] = event.target.value; set(path, documentOf(kind, texts)); },
     }));
-    const drawn = curve && el("span", { class: "curve" });
+    const drawn = el("span", { class: "curve" });
     fill(box, chosen, fields, drawn);
-    if (curve) {
-      box.showCurve = () => {
-        if (drawn.querySelector("[data-dragged]")) return;
-        const focused = [...drawn.querySelectorAll("[role=slider]")].indexOf(document.activeElement);
-        fill(drawn, curveOf(kind, texts, fields, densities.get(path.at(-1)), label));
-        if (focused >= 0) drawn.querySelectorAll("[role=slider]")[focused]?.focus();
-      };
-      box.showCurve();
-    }
+    box.showCurve = () => {
+      if (drawn.querySelector("[data-dragged]")) return;
+      const focused = [...drawn.querySelectorAll("[role=slider]")].indexOf(globalThis.document.activeElement);
+      fill(drawn, curveOf(kind, texts, fields, densities.get(pointerOf(path)), label));
+      if (focused >= 0) drawn.querySelectorAll("[role=slider]")[focused]?.focus();
+    };
+    box.showCurve();
     inputs.set(pointerOf(path), fields[0]);
   };
   lay(kindOf(document), textsOf(kindOf(document), document).map((text) => text));
-  if (curve) box.dataset.curve = path.at(-1);
+  box.dataset.curve = pointerOf(path);
   return el("div", { class: "place" }, box);
 }
 
@@ -135,7 +145,7 @@ function parameterRows(parameters) {
   return [...groups].map(([group, found]) => el("details", { open: found.some((one) => one.density) }, el("summary", {}, group),
     found.map((one) => el("div", { class: "field" },
       el("span", { class: "label" }, one.meaning, " ", el("code", {}, one.name), el("span", { class: "dim" }, ` ${one.unit}, ${one.domain}; neutral: ${one.default === null ? "none" : number(one.default)}`)),
-      distributionField(["parameters", one.name], one.distribution, one.name, true),
+      distributionField(["parameters", one.name], one.distribution, one.name),
       sourceField(one)))));
 }
 
@@ -148,8 +158,53 @@ function sourceField(one) {
 function issueFields() {
   return Object.entries(scenario.issues).map(([key, issue]) => el("fieldset", {}, el("legend", {}, issue.title ?? key),
     textField(["issues", key, "title"], "Title"),
-    textField(["issues", key, "weight"], "Weight", asNumber),
-    ["gap", "sender_concession", "target_concession"].map((part) => el("div", { class: "field" }, el("span", { class: "label" }, part.replace("_", "'s ")), distributionField(["issues", key, part], issue[part], `${key} ${part}`, false)))));
+    textField(["issues", key, "weight"], "Weight, relative to the others", asNumber),
+    el("label", { class: "check" }, el("input", { type: "checkbox", checked: issue.numerical, onchange: (event) => set(["issues", key, "numerical"], event.target.checked) }), el("span", {}, "a number is demanded, such as a market share")),
+    Object.keys(scenario.issues).length > 1 && el("p", {}, el("button", { type: "button", class: "quiet", "aria-label": `Remove the issue ${issue.title ?? key}`, onclick: () => removeIssue(key) }, "Remove this issue")),
+    ["gap", "sender_concession", "target_concession"].map((part) => el("div", { class: "field" }, el("span", { class: "label" }, part.replace("_", "'s ")), distributionField(["issues", key, part], issue[part], `${key} ${part}`)))));
+}
+
+/** A text as the name of an issue: its words in ASCII letters and digits. */
+function issueName(title) {
+  const words = title.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().match(/[a-z0-9]+/g) ?? ["issue"];
+  const name = words.join("-").slice(0, 30).replace(/-$/, "");
+  let k = 1;
+  const named = () => (k === 1 ? name : `${name}-${k}`);
+  while (scenario.issues[named()]) k += 1;
+  return named();
+}
+
+/** An issue with as much weight as the others have on average; the service takes weights as relative. */
+function addIssue(title) {
+  const others = Object.values(scenario.issues);
+  const weight = Number((others.reduce((sum, one) => sum + one.weight, 0) / others.length).toPrecision(3));
+  const concession = { pert: [0.01, 0.03, 0.08] };
+  set(["issues", issueName(title)], { title, weight, numerical: false, gap: { pert: [0.5, 0.8, 1] }, sender_concession: concession, target_concession: structuredClone(concession) });
+  layOut().catch(showFault);
+}
+
+/** Remove an issue, and what else in the scenario names it. */
+function removeIssue(key) {
+  const of = (name) => name.startsWith(`issues.${key}.`);
+  const without = (place) => Object.fromEntries(Object.entries(place ?? {}).filter(([name]) => !of(name)));
+  for (const [name, sets] of Object.entries(scenario.strategies)) scenario.strategies[name] = without(sets);
+  for (const name of ["set", "sources"]) if (scenario[name]) scenario[name] = without(scenario[name]);
+  scenario.correlations = (scenario.correlations ?? []).filter((one) => !one.between.some(of));
+  set(["issues", key], undefined);
+  layOut().catch(showFault);
+}
+
+/** The issues, and a field to add one. */
+function issueList() {
+  const title = el("input", { size: 30, maxlength: 200, autocomplete: "off" });
+  return [issueFields(), el("div", { class: "row" }, el("label", {}, "A new issue: what is demanded", title),
+    el("button", { type: "button", onclick: () => { if (title.value.trim()) addIssue(title.value.trim()); } }, "Add an issue"))];
+}
+
+/** What the scenario has for a parameter, also for one of an issue. */
+function valueOf(name) {
+  const [, issue, part] = name.match(/^issues\.(.+)\.([^.]+)$/) ?? [];
+  return (issue ? scenario.issues[issue][part] : scenario.parameters?.[name]) ?? 0;
 }
 
 /** A fieldset for the parameters that something sets: a strategy, or the scenario under all of them. */
@@ -161,8 +216,8 @@ function settingsField(title, path, names, removable) {
     Object.entries(sets).map(([name, document]) => el("div", { class: "field" },
       el("span", { class: "label" }, el("code", {}, name), " ",
         el("button", { type: "button", class: "quiet", "aria-label": `${title}: leave ${name} as in the scenario`, onclick: () => change([name], undefined) }, "×")),
-      distributionField([...path, name], document, `${title}: ${name}`, false))),
-    el("div", { class: "row" }, list, el("button", { type: "button", onclick: () => change([list.value], scenario.parameters[list.value] ?? 0) }, "Set it here"),
+      distributionField([...path, name], document, `${title}: ${name}`))),
+    el("div", { class: "row" }, list, el("button", { type: "button", onclick: () => change([list.value], structuredClone(valueOf(list.value))) }, "Set it here"),
       removable && el("button", { type: "button", onclick: () => change([], undefined) }, "Remove the strategy")));
 }
 
@@ -233,11 +288,12 @@ function changes() {
 
 async function layOut() {
   inputs = new Map();
-  const { parameters } = await post("/v1/scenarios/ranges", scenario).catch(async (problem) => {
+  const ranges = await post("/v1/scenarios/ranges", scenario).catch(async (problem) => {
     if (!(problem instanceof Problem) || problem.status !== 422) throw problem;
     return { parameters: (await once("/v1/parameters")).filter((one) => one.group !== "issue").map((one) => ({ ...one, distribution: scenario.parameters?.[one.name] ?? one.default, density: null, source: scenario.sources?.[one.name] })) };
   });
-  densities = new Map(parameters.map((one) => [one.name, one.density]));
+  const { parameters } = ranges;
+  densities = densitiesOf(ranges);
   const names = parameters.map((one) => one.name);
   const added = el("input", { "aria-label": "name of the new strategy", size: 20, autocomplete: "off" });
   fill(find("edit"),
@@ -248,7 +304,7 @@ async function layOut() {
     textField(["choice"], "Measure of choice, more being better (may be empty)"),
     textField(["sessions", "first"], "Sessions of the first weeks (mid, senior, technical)", asList, (scenario.sessions?.first ?? []).join(", ")),
     textField(["sessions", "cycle"], "Sessions after that, in turn", asList, (scenario.sessions?.cycle ?? []).join(", ")),
-    el("h2", {}, "Issues"), issueFields(),
+    el("h2", {}, "Issues"), issueList(),
     el("h2", {}, "Strategies, side by side"), el("div", { class: "grid" },
       Object.keys(scenario.strategies).map((key) => settingsField(key, ["strategies", key], names, Object.keys(scenario.strategies).length > 1)),
       settingsField("Set under every strategy", ["set"], names, false)),
@@ -272,11 +328,8 @@ async function validate() {
   const found = await post("/v1/scenarios/validate", scenario, { signal });
   mark(found);
   if (!found.valid) return;
-  const { parameters } = await post("/v1/scenarios/ranges", scenario, { signal });
-  for (const one of parameters) {
-    densities.set(one.name, one.density);
-    for (const box of find("edit").querySelectorAll(`[data-curve="${CSS.escape(one.name)}"]`)) box.showCurve();
-  }
+  densities = densitiesOf(await post("/v1/scenarios/ranges", scenario, { signal }));
+  for (const box of find("edit").querySelectorAll("[data-curve]")) box.showCurve();
 }
 
 /** Put each message at the field that it is about, or at the top where there is no field. */

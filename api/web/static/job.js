@@ -84,10 +84,16 @@ function watch() {
 
 /** Sections that are near the window: the others are asked when a reader comes to them. */
 const near = new Set();
-const watcher = new IntersectionObserver((seen) => {
-  for (const { target, isIntersecting } of seen) near[isIntersecting ? "add" : "delete"](target.id);
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) near[isIntersecting ? "add" : "delete"](target.id);
   show();
 }, { rootMargin: "400px 0px" });
+
+/** Sections of which the window shows a part. */
+const seen = new Set();
+const viewer = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) seen[isIntersecting ? "add" : "delete"](target.id);
+});
 
 const boxes = new Map();
 
@@ -101,6 +107,7 @@ function layOut() {
     place.append(box);
     boxes.set(section, { body, key: null, controller: null });
     watcher.observe(box);
+    viewer.observe(box);
   }
 }
 
@@ -130,7 +137,9 @@ function show() {
     Object.assign(box, { key, controller: new AbortController() });
     stale.push([section, box, now, box.controller.signal]);
   }
-  queue.unshift(...stale);
+  // What a reader sees is asked for first.
+  const inView = ([section]) => (seen.has(section.id) ? 0 : 1);
+  queue.unshift(...stale.sort((one, other) => inView(one) - inView(other)));
   while (working < AT_ONCE && queue.length) next();
 }
 

@@ -262,30 +262,31 @@ async function showStories(asked) {
   const head = [strategyList(asked), el("div", { class: "row" }, el("label", {}, "A story", list), any), fault];
   if (trial === undefined) return head;
   const replay = { trial, strategy: request.strategy };
-  const [told, error] = await post(`/v1/jobs/${asked.id}/replay`, replay, { signal: asked.signal }).then((one) => [one.result, null], (problem) => [null, problem]);
+  const [replayed, error] = await post(`/v1/jobs/${asked.id}/replay`, replay, { signal: asked.signal }).then((one) => [one.result, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [...head, faultOf(error)];
   const figure = await chartOf(asked, "positions", replay, "What each side asks and offers on each issue, week by week");
-  const csv = () => [["issue", "week", "sender", "target"], ...Object.values(told.positions).flatMap((issue) => issue.sender.map((level, week) => [issue.title, week, level, issue.target[week]]))];
+  const csv = () => [["issue", "week", "sender", "target"], ...Object.values(replayed.positions).flatMap((issue) => issue.sender.map((level, week) => [issue.title, week, level, issue.target[week]]))];
   const weeks = (one) => (one.first_week === one.last_week ? `Week ${one.first_week}` : `Weeks ${one.first_week} to ${one.last_week}`);
-  const other = Object.entries(told.strategies).filter(([name]) => name !== told.strategy);
+  const other = Object.entries(replayed.strategies).filter(([name]) => name !== replayed.strategy);
   return [
     ...head,
-    el("p", {}, el("strong", {}, `Trial ${whole(told.trial)} under ${told.strategy}: `), `${told.strategies[told.strategy].ending}.`),
+    el("p", {}, el("strong", {}, `Trial ${whole(replayed.trial)} under ${replayed.strategy}: `), `${replayed.strategies[replayed.strategy].ending}.`),
     el("h3", {}, "The gap, issue by issue"), figure,
     el("h3", {}, "Week by week"),
-    el("ol", { class: "story" }, told.story.map((one) => el("li", { class: one.events.length ? "turn" : null },
+    el("ol", { class: "story" }, replayed.story.map((one) => el("li", { class: one.events.length ? "turn" : null },
       el("strong", {}, weeks(one)), one.date ? el("span", { class: "dim" }, ` from ${one.date}`) : null, el("br"), one.sentences.join(" ")))),
     other.length ? el("details", {}, el("summary", {}, "The same dispute under the other strategies"), el("ul", {}, other.map(([name, one]) => el("li", {}, `${name}: ${one.ending ?? label(one.outcome)}`)))) : null,
-    el("details", {}, el("summary", {}, "What was drawn"), table("Parameters of this trial", ["parameter", "value", "unit", "trials below, %"], told.draws.map((one) => [one.parameter, number(one.value), one.unit, one.share_below === null ? "" : number(100 * one.share_below)]))),
-    numbers(asked, "replay", replay, told, csv),
+    el("details", {}, el("summary", {}, "What was drawn"), table("Parameters of this trial", ["parameter", "value", "unit", "trials below, %"], replayed.draws.map((one) => [one.parameter, number(one.value), one.unit, one.share_below === null ? "" : number(100 * one.share_below)]))),
+    numbers(asked, "replay", replay, replayed, csv),
   ];
 }
 
 async function showCheck(asked) {
-  const { reference } = asked.scenario ?? {};
+  const { reference, parameters } = asked.scenario ?? {};
+  const inForce = parameters?.sanctions_at_start === 1;
   const rates = el("p", {}, el("a", { href: "/rates" }, "The rates of past threats"), ".");
-  if (!reference) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
+  if (!reference && !inForce) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
   const request = { strategy: single(asked).strategy, ...(asked.chosen.believe.length ? { believe: asked.chosen.believe } : {}) };
   const found = await post(`/v1/jobs/${asked.id}/check`, request, { signal: asked.signal });
   const rows = found.result.compared.map((one) => [one.label, estimate(one.forecast, share), estimate(one.class, share), one.outside ? "outside" : "", one.movers.map((mover) => mover.parameter).join(", ") || one.reason || "", one.source]);
@@ -294,7 +295,7 @@ async function showCheck(asked) {
     ...found.result.compared.map((one) => [one.label, one.forecast.estimate, one.forecast.low, one.forecast.high, one.class.estimate, one.class.low, one.class.high, one.outside, one.source])];
   return [
     strategyList(asked),
-    el("p", { class: "dim" }, `The forecast under ${request.strategy}, in the trials with a threat, beside how past threats of the class ${found.result.reference} ended, as known on ${found.result.known_on ?? "any day"}.`),
+    el("p", { class: "dim" }, `The forecast under ${request.strategy}, ${found.result.reference === "sanctions-in-force" ? "beside what became of past sanctions in force" : `in the trials with a threat, beside how past threats of the class ${found.result.reference} ended`}, as known on ${found.result.known_on ?? "any day"}.`),
     figure,
     table("Forecast and past, in per cent, with 95 % intervals", ["what", "forecast", "past threats", "outside the past", "would move it", "source"], rows, false),
     rates,

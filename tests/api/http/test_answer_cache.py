@@ -10,8 +10,10 @@ from api.http.answer_cache import AnswerCache
 from cluster.answers.registry import ask
 from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import DamagedTrials
-from cluster.query.trials import StoredRun
+from cluster.query.trials import StoredRun, open_run
 from cluster.results.result_folder import MANIFEST, SUMMARY, shard_path
+from cluster.runs.options import RunOptions
+from cluster.runs.run import run
 from cluster.service import jobs
 from tests.support.runs import small_plan
 from tests.support.served import served
@@ -121,16 +123,29 @@ def test_columns_in_memory_are_used_only_for_the_file_that_they_are_from(tmp_pat
         service.work()
         folder = service.settings.results.within(job.id)
         cold = service.ask("POST", f"/v1/jobs/{job.id}/compare", json={"given": "agreement_week > 2"}).json()
-        run = StoredRun(plan, folder, MemoryCache(1 << 24))
+        stored = StoredRun(plan, folder, MemoryCache(1 << 24))
         conditions = ["agreement_week > 2", "agreement_week > 4", "not agreement"]
         without = [ask(StoredRun(plan, folder), "compare", {"given": given}) for given in conditions]
-        assert [ask(run, "compare", {"given": given}) for given in conditions] == without
+        assert [ask(stored, "compare", {"given": given}) for given in conditions] == without
         assert without[0] == cold
         file = folder.root / shard_path(next(iter(plan.shards())))
         file.write_bytes(file.read_bytes()[:-100])
-        later = StoredRun(plan, folder, run.cache)
+        later = StoredRun(plan, folder, stored.cache)
         with pytest.raises(DamagedTrials):
             ask(later, "compare", {})
         file.unlink()
         with pytest.raises(DamagedTrials):
-            ask(StoredRun(plan, folder, run.cache), "compare", {})
+            ask(StoredRun(plan, folder, stored.cache), "compare", {})
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_answers_from_memory_are_those_from_the_files(tmp_path, design):
+    run(small_plan(trials=2048, shard_trials=None, design=design), tmp_path / "run", RunOptions(engine="inline"))
+    stored = open_run(tmp_path / "run")
+    cache: MemoryCache = MemoryCache(1 << 26)
+    for given in (None, "agreement_week > 2", "not agreement"):
+        for name in ("timeline", "summary", "compare"):
+            read = ask(stored, name, {"given": given})
+            # The first time it is read and kept, the second time it comes from memory.
+            for _ in range(2):
+                assert ask(StoredRun(stored.plan, stored.folder, cache), name, {"given": given}) == read, (name, given)

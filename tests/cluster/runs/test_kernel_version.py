@@ -16,7 +16,7 @@ from cluster.results.result_folder import read_manifest, shard_path, verify, wri
 from cluster.runs import run as run_module
 from cluster.runs.options import RunOptions
 from cluster.runs.precision import run_to_precision
-from cluster.runs.reuse import take_over
+from cluster.runs.reuse import copy_shards
 from cluster.runs.run import begin, run
 from cluster.runs.shard import run_shards
 from cluster.service import jobs
@@ -119,7 +119,7 @@ def test_nothing_is_taken_over_from_another_version(tmp_path, monkeypatch):
     play_earlier(tmp_path / "earlier", monkeypatch)
     folder = open_folder(tmp_path / "run")
     begin(PLAN, folder)
-    assert not take_over(PLAN, folder, [open_folder(tmp_path / "earlier")])
+    assert not copy_shards(PLAN, folder, [open_folder(tmp_path / "earlier")])
     assert digests(tmp_path / "run") == {}
 
 

@@ -38,8 +38,8 @@ def test_records_are_not_changed_and_not_deleted_on_their_first_day(database):
     ):
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), database.begin() as connection:
             connection.execute(change)
-    assert audit.forget(database, 3.0) == 0
-    assert audit.forget(database, 0.0) == 1
+    assert audit.delete_old_records(database, 3.0) == 0
+    assert audit.delete_old_records(database, 0.0) == 1
     assert [(one.action, one.owner) for one in recorded(database, 10)] == [("delete", "ann")]
 
 

@@ -34,7 +34,7 @@ def test_a_runner_takes_no_job_once_it_is_asked_and_is_drained_once_it_holds_non
     held = intake.claim("one", 60.0, repeats_only=False)
     repeated = leases.claim(database, draining.repeats_holder("one"), 60.0)
     assert ask_to_drain(database, 60.0) == ["one"]
-    intake.heed(jobs.runner_seen(database, "one"))
+    intake.follow(jobs.runner_seen(database, "one"))
     assert (intake.claim("one", 60.0, repeats_only=False), intake.hands_back) == (None, False)
     leases.finish(database, held.id, "one", jobs.SUCCEEDED, 0)
     intake.report()

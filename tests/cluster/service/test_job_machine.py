@@ -146,7 +146,7 @@ class JobStore(RuleBasedStateMachine):
 
     def loses(self, job, model, runner, held, _):
         """A transient failure of the job, with no patience left."""
-        assert leases.put_off(self.database, job, runner, "no room", 0.0, model.done) == held
+        assert leases.postpone(self.database, job, runner, "no room", 0.0, model.done) == held
         if held:
             model.state = jobs.CANCELLED if model.cancelled else jobs.FAILED
 

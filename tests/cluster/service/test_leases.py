@@ -105,7 +105,7 @@ def test_with_two_runners_no_job_gives_way_to_an_owner_who_is_served_already(dat
 def test_a_cancelled_job_that_is_given_back_has_ended(database):
     for leave in (
         lambda job: leases.give_back(database, job, "one", 10),
-        lambda job: leases.put_off(database, job, "one", "the disk is full", 60, 10),
+        lambda job: leases.postpone(database, job, "one", "the disk is full", 60, 10),
     ):
         (job,) = submitted(database, "anna")
         leases.claim(database, "one", 60)
@@ -119,7 +119,7 @@ def test_a_cancelled_job_that_is_given_back_has_ended(database):
 def test_a_job_that_fails_transiently_waits_ever_longer_and_continues(database):
     (job,) = submitted(database, "anna")
     leases.claim(database, "one", 60)
-    assert leases.put_off(database, job, "one", "the disk is full", 60, 10)
+    assert leases.postpone(database, job, "one", "the disk is full", 60, 10)
     waits = jobs.get(database, job)
     assert (waits.state, waits.waiting) == (jobs.QUEUED, "the disk is full")
     assert leases.claim(database, "one", 60) is None
@@ -127,7 +127,7 @@ def test_a_job_that_fails_transiently_waits_ever_longer_and_continues(database):
     for seconds in (4, 30, 4000):
         past(database, job, seconds)
         assert leases.claim(database, "one", 60).waiting == "the disk is full"
-        leases.put_off(database, job, "one", "the disk is full", 1e6, 10)
+        leases.postpone(database, job, "one", "the disk is full", 1e6, 10)
         waits = jobs.get(database, job)
         pauses.append(waits.not_before - time.time())
     assert pauses == pytest.approx([1, 4, 34, leases.LONGEST_PAUSE], abs=3)
@@ -148,10 +148,10 @@ def past(database: sa.Engine, job: str, seconds: float) -> None:
 def test_patience_ends_with_the_cause(database):
     (job,) = submitted(database, "anna")
     leases.claim(database, "one", 60)
-    leases.put_off(database, job, "one", "the disk is full", 60, 10)
+    leases.postpone(database, job, "one", "the disk is full", 60, 10)
     past(database, job, 61)
     leases.claim(database, "one", 60)
-    leases.put_off(database, job, "one", "shard 3: the disk is full", 60, 10)
+    leases.postpone(database, job, "one", "shard 3: the disk is full", 60, 10)
     failed = jobs.get(database, job)
     assert (failed.state, failed.waiting, failed.lease_owner) == (jobs.FAILED, None, None)
     assert failed.error == "shard 3: the disk is full (for 61 s)"
@@ -161,7 +161,7 @@ def test_only_the_runner_that_holds_a_job_may_give_it_up(database):
     (job,) = submitted(database, "anna")
     leases.claim(database, "one", 60)
     assert not leases.give_back(database, job, "two", 5)
-    assert not leases.put_off(database, job, "two", "the disk is full", 60, 5)
+    assert not leases.postpone(database, job, "two", "the disk is full", 60, 5)
     assert not leases.finish(database, job, "two", jobs.FAILED, 5, "no")
     assert jobs.get(database, job).state == jobs.RUNNING
 
