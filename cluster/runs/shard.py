@@ -22,6 +22,8 @@ from cluster.results.shard_counts import write_counts
 from cluster.results.trial_table import table_columns, table_schema, to_table
 from cluster.runs.options import Stop, never
 from cluster.storage.base import Folder
+from cluster.storage.concurrent import in_order
+from cluster.storage.s3 import ObjectFolder
 from sim.model.kernel import simulate_strategies
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import Scenario
@@ -50,7 +52,8 @@ def writer_options(scenario: Scenario) -> dict[str, Any]:
 
 
 def run_shards(plan: Plan, shards: Sequence[Shard], folder: Folder, should_stop: Stop = never) -> Iterator[ShardResult]:
-    """Play shards of the same trials under several strategies, and commit one after the other.
+    """Play shards of the same trials under several strategies, and commit them: one after the other to a disk, and
+    at the same time to an object store.
 
     Points and chance that the strategies share are drawn once. Playing shards again, one by one or together, gives the
     same files, byte for byte. When the run should stop, shards that are not committed yet are discarded.
@@ -60,12 +63,19 @@ def run_shards(plan: Plan, shards: Sequence[Shard], folder: Folder, should_stop:
     try:
         files = _play(plan, shards, drafts, should_stop)
         playing = (time.perf_counter() - started) / len(shards)
-        for shard, draft, file in zip(shards, drafts, files, strict=False):
-            if should_stop():
-                return
-            started = time.perf_counter()
+        # An object store takes its time for each file.
+        at_once = len(shards) if isinstance(folder, ObjectFolder) else 1
+
+        def commit(one: tuple[Shard, Path, tuple[int, str]]) -> ShardResult:
+            shard, draft, file = one
+            begun = time.perf_counter()
             folder.commit(draft, shard_path(shard))
-            yield ShardResult(shard, describe(shard, *file), playing + time.perf_counter() - started)
+            return ShardResult(shard, describe(shard, *file), playing + (time.perf_counter() - begun) / at_once)
+
+        ready = zip(shards, drafts, files, strict=False)
+        commits = map(commit, ready) if at_once == 1 else in_order(commit, ready, at_once)
+        while not should_stop() and (result := next(commits, None)) is not None:
+            yield result
     finally:
         for draft in drafts:
             draft.unlink(missing_ok=True)
