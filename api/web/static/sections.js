@@ -171,14 +171,19 @@ async function showDrivers(asked) {
 async function showWorth(asked) {
   const request = { ...asked.request, ...measured(asked) };
   const found = await post(`/v1/jobs/${asked.id}/worth`, request, { signal: asked.signal });
-  const figure = await chartOf(asked, "means", request, "Each strategy's mean of the measure with its 95 % interval");
+  const [values, means] = await Promise.all([
+    chartOf(asked, "values", request, "What learning each parameter before the choice would be worth, with its 95 % interval"),
+    chartOf(asked, "means", request, "Each strategy's mean of the measure with its 95 % interval"),
+  ]);
   const { everything, parameters } = found.result;
   const rows = parameters.slice(0, 12).map((one) => [one.name, estimate(one.value, amount), one.share_of_everything === null ? "" : `${number(100 * one.share_of_everything)} %`]);
   const csv = () => [["parameter", "value", "low", "high"], ...parameters.map((one) => [one.name, one.value.estimate, one.value.low, one.value.high])];
   return [
     el("p", { class: "dim" }, `How much better the choice by ${found.result.measure} would be on average if a parameter were known before it. Knowing everything, chance too: `, estimate(everything, amount), ". ", el("a", { href: "/help#worth" }, "What it means"), "."),
-    figure,
+    values,
     table("Worth of learning one parameter", ["parameter", "worth", "of knowing everything"], rows),
+    el("h3", {}, "The choice without learning anything"),
+    means,
     numbers(asked, "worth", request, found, csv),
   ];
 }
