@@ -199,7 +199,7 @@ def _changing(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in ordered if share_of_others(one, best) > 0.0]
 
 
-def worth_learning(result: Mapping[str, Any], kind: str = "parameters") -> list[Mapping[str, Any]]:
+def worth_learning(result: Mapping[str, Any], kind: str = "parameters") -> list[dict[str, Any]]:
     """Of a result of `cluster.answers.worth` the parameters, or groups, whose value is seen, the greatest first.
 
     The value's interval is above 0, and the choice would really change.

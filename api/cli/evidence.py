@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from api.cli.tables import Column, print_table
+from api.figures import signed
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 
@@ -35,7 +36,7 @@ def print_outside(out: Console, outside: dict[str, Any] | None) -> None:
 
 
 def print_changes(out: Console, summary: dict[str, Any]) -> None:
-    """Print how far beliefs moved each probability of a summary, in points of per cent; nothing without beliefs."""
+    """Print how far beliefs moved each probability of a summary, in percentage points; nothing without beliefs."""
     strategies = {name: one for name, one in summary["strategies"].items() if one.get("change")}
     if not strategies:
         return
@@ -48,11 +49,10 @@ def print_changes(out: Console, summary: dict[str, Any]) -> None:
     columns = [Column("", [label for label, _ in moved])]
     for k, name in enumerate(strategies):
         columns.append(Column(name, [_points(cells[k]) for _, cells in moved]))
-    print_table(out, columns, title="What the beliefs changed: points of per cent", gap=1)
+    print_table(out, columns, title="What the beliefs changed: percentage points (~: the interval contains 0)", gap=1)
 
 
 def _points(change: dict[str, Any]) -> str:
     if change["estimate"] is None:
         return "-"
-    half = 50.0 * ((change["high"] or 0.0) - (change["low"] or 0.0))
-    return f"{100 * change['estimate']:+.1f}±{half:.1f}"
+    return signed(change, 100.0)

@@ -1,13 +1,14 @@
 """A summary as tables for people: outcomes and events, then measures, strategies across."""
 
 from collections.abc import Iterable, Mapping
-from math import ceil, floor, log10
+from math import floor, log10
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from api.cli.tables import Bars, Column, print_table
+from api.figures import percent, rounded_up
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS, SHARE_OF_DEFICIT, TERMS, Term
 
 _BAR = 10
@@ -82,13 +83,9 @@ def _print_shares(console: Console, scenario: str, strategies: Mapping[str, dict
     if never:
         console.print(f"In no trial: {'; '.join(never)}.")
     if most_missed:
-        console.print(f"0: in no trial, so that its probability is under {_up(100.0 * most_missed)} %.", style="dim")
-
-
-def _up(value: float) -> str:
-    """A positive number rounded up to its first digit."""
-    digits = -floor(log10(value))
-    return f"{ceil(value * 10.0**digits) / 10.0**digits:.{max(digits, 0)}f}"
+        console.print(
+            f"0: in no trial, so that its probability is under {rounded_up(100.0 * most_missed)} %.", style="dim"
+        )
 
 
 def _print_measures(console: Console, strategies: Mapping[str, dict[str, Any]]) -> None:
@@ -107,7 +104,9 @@ def _print_measures(console: Console, strategies: Mapping[str, dict[str, Any]]) 
     means = [one["measures"] for one in strategies.values()]
     skewed = [TERMS[key].label for key in _SHOWN_MEASURES if any(one.get(key, {}).get("skewed") for one in means)]
     if skewed:
-        console.print(f"Made up by a few great values, so that ± of the mean may be too small: {'; '.join(skewed)}.")
+        console.print(
+            f"A few large values make up the mean, which is less certain than --json says: {'; '.join(skewed)}."
+        )
 
 
 def share_cell(estimate: dict[str, Any]) -> str:
@@ -118,7 +117,7 @@ def share_cell(estimate: dict[str, Any]) -> str:
         return "0"
     half = 50.0 * (estimate["high"] - estimate["low"])
     digits = 1 if half >= 0.05 else 2
-    return f"{100.0 * estimate['estimate']:.{digits}f}±{half:.{digits}f}"
+    return f"{percent(100.0 * estimate['estimate'], digits)}±{half:.{digits}f}"
 
 
 def share_bar(share: float, width: int = _BAR) -> Text:

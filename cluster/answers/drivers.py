@@ -267,11 +267,11 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
 
 def _too_few(found: KnownTrials, measure: str, given: str | None, strategy: str) -> InvalidInput:
     message = (
-        f"leaves {int(found.known.sum())} of the {found.trial.size} trials of {strategy} read, in which {measure} is "
-        f"known and finite, too few for an answer; at least {FEWEST_KNOWN} are needed: play more trials, or remove the "
-        "condition"
+        f"{int(found.known.sum()):,} of {found.trial.size:,} trials of {strategy} have a finite {measure}, too few for "
+        f"an answer; at least {FEWEST_KNOWN:,} are needed: play more trials"
+        + ("" if given is None else ", or ask without it")
     )
-    return InvalidInput((Fault("measure" if given is None else "given", given or measure, message),))
+    return InvalidInput((Fault("run" if given is None else "given", given, message),))
 
 
 ANSWER = Answer(

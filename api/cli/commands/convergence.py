@@ -8,6 +8,7 @@ from api.cli.charting import Charts, chart_option
 from api.cli.options import AsJson, Given, RunFolder, Strategies, measure_option
 from api.cli.output import heading
 from api.cli.tables import Column, print_table
+from api.figures import amount
 
 
 def convergence(
@@ -42,8 +43,4 @@ def print_convergence(out: Console, document: dict[str, Any]) -> None:
 
 
 def _cell(one: dict[str, Any], k: int) -> str:
-    if one["estimate"][k] is None:
-        return "-"
-    if one["low"][k] is None or one["high"][k] is None:
-        return f"{one['estimate'][k]:z.4g} ±?"
-    return f"{one['estimate'][k]:z.4g} ±{(one['high'][k] - one['low'][k]) / 2.0:.2g}"
+    return amount({name: one[name][k] for name in ("estimate", "low", "high")}, significant=2)

@@ -1,5 +1,6 @@
 """``brink discover``: the boxes of parameters in which an outcome is likely."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,9 @@ from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder
 from api.cli.output import heading
 from api.cli.tables import Column, print_table
+from api.figures import share_with_error
+
+_SHOWN_STEPS = 5
 
 
 def discover(
@@ -32,14 +36,14 @@ def discover(
 
 def print_boxes(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.discover`: a row for each restriction, a section for each box."""
-    found, notes = document["result"], document["method"]
+    found = document["result"]
     trials = found["trials"]
-    title = f"Where {found['outcome']} is likely under {document['strategies'][0]}"
+    title = f"Where “{found['outcome']}” is likely under {document['strategies'][0]}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     print_evidence(out, document.get("evidence"))
     out.print(
-        f"Overall probability {_percent(found['probability'])}. Found on {trials['finding']:,} trials, measured on "
-        f"{trials['measuring']:,} others, of trials {trials['first']:,} to {trials['last']:,}."
+        f"It happens in {share_with_error(found['probability'])} of the {trials['measuring']:,} trials on which boxes "
+        f"are measured; they are found on {trials['finding']:,} others."
     )
     if found["reason"]:
         out.print(f"No box: {found['reason']}.")
@@ -47,34 +51,54 @@ def print_boxes(out: Console, document: dict[str, Any]) -> None:
     boxes = found["boxes"]
     before = [box["with_those_before"] for box in boxes]
     together = [
-        Column("coverage with those above", [_percent(one["coverage"]) for one in before]),
-        Column("density with those above", [_percent(one["density"]) for one in before]),
+        Column("coverage with those above", [share_with_error(one["coverage"]) for one in before]),
+        Column("density with those above", [share_with_error(one["density"]) for one in before]),
     ]
-    print_table(out, _columns("box", boxes, *together))
-    out.print()
-    title = "Trade-off between coverage and density, by steps of the first box's peeling"
-    print_table(out, _columns("step", found["trade_off"]), title=title)
+    print_table(out, _columns("box", [str(k) for k in range(1, len(boxes) + 1)], boxes, _range, *together))
+    steps = found["trade_off"]
+    shown = _spread(len(steps))
+    if shown:
+        out.print()
+        title = "Trade-off between coverage and density, by steps of the first box's peeling"
+        numbers = [str(k + 1) for k in shown]
+        print_table(out, _columns("step", numbers, [steps[k] for k in shown], _bounds), title=title)
+    if len(shown) < len(steps):
+        out.print(f"{len(shown)} of {len(steps)} steps; --json has them all.", style="dim")
     out.print(
-        "Density: the outcome's probability in the box. Lift: density divided by the overall probability. Coverage: "
-        f"the share of its cases in the box. Mass: the share of all trials in it. {notes['boxes']}. Trade-off: "
-        f"{notes['trade_off']}. {notes['errors']}.",
+        "Density: the outcome's probability in the box, and without one of its ranges. Lift: density divided by the "
+        "overall probability. Coverage: the share of the outcome's cases in the box. Mass: the share of all trials in "
+        "it. Boxes are found by patient rule induction (PRIM); --json says how.",
         style="dim",
     )
 
 
-def _columns(first: str, boxes: list[dict[str, Any]], *last: Column) -> list[Column]:
+def _spread(count: int) -> list[int]:
+    """Some of so many steps, from the first to the last."""
+    if count <= _SHOWN_STEPS:
+        return list(range(count))
+    return [round(k * (count - 1) / (_SHOWN_STEPS - 1)) for k in range(_SHOWN_STEPS)]
+
+
+def _columns(
+    first: str,
+    numbers: list[str],
+    boxes: list[dict[str, Any]],
+    describe: Callable[[dict[str, Any]], str],
+    *last: Column,
+) -> list[Column]:
     return [
-        Column(first, [str(number) for number in range(1, len(boxes) + 1)]),
-        Column("density", [_percent(box["density"]) for box in boxes]),
+        Column(first, numbers),
+        Column("density", [share_with_error(box["density"]) for box in boxes]),
         Column("lift", ["-" if box["lift"] is None else f"{box['lift']:.2f}" for box in boxes]),
-        Column("coverage", [_percent(box["coverage"]) for box in boxes]),
-        Column("mass", [_percent(box["mass"]) for box in boxes]),
+        Column("coverage", [share_with_error(box["coverage"]) for box in boxes]),
+        Column("mass", [share_with_error(box["mass"]) for box in boxes]),
         *last,
-        Column("where", ["\n".join(map(_range, box["restrictions"])) for box in boxes], prose=True),
+        Column("where", ["\n".join(map(describe, box["restrictions"])) for box in boxes], prose=True),
     ]
 
 
-def _range(one: dict[str, Any]) -> str:
+def _bounds(one: dict[str, Any]) -> str:
+    """A parameter and its range."""
     low, high = one["above"], one["up_to"]
     if low is None:
         bounds = f"up to {high:.3g}"
@@ -82,11 +106,10 @@ def _range(one: dict[str, Any]) -> str:
         bounds = f"above {low:.3g}"
     else:
         bounds = f"{low:.3g} to {high:.3g}"
-    without = "" if one["density_without"] is None else f" (without it {100 * one['density_without']:.1f} %)"
-    return f"{one['name']} {bounds} {one['unit']}{without}"
+    return f"{one['name']} {bounds}"
 
 
-def _percent(share: dict[str, Any]) -> str:
-    if share["estimate"] is None:
-        return "-"
-    return f"{100 * share['estimate']:.1f} % ±{50 * (share['high'] - share['low']):.1f}"
+def _range(one: dict[str, Any]) -> str:
+    """A parameter and its range with its unit, and the box's density without it."""
+    without = "" if one["density_without"] is None else f"; without it {100 * one['density_without']:.1f} %"
+    return f"{_bounds(one)} ({one['unit']}{without})"

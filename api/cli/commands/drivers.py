@@ -12,6 +12,7 @@ from api.cli.options import AsJson, Believe, Given, OneStrategy, RayOfAnswer, Ru
 from api.cli.output import heading
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
+from api.figures import amount
 
 SHOWN = 20
 """Parameters in a table; the document has them all."""
@@ -37,7 +38,7 @@ def drivers(
 
 def print_drivers(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.drivers`: shares of the variance, indices, and a tornado."""
-    found, method = document["result"], document["method"]
+    found = document["result"]
     trials = found["trials"]
     title = f"What drives {found['measure']} under {document['strategies'][0]}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
@@ -58,8 +59,10 @@ def print_drivers(out: Console, document: dict[str, Any]) -> None:
     _print_tornado(out, found, mean)
     _groups(out, found)
     out.print(
-        f"First-order: {method['first_order']}. PAWN on {trials['pawn']:,} trials: "
-        f"{method['pawn']}. {method['correlated']}.",
+        "First-order index: the share of the variance that the parameter explains by itself. PAWN: how far the whole "
+        f"distribution moves with it, on {trials['pawn']:,} trials, from 0 to 1; what is not above the noise may have "
+        "no influence. Those of a correlated parameter include the effect of the parameters it is correlated with, and "
+        "must not be added up. --json says how each is computed.",
         style="dim",
     )
 
@@ -121,15 +124,15 @@ def _print_tornado(out: Console, found: dict[str, Any], mean: float) -> None:
     shown = swung[:SHOWN]
     columns: list[Column | Bars] = [
         Column("", [one["name"] for one in shown]),
-        Column("in its lowest decile", [_plus_minus(one["lowest_decile"]["mean"]) for one in shown]),
+        Column("in its lowest decile", [amount(one["lowest_decile"]["mean"], significant=2) for one in shown]),
         Bars(
             "░ lowest, █ highest decile",
             lambda width: [_bar(one, mean, low, high, width) for one in shown],
             len("░ lowest, █ highest decile"),
             _TORNADO,
         ),
-        Column("in its highest decile", [_plus_minus(one["highest_decile"]["mean"]) for one in shown]),
-        Column("difference", [_plus_minus(one["swing"]) for one in shown]),
+        Column("in its highest decile", [amount(one["highest_decile"]["mean"], significant=2) for one in shown]),
+        Column("difference", [amount(one["swing"], significant=2) for one in shown]),
     ]
     print_table(out, columns, title="Tornado: the mean at the ends of each parameter's range")
 
@@ -159,9 +162,3 @@ def _distance(distances: dict[str, Any] | None, statistic: str) -> Text:
     found = distances[statistic]
     text = f"{found['estimate']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
     return Text(text, style="" if distances["above_noise"] else "dim")
-
-
-def _plus_minus(found: dict[str, Any]) -> str:
-    if found["low"] is None:
-        return "-" if found["estimate"] is None else f"{found['estimate']:z.4g} ±?"
-    return f"{found['estimate']:z.4g} ±{(found['high'] - found['low']) / 2.0:.2g}"

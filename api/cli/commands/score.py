@@ -10,6 +10,7 @@ from api.cli.options import AsJson, Believe, Given, RunFolder
 from api.cli.output import heading
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
+from api.figures import percent
 
 
 def score(
@@ -44,7 +45,7 @@ def print_score(out: Console, document: dict[str, Any]) -> None:
     classes, outcomes = len(found["class"]["forecast"]), len(found["outcome"]["forecast"])
     columns: list[Column | Bars] = [
         Column("", [name.replace("_", " ") for name, _, _ in rows]),
-        Column("forecast", [f"{100 * share:.1f} %" for _, share, _ in rows]),
+        Column("forecast", [f"{percent(100 * share, 1)} %" for _, share, _ in rows]),
         bars("", [share for _, share, _ in rows]),
         Column("happened", ["yes" if happened else "" for _, _, happened in rows], left=True),
     ]

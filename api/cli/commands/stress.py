@@ -12,6 +12,7 @@ from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder
 from api.cli.output import heading
 from api.cli.rendering import labels
 from api.cli.tables import Bars, Column, print_table
+from api.figures import share_with_error, signed
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, OUTCOME_TERMS
 
 _SHOWN = 15
@@ -50,11 +51,11 @@ def print_stress(out: Console, document: dict[str, Any], folder: str) -> None:
     """Print a document of `cluster.answers.stress`: parameters, events and outcomes inside and outside, trials."""
     found, method, strategy = document["result"], document["method"], document["strategies"][0]
     trials = found["trials"]
-    title = f"Trials in which {found['bound']} under {strategy}"
+    title = f"Trials under {strategy} in which this holds: {found['bound']}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     print_evidence(out, document.get("evidence"))
     out.print(
-        f"The bound is broken in {_percent(found['probability'])} of the trials: in {trials['broken']:,} of "
+        f"The bound is broken in {share_with_error(found['probability'])} of the trials: in {trials['broken']:,} of "
         f"{trials['asked']:,}."
     )
     _print_parameters(out, found["parameters"])
@@ -71,7 +72,8 @@ def print_stress(out: Console, document: dict[str, Any], folder: str) -> None:
     out.print(f"  brink replay {folder} --strategy {strategy} --trial {first}", soft_wrap=True)
     picture = _PICTURE if out.is_terminal else ""
     out.print(
-        f"Shift: {method['shift']}. Distance: {method['distance']}. {picture}{method['boxes']}. {method['errors']}.",
+        f"Shift: {method['shift']}. Distance: {method['distance']}. {picture}{method['boxes']}. "
+        "--json says how intervals are computed.",
         style="dim",
     )
 
@@ -112,9 +114,9 @@ def _print_shares(out: Console, title: str, rows: list[dict[str, Any]], labels: 
     happened = [one for one in rows if one["inside"]["estimate"] or one["outside"]["estimate"]]
     columns = [
         Column(title, [labels[one["name"]] for one in happened]),
-        Column("broken", [_percent(one["inside"]) for one in happened]),
-        Column("kept", [_percent(one["outside"]) for one in happened]),
-        Column("difference in points", [_difference(one["difference"]) for one in happened]),
+        Column("broken", [share_with_error(one["inside"]) for one in happened]),
+        Column("kept", [share_with_error(one["outside"]) for one in happened]),
+        Column("difference, percentage points", [_difference(one["difference"]) for one in happened]),
     ]
     print_table(out, columns)
     never = [labels[one["name"]] for one in rows if one not in happened]
@@ -123,15 +125,10 @@ def _print_shares(out: Console, title: str, rows: list[dict[str, Any]], labels: 
 
 
 def _difference(difference: dict[str, Any]) -> Text:
-    half = 50.0 * (difference["high"] - difference["low"])
-    clear = difference["low"] > 0.0 or difference["high"] < 0.0
-    return Text(f"{100 * difference['estimate']:+z.1f} ±{half:.1f}", style="" if clear else "dim")
+    text = signed(difference, 100.0, space=" ")
+    return Text(text, style="dim" if text.startswith("~") else "")
 
 
 def _spread(distribution: dict[str, Any]) -> str:
     low, middle, high = (distribution["quantiles"][level] for level in ("0.05", "0.5", "0.95"))
     return f"{middle:.3g} ({low:.3g} to {high:.3g})"
-
-
-def _percent(share: dict[str, Any]) -> str:
-    return f"{100 * share['estimate']:.1f} % ±{50 * (share['high'] - share['low']):.1f}"

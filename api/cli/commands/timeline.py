@@ -11,6 +11,7 @@ from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies
 from api.cli.output import heading, print_assumptions
 from api.cli.tables import Bars, Column, print_table
+from api.figures import percent
 
 _COURSE = 40
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -64,7 +65,7 @@ def print_timeline(out: Console, document: dict[str, Any]) -> None:
         columns: list[Column | Bars] = [
             Column(strategy, list(happened)),
             Bars(f"weeks 1 to {horizon}", partial(_sparklines, estimates), _COURSE // 2, _COURSE),
-            *(Column(str(week), [f"{100 * shares[week - 1]:.1f}" for shares in estimates]) for week in shown),
+            *(Column(str(week), [_percentage(shares[week - 1]) for shares in estimates]) for week in shown),
         ]
         print_table(out, columns)
         never = [label for label in courses if label not in happened]
@@ -73,10 +74,15 @@ def print_timeline(out: Console, document: dict[str, Any]) -> None:
         out.print()
     print_assumptions(out, document)
     out.print(
-        f"States hold at the end of a week, retaliation during it. No interval is wider than ±{100 * widest:.2f} "
-        f"points. {document['method']['errors']}.",
+        "States hold at the end of a week, retaliation during it. No week's 95 % interval is wider than "
+        f"±{100 * widest:.2f} percentage points; --json has them, and bands that hold for all weeks together. 0: in no "
+        "trial.",
         style="dim",
     )
+
+
+def _percentage(share: float) -> str:
+    return percent(100.0 * share, 1) if share else "0"
 
 
 def _sparklines(courses: list[list[float]], width: int) -> list[Text]:

@@ -9,6 +9,7 @@ from rich.text import Text
 from api.cli.evidence import print_evidence
 from api.cli.options import AsJson, Believe, Given, Measure, OneStrategy, RunFolder
 from api.cli.tables import Column, print_table
+from api.figures import percent
 
 _SHOWN = {
     "agreement_week": ("agreement week", 1.0, 0),
@@ -61,13 +62,18 @@ def print_typical(out: Console, document: dict[str, Any], folder: str, usual: st
     print_table(out, columns, title=title, gap=1, headings={len(found["typical"]): ""})
     command = shlex.join(["brink", "replay", folder, *named, "--trial"])
     out.print(Text(f"To replay one: {command} TRIAL"), soft_wrap=True)
-    note = document["method"]["typical"]
-    out.print(Text(f"{note[:1].upper()}{note[1:]}.", style="dim"))
+    out.print(
+        Text(
+            "Typical: the trial nearest to the medians of its outcome, each number in units of its standard deviation; "
+            "--json says how it is chosen.",
+            style="dim",
+        )
+    )
 
 
 def _why(one: dict[str, Any], group: str) -> str:
     """Why a trial is listed, and how often its outcome occurs or which one it has."""
-    share = f", {100 * one['share']:.1f} % of trials" if group == "typical" else f" ({_words(one['outcome'])})"
+    share = f", {percent(100 * one['share'], 1)} % of trials" if group == "typical" else f" ({_words(one['outcome'])})"
     return f"{one['why']}{share}"
 
 

@@ -11,6 +11,7 @@ from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies, measu
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
+from api.figures import amount
 from sim.faults import Fault, InvalidInput
 
 _SHOWN = 20
@@ -58,7 +59,10 @@ def _groups(texts: list[str]) -> dict[str, list[str]]:
 
 def print_worth(out: Console, document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.worth`: the choice as it stands, then what learning would add."""
-    found, method = document["result"], document["method"]
+    # Sentences need the answers, which the help of the command does not.
+    from api.sentences import worth_learning
+
+    found = document["result"]
     title = f"Value of information, choosing by {found['measure']}"
     out.print(heading(title, f", given {document['given']}" if document["given"] else ""))
     print_evidence(out, document.get("evidence"))
@@ -68,13 +72,9 @@ def print_worth(out: Console, document: dict[str, Any]) -> None:
             f"{trials['unknown']:,} of {trials['read']:,} trials have no value under some strategy and are left out.",
             style="dim",
         )
-    _print_now(out, found["now"])
-    out.print(
-        f"Knowing everything in advance, including chance, would be worth {_plus_minus(found['everything'])}: no "
-        "parameter is worth more."
-    )
+    _print_answer(out, found)
     rows = [*found["groups"], *found["parameters"]]
-    shown = [one for one in rows if _found(one)]
+    shown = [one for kind in ("groups", "parameters") for one in worth_learning(found, kind)]
     if shown:
         _print_values(out, shown[:_SHOWN])
     if len(shown) > _SHOWN:
@@ -87,8 +87,10 @@ def print_worth(out: Console, document: dict[str, Any]) -> None:
         out.print(f"Nothing to learn, since a compared strategy sets it: {set_by}.", style="dim")
     print_assumptions(out, document)
     out.print(
-        f"Value: {method['value']}. Promised: {method['promised']}. "
-        f"{trials['known']:,} trials, {trials['groups']:,} for groups. {method['errors']}.",
+        "Value: the expected value of partial perfect information (EVPPI), of choices made on other trials than those "
+        "on which they are valued. Promised: the same on the trials on which they were made, which is too high; if it "
+        f"is far above the value, more trials would help. {trials['known']:,} trials, {trials['groups']:,} for groups; "
+        "--json says how each is computed.",
         style="dim",
     )
 
@@ -97,7 +99,7 @@ def _print_values(out: Console, shown: list[dict[str, Any]]) -> None:
     parts = [max(0.0, min(1.0, one["share_of_everything"] or 0.0)) for one in shown]
     columns: list[Column | Bars] = [
         Column("", [_name(one) for one in shown]),
-        Column("value", [_plus_minus(one["value"]) for one in shown]),
+        Column("value", [amount(one["value"], significant=2) for one in shown]),
         Column("promised", [f"{one['promised']:.3g}" if "promised" in one else "-" for one in shown]),
         Column("of everything", [f"{100 * (one['share_of_everything'] or 0.0):.0f} %" for one in shown]),
         bars("", parts),
@@ -114,27 +116,22 @@ def _choices(one: dict[str, Any]) -> str:
     return ", ".join(f"{name} {100 * part:.0f} %" for name, part in _taken(one))
 
 
-def _print_now(out: Console, now: dict[str, Any]) -> None:
+def _print_answer(out: Console, found: dict[str, Any]) -> None:
+    """The choice without learning, and what learning everything and the best single parameter would add."""
+    from api.sentences import best_by, learning_sentence, unit_of
+
+    now, unit = found["now"], unit_of(found["measure"])
     best = now["best"]
-    out.print(f"Knowing nothing more, {best} is best: {_plus_minus(now['means'][best])} on average.")
-    name, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
-    doubt = " That is too close to call." if (nearest["short_by"]["low"] or 0.0) <= 0.0 else ""
+    second, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
+    out.print(best_by(found["measure"], best, second, len(now["means"]), nearest["short_by"]))
+    out.print(f"{best} has {amount(now['means'][best], unit)} on average.")
     out.print(
-        f"Next is {name}, lower by {_plus_minus(nearest['short_by'])}, though better in "
-        f"{100 * nearest['better_in']['estimate']:.0f} % of the trials.{doubt}"
+        f"Learning everything before the choice, chance too, would be worth {amount(found['everything'], unit)}: no "
+        "parameter is worth more."
     )
-
-
-def _found(one: dict[str, Any]) -> bool:
-    return one["value"]["low"] is not None and one["value"]["low"] > 0.0
+    out.print(learning_sentence(found))
 
 
 def _taken(one: dict[str, Any]) -> list[tuple[str, float]]:
     parts = [(name, part) for name, part in one["chosen"].items() if part >= _TAKEN]
     return sorted(parts, key=lambda part: -part[1])
-
-
-def _plus_minus(found: dict[str, Any]) -> str:
-    if found["low"] is None:
-        return "-" if found["estimate"] is None else f"{found['estimate']:z.3g} ±?"
-    return f"{found['estimate']:z.3g} ±{(found['high'] - found['low']) / 2.0:.2g}"

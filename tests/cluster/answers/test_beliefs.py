@@ -370,7 +370,7 @@ def test_the_outside_view_on_the_command_line_and_over_http(classed, tmp_path):
     assert played["strategies"] == json.loads((tmp_path / "run" / "summary.json").read_text())["strategies"]
     table = " ".join(brink(*arguments, "--outside", status=0).stdout.split())
     assert "With the class specific-strong" in table
-    assert "What the beliefs changed: points of per cent" in table
+    assert "What the beliefs changed: percentage points" in table
 
 
 def test_the_outside_view_and_a_condition_combine(classed):

@@ -203,6 +203,7 @@ def test_the_table_says_what_matters(found):
         "-target_cost",
         "--measure",
         "-agreement_week",
+        "--all",
         environment={"COLUMNS": "200"},
         status=0,
     )

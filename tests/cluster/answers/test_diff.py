@@ -155,12 +155,17 @@ def test_the_command_compares_runs_and_scenarios(first, second, tmp_path):
     assert "Compared trial by trial: the same seed (7) and the same design (random)." in printed
     assert "threaten: answers that differ, 4,000 trials" in printed
     sanctions = diff(first, second).strategies[0].events["sanctions"]
-    before, after = (f"{100 * one.estimate:.0f} %" for one in (sanctions.first, sanctions.second))
-    points = f"{100 * sanctions.change.estimate:+.1f} points ±"
-    said = f"sanctions are imposed in {after} of the trials of B instead of {before} ({points}"
+    before, after = (f"{100 * one.estimate:.1f} %" for one in (sanctions.first, sanctions.second))
+    points = f"{100 * sanctions.change.estimate:+.1f} percentage points ±"
+    said = f"sanctions are imposed in {after} of the trials of B instead of {before} of A ({points}"
     assert said in " ".join(printed.split())
     found = json.loads(brink("diff", first.folder.address, second.folder.address, "--json", status=0).stdout)
-    assert found == {"answer": "diff", **diff(first, second).model_dump()}
+    assert said in found["sentences"][0]
+    assert {**found, "sentences": None} == {
+        "answer": "diff",
+        **diff(first, second).model_dump(),
+        "sentences": None,
+    }
     file = tmp_path / "changed.yaml"
     file.write_text(yaml.safe_dump(scenario_document(SECOND)))
     with_file = json.loads(brink("diff", first.folder.address, file, "--json", cwd=tmp_path, status=0).stdout)

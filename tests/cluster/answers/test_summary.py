@@ -165,5 +165,5 @@ def test_a_mean_of_a_few_great_values_is_marked_and_named(tmp_path):
     common = run(small_plan(), tmp_path / "common", RunOptions(engine="inline"))["strategies"]["threaten"]["measures"]
     assert not any("skewed" in one for one in common.values())
     printed = " ".join(brink("summary", tmp_path / "run", status=0).stdout.split())
-    assert "Made up by a few great values, so that ± of the mean may be too small: " in printed
+    assert "A few large values make up the mean, which is less certain than --json says: " in printed
     assert brink("verify", tmp_path / "run").returncode == 0
