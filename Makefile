@@ -57,9 +57,11 @@ check: install
 
 bench: install  ## ratios of speed, each taken in one run
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.efficiency
 
-scale: install  ## every answer on a hundred million rows, with the memory it takes: 20 minutes, 5 GB of disk
+scale: install  ## every answer on a hundred million rows, with the memory it takes, and on Ray workers: an hour, 10 GB of disk
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.distributed
 
 chaos: install postgres  ## faults injected into a running service, and what they cost: 20 minutes, as root for a small disk
 	$(BIN)/python -m tests.chaos

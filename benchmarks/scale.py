@@ -21,7 +21,7 @@ import json
 from cluster.answers.registry import ANSWERS
 print(json.dumps({one.name: one.examples[0] for one in ANSWERS if "random" in one.designs}))
 """
-_PLAY = """
+PLAY = """
 import json, sys
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
@@ -79,7 +79,7 @@ def main() -> None:
         many, few = Path(scratch) / "many", Path(scratch) / "few"
         started = time.perf_counter()
         for folder, number in ((few, rows // 100), (many, rows)):
-            measured(_PLAY, str(folder), json.dumps(SCENARIO), str(number // len(STRATEGIES)))
+            measured(PLAY, str(folder), json.dumps(SCENARIO), str(number // len(STRATEGIES)))
         gigabytes = sum(file.stat().st_size for file in many.rglob("*.parquet")) / 1e9
         print(f"{rows:,} rows, {gigabytes:.1f} GB, played in {time.perf_counter() - started:.0f} s", flush=True)
         print(f"{'answer':10} {'seconds':>8} {'peak MB':>8} {'peak MB on a hundredth':>24}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cluster.answers.registry import ask
 from cluster.query.memory_cache import MemoryCache
+from cluster.query.session import check_time
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import COUNTS_FOLDER, TRIALS_FOLDER
 
@@ -22,7 +23,11 @@ def ask_once(cache: AnswerCache, run: StoredRun, name: str, fields: Mapping[str,
 
     Raises what `cluster.answers.registry.ask` raises.
     """
-    return compute_once(cache, (run,), name, fields, lambda: ask(run, name, fields))
+    return compute_once(cache, (run,), name, fields, lambda: ask(run, name, fields, on_progress=_check))
+
+
+def _check(*_: object) -> None:
+    check_time()
 
 
 def compute_once(

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from cluster.query.parquet_files import DamagedTrials
-from cluster.query.session import QueryLimit
+from cluster.query.session import QueryCancelled, QueryLimit
 from cluster.query.shard_map import RayLost
 from cluster.query.trials import NoTrialsYet
 from cluster.service.full_disk import FULL, is_full
@@ -147,6 +147,10 @@ def handle_problems(app: FastAPI, headers: dict[str, str]) -> None:
     @app.exception_handler(QueryLimit)
     async def _(_: Request, error: QueryLimit) -> JSONResponse:
         return problem_response(Problem(422, str(error)))
+
+    @app.exception_handler(QueryCancelled)
+    async def _(_: Request, error: QueryCancelled) -> JSONResponse:
+        return problem_response(Problem(503, str(error)))
 
     @app.exception_handler(DamagedTrials)
     async def _(_: Request, error: DamagedTrials) -> JSONResponse:

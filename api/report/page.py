@@ -165,6 +165,8 @@ def _reproducibility(answers: Answers) -> list[tuple[str, str]]:
     plan = answers.run.plan
     versions = answers.recorded.get("versions", {})
     command = f"brink run {plan.scenario.name} --trials {plan.trials} --seed {plan.seed} --design {plan.design.name}"
+    if plan.keep != "all":
+        command += f" --keep {plan.keep}"
     for name, value in interventions_document(plan.scenario).items():
         command += f" --set '{name}={json.dumps(value)}'"
     return [

@@ -26,6 +26,7 @@ from cluster.answers.summary_in_memory import TrialsInMemory
 from cluster.answers.summary_of_counts import QUANTILES_COUNTED, CountedValues
 from cluster.answers.weighted_summary import weighted_summary
 from cluster.query.counted_trials import summed_counts
+from cluster.query.shard_map import is_mapped_on_ray
 from cluster.query.trials import StoredRun, chosen_strategies, kept_rows_note
 from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
@@ -200,7 +201,7 @@ def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | N
         return strategy_document(plan, strategy, counted, played, values, values.bracket)
     if condition is not None:
         played = sum(shard.count for shard in run.shards(strategy))
-    if condition is None and played <= shared.EXACT_NUMBERS:
+    if condition is None and played <= shared.EXACT_NUMBERS and not is_mapped_on_ray(run):
         return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy))
     trials = CountedTrials(run, strategy, condition)
     if condition is not None:

@@ -7,19 +7,18 @@ quantile. Memory is bounded for any number of trials.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import Context, copy_context
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import TypeVar
 
 import numpy as np
 
 from cluster.answers.summary_in_memory import ranks
 from cluster.query.session import check_time
-from cluster.query.trials import BLOCK, StoredRun, read_values
+from cluster.query.shard_map import map_shards
+from cluster.query.trials import BLOCK, SameTrials, StoredRun, read_values, same_trials
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
-from cluster.storage.concurrent import in_order
 from sim.scenario.columns import COMMON_COLUMNS, NULL
 from sim.scenario.expressions import Expression
 from sim.scenario.vocabulary import MEASURES
@@ -36,8 +35,6 @@ from sim.statistics.tallies import (
 from sim.statistics.trial_counts import REAL, WHOLE
 
 T = TypeVar("T")
-_READING = 2
-"""Blocks that are read at a time."""
 _HALF = 1 << 16
 """The number of values of half of a float32's bits."""
 
@@ -86,7 +83,7 @@ class CountedTrials:
         place = {name: np.searchsorted(up_to[name], own) for name, own in wanted.items()}
         found: dict[str, dict[float, float]] = {name: {} for name in numbers}
         halves = {name: np.unique(place[name]) for name in wanted if name in REAL}
-        values = self._map(lambda held: _values(held, halves), _merge_values, tuple(halves)) if halves else {}
+        values = self._map(partial(_values, halves=halves), _merge_values, tuple(halves)) if halves else {}
         for name, own in wanted.items():
             at = place[name].astype(np.float64)
             if name in halves:
@@ -103,7 +100,7 @@ class CountedTrials:
         self, at: Mapping[str, Mapping[float, float]], replicates: int
     ) -> dict[str, dict[float, tuple[list[int], list[int]]]]:
         """By measure and level how many numbers of each replicate are less than, and at most, the value there."""
-        counted = self._map(lambda held: _below(held, at), _add, tuple(at))
+        counted = self._map(partial(_below, at=at), _add, tuple(at))
         return {
             name: {
                 level: (less.tolist(), most.tolist()) for level, (less, most) in zip(own, counted[name], strict=True)
@@ -118,37 +115,43 @@ class CountedTrials:
 
     def _map(self, count: Callable[["_Held"], T], merge: Callable[[T, T], T], names: Sequence[str]) -> T:
         """Count the trials of each block of the shards by some columns, and merge the counts."""
-        # Blocks are read ahead in threads, each with the limit of time of this one.
-        blocks = (
-            (copy_context(), shard, first)
-            for shard in self.run.shards(self.strategy)
-            for first in range(shard.first, shard.first + shard.count, BLOCK)
-        )
+        function = partial(_count_shard, count, merge, names, self.condition)
+        shards = same_trials(self.run, (self.strategy,))
+        return reduce(merge, (found for _, found in map_shards(self.run, shards, function, merge)))
 
-        def held(block: tuple[Context, Shard, int]) -> _Held:
-            context, shard, first = block
-            return context.run(self._held, shard, first, names)
 
-        return reduce(merge, map(count, in_order(held, blocks, _READING)))
+def _count_shard(
+    count: Callable[["_Held"], T],
+    merge: Callable[[T, T], T],
+    names: Sequence[str],
+    condition: Expression | None,
+    run: StoredRun,
+    shards: SameTrials,
+) -> T:
+    """Count the trials of each block of a strategy's shard, and merge the counts."""
+    (shard,) = shards.values()
+    firsts = range(shard.first, shard.first + shard.count, BLOCK)
+    return reduce(merge, (count(_held(run, shard, first, names, condition)) for first in firsts))
 
-    def _held(self, shard: Shard, first: int, names: Sequence[str]) -> "_Held":
-        """Columns of the trials of a block, from the trial `first` on, for which the condition holds."""
-        check_time()
-        plan, condition = self.run.plan, self.condition
-        replicates = plan.design.replicates(plan.scenario)
-        known = {column.name: column for column in table_columns(plan.scenario)}
-        wanted = sorted({*names, *(() if condition is None else condition.columns())})
-        count = min(BLOCK, shard.first + shard.count - first)
-        with self.run.open_shard(shard) as columns:
-            table = columns.read([known[name] for name in wanted], first, count)
-            held = None if condition is None else read_values(columns, known, [condition], first, count)[condition]
-        rows = np.arange(count) if held is None else np.flatnonzero(held)
-        replicate = table["trial"].take(rows) % replicates
-        if replicates > 1:
-            rows = rows.take(np.argsort(replicate, kind="stable"))
-        ends = np.cumsum(np.bincount(replicate, minlength=replicates))
-        every = rows.size == count and replicates == 1
-        return _Held({name: table[name] if every else table[name].take(rows) for name in names}, ends)
+
+def _held(run: StoredRun, shard: Shard, first: int, names: Sequence[str], condition: Expression | None) -> "_Held":
+    """Columns of the trials of a block, from the trial `first` on, for which the condition holds."""
+    check_time()
+    plan = run.plan
+    replicates = plan.design.replicates(plan.scenario)
+    known = {column.name: column for column in table_columns(plan.scenario)}
+    wanted = sorted({*names, *(() if condition is None else condition.columns())})
+    count = min(BLOCK, shard.first + shard.count - first)
+    with run.open_shard(shard) as columns:
+        table = columns.read([known[name] for name in wanted], first, count)
+        held = None if condition is None else read_values(columns, known, [condition], first, count)[condition]
+    rows = np.arange(count) if held is None else np.flatnonzero(held)
+    replicate = table["trial"].take(rows) % replicates
+    if replicates > 1:
+        rows = rows.take(np.argsort(replicate, kind="stable"))
+    ends = np.cumsum(np.bincount(replicate, minlength=replicates))
+    every = rows.size == count and replicates == 1
+    return _Held({name: table[name] if every else table[name].take(rows) for name in names}, ends)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,25 @@ MEMORY_LIMIT = "1GB"
 SPILL_LIMIT = "20GB"
 _INTERRUPT_SECONDS = 0.1
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_cancelled: ContextVar[threading.Event | None] = ContextVar("cancelled", default=None)
 
 
 class QueryLimit(RuntimeError):
     """A query needs more time or memory than is allowed."""
+
+
+class QueryCancelled(RuntimeError):
+    """Whoever asked no longer waits for the answer."""
+
+
+@contextmanager
+def cancelled_by(event: threading.Event) -> Iterator[None]:
+    """Queries within the block end with `QueryCancelled` soon after an event is set."""
+    token = _cancelled.set(event)
+    try:
+        yield
+    finally:
+        _cancelled.reset(token)
 
 
 @contextmanager
@@ -40,7 +55,10 @@ def seconds_left() -> float | None:
 
 
 def check_time() -> None:
-    """Raise `QueryLimit` if the time limit, if any, has passed."""
+    """Raise `QueryLimit` if the time limit, if any, has passed, and `QueryCancelled` if nobody waits any more."""
+    cancelled = _cancelled.get()
+    if cancelled is not None and cancelled.is_set():
+        raise QueryCancelled("nobody waits for the answer any more")
     deadline = _deadline.get()
     if deadline is not None and time.monotonic() > deadline:
         raise QueryLimit("the query takes longer than allowed: request less, or use fewer trials")
@@ -82,17 +100,16 @@ def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> 
 @contextmanager
 def _interrupted_in_time(database: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Interrupt a DuckDB connection when the time limit, if any, has passed."""
-    deadline = _deadline.get()
-    if deadline is None:
+    deadline, cancelled = _deadline.get(), _cancelled.get()
+    if deadline is None and cancelled is None:
         yield
         return
     over = threading.Event()
 
     def watch() -> None:
-        wait = deadline - time.monotonic()
-        while not over.wait(max(wait, _INTERRUPT_SECONDS)):
-            wait = deadline - time.monotonic()
-            if wait <= 0.0:
+        while not over.wait(_INTERRUPT_SECONDS):
+            late = deadline is not None and time.monotonic() >= deadline
+            if late or (cancelled is not None and cancelled.is_set()):
                 database.interrupt()
 
     watcher = threading.Thread(target=watch, daemon=True)

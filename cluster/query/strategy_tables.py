@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from cluster.query.session import check_time
-from cluster.query.trials import BLOCK, StoredRun
+from cluster.query.trials import BLOCK, StoredRun, read_values
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
-from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 
 
@@ -28,7 +27,7 @@ def read_tables(
             if given is None:
                 yield table
                 continue
-            holds = evaluate(given, table, known)
+            holds = read_values(columns, known, [given], first, len(table["trial"]))[given]
             if holds.all():
                 yield table
             elif holds.any():

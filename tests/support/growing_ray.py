@@ -70,12 +70,12 @@ class GrowingRay:
 
 
 @contextmanager
-def growing_ray(nodes: int, idle_minutes: float = 0.05) -> Iterator[GrowingRay]:
-    """A head without cores, and up to so many nodes of one core each. Ends with the block, and nothing else does."""
+def growing_ray(nodes: int, idle_minutes: float = 0.05, address: str | None = None) -> Iterator[GrowingRay]:
+    """A head without cores, and up to so many nodes of one core each. All of it is killed at the end of the block."""
     worker = {"resources": {"CPU": 1, "object_store_memory": 10**8}, "node_config": {}}
     types = {"worker": worker | {"min_workers": 0, "max_workers": nodes}}
     configuration = _Configuration({"CPU": 0}, types, idle_timeout_minutes=idle_minutes)._config
-    address = f"127.0.0.1:{_free_port()}"
+    address = address or f"127.0.0.1:{_free_port()}"
     configuration["provider"]["gcs_address"] = address
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
         file = Path(folder) / "autoscaler.json"

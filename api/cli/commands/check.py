@@ -60,8 +60,9 @@ def check(
     from api.cli.playing import played
     from api.cli.setting import set_parameters
     from api.shipped_scenarios import find_scenario
+    from cluster.answers.outside_view import past_cases
     from cluster.query.trials import open_run
-    from cluster.reference.rates import reference_class, scenario_class
+    from cluster.reference.rates import reference_class
     from cluster.results.plan import make_plan
     from sim.scenario.scenario import scenario_hash
 
@@ -83,8 +84,7 @@ def check(
         chosen = set_parameters(find_scenario(scenario), setting or ())
         first = strategy or next(iter(chosen.strategies))
         plan = make_plan(chosen, trials=DEFAULT_TRIALS if trials is None else trials, seed=seed, strategies=(first,))
-        if reference is None:
-            scenario_class(chosen)
+        past_cases(chosen, first, reference)
         # A scenario that was changed since is checked in another folder.
         folder = out or f"runs/check-{chosen.name}-{first}-{plan.trials}-{seed}-{scenario_hash(chosen)[:8]}"
         run = played(plan, folder, engine=engine, ray_address=ray_address, workers=workers)
@@ -95,17 +95,20 @@ def check(
 def print_check(out: "Console", document: dict[str, Any]) -> None:
     """Print a document of `cluster.answers.check`: shares beside the class's, and what would move those outside."""
     from api.cli.tables import Column, print_table
+    from cluster.answers.outside_view import SANCTIONS
 
     found = document["result"]
     day = f", as known on {found['known_on']}" if found["known_on"] else ""
     strategy = document["strategies"][0]
-    out.print(heading(document["scenario"], f", {strategy}, compared with the class {found['reference']}{day}"))
+    in_force = found["reference"] == SANCTIONS
+    past = "past sanctions in force" if in_force else f"the class {found['reference']}"
+    out.print(heading(document["scenario"], f", {strategy}, compared with {past}{day}"))
     print_evidence(out, document.get("evidence"))
     rows = found["compared"]
     columns = [
         Column("", [row["label"] for row in rows]),
         Column("forecast", [_percent(row["forecast"]) for row in rows]),
-        Column("class", [_percent(row["class"]) for row in rows]),
+        Column("past sanctions" if in_force else "class", [_percent(row["class"]) for row in rows]),
         Column("", ["outside" if row["outside"] else "" for row in rows], left=True),
     ]
     print_table(out, columns)
@@ -118,9 +121,9 @@ def print_check(out: "Console", document: dict[str, Any]) -> None:
         if row["reason"]:
             out.print(f"{row['label']}: what would move it is not known, since only {row['reason']}.")
     if not any(row["outside"] for row in found["compared"]):
-        out.print("No forecast lies outside its class's interval.")
+        out.print("No forecast lies outside the interval of past cases.")
     out.print(
-        "In brackets: 95 % intervals; the class's is wide because its threats are few. A forecast outside is a "
+        "In brackets: 95 % intervals; that of past cases is wide because they are few. A forecast outside is a "
         "reason to check the scenario, not an error. --json has the sources.",
         style="dim",
     )

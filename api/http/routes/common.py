@@ -1,10 +1,11 @@
 """What the routes share: the request's settings and database, and the job it is about."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from threading import Lock
+from threading import Event, Lock
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from api.http.answer_cache import AnswerCache
 from api.http.authentication import Caller, Reader, Submitter
 from api.http.problems import Problem
-from cluster.query.session import time_limit
+from cluster.query.session import cancelled_by, time_limit
 from cluster.query.trials import StoredRun
 from cluster.service import jobs
 from cluster.service.jobs import Job
@@ -85,11 +86,30 @@ def job_folder(job: Job, given: Settings) -> Folder:
 async def answering(request: Request, caller: Caller, job: Job) -> AsyncIterator[StoredRun]:
     """A job's run, with a slot to compute an answer in and a limit to the time it takes."""
     given: Settings = request.app.state.settings
-    async with request.app.state.answer_slots.slot(caller.owner):
-        with time_limit(given.query_seconds):
+    async with request.app.state.answer_slots.slot(caller.owner), _gone(request) as gone:
+        with time_limit(given.query_seconds), cancelled_by(gone):
             plan = await run_in_threadpool(lambda: job.plan)
             folder, cache = job_folder(job, given), request.app.state.column_cache
             yield StoredRun(plan, folder, cache, given.ray_address)
+
+
+@asynccontextmanager
+async def _gone(request: Request) -> AsyncIterator[Event]:
+    """An event that is set when the client has closed the connection, as a page does that asks something else now."""
+    # Others find the body with the request.
+    await request.body()
+    gone = Event()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield gone
+    finally:
+        watching.cancel()
 
 
 async def known_run(request: Request, caller: Reader, job: KnownJob) -> AsyncIterator[StoredRun]:

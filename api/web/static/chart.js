@@ -8,6 +8,8 @@ const VEGA_LITE = "application/vnd.vegalite.v6+json";
 // Vega empties elements by setting their markup to an empty text; the Content-Security-Policy refuses any other.
 globalThis.trustedTypes?.createPolicy("default", { createHTML: (text) => (text === "" ? "" : null) });
 const ERRORS_ALONE = 1;
+/** Of a mark and what is behind it. The least that WCAG 2.2 allows for graphics is 3. */
+const CONTRAST = 4;
 
 /** Vega's own file, loaded when the first chart needs it. */
 const vegaLoaded = () => import("./vega.js");
@@ -58,12 +60,43 @@ function fitted(spec, width) {
   return made;
 }
 
+/** The relative luminance of a colour of the form #rrggbb (WCAG 2.2). */
+function luminance(colour) {
+  const [red, green, blue] = [1, 3, 5].map((k) => {
+    const part = Number.parseInt(colour.slice(k, k + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/** A colour that is seen on dark paper: mixed with white until it has the contrast that WCAG asks of graphics. */
+function lightened(colour, paper) {
+  let made = colour;
+  for (let part = 0; part < 1 && (luminance(made) + 0.05) / (luminance(paper) + 0.05) < CONTRAST; part += 0.05) {
+    made = `#${[1, 3, 5].map((k) => Math.round(Number.parseInt(colour.slice(k, k + 2), 16) * (1 - part) + 255 * part).toString(16).padStart(2, "0")).join("")}`;
+  }
+  return made;
+}
+
+/** A specification whose colours are seen on the page's paper; the service makes them for a white one. */
+function onPaper(spec) {
+  const paper = getComputedStyle(document.documentElement).getPropertyValue("--paper").trim();
+  if (!/^#[0-9a-f]{6}$/i.test(paper) || luminance(paper) > 0.5) return spec;
+  const mend = (value) => {
+    if (typeof value === "string") return /^#[0-9a-f]{6}$/i.test(value) ? lightened(value, paper) : value;
+    if (Array.isArray(value)) return value.map(mend);
+    // Data hold texts of scenarios, and no colours.
+    return value && typeof value === "object" ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, key === "data" || key === "datasets" ? one : mend(one)])) : value;
+  };
+  return mend(spec);
+}
+
 /** Draw a specification into an element. Its words are said by the figure's label and by the table below it. */
 async function draw(element, spec, brush) {
   await vegaLoaded();
   const width = element.clientWidth || 600;
   const place = el("div");
-  const made = fitted(spec, width);
+  const made = onPaper(fitted(spec, width));
   if (brush) (made.spec ?? made).params = [{ name: "brush", select: { type: "interval", encodings: ["x"] } }];
   const { view } = await globalThis.vegaEmbed(place, made, {
     mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, hover: false,

@@ -171,14 +171,19 @@ async function showDrivers(asked) {
 async function showWorth(asked) {
   const request = { ...asked.request, ...measured(asked) };
   const found = await post(`/v1/jobs/${asked.id}/worth`, request, { signal: asked.signal });
-  const figure = await chartOf(asked, "means", request, "Each strategy's mean of the measure with its 95 % interval");
+  const [values, means] = await Promise.all([
+    chartOf(asked, "values", request, "What learning each parameter before the choice would be worth, with its 95 % interval"),
+    chartOf(asked, "means", request, "Each strategy's mean of the measure with its 95 % interval"),
+  ]);
   const { everything, parameters } = found.result;
   const rows = parameters.slice(0, 12).map((one) => [one.name, estimate(one.value, amount), one.share_of_everything === null ? "" : `${number(100 * one.share_of_everything)} %`]);
   const csv = () => [["parameter", "value", "low", "high"], ...parameters.map((one) => [one.name, one.value.estimate, one.value.low, one.value.high])];
   return [
     el("p", { class: "dim" }, `How much better the choice by ${found.result.measure} would be on average if a parameter were known before it. Knowing everything, chance too: `, estimate(everything, amount), ". ", el("a", { href: "/help#worth" }, "What it means"), "."),
-    figure,
+    values,
     table("Worth of learning one parameter", ["parameter", "worth", "of knowing everything"], rows),
+    el("h3", {}, "The choice without learning anything"),
+    means,
     numbers(asked, "worth", request, found, csv),
   ];
 }
@@ -283,9 +288,10 @@ async function showStories(asked) {
 }
 
 async function showCheck(asked) {
-  const { reference } = asked.scenario ?? {};
+  const { reference, parameters } = asked.scenario ?? {};
+  const inForce = parameters?.sanctions_at_start === 1;
   const rates = el("p", {}, el("a", { href: "/rates" }, "The rates of past threats"), ".");
-  if (!reference) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
+  if (!reference && !inForce) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
   const request = { strategy: single(asked).strategy, ...(asked.chosen.believe.length ? { believe: asked.chosen.believe } : {}) };
   const found = await post(`/v1/jobs/${asked.id}/check`, request, { signal: asked.signal });
   const rows = found.result.compared.map((one) => [one.label, estimate(one.forecast, share), estimate(one.class, share), one.outside ? "outside" : "", one.movers.map((mover) => mover.parameter).join(", ") || one.reason || "", one.source]);
@@ -294,7 +300,7 @@ async function showCheck(asked) {
     ...found.result.compared.map((one) => [one.label, one.forecast.estimate, one.forecast.low, one.forecast.high, one.class.estimate, one.class.low, one.class.high, one.outside, one.source])];
   return [
     strategyList(asked),
-    el("p", { class: "dim" }, `The forecast under ${request.strategy}, in the trials with a threat, beside how past threats of the class ${found.result.reference} ended, as known on ${found.result.known_on ?? "any day"}.`),
+    el("p", { class: "dim" }, `The forecast under ${request.strategy}, ${found.result.reference === "sanctions-in-force" ? "beside what became of past sanctions in force" : `in the trials with a threat, beside how past threats of the class ${found.result.reference} ended`}, as known on ${found.result.known_on ?? "any day"}.`),
     figure,
     table("Forecast and past, in per cent, with 95 % intervals", ["what", "forecast", "past threats", "outside the past", "would move it", "source"], rows, false),
     rates,

@@ -11,8 +11,14 @@ export function disputeWords(scenario, parameters) {
   const sessions = scenario.sessions ?? { first: [], cycle: ["mid"] };
   const said = [`${scenario.sender} makes demands of ${scenario.target} on ${issues.length === 1 ? "one issue" : `${issues.length} issues`}: ${sentence(issues.map((one) => `“${one.title}” (weight ${number(one.weight)})`))}.`];
   said.push(`${scenario.as_of ? `The dispute is followed from ${scenario.as_of}` : "The dispute is followed"} for ${scenario.horizon_weeks} weeks. The sides meet every week: ${sessions.first?.length ? `first ${sentence(sessions.first)}, then ` : ""}${sentence(sessions.cycle)} in turn.`);
-  said.push(value("threat_probability") === "0" ? "The sender announces no sanctions, unless a strategy does." :
-    `In each week from week ${value("threat_earliest_week")} on the sender may announce sanctions (probability ${value("threat_probability")}), on imports worth ${value("sanctioned_trade")} bn USD a year, at an extra tariff of ${value("tariff_rate")} times the price.`);
-  said.push(`The target complains to the WTO at the threat (probability ${value("file_on_threat")}), and would win there (probability ${value("target_win")}).`);
+  const imports = `on imports worth ${value("sanctioned_trade")} bn USD a year, at an extra tariff of ${value("tariff_rate")} times the price`;
+  const threat = value("threat_probability");
+  if (threat === "0") said.push("The sender announces no sanctions, unless a strategy does.");
+  else if (threat === "1") said.push(`The sender announces sanctions in week ${value("threat_earliest_week")}, ${imports}.`);
+  else said.push(`In each week from week ${value("threat_earliest_week")} on the sender may announce sanctions (probability ${threat}), ${imports}.`);
+  const complaint = value("file_on_threat");
+  const wins = `the target would win there with a probability of ${value("target_win")}`;
+  if (complaint === "0") said.push(`The target does not complain to the WTO at the announcement; after a later complaint ${wins}.`);
+  else said.push(`The target complains to the WTO at the announcement ${complaint === "1" ? "" : `(probability ${complaint})`}; ${wins}.`.replace(" ;", ";"));
   return said;
 }

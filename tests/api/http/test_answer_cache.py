@@ -25,9 +25,9 @@ def computed(monkeypatch) -> list[str]:
     names: list[str] = []
     ask = answer_cache.ask
 
-    def counted(run, name, fields):
+    def counted(run, name, fields, **options):
         names.append(name)
-        return ask(run, name, fields)
+        return ask(run, name, fields, **options)
 
     monkeypatch.setattr(answer_cache, "ask", counted)
     return names

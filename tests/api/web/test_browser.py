@@ -10,8 +10,9 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from cluster.service import keys
 from cluster.service.jobs import open_database
+from cluster.service.sessions import sessions
 from sim.scenario.scenario import scenario_document
-from tests.support.browser import Watched, chromium, overflow, violations, watched
+from tests.support.browser import Watched, chromium, contrast, overflow, violations, watched
 from tests.support.runs import small_plan
 from tests.support.service_process import JOB, ServiceProcess
 from tests.support.waiting import HANG_SECONDS, wait_until
@@ -141,6 +142,22 @@ def test_a_decimal_comma_and_a_wrong_condition_get_a_clear_word(person, job):
     page.get_by_label("Condition", exact=True).fill("nonsense > 1")
     page.get_by_role("button", name="Learn it").nth(1).click()
     expect(page.locator("#answer .fault")).to_contain_text("nonsense")
+
+
+def test_marks_are_seen_on_dark_paper(browser, url, job):
+    with watched(browser, url, color_scheme="dark") as person:
+        person.page.goto(f"/jobs/{job}")
+        shown(person.page, "ending")
+        marks = "#ending .role-mark path, #ending .role-mark line"
+        colours = person.page.evaluate(
+            """marks => [...document.querySelectorAll(marks)]
+            .flatMap((mark) => [mark.getAttribute("fill"), mark.getAttribute("stroke")])""",
+            marks,
+        )
+        paper = person.page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper').trim()")
+        drawn = {colour for colour in colours if colour and colour.startswith("#")}
+        assert drawn
+        assert {colour for colour in drawn if contrast(colour, paper) < 3.0} == set()
 
 
 BEGINNINGS = {"JSON": b"{", "CSV": b"strategy,", "SVG": b"<svg", "PNG": b"\x89PNG"}
@@ -788,8 +805,24 @@ def test_two_people_sign_in_and_see_their_own_runs(browser, guarded):
         other.page.goto("/keys")
         expect(other.page.get_by_role("alert")).to_contain_text("lacks the scope")
 
-        # The key is revoked: the session ends with it, at the next request.
+        # The session ends by time: the page asks to sign in again, and comes back.
+        one.page.goto(f"/scenarios/{SCENARIO}")
+        expect(one.page.locator("h1")).to_have_text(TITLE)
         database = open_database(f"sqlite:///{guarded.folder / 'jobs.sqlite'}")
+        with database.begin() as connection:
+            connection.execute(sessions.update().values(expires_at=0.0))
+        one.page.reload()
+        expect(one.page).to_have_url(re.compile("/sign-in[?]next="))
+        one.page.get_by_label("Key").fill(ann[1])
+        one.page.get_by_role("button", name="Sign in").click()
+        expect(one.page).to_have_url(re.compile(f"/scenarios/{SCENARIO}$"))
+        expect(one.page.locator("h1")).to_have_text(TITLE)
+        other.page.goto("/")
+        other.page.get_by_label("Key").fill(bob[1])
+        other.page.get_by_role("button", name="Sign in").click()
+        expect(other.page.locator("#runs")).to_contain_text("No runs yet")
+
+        # The key is revoked: the session ends with it, at the next request.
         keys.revoke(database, ann[0].id)
         database.dispose()
         one.page.goto("/")

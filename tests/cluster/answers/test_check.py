@@ -6,8 +6,9 @@ import shutil
 import pandas as pd
 import pytest
 
+from api.shipped_scenarios import shipped_scenario
 from cluster.answers.check import _rows as check_rows
-from cluster.answers.outside_view import PastCases
+from cluster.answers.outside_view import PastCases, past_cases
 from cluster.query.trials import open_run
 from cluster.reference.rates import class_rates
 from cluster.results.plan import make_plan
@@ -159,3 +160,32 @@ def test_a_run_of_another_scenario_version_is_refused_with_the_cause(folder, tmp
     (tmp_path / "run" / "run.json").write_text(json.dumps(document))
     with pytest.raises(InvalidInput, match="was made from another scenario, or by a version of Brink"):
         open_run(tmp_path / "run")
+
+
+def test_sanctions_in_force_from_the_start_are_compared_with_past_ones(tmp_path):
+    """Two years after their imposition 4 of 17 had ended in an agreement, 5 had been withdrawn, 8 were in force."""
+    plan = make_plan(shipped_scenario("us-eu-2025"), trials=2000, seed=4, strategies=("thirty-percent",))
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
+    document = check(tmp_path / "run")
+    found = {one["name"]: one for one in document["compared"]}
+    trials = pd.read_parquet(tmp_path / "run" / "trials")
+    agreed = trials.outcome.astype(str) == "agreement_under_sanctions"
+    standing = trials.outcome.astype(str) == "sanctions_standing"
+    for name, happened, count in (
+        ("agreed", agreed, 4),
+        ("withdrawn", ~agreed & ~standing, 5),
+        ("still_in_force", standing, 8),
+    ):
+        assert found[name]["forecast"]["estimate"] == pytest.approx(happened.mean())
+        assert found[name]["class"] == proportion(count, 17)
+    soon = (trials.sanctions_weeks <= 52) & ~standing
+    assert found["sanctions_ended_within_a_year"]["forecast"]["estimate"] == pytest.approx(soon.mean())
+    assert found["sanctions_ended_within_a_year"]["class"] == proportion(6, 17)
+    assert document["reference"] == "sanctions-in-force"
+    assert "past sanctions in force" in brink("check", tmp_path / "run", status=0).stdout
+
+
+def test_sanctions_in_force_need_two_years_to_be_compared():
+    scenario = scenario_from_document(changed(litigious(), parameters={"sanctions_at_start": 1}, horizon_weeks=60))
+    with pytest.raises(InvalidInput, match="horizon_weeks: must be at least 104"):
+        past_cases(scenario, next(iter(scenario.strategies)))

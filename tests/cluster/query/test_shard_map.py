@@ -49,7 +49,7 @@ REQUESTS = {
     "drivers": {"measure": "target_cost", "given": GIVEN},
 }
 
-MAPPED = ("timeline", "compare", "aggregate")
+MAPPED = ("summary", "timeline", "compare", "aggregate")
 """Answers whose trials are counted by maps."""
 
 
