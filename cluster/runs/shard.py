@@ -32,6 +32,8 @@ from sim.statistics.trial_counts import Counts, count_trials, merge_counts
 
 ROW_GROUP = 131_072
 """Trials that are simulated and written at a time. This bounds a worker's memory for any size of shard."""
+_MERGED_AT_ONCE = 8
+"""Blocks of trials whose counts are merged at a time."""
 
 
 def writer_options(scenario: Scenario) -> dict[str, Any]:
@@ -125,6 +127,8 @@ def _reduce(plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_
             arrays = tables.pop(strategy)
             tallies[strategy] = merge_replicates(tallies[strategy], tally_replicates(arrays, replicates))
             held.append(count_trials(scenario, strategy, arrays, replicates))
+            if len(held) == _MERGED_AT_ONCE:
+                held[:] = [merge_counts(held)]
     files = []
     for shard, draft in zip(shards, drafts, strict=True):
         merged, own = merge_counts(counts.pop(shard.strategy)), tally_document(tallies[shard.strategy])
