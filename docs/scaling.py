@@ -35,13 +35,13 @@ def wall_seconds(
 ) -> float:
     """The time of a run on so many workers, by a simulation of its tasks with a fixed seed.
 
-    A task takes `task_seconds`, with a `SPREAD`, and then commits that many files one after the other, each of which
-    takes the `latency` (exponentially distributed beyond its half). The driver hands out tasks and takes their results
+    A task takes `task_seconds`, with a `SPREAD`, and then commits that many files at the same time, each of which takes
+    the `latency` (exponentially distributed beyond its half). The driver hands out tasks and takes their results
     one by one; each worker has one task more than it plays.
     """
     rng = np.random.default_rng(1)
     work = task_seconds * rng.normal(1.0, SPREAD, tasks).clip(0.1)
-    work += 0.5 * latency * (commits + rng.gamma(commits, 1.0, tasks))
+    work += 0.5 * latency * (1.0 + rng.exponential(1.0, (tasks, commits)).max(axis=1))
     driver, handed_out = 0.0, 0
     free = [0.0] * workers
     results: list[float] = []

@@ -22,7 +22,7 @@ def wait_until(condition: Callable[[], Found], ignoring: type[Exception] | tuple
         try:
             found = condition()
         except ignoring:
-            found = None  # type: ignore[assignment]
+            found = None
         if found:
             return found
         if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from api.shipped_scenarios import shipped_scenario
+from cluster.answers import replay
 from cluster.answers.registry import ANSWERS, ask
 from cluster.answers.score import ScoreRequest, score_against
 from cluster.answers.summary import summarize
@@ -162,6 +163,13 @@ def test_every_answer_takes_beliefs_or_says_why_not(runs):
         if answer.cannot_weigh is not None and "random" in answer.designs:
             with pytest.raises(InvalidInput, match="believe: has no meaning"):
                 ask(runs["random"], answer.name, {**answer.examples[0], "believe": ["sanctions = 0.3"]})
+
+
+def test_an_answer_that_ignores_beliefs_is_a_programming_error(runs, monkeypatch):
+    careless = replace(replay.ANSWER, cannot_weigh=None)
+    monkeypatch.setattr("cluster.answers.registry.ANSWERS", (careless,))
+    with pytest.raises(RuntimeError, match="replay ignores beliefs"):
+        ask(runs["random"], "replay", {**careless.examples[0], "believe": ["sanctions = 0.3"]})
 
 
 @pytest.mark.parametrize(

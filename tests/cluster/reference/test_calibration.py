@@ -117,6 +117,29 @@ def test_agreements_within_two_years_are_counted_where_they_are_known():
     assert by_year["1990"] == [1, 4]
 
 
+def test_what_became_of_sanctions_is_counted_when_it_is_known():
+    imposed_on = date(1990, 6, 1)
+    year = imposed_on + timedelta(weeks=52)
+
+    def imposed(number: int, agreed: bool | None, ended_on: date | None) -> Episode:
+        one = episode(number, "imposed")
+        return replace(one, imposed_on=imposed_on, year_ended=1990, agreed=agreed, ended_on=ended_on, agreed_on=None)
+
+    episodes = [
+        episode(0, "settled"),
+        imposed(1, True, date(1990, 8, 1)),
+        imposed(2, False, year),
+        imposed(3, True, year + timedelta(days=1)),
+        imposed(4, None, None),
+        imposed(5, False, None),
+        replace(imposed(6, True, year), imposed_on=None),
+    ]
+    found = calibrate(table(episodes))["sanctions_by_year"]
+    # Ended in an agreement, withdrawn, in force: not known of 5 and 6, and of 2 to 4 only after a year.
+    assert found["52"] == {"1990": [1, 0, 0], "1991": [1, 1, 2]}
+    assert found["104"] == {"1990": [1, 0, 0], "1991": [2, 1, 0]}
+
+
 @pytest.mark.parametrize("count", [1, 2, 19])
 def test_few_episodes_give_counts_and_no_scores(count):
     found = calibrate(table([episode(k, "settled") for k in range(count)]))
