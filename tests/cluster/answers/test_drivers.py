@@ -222,7 +222,7 @@ def test_impossible_requests_are_refused(found):
     for ask in (drivers, partial(discover, outcome="agreement")):
         with pytest.raises(InvalidInput, match=r"^strategy: .*there are threaten, talk"):
             ask(found, strategy="bluff")
-    with pytest.raises(InvalidInput, match="at least 1000 are needed"):
+    with pytest.raises(InvalidInput, match="at least 1,000 are needed"):
         drivers(found, given="full_access < 5.01")
     with pytest.raises(InvalidInput, match="outcome"):
         discover(found, outcome="agreement_week")
