@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install postgres pango chromium demo test test-slow test-web test-image manifests coverage check bench scale chaos docs clean
+.PHONY: install postgres pango chromium demo test test-slow test-web test-image manifests coverage check bench scale chaos reference docs clean
 
 install: .venv/installed
 
@@ -69,9 +69,12 @@ scale: install  ## every answer on a hundred million rows, with the memory it ta
 chaos: install postgres  ## faults injected into a running service, and what they cost: 20 minutes, as root for a small disk
 	$(BIN)/python -m tests.chaos
 
-docs: demo chromium  ## the pages and pictures that are made from the code and from a real run
-	$(BIN)/python -m docs.generate runs/demo
+reference: install  ## the pages and the client's methods that are made from the code alone
+	$(BIN)/python -m docs.parameters
 	$(BIN)/python -m docs.answers
+
+docs: reference demo chromium  ## these, and the pages and pictures that are made from real runs
+	$(BIN)/python -m docs.outcomes runs/demo
 	$(BIN)/python -m docs.pages
 	$(BIN)/python -m docs.scaling
 

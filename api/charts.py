@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import altair as alt
 from altair.utils.schemapi import debug_mode
 
+from api.leads import TOO_CLOSE, ordered_leads
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 from sim.statistics.timeline import STATES
 
@@ -16,7 +17,6 @@ POINT = "#0b6e4f"
 NEUTRAL = "#9aa0a6"
 STRATEGY_COLOURS = ("#0b6e4f", "#c9762a", "#3b6fb6", "#8a6bb0", "#b5443c", "#6d8a1f", "#4aa3b8", "#7a5a3a")
 """They differ in lightness too. With more strategies they repeat."""
-TOO_CLOSE = "too close to call"
 _STATES = ("agreement", "threat_standing", "sanctions_standing", "withdrawn", "backed_down")
 _COLOURS = ("#0b6e4f", "#e3a857", "#b5443c", "#8a6bb0", "#9aa0a6")
 _LABELS = {state.name: state.label for state in STATES}
@@ -259,9 +259,11 @@ def regret_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
 
 def leads_chart(document: dict[str, Any], most: int = 8) -> alt.TopLevelMixin:
     """A document of `cluster.answers.compare`: which strategy leads over each parameter's range, from its lowest trial
-    to its highest; first the parameters over which the lead changes.
+    to its highest; first the parameters on which the choice depends most.
     """
-    chosen = sorted(document["result"]["choices"][0]["leads"], key=lambda one: not one["changes_hands"])[:most]
+    choice = document["result"]["choices"][0]
+    means = {name: one["mean"]["estimate"] for name, one in choice["regret"].items()}
+    chosen = ordered_leads(choice["leads"], min(means, key=lambda name: means[name]))[:most] if means else []
     rows = []
     for one in chosen:
         below = 0.0

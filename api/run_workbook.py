@@ -64,7 +64,7 @@ def write_run(
 def _about(run: StoredRun, summary: dict[str, Any], trials: int) -> list[tuple[str, Any]]:
     plan, scenario = run.plan, run.plan.scenario
     evidence = {name: one["evidence"] for name, one in summary["strategies"].items() if "evidence" in one}
-    shown = "none" if not trials else f"the first {min(trials, plan.trials):,} of each strategy"
+    shown = "none" if not trials else f"the first {min(trials, plan.row_trials):,} of each strategy"
     if trials and evidence:
         shown += ", as they were played: they are not weighted"
     return [

@@ -1,4 +1,4 @@
-"""The answers about a job's run, a method each. `make docs` makes this file from the service's answers."""
+"""The answers about a job's run, a method each. `make reference` makes it from the service's answers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

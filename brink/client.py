@@ -215,7 +215,8 @@ class Brink(_Service, BlockingConnection):
         for each strategy, 100,000 by default; `strategies` are all of the scenario's by default. With a `precision`,
         half-widths of 95 % intervals such as ``{"agreement": 0.001}``, `trials` is the most that are played, 10,000,000
         by default; where they do not suffice the job fails and keeps its results. `more` is sent to the service as it
-        is. Raises `BrinkError`, with the lines at fault for a file that is no valid scenario.
+        is: ``keep="summary"`` keeps counts of all trials and the rows of the first ones. Raises `BrinkError`, with the
+        lines at fault for a file that is no valid scenario.
         """
         return Job(self, self._drive(self._submitted(scenario, trials, seed, design, strategies, precision, more)))
 

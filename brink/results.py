@@ -86,7 +86,7 @@ class Results(ABC):
         """The trials, one row each, ordered by strategy and trial: all columns or some, all strategies or one.
 
         Each file is fetched, checked against the manifest, and removed once its columns are read. The job must have
-        ended.
+        ended. Of a job with ``keep="summary"`` these are the first trials, whose rows it keeps.
         """
         table = yield from trial_table(self._client, self._path, columns, strategy, progress)
         frame: pd.DataFrame = table.to_pandas()
@@ -183,7 +183,8 @@ def trial_table(
     connection: Connection, job: str, columns: Sequence[str] | None, strategy: str | None, progress: bool
 ) -> Flow[pa.Table]:
     """The trials of the job at a path. Raises `BrinkError` for a column or strategy that it does not have."""
-    listed = yield from _manifest(connection, job)
+    # A file without rows has counts of trials.
+    listed = [file for file in (yield from _manifest(connection, job)) if file["rows"]]
     strategies = sorted({file["strategy"] for file in listed})
     if strategy is not None and strategy not in strategies:
         raise BrinkError(f"the job has no strategy {strategy}; there are {', '.join(strategies)}")

@@ -1,6 +1,6 @@
 """What is made from the registry of answers: the client's methods, and the table of answers in ``docs/answers.md``.
 
-``make docs`` runs it as ``python -m docs.answers``; a test says when a file is not up to date.
+``make reference`` runs it as ``python -m docs.answers``; a test says when a file is not up to date.
 """
 
 import textwrap
@@ -17,8 +17,8 @@ from cluster.answers.registry import ANSWERS
 ROOT = Path(__file__).parent.parent
 CLIENT = ROOT / "brink" / "answers.py"
 PAGE = ROOT / "docs" / "answers.md"
-BEGIN, END = "<!-- the answers: made by `make docs` -->", "<!-- end of the answers -->"
-_HEAD = '''"""The answers about a job's run, a method each. `make docs` makes this file from the service's answers."""
+BEGIN, END = "<!-- the answers: made by `make reference` -->", "<!-- end of the answers -->"
+_HEAD = '''"""The answers about a job's run, a method each. `make reference` makes it from the service's answers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

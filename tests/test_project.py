@@ -10,7 +10,7 @@ import pytest
 
 from api.cli.program import COMMANDS
 from api.shipped_scenarios import shipped_scenario
-from docs.generate import HERE, parameters_page
+from docs.parameters import HERE, parameters_page
 from tests.support.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parent.parent
@@ -113,7 +113,7 @@ def test_constraints_hold_names_and_versions_only():
 def test_the_parameters_page_is_current():
     assert (HERE / "parameters.md").read_text(encoding="utf-8") == parameters_page(
         shipped_scenario("us-japan-autos-1995")
-    ), "make docs brings it up to date"
+    ), "make reference brings it up to date"
 
 
 def test_the_readme_names_every_make_target():

@@ -40,8 +40,9 @@ def _print_lines(plan: "Plan", cost: "Cost", free: int | None, folder: str, *, a
     count = len(plan.strategies)
     rows = f"{cost.rows:,} ({plan.trials:,} trials of each of {count} {'strategy' if count == 1 else 'strategies'}"
     disk = f"{in_bytes(cost.bytes)}, {cost.bytes_per_row:.0f} bytes a row"
+    kept = "" if cost.kept_rows == cost.rows else f"; {cost.kept_rows:,} are kept, and counts of the others"
     lines = {
-        "rows": f"{rows}{', at most' if at_most else ''})",
+        "rows": f"{rows}{', at most' if at_most else ''}){kept}",
         "files": f"{cost.shards:,} of {min(cost.shard_trials, plan.trials):,} trials",
         "disk": disk if free is None else f"{disk}; {in_bytes(free)} free at {folder}",
         "work": f"{in_time(cost.core_seconds)} of one core",

@@ -85,6 +85,15 @@ Outside = Annotated[
         help="Weigh the trials so that threats end as often in each way as those of the scenario's reference class.",
     ),
 ]
+ReferenceClass = Annotated[
+    str | None,
+    typer.Option(
+        "--class",
+        metavar="NAME",
+        help="The reference class; brink rates lists them.",
+        show_default="the scenario's reference",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")]
 
 Seed = Annotated[

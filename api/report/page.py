@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from api import charts
 from api.chart_files import svg_of
-from api.figures import amount, share
+from api.figures import amount, rounded_up, share
 from api.report import sentences
 from api.report.contents import Answers
 from api.sentences import (
@@ -64,7 +64,7 @@ def _values(answers: Answers, font: str | None) -> dict[str, Any]:
         "learning_first": learning_sentence(answers.worth["result"]) if answers.worth else "",
         "font": font,
         "charts": _charts(answers),
-        "outcome_rows": _outcome_rows(answers),
+        "outcomes": _outcomes(answers),
         "choice_rows": _choice_rows(answers) if several else [],
         "learning": _learning(answers) if several else [],
         "stories": [_story(answers, one["result"]) for one in answers.stories],
@@ -86,13 +86,20 @@ def _charts(answers: Answers) -> dict[str, Markup]:
     return {name: Markup(svg_of(chart.configure(font=CHART_FONT))) for name, chart in drawn.items()}
 
 
-def _outcome_rows(answers: Answers) -> list[dict[str, Any]]:
+def _outcomes(answers: Answers) -> dict[str, Any]:
+    """The table of outcomes and events: its rows, what no trial had, and how likely that may be all the same."""
     strategies = answers.summary["strategies"].values()
-    return [
-        {"label": term.label, "cells": [share(one[kind][term.name]) for one in strategies]}
-        for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS))
-        for term in terms
-    ]
+    rows, never, most_missed = [], [], 0.0
+    for kind, terms in (("outcome", OUTCOME_TERMS), ("events", EVENT_TERMS)):
+        for term in terms:
+            shares = [one[kind][term.name] for one in strategies]
+            most_missed = max([most_missed, *(one["high"] for one in shares if one["estimate"] == 0.0)])
+            if any(one["estimate"] for one in shares):
+                cells = [share(one) if one["estimate"] else "0" for one in shares]
+                rows.append({"label": term.label, "cells": cells})
+            else:
+                never.append(term.label)
+    return {"rows": rows, "never": "; ".join(never), "missed": rounded_up(100.0 * most_missed)}
 
 
 def _choice_rows(answers: Answers) -> list[dict[str, str]]:
@@ -158,6 +165,8 @@ def _reproducibility(answers: Answers) -> list[tuple[str, str]]:
     plan = answers.run.plan
     versions = answers.recorded.get("versions", {})
     command = f"brink run {plan.scenario.name} --trials {plan.trials} --seed {plan.seed} --design {plan.design.name}"
+    if plan.keep != "all":
+        command += f" --keep {plan.keep}"
     for name, value in interventions_document(plan.scenario).items():
         command += f" --set '{name}={json.dumps(value)}'"
     return [

@@ -25,7 +25,9 @@ def findings(answers: Answers) -> list[str]:
     said = [] if answers.compare is None else choice_sentences(answers.compare["result"])
     said.append(_ending(answers))
     if answers.compare is not None:
-        said.append(dependence_sentence(answers.compare["result"]))
+        # What follows its colon stands further below.
+        dependence = dependence_sentence(answers.compare["result"])
+        said.append(f"{dependence[:-1]}, listed below." if dependence.endswith(":") else dependence)
     return [sentence for sentence in said if sentence]
 
 

@@ -78,6 +78,8 @@ def ask(
     condition = condition_of(run, getattr(asked, "given", None))
     with ray_of(run):
         found = answer.compute(run, asked, on_progress)
+    if asked.believe and not answer.bare and found.evidence is None:
+        raise RuntimeError(f"{name} ignores beliefs: it must weigh the trials, or say why not in `cannot_weigh`")
     if answer.bare:
         return found.result.model_dump(by_alias=True, exclude_unset=True)
     plan = run.plan

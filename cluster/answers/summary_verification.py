@@ -9,9 +9,9 @@ import pyarrow as pa
 from cluster.answers.summary import summarize
 from cluster.answers.summary_document import strategy_document, summary_document
 from cluster.answers.summary_recount import RecountedTrials
+from cluster.query.counted_trials import read_counts
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, committed_tallies, read_json, shard_path
-from cluster.results.shard_counts import read_counts
 from sim.statistics.trial_counts import disagreement
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.query.parquet_files import damage_reported
+from cluster.query.parquet_files import damage_reported, open_parquet, read_row_groups
 from cluster.query.session import check_time
 from cluster.query.trials import BLOCK, StoredRun
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
-from cluster.results.shard_counts import read_counts
 from cluster.results.trial_table import table_columns
+from cluster.storage.base import Folder
 from cluster.storage.concurrent import in_order
 from sim.scenario.vocabulary import MEASURES
 from sim.statistics.timeline import state_inputs
@@ -54,6 +54,22 @@ def summed_counts(run: StoredRun, strategy: str) -> Mapping[str, Counts]:
     if run.cache is not None:
         run.cache.put(key, _Summed(tags, counts), _BYTES * sum(one.key.size for one in counts.values()))
     return counts
+
+
+def read_counts(folder: Folder, shard: Shard) -> dict[str, Counts]:
+    """The counts of a reduced shard. Raises `OSError`, `ValueError` or `pyarrow.ArrowException` for a damaged file."""
+    with open_parquet(folder, shard_path(shard)) as file:
+        table = read_row_groups(file, range(file.num_row_groups)).combine_chunks()
+    known = {name: k for k, name in enumerate(counted_names())}
+    place, columns = np.empty(0, np.int64), [np.empty(0, np.int64)] * 3
+    if table.num_rows:
+        named = table["name"].chunk(0)
+        place = np.array([known[name] for name in named.dictionary.to_pylist()], np.int64)[named.indices.to_numpy()]
+        columns = [table[name].to_numpy().astype(np.int64) for name in ("replicate", "key", "count")]
+    if np.any(np.diff(place) < 0) or any(np.any(column < 0) for column in columns):
+        raise ValueError(f"{shard_path(shard)}: its counts are not in order")
+    bounds = np.searchsorted(place, np.arange(len(known) + 1)).tolist()
+    return {name: Counts(*(column[bounds[k] : bounds[k + 1]] for column in columns)) for name, k in known.items()}
 
 
 def _sum(run: StoredRun, strategy: str, shards: list[Shard], before: Mapping[str, Counts] | None) -> dict[str, Counts]:

@@ -1,7 +1,7 @@
 """The trials of a stored run: which are committed, and reading them without loading them all."""
 
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +10,9 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from cluster.query.committed import CommittedShards, damaged, finished_shards, read_footers
 from cluster.query.memory_cache import MemoryCache
-from cluster.query.parquet_files import DamagedTrials, open_parquet, read_row_group
+from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
 from cluster.query.shard_columns import ShardColumns, open_shard
 from cluster.results.plan import Plan, Shard
@@ -20,25 +21,21 @@ from cluster.results.result_folder import (
     SCENARIO,
     committed_tallies,
     read_json,
-    read_manifest,
     recorded_plan,
     shard_path,
 )
 from cluster.results.trial_table import table_columns
 from cluster.storage.address import open_folder
-from cluster.storage.base import Folder
-from cluster.storage.concurrent import in_order
+from cluster.storage.base import Entry, Folder
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 from sim.scenario.scenario import scenario_hash
-from sim.statistics.tallies import NO_TRIALS, Tally, merge_replicates
+from sim.statistics.tallies import Tally
 
 BLOCK = 262_144
 """Trials read at a time: four row groups."""
-_TALLY_BYTES = 8192
-"""About what the tallies of a replicate take up in memory."""
 CODE = "code"
 """The name of a block's sum over strategies; no column is called so."""
 
@@ -57,73 +54,62 @@ class StoredRun:
     ray_address: str | None = None
 
     @cached_property
-    def _read(self) -> tuple[dict[str, list[Shard]], dict[str, tuple[Tally, ...]]]:
-        """By strategy the committed shards in the order of their trials, and the tallies of each replicate together.
+    def _entries(self) -> dict[str, Entry]:
+        return {entry.name: entry for entry in self.folder.entries()}
+
+    @cached_property
+    def _read(self) -> CommittedShards:
+        found = read_footers(self.folder, self.plan, self._entries, self.cache)
+        if self._finished is not None:
+            read = {shard for own in found.shards.values() for shard in own}
+            lost = next((shard for own in self._finished.values() for shard in own if shard not in read), None)
+            if lost is not None:
+                # The file is no longer as it was. If it cannot be opened, that error says more.
+                with self.folder.open(shard_path(lost)):
+                    raise damaged(shard_path(lost))
+        return found
+
+    @cached_property
+    def _finished(self) -> Mapping[str, list[Shard]] | None:
+        return finished_shards(self.folder, self.plan, self._entries, self.cache)
+
+    @cached_property
+    def _shards(self) -> Mapping[str, list[Shard]]:
+        """By strategy the committed shards. Raises `DamagedTrials`."""
+        return self._read.shards if self._finished is None else self._finished
+
+    def all_shards(self, strategy: str) -> list[Shard]:
+        """A strategy's committed shards, with their rows or reduced, in the order of their trials.
 
         Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
         """
-        plan = self.plan
-        found: dict[str, list[Shard]] = {strategy: [] for strategy in plan.strategies}
-        counted = dict.fromkeys(plan.strategies, (NO_TRIALS,) * plan.design.replicates(plan.scenario))
-
-        tags = self.tags  # Listed once, before several threads ask for it.
-        for shard, tallies in in_order(lambda shard: (shard, self._tallies(shard, tags)), plan.shards()):
-            check_time()
-            if tallies is not None:
-                found[shard.strategy].append(shard)
-                counted[shard.strategy] = merge_replicates(counted[shard.strategy], tallies)
-        if sum(map(len, found.values())) < plan.shard_count:
-            self._check_listed({shard for shards in found.values() for shard in shards})
-        return found, counted
+        return self._shards[strategy]
 
     @property
     def committed(self) -> list[Shard]:
-        """The committed shards, strategy by strategy. Raises `DamagedTrials`."""
-        return [shard for shards in self._read[0].values() for shard in shards]
+        """The committed shards of all strategies, strategy by strategy."""
+        return [shard for shards in self._shards.values() for shard in shards]
 
-    def all_shards(self, strategy: str) -> list[Shard]:
-        """A strategy's committed shards, with their rows or reduced, in the order of their trials."""
-        return self._read[0][strategy]
-
-    def _tallies(self, shard: Shard, tags: Mapping[str, str]) -> tuple[Tally, ...] | None:
-        tag = tags.get(shard_path(shard))
-        if self.cache is None or tag is None:
-            return committed_tallies(self.folder, self.plan, shard)
-        key = (self.folder.address, shard, tag)
-        tallies: tuple[Tally, ...] | None = self.cache.find(key)
-        if tallies is None:
-            tallies = committed_tallies(self.folder, self.plan, shard)
-            if tallies is not None:
-                self.cache.put(key, tallies, _TALLY_BYTES * len(tallies))
-        return tallies
-
-    @cached_property
+    @property
     def tags(self) -> dict[str, str]:
         """The tags of the folder's files by name; none without a cache. A file with the same tag is the same."""
-        return {} if self.cache is None else {entry.name: entry.tag for entry in self.folder.entries()}
+        return {} if self.cache is None else self._tags
+
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        return {name: entry.tag for name, entry in self._entries.items()}
 
     def open_shard(self, shard: Shard) -> AbstractContextManager[ShardColumns]:
         """The columns of a committed shard."""
         return open_shard(self.folder, shard, self.cache, self.tags.get(shard_path(shard)))
-
-    def _check_listed(self, found: Container[Shard]) -> None:
-        """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
-        try:
-            listed = {file.path for file in read_manifest(self.folder)}
-        except (OSError, ValueError):
-            return
-        lost = next((path for s in self.plan.shards() if s not in found and (path := shard_path(s)) in listed), None)
-        if lost is not None:
-            message = "the files of trials are damaged: brink verify lists the altered ones"
-            raise DamagedTrials(f"{message} ({lost} is missing or damaged)")
 
     def shards(self, strategy: str) -> list[Shard]:
         """A strategy's committed shards whose rows are kept, in the order of their trials."""
         return [shard for shard in self.all_shards(strategy) if not shard.reduced]
 
     def tallies(self, strategy: str) -> tuple[Tally, ...]:
-        """The tallies of each replicate of a strategy's committed trials."""
-        return self._read[1][strategy]
+        """The tallies of each replicate of a strategy's committed trials. Raises `DamagedTrials`."""
+        return self._read.tallies[strategy]
 
     def files(self, strategy: str) -> list[str]:
         """The names of the Parquet files of `shards`."""

@@ -267,9 +267,21 @@ def write_manifest(folder: Folder, files: list[Committed], *, complete: bool) ->
 
 def read_manifest(folder: Folder) -> list[Committed]:
     """The files that the manifest lists. Raises `OSError`, or `ValueError` if it is no manifest."""
+    return _files(read_json(folder, MANIFEST))
+
+
+def finished_files(folder: Folder) -> list[Committed]:
+    """The files that the manifest lists if it says that they are the whole run, else none.
+
+    Raises as `read_manifest`.
+    """
     document = read_json(folder, MANIFEST)
+    return _files(document) if isinstance(document, dict) and document.get("complete") is True else []
+
+
+def _files(manifest: object) -> list[Committed]:
     try:
-        return [Committed(**entry) for entry in document["files"]]  # type: ignore[index]
+        return [Committed(**entry) for entry in manifest["files"]]  # type: ignore[index]
     except (TypeError, KeyError) as error:
         raise ValueError(f"is not a manifest ({error})") from None
 

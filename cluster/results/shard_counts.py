@@ -12,9 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.results.plan import Shard
-from cluster.results.result_folder import TALLIES_KEY, HashedFile, shard_path
-from cluster.storage.base import Folder
+from cluster.results.result_folder import TALLIES_KEY, HashedFile
 from sim.statistics.trial_counts import Counts, counted_names
 
 _FIELDS = (
@@ -53,18 +51,3 @@ def write_counts(
         writer.write_table(pa.table(arrays, schema=schema))
         writer.add_key_value_metadata({TALLIES_KEY: tallies})
     return file.bytes, file.sha256
-
-
-def read_counts(folder: Folder, shard: Shard) -> dict[str, Counts]:
-    """The counts of a reduced shard. Raises `OSError`, `ValueError` or `pyarrow.ArrowException` for a damaged file."""
-    with folder.open(shard_path(shard)) as opened, pq.ParquetFile(opened, pre_buffer=False) as file:
-        table = file.read(use_threads=False).combine_chunks()
-    named = table["name"].chunk(0) if table.num_rows else pa.DictionaryArray.from_arrays(pa.array([], pa.int8()), [])
-    known = {name: k for k, name in enumerate(counted_names())}
-    codes = np.array([known[name] for name in named.dictionary.to_pylist()], np.int64)
-    place = codes[named.indices.to_numpy()]
-    columns = [table[name].to_numpy().astype(np.int64) for name in ("replicate", "key", "count")]
-    if np.any(np.diff(place) < 0) or any(np.any(column < 0) for column in columns):
-        raise ValueError(f"{shard_path(shard)}: its counts are not in order")
-    bounds = np.searchsorted(place, np.arange(len(known) + 1))
-    return {name: Counts(*(column[bounds[k] : bounds[k + 1]] for column in columns)) for name, k in known.items()}

@@ -9,7 +9,8 @@ import json
 import pickle
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import log
 
 from cluster.query.session import QueryLimit
 from cluster.results.plan import Plan
@@ -30,6 +31,7 @@ METHOD = (
 class Cost:
     """What a whole run takes, and what of it was measured.
 
+    `rows` counts the trials of all strategies, and `kept_rows` those whose rows are kept; of the others counts are.
     `engine` is ``inline``, ``workers`` (processes that are started already) or ``ray``; `workers` is the number of
     cores on which it is played at a time. Both `workers` and `wall_seconds` are None for a Ray cluster whose cores are
     not known. `worker_memory_bytes` is the peak of one process that plays shards. The sample is `sample_trials` of each
@@ -37,6 +39,7 @@ class Cost:
     """
 
     rows: int
+    kept_rows: int
     shards: int
     shard_trials: int
     bytes: int
@@ -62,13 +65,20 @@ def estimate_cost(
     if it takes longer than `LONGEST_SAMPLE_SECONDS`.
     """
     cores = workers or usable_cores()
-    sample = _measure(plan, strategies_per_task(plan, cores))
-    rows = plan.trials * len(plan.strategies)
-    core_seconds = rows * sample.more.seconds / (sample.more.trials * sample.strategies)
+    count = strategies_per_task(plan, cores)
+    sample = _measure(replace(plan, kept_trials=None), count)
+    rows, kept_rows = (trials * len(plan.strategies) for trials in (plan.trials, plan.row_trials))
+    core_seconds = _core_seconds(kept_rows, sample)
+    stored, memory = _bytes_of_rows(plan, sample), _memory(plan, sample)
+    if kept_rows < rows:
+        sample = _measure(replace(plan, kept_trials=0), count)
+        core_seconds += _core_seconds(rows - kept_rows, sample)
+        stored += _bytes_of_counts(plan, sample)
+        memory = max(memory, _memory(plan, sample))
     chosen, used, wall = wall_time(plan, core_seconds, engine, ray_address, workers, ready)
-    stored = _bytes(plan, sample)
     return Cost(
         rows=rows,
+        kept_rows=kept_rows,
         shards=plan.shard_count,
         shard_trials=plan.shard_trials,
         bytes=stored,
@@ -77,7 +87,7 @@ def estimate_cost(
         engine=chosen,
         workers=used,
         wall_seconds=wall,
-        worker_memory_bytes=_memory(plan, sample),
+        worker_memory_bytes=memory,
         sample_trials=sample.more.trials,
         sample_strategies=sample.strategies,
         sample_seconds=sample.more.seconds,
@@ -123,11 +133,32 @@ def wall_time(
     return "inline", 1, core_seconds
 
 
-def _bytes(plan: Plan, sample: Sample) -> int:
-    """The bytes of all files: what each file has in any case, and what each of its rows adds."""
+def _core_seconds(rows: int, sample: Sample) -> float:
+    return rows * sample.more.seconds / (sample.more.trials * sample.strategies)
+
+
+def _bytes_of_rows(plan: Plan, sample: Sample) -> int:
+    """The bytes of all files of rows: what each file has in any case, and what each of its rows adds."""
     row = _slope(sample.few.trials, sample.few.file_bytes, sample.more.trials, sample.more.file_bytes)
-    rows = plan.trials * len(plan.strategies)
-    return round(plan.shard_count * (sample.more.file_bytes - row * sample.more.trials) + row * rows)
+    files, rows = (count * len(plan.strategies) for count in (_files(plan, plan.row_trials), plan.row_trials))
+    return round(files * (sample.more.file_bytes - row * sample.more.trials) + row * rows)
+
+
+def _bytes_of_counts(plan: Plan, sample: Sample) -> int:
+    """The bytes of all files of counts, of which one of more trials has more, but not in proportion.
+
+    A power of the number of trials fits them; beyond the sample it is a little too much.
+    """
+    few, more = sample.few, sample.more
+    power = log(more.file_bytes / few.file_bytes) / log(more.trials / few.trials) if more.trials > few.trials else 0.0
+    trials = min(plan.shard_trials, plan.trials - plan.row_trials)
+    files = (_files(plan, plan.trials) - _files(plan, plan.row_trials)) * len(plan.strategies)
+    return int(files * more.file_bytes * (trials / more.trials) ** power)
+
+
+def _files(plan: Plan, trials: int) -> int:
+    """The number of files of a strategy's first trials."""
+    return -(-trials // plan.shard_trials)
 
 
 def _memory(plan: Plan, sample: Sample) -> int:

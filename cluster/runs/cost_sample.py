@@ -64,7 +64,7 @@ def measure(plan: Plan, strategies: int) -> Sample:
 
 
 def _play(plan: Plan, strategies: Sequence[str], trials: int) -> Measured:
-    shards = [Shard(strategy, 0, 0, trials) for strategy in strategies]
+    shards = [Shard(strategy, 0, 0, trials, plan.reduces(0)) for strategy in strategies]
     with tempfile.TemporaryDirectory(prefix="brink-sample-") as folder:
         started = time.perf_counter()
         sizes = [result.file.bytes for result in run_shards(plan, shards, open_folder(folder))]

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from cluster.results.plan import Plan, Shard
@@ -33,6 +32,8 @@ from sim.statistics.trial_counts import Counts, count_trials, merge_counts
 
 ROW_GROUP = 131_072
 """Trials that are simulated and written at a time. This bounds a worker's memory for any size of shard."""
+_MERGED_AT_ONCE = 8
+"""Blocks of trials whose counts are merged at a time."""
 
 
 def writer_options(scenario: Scenario) -> dict[str, Any]:
@@ -100,9 +101,10 @@ def _write_rows(
             strategy: opened.enter_context(pq.ParquetWriter(file, schema, **writer_options(scenario)))
             for file, (strategy, schema) in zip(files, schemas.items(), strict=True)
         }
-        for tables in _played(plan, shards):
+        for chance in _blocks(plan, shards[0]):
             if should_stop():
                 return []
+            tables = simulate_strategies(scenario, tuple(writers), chance, plan.design)
             for strategy, writer in writers.items():
                 arrays = tables.pop(strategy)
                 tallies[strategy] = merge_replicates(tallies[strategy], tally_replicates(arrays, replicates))
@@ -117,13 +119,16 @@ def _reduce(plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_
     replicates = plan.design.replicates(scenario)
     tallies = {shard.strategy: (NO_TRIALS,) * replicates for shard in shards}
     counts: dict[str, list[dict[str, Counts]]] = {shard.strategy: [] for shard in shards}
-    for tables in _played(plan, shards):
+    for chance in _blocks(plan, shards[0]):
         if should_stop():
             return []
+        tables = simulate_strategies(scenario, tuple(counts), chance, plan.design)
         for strategy, held in counts.items():
             arrays = tables.pop(strategy)
             tallies[strategy] = merge_replicates(tallies[strategy], tally_replicates(arrays, replicates))
             held.append(count_trials(scenario, strategy, arrays, replicates))
+            if len(held) == _MERGED_AT_ONCE:
+                held[:] = [merge_counts(held)]
     files = []
     for shard, draft in zip(shards, drafts, strict=True):
         merged, own = merge_counts(counts.pop(shard.strategy)), tally_document(tallies[shard.strategy])
@@ -131,9 +136,8 @@ def _reduce(plan: Plan, shards: Sequence[Shard], drafts: Sequence[Path], should_
     return files
 
 
-def _played(plan: Plan, shards: Sequence[Shard]) -> Iterator[dict[str, dict[str, np.ndarray]]]:
-    """The trials of shards by strategy, at most `ROW_GROUP` at a time."""
-    first, stop = shards[0].first, shards[0].first + shards[0].count
-    for start in range(first, stop, ROW_GROUP):
-        chance = Chance(plan.seed, start, min(ROW_GROUP, stop - start))
-        yield simulate_strategies(plan.scenario, tuple(shard.strategy for shard in shards), chance, plan.design)
+def _blocks(plan: Plan, shard: Shard) -> Iterator[Chance]:
+    """The chance of a shard's trials, at most `ROW_GROUP` at a time."""
+    stop = shard.first + shard.count
+    for start in range(shard.first, stop, ROW_GROUP):
+        yield Chance(plan.seed, start, min(ROW_GROUP, stop - start))

@@ -99,23 +99,26 @@ class Clocks:
         self._purposes = [f"concession/{side}/{issue.name}" for side in SIDES for issue in scenario.issues]
         self._chance = chance
         self.count = chance.count
-        self._numbers = np.empty((most, len(self._purposes), chance.count), np.float32)
+        self._numbers = np.empty((most, chance.count, len(self._purposes)), np.float32)
         self._made = 0
 
     def first(self) -> np.ndarray:
         """The first number of every clock: float32, shape (count, clocks), the caller's own."""
         self._make(1)
-        return self._numbers[0].T.copy(order="C")
+        return self._numbers[0].copy()
 
-    def number(self, clock: np.ndarray, trial: np.ndarray, j: np.ndarray) -> np.ndarray:
-        """The j-th (from 0) numbers of the given clocks and trials: float32, shape of the arguments."""
+    def number(self, who: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """The j-th (from 0) numbers of some clocks: float32, shape of the arguments.
+
+        `who` are the positions of the clocks among those of all trials, the first trial's first.
+        """
         self._make(int(j.max()) + 1)
-        return self._numbers.take((j.astype(np.int64) * len(self._purposes) + clock) * self._chance.count + trial)
+        return self._numbers.take(who + j * np.int64(self._numbers[0].size))
 
     def _make(self, numbers: int) -> None:
         for j in range(self._made, numbers):
             for clock, purpose in enumerate(self._purposes):
-                self._numbers[j, clock] = self._chance.exponential(f"{purpose}/{j}")
+                self._numbers[j, :, clock] = self._chance.exponential(f"{purpose}/{j}")
         self._made = max(self._made, numbers)
 
 
@@ -176,7 +179,7 @@ def bargain(
         kind: np.repeat(level.take(trial_at), rows).reshape(-1, rows) if isinstance(level, np.ndarray) else level
         for kind, level in terms.authority.items()
     }
-    issue_of, side_of = np.tile(np.arange(issues), 2), np.repeat([0, 1], issues)
+    issue_of = np.tile(np.arange(issues), 2)
     targets_of = {issue.name: issues + k for k, issue in enumerate(scenario.issues) if issue.numerical}
     across = np.repeat([issues, -issues], issues)
     left_trials, left_clocks = [np.empty(0, np.int64)], [np.empty((0, rows), np.float32)]
@@ -222,12 +225,12 @@ def bargain(
                 who = trial * rows + column
                 opposite = who + across.take(column)
                 # No side moves past where the other stood when the week began.
-                now = given.take(who) + step.take(2 * trial + side_of.take(column))
+                now = given.take(who) + step.take(who // issues)
                 now = np.minimum(now, 1.0 - given.take(opposite))
                 given[who] = now
                 used = times.take(who) + 1
                 times[who] = used
-                clock.reshape(-1)[rings] = clocks.number(column, trial, used)
+                clock.reshape(-1)[rings] = clocks.number(who, used)
 
                 left = 1.0 - now - given.take(opposite)
                 # Few come near: only for them is it looked up what counts as closed.

@@ -219,8 +219,8 @@ def test_the_client_has_a_method_for_every_answer(kind):
 
 
 def test_files_generated_from_the_registry_are_current():
-    assert generated.CLIENT.read_text(encoding="utf-8") == generated.client_methods(), "run `make docs`"
-    assert generated.PAGE.read_text(encoding="utf-8") == generated.page(), "run `make docs`"
+    assert generated.CLIENT.read_text(encoding="utf-8") == generated.client_methods(), "run `make reference`"
+    assert generated.PAGE.read_text(encoding="utf-8") == generated.page(), "run `make reference`"
 
 
 def test_every_answer_has_a_module_of_its_own_and_a_command():

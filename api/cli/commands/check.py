@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
 from api.cli.options import (
@@ -12,6 +10,7 @@ from api.cli.options import (
     Engine,
     OneStrategy,
     RayAddress,
+    ReferenceClass,
     ScenarioOrRun,
     Seed,
     Workers,
@@ -31,15 +30,7 @@ DEFAULT_TRIALS = 20_000
 
 def check(
     scenario: ScenarioOrRun,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--class",
-            metavar="NAME",
-            help="The reference class; brink rates lists them.",
-            show_default="the scenario's reference",
-        ),
-    ] = None,
+    reference: ReferenceClass = None,
     strategy: OneStrategy = None,
     setting: Settings = None,
     believe: Believe = None,

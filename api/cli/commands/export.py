@@ -37,6 +37,8 @@ def export(
     count = FIRST_TRIALS if trials is None else trials
     with new_file(xlsx) as draft:
         write_run(found, draft, given=given, believe=believe or (), strategies=strategy or (), trials=count)
-    sample = f"the first {count:,} of {found.plan.trials:,} trials" if count < found.plan.trials else "all trials"
+    plan = found.plan
+    shown = min(count, plan.row_trials)
+    sample = f"the first {shown:,} of {plan.trials:,} trials" if shown < plan.trials else "all trials"
     what = f", with {sample} of each strategy" if count else ""
     print(f"{printable(str(xlsx))}: the tables{what}, {xlsx.stat().st_size / 1024:,.0f} KB")

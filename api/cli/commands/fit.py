@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.options import AsJson, ScenarioArgument, Seed, trials_option
+from api.cli.options import AsJson, ReferenceClass, ScenarioArgument, Seed, trials_option
 from api.cli.output import answer_progress, console, heading, print_json
 from api.cli.setting import Settings, set_parameters
 
@@ -16,15 +16,7 @@ DEFAULT_TRIALS = 20_000
 
 def fit(
     scenario: ScenarioArgument,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--class",
-            metavar="NAME",
-            help="The reference class; brink rates lists them.",
-            show_default="the scenario's reference",
-        ),
-    ] = None,
+    reference: ReferenceClass = None,
     strategy: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The strategy to fit.", show_default="that of the history, or the first"),

@@ -17,20 +17,17 @@ from api.http.answer_cache import AnswerCache, ask_once
 from api.http.authentication import reader
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.answers import Fields
-from api.http.routes.common import CachedAnswers, KnownRun
+from api.http.routes.common import BeliefsInQuery, CachedAnswers, KnownRun, StrategiesInQuery
 from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
 from api.ranges import ranges_document
 from api.run_workbook import FIRST_TRIALS, write_run
 from api.sentences import belief_sentences, best_of, choice_sentences, dependence_sentence, ending_sentence
 from api.workbook import XLSX
 from cluster.answers.entry import (
-    MOST_BELIEFS,
-    MOST_STRATEGIES,
     Evidence,
     GivenRequest,
     Measure,
     StrategiesRequest,
-    StrategyName,
     Text,
     measure_of_choice,
 )
@@ -125,14 +122,8 @@ def report(
     run: KnownRun,
     given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
     measure: Annotated[Text | None, Query(description="The scenario's measure of choice if none is named.")] = None,
-    believe: Annotated[
-        list[Text] | None,
-        Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
-    ] = None,
-    strategy: Annotated[
-        list[StrategyName] | None,
-        Query(max_length=MOST_STRATEGIES, description="Only this strategy; may be repeated. All if none is named."),
-    ] = None,
+    believe: BeliefsInQuery = None,
+    strategy: StrategiesInQuery = None,
     accept: Annotated[str | None, Header(max_length=1000, description=f"{HTML} or {PDF}.")] = None,
 ) -> Response:
     """The run as one page for those who decide: the answer, its charts, what it depends on, sources and method."""
@@ -172,14 +163,8 @@ def report(
 def export(
     run: KnownRun,
     given: Annotated[Text | None, Query(description="Over the trials for which this condition holds.")] = None,
-    believe: Annotated[
-        list[Text] | None,
-        Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
-    ] = None,
-    strategy: Annotated[
-        list[StrategyName] | None,
-        Query(max_length=MOST_STRATEGIES, description="Only this strategy; may be repeated. All if none is named."),
-    ] = None,
+    believe: BeliefsInQuery = None,
+    strategy: StrategiesInQuery = None,
     trials: Annotated[
         int, Query(ge=0, le=MOST_EXPORTED, description="The first trials of each strategy, in a sheet of their own.")
     ] = FIRST_TRIALS,

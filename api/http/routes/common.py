@@ -9,13 +9,14 @@ from threading import Event, Lock
 from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi import Path as PathParameter
 from starlette.concurrency import run_in_threadpool
 
 from api.http.answer_cache import AnswerCache
 from api.http.authentication import Caller, Reader, Submitter
 from api.http.problems import Problem
+from cluster.answers.entry import MOST_BELIEFS, MOST_STRATEGIES, StrategyName, Text
 from cluster.query.session import cancelled_by, time_limit
 from cluster.query.trials import StoredRun
 from cluster.service import jobs
@@ -51,6 +52,14 @@ def answer_cache(request: Request) -> AnswerCache:
 SettingsOf = Annotated[Settings, Depends(settings)]
 Database = Annotated[sa.Engine, Depends(database)]
 CachedAnswers = Annotated[AnswerCache, Depends(answer_cache)]
+BeliefsInQuery = Annotated[
+    list[Text] | None,
+    Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
+]
+StrategiesInQuery = Annotated[
+    list[StrategyName] | None,
+    Query(max_length=MOST_STRATEGIES, description="Only this strategy; may be repeated. All if none is named."),
+]
 Submitting = Annotated[Lock, Depends(submitting)]
 JobId = Annotated[str, PathParameter(description="The job's id.", max_length=64)]
 

@@ -25,6 +25,7 @@ class EstimatedCost(BaseModel):
     strategies: list[str]
     at_most: Annotated[bool, Field(description="Whether the job may end with fewer trials, at its precision.")]
     rows: Annotated[int, Field(description="Trials of all strategies together.")]
+    kept_rows: Annotated[int, Field(description="Those whose rows are kept; of the others counts are.")]
     shards: Annotated[int, Field(description="Files of trials.")]
     shard_trials: Annotated[int, Field(description="Trials in a file.")]
     bytes: Annotated[int, Field(description="Bytes of all files of trials.")]

@@ -14,8 +14,8 @@ from api.formats import JSON
 from api.http.answer_cache import ask_once
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem
-from api.http.routes.common import CachedAnswers, KnownJob, SettingsOf, answering, job_folder
-from cluster.answers.entry import MOST_BELIEFS, MOST_STRATEGIES, StrategyName, Text
+from api.http.routes.common import BeliefsInQuery, CachedAnswers, KnownJob, SettingsOf, answering, job_folder
+from cluster.answers.entry import MOST_STRATEGIES, StrategyName, Text
 from cluster.answers.summary import Summary
 from cluster.results.result_folder import SUMMARY, read_json
 from cluster.service.jobs import SUCCEEDED
@@ -51,10 +51,7 @@ async def summary(
         list[StrategyName] | None,
         Query(max_length=MOST_STRATEGIES, description="Under this strategy; may be repeated. All if none is named."),
     ] = None,
-    believe: Annotated[
-        list[Text] | None,
-        Query(max_length=MOST_BELIEFS, description="A belief, such as `sanctions = 0.3`; may be repeated."),
-    ] = None,
+    believe: BeliefsInQuery = None,
     outside: Annotated[
         bool, Query(description="Believe also how threats of the scenario's reference class ended.")
     ] = False,

@@ -90,6 +90,8 @@ def test_its_sentences_are_those_of_the_comparison(folder, page):
     text = " ".join(page.text.split())
     for sentence in (*choice_sentences(compared), dependence_sentence(compared), *belief_sentences(compared)):
         assert sentence in text
+    assert "In no trial: " in text
+    assert "0: in no trial, so that its probability is under" in text
 
 
 def test_a_report_can_be_restricted_by_a_condition(folder, tmp_path):

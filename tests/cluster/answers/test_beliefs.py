@@ -1,6 +1,7 @@
 """Beliefs: weighted answers against pandas on the raw table, trial by trial; their refusals; the shell and HTTP."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cluster.answers import convergence
 from cluster.answers.beliefs import thin_trials
 from cluster.answers.registry import ANSWERS, ask
 from cluster.answers.summary import summarize
@@ -159,6 +161,13 @@ def test_every_answer_takes_beliefs_or_says_why_not(runs):
         if answer.cannot_weigh is not None and "random" in answer.designs:
             with pytest.raises(InvalidInput, match="believe: has no meaning"):
                 ask(runs["random"], answer.name, {**answer.examples[0], "believe": ["sanctions = 0.3"]})
+
+
+def test_an_answer_that_ignores_beliefs_is_a_programming_error(runs, monkeypatch):
+    careless = replace(convergence.ANSWER, cannot_weigh=None)
+    monkeypatch.setattr("cluster.answers.registry.ANSWERS", (careless,))
+    with pytest.raises(RuntimeError, match="convergence ignores beliefs"):
+        ask(runs["random"], "convergence", {**careless.examples[0], "believe": ["sanctions = 0.3"]})
 
 
 @pytest.mark.parametrize("design", ["random", pytest.param("sobol", marks=pytest.mark.slow)])

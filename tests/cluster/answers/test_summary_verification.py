@@ -1,6 +1,7 @@
 """The summary counted again from the files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,9 @@ def test_verify_uses_neither_the_tallies_nor_the_code_of_the_summary(tmp_path: P
     stored = open_run(tmp_path / "run")
     monkeypatch.setattr(summaries, "CountedTrials", None)
     monkeypatch.setattr(summaries, "TrialsInMemory", None)
-    shards, tallies = stored._read
-    assert all(tallies.values())
-    stored.__dict__["_read"] = shards, dict.fromkeys(tallies, ())
+    read = stored._read
+    assert all(read.tallies.values())
+    stored.__dict__["_read"] = replace(read, tallies=dict.fromkeys(read.tallies, ()))
     assert verify_summary(stored) == []
 
 

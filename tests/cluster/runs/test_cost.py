@@ -27,6 +27,22 @@ def test_the_estimated_disk_is_that_of_the_run(tmp_path, trials, shard_trials):
     assert cost.bytes_per_row == cost.bytes / cost.rows
 
 
+def test_the_estimated_disk_of_a_run_that_keeps_counts(tmp_path):
+    plan = replace(small_plan(12_000, 3000), kept_trials=3000)
+    cost = estimate_cost(plan, engine="inline")
+    run(plan, tmp_path, RunOptions(engine="inline"))
+    stored = read_manifest(open_folder(tmp_path))
+    assert (cost.rows, cost.kept_rows) == (24_000, sum(file.rows for file in stored))
+    assert cost.bytes == pytest.approx(sum(file.bytes for file in stored), rel=0.06)
+
+
+@pytest.mark.slow
+def test_the_estimated_disk_of_a_billion_trials_of_which_counts_are_kept():
+    """A row has some 280 bytes."""
+    cost = estimate_cost(small_plan(10**9, None, keep="summary"))
+    assert 280 * cost.kept_rows < 1.1 * cost.bytes < 280 * cost.rows / 200
+
+
 def test_work_and_memory_grow_with_the_run_and_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     small, large = (estimate_cost(small_plan(trials, None)) for trials in (4000, 10**9))

@@ -11,12 +11,15 @@ import pytest
 
 from cluster.answers.registry import ask, find_answer
 from cluster.answers.summary_verification import verify_summary
+from cluster.query.counted_trials import read_counts
 from cluster.query.memory_cache import MemoryCache
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
 from cluster.results.result_folder import read_manifest, recorded_plan, verify
+from cluster.runs import shard as shard_module
 from cluster.runs.options import RunOptions
 from cluster.runs.run import Stopped, run
+from cluster.runs.shard import run_shards
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.statistics.trial_counts import WHOLE as WHOLE_NUMBERS
@@ -162,6 +165,17 @@ def test_a_stopped_run_continues_and_its_summary_grows_from_what_was_read_before
     assert digests(target) == digests(folders["counts"])
     whole = ask(open_run(folders["counts"]), "summary")
     assert ask(StoredRun(PLAN, open_folder(target), memory), "summary") == whole
+
+
+def test_the_counts_of_a_shard_do_not_depend_on_how_many_trials_are_counted_at_a_time(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(shard_module, "ROW_GROUP", 90)
+    shard = PLAN.shard_with("talk", 3000)
+    list(run_shards(PLAN, [shard], open_folder(tmp_path)))
+    once, in_parts = (read_counts(open_folder(folder), shard) for folder in (folders["counts"], tmp_path))
+    for name, counts in once.items():
+        for field in ("replicate", "key", "count"):
+            assert np.array_equal(getattr(counts, field), getattr(in_parts[name], field)), name
+    assert sum(counts.count.sum() for counts in once.values()) > 10_000
 
 
 def test_runs_of_both_kinds_are_not_mixed_in_a_folder_but_share_rows(folders, tmp_path):

@@ -1,0 +1,163 @@
+"""Which shards of a plan are committed, and their tallies; quick for a hundred thousand shards.
+
+A finished run is as its manifest says if each file is there in its size. Otherwise the footers of the files that are
+there are read. A process keeps the tallies of blocks of successive shards together, so that a run that grows is not
+read from its beginning again. Tallies are merged within blocks and then block by block, whoever reads them: the sums of
+the same files are the same to the last bit.
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from cluster.query.memory_cache import MemoryCache
+from cluster.query.parquet_files import DamagedTrials
+from cluster.query.session import check_time
+from cluster.results.plan import Plan, Shard
+from cluster.results.result_folder import MANIFEST, committed_tallies, finished_files, read_manifest, shard_path
+from cluster.storage.base import Entry, Folder
+from cluster.storage.concurrent import in_order
+from sim.statistics.tallies import NO_TRIALS, Tally, merge_replicates
+
+BLOCK_SHARDS = 64
+"""Successive shards of a strategy in a block."""
+_TALLY_BYTES = 8192
+"""About what the tallies of a replicate take up in memory."""
+_SHARD_BYTES = 256
+
+Tallies = tuple[Tally, ...]
+"""The tallies of each replicate."""
+
+
+@dataclass(frozen=True)
+class CommittedShards:
+    """By strategy the committed shards in the order of their trials, and their tallies together."""
+
+    shards: Mapping[str, list[Shard]]
+    tallies: Mapping[str, Tallies]
+
+
+def finished_shards(
+    folder: Folder, plan: Plan, entries: Mapping[str, Entry], cache: MemoryCache[Any] | None
+) -> Mapping[str, list[Shard]] | None:
+    """By strategy the shards of a plan if its folder's manifest says that they are all committed, and nothing speaks
+    against it; else None. `entries` are the folder's files by name. Reads a footer of each strategy.
+    """
+    if MANIFEST not in entries:
+        return None
+    key = ("finished", folder.address, hash(tuple((one.name, one.tag) for one in entries.values())))
+    known: Mapping[str, list[Shard]] | None = None if cache is None else cache.find(key)
+    if known is not None:
+        return known
+    try:
+        listed = {file.path: file for file in finished_files(folder)}
+    except (OSError, ValueError):
+        return None
+    found: dict[str, list[Shard]] = {strategy: [] for strategy in plan.strategies}
+    for shard in plan.shards():
+        path = shard_path(shard)
+        file, entry = listed.get(path), entries.get(path)
+        if file is None or entry is None or entry.bytes != file.bytes:
+            return None
+        if (file.first_trial, file.trials) != (shard.first, shard.count):
+            return None
+        found[shard.strategy].append(shard)
+    if any(committed_tallies(folder, plan, shards[0]) is None for shards in found.values()):
+        return None
+    if cache is not None:
+        cache.put(key, found, _SHARD_BYTES * plan.shard_count)
+    return found
+
+
+def read_footers(
+    folder: Folder, plan: Plan, entries: Mapping[str, Entry], cache: MemoryCache[Any] | None
+) -> CommittedShards:
+    """The shards of a plan whose files are there and belong to it, and their tallies.
+
+    Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
+    """
+    replicates = plan.design.replicates(plan.scenario)
+    found: dict[str, list[Shard]] = {strategy: [] for strategy in plan.strategies}
+    counted: dict[str, Tallies] = dict.fromkeys(plan.strategies, (NO_TRIALS,) * replicates)
+    blocks = [(place, shards, _tags(shards, entries)) for place, shards in _blocks(plan, entries).items()]
+    known = {place: _cached_block(folder, place, tags, cache) for place, _, tags in blocks}
+    read = in_order(
+        lambda shard: _tallies(folder, plan, shard),
+        (shard for place, shards, _ in blocks if known[place] is None for shard in shards),
+    )
+    for (strategy, index), shards, tags in blocks:
+        block = known[strategy, index]
+        if block is None:
+            pairs = [(shard, tallies) for shard in shards if (tallies := next(read)) is not None]
+            together = reduce(merge_replicates, (tallies for _, tallies in pairs), (NO_TRIALS,) * replicates)
+            block = _Block(tags, [shard for shard, _ in pairs], together)
+            if cache is not None:
+                size = _TALLY_BYTES * replicates + _SHARD_BYTES * len(shards)
+                cache.put(_key(folder, (strategy, index)), block, size)
+        found[strategy] += block.shards
+        counted[strategy] = merge_replicates(counted[strategy], block.tallies)
+    if sum(map(len, found.values())) < plan.shard_count:
+        _check_listed(folder, plan, {shard for shards in found.values() for shard in shards})
+    return CommittedShards(found, counted)
+
+
+_Place = tuple[str, int]
+"""A block's strategy, and its place among that strategy's blocks."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The committed shards of a block, their tallies together, and the tags of the files that were there."""
+
+    tags: tuple[str, ...]
+    shards: list[Shard]
+    tallies: Tallies
+
+
+def _blocks(plan: Plan, entries: Mapping[str, Entry]) -> dict[_Place, list[Shard]]:
+    """The shards of a plan whose files are there, by block, in order."""
+    blocks: dict[_Place, list[Shard]] = {}
+    for shard in plan.shards():
+        if shard_path(shard) in entries:
+            blocks.setdefault((shard.strategy, shard.index // BLOCK_SHARDS), []).append(shard)
+    return blocks
+
+
+def _tags(shards: list[Shard], entries: Mapping[str, Entry]) -> tuple[str, ...]:
+    return tuple(entries[shard_path(shard)].tag for shard in shards)
+
+
+def _key(folder: Folder, place: _Place) -> tuple[object, ...]:
+    return ("tallies", folder.address, *place)
+
+
+def _cached_block(
+    folder: Folder, place: _Place, tags: tuple[str, ...], cache: MemoryCache[Any] | None
+) -> _Block | None:
+    block: _Block | None = None if cache is None else cache.find(_key(folder, place))
+    return block if block is not None and block.tags == tags else None
+
+
+def _tallies(folder: Folder, plan: Plan, shard: Shard) -> Tallies | None:
+    check_time()
+    return committed_tallies(folder, plan, shard)
+
+
+def _check_listed(folder: Folder, plan: Plan, found: Container[Shard]) -> None:
+    """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
+    try:
+        listed = {file.path for file in read_manifest(folder)}
+    except (OSError, ValueError):
+        return
+    missing = (shard for shard in plan.shards() if shard not in found and shard_path(shard) in listed)
+    # One that was committed since the folder was listed is not lost.
+    lost = next((shard_path(shard) for shard in missing if committed_tallies(folder, plan, shard) is None), None)
+    if lost is not None:
+        raise damaged(lost)
+
+
+def damaged(path: str) -> DamagedTrials:
+    """The error for a file that was committed before."""
+    message = "the files of trials are damaged: brink verify lists the altered ones"
+    return DamagedTrials(f"{message} ({path} is missing or damaged)")
