@@ -240,15 +240,10 @@ def evidence_sentences(evidence: Mapping[str, Any]) -> list[str]:
             wanted = f" ({100 * one['low']:g} % with the strength of {one['strength']:g} observations)"
         reached = f"{100 * one['weighted']:.1f} % of worlds{wanted}"
         found.append(f"Believed: {one['condition']}{under} in {reached} instead of {played} as played.")
-    if first.get("kept") is None:
-        left = {name: f"{own['effective_trials']:,.0f}" for name, own in evidence.items()}
-        whole = "The trials are weighted by {rule}: an effective number of {left}."
-    else:
-        left = {name: f"{own['kept']:,}" for name, own in evidence.items()}
-        whole = "A part of the trials is kept, in proportion to weights by {rule}: about {left}."
+    left = {name: f"{own['effective_trials']:,.0f}" for name, own in evidence.items()}
     same = len(set(left.values())) == 1
     text = next(iter(left.values())) if same else ", ".join(f"{count} of {name}" for name, count in left.items())
-    return [*found, whole.format(rule=first["rule"], left=text)]
+    return [*found, f"The trials are weighted by {first['rule']}: an effective number of {text}."]
 
 
 def better_by(

@@ -55,7 +55,7 @@ import json, sys
 from pathlib import Path
 import duckdb
 files = f"{sys.argv[1]}/trials/*/*.parquet"
-duckdb.sql("SET threads = 2; SET preserve_insertion_order = false")
+duckdb.sql("SET enable_progress_bar = false; SET threads = 2; SET preserve_insertion_order = false")
 duckdb.sql(f"COPY (FROM read_parquet('{files}', hive_partitioning = true)) TO '{sys.argv[2]}' (FORMAT parquet)")
 """
 _PEAK = """
@@ -101,7 +101,7 @@ import duckdb
 """
     + _PEAK
     + """
-duckdb.sql(f"SET threads = {int(sys.argv[3])}")
+duckdb.sql(f"SET enable_progress_bar = false; SET threads = {int(sys.argv[3])}")
 started = time.perf_counter()
 duckdb.sql(f"CREATE VIEW trials AS FROM '{sys.argv[1]}'")
 rows = duckdb.sql(sys.argv[2]).fetchall()

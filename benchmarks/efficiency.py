@@ -48,14 +48,21 @@ from cluster.results.plan import make_plan
 from cluster.runs.shard import run_shards
 from cluster.runs.tasks import tasks_of
 from cluster.storage.address import open_folder
+
+def new_folder(name):
+    found = open_folder(Path(folder, name))
+    found.create()
+    return found
+
 scenario, folder, trials, strategies, place, workers = *sys.argv[1:3], *map(int, sys.argv[3:])
 plan = make_plan(shipped_scenario(scenario), trials=trials, seed=1)
 tasks = list(tasks_of(plan.shards(), strategies))
-list(run_shards(plan, tasks[0], open_folder(Path(folder, f"warm-{place}"))))
+list(run_shards(plan, tasks[0], new_folder(f"warm-{place}")))
+run = new_folder("run")
 print("ready", flush=True)
 sys.stdin.readline()
 for task in tasks[place::workers]:
-    list(run_shards(plan, task, open_folder(Path(folder, "run"))))
+    list(run_shards(plan, task, run))
 print("done", flush=True)
 """
 
@@ -103,10 +110,16 @@ def _on_ray(plan: Plan) -> float:
     with tempfile.TemporaryDirectory() as folder:
         # Each worker plays a task first.
         warm = [one for one in plan.shards() if one.index < WORKERS]
-        list(play_on_ray(plan, warm, open_folder(Path(folder, "warm")), never, workers=WORKERS))
+        list(play_on_ray(plan, warm, _new_folder(Path(folder, "warm")), never, workers=WORKERS))
         started = time.perf_counter()
-        list(play_on_ray(plan, plan.shards(), open_folder(Path(folder, "run")), never, workers=WORKERS))
+        list(play_on_ray(plan, plan.shards(), _new_folder(Path(folder, "run")), never, workers=WORKERS))
         return time.perf_counter() - started
+
+
+def _new_folder(address: str | Path) -> Folder:
+    folder = open_folder(address)
+    folder.create()
+    return folder
 
 
 def empty_task(plan: Plan, task: Task, folder: Folder) -> list[ShardResult]:
@@ -135,14 +148,14 @@ def commits(plan: Plan) -> Iterator[str]:
     """The share of a task that commits take on an object store."""
     task = next(tasks_of(plan.shards(), len(plan.strategies)))
     with tempfile.TemporaryDirectory() as folder:
-        local = min(_seconds(plan, task, open_folder(Path(folder, str(k)))) for k in range(ROUNDS))
+        local = min(_seconds(plan, task, _new_folder(Path(folder, str(k)))) for k in range(ROUNDS))
     yield f"a task of {len(task)} files on the disk: {local:.2f} s"
     with object_store():
         for latency in LATENCIES:
             found = []
             for at_once in (1, len(task)):
                 with _latency(latency, at_once):
-                    folders = [open_folder(f"s3://{BUCKET}/{latency}-{at_once}-{k}") for k in range(ROUNDS)]
+                    folders = [_new_folder(f"s3://{BUCKET}/{latency}-{at_once}-{k}") for k in range(ROUNDS)]
                     found.append(min(_seconds(plan, task, one) for one in folders))
             shown = ", ".join(
                 f"{how} {seconds:.2f} s ({100 * (1 - local / seconds):.0f} %)"

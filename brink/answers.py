@@ -47,6 +47,7 @@ class Answers(ABC):
         measure: str | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
+        believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """How the estimate of a measure and its error settle as trials are added.
 
@@ -54,11 +55,14 @@ class Answers(ABC):
             none.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
+        `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
+            `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "measure": measure,
             "strategies": strategies,
             "given": given,
+            "believe": believe,
         }
         return (yield from self._ask("convergence", request))
 
@@ -240,18 +244,21 @@ class Answers(ABC):
         *,
         reference: str | None = None,
         strategy: str | None = None,
+        given: str | None = None,
         believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The forecast compared with how comparable threats of the past ended, and what would move it.
 
         `reference`: The class of past threats; the scenario's own if none is named.
         `strategy`: The strategy; the run's first if none is named.
+        `given`: Only the trials for which this condition holds.
         `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
             `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
             "reference": reference,
             "strategy": strategy,
+            "given": given,
             "believe": believe,
         }
         return (yield from self._ask("check", request))

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from api.cli.tables import Column, print_table
 from api.figures import signed
-from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
+from sim.scenario.vocabulary import EVENT_TERMS, MEASURE_TERMS, OUTCOME_TERMS
 
 
 def print_evidence(out: Console, evidence: Mapping[str, dict[str, Any]] | None) -> None:
@@ -36,7 +36,10 @@ def print_outside(out: Console, outside: dict[str, Any] | None) -> None:
 
 
 def print_changes(out: Console, summary: dict[str, Any]) -> None:
-    """Print how far beliefs moved each probability of a summary, in percentage points; nothing without beliefs."""
+    """Print how far beliefs moved each probability of a summary, in percentage points, and each mean.
+
+    Nothing without beliefs.
+    """
     strategies = {name: one for name, one in summary["strategies"].items() if one.get("change")}
     if not strategies:
         return
@@ -50,6 +53,17 @@ def print_changes(out: Console, summary: dict[str, Any]) -> None:
     for k, name in enumerate(strategies):
         columns.append(Column(name, [_points(cells[k]) for _, cells in moved]))
     print_table(out, columns, title="What the beliefs changed: percentage points (~: the interval contains 0)", gap=1)
+
+    means = [(term, [one["change"]["measures"][term.name] for one in strategies.values()]) for term in MEASURE_TERMS]
+    moved = [(f"{term.label}, {term.unit}", cells) for term, cells in means if any(cell["estimate"] for cell in cells)]
+    columns = [Column("", [label for label, _ in moved])]
+    for k, name in enumerate(strategies):
+        columns.append(Column(name, [_difference(cells[k]) for _, cells in moved]))
+    print_table(out, columns, title="What the beliefs changed: means", gap=1)
+
+
+def _difference(change: dict[str, Any]) -> str:
+    return "-" if change["estimate"] is None else signed(change)
 
 
 def _points(change: dict[str, Any]) -> str:

@@ -23,16 +23,17 @@ from cluster.answers.aggregate_groups import (
 from cluster.answers.aggregate_statistics import (
     STATISTICS,
     USUAL,
-    group_statistics,
     headings_of,
     method_notes,
     quantile_level,
 )
-from cluster.answers.beliefs import THINNED, thin_trials
+from cluster.answers.aggregate_weights import METHOD as WEIGHTS
+from cluster.answers.aggregate_weights import weight_sql, weighted_statistics
+from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh_strategy
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest, Text
 from cluster.answers.shared import condition_of
 from cluster.query.session import to_sql
-from cluster.query.trials import StoredRun, Thinning, chosen_strategies, trials_table
+from cluster.query.trials import CODE, StoredRun, chosen_strategies, trials_table
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_measure
 from sim.scenario.scenario import Scenario
@@ -76,7 +77,7 @@ class AggregateColumn(Result):
 class Aggregate(Result):
     """A row for each group that has trials."""
 
-    quantiles: Literal["exact", "sketch"]
+    quantiles: Literal["exact"]
     columns: list[AggregateColumn]
     rows: list[dict[str, bool | int | float | str | None]]
 
@@ -99,22 +100,21 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     # The strategies' trials share their chance: a group's rows do not give the standard error of all of them.
     pooled = len(chosen) > 1 and all(one.value != STRATEGY for one in groupings)
     condition = condition_of(run, request.given)
-    thinned = {one: found for one in chosen if (found := thin_trials(run, (one,), request.believe, condition))}
-    kept = {one: found.thinning for one, found in thinned.items()}
+    stated = read_beliefs(run, request.believe)
+    weighted = {one: weigh_strategy(run, one, stated, condition) for one in chosen} if stated else {}
     replicates = plan.design.replicates(plan.scenario)
-    if thinned:
-        asked, counts, numbers, exact = _kept_groups(run, chosen, groupings, wanted, levels, condition, kept, pooled)
+    if stated:
+        asked, counts, numbers = _weighted_groups(run, groupings, wanted, levels, condition, weighted, pooled)
     else:
         values = ValuesOfTrials(run, chosen, condition)
         asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, values) for k, one in enumerate(groupings)]
         erring = "standard_error" in statistics and not pooled
         of_trials = GroupsAsked(chosen, condition, tuple(asked), tuple(wanted.values()), replicates if erring else 1)
         counts, numbers = group_rows(run, of_trials, levels, pooled)
-        exact = True
     headings = [
         *(heading for key in asked for heading in key.columns()),
         ("trials", "whole", "1"),
-        *headings_of(measures, wanted, levels, plan.scenario),
+        *headings_of(measures, wanted, levels, plan.scenario, weighted=bool(stated)),
     ]
     rows = [
         [*(cell for key, value in zip(asked, group, strict=True) for cell in key.cells(value)), trials, *found]
@@ -123,31 +123,31 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     names = [name for name, _, _ in headings]
     _check_unique(names)
     result = {
-        "quantiles": "exact" if exact else "sketch",
+        "quantiles": "exact",
         "columns": [{"name": name, "kind": kind, "unit": unit} for name, kind, unit in headings],
         "rows": [dict(zip(names, map(_plain, row), strict=True)) for row in rows],
     }
     used = sum(trials for *_, trials in counts)
-    method = method_notes(exact, replicates, pooled)
+    method = method_notes(replicates, pooled)
     evidence = None
-    if thinned:
-        method["weights"], evidence = THINNED, {one: found.evidence for one, found in thinned.items()}
+    if stated:
+        method["weights"], evidence = WEIGHTS, {one: found.evidence() for one, found in weighted.items()}
     return Computed(Aggregate.model_validate(result), chosen, used, method, evidence)
 
 
-def _kept_groups(
+def _weighted_groups(
     run: StoredRun,
-    chosen: Sequence[str],
     groupings: Sequence[Grouping],
     wanted: Mapping[str, Expression],
     levels: Mapping[str, float | None],
     condition: Expression | None,
-    kept: Mapping[str, Thinning],
+    weighted: Mapping[str, WeightedTrials],
     pooled: bool,
-) -> tuple[list[GroupKey], list[tuple[Any, ...]], list[list[float | None]], bool]:
-    """The keys, the groups and their statistics from the trials that beliefs keep, and whether quantiles are exact."""
-    plan = run.plan
-    with trials_table(run, chosen, thinned=kept) as database:
+) -> tuple[list[GroupKey], list[tuple[Any, ...]], list[list[float | None]]]:
+    """The keys, the groups and their statistics from the trials of some strategies, weighted so that beliefs hold."""
+    plan, chosen = run.plan, tuple(weighted)
+    code = code_of(weighted[chosen[0]].stated)
+    with trials_table(run, chosen, code=code) as database:
         where = "true" if condition is None else to_sql(condition)
         values = ValuesInDatabase(where, database)
         asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, values) for k, one in enumerate(groupings)]
@@ -155,14 +155,17 @@ def _kept_groups(
         read += [f"({to_sql(number)})::DOUBLE AS y{k}" for k, number in enumerate(wanted.values())]
         made = [f"{bin_sql(f'x{k}', key.edges) if key.edges else f'x{k}'} AS k{k}" for k, key in enumerate(asked)]
         made += [f"CASE WHEN isfinite(y{k}) THEN y{k} END AS m{k}" for k in range(len(wanted))]
+        own = ["trial", "strategy", CODE]
         database.execute(
-            f"CREATE VIEW asked AS SELECT {', '.join(['trial', *made])} "
-            f"FROM (SELECT {', '.join(['trial', *read])} FROM trials WHERE {where})"
+            f"CREATE VIEW asked AS SELECT {', '.join([*own, 'w', *made])} "
+            f"FROM (SELECT {', '.join([*own, f'{weight_sql(weighted)} AS w', *read])} FROM trials WHERE {where})"
         )
         check_groups(asked, database)
         replicates = plan.design.replicates(plan.scenario)
         per_point = plan.design.trials_per_point(plan.scenario)
-        return asked, *group_statistics(asked, list(wanted), levels, replicates, per_point, pooled, database)
+        return asked, *weighted_statistics(
+            asked, len(wanted), levels, replicates, per_point, weighted, pooled, database
+        )
 
 
 def answer_table(document: dict[str, Any]) -> pa.Table:

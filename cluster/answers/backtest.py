@@ -1,5 +1,6 @@
 """Many disputes' scores together: the model's forecasts compared with those of rivals, and calibration of events."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from cluster.answers.entry import Result
 from cluster.answers.score import METHOD, Categories, Score, ScoreRequest, WeekForecast, score_against
 from cluster.query.trials import StoredRun
 from sim.scenario.history import History
+from sim.scenario.scenario import Scenario
 from sim.statistics.bootstrap import RESAMPLES, SEED, bootstrap_means, cases_needed
 from sim.statistics.estimates import Estimate
 from sim.statistics.scoring_rules import calibration
@@ -45,6 +47,9 @@ class ScoredDispute(Score):
     strategy: str
     trials: int
     target: str
+    fitted: Annotated[
+        bool, Field(description="Whether its sources say that parameters are fitted to how past cases ended.")
+    ]
     weight: Annotated[float, Field(description="1 over the number of disputes with the same target.")]
     codings: list[OtherCoding]
 
@@ -111,8 +116,12 @@ class Conclusion(Result):
     gain: float
     disputes_needed: Annotated[
         dict[str, int | None],
-        Field(description="Disputes that show a mean difference of `gain` from a rival: two-sided 5 %, power 80 %."),
+        Field(
+            description="Disputes that show a mean difference of `gain` from a rival: two-sided 5 %, power 80 %. From "
+            "the disputes whose forecasts are not fitted; null with fewer than two of them."
+        ),
     ]
+    fitted: Annotated[list[str], Field(description="The disputes whose forecasts are fitted to past cases.")]
 
 
 class Backtest(Result):
@@ -143,9 +152,18 @@ def scored_dispute(run: StoredRun, history: History) -> dict[str, Any]:
         "strategy": found.strategies[0],
         "trials": found.used,
         "target": run.plan.scenario.target,
+        "fitted": is_fitted(run.plan.scenario),
         **found.result.model_dump(by_alias=True, exclude_unset=True),
         "codings": codings,
     }
+
+
+def is_fitted(scenario: Scenario) -> bool:
+    """Whether a scenario's sources say of any parameter that it is fitted, as by ``brink fit``."""
+    return any(_FITTED.search(text) for text in scenario.sources.values())
+
+
+_FITTED = re.compile(r"\bfitted\b", re.IGNORECASE)
 
 
 def backtest(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -164,8 +182,9 @@ def backtest(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "disputes": (
                 f"{len(scenarios)} disputes, each under the strategy that was really used. They are stories: they were "
                 "chosen as the best known, and are far too few for a claim of skill. The evidence of what forecasts "
-                "from past threats achieve is the back-test of the class rates themselves, over 78 threats of the TIES "
-                "data (rolling) or 106 (one target left out): brink calibrate"
+                "from past threats achieve is the back-test of the class rates themselves, over 85 threats of the TIES "
+                "data (each from earlier ones, by specificity and commitment of the demand), 107 (by target) or 106 "
+                "(one target left out): brink calibrate"
             ),
             "scores": METHOD,
             "rivals": (
@@ -279,8 +298,11 @@ def _conclusion(
     scenarios: Sequence[dict[str, Any]], means: dict[str, dict[str, Estimate]], codings: dict[str, Any]
 ) -> dict[str, Any]:
     rivals = _rivals(scenarios, "class")
-    needed = {rival: cases_needed(np.array([_brier_less(rival)(one) for one in scenarios]), GAIN) for rival in rivals}
-    sentences = [f"The model's mean Brier score of the class is {_shown(means[MODEL]['brier'])}."]
+    own = [one for one in scenarios if not one["fitted"]]
+    needed = {rival: cases_needed(np.array([_brier_less(rival)(one) for one in own]), GAIN) for rival in rivals}
+    fitted = [one["scenario"] for one in scenarios if one["fitted"]]
+    sentences = _about_fitted(fitted, len(scenarios))
+    sentences.append(f"The model's mean Brier score of the class is {_shown(means[MODEL]['brier'])}.")
     for rival in rivals:
         difference, name = means[rival]["brier_difference"], rival.replace("_", " ")
         low, high = difference["low"], difference["high"]
@@ -297,15 +319,33 @@ def _conclusion(
         sentences.append(f"Less that of {name}: {_shown(difference, '+')}; {verdict}.")
     known = [count for count in needed.values() if count is not None]
     if known:
+        whose = f"the {len(own)} disputes that are not fitted" if fitted else "these disputes"
         sentences.append(
-            f"With this spread it would take {min(known):,} to {max(known):,} disputes, depending on the rival, to see "
-            f"a gain of {GAIN} (5 %, power 80 %); there are {len(scenarios)}."
+            f"With the spread of {whose} it would take {min(known):,} to {max(known):,} such disputes, depending on "
+            f"the rival, to see a gain of {GAIN} (5 %, power 80 %)."
+        )
+    elif fitted:
+        sentences.append(
+            f"How many disputes it would take to see a gain of {GAIN} cannot be said: that follows from the spread of "
+            "forecasts that are the model's own."
         )
     sentences.append(
         "The disputes were chosen and set up by people who knew how they ended, so that even a clear difference would "
         "be no proof of skill."
     )
-    return {"text": " ".join(sentences), "gain": GAIN, "disputes_needed": needed}
+    return {"text": " ".join(sentences), "gain": GAIN, "disputes_needed": needed, "fitted": fitted}
+
+
+def _about_fitted(fitted: Sequence[str], disputes: int) -> list[str]:
+    """What a back-test of fitted forecasts can show."""
+    if not fitted:
+        return []
+    which = "All" if len(fitted) == disputes else f"{len(fitted)} of the"
+    return [
+        f"{which} {disputes} forecasts are fitted to how past cases ended ({', '.join(fitted)}): the forecast of the "
+        "class is the rate of the past by construction, so that it cannot show skill beyond the class rates. What the "
+        "model adds is the course and the week, which the class rates do not forecast."
+    ]
 
 
 def _shown(found: Estimate, sign: str = "") -> str:

@@ -17,21 +17,17 @@ import numpy as np
 from cluster.answers.entry import MOST_BELIEFS, Evidence
 from cluster.answers.shared import FEWEST_GIVEN, too_few_given
 from cluster.query.shard_map import reduce_shards
-from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, Thinning, read_blocks, same_trials
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, read_blocks, same_trials
 from sim.faults import Fault, InvalidInput, decimal_comma
 from sim.scenario.expressions import NUMBER, Expression, parse_condition
 from sim.statistics.soft_evidence import Belief, Contradiction, Weighting, weigh
+from sim.statistics.weighted_sample import WeightedSample
 
 WEIGHTED = (
     "trials are weighted so that the beliefs hold (see evidence), and intervals contain the error of the weights, "
     "which are estimated from the same trials (calibration; Deville and Särndal 1992)"
 )
 """How weighted answers are computed, for their documents."""
-THINNED = (
-    "a part of the trials is kept, each with a probability in proportion to its weight (rejection sampling), so that "
-    "the beliefs hold (see evidence); intervals are those of the trials kept, as if the weights had been known before"
-)
-"""How answers are computed that cannot weigh each trial."""
 _NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 _FORM = re.compile(
     rf"(?P<condition>.*[^=!<>])=\s*(?P<low>{_NUMBER})\s*(?:\.\.\s*(?P<high>{_NUMBER})\s*)?"
@@ -135,6 +131,16 @@ class WeightedTrials:
         """The weight of each trial; their mean is 1."""
         return self.weighting.weights[self.place(code)]
 
+    def by_code(self) -> np.ndarray:
+        """The weight of a trial of each code, shape (2 ** beliefs,); 0 for codes that no trial has."""
+        found = np.zeros(2 ** len(self.stated))
+        found[self.patterns] = self.weighting.weights
+        return found
+
+    def sample(self, code: np.ndarray, trial: np.ndarray, replicates: int) -> WeightedSample:
+        """Trials with these codes and numbers, as they are estimated from."""
+        return WeightedSample(self.weighting, self.place(code), trial % replicates, replicates)
+
     def evidence(self) -> Evidence:
         """What the beliefs did, for an answer's document."""
         found = self.weighting
@@ -205,40 +211,19 @@ def _count_codes(reading: Reading, codes: int, run: StoredRun, shards: SameTrial
     return counts
 
 
-@dataclass(frozen=True)
-class ThinnedTrials:
-    """The trials of an answer that are kept, each with a probability in proportion to its weight."""
+def weigh_strategy(
+    run: StoredRun, strategy: str, stated: Sequence[StatedBelief], given: Expression | None
+) -> WeightedTrials:
+    """The weights of a strategy's committed trials for which a condition holds. Raises `InvalidInput`."""
+    counts = count_codes(run, (strategy,), stated, given)
+    if counts.sum() < (1 if given is None else FEWEST_GIVEN):
+        raise too_few_given(int(counts.sum()), strategy, given)
+    return weigh_trials(stated, counts, given)
 
-    thinning: Thinning
-    evidence: Evidence
 
-
-def thin_trials(
-    run: StoredRun, strategies: Sequence[str], texts: Sequence[str], given: Expression | None = None
-) -> ThinnedTrials | None:
-    """The trials to keep of some strategies so that beliefs hold; None without beliefs.
-
-    With a condition `given`, of the trials for which it holds under each of the strategies. Raises `InvalidInput` for
-    beliefs that cannot be read or hold, and where too few trials are kept.
-    """
-    stated = read_beliefs(run, texts)
-    if not stated:
-        return None
-    code = code_of(stated)
-    counts = count_codes(run, strategies, stated, given)
-    if not counts.any():
-        raise too_few_given(0, strategies[0], given)
-    found = weigh_trials(stated, counts, given)
-    kept = round(found.weighting.trials / found.weighting.greatest)
-    if kept < FEWEST_GIVEN:
-        message = (
-            f"keeps {kept} of {int(found.weighting.trials):,} trials, too few for an answer; at least {FEWEST_GIVEN} "
-            "are needed: play more trials, or believe what the trials show more often"
-        )
-        raise InvalidInput((Fault("believe", str(stated[0]), message),))
-    shares = np.zeros(counts.size)
-    shares[found.patterns] = found.weighting.weights / found.weighting.greatest
-    return ThinnedTrials(Thinning(code, tuple(shares.tolist())), found.evidence().model_copy(update={"kept": kept}))
+def weigh_sample(stated: Sequence[StatedBelief], code: np.ndarray, given: Expression | None = None) -> WeightedTrials:
+    """The weights of trials that are in memory, by the code of each, shape (trials,). Raises `InvalidInput`."""
+    return weigh_trials(stated, np.bincount(code, minlength=2 ** len(stated)), given)
 
 
 def _contradiction(

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import ConfigDict, Field
 
-from cluster.answers.beliefs import thin_trials
-from cluster.answers.drivers import DriversRequest, drivers
+from cluster.answers.beliefs import WEIGHTED, code_of, read_beliefs, weigh_strategy
+from cluster.answers.drivers import DriversRequest, drivers_within
 from cluster.answers.drivers_trials import FEWEST_KNOWN
 from cluster.answers.entry import (
     LONGEST_NAME,
     Answer,
     Computed,
     Evidence,
+    GivenRequest,
     OnProgress,
     Result,
     StrategyRequest,
@@ -22,20 +24,23 @@ from cluster.answers.entry import (
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.outside_view import AGREED_WEEKS, FEWEST_THREATS, THREAT, PastCases, past_cases, too_few_threats
+from cluster.answers.shared import condition_of
 from cluster.query.session import to_sql
-from cluster.query.trials import StoredRun, chosen_strategy, trials_table
+from cluster.query.trials import CODE, StoredRun, chosen_strategy, trials_table
 from cluster.reference.rates import shipped_rates
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
-from sim.scenario.expressions import parse_condition
+from sim.scenario.expressions import Expression, parse_condition
 from sim.statistics.estimates import UNKNOWN, Estimate, proportion, proportion_of_replicates
+from sim.statistics.weighted_estimates import weighted_share
 
 MOVERS = 3
 
 _METHOD = {
     "forecast": (
         "shares of the trials in which sanctions are threatened, since the class is one of threats; 95 % intervals by "
-        "Wilson, of a Sobol design by Student's t over its replicates"
+        "Wilson, of a Sobol design by Student's t over its replicates. A condition restricts the trials, and not the "
+        "threats of the class"
     ),
     "settled": "an agreement before sanctions were imposed and before the sender backed down",
     "imposed": "sanctions were imposed, whatever followed",
@@ -58,8 +63,8 @@ _METHOD = {
 }
 
 
-class CheckRequest(StrategyRequest):
-    """The strategy, the class and the beliefs."""
+class CheckRequest(StrategyRequest, GivenRequest):
+    """The strategy, the condition, the class and the beliefs."""
 
     reference: Annotated[
         str | None,
@@ -125,7 +130,8 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
     chosen = chosen_strategy(run, request.strategy)
     past = past_cases(scenario, chosen, request.reference)
     rows = _rows(past, scenario.horizon_weeks, scenario.sender)
-    shares, trials, evidence = _shares(run, chosen, past.given, rows, request.believe)
+    condition = condition_of(run, request.given)
+    shares, trials, evidence = _shares(run, chosen, past.given, rows, condition, request.believe)
     outside = [row for row in rows if _lies_outside(shares[row.name], row.outside)]
     compared = []
     for row in rows:
@@ -136,7 +142,7 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
             if trials[row.given] < FEWEST_KNOWN:
                 reason = f"{trials[row.given]:,} trials have it ({row.given}); at least {FEWEST_KNOWN:,} are needed"
             else:
-                movers = _movers(run, chosen, row, request.believe)
+                movers = _movers(run, chosen, row, request)
         compared.append(
             {
                 "name": row.name,
@@ -150,7 +156,8 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
             }
         )
     result = {"reference": past.reference, "known_on": past.known_on, "compared": compared}
-    return Computed(ClassComparison.model_validate(result), (chosen,), trials[past.given], _METHOD, evidence)
+    method = _METHOD if evidence is None else {**_METHOD, "weights": WEIGHTED}
+    return Computed(ClassComparison.model_validate(result), (chosen,), trials[past.given], method, evidence)
 
 
 def _rows(past: PastCases, horizon: int, sender: str) -> list[_Compared]:
@@ -204,31 +211,51 @@ def _at_the_wto(name: str, day: date | None) -> tuple[Estimate, str]:
 
 
 def _shares(
-    run: StoredRun, strategy: str, given: str, rows: list[_Compared], believe: tuple[str, ...]
+    run: StoredRun,
+    strategy: str,
+    cases: str,
+    rows: list[_Compared],
+    given: Expression | None,
+    believe: tuple[str, ...],
 ) -> tuple[dict[str, Estimate], dict[str, int], Mapping[str, Evidence] | None]:
-    """The share of each row, the trials of each condition on which shares are, and what the beliefs did."""
+    """The share of each row, the trials of each condition on which shares are, and what the beliefs did.
+
+    `cases` is the condition of the trials that are compared with past cases: those with a threat, say.
+    """
     scenario, design = run.plan.scenario, run.plan.design
     replicates, per_point = design.replicates(scenario), design.trials_per_point(scenario)
     conditions = {row.name: f"({row.condition}) and ({row.given})" for row in rows}
     conditions |= {row.given: row.given for row in rows}
     asked = [to_sql(parse_condition(text, scenario)) for text in conditions.values()]
-    thinned = thin_trials(run, (strategy,), believe)
-    with trials_table(run, (strategy,), thinned={strategy: thinned.thinning} if thinned else None) as database:
-        counted = database.execute(
-            f"SELECT {', '.join(f'count(*) FILTER (WHERE {sql})' for sql in asked)} FROM trials "
-            f"GROUP BY trial % {replicates}"
+    stated = read_beliefs(run, believe)
+    weighted = weigh_strategy(run, strategy, stated, given) if stated else None
+    where = "true" if given is None else to_sql(given)
+    codes = 2 ** len(stated)
+    counted = np.zeros((1 + len(asked), replicates, codes), np.int64)
+    with trials_table(run, (strategy,), code=code_of(stated)) as database:
+        found = database.execute(
+            f"SELECT trial % {replicates}, {CODE if stated else 0}, count(*), "
+            f"{', '.join(f'count(*) FILTER (WHERE {sql})' for sql in asked)} FROM trials WHERE {where} GROUP BY 1, 2"
         ).fetchall()
-    counts = dict(zip(conditions, zip(*counted, strict=True), strict=True))
-    trials = {row.given: sum(counts[row.given]) for row in rows}
-    if trials[given] < FEWEST_THREATS:
-        raise InvalidInput((Fault("strategy", strategy, too_few_threats(trials[given])),))
-    shares = {
-        row.name: proportion_of_replicates(counts[row.name], counts[row.given], per_point)
-        if replicates > 1
-        else proportion(sum(counts[row.name]), trials[row.given])
-        for row in rows
-    }
-    return shares, trials, None if thinned is None else {strategy: thinned.evidence}
+    for replicate, code, *numbers in found:
+        counted[:, replicate, code] = numbers
+    counts = dict(zip(conditions, counted[1:], strict=True))
+    trials = {row.given: int(counts[row.given].sum()) for row in rows}
+    if trials[cases] < FEWEST_THREATS:
+        field, value = ("strategy", strategy) if given is None else ("given", str(given))
+        raise InvalidInput((Fault(field, value, too_few_threats(trials[cases])),))
+
+    def share(row: _Compared) -> Estimate:
+        hits, of = counts[row.name], counts[row.given]
+        if weighted is not None:
+            own, among, all_trials = (one[:, weighted.patterns] for one in (hits, of, counted[0]))
+            return weighted_share(weighted.weighting, own, among, all_trials, per_point)
+        if replicates > 1:
+            return proportion_of_replicates(hits[:, 0].tolist(), of[:, 0].tolist(), per_point)
+        return proportion(int(hits.sum()), int(of.sum()))
+
+    evidence = None if weighted is None else {strategy: weighted.evidence()}
+    return {row.name: share(row) for row in rows}, trials, evidence
 
 
 def _lies_outside(forecast: Estimate, interval: Estimate) -> bool:
@@ -240,10 +267,10 @@ def _lies_outside(forecast: Estimate, interval: Estimate) -> bool:
     return high < least or low > greatest
 
 
-def _movers(run: StoredRun, strategy: str, row: _Compared, believe: tuple[str, ...]) -> list[dict[str, Any]]:
+def _movers(run: StoredRun, strategy: str, row: _Compared, request: CheckRequest) -> list[dict[str, Any]]:
     """The parameters in whose outermost deciles a share differs most."""
-    request = DriversRequest(measure=row.condition, given=row.given, strategy=strategy, believe=believe)
-    parameters = drivers(run, request, quiet).result.model_dump()["parameters"]
+    asked = DriversRequest(measure=row.condition, given=request.given, strategy=strategy, believe=request.believe)
+    parameters = drivers_within(run, asked, quiet, row.given).result.model_dump()["parameters"]
     known = [one for one in parameters if one["swing"] and one["swing"]["estimate"] is not None]
     known.sort(key=lambda one: -abs(one["swing"]["estimate"]))
     return [

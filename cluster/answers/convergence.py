@@ -1,9 +1,11 @@
 """How an estimate settles as trials are added: a measure's mean after 100 trials, 200, 500 and so on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from cluster.answers.beliefs import WEIGHTED, StatedBelief, WeightedTrials, code_of, read_beliefs, weigh_trials
 from cluster.answers.entry import (
     Answer,
     Computed,
@@ -15,12 +17,15 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
-from cluster.query.trials import StoredRun, chosen_strategies, paired_blocks
+from cluster.query.trials import CODE, StoredRun, chosen_strategies, paired_blocks
+from sim.faults import InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
-from sim.statistics.estimates import Estimate
+from sim.statistics.estimates import UNKNOWN, Estimate
 from sim.statistics.paired_differences import mean_of, share_of
 from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments, moments
+from sim.statistics.weighted_differences import WeightedGroups
+from sim.statistics.weighted_estimates import weighted_mean, weighted_share
 
 FIRST = 100
 """The fewest trials after which an estimate is given."""
@@ -65,14 +70,20 @@ def convergence(run: StoredRun, request: ConvergenceRequest, on_progress: OnProg
     measure = measure_of_choice(request.measure, scenario)
     parsed, condition = parse_measure(measure, scenario, "measure"), condition_of(run, request.given)
     after = looks(run.plan.row_trials)
-    courses = {}
+    courses, evidence = {}, {}
+    stated = read_beliefs(run, request.believe)
     on_progress(0, len(chosen))
     for strategy in chosen:
-        courses[strategy] = _course(run, strategy, parsed, condition, after)
+        courses[strategy], weighted = _course(run, strategy, parsed, condition, after, stated)
+        if weighted is not None:
+            evidence[strategy] = weighted.evidence()
         on_progress(len(courses), len(chosen))
     result = {"measure": measure, "after": after, "strategies": courses}
     used = sum(one["trials"][-1] for one in courses.values())
-    return Computed(Convergence.model_validate(result), chosen, used, _METHOD)
+    method = (
+        {**_METHOD, "weights": f"{WEIGHTED}; the beliefs hold in the trials up to each estimate"} if stated else _METHOD
+    )
+    return Computed(Convergence.model_validate(result), chosen, used, method, evidence or None)
 
 
 def looks(trials: int) -> list[int]:
@@ -86,43 +97,78 @@ def looks(trials: int) -> list[int]:
 
 
 def _course(
-    run: StoredRun, strategy: str, measure: Expression, condition: Expression | None, after: list[int]
-) -> dict[str, list[Any]]:
+    run: StoredRun,
+    strategy: str,
+    measure: Expression,
+    condition: Expression | None,
+    after: list[int],
+    stated: Sequence[StatedBelief],
+) -> tuple[dict[str, list[Any]], WeightedTrials | None]:
+    """A strategy's estimates, and the weights of all its trials if anything is believed."""
     replicates = run.plan.design.replicates(run.plan.scenario)
-    tallied: list[Moments] = [NO_NUMBERS] * replicates
+    tallied = _Tallied(replicates, 2 ** len(stated), measure.kind == TRUTH)
     found: list[tuple[int, Estimate]] = []
-    count = 0
 
     def look() -> None:
-        found.append((count, _estimate(tallied, condition=measure.kind == TRUTH)))
+        found.append((int(tallied.trials.sum()), tallied.estimate(stated)))
 
-    for blocks in paired_blocks(run, (strategy,), {"measure": measure}, given=condition):
-        trial, values = blocks[strategy]["trial"], blocks[strategy]["measure"]
+    for blocks in paired_blocks(run, (strategy,), {"measure": measure}, given=condition, code=code_of(stated)):
+        block = blocks[strategy]
+        trial, values, code = block["trial"], block["measure"], block.get(CODE, np.zeros(block["trial"].size, np.int64))
         while trial.size:
             end = int(np.searchsorted(trial, after[len(found)]))
-            known = np.isfinite(values[:end])
-            for replicate in range(replicates):
-                own = values[:end][known & (trial[:end] % replicates == replicate)]
-                tallied[replicate] = merge_moments(tallied[replicate], moments(own))
-            count += end
+            tallied.add(trial[:end], values[:end], code[:end])
             if end == trial.size:
                 break
             look()
-            trial, values = trial[end:], values[end:]
+            trial, values, code = trial[end:], values[end:], code[end:]
     while len(found) < len(after):
         look()
-    if condition is not None and count < FEWEST_GIVEN:
+    count = int(tallied.trials.sum())
+    if count < (1 if condition is None else FEWEST_GIVEN):
         raise too_few_given(count, strategy, condition)
-    return {
+    weighted = weigh_trials(stated, tallied.trials.sum(axis=0), condition) if stated else None
+    estimates: dict[str, list[Any]] = {
         "trials": [trials for trials, _ in found],
         **{key: [estimate[key] for _, estimate in found] for key in ("estimate", "standard_error", "low", "high")},
     }
+    return estimates, weighted
 
 
-def _estimate(tallied: list[Moments], *, condition: bool) -> Estimate:
-    if condition:
-        return share_of([round(one.mean * one.count) for one in tallied], [one.count for one in tallied])
-    return mean_of(tallied)
+class _Tallied:
+    """The trials and the measure's moments so far, by replicate and code of the beliefs (one code without beliefs)."""
+
+    def __init__(self, replicates: int, codes: int, truth: bool) -> None:
+        self.trials = np.zeros((replicates, codes), np.int64)
+        self.moments: list[Moments] = [NO_NUMBERS] * (replicates * codes)
+        self.truth = truth
+
+    def add(self, trial: np.ndarray, values: np.ndarray, code: np.ndarray) -> None:
+        """Add some trials."""
+        replicates, codes = self.trials.shape
+        group, known = trial % replicates * codes + code, np.isfinite(values)
+        self.trials += np.bincount(group, minlength=self.trials.size).reshape(self.trials.shape)
+        for place in np.unique(group).tolist():
+            self.moments[place] = merge_moments(self.moments[place], moments(values[known & (group == place)]))
+
+    def estimate(self, stated: Sequence[StatedBelief]) -> Estimate:
+        """The estimate from the trials so far; not known where the beliefs leave too few of them."""
+        if not stated:
+            if self.truth:
+                counts = [one.count for one in self.moments]
+                return share_of([round(one.mean * one.count) for one in self.moments], counts)
+            return mean_of(self.moments)
+        try:
+            weighted = weigh_trials(stated, self.trials.sum(axis=0))
+        except InvalidInput:
+            return UNKNOWN
+        groups = WeightedGroups(weighted.weighting, self.trials[:, weighted.patterns])
+        columns = (np.arange(len(self.trials))[:, None] * self.trials.shape[1] + weighted.patterns).ravel()
+        own = groups.moments([self.moments[place] for place in columns])
+        if self.truth:
+            hits, known = np.rint(own.mean * own.count).astype(np.int64), own.count.astype(np.int64)
+            return weighted_share(weighted.weighting, hits, known, groups.trials)
+        return weighted_mean(weighted.weighting, own, groups.trials)
 
 
 ANSWER = Answer(
@@ -134,5 +180,4 @@ ANSWER = Answer(
     examples=({"measure": "agreement"}, {}),
     designs=SAMPLES,
     steps="strategies",
-    cannot_weigh="has no meaning here, where trials are counted as they were played: ask for a summary",
 )

@@ -1,16 +1,16 @@
 """Scenario discovery: the boxes of parameters in which a chosen outcome is likely, from a stored run's trials."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.beliefs import THINNED, thin_trials
+from cluster.answers.beliefs import code_of, read_beliefs, weigh_sample
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import condition_of, uncertain_parameters
-from cluster.query.trials import StoredRun, chosen_strategy, sample
+from cluster.query.trials import CODE, StoredRun, chosen_strategy, sample
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_condition, parse_measure
@@ -18,11 +18,19 @@ from sim.scenario.parameters import parameter
 from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates
 from sim.statistics.scenario_discovery import PEEL, Box, find_boxes
 from sim.statistics.sensitivity import difference
+from sim.statistics.weighted_sample import WeightedSample
 
 MOST_READ = 100_000
 """At most this many trials are read: one half to find the boxes, the other half to measure them."""
 FEWEST_CASES = 200
 """Trials with the outcome, and trials without it, that are needed."""
+
+
+_WEIGHTS = (
+    "trials are weighted so that the beliefs hold (see evidence): boxes are found with sums of weights in the place of "
+    "counts, scaled to the effective number of trials, by which tests and the least sizes of boxes go; on the trials "
+    "held out the beliefs hold by themselves, and the intervals contain the error of the weights"
+)
 
 
 class DiscoverRequest(StrategyRequest, GivenRequest):
@@ -99,10 +107,9 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     values = {"outcome": wanted, **{name: parse_measure(name, scenario) for name in names}}
-    thinned = thin_trials(run, (chosen,), request.believe, condition)
-    kept = None if thinned is None else thinned.thinning
-    drawn = sample(run, chosen, values, given=condition, thinned=kept, most=MOST_READ)
-    trial, happened = drawn.pop("trial"), drawn.pop("outcome") > 0.0
+    stated = read_beliefs(run, request.believe)
+    drawn = sample(run, chosen, values, given=condition, code=code_of(stated), most=MOST_READ)
+    trial, happened, code = drawn.pop("trial"), drawn.pop("outcome") > 0.0, drawn.pop(CODE, None)
     cases = int(happened.sum())
     if min(cases, happened.size - cases) < FEWEST_CASES:
         message = (
@@ -113,12 +120,22 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
 
     replicates = plan.design.replicates(scenario)
     finding = trial % 2 == 0
+    weighted = None if code is None else weigh_sample(stated, code, condition)
     discovered = find_boxes(
-        {name: column[finding] for name, column in drawn.items()}, happened[finding], trial[finding] % 4 == 0
+        {name: column[finding] for name, column in drawn.items()},
+        happened[finding],
+        trial[finding] % 4 == 0,
+        None if weighted is None or code is None else weighted.weight(code[finding]),
     )
     measured = {name: column[~finding] for name, column in drawn.items()}
     # Trials with odd numbers are in the odd replicates.
-    held_out = _Held(happened[~finding], trial[~finding] % replicates // 2, max(1, replicates // 2))
+    halved = trial[~finding] // 2
+    replicate, half = halved % max(1, replicates // 2), max(1, replicates // 2)
+    held_out = _Held(happened[~finding], replicate, half)
+    if code is not None:
+        # The beliefs hold in the trials held out by themselves, so that the error of the weights is theirs.
+        of_held = weigh_sample(stated, code[~finding], condition)
+        held_out = replace(held_out, weighted=of_held.sample(code[~finding], halved, half))
     everywhere = np.ones(held_out.happened.size, bool)
     base = held_out.share(everywhere)
     together = ~everywhere
@@ -167,8 +184,8 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
         + ("Wilson" if replicates == 1 else "Student's t over the design's replicates, Wilson for rare events"),
     }
     evidence = None
-    if thinned is not None:
-        method["weights"], evidence = THINNED, {chosen: thinned.evidence}
+    if weighted is not None:
+        method["weights"], evidence = _WEIGHTS, {chosen: weighted.evidence()}
     return Computed(Discovery.model_validate(result), (chosen,), trial.size, method, evidence)
 
 
@@ -181,10 +198,17 @@ class _Held:
     happened: np.ndarray
     replicate: np.ndarray
     replicates: int
+    weighted: WeightedSample | None = None
+
+    def probability(self, hits: np.ndarray) -> float:
+        """The share of all trials that are hits."""
+        return float(np.average(hits, weights=None if self.weighted is None else self.weighted.weight))
 
     def share(self, of: np.ndarray, hits: np.ndarray | None = None) -> Estimate:
         """The share of some trials that are hits (in which the outcome happened, unless given)."""
         hits = of & (self.happened if hits is None else hits)
+        if self.weighted is not None:
+            return self.weighted.share(hits, of)
         counted = [np.bincount(self.replicate[which], minlength=self.replicates).tolist() for which in (hits, of)]
         return proportion(counted[0][0], counted[1][0]) if self.replicates == 1 else proportion_of_replicates(*counted)
 
@@ -199,7 +223,7 @@ class _Held:
     def worth(self, inside: np.ndarray) -> dict[str, object]:
         """Mass, density, coverage and lift of a box."""
         everywhere = np.ones(inside.size, bool)
-        density, base = self.share(inside), float(self.happened.mean())
+        density, base = self.share(inside), self.probability(self.happened)
         return {
             "trials": int(inside.sum()),
             "mass": self.share(everywhere, inside),
@@ -221,7 +245,7 @@ def _restrictions(box: Box, measured: dict[str, np.ndarray], held_out: _Held) ->
             "unit": parameter(name).unit,
             "above": low if np.isfinite(low) else None,
             "up_to": high if np.isfinite(high) else None,
-            "share": float(Box({name: (low, high)}).holds(measured).mean()),
+            "share": held_out.probability(Box({name: (low, high)}).holds(measured)),
             "density_without": held_out.share(box.holds(measured, without=name))["estimate"],
         }
         for name, (low, high) in box.ranges.items()

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.beliefs import THINNED, thin_trials
+from cluster.answers.beliefs import read_beliefs
 from cluster.answers.drivers_parameters import PAWN_TRIALS, parameter_influences, partners_of
 from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials, read_known_trials
 from cluster.answers.drivers_variance import independent_groups, variance_shares
@@ -20,7 +20,7 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.entry import Estimate as EstimateResult
-from cluster.answers.shared import condition_of, uncertain_parameters
+from cluster.answers.shared import both, condition_of, uncertain_parameters
 from cluster.query.trials import StoredRun, chosen_strategy
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
@@ -64,6 +64,13 @@ _METHOD = {
         "the measure is known"
     ),
 }
+
+
+_WEIGHTS = (
+    "trials are weighted so that the beliefs hold (see evidence): sums, deciles, slices and distribution functions are "
+    "weighted. Intervals of means contain the error of the weights; those of indices take the weights as known before, "
+    "and the jackknife and the bootstrap leave out and draw trials with their weights"
+)
 
 
 class DriversRequest(StrategyRequest, GivenRequest):
@@ -204,20 +211,27 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
     chance. Reads at most the first `MOST_READ` trials for which the condition holds, a few columns at a time. Progress
     is in parameters. Raises `InvalidInput` for an expression that cannot be read or that leaves too few trials.
     """
+    return drivers_within(run, request, on_progress, None)
+
+
+def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgress, domain: str | None) -> Computed:
+    """As `drivers`, over the trials for which a further condition holds too; beliefs are not about these alone."""
     scenario = run.plan.scenario
     measure = measure_of_choice(request.measure, scenario)
     value = parse_measure(measure, scenario)
-    condition = condition_of(run, request.given)
+    condition, inside = condition_of(run, request.given), condition_of(run, domain)
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
-    thinned = thin_trials(run, (chosen,), request.believe, condition)
-    found = read_known_trials(run, chosen, value, condition, None if thinned is None else thinned.thinning)
+    stated = read_beliefs(run, request.believe)
+    if inside is not None and not stated:
+        condition, inside = both(condition, inside), None
+    found = read_known_trials(run, chosen, value, condition, inside, stated)
     if found.known.sum() < FEWEST_KNOWN:
         raise _too_few(found, measure, request.given, chosen)
 
     y = found.y
     constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
-    noise = (None, None) if constant else sensitivity.pawn_noise(y[:PAWN_TRIALS])
+    noise = (None, None) if constant else sensitivity.pawn_noise(y[:PAWN_TRIALS], found.some_weights(PAWN_TRIALS))
     parts: dict[str, dict[str, Any]] = {}
     alone: dict[str, Explained] = {}
     ranks: dict[str, np.ndarray] = {}
@@ -229,12 +243,16 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
             if index is not None and rank is not None:
                 alone[name], ranks[name] = index, rank
         on_progress(len(parts), len(names))
-    partners = partners_of(scenario, ranks)
+    partners = partners_of(scenario, ranks, found.some_weights(PAWN_TRIALS))
     groups = independent_groups(run, chosen, [name for name in names if name in ranks], condition, found)
+    if inside is not None:
+        condition = both(condition, inside)
     estimates = {name: part["first_order"]["estimate"] for name, part in parts.items()}
     ordered = sorted(parts, key=lambda name: (estimates[name] is None, -(estimates[name] or 0.0)))
     known = int(found.known.sum())
     how = f"over {found.replicates} replicates of the design" if found.replicates > 1 else "Wilson or Student"
+    if found.weighted is not None:
+        how += ", for the effective number of trials"
     result = {
         "measure": measure,
         "trials": {
@@ -247,7 +265,7 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
             "pawn": min(known, PAWN_TRIALS),
         },
         "mean": found.mean_where(np.ones(known, bool)),
-        "standard_deviation": float(y.std()),
+        "standard_deviation": found.standard_deviation(),
         "reason": constant,
         "variance": variance_shares(run, chosen, value, condition, found, alone, groups, constant),
         "pawn_noise": {"slices": sensitivity.SLICES, "median": noise[0], "maximum": noise[1]},
@@ -260,8 +278,8 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
     }
     method = {name: text.format(groups=found.groups.groups, how=how) for name, text in _METHOD.items()}
     evidence = None
-    if thinned is not None:
-        method["weights"], evidence = THINNED, {chosen: thinned.evidence}
+    if found.weighted is not None:
+        method["weights"], evidence = _WEIGHTS, {chosen: found.weighted.trials.evidence()}
     return Computed(Drivers.model_validate(result), (chosen,), known, method, evidence)
 
 

@@ -36,14 +36,14 @@ def parameter_influences(
 ) -> Iterator[tuple[str, dict[str, Any], Explained | None, np.ndarray | None]]:
     """Each parameter's part of the document, its first-order index, and first trials' ranks; null if it is fixed."""
     values = {name: parse_measure(name, run.plan.scenario) for name in names}
-    drawn = sample(run, strategy, values, given=condition, thinned=found.thinned, most=found.trial.size)
+    drawn = sample(run, strategy, values, given=condition, code=found.code, most=found.trial.size)
     varying = {name: drawn[name] for name in names if np.ptp(drawn[name][found.known][:PAWN_TRIALS]) > 0.0}
     first = {name: column[found.known][:PAWN_TRIALS] for name, column in varying.items()}
-    y = found.y[:PAWN_TRIALS]
+    y, weights = found.y[:PAWN_TRIALS], found.some_weights(PAWN_TRIALS)
     median, maximum = noise
     distances = {}
     if first and median is not None and maximum is not None:
-        distances = sensitivity.pawn(first, y, (median, maximum))
+        distances = sensitivity.pawn(first, y, (median, maximum), weights)
     for name in names:
         part: dict[str, object] = {"name": name, "unit": parameter(name).unit, "reason": constant}
         if name not in varying:
@@ -51,39 +51,42 @@ def parameter_influences(
             yield name, part | _outer_deciles(found, drawn[name]), None, None
             continue
         index, part["first_order"] = _first_order(found, varying[name])
-        part["pawn"] = _pawn(first[name], y, distances[name], maximum) if name in distances else None
-        yield name, part | _outer_deciles(found, varying[name]), index, sensitivity.average_ranks(first[name])
+        part["pawn"] = _pawn(first[name], y, distances[name], maximum, weights) if name in distances else None
+        yield name, part | _outer_deciles(found, varying[name]), index, sensitivity.average_ranks(first[name], weights)
 
 
 def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[Explained, dict[str, object]]:
     known = found.known
     groups = found.groups.of(known)
-    index = sensitivity.explained(found.y, [column[known]], groups)
+    index = sensitivity.explained(found.y, [column[known]], groups, found.some_weights())
     document: dict[str, object] = {**index.interval(groups), "cells": index.cells}
     if not known.all():
         pieces = sensitivity.pieces([column])
         for name, value in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
-            document[name] = finite_or_none(sensitivity.first_order(found.filled(value), pieces, found.groups)[0])
-        missing = sensitivity.first_order((~known).astype(np.float64), pieces, found.groups)
+            filled = sensitivity.first_order(found.filled(value), pieces, found.groups, found.weights)
+            document[name] = finite_or_none(filled[0])
+        missing = sensitivity.first_order((~known).astype(np.float64), pieces, found.groups, found.weights)
         document["missing"] = found.groups.interval(missing)
     return index, document
 
 
-def _pawn(column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], noise: float | None) -> dict[str, object]:
-    left_out = int((sensitivity.slices(column) == sensitivity.SLICES).sum())
+def _pawn(
+    column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], noise: float | None, weights: np.ndarray | None
+) -> dict[str, object]:
+    left_out = int((sensitivity.slices(column, weights) == sensitivity.SLICES).sum())
     document: dict[str, object] = {
         **distance,
         "above_noise": bool((distance["maximum"]["estimate"] or 0.0) > (noise or 0.0)),
         "in_no_slice": left_out,
     }
     if left_out > LEFT_OUT * y.size:
-        document["by_value"] = sensitivity.pawn_by_value(column, y)
+        document["by_value"] = sensitivity.pawn_by_value(column, y, weights)
     return document
 
 
 def _outer_deciles(found: KnownTrials, column: np.ndarray) -> dict[str, object]:
     x = column[found.known]
-    bounds = sensitivity.outer_deciles(x)
+    bounds = sensitivity.outer_deciles(x, found.some_weights())
     if bounds is None:
         return {"lowest_decile": None, "highest_decile": None, "swing": UNKNOWN}
     low, high = x <= bounds[0], x >= bounds[1]
@@ -95,12 +98,20 @@ def _outer_deciles(found: KnownTrials, column: np.ndarray) -> dict[str, object]:
     }
 
 
-def partners_of(scenario: Scenario, ranks: Mapping[str, np.ndarray]) -> dict[str, list[dict[str, object]]]:
+def partners_of(
+    scenario: Scenario, ranks: Mapping[str, np.ndarray], weights: np.ndarray | None
+) -> dict[str, list[dict[str, object]]]:
     """For each parameter those correlated with it, by the scenario or in the trials (Spearman)."""
     names = list(ranks)
     if len(names) < 2:
         return {}
-    matrix = np.corrcoef(np.stack([ranks[name] for name in names]))
+    rows = np.stack([ranks[name] for name in names])
+    if weights is None:
+        matrix = np.corrcoef(rows)
+    else:
+        covariance = np.cov(rows, aweights=weights)
+        scale = np.sqrt(np.diag(covariance))
+        matrix = covariance / np.outer(scale, scale)
     declared = {frozenset(one.between) for one in scenario.correlations if one.spearman}
     partners: dict[str, list[dict[str, object]]] = {}
     for i, j in combinations(range(len(names)), 2):

@@ -34,7 +34,7 @@ def independent_groups(
     """The parameters in independent groups, with a joint index for each group of several; None with a condition
     or beliefs, which can make parameters dependent. Groups of more than `MOST_JOINT` parameters have no index.
     """
-    if condition is not None or found.thinned is not None:
+    if condition is not None or found.weighted is not None:
         return None
     groups = {name: {name} for name in names}
     for one in run.plan.scenario.correlations:
@@ -75,7 +75,7 @@ def variance_shares(
     own = {group: alone[group[0]] if len(group) == 1 else index for group, index in (groups or {}).items()}
     if groups is None:
         first: Estimate = UNKNOWN
-        what = "the condition makes" if found.thinned is None else "what is believed can make"
+        what = "the condition makes" if found.weighted is None else "what is believed can make"
         reason_of_sum = f"{what} parameters depend on each other: their indices do not add up"
     elif any(index is None for index in own.values()):
         first, reason_of_sum = UNKNOWN, f"more than {MOST_JOINT} parameters are correlated with each other"
@@ -97,7 +97,7 @@ def _split(
     known.
     """
     scenario = run.plan.scenario
-    if found.thinned is not None and not _only_about(scenario, *found.thinned.code.values()):
+    if found.code is not None and not _only_about(scenario, *found.code.values()):
         return "the beliefs are about events, which other chance would change"
     if condition is not None and not _only_about(scenario, condition):
         return "the condition is about events, which other chance would change"
@@ -109,7 +109,8 @@ def _split(
     if both.sum() < FEWEST_KNOWN:
         return f"{int(both.sum())} trials have a known measure with both chances; at least {FEWEST_KNOWN} are needed"
     groups = found.groups.of(chosen).of(both)
-    share = sensitivity.paired_share(pair[0][both], pair[1][both], groups)
+    weights = None if found.weights is None else found.weights[chosen]
+    share = sensitivity.paired_share(pair[0][both], pair[1][both], groups, None if weights is None else weights[both])
     document: dict[str, Any] = {
         "parameters": groups.interval(share),
         "chance": groups.interval(1.0 - share),
@@ -119,7 +120,7 @@ def _split(
         for name, filler in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
             filled = [np.where(np.isfinite(one), one, filler) for one in pair]
             document["parameters"][name] = finite_or_none(
-                sensitivity.paired_share(filled[0], filled[1], found.groups.of(chosen))[0]
+                sensitivity.paired_share(filled[0], filled[1], found.groups.of(chosen), weights)[0]
             )
     return document
 

@@ -127,10 +127,6 @@ class Evidence(Result):
     rule: str
     effective_trials: Annotated[float, Field(description="(Sum of weights)^2 / sum of squared weights.")]
     greatest_weight: float
-    kept: Annotated[
-        int | None,
-        Field(description="Trials kept, each with a probability in proportion to its weight; null where all weigh."),
-    ] = None
 
 
 class RunFacts(Result):

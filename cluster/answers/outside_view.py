@@ -121,7 +121,8 @@ def _threat_durations(reference: str, day: date | None, horizon: int) -> list[Pa
             f"{SETTLED} and agreement_week - threat_week <= {week}",
             THREAT,
             settled_within(week, known["pooled"]["settled"], day),
-            f"class {reference}, times how soon lists of goods with a deadline were settled{known_on}",
+            f"the share of class {reference}, times how soon lists of goods with a deadline were settled{known_on}; "
+            "not the class's own weeks, which count from the first threat",
         )
         for week in AGREED_WEEKS
         if week <= horizon

@@ -6,12 +6,12 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.beliefs import THINNED, thin_trials
+from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh_strategy
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyName, StrategyRequest
 from cluster.answers.outside_view import TWO_YEARS, sanctions_from_start
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.session import to_sql
-from cluster.query.trials import StoredRun, Thinning, chosen_strategy, trials_table
+from cluster.query.trials import CODE, StoredRun, chosen_strategy, trials_table
 from cluster.reference.rates import known_rates, sanctions_after
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import parse_condition
@@ -34,6 +34,12 @@ UNIFORM = "uniform"
 METHOD = (
     "shares of the trials with half a trial added to each category, so that a category without trials has a finite "
     "log score; Brier from 0 to 2, natural logarithms, CRPS in weeks, censored at the horizon"
+)
+
+
+_WEIGHTS = (
+    "the forecast is that of the weighted trials (see evidence), of which the effective number is what half a trial is "
+    "added to"
 )
 
 
@@ -113,14 +119,15 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
     strategy = chosen_strategy(run, request.strategy or history.strategy)
     condition = condition_of(run, request.given)
     horizon = plan.scenario.horizon_weeks
-    thinned = thin_trials(run, (strategy,), request.believe, condition)
-    kept = None if thinned is None else thinned.thinning
-    counts, imposed, weeks, events = _counts(run, strategy, "true" if condition is None else to_sql(condition), kept)
+    stated = read_beliefs(run, request.believe)
+    weighted = weigh_strategy(run, strategy, stated, condition) if stated else None
+    where = "true" if condition is None else to_sql(condition)
+    used, counts, imposed, weeks, events = _counts(run, strategy, where, weighted)
+    if used < (1 if condition is None else FEWEST_GIVEN):
+        raise too_few_given(used, strategy, condition)
     trials = sum(counts.values())
-    if trials < (1 if condition is None else FEWEST_GIVEN):
-        raise too_few_given(trials, strategy, condition)
 
-    classes = dict.fromkeys(CLASSES, 0)
+    classes: dict[str, float] = dict.fromkeys(CLASSES, 0)
     for outcome, count in counts.items():
         classes["imposed"] += imposed[outcome]
         classes[class_of(outcome, False)] += count - imposed[outcome]
@@ -155,9 +162,9 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
     }
     method = {"scores": METHOD}
     evidence = None
-    if thinned is not None:
-        method["weights"], evidence = THINNED, {strategy: thinned.evidence}
-    return Computed(Score.model_validate(result), (strategy,), trials, method, evidence)
+    if weighted is not None:
+        method["weights"], evidence = _WEIGHTS, {strategy: weighted.evidence()}
+    return Computed(Score.model_validate(result), (strategy,), used, method, evidence)
 
 
 def _known_rates(scenario: Scenario, strategy: str) -> dict[str, dict[str, float]]:
@@ -174,24 +181,44 @@ def _known_rates(scenario: Scenario, strategy: str) -> dict[str, dict[str, float
 
 
 def _counts(
-    run: StoredRun, strategy: str, where: str, thinned: Thinning | None
-) -> tuple[dict[str, int], dict[str, int], dict[int, int], dict[str, int]]:
-    """Counts of trials by outcome, with sanctions imposed after the start, by week of agreement, and by event."""
+    run: StoredRun, strategy: str, where: str, weighted: WeightedTrials | None
+) -> tuple[int, dict[str, float], dict[str, float], dict[int, float], dict[str, float]]:
+    """The number of trials; and by outcome, with sanctions imposed after the start, by week of agreement, and by event.
+
+    With weights these are sums of weights, scaled so that they add up to the effective number of trials.
+    """
     scenario = run.plan.scenario
     named = {name: to_sql(parse_condition(NAMED[name], scenario)) for name in EVENTS}
-    with trials_table(run, (strategy,), thinned={strategy: thinned} if thinned else None) as database:
+    code = None if weighted is None else code_of(weighted.stated)
+    weight = np.ones(1) if weighted is None else weighted.by_code() * _effective_share(weighted)
+    with trials_table(run, (strategy,), code=code) as database:
+        key = "0" if code is None else CODE
         outcomes = database.execute(
-            "SELECT outcome::VARCHAR, count(*), count(*) FILTER (sanctions_week > 0) FROM trials "
-            f"WHERE {where} GROUP BY 1"
+            f"SELECT outcome::VARCHAR, {key}, count(*), count(*) FILTER (sanctions_week > 0) FROM trials "
+            f"WHERE {where} GROUP BY 1, 2 ORDER BY 1, 2"
         ).fetchall()
         weeks = database.execute(
-            f"SELECT agreement_week, count(*) FROM trials WHERE {where} AND agreement_week IS NOT NULL GROUP BY 1"
+            f"SELECT agreement_week, {key}, count(*) FROM trials WHERE {where} AND agreement_week IS NOT NULL "
+            "GROUP BY 1, 2 ORDER BY 1, 2"
         ).fetchall()
         sums = ", ".join(f"count(*) FILTER ({condition})" for condition in named.values())
-        events = database.execute(f"SELECT {sums} FROM trials WHERE {where}").fetchall()[0]
-    counts = dict.fromkeys(OUTCOMES, 0) | {outcome: count for outcome, count, _ in outcomes}
-    imposed = dict.fromkeys(OUTCOMES, 0) | {outcome: count for outcome, _, count in outcomes}
-    return counts, imposed, dict(weeks), dict(zip(named, events, strict=True))
+        events = database.execute(f"SELECT {key}, {sums} FROM trials WHERE {where} GROUP BY 1 ORDER BY 1").fetchall()
+    counts: dict[str, float] = dict.fromkeys(OUTCOMES, 0)
+    imposed, of_events = dict(counts), dict.fromkeys(named, 0.0)
+    by_week: dict[int, float] = {}
+    for outcome, of_code, count, hits in outcomes:
+        counts[outcome] += count * weight[of_code]
+        imposed[outcome] += hits * weight[of_code]
+    for week, of_code, count in weeks:
+        by_week[week] = by_week.get(week, 0.0) + count * weight[of_code]
+    for of_code, *hits in events:
+        for name, count in zip(named, hits, strict=True):
+            of_events[name] += count * weight[of_code]
+    return sum(count for _, _, count, _ in outcomes), counts, imposed, by_week, of_events
+
+
+def _effective_share(weighted: WeightedTrials) -> float:
+    return weighted.weighting.effective / weighted.weighting.trials
 
 
 def _events(history: History) -> dict[str, bool]:
@@ -206,7 +233,7 @@ def _events(history: History) -> dict[str, bool]:
     }
 
 
-def _categories(counts: dict[str, int], happened: str, naive: dict[str, dict[str, float]]) -> dict[str, object]:
+def _categories(counts: dict[str, float], happened: str, naive: dict[str, dict[str, float]]) -> dict[str, object]:
     """The scores of a forecast of categories, with those of naive forecasts of the same."""
     return {
         "happened": happened,

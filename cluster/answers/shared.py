@@ -6,7 +6,7 @@ from math import isfinite
 from cluster.query.trials import StoredRun, chosen_strategies
 from sim.faults import Fault, InvalidInput
 from sim.scenario.distributions import Fixed
-from sim.scenario.expressions import Expression, parse_condition
+from sim.scenario.expressions import TRUTH, Expression, parse_condition
 from sim.scenario.scenario import Scenario
 
 FEWEST_GIVEN = 100
@@ -18,6 +18,11 @@ EXACT_NUMBERS = 20_000_000
 def condition_of(run: StoredRun, given: str | None) -> Expression | None:
     """A request's condition over the columns of a run. Raises `InvalidInput`."""
     return None if given is None else parse_condition(given, run.plan.scenario)
+
+
+def both(condition: Expression | None, other: Expression) -> Expression:
+    """The condition that two hold, of which the first may be none."""
+    return other if condition is None else Expression("and", TRUTH, (condition, other))
 
 
 def too_few_given(found: int, strategy: str, given: Expression | None) -> InvalidInput:

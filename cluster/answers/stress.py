@@ -1,6 +1,7 @@
 """A reverse stress test: how the trials in which a bound is broken differ from the others, from a stored run."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from math import sqrt
 from typing import Annotated, Any
@@ -8,11 +9,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.beliefs import THINNED, thin_trials
+from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh_trials
 from cluster.answers.entry import Answer, Computed, Estimate, GivenRequest, OnProgress, Result, StrategyRequest, Text
-from cluster.answers.shared import condition_of, uncertain_parameters
+from cluster.answers.shared import both, condition_of, uncertain_parameters
 from cluster.query.session import to_sql
-from cluster.query.trials import StoredRun, Thinning, chosen_strategy, sample, trials_table
+from cluster.query.trials import CODE, StoredRun, chosen_strategy, sample, trials_table
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
@@ -20,10 +21,15 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, NAMED, OUTCOMES
 from sim.statistics import regional_sensitivity
+from sim.statistics.estimates import Estimate as Estimated
 from sim.statistics.estimates import proportion
+from sim.statistics.grouped_moments import GroupedMoments
 from sim.statistics.paired_differences import share_of
 from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments
 from sim.statistics.tally_estimates import method_note
+from sim.statistics.weighted_differences import WeightedGroups
+from sim.statistics.weighted_estimates import difference_of_groups, weighted_share
+from sim.statistics.weighted_sample import quantiles
 
 SAMPLE = 20_000
 """Distributions are compared on at most this many trials of each side, the first ones."""
@@ -50,6 +56,12 @@ _METHOD = {
     ),
     "boxes": "brink discover finds the ranges of parameters in which the bound is likely to be broken",
 }
+
+
+_WEIGHTS = (
+    "trials are weighted so that the beliefs hold (see evidence): shares, means, distances, quantiles and medians are "
+    "weighted, and p-values are those for the effective numbers of trials; intervals contain the error of the weights"
+)
 
 
 class StressRequest(StrategyRequest, GivenRequest):
@@ -152,50 +164,133 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     replicates = plan.design.replicates(scenario)
-    thinned = thin_trials(run, (chosen,), request.believe, condition)
-    kept = None if thinned is None else thinned.thinning
-    sides = _count(run, chosen, broken, condition, kept, names, replicates)
+    stated = read_beliefs(run, request.believe)
+    code, groups = code_of(stated), replicates * 2 ** len(stated)
+    sides = _count(run, chosen, broken, condition, code, names, replicates, groups)
     inside, outside = sides[True], sides[False]
     hits, trials = sum(inside.trials), sum(inside.trials) + sum(outside.trials)
     if min(hits, trials - hits) < FEWEST:
         raise _one_sided(request.bound, request.given, chosen, hits, trials)
 
+    estimated = _Estimated(None, None)
+    if stated:
+        counts = np.array(inside.trials) + np.array(outside.trials)
+        weighted = weigh_trials(stated, counts.reshape(replicates, -1).sum(axis=0), condition)
+        groups_of = WeightedGroups(weighted.weighting, counts.reshape(replicates, -1)[:, weighted.patterns])
+        estimated = _Estimated(weighted, groups_of)
     values = {name: parse_measure(name, scenario) for name in names}
-    whole = sample(run, chosen, values, given=condition, thinned=kept, most=SAMPLE)
-    there = sample(run, chosen, values, given=_both(condition, broken), thinned=kept, most=SAMPLE)
-    elsewhere = sample(
-        run, chosen, values, given=_both(condition, Expression("not", TRUTH, (broken,))), thinned=kept, most=SAMPLE
-    )
-    trial = there.pop("trial")
-    read = {"broken": trial.size, "kept": elsewhere.pop("trial").size, "all": whole.pop("trial").size}
-    differing = regional_sensitivity.distances(there, elsewhere)
+
+    def first_trials(given: Expression | None) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray | None]:
+        """The numbers of the first trials with a condition, their parameters, and their weights."""
+        drawn = sample(run, chosen, values, given=given, code=code, most=SAMPLE)
+        own = None if estimated.weighted is None else estimated.weighted.weight(drawn.pop(CODE))
+        return drawn.pop("trial"), drawn, own
+
+    numbers, whole, of_whole = first_trials(condition)
+    trial, there, of_there = first_trials(both(condition, broken))
+    others, elsewhere, of_elsewhere = first_trials(both(condition, Expression("not", TRUTH, (broken,))))
+    read = {"broken": trial.size, "kept": others.size, "all": numbers.size}
+    weights = None if of_there is None or of_elsewhere is None else (of_there, of_elsewhere)
+    differing = regional_sensitivity.distances(there, elsewhere, weights)
     parameters = [
-        _parameter(name, inside.numbers[name], outside.numbers[name], there[name], elsewhere[name], differing[name])
+        _parameter(
+            name,
+            (inside.numbers[name], outside.numbers[name]),
+            (there[name], elsewhere[name]),
+            differing[name],
+            weights,
+            estimated,
+        )
         for name in sorted(names, key=lambda name: -differing[name][0])
     ]
     result = {
         "bound": request.bound,
         "trials": {"asked": trials, "broken": hits},
         "sampled": read,
-        "probability": share_of(inside.trials, [a + b for a, b in zip(inside.trials, outside.trials, strict=True)]),
+        "probability": estimated.share(
+            inside.trials, [a + b for a, b in zip(inside.trials, outside.trials, strict=True)]
+        ),
         "parameters": parameters,
-        "events": _events(ON_THE_WAY, inside, outside),
-        "outcome": _events({name: NAMED[name] for name in OUTCOMES}, inside, outside),
-        "worlds": _worlds(trial, there, whole, [one["name"] for one in parameters if one["p_value"] < SURE]),
+        "events": _events(ON_THE_WAY, inside, outside, estimated),
+        "outcome": _events({name: NAMED[name] for name in OUTCOMES}, inside, outside, estimated),
+        "worlds": _worlds(
+            (trial, there, of_there),
+            (whole, of_whole),
+            [one["name"] for one in parameters if one["p_value"] < SURE],
+        ),
     }
     method = {**_METHOD, "errors": method_note(scenario, plan.design)}
     evidence = None
-    if thinned is not None:
-        method["weights"], evidence = THINNED, {chosen: thinned.evidence}
+    if estimated.weighted is not None:
+        method["weights"], evidence = _WEIGHTS, {chosen: estimated.weighted.evidence()}
     return Computed(ReverseStressTest.model_validate(result), (chosen,), trials, method, evidence)
 
 
-class _Side:
-    """The trials on one side of a bound: counts of them and of events, and moments of parameters, by replicate."""
+@dataclass(frozen=True)
+class _Estimated:
+    """How estimates are made from groups of trials: by replicate, and by pattern of the beliefs if there are any."""
 
-    def __init__(self, replicates: int) -> None:
-        self.trials = [0] * replicates
-        self.events: dict[str, list[int]] = {name: [0] * replicates for name in (*ON_THE_WAY, *OUTCOMES)}
+    weighted: WeightedTrials | None
+    groups: WeightedGroups | None
+
+    def _columns(self) -> np.ndarray:
+        """The places of the groups whose patterns occur, in the order of all groups."""
+        assert self.weighted is not None
+        assert self.groups is not None
+        codes = 2 ** len(self.weighted.stated)
+        return (np.arange(self.groups.shape[0])[:, None] * codes + self.weighted.patterns).ravel()
+
+    def share(self, hits: Sequence[int], trials: Sequence[int]) -> Estimated:
+        """A share of trials with its 95 % interval."""
+        if self.groups is None:
+            return share_of(hits, trials)
+        own, of = (self.groups.counts(np.array(one)[self._columns()].tolist()) for one in (hits, trials))
+        return weighted_share(self.groups.weighting, own, of, self.groups.trials)
+
+    def moments(self, tallied: Sequence[Moments]) -> GroupedMoments:
+        """The moments of the groups whose patterns occur."""
+        assert self.groups is not None
+        return self.groups.moments([tallied[place] for place in self._columns()])
+
+    def mean(self, tallied: Sequence[Moments]) -> float:
+        """The mean of some numbers."""
+        if self.groups is None:
+            return reduce(merge_moments, tallied).mean
+        return float(self._total(tallied)[1])
+
+    def deviation(self, inside: Sequence[Moments], outside: Sequence[Moments]) -> float:
+        """The standard deviation of the numbers inside and outside together."""
+        if self.groups is None:
+            total = reduce(merge_moments, (*inside, *outside))
+            return sqrt(total.m2 / total.count)
+        size, _, squares = self._total([merge_moments(a, b) for a, b in zip(inside, outside, strict=True)])
+        return sqrt(squares / size)
+
+    def _total(self, tallied: Sequence[Moments]) -> tuple[float, float, float]:
+        """The sum of weights, the weighted mean, and the weighted squares around it."""
+        assert self.groups is not None
+        own, weights = self.moments(tallied), self.groups.weighting.weights
+        size = float((own.count * weights).sum())
+        mean = float((own.count * weights * own.mean).sum() / size)
+        return size, mean, float((weights * (own.m2 + own.count * np.square(own.mean - mean))).sum())
+
+    def difference(self, inside: Sequence[Moments], outside: Sequence[Moments], scale: float = 1.0) -> Estimated:
+        """The mean inside less the mean outside, with its 95 % interval."""
+        if self.groups is None:
+            return regional_sensitivity.difference_of_means(inside, outside, scale)
+        own, other = self.moments(inside), self.moments(outside)
+        return difference_of_groups(self.groups.weighting, own, other, self.groups.trials, scale)
+
+
+class _Side:
+    """The trials on one side of a bound: counts of them and of events, and moments of parameters, by group.
+
+    A group has the trials of one replicate with one code of the beliefs.
+    """
+
+    def __init__(self, groups: int) -> None:
+        self.trials = [0] * groups
+        self.events: dict[str, list[int]] = {name: [0] * groups for name in (*ON_THE_WAY, *OUTCOMES)}
         self.numbers: dict[str, list[Moments]] = {}
 
 
@@ -204,31 +299,33 @@ def _count(
     strategy: str,
     broken: Expression,
     condition: Expression | None,
-    thinned: Thinning | None,
+    code: Mapping[str, Expression],
     names: Sequence[str],
     replicates: int,
+    groups: int,
 ) -> dict[bool, _Side]:
     scenario = run.plan.scenario
-    sides = {where: _Side(replicates) for where in (True, False)}
+    sides = {where: _Side(groups) for where in (True, False)}
     for side in sides.values():
-        side.numbers = {name: [NO_NUMBERS] * replicates for name in names}
+        side.numbers = {name: [NO_NUMBERS] * groups for name in names}
     conditions = ON_THE_WAY | {name: NAMED[name] for name in OUTCOMES}
     counted = [f"count_if({to_sql(parse_condition(text, scenario))})" for text in conditions.values()]
     summed = [_moments_sql(name, scenario) for name in names]
     where = "true" if condition is None else to_sql(condition)
     # With several threads the order of additions varies, and with it the last bits of the sums.
-    with trials_table(run, (strategy,), threads=1, thinned={strategy: thinned} if thinned else None) as database:
+    with trials_table(run, (strategy,), threads=1, code=code) as database:
+        group = f"trial % {replicates}" + (f" * {groups // replicates} + {CODE}" if code else "")
         rows = database.execute(
-            f"SELECT trial % {replicates}, {to_sql(broken)}, count(*), {', '.join([*counted, *summed])} "
+            f"SELECT {group}, {to_sql(broken)}, count(*), {', '.join([*counted, *summed])} "
             f"FROM trials WHERE {where} GROUP BY 1, 2"
         ).fetchall()
-    for replicate, is_broken, trials, *found in rows:
+    for place, is_broken, trials, *found in rows:
         side = sides[is_broken]
-        side.trials[replicate] = trials
+        side.trials[place] = trials
         for name, count in zip(conditions, found, strict=False):
-            side.events[name][replicate] = count
+            side.events[name][place] = count
         for name, one in zip(names, found[len(conditions) :], strict=True):
-            side.numbers[name][replicate] = Moments(
+            side.numbers[name][place] = Moments(
                 trials, one["mean"], one["variance"] * trials, one["least"], one["greatest"]
             )
     return sides
@@ -240,10 +337,6 @@ def _moments_sql(name: str, scenario: Scenario) -> str:
         f"struct_pack(mean := avg({number}), variance := var_pop({number}), least := min({number}), "
         f"greatest := max({number}))"
     )
-
-
-def _both(condition: Expression | None, other: Expression) -> Expression:
-    return other if condition is None else Expression("and", TRUTH, (condition, other))
 
 
 def _one_sided(bound: str, given: str | None, strategy: str, hits: int, trials: int) -> InvalidInput:
@@ -266,38 +359,41 @@ def _one_sided(bound: str, given: str | None, strategy: str, hits: int, trials: 
 
 def _parameter(
     name: str,
-    inside: Sequence[Moments],
-    outside: Sequence[Moments],
-    there: np.ndarray,
-    elsewhere: np.ndarray,
+    tallied: tuple[Sequence[Moments], Sequence[Moments]],
+    values: tuple[np.ndarray, np.ndarray],
     distance: tuple[float, float],
+    weights: regional_sensitivity.Weights | None,
+    estimated: _Estimated,
 ) -> dict[str, Any]:
-    total = reduce(merge_moments, (*inside, *outside))
-    deviation = sqrt(total.m2 / total.count)
+    """A parameter inside and outside: its moments by group on either side, and the values of the first trials."""
+    inside, outside = tallied
+    of_there, of_elsewhere = (None, None) if weights is None else weights
     return {
         "name": name,
         "unit": parameter(name).unit,
         "distance": distance[0],
         "p_value": distance[1],
-        "shift": regional_sensitivity.difference_of_means(inside, outside, deviation),
-        "inside": _distribution(inside, there),
-        "outside": _distribution(outside, elsewhere),
+        "shift": estimated.difference(inside, outside, estimated.deviation(inside, outside)),
+        "inside": _distribution(estimated.mean(inside), values[0], of_there),
+        "outside": _distribution(estimated.mean(outside), values[1], of_elsewhere),
         "by_decile": [
             {"up_to": end, "inside": a, "outside": b}
-            for end, a, b in regional_sensitivity.shares_by_decile(there, elsewhere)
+            for end, a, b in regional_sensitivity.shares_by_decile(*values, weights)
         ],
     }
 
 
-def _distribution(tallied: Sequence[Moments], values: np.ndarray) -> dict[str, object]:
-    found = np.quantile(values, LEVELS, method="inverted_cdf")
+def _distribution(mean: float, values: np.ndarray, weight: np.ndarray | None) -> dict[str, object]:
+    found = np.quantile(values, LEVELS, method="inverted_cdf") if weight is None else quantiles(values, weight, LEVELS)
     return {
-        "mean": reduce(merge_moments, tallied).mean,
+        "mean": mean,
         "quantiles": {str(level): float(value) for level, value in zip(LEVELS, found, strict=True)},
     }
 
 
-def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side) -> list[dict[str, Any]]:
+def _events(
+    conditions: Mapping[str, str], inside: _Side, outside: _Side, estimated: _Estimated
+) -> list[dict[str, Any]]:
     """How often each condition holds on each side, those that differ most first."""
     found: list[dict[str, Any]] = []
     for name in conditions:
@@ -311,30 +407,43 @@ def _events(conditions: Mapping[str, str], inside: _Side, outside: _Side) -> lis
         found.append(
             {
                 "name": name,
-                "inside": share_of(inside.events[name], inside.trials),
-                "outside": share_of(outside.events[name], outside.trials),
-                "difference": regional_sensitivity.difference_of_means(there, elsewhere),
+                "inside": estimated.share(inside.events[name], inside.trials),
+                "outside": estimated.share(outside.events[name], outside.trials),
+                "difference": estimated.difference(there, elsewhere),
             }
         )
     return sorted(found, key=lambda one: -abs(one["difference"]["estimate"]))
 
 
 def _worlds(
-    trial: np.ndarray, there: Mapping[str, np.ndarray], whole: Mapping[str, np.ndarray], differing: list[str]
+    inside: tuple[np.ndarray, Mapping[str, np.ndarray], np.ndarray | None],
+    everywhere: tuple[Mapping[str, np.ndarray], np.ndarray | None],
+    differing: list[str],
 ) -> dict[str, object]:
-    """Trials to replay, with the values of the parameters that differ most."""
-    scores = {name: regional_sensitivity.normal_scores(column, whole[name]) for name, column in there.items()}
+    """Trials to replay, with the values of the parameters that differ most.
+
+    `inside` has the numbers, parameters and weights of trials in which the bound is broken, `everywhere` those of all.
+    """
+    (trial, there, weight), (whole, of_whole) = inside, everywhere
+    scores = {name: regional_sensitivity.normal_scores(column, whole[name], of_whole) for name, column in there.items()}
     every = np.stack(list(scores.values()))
     some = np.stack([scores[name] for name in differing or scores])
     places = {
         "nearest": regional_sensitivity.nearest(every, np.zeros(len(every)), WORLDS),
-        "typical": regional_sensitivity.nearest(some, np.median(some, axis=1), WORLDS),
+        "typical": regional_sensitivity.nearest(some, _medians(some, weight), WORLDS),
     }
     shown = (differing or list(there))[:5]
     return {
         kind: [{"trial": int(trial[at]), "values": {name: float(there[name][at]) for name in shown}} for at in found]
         for kind, found in places.items()
     }
+
+
+def _medians(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """The median of each row."""
+    if weight is None:
+        return np.asarray(np.median(rows, axis=1))
+    return np.array([quantiles(row, weight, (0.5,))[0] for row in rows])
 
 
 ANSWER = Answer(

@@ -14,9 +14,8 @@ from cluster.answers.beliefs import (
     StatedBelief,
     WeightedTrials,
     code_of,
-    count_codes,
     read_beliefs,
-    weigh_trials,
+    weigh_strategy,
 )
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
@@ -153,13 +152,7 @@ def _weigh(
     run: StoredRun, chosen: Sequence[str], stated: tuple[StatedBelief, ...], condition: Expression | None
 ) -> dict[str, WeightedTrials]:
     """The weights of each strategy's trials that satisfy the condition; none without beliefs."""
-    found = {}
-    for strategy in chosen if stated else ():
-        counts = count_codes(run, (strategy,), stated, condition)
-        if condition is not None and counts.sum() < FEWEST_GIVEN:
-            raise too_few_given(int(counts.sum()), strategy, condition)
-        found[strategy] = weigh_trials(stated, counts, condition)
-    return found
+    return {strategy: weigh_strategy(run, strategy, stated, condition) for strategy in chosen} if stated else {}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import Annotated
 import duckdb
 from pydantic import Field
 
-from cluster.answers.beliefs import THINNED, thin_trials
+from cluster.answers.aggregate_weights import weight_sql
+from cluster.answers.beliefs import code_of, read_beliefs, weigh_strategy
 from cluster.answers.entry import Answer, Computed, GivenRequest, Measure, OnProgress, Result, StrategyRequest
 from cluster.answers.shared import EXACT_NUMBERS, condition_of
 from cluster.query.session import to_sql
@@ -35,6 +36,12 @@ EXTREMES = (
     Extreme("costliest for the sender", "sender_cost"),
     Extreme("costliest for the target", "target_cost"),
     Extreme("best export gain", "export_gain"),
+)
+
+
+_WEIGHTS = (
+    "trials are weighted so that the beliefs hold (see evidence): shares, medians and standard deviations within an "
+    "outcome are weighted; count is the number of trials. Which trial is extreme does not depend on weights"
 )
 
 
@@ -99,14 +106,17 @@ def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) ->
     extremes = list(EXTREMES)
     for name in own:
         extremes += [Extreme(f"largest {name}", name), Extreme(f"smallest {name}", name, greatest=False)]
-    thinned = thin_trials(run, (chosen,), request.believe, condition)
-    kept = None if thinned is None else {chosen: thinned.thinning}
-    with trials_table(run, (chosen,), thinned=kept) as database:
-        ask = _Asker(database, where, features)
-        shares = ask.outcomes()
-        total = sum(shares.values())
+    stated = read_beliefs(run, request.believe)
+    weighted = weigh_strategy(run, chosen, stated, condition) if stated else None
+    with trials_table(run, (chosen,), code=code_of(stated)) as database:
+        ask = _Asker(database, where, features, None if weighted is None else weight_sql({chosen: weighted}))
+        counts, sizes = ask.outcomes()
+        total = sum(counts.values())
         if not total:
             raise InvalidInput((Fault("given", str(condition), f"leaves none of the trials of {chosen}"),))
+        if weighted is not None and total > EXACT_NUMBERS:
+            message = f"weighs at most {EXACT_NUMBERS:,} trials here: ask with a condition that leaves fewer"
+            raise InvalidInput((Fault("believe", str(stated[0]), message),))
         spreads = ask.spreads(exact=total <= EXACT_NUMBERS)
         nearest = ask.nearest(spreads)
         found = ask.extremes(extremes)
@@ -114,14 +124,14 @@ def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) ->
     typicals = [
         {
             "why": f"typical of {outcome.replace('_', ' ')}",
-            "count": shares[outcome],
-            "share": shares[outcome] / total,
+            "count": counts[outcome],
+            "share": sizes[outcome] / sum(sizes.values()),
             "medians": {name: spread.median for name, spread in spreads[outcome].items()},
             "distance": nearest[outcome][1],
             **rows[nearest[outcome][0]],
         }
         for outcome in OUTCOMES
-        if outcome in shares
+        if outcome in counts
     ]
     extreme = [
         {"why": one.why, "value": value, **rows[trial]}
@@ -132,8 +142,8 @@ def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) ->
     result = {"measure": measure, "typical": typicals, "extreme": extreme}
     method = {"typical": _method(total)}
     evidence = None
-    if thinned is not None:
-        method["weights"], evidence = THINNED, {chosen: thinned.evidence}
+    if weighted is not None:
+        method["weights"], evidence = _WEIGHTS, {chosen: weighted.evidence()}
     return Computed(TypicalTrials.model_validate(result), (chosen,), total, method, evidence)
 
 
@@ -152,11 +162,15 @@ class _Asker:
     database: duckdb.DuckDBPyConnection
     where: str
     features: dict[str, Expression]
+    weight: str | None
+    """SQL for the weight of a trial; None where all count the same."""
 
-    def outcomes(self) -> dict[str, int]:
-        """The number of trials with each outcome that occurs."""
-        query = f"SELECT outcome, count(*) FROM trials WHERE {self.where} GROUP BY outcome"
-        return dict(self.database.execute(query).fetchall())
+    def outcomes(self) -> tuple[dict[str, int], dict[str, float]]:
+        """The number of trials with each outcome that occurs, and the sum of their weights."""
+        size = "count(*)" if self.weight is None else f"sum({self.weight})"
+        query = f"SELECT outcome, count(*), {size} FROM trials WHERE {self.where} GROUP BY outcome"
+        found = self.database.execute(query).fetchall()
+        return {outcome: count for outcome, count, _ in found}, {outcome: size for outcome, _, size in found}
 
     def spreads(self, *, exact: bool) -> dict[str, dict[str, _Spread]]:
         """The spread of each feature within each outcome, one feature at a time to bound memory."""
@@ -164,16 +178,29 @@ class _Asker:
         found: dict[str, dict[str, _Spread]] = {}
         for name, feature in self.features.items():
             value = _value(feature)
-            rows = self.database.execute(
+            query = (
                 f"SELECT outcome, 2 * count({value}) < count(*), {quantile}({value}, 0.5), stddev_pop({value}) "
                 f"FROM trials WHERE {self.where} GROUP BY outcome"
-            ).fetchall()
+            )
+            rows = self.database.execute(query if self.weight is None else self._weighted_spread(value)).fetchall()
             for outcome, absent, median, deviation in rows:
                 # The order of additions varies with several threads; the choice of trials must not depend on a sum's
                 # last bits.
                 rounded = float(f"{deviation or 0.0:.6g}")
                 found.setdefault(outcome, {})[name] = _Spread(None if absent else median, rounded)
         return found
+
+    def _weighted_spread(self, value: str) -> str:
+        """A query for what `spreads` asks of a feature, by weights."""
+        known = "CASE WHEN v IS NOT NULL THEN w END"
+        return (
+            f"SELECT outcome, 2 * coalesce(sum({known}), 0) < sum(w), min(v) FILTER (c >= 0.5 * t * {1.0 - 1e-12!r}), "
+            f"sqrt(sum(w * (v - centre) * (v - centre)) / sum({known})) FROM ("
+            f"SELECT outcome, v, w, sum({known}) OVER (PARTITION BY outcome ORDER BY v NULLS LAST ROWS UNBOUNDED "
+            f"PRECEDING) AS c, sum({known}) OVER (PARTITION BY outcome) AS t, "
+            f"sum(w * v) OVER (PARTITION BY outcome) / sum({known}) OVER (PARTITION BY outcome) AS centre "
+            f"FROM (SELECT outcome, {value} AS v, {self.weight} AS w FROM trials WHERE {self.where})) GROUP BY outcome"
+        )
 
     def nearest(self, spreads: dict[str, dict[str, _Spread]]) -> dict[str, tuple[int, float]]:
         """For each outcome the trial nearest to its medians (the first if several are) and its distance."""

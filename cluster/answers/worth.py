@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from cluster.answers.beliefs import THINNED, thin_trials
+from cluster.answers.beliefs import code_of, read_beliefs, weigh_sample
 from cluster.answers.entry import (
     NET_GAIN,
     Answer,
     Computed,
+    Evidence,
     GivenRequest,
     MeasureOfChoice,
     OnProgress,
@@ -20,7 +21,7 @@ from cluster.answers.entry import (
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
-from cluster.query.trials import StoredRun, paired_sample
+from cluster.query.trials import CODE, StoredRun, paired_sample
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
@@ -72,6 +73,12 @@ _METHOD = {
         "the mean regret of the strategy that is best on average. No parameter or group is worth more"
     ),
 }
+
+
+_WEIGHTS = (
+    "trials are weighted so that the beliefs hold (see evidence): means, regressions, trees and their mixture are "
+    "weighted; intervals contain the error of the weights, which are estimated from the same trials (calibration)"
+)
 
 
 class WorthRequest(StrategiesRequest, GivenRequest):
@@ -164,9 +171,10 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     together = {ALL: beliefs} if len(beliefs) > 1 else {}
     together |= _checked_groups(request.groups, beliefs, decided, scenario)
     shared = {name: parse_measure(name, scenario) for name in beliefs}
-    thinned = thin_trials(run, chosen, request.believe, condition)
-    kept = None if thinned is None else thinned.thinning
-    drawn = paired_sample(run, chosen, {"measure": value}, shared=shared, given=condition, thinned=kept, most=MOST_READ)
+    stated = read_beliefs(run, request.believe)
+    drawn = paired_sample(
+        run, chosen, {"measure": value}, shared=shared, given=condition, code=code_of(stated), most=MOST_READ
+    )
     values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
     known = np.isfinite(values).all(axis=0)
     if known.sum() < FEWEST:
@@ -174,8 +182,19 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     trial = drawn[chosen[0]]["trial"][known]
     columns = {name: drawn[chosen[0]][name][known] for name in beliefs}
     replicates = plan.design.replicates(scenario)
-    choice = value_of_information.choice(values[:, known], trial, replicates)
-    fewer = value_of_information.choice(values[:, known][:, :GROUP_TRIALS], trial[:GROUP_TRIALS], replicates)
+    read = drawn[chosen[0]]
+
+    def choice_of(count: int) -> tuple[Choice, Evidence | None]:
+        """The choice on the first known trials; the beliefs hold in the trials read up to the last of them."""
+        own, numbers = values[:, known][:, :count], trial[:count]
+        if not stated:
+            return value_of_information.choice(own, numbers, replicates), None
+        end = int(np.flatnonzero(known)[count - 1]) + 1
+        found = weigh_sample(stated, read[CODE][:end], condition)
+        sampled = found.sample(read[CODE][:end], read["trial"][:end], replicates).only(known[:end])
+        return value_of_information.choice(own, numbers, replicates, sampled), found.evidence()
+
+    (choice, weighted), (fewer, _) = choice_of(trial.size), choice_of(min(GROUP_TRIALS, trial.size))
     everything = value_of_information.value_of_everything(choice)
 
     done, total = 0, len(beliefs) + len(together)
@@ -207,8 +226,8 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     }
     method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
     evidence = None
-    if thinned is not None:
-        method["weights"], evidence = THINNED, dict.fromkeys(chosen, thinned.evidence)
+    if weighted is not None:
+        method["weights"], evidence = _WEIGHTS, dict.fromkeys(chosen, weighted)
     return Computed(ValueOfInformation.model_validate(result), chosen, trial.size * len(chosen), method, evidence)
 
 
@@ -247,18 +266,28 @@ def _document(found: Worth, everything: Estimate, strategies: tuple[str, ...]) -
 
 def _now(choice: Choice, values: np.ndarray, strategies: tuple[str, ...]) -> dict[str, object]:
     """The strategy that is best on average, the mean of every strategy, and how far the others are below the best."""
-    by_replicate = choice.trial % choice.replicates
-    beaten = [[int((gain[by_replicate == k] > 0.0).sum()) for k in range(choice.replicates)] for gain in choice.gains]
-    counts = [int((by_replicate == k).sum()) for k in range(choice.replicates)]
+    if choice.weighted is not None:
+        everywhere = np.ones(choice.trial.size, bool)
+        better = [choice.weighted.share(gain > 0.0, everywhere) for gain in choice.gains]
+    else:
+        better = _shares_better(choice)
     return {
         "best": strategies[choice.best],
         "means": {strategy: choice.mean(row) for strategy, row in zip(strategies, values, strict=True)},
         "others": {
-            strategy: {"short_by": choice.mean(-choice.gains[k]), "better_in": share_of(beaten[k], counts)}
+            strategy: {"short_by": choice.mean(-choice.gains[k]), "better_in": better[k]}
             for k, strategy in enumerate(strategies)
             if k != choice.best
         },
     }
+
+
+def _shares_better(choice: Choice) -> list[Estimate]:
+    """The share of trials in which each strategy does better than the best on average."""
+    by_replicate = choice.trial % choice.replicates
+    beaten = [[int((gain[by_replicate == k] > 0.0).sum()) for k in range(choice.replicates)] for gain in choice.gains]
+    counts = [int((by_replicate == k).sum()) for k in range(choice.replicates)]
+    return [share_of(own, counts) for own in beaten]
 
 
 ANSWER = Answer(

@@ -211,38 +211,18 @@ def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | 
     return None
 
 
-@dataclass(frozen=True)
-class Thinning:
-    """Which trials are kept of each code: a share of them, evenly over their numbers.
-
-    `code` has a number of each of some strategies, whose sum in the same trial is the trial's code; `shares` the share
-    that is kept of each code, from 0 to 1. A trial is kept if the fractional part of its number times the golden ratio
-    is below the share (Weyl 1916): as evenly as can be, and the same trials always.
-    """
-
-    code: Mapping[str, Expression]
-    shares: tuple[float, ...]
-
-    def keeps(self, trial: np.ndarray, code: np.ndarray) -> np.ndarray:
-        """Whether each trial is kept, bool; `trial` and `code` are int64 of one shape."""
-        kept: np.ndarray = (trial * _GOLDEN) % 1.0 < np.array(self.shares)[code]
-        return kept
-
-
-_GOLDEN = 0.6180339887498949
-
-
 @contextmanager
 def trials_table(
     run: StoredRun,
     strategies: Sequence[str],
     *,
     threads: int | None = None,
-    thinned: Mapping[str, Thinning] | None = None,
+    code: Mapping[str, Expression] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns.
 
-    Of a strategy that is `thinned` only the trials that are kept.
+    With a `code`, as in `paired_blocks`, the view has the sum of its numbers in the same trial as the column ``code``
+    (INTEGER); trials that are not committed under all strategies of the code are left out.
     """
     files = {strategy: run.files(strategy) for strategy in strategies}
     if not any(files.values()):
@@ -250,12 +230,7 @@ def trials_table(
             (Fault("run", run.folder.address, f"has no committed trials of {', '.join(strategies)} yet"),)
         )
     with open_duckdb(run.folder, threads=threads) as database:
-        parts = [
-            f"SELECT *, {sql_text(strategy)} AS strategy FROM {_committed(names)}"
-            + (_kept(run, strategy, thinned[strategy]) if thinned and strategy in thinned else "")
-            for strategy, names in files.items()
-            if names
-        ]
+        parts = [_coded(run, strategy, names, code or {}) for strategy, names in files.items() if names]
         database.execute(f"CREATE VIEW trials AS {' UNION ALL BY NAME '.join(parts)}")
         yield database
 
@@ -264,18 +239,24 @@ def _committed(names: Sequence[str]) -> str:
     return f"committed([{', '.join(map(sql_text, names))}])"
 
 
-def _kept(run: StoredRun, strategy: str, thinned: Thinning) -> str:
-    """The end of a query for those trials of a strategy that are kept."""
+def _coded(run: StoredRun, strategy: str, names: Sequence[str], code: Mapping[str, Expression]) -> str:
+    """A query for the trials of a strategy, with the column ``code`` if there is a code."""
     joined, codes = "", []
-    for k, (other, number) in enumerate(thinned.code.items()):
+    for k, (other, number) in enumerate(code.items()):
         if other == strategy:
             codes.append(to_sql(number))
             continue
         joined += f" JOIN (SELECT trial, {to_sql(number)} AS code{k} FROM {_committed(run.files(other))}) USING (trial)"
         codes.append(f"code{k}")
-    shares = f"[{', '.join(f'{share!r}::DOUBLE' for share in thinned.shares)}]"
-    kept = f"(trial::DOUBLE * {_GOLDEN!r}::DOUBLE) % 1.0::DOUBLE < {shares}[({' + '.join(codes)})::INTEGER + 1]"
-    return f"{joined} WHERE {kept}"
+    found = f"SELECT *, {sql_text(strategy)} AS strategy FROM {_committed(names)}"
+    if not codes:
+        return found
+    left_out = "".join(f", code{k}" for k in range(len(code)) if f"code{k}" in codes)
+    excluded = f" EXCLUDE ({left_out[2:]})" if left_out else ""
+    return (
+        f"SELECT *{excluded}, {sql_text(strategy)} AS strategy, ({' + '.join(codes)})::INTEGER AS {CODE} "
+        f"FROM {_committed(names)}{joined}"
+    )
 
 
 def sample(
@@ -285,7 +266,6 @@ def sample(
     *,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
-    thinned: Thinning | None = None,
     most: int,
 ) -> dict[str, np.ndarray]:
     """The values of the first trials of a strategy (at most `most`) for which a condition holds.
@@ -294,7 +274,7 @@ def sample(
     sample: trials of a `random` design are independent, and those of the other designs are in random order. Raises
     `InvalidInput` for a saltelli run, whose trials are not a sample.
     """
-    return paired_sample(run, (strategy,), values, given=given, code=code, thinned=thinned, most=most)[strategy]
+    return paired_sample(run, (strategy,), values, given=given, code=code, most=most)[strategy]
 
 
 def paired_sample(
@@ -305,7 +285,6 @@ def paired_sample(
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
-    thinned: Thinning | None = None,
     most: int,
 ) -> dict[str, dict[str, np.ndarray]]:
     """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
@@ -317,7 +296,7 @@ def paired_sample(
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
     blocks = []
     found = 0
-    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code, thinned=thinned):
+    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code):
         blocks.append(block)
         found += len(block[strategies[0]]["trial"])
         if found >= most:
@@ -330,9 +309,7 @@ def paired_sample(
             for strategy, own in blocks[0].items()
         }
     nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
-    of_first = {name: np.empty(0) for name in shared or {}} | (
-        {CODE: np.empty(0, np.int64)} if code and thinned is None else {}
-    )
+    of_first = {name: np.empty(0) for name in shared or {}} | ({CODE: np.empty(0, np.int64)} if code else {})
     return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
 
 
@@ -345,12 +322,11 @@ class Reading:
     shared: Mapping[str, Expression] | None = None
     given: Expression | None = None
     code: Mapping[str, Expression] | None = None
-    thinned: Thinning | None = None
 
     @property
     def codes(self) -> Mapping[str, Expression]:
         """The numbers whose sum is a trial's code, by strategy."""
-        return (self.code if self.thinned is None else self.thinned.code) or {}
+        return self.code or {}
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -374,7 +350,6 @@ def paired_blocks(
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
-    thinned: Thinning | None = None,
 ) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The values of the same trials under several strategies, a block at a time in the order of trials.
 
@@ -385,9 +360,9 @@ def paired_blocks(
     read and returned under the first only.
     `code` has a number of each of some strategies, which need not be among `strategies` and whose trials need not
     agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
-    ``code`` (int64). With `thinned`, whose codes these are then, only the trials that are kept.
+    ``code`` (int64).
     """
-    reading = Reading(tuple(strategies), values, shared, given, code, thinned)
+    reading = Reading(tuple(strategies), values, shared, given, code)
     for shards in same_trials(run, reading.read):
         yield from read_blocks(run, shards, reading)
 
@@ -434,8 +409,6 @@ def read_blocks(run: StoredRun, shards: SameTrials, reading: Reading) -> Iterato
                 total = np.sum([block[strategy].pop(CODE) for strategy in reading.codes], axis=0)
                 block = {strategy: block[strategy] for strategy in strategies}
                 block[first][CODE] = total.astype(np.int64)
-                if reading.thinned is not None:
-                    held &= reading.thinned.keeps(block[first]["trial"], block[first].pop(CODE))
             kept = np.flatnonzero(held)
             if kept.size == held.size:
                 yield block

@@ -14,6 +14,8 @@ from sim.statistics import base_rates
 from sim.statistics.base_rates import ENDINGS, Episodes, Forecasts
 from sim.statistics.estimates import Estimate, proportion
 
+TARGET = "target"
+"""The partition by target."""
 ALL_THREATS = None
 """The partition of the class of all threats."""
 AGREED_BY_WEEKS = (12, 26, 52, 104)
@@ -54,7 +56,10 @@ _METHOD = {
     "scores": (
         "Brier score (0 to 2) and log score of forecasts from the rates of specificity and commitment, pooled, and "
         "from the overall rates; the difference is class less overall, so below 0 the classes help; its 95 % interval "
-        "is clustered by target and year of the threat. Of episodes whose specificity and commitment are known"
+        "is clustered by target and year of the threat. Of episodes whose specificity and commitment are known, each "
+        f"from at least {base_rates.FEWEST} others. scores_by_partition: the same with the classes of one property, of "
+        "the episodes of which it is known. Of a date of which a part is missing the first day that it allows counts "
+        "for a threat, and the last one for an end, so that no forecast uses what was later"
     ),
     "reliability": "forecasts of the leave-one-target-out test in bands, with the share that happened (Wilson's 95 %)",
 }
@@ -91,7 +96,8 @@ def calibrate(table: EpisodeTable) -> dict[str, Any]:
         "counts_by_year": counts_by_year(ended),
         "agreed_within_two_years_by_year": agreed_by_year(ended),
         "sanctions_by_year": sanctions_by_year(ended),
-        "scores": _scores(ended),
+        "scores": _scores(ended, DEMAND),
+        "scores_by_partition": {partition: _scores(ended, partition) for partition in _CELLS},
         "reliability": _reliability(ended),
     }
 
@@ -130,7 +136,7 @@ def _classes(episodes: Sequence[Episode]) -> list[_EpisodeClass]:
         )
     ended = Counter(one.target for one in episodes if one.outcome != OPEN)
     for target in sorted(name for name, count in ended.items() if count >= FEWEST_OF_TARGET):
-        tests.append((f"target {target}", "target", lambda one, target=target: one.target == target))  # type: ignore[misc]
+        tests.append((f"target {target}", TARGET, lambda one, target=target: one.target == target))  # type: ignore[misc]
     found = [_EpisodeClass(name, partition, [one for one in episodes if test(one)]) for name, partition, test in tests]
     return [one for one in found if one.members]
 
@@ -274,14 +280,6 @@ def _counts(ended: Sequence[Episode]) -> list[int]:
     return [sum(one.outcome == name for one in ended) for name in ENDINGS]
 
 
-def _known(ended: Sequence[Episode]) -> list[Episode]:
-    return [one for one in ended if one.specific is not None and one.commitment is not None]
-
-
-def _cells(known: Sequence[Episode]) -> np.ndarray:
-    return np.array([3 * bool(one.specific) + COMMITMENTS.index(one.commitment or "") for one in known], np.int64)
-
-
 def _endings(ended: Sequence[Episode]) -> np.ndarray:
     return np.array([ENDINGS.index(one.outcome) for one in ended], np.int64)
 
@@ -333,18 +331,34 @@ def _agreed_by(members: Sequence[Episode], until: date | None) -> dict[str, floa
     return {str(week): share for week, share in zip(AGREED_BY_WEEKS, shares, strict=True)}
 
 
-def _arrays(ended: Sequence[Episode]) -> Episodes:
-    known = _known(ended)
+_CELLS: dict[str, Callable[[Episode], object]] = {
+    DEMAND: lambda one: None if one.specific is None or one.commitment is None else (one.specific, one.commitment),
+    "specificity": lambda one: one.specific,
+    "commitment": lambda one: one.commitment,
+    TARGET: lambda one: one.target,
+}
+"""The class of an episode in each partition whose rates are scored; None where it is not known."""
+
+
+def _arrays(ended: Sequence[Episode], partition: str) -> Episodes:
+    """The episodes whose class is known in a partition, as arrays.
+
+    Of a date of which a part is missing the first day that it allows counts for a threat, and the last one for an end,
+    so that no forecast uses what was later.
+    """
+    cells = [_CELLS[partition](one) for one in ended]
+    known = [one for one, cell in zip(ended, cells, strict=True) if cell is not None]
+    names = {cell: place for place, cell in enumerate(dict.fromkeys(cell for cell in cells if cell is not None))}
 
     def ordinal(day: date | None) -> float:
         return float("nan") if day is None else float(day.toordinal())
 
     return Episodes(
-        cell=_cells(known),
+        cell=np.array([names[cell] for cell in cells if cell is not None], np.int64),
         ending=_endings(known),
         target=np.unique([one.target for one in known], return_inverse=True)[1] if known else np.empty(0, np.int64),
-        began=np.array([ordinal(one.began) for one in known]),
-        ended=np.array([ordinal(_end(one)) for one in known]),
+        began=np.array([ordinal(one.began or one.began_from) for one in known]),
+        ended=np.array([ordinal(_end(one) or one.over_by) for one in known]),
     )
 
 
@@ -355,9 +369,15 @@ _TESTS = {
 }
 
 
-def _scores(ended: Sequence[Episode]) -> dict[str, dict[str, object] | None]:
-    episodes = _arrays(ended)
-    return {name: _score(episodes, test(episodes)) if episodes.cell.size else None for name, test in _TESTS.items()}
+def _scores(ended: Sequence[Episode], partition: str) -> dict[str, dict[str, object] | None]:
+    """The scores of a partition's classes in each test. Where a target is left out there is no class of it."""
+    episodes = _arrays(ended, partition)
+    return {
+        name: _score(episodes, test(episodes))
+        if episodes.cell.size and (partition, name) != (TARGET, "leave_one_target_out")
+        else None
+        for name, test in _TESTS.items()
+    }
 
 
 def _score(episodes: Episodes, known: np.ndarray) -> dict[str, object] | None:
@@ -379,7 +399,7 @@ def _score(episodes: Episodes, known: np.ndarray) -> dict[str, object] | None:
 
 
 def _reliability(ended: Sequence[Episode]) -> dict[str, list[dict[str, object]]]:
-    episodes = _arrays(ended)
+    episodes = _arrays(ended, DEMAND)
     if not episodes.cell.size:
         return {}
     found = base_rates.forecasts(episodes, base_rates.all_but_same_target(episodes))

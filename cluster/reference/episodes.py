@@ -8,7 +8,7 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -39,6 +39,8 @@ _TIES = {
 _SETTLED, _DROPPED, _AFTER_IMPOSITION = (1, 2, 5), (3, 4), (6, 7, 8, 9, 10)
 _AGREED_AFTER_IMPOSITION = (6, 7, 10)
 _SPECIFIC = (1, 2)
+_BEGAN, _ENDED = ("startyear", "startmonth", "startday"), ("endyear", "endmonth", "endday")
+_IMPOSED = ("sancimpositionstartyear", "sancimpositionstartmonth", "sancimpositionstartday")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class Episode:
     agreed_on: date | None
     specific: bool | None
     commitment: str | None
+    began_from: date | None = None
+    """The first day on which the threat can have been made, where the day or the month is not known."""
+    over_by: date | None = None
+    """The last day on which it can have come to its end, an imposition or what else, where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +258,17 @@ class _Cells:
             self.fault(row, columns[-1], f"is no day of a calendar, with the year {year} and the month {month}")
             return None
 
+    def possible_days(self, row: int, columns: tuple[str, str, str]) -> tuple[date | None, date | None]:
+        """The first and the last day that three cells allow; none where the year is not known."""
+        year, month, day = (None if self.text(row, name) == "?" else self.number(row, name) for name in columns)
+        if year is None or not 1 <= year < 9999 or not 1 <= (month or 1) <= 12:
+            return None, None
+        exact = self.day(row, columns) if month is not None and day is not None else None
+        if exact is not None:
+            return exact, exact
+        after = date(year + 1, 1, 1) if month in (None, 12) else date(year, (month or 0) + 1, 1)
+        return date(year, month or 1, 1), after - timedelta(days=1)
+
     def raise_faults(self) -> None:
         """Raise `InvalidInput` with the first faults, and how many there are, if there are any."""
         _raise(self.path, list(self.faults.values()))
@@ -274,8 +291,8 @@ def _ties(cells: _Cells, sender: int, issue: int, since: int) -> EpisodeTable:
         year = cells.number(row, "startyear")
         if cells.number(row, "primarysender") != sender or issue not in issues or year is None or year < since:
             continue
-        began = cells.day(row, ("startyear", "startmonth", "startday"))
-        imposed_on = cells.day(row, ("sancimpositionstartyear", "sancimpositionstartmonth", "sancimpositionstartday"))
+        began = cells.day(row, _BEGAN)
+        imposed_on = cells.day(row, _IMPOSED)
         imposed = cells.number(row, "imposition", (0, 1)) == 1
         final = cells.number(row, "finaloutcome", (*_SETTLED, *_DROPPED, *_AFTER_IMPOSITION))
         specific, commitment = cells.number(row, "bspecif", _SPECIFIC), cells.number(row, "scommit", (1, 2, 3))
@@ -286,7 +303,7 @@ def _ties(cells: _Cells, sender: int, issue: int, since: int) -> EpisodeTable:
         if outcome is None:
             left_out["an outcome after an imposition, without an imposition"] += 1
             continue
-        ended_on = cells.day(row, ("endyear", "endmonth", "endday"))
+        ended_on = cells.day(row, _ENDED)
         agreed = _ties_agreed(outcome, final)
         episodes.append(
             Episode(
@@ -301,6 +318,8 @@ def _ties(cells: _Cells, sender: int, issue: int, since: int) -> EpisodeTable:
                 agreed_on=ended_on if agreed else None,
                 specific=None if specific not in (1, 2) else specific == 2,
                 commitment=None if commitment is None else COMMITMENTS[commitment - 1],
+                began_from=cells.possible_days(row, _BEGAN)[0],
+                over_by=cells.possible_days(row, _IMPOSED if imposed else _ENDED)[1],
             )
         )
     cells.raise_faults()

@@ -9,6 +9,7 @@ from scipy.special import ndtri
 from sim.statistics.estimates import FEW, UNKNOWN, Estimate, around, around_replicates, student
 from sim.statistics.sensitivity import cells
 from sim.statistics.tallies import Moments, merge_moments
+from sim.statistics.weighted_sample import effective_number, quantiles
 
 DECILES = 10
 
@@ -40,38 +41,81 @@ def of_counts(hits: int, trials: int) -> Moments:
     return Moments(trials, share, trials * share * (1.0 - share), float(hits == trials > 0), float(hits > 0))
 
 
-def distances(inside: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+Weights = tuple[np.ndarray, np.ndarray]
+"""The weights of the trials inside and outside."""
+
+
+def distances(
+    inside: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray], weights: Weights | None = None
+) -> dict[str, tuple[float, float]]:
     """The Kolmogorov-Smirnov distance of every parameter's two distributions, and its p-value.
 
     P-values are adjusted for all parameters together (Holm 1979). They are those for independent trials from continuous
-    distributions: with more even designs, and for parameters with few values, they are too high.
+    distributions: with more even designs, and for parameters with few values, they are too high. Of weighted trials
+    they are those for the effective numbers of trials (Monahan 2011, Numerical Methods of Statistics, section 13.3).
     """
-    from scipy.stats import ks_2samp
-
-    found = {name: ks_2samp(column, outside[name], method="asymp") for name, column in inside.items()}
-    ordered = sorted(found, key=lambda name: found[name].pvalue)
+    found = {name: _distance(column, outside[name], weights) for name, column in inside.items()}
+    ordered = sorted(found, key=lambda name: found[name][1])
     adjusted: dict[str, float] = {}
     least = 0.0
     for rank, name in enumerate(ordered):
-        least = max(least, min(1.0, float(found[name].pvalue) * (len(ordered) - rank)))
+        least = max(least, min(1.0, found[name][1] * (len(ordered) - rank)))
         adjusted[name] = least
-    return {name: (float(one.statistic), adjusted[name]) for name, one in found.items()}
+    return {name: (statistic, adjusted[name]) for name, (statistic, _) in found.items()}
 
 
-def shares_by_decile(inside: np.ndarray, outside: np.ndarray) -> list[tuple[float, float, float]]:
+def _distance(inside: np.ndarray, outside: np.ndarray, weights: Weights | None) -> tuple[float, float]:
+    """The distance of two distributions and its p-value."""
+    from scipy.stats import ks_2samp, kstwo
+
+    if weights is None:
+        found = ks_2samp(inside, outside, method="asymp")
+        return float(found.statistic), float(found.pvalue)
+    values = np.unique(np.concatenate([inside, outside]))
+    gap = np.zeros(values.size)
+    for sign, side, weight in ((1.0, inside, weights[0]), (-1.0, outside, weights[1])):
+        gap += sign * np.bincount(np.searchsorted(values, side), weight, values.size) / weight.sum()
+    statistic = min(1.0, float(np.abs(np.cumsum(gap)).max()))
+    a, b = (effective_number(weight) for weight in weights)
+    return statistic, float(kstwo.sf(statistic, max(1.0, np.round(a * b / (a + b)))))
+
+
+def shares_by_decile(
+    inside: np.ndarray, outside: np.ndarray, weights: Weights | None = None
+) -> list[tuple[float, float, float]]:
     """For each decile of the distribution outside its upper end, and the shares of both sides in it. If there are few
     values, there is one cell per value.
     """
-    cell, count = cells(outside, DECILES)
-    ends = np.full(count, -np.inf)
-    np.maximum.at(ends, cell, outside)
+    if weights is None:
+        cell, count = cells(outside, DECILES)
+        ends = np.full(count, -np.inf)
+        np.maximum.at(ends, cell, outside)
+    else:
+        values = np.unique(outside)
+        levels = [k / DECILES for k in range(1, DECILES)]
+        ends = values if values.size <= DECILES else np.unique([*quantiles(outside, weights[1], levels), values[-1]])
+        count = ends.size
+        cell = np.searchsorted(ends[:-1], outside, side="left")
     own = np.searchsorted(ends[:-1], inside, side="left")
-    shares = (np.bincount(side, minlength=count) / side.size for side in (own, cell))
+    sizes = (None, None) if weights is None else weights
+    counted = (np.bincount(side, weight, count) for side, weight in zip((own, cell), sizes, strict=True))
+    shares = (one / one.sum() for one in counted)
     return [(float(end), float(a), float(b)) for end, a, b in zip(ends, *shares, strict=True)]
 
 
-def normal_scores(column: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The standard normal's quantile at each value's rank in a reference distribution; float64, shape of `column`."""
+def normal_scores(column: np.ndarray, reference: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """The standard normal's quantile at each value's rank in a reference distribution; float64, shape of `column`.
+
+    With a `weight` of each value of the reference ranks are sums of weights.
+    """
+    if weight is not None:
+        order = np.argsort(reference, kind="stable")
+        below = np.concatenate([[0.0], np.cumsum(weight[order])])
+        rank = (
+            below[np.searchsorted(reference[order], column, "left")]
+            + below[np.searchsorted(reference[order], column, "right")]
+        ) / (2.0 * below[-1])
+        return ndtri(np.clip(rank, 0.5 / reference.size, 1.0 - 0.5 / reference.size))
     ordered = np.sort(reference)
     rank = (np.searchsorted(ordered, column, "left") + np.searchsorted(ordered, column, "right")) / 2.0
     return ndtri(np.clip(rank / ordered.size, 0.5 / ordered.size, 1.0 - 0.5 / ordered.size))

@@ -17,6 +17,8 @@ from math import inf, sqrt
 import numpy as np
 from scipy.special import ndtri
 
+from sim.statistics.weighted_sample import effective_number
+
 PEEL = 0.05
 """The share of the remaining trials that a peel may remove."""
 WIDE_TAILS = (0.05, 0.1, 0.2, 0.35, 0.5)
@@ -33,6 +35,8 @@ LEVELS = 200
 """Intervals of equal share between whose ends a peel may cut a parameter."""
 COVERAGES = (0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 """Of the steps of a trajectory, the ones nearest to these coverages are reported."""
+_PARTS = 2.0**20
+"""Weights are multiples of one over this number."""
 FALSE_RESTRICTIONS = 0.05
 """The probability with which any bound of a box may stay although it does not raise the density."""
 
@@ -60,7 +64,9 @@ class Discovered:
     trade_off: tuple[Box, ...] = ()
 
 
-def find_boxes(columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: np.ndarray) -> Discovered:
+def find_boxes(
+    columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: np.ndarray, weight: np.ndarray | None = None
+) -> Discovered:
     """Boxes in which an outcome is likelier than overall; they may overlap.
 
     `columns` holds a parameter's values, `happened` whether the outcome did, all of shape (trials,). The trials that
@@ -68,26 +74,39 @@ def find_boxes(columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: 
     others. On these too, restrictions that do not significantly raise the density are removed, and
     the step is chosen whose box has the most cases above those expected from the overall probability (weighted relative
     accuracy; Lavrac, Flach & Zupan 1999). The next box is found in the trials outside (covering), until no box is
-    found, or `MOST_BOXES` are.
+    found, or `MOST_BOXES` are. With a `weight` of each trial all counts are sums of weights, scaled to the effective
+    number of trials, which standard errors and the least sizes of boxes then go by.
     """
     found: list[Box] = []
     trade_off: tuple[Box, ...] = ()
     left = np.ones(happened.size, bool)
-    base = float(happened.mean())
+    scaled = None if weight is None else _scaled(weight)
+    sizes = np.ones(happened.size) if scaled is None else scaled
+    base = float(sizes[happened].sum() / sizes.sum())
     while len(found) < MOST_BOXES:
         own = {name: column[left] for name, column in columns.items()}
-        box, steps = _find_box(own, happened[left], peeled[left], base)
+        box, steps = _find_box(own, happened[left], peeled[left], base, None if scaled is None else scaled[left])
         trade_off = trade_off if found else steps
         added = left & box.holds(columns)
-        if not box.ranges or happened[added].sum() < LEAST_COVERAGE * happened.sum():
+        if not box.ranges or sizes[added & happened].sum() < LEAST_COVERAGE * sizes[happened].sum():
             break
         found.append(box)
         left &= ~added
     return Discovered(tuple(found), trade_off)
 
 
+def _scaled(weight: np.ndarray) -> np.ndarray:
+    """Weights whose sum is the effective number of trials, as multiples of a small number, so that sums are exact."""
+    scaled = weight * (effective_number(weight) / weight.sum())
+    return np.maximum(np.round(scaled * _PARTS), 1.0) / _PARTS
+
+
 def _find_box(
-    columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: np.ndarray, base: float
+    columns: Mapping[str, np.ndarray],
+    happened: np.ndarray,
+    peeled: np.ndarray,
+    base: float,
+    weight: np.ndarray | None,
 ) -> tuple[Box, tuple[Box, ...]]:
     """The box with the most excess cases on the trials that are not peeled, and steps of its peeling."""
     inner, outer = np.flatnonzero(peeled), np.flatnonzero(~peeled)
@@ -96,23 +115,27 @@ def _find_box(
     cases = happened[outer]
     if not cases.any():
         return Box({}), ()
+    inner_weight, sizes = (None, np.ones(outer.size)) if weight is None else (weight[inner], weight[outer])
     coded = code_columns(own)
-    peelings = [peel(coded, happened[inner], tails) for tails in TAILS]
-    trajectory = max(peelings, key=lambda boxes: _density_at_coverages(boxes, others, cases))
+    peelings = [peel(coded, happened[inner], tails, inner_weight) for tails in TAILS]
+    trajectory = max(peelings, key=lambda boxes: _density_at_coverages(boxes, others, cases, sizes))
     if not trajectory:
         return Box({}), ()
-    hits = [(cases[rows].sum(), rows.size) for rows in _nested(trajectory, others)]
-    coverage = np.array([hit for hit, _ in hits]) / cases.sum()
+    hits = [((sizes * cases)[rows].sum(), sizes[rows].sum()) for rows in _nested(trajectory, others)]
+    coverage = np.array([hit for hit, _ in hits]) / sizes[cases].sum()
     best = int(np.argmax([hit - base * size for hit, size in hits]))
     chosen = {best, *(int(np.abs(coverage - wanted).argmin()) for wanted in COVERAGES)}
-    pruned = {step: _pruned(trajectory[step], others, cases) for step in sorted(chosen)}
+    pruned = {step: _pruned(trajectory[step], others, cases, sizes) for step in sorted(chosen)}
     return pruned[best], tuple(box for box in pruned.values() if box.ranges)
 
 
-def _density_at_coverages(boxes: list[Box], columns: Mapping[str, np.ndarray], cases: np.ndarray) -> float:
+def _density_at_coverages(
+    boxes: list[Box], columns: Mapping[str, np.ndarray], cases: np.ndarray, sizes: np.ndarray
+) -> float:
     """The mean over `COVERAGES` of the greatest density of a box that covers so many of these cases."""
     inside = [np.arange(cases.size), *_nested(boxes, columns)]
-    found = [(cases[rows].sum() / cases.sum(), cases[rows].mean()) for rows in inside if rows.size]
+    hits = sizes * cases
+    found = [(hits[rows].sum() / hits.sum(), hits[rows].sum() / sizes[rows].sum()) for rows in inside if rows.size]
     return float(np.mean([max(density for covered, density in found if covered >= wanted) for wanted in COVERAGES]))
 
 
@@ -148,25 +171,32 @@ def code_columns(columns: Mapping[str, np.ndarray]) -> Coded:
     return Coded(tuple(columns), tuple(ends for _, ends in coded), place)
 
 
-def peel(coded: Coded, happened: np.ndarray, tails: tuple[float, ...] = WIDE_TAILS) -> list[Box]:
+def peel(
+    coded: Coded,
+    happened: np.ndarray,
+    tails: tuple[float, ...] = WIDE_TAILS,
+    weight: np.ndarray | None = None,
+) -> list[Box]:
     """The boxes of a peeling, each inside the one before it; empty if there are too few trials.
 
     A peel removes the lowest or the highest values of a parameter: at most `PEEL` of the remaining trials, or one of
     its `LEVELS` intervals (one value, if it has few) where more trials are in it. The end is peeled where one of
     `tails` is less likely to have the outcome by the most standard errors. (A peel alone holds too few cases of a rare
     outcome to choose by, and standard errors do not prefer parameters of few values.) Peeling ends where no tail is
-    less likely, or too few trials would remain.
+    less likely, or too few trials would remain. A `weight` of each trial, shape (trials,), says how often it counts.
     """
     names, ends, place = coded.names, coded.ends, coded.place
-    least = max(LEAST_TRIALS, int(LEAST_SHARE * happened.size))
-    if happened.size < 2 * least or not happened.any():
+    size = float(happened.size) if weight is None else float(weight.sum())
+    least = max(LEAST_TRIALS, int(LEAST_SHARE * size))
+    if size < 2 * least or not happened.any():
         return []
 
     def counted(rows: np.ndarray) -> np.ndarray:
         """Trials ([0]) and cases ([1]) of some rows, by parameter and interval; float64."""
         counts = np.empty((2, len(names) * LEVELS))
         for k, some in enumerate((rows, rows[happened[rows]])):
-            counts[k] = np.bincount(place[some].ravel(), minlength=counts.shape[1])
+            times = None if weight is None else np.repeat(weight[some], len(names))
+            counts[k] = np.bincount(place[some].ravel(), times, counts.shape[1])
         return counts.reshape(2, -1, LEVELS)
 
     rows = np.arange(happened.size)
@@ -177,8 +207,9 @@ def peel(coded: Coded, happened: np.ndarray, tails: tuple[float, ...] = WIDE_TAI
         below = _from_both_ends(counts)
         last_in, removed, lost = _tails(below, (PEEL, *tails))
         cut, peeled = last_in[0], removed[0]
-        allowed = (peeled > 0) & (rows.size - peeled >= least)
-        score = np.where(allowed, _contrast(below[:, 0, 0, -1], removed[1:], lost[1:], least), -inf)
+        whole = below[:, 0, 0, -1]
+        allowed = (peeled > 0) & (whole[0] - peeled >= least)
+        score = np.where(allowed, _contrast(whole, removed[1:], lost[1:], least), -inf)
         side, which = np.unravel_index(int(score.argmax()), score.shape)
         if not score[side, which] > 0.0:
             return found
@@ -220,7 +251,7 @@ def _from_both_ends(counts: np.ndarray) -> np.ndarray:
     below = np.empty((2, *up.shape))
     below[:, 0] = up
     below[:, 1, :, -1] = up[..., -1]
-    # Whole numbers: the difference is exact.
+    # Multiples of one number: the difference is exact.
     np.subtract(up[..., -1:], up[..., -2::-1], out=below[:, 1, :, :-1])
     return below
 
@@ -258,7 +289,7 @@ def _contrast(whole: np.ndarray, removed: np.ndarray, lost: np.ndarray, least: i
     return np.where(possible, ((hits - lost) / kept - lost / removed) / error, -inf).max(axis=0)
 
 
-def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> Box:
+def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray, sizes: np.ndarray) -> Box:
     """The box without the bounds that do not significantly raise its density on these trials, the least useful first.
 
     A bound must raise it by so many standard errors that, were two bounds of every parameter tested and all of them
@@ -273,10 +304,11 @@ def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> B
     # The number of bounds that each trial violates: a trial that violates one is removed by that bound alone.
     beyond = (~within).sum(axis=0)
     while kept:
-        inside, near = cases[beyond == 0], np.flatnonzero(beyond == 1)
+        inside, near = beyond == 0, np.flatnonzero(beyond == 1)
         removed = ~within[:, near]
-        trials, hits = removed.sum(axis=1), removed[:, cases[near]].sum(axis=1)
-        useful = [_raises(inside.size, int(inside.sum()), int(trials[k]), int(hits[k])) for k in kept]
+        trials, hits = removed @ sizes[near], removed @ (sizes * cases)[near]
+        kept_trials, kept_hits = float(sizes[inside].sum()), float(sizes[inside & cases].sum())
+        useful = [_raises(kept_trials, kept_hits, float(trials[k]), float(hits[k])) for k in kept]
         worst = int(np.argmin(useful))
         if useful[worst] > significant:
             break
@@ -290,7 +322,7 @@ def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray) -> B
     return Box(ranges)
 
 
-def _raises(trials: int, hits: int, removed: int, lost: int) -> float:
+def _raises(trials: float, hits: float, removed: float, lost: float) -> float:
     """By how many standard errors the density of some trials, with so many hits, is above that of the removed ones."""
     if not trials or not removed:
         return -inf

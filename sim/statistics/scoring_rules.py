@@ -44,7 +44,7 @@ def log_score(forecast: Sequence[float], happened: int) -> float:
     return -log(forecast[happened]) if forecast[happened] > 0.0 else inf
 
 
-def half_added(counts: Sequence[int]) -> list[float]:
+def half_added(counts: Sequence[float]) -> list[float]:
     """Probabilities from the counts of some categories, half an observation added to each (Jeffreys 1946).
 
     (n_k + 1/2) / (N + K/2): never 0, so that a category that was never counted has a finite log score.

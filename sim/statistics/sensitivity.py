@@ -11,6 +11,7 @@ from math import sqrt
 import numpy as np
 
 from sim.statistics.estimates import UNKNOWN, Estimate, around, student
+from sim.statistics.weighted_sample import quantiles
 
 MOST_CELLS = 100
 FEWEST_IN_CELL = 40
@@ -222,40 +223,44 @@ class Explained:
         return {**found, "high": found["high"] + 2.0 * missed}
 
 
-def explained(y: np.ndarray, columns: Sequence[np.ndarray], groups: Jackknife) -> Explained:
-    """The first-order index of `y` on one parameter, or the joint one of several.
+def explained(
+    y: np.ndarray, columns: Sequence[np.ndarray], groups: Jackknife, weight: np.ndarray | None = None
+) -> Explained:
+    """The first-order index of `y` on one parameter, or the joint one of several; of weighted trials with a `weight`.
 
     The gain is that of `FINER` times as many cells for one parameter, of the grid over half as many cells a side for
     several, since a finer grid has too few trials in each.
     """
     orders = [np.argsort(column) for column in columns]
     usual = pieces(columns, orders=orders)
-    index = first_order(y, usual, groups)
+    index = first_order(y, usual, groups, weight)
     if len(columns) == 1:
-        return Explained(usual.count, index, first_order(y, pieces(columns, FINER, orders), groups) - index)
-    return Explained(usual.count, index, index - first_order(y, pieces(columns, 0.5 ** len(columns), orders), groups))
+        return Explained(usual.count, index, first_order(y, pieces(columns, FINER, orders), groups, weight) - index)
+    coarser = pieces(columns, 0.5 ** len(columns), orders)
+    return Explained(usual.count, index, index - first_order(y, coarser, groups, weight))
 
 
-def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
+def first_order(y: np.ndarray, given: Pieces, groups: Jackknife, weight: np.ndarray | None = None) -> np.ndarray:
     """The share of the variance of `y` that a straight line in each cell explains; shape (1 + groups,).
 
     For cells of one parameter this is its first-order Sobol index, Var(E[y | x]) / Var(y), from all trials and then
     without each group. The lines' own noise is subtracted: the expected size of what they explain by chance, from the
     scatter of the groups' residuals in each cell (the cluster-robust variance; Liang & Zeger 1986). So the index of a
     parameter without influence varies around 0, and the groups may be replicates of a design that is more even than
-    random points. NaN where `y` does not vary.
+    random points. NaN where `y` does not vary. With a `weight` of each trial, of mean 1, all sums and lines are
+    weighted; the cells are those of the trials as they are.
     """
     scale = float(np.ptp(y))
     if not scale > 0.0:
         return np.full(1 + groups.groups, np.nan)
     # Indices do not depend on location and scale. Standardised values lose fewer digits in sums of squares and do not
     # overflow.
-    z = (y - y.mean()) / scale
+    z = (y - np.average(y, weights=weight)) / scale
     cell, count, total = given.cell, given.count, groups.groups
     place = groups.group * count + cell
 
     def summed(values: np.ndarray | None) -> np.ndarray:
-        return np.bincount(place, values, total * count).reshape(total, count)
+        return np.bincount(place, _times(values, weight), total * count).reshape(total, count)
 
     width = 1 + len(given.places)
     gram, moment = np.zeros((total, count, width, width)), np.zeros((total, count, width))
@@ -265,8 +270,8 @@ def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
         moment[:, :, i] = summed(one * z)
         for j in range(1, i + 1):
             gram[:, :, i, j] = gram[:, :, j, i] = summed(one * given.places[j - 1])
-    n = np.bincount(groups.group, minlength=total).astype(np.float64)
-    sums, squares = np.bincount(groups.group, z, total), np.bincount(groups.group, z * z, total)
+    n = np.bincount(groups.group, weight, total).astype(np.float64)
+    sums, squares = (np.bincount(groups.group, _times(one, weight), total) for one in (z, z * z))
 
     grams, moments = _leave_out(gram), _leave_out(moment)
     ridged = grams + _RIDGE * np.eye(width)
@@ -276,7 +281,7 @@ def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
     # What is explained by chance alone, by group.
     residual = moment - np.einsum("gcij,cj->gci", gram, lines[0])
     chance = np.einsum("gci,cij,gcj->gc", residual, np.linalg.inv(ridged[0]), residual)
-    size = grams[0, :, 0, 0]
+    size = grams[0, :, 0, 0] if weight is None else _effective_sizes(cell, count, weight)
     present = (gram[:, :, 0, 0] > 0.0).sum(axis=0)
     used = 1 + (np.einsum("cii->ci", grams[0])[:, 1:] > 1e-6).sum(axis=1)
     enough = (present > 1) & (size > used)
@@ -295,34 +300,48 @@ def first_order(y: np.ndarray, given: Pieces, groups: Jackknife) -> np.ndarray:
         return (explained - nothing - subtracted - means**2 / counts) / whole
 
 
-def paired_share(y: np.ndarray, again: np.ndarray, groups: Jackknife) -> np.ndarray:
+def _times(values: np.ndarray | None, weight: np.ndarray | None) -> np.ndarray | None:
+    """Values times weights, either of which may be none: as the weights of `numpy.bincount`."""
+    if values is None or weight is None:
+        return weight if values is None else values
+    return values * weight
+
+
+def _effective_sizes(cell: np.ndarray, count: int, weight: np.ndarray) -> np.ndarray:
+    """The effective number of trials in each cell (Kish 1965)."""
+    squares = np.bincount(cell, weight * weight, count)
+    return np.square(np.bincount(cell, weight, count)) / np.where(squares > 0.0, squares, 1.0)
+
+
+def paired_share(y: np.ndarray, again: np.ndarray, groups: Jackknife, weight: np.ndarray | None = None) -> np.ndarray:
     """The share of variance that two plays of each trial have in common; shape (1 + groups,).
 
     With the same parameters and independent chance, Cov(y, y') = Var(E[y | parameters]). The estimator of Janon et
     al. (2014), which takes mean and variance from both plays; from all trials, then without each group. NaN where
-    neither varies.
+    neither varies. With a `weight` of each trial the moments are weighted.
     """
-    centre = (y.mean() + again.mean()) / 2.0
+    centre = (np.average(y, weights=weight) + np.average(again, weights=weight)) / 2.0
     a, b = y - centre, again - centre
     parts = (np.ones(y.size), (a + b) / 2.0, a * b, (a * a + b * b) / 2.0)
-    n, mean, product, square = (groups.sums(part) for part in parts)
+    n, mean, product, square = (groups.sums(part if weight is None else part * weight) for part in parts)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (product / n - (mean / n) ** 2) / (square / n - (mean / n) ** 2)
 
 
 def pawn(
-    columns: Mapping[str, np.ndarray], y: np.ndarray, noise: tuple[float, float]
+    columns: Mapping[str, np.ndarray], y: np.ndarray, noise: tuple[float, float], weight: np.ndarray | None = None
 ) -> dict[str, dict[str, Estimate]]:
     """The PAWN index of each parameter, median and maximum over slices, as SALib's ``pawn.analyze`` computes them.
 
     The greatest distance (Kolmogorov-Smirnov) between the distribution of `y` and that within a slice, one of `SLICES`
     of equal share, of the parameter (Pianosi & Wagener 2018). The columns must vary. `noise` is the bound of a
-    parameter without influence (see `pawn_noise`); for the intervals see `_distance_interval`.
+    parameter without influence (see `pawn_noise`); for the intervals see `_distance_interval`. With a `weight` of each
+    trial the slices and the distributions are weighted.
     """
-    sliced = [(slices(x), SLICES) for x in columns.values()]
-    resampled = _resampled_distances(sliced, y)
+    sliced = [(slices(x, weight), SLICES) for x in columns.values()]
+    resampled = _resampled_distances(sliced, y, weight)
     coded = _coded(y)
-    found = [_medians_and_maxima(distances(*own, *coded)).tolist() for own in sliced]
+    found = [_medians_and_maxima(distances(*own, *coded, weight)).tolist() for own in sliced]
     return {
         name: {
             statistic: _distance_interval(found[k][s], resampled[:, k, s], noise[s])
@@ -332,30 +351,32 @@ def pawn(
     }
 
 
-def pawn_by_value(x: np.ndarray, y: np.ndarray) -> dict[str, Estimate]:
+def pawn_by_value(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> dict[str, Estimate]:
     """The PAWN index of a parameter with each of its (few) values as a slice: median and maximum over the values."""
     sliced = cells(x, MOST_CELLS)
-    resampled = _resampled_distances([sliced], y)[:, 0]
-    statistics = _medians_and_maxima(distances(*sliced, *_coded(y))).tolist()
-    noise = np.quantile(_dummies(*sliced, y), 0.95, axis=0)
+    resampled = _resampled_distances([sliced], y, weight)[:, 0]
+    statistics = _medians_and_maxima(distances(*sliced, *_coded(y), weight)).tolist()
+    noise = np.quantile(_dummies(*sliced, y, weight), 0.95, axis=0)
     return {
         name: _distance_interval(statistics[s], resampled[:, s], float(noise[s]))
         for s, name in enumerate(("median", "maximum"))
     }
 
 
-def pawn_noise(y: np.ndarray) -> tuple[float, float]:
+def pawn_noise(y: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float]:
     """The 95 % quantile of the PAWN index of a parameter without influence on `y`: median and maximum over slices."""
-    median, maximum = np.quantile(_dummies(np.arange(y.size) * SLICES // y.size, SLICES, y), 0.95, axis=0)
+    sliced = np.arange(y.size) * SLICES // y.size
+    median, maximum = np.quantile(_dummies(sliced, SLICES, y, weight), 0.95, axis=0)
     return float(median), float(maximum)
 
 
-def slices(x: np.ndarray) -> np.ndarray:
+def slices(x: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """The number of the slice that each value falls into in SALib's PAWN; `SLICES` for those in none.
 
     A slice holds the values from one decile to below the next, so that the greatest value is in none.
     """
-    edges = np.nanquantile(x, np.arange(0, 1 + 1 / SLICES, 1 / SLICES))
+    levels = np.arange(0, 1 + 1 / SLICES, 1 / SLICES)
+    edges = np.nanquantile(x, levels) if weight is None else quantiles(x, weight, levels.tolist())
     return np.searchsorted(edges, x, side="right") - 1
 
 
@@ -375,7 +396,7 @@ def _distances(place: np.ndarray, count: int, size: int, weight: np.ndarray | No
     inside = by_slice[:count]
     everything = np.cumsum(by_slice.sum(axis=0))
     totals = inside.sum(axis=1)
-    own = np.cumsum(inside, axis=1) / np.maximum(totals, 1.0)[:, None]
+    own = np.cumsum(inside, axis=1) / np.where(totals > 0, totals, 1.0)[:, None]
     own -= everything / everything[-1]
     return np.where(totals > 0, np.abs(own, out=own).max(axis=1), np.nan)
 
@@ -396,17 +417,22 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     }
 
 
-def average_ranks(x: np.ndarray) -> np.ndarray:
-    """The rank of each value, from 1, equal values having the mean of theirs; float64, shape of `x`."""
+def average_ranks(x: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """The rank of each value, from 1, equal values having the mean of theirs; float64, shape of `x`.
+
+    With a `weight` of each trial ranks are sums of weights.
+    """
     _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2.0)[place]
+    sizes = counts if weight is None else np.bincount(place, weight)
+    return (np.cumsum(sizes) - (sizes - 1) / 2.0)[place]
 
 
-def outer_deciles(x: np.ndarray) -> tuple[float, float] | None:
+def outer_deciles(x: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float] | None:
     """The upper bound of a parameter's lowest decile and the lower bound of its highest. If so many values are equal
     that the two would overlap, the least and the greatest value; None if there is only one value.
     """
-    low, high = np.quantile(x, (0.1, 0.9), method="inverted_cdf")
+    levels = (0.1, 0.9)
+    low, high = np.quantile(x, levels, method="inverted_cdf") if weight is None else quantiles(x, weight, levels)
     if low >= high:
         low, high = x.min(), x.max()
     return (float(low), float(high)) if low < high else None
@@ -435,14 +461,17 @@ def _medians_and_maxima(found: np.ndarray) -> np.ndarray:
     return np.stack([(low + high) / 2.0, last], axis=-1)
 
 
-def _dummies(sliced: np.ndarray, count: int, y: np.ndarray) -> np.ndarray:
+def _dummies(sliced: np.ndarray, count: int, y: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Median and maximum distance of parameters that are shuffled: shape (`DUMMIES`, 2)."""
     rng = np.random.default_rng(_SEED)
     coded = _coarsely_coded(y)
-    return _medians_and_maxima(np.stack([distances(rng.permutation(sliced), count, *coded) for _ in range(DUMMIES)]))
+    found = [distances(rng.permutation(sliced), count, *coded, weight) for _ in range(DUMMIES)]
+    return _medians_and_maxima(np.stack(found))
 
 
-def _resampled_distances(sliced: Sequence[tuple[np.ndarray, int]], y: np.ndarray) -> np.ndarray:
+def _resampled_distances(
+    sliced: Sequence[tuple[np.ndarray, int]], y: np.ndarray, weight: np.ndarray | None = None
+) -> np.ndarray:
     """Median and maximum distance of each parameter in each resample: shape (`PAWN_RESAMPLES`, parameters, 2).
 
     Trials are drawn with replacement; their slices stay. All parameters have the same number of slices.
@@ -453,9 +482,11 @@ def _resampled_distances(sliced: Sequence[tuple[np.ndarray, int]], y: np.ndarray
     count = sliced[0][1]
     found = np.empty((PAWN_RESAMPLES, len(sliced), count))
     for resample in found:
-        weight = np.bincount(rng.integers(y.size, size=y.size), minlength=y.size).astype(np.float64)
+        times = np.bincount(rng.integers(y.size, size=y.size), minlength=y.size).astype(np.float64)
+        if weight is not None:
+            times *= weight
         for k, place in enumerate(places):
-            resample[k] = _distances(place, count, coded[1], weight)
+            resample[k] = _distances(place, count, coded[1], times)
     return _medians_and_maxima(found)
 
 

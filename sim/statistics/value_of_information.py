@@ -22,6 +22,7 @@ from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import mean_of
 from sim.statistics.sensitivity import cells
 from sim.statistics.tallies import moments
+from sim.statistics.weighted_sample import WeightedSample
 
 FOLDS = 4
 """A divisor of the number of a Sobol design's replicates, so that each replicate lies in one fold."""
@@ -43,29 +44,42 @@ _SEED = 20_250_101
 class Choice:
     """A choice between strategies on some trials, `gains` of shape (strategies, trials) over the best on average.
 
-    `best` is the number of the strategy with the best mean. A trial's number determines its fold and replicate.
+    `best` is the number of the strategy with the best mean. A trial's number determines its fold and replicate. The
+    trials may be weighted: then means and regressions are.
     """
 
     gains: np.ndarray
     best: int
     trial: np.ndarray
     replicates: int
+    weighted: WeightedSample | None = None
 
     @property
     def fold(self) -> np.ndarray:
         """The fold of each trial."""
         return self.trial % FOLDS
 
+    @property
+    def weight(self) -> np.ndarray | None:
+        """The weight of each trial; None where all count the same."""
+        return None if self.weighted is None else self.weighted.weight
+
+    def times_weight(self, values: np.ndarray) -> np.ndarray:
+        """Values of the trials, shape (..., trials), times their weights."""
+        return values if self.weight is None else values * self.weight
+
     def mean(self, values: np.ndarray) -> Estimate:
         """The mean of some values of these trials, with its error."""
+        if self.weighted is not None:
+            return self.weighted.mean(values, np.ones(values.size, bool))
         replicate = self.trial % self.replicates
         return mean_of([moments(values[replicate == k]) for k in range(self.replicates)])
 
 
-def choice(values: np.ndarray, trial: np.ndarray, replicates: int) -> Choice:
+def choice(values: np.ndarray, trial: np.ndarray, replicates: int, weighted: WeightedSample | None = None) -> Choice:
     """The choice between strategies by a measure of which more is better, shape (strategies, trials)."""
-    best = int(values.mean(axis=1).argmax())
-    return Choice(values - values[best], best, trial, replicates)
+    best = int(np.average(values, axis=1, weights=None if weighted is None else weighted.weight).argmax())
+    return Choice(values - values[best], best, trial, replicates, weighted)
 
 
 def value_of_everything(given: Choice) -> Estimate:
@@ -91,8 +105,9 @@ def worth_of_one(given: Choice, x: np.ndarray) -> Worth:
     """The value of learning one parameter, shape (trials,): by a spline over up to `MOST_CELLS` cells of it."""
     cell, count = cells(x, max(2, min(MOST_CELLS, x.size // FEWEST_IN_CELL)))
     place = given.fold * count + cell
-    size = np.bincount(place, minlength=FOLDS * count).reshape(FOLDS, count).astype(np.float64)
-    total = np.array([np.bincount(place, row, FOLDS * count).reshape(FOLDS, count) for row in given.gains])
+    size = np.bincount(place, given.weight, FOLDS * count).reshape(FOLDS, count).astype(np.float64)
+    gains = given.times_weight(given.gains)
+    total = np.array([np.bincount(place, row, FOLDS * count).reshape(FOLDS, count) for row in gains])
     roughness = _roughness(size.sum(axis=0))
 
     def fitted(folds: Sequence[int]) -> np.ndarray:
@@ -122,7 +137,7 @@ def worth_of_one(given: Choice, x: np.ndarray) -> Worth:
         smoothness = np.sum([errors[fold, k] for k in everything if k != fold], axis=0).argmin(axis=0)
         expected[:, fold] = without[fold][smoothness, strategies]
     whole = fitted(everything)[np.sum([errors[k, k] for k in everything], axis=0).argmin(axis=0), strategies]
-    promised = float((whole.max(axis=0) * size.sum(axis=0)).sum() / x.size)
+    promised = float((whole.max(axis=0) * size.sum(axis=0)).sum() / size.sum())
     return _worth(given, _chosen(expected, given.best)[given.fold, cell], promised)
 
 
@@ -154,18 +169,18 @@ def worth_of_several(given: Choice, columns: Sequence[np.ndarray]) -> Worth:
     for half in range(2):
         held = given.fold % 2 == half
         for strategy in others if held.any() and not held.all() else ():
-            predicted[1, strategy, held] = _trees(scores, given.gains[strategy], held)
+            predicted[1, strategy, held] = _trees(scores, given.gains[strategy], held, given.weight)
     expected = np.zeros_like(given.gains)
     for fold in range(FOLDS):
         held = given.fold == fold
         for strategy in others if held.any() and not held.all() else ():
-            expected[strategy, held] = _stacked(predicted[:, strategy], given.gains[strategy], held)
+            expected[strategy, held] = _stacked(predicted[:, strategy], given.gains[strategy], held, given.weight)
     return _worth(given, _unless_it_loses(given, _chosen(expected, given.best)), None)
 
 
 def _unless_it_loses(given: Choice, chosen: np.ndarray) -> np.ndarray:
     """The chosen strategies, or the best on average in the folds outside of which these choices gain nothing."""
-    gain = given.gains[chosen, np.arange(chosen.size)]
+    gain = given.times_weight(given.gains[chosen, np.arange(chosen.size)])
     gains = np.array([gain[given.fold != fold].sum() > 0.0 for fold in range(FOLDS)])
     return np.where(gains[given.fold], chosen, given.best)
 
@@ -181,7 +196,8 @@ def _forms(scores: np.ndarray, given: Choice) -> np.ndarray:
     strategies = np.arange(len(given.gains))
     known: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
     for fold, held in enumerate(folds):
-        kept = _most_influential(scores[:, ~held], given.gains[:, ~held])
+        weight = None if given.weight is None else given.weight[~held]
+        kept = _most_influential(scores[:, ~held], given.gains[:, ~held], weight)
         if kept not in known:
             known[kept] = _moments(scores, kept, given, folds)
         grams, sums = known[kept]
@@ -211,8 +227,9 @@ def _moments(
     grams, sums = [], []
     for held in folds:
         basis = _quadratic(scores[:, held], kept)
-        grams.append(basis @ basis.T)
-        sums.append(basis @ given.gains[:, held].T)
+        own = basis if given.weight is None else basis * given.weight[held]
+        grams.append(own @ basis.T)
+        sums.append(own @ given.gains[:, held].T)
     return np.stack(grams), np.stack(sums)
 
 
@@ -231,12 +248,14 @@ def _quadratic(scores: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:
     return np.stack([np.ones(scores.shape[1]), *scores, *(np.square(scores) - 1.0), *products])
 
 
-def _most_influential(scores: np.ndarray, gains: np.ndarray) -> tuple[int, ...]:
+def _most_influential(scores: np.ndarray, gains: np.ndarray, weight: np.ndarray | None = None) -> tuple[int, ...]:
     """The parameters, at most `MOST_IN_PRODUCTS`, on which some gain depends most.
 
     By its correlations with their scores and squares.
     """
-    own = gains - gains.mean(axis=1, keepdims=True)
+    own = gains - np.average(gains, axis=1, weights=weight)[:, None]
+    if weight is not None:
+        own = own * weight
     size = np.sqrt(np.square(own).sum(axis=1, keepdims=True))
     own = np.divide(own, size, out=np.zeros_like(own), where=size > 0.0)
     squares = (np.square(scores) - 1.0) / np.sqrt(2.0)
@@ -244,7 +263,7 @@ def _most_influential(scores: np.ndarray, gains: np.ndarray) -> tuple[int, ...]:
     return tuple(sorted(np.argsort(-strength, kind="stable")[:MOST_IN_PRODUCTS].tolist()))
 
 
-def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray:
+def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """Predictions of boosted trees, fitted to the trials not held out, for those held out."""
     # scikit-learn takes a second or two to import, so it is imported only here.
     from sklearn.ensemble import HistGradientBoostingRegressor
@@ -252,7 +271,8 @@ def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray
 
     if np.ptp(gain[~held]) == 0.0:
         return np.full(int(held.sum()), gain[~held].mean())
-    table = scores[list(_most_influential(scores[:, ~held], gain[None, ~held]))].T
+    own = None if weight is None else weight[~held]
+    table = scores[list(_most_influential(scores[:, ~held], gain[None, ~held], own))].T
     trees = HistGradientBoostingRegressor(
         max_iter=TREE_ITERATIONS,
         learning_rate=0.2,
@@ -264,15 +284,18 @@ def _trees(scores: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray
     )
     # Threads would wait for each other on busy cores, and would add up in a varying order.
     with threadpool_limits(1):
-        return trees.fit(table[~held], gain[~held]).predict(table[held])
+        return trees.fit(table[~held], gain[~held], sample_weight=own).predict(table[held])
 
 
-def _stacked(predicted: np.ndarray, gain: np.ndarray, held: np.ndarray) -> np.ndarray:
+def _stacked(predicted: np.ndarray, gain: np.ndarray, held: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """The mixture of predictions, shape (2, trials), that is best outside the trials held out, in these."""
     from scipy.optimize import nnls
 
-    centre, mean = predicted[:, ~held].mean(axis=1, keepdims=True), gain[~held].mean()
-    shares, _ = nnls((predicted[:, ~held] - centre).T, gain[~held] - mean)
+    own = None if weight is None else weight[~held]
+    centre = np.average(predicted[:, ~held], axis=1, weights=own)[:, None]
+    mean = np.average(gain[~held], weights=own)
+    scale = np.ones(1) if own is None else np.sqrt(own)
+    shares, _ = nnls(((predicted[:, ~held] - centre) * scale).T, (gain[~held] - mean) * scale)
     return mean + shares @ (predicted[:, held] - centre)
 
 
@@ -284,7 +307,8 @@ def _chosen(expected: np.ndarray, best: int) -> np.ndarray:
 
 def _worth(given: Choice, chosen: np.ndarray, promised: float | None) -> Worth:
     gain = given.gains[chosen, np.arange(chosen.size)]
-    shares = np.bincount(chosen, minlength=len(given.gains)) / chosen.size
+    counts = np.bincount(chosen, given.weight, len(given.gains))
+    shares = counts / counts.sum()
     return Worth(
         given.mean(gain), None if promised is None else max(0.0, promised), tuple(float(share) for share in shares)
     )

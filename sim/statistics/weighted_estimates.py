@@ -27,6 +27,7 @@ from sim.statistics.estimates import (
     mean_bounds,
     mean_of_replicates,
     proportion,
+    student,
 )
 from sim.statistics.grouped_moments import GroupedMoments, grouped_counts
 from sim.statistics.quantile_bounds import Bounds, quantile_bounds
@@ -147,6 +148,45 @@ def change_of_mean(weighting: Weighting, numbers: GroupedMoments, trials: np.nda
     spread = float((count * np.square(centres)).sum() + (np.square(slope) * m2).sum())
     spread += float(((trials - count) * np.square(offset)).sum())
     return around(weighted - played, sqrt(spread) / size, Z)
+
+
+def difference_of_groups(
+    weighting: Weighting, inside: GroupedMoments, outside: GroupedMoments, trials: np.ndarray, scale: float = 1.0
+) -> Estimate:
+    """The weighted mean of some trials' numbers less that of other trials', in units of `scale`, with its interval.
+
+    Both are grouped by replicate and pattern; no trial is in both, and `trials` counts all. The interval is that of the
+    mean of the linearised values of the difference, with Student's quantile for the effective number of trials of the
+    smaller group, or for the replicates. Without variance there is no error.
+    """
+    weights, size = weighting.weights, weighting.trials
+    sides = []
+    for one in (inside, outside):
+        known = float((one.count * weights).sum())
+        if one.count.sum() < 2 or not scale > 0.0:
+            return UNKNOWN
+        sides.append((one, float((one.count * weights * one.mean).sum() / known), known / size))
+    step = (sides[0][1] - sides[1][1]) / scale
+    signed = [(1.0, *sides[0]), (-1.0, *sides[1])]
+    deviations = sum(
+        sign * (one.count * (one.mean - centre)).sum(axis=0) / share for sign, one, centre, share in signed
+    ) / np.maximum(weighting.counts, 1.0)
+    offset = weights * weighting.explained(np.asarray(deviations))
+    centres = [sign * weights * (one.mean - centre) / share - offset for sign, one, centre, share in signed]
+    rest = trials - inside.count - outside.count
+    own = sum((one.count * values).sum(axis=1) for (_, one, _, _), values in zip(signed, centres, strict=True))
+    own = np.asarray(own) - (rest * offset).sum(axis=1)
+    if len(trials) > 1 and min(float(one.count.sum(axis=1).min()) for one, _, _ in sides) >= FEW:
+        sizes = trials.sum(axis=1)
+        spread = around_replicates((own / sizes).tolist(), sizes.tolist())
+        return around(step, float(spread["standard_error"] or 0.0) / scale, student(len(trials) - 1))
+    squares = float((rest * np.square(offset)).sum())
+    for (_, one, _, share), values in zip(signed, centres, strict=True):
+        squares += float((one.count * np.square(values)).sum() + (np.square(weights / share) * one.m2).sum())
+    fewest = min(
+        float((one.count * weights).sum()) ** 2 / float((one.count * np.square(weights)).sum()) for one, _, _ in sides
+    )
+    return around(step, sqrt(squares) / size / scale, student(max(1, int(fewest) - 1)))
 
 
 def weighted_share(

@@ -118,6 +118,7 @@ def _print(out: "Console", found: dict[str, Any]) -> None:
     out.print(f"In brackets: counts, and the 95 % interval. {pooled_note(weights)}", style="dim")
     _print_durations(out, found["classes"][0])
     _print_scores(out, found["scores"])
+    _print_partitions(out, found["scores_by_partition"])
     _print_reliability(out, found["reliability"])
 
 
@@ -192,6 +193,28 @@ def _print_scores(out: "Console", scores: dict[str, Any]) -> None:
             f"Brier score, {label} ({one['episodes']}): {brier['by_class']:.3f} by class, {brier['overall']:.3f} from "
             f"the overall rates; difference {gain['estimate']:+.3f}{interval}, below 0 the classes help."
         )
+
+
+def _print_partitions(out: "Console", scores: dict[str, Any]) -> None:
+    from api.cli.tables import Column, print_table
+
+    rows = {name: one["rolling_origin"] for name, one in scores.items() if one["rolling_origin"] is not None}
+    if not rows:
+        return
+    columns = [
+        Column("classes by", list(rows)),
+        Column("threats", [f"{one['episodes']}" for one in rows.values()]),
+        Column("by class", [f"{one['brier']['by_class']:.3f}" for one in rows.values()]),
+        Column("overall rates", [f"{one['brier']['overall']:.3f}" for one in rows.values()]),
+        Column("difference", [_gain(one["brier"]["difference"]) for one in rows.values()]),
+    ]
+    print_table(out, columns, title="Brier score of each threat from earlier ones")
+
+
+def _gain(found: dict[str, Any]) -> str:
+    if found["low"] is None:
+        return f"{found['estimate']:+.3f}"
+    return f"{found['estimate']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
 
 
 def _print_reliability(out: "Console", reliability: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from api.cli.options import (
     AsJson,
     Believe,
     Engine,
+    Given,
     OneStrategy,
     RayAddress,
     ReferenceClass,
@@ -33,6 +34,7 @@ def check(
     reference: ReferenceClass = None,
     strategy: OneStrategy = None,
     setting: Settings = None,
+    given: Given = None,
     believe: Believe = None,
     trials: Annotated[
         int | None,
@@ -79,7 +81,7 @@ def check(
         # A scenario that was changed since is checked in another folder.
         folder = out or f"runs/check-{chosen.name}-{first}-{plan.trials}-{seed}-{scenario_hash(chosen)[:8]}"
         run = played(plan, folder, engine=engine, ray_address=ray_address, workers=workers)
-    request = {"reference": reference, "strategy": strategy, "believe": believe}
+    request = {"reference": reference, "strategy": strategy, "given": given, "believe": believe}
     answer(run, "check", request, as_json=as_json, charts=chart, render=print_check)
 
 
@@ -93,7 +95,8 @@ def print_check(out: "Console", document: dict[str, Any]) -> None:
     strategy = document["strategies"][0]
     in_force = found["reference"] == SANCTIONS
     past = "past sanctions in force" if in_force else f"the class {found['reference']}"
-    out.print(heading(document["scenario"], f", {strategy}, compared with {past}{day}"))
+    given = f"; given {document['given']}" if document["given"] else ""
+    out.print(heading(document["scenario"], f", {strategy}, compared with {past}{day}{given}"))
     print_evidence(out, document.get("evidence"))
     rows = found["compared"]
     columns = [
@@ -111,6 +114,12 @@ def print_check(out: "Console", document: dict[str, Any]) -> None:
             )
         if row["reason"]:
             out.print(f"{row['label']}: what would move it is not known, since only {row['reason']}.")
+    if any(row["name"].startswith("agreed_by_week") for row in found["compared"]):
+        out.print(
+            "Settled within so many weeks: not counted of the class itself, whose weeks begin with the first threat; "
+            "its share of settlements times that of settled lists of goods with a deadline that were settled so soon.",
+            style="dim",
+        )
     if not any(row["outside"] for row in found["compared"]):
         out.print("No forecast lies outside the interval of past cases.")
     out.print(

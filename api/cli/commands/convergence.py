@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from rich.console import Console
 
 from api.cli.charting import Charts, chart_option
-from api.cli.options import AsJson, Given, RunFolder, Strategies, measure_option
+from api.cli.evidence import print_evidence
+from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies, measure_option
 from api.cli.output import heading
 from api.cli.tables import Column, print_table
 from api.figures import amount
@@ -16,13 +17,14 @@ def convergence(
     measure: Annotated[str | None, measure_option()] = None,
     strategy: Strategies = None,
     given: Given = None,
+    believe: Believe = None,
     chart: Annotated[Charts, chart_option("convergence")] = None,
     as_json: AsJson = False,
 ) -> None:
     """A row for each number of trials, from 100 on: would fewer trials have been enough, or are more needed?"""
     from api.cli.answering import answer
 
-    request = {"measure": measure, "strategies": strategy, "given": given}
+    request = {"measure": measure, "strategies": strategy, "given": given, "believe": believe}
     answer(run, "convergence", request, as_json=as_json, charts=chart, render=print_convergence)
 
 
@@ -31,6 +33,7 @@ def print_convergence(out: Console, document: dict[str, Any]) -> None:
     found = document["result"]
     given = f", given {document['given']}" if document["given"] else ""
     out.print(heading(f"{document['scenario']}: {found['measure']} as trials are added{given}"))
+    print_evidence(out, document.get("evidence"))
     columns = [Column("trials", [f"{count:,}" for count in found["after"]])]
     for name, one in found["strategies"].items():
         columns.append(Column(name, [_cell(one, k) for k in range(len(found["after"]))]))

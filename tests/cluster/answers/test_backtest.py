@@ -14,7 +14,7 @@ import yaml
 from scipy.stats import dirichlet_multinomial
 
 from api.shipped_scenarios import shipped_scenario
-from cluster.answers.backtest import PARTS, backtest, scored_dispute
+from cluster.answers.backtest import PARTS, backtest, is_fitted, scored_dispute
 from cluster.answers.score import _known_rates
 from cluster.query.trials import open_run
 from cluster.reference.rates import known_rates
@@ -199,10 +199,34 @@ def test_the_conclusion_counts_the_disputes_that_a_gain_needs(disputes):
     found = backtest(disputes)["conclusion"]
     differences = [one["class"]["brier"] - one["class"]["naive"]["record"]["brier"] for one in disputes]
     assert found["disputes_needed"]["record"] == ceil(2.8015852**2 * np.var(differences, ddof=1) / 0.01)
-    assert "there are 3" in found["text"]
+    assert found["fitted"] == []
+    assert "With the spread of these disputes it would take" in found["text"]
     alone = backtest(disputes[:1])
     assert alone["mean"]["class"]["record"]["brier_difference"]["low"] is None
     assert "one dispute shows nothing" in alone["conclusion"]["text"]
+
+
+@pytest.mark.parametrize("fitted", [1, 2, 3])
+def test_fitted_forecasts_are_named_and_count_for_no_number_of_disputes(disputes, fitted):
+    """That their forecasts are those of their class is said first; cases needed are those of the others alone."""
+    scores = [{**one, "fitted": k < fitted} for k, one in enumerate(disputes)]
+    found = backtest(scores)["conclusion"]
+    assert found["fitted"] == [one["scenario"] for one in disputes[:fitted]]
+    assert found["text"].startswith("All 3 forecasts" if fitted == 3 else f"{fitted} of the 3 forecasts")
+    assert "cannot show skill beyond the class rates" in found["text"]
+    differences = [one["class"]["brier"] - one["class"]["naive"]["record"]["brier"] for one in disputes[fitted:]]
+    if fitted == 1:
+        assert found["disputes_needed"]["record"] == max(2, ceil(2.8015852**2 * np.var(differences, ddof=1) / 0.01))
+    else:
+        assert set(found["disputes_needed"].values()) == {None}
+        assert "cannot be said" in found["text"]
+
+
+def test_a_scenario_is_fitted_if_its_sources_say_so():
+    document = changed(litigious(), sources={"follow_through": "The rule. Then fitted to the class."})
+    assert is_fitted(scenario_from_document(document))
+    assert not is_fitted(scenario_from_document(changed(litigious(), sources={"follow_through": "Benefitted."})))
+    assert is_fitted(shipped_scenario("us-mexico-2019"))
 
 
 def counted_before(day: date) -> tuple[dict[str, list[int]], np.ndarray]:

@@ -9,17 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.answers import convergence
-from cluster.answers.beliefs import thin_trials
+from api.shipped_scenarios import shipped_scenario
+from cluster.answers import replay
 from cluster.answers.registry import ANSWERS, ask
+from cluster.answers.score import ScoreRequest, score_against
 from cluster.answers.summary import summarize
-from cluster.query.trials import StoredRun, open_run, sample, trials_table
+from cluster.query.trials import StoredRun, open_run
 from cluster.reference.rates import class_rates
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.scenario import scenario_document, scenario_from_document
+from sim.scenario.vocabulary import OUTCOMES
 from sim.statistics.soft_evidence import Belief, weigh
 from tests.support.answers import assert_same, served_run
 from tests.support.command_line import assert_refused, brink
@@ -164,13 +166,12 @@ def test_every_answer_takes_beliefs_or_says_why_not(runs):
 
 
 def test_an_answer_that_ignores_beliefs_is_a_programming_error(runs, monkeypatch):
-    careless = replace(convergence.ANSWER, cannot_weigh=None)
+    careless = replace(replay.ANSWER, cannot_weigh=None)
     monkeypatch.setattr("cluster.answers.registry.ANSWERS", (careless,))
-    with pytest.raises(RuntimeError, match="convergence ignores beliefs"):
-        ask(runs["random"], "convergence", {**careless.examples[0], "believe": ["sanctions = 0.3"]})
+    with pytest.raises(RuntimeError, match="replay ignores beliefs"):
+        ask(runs["random"], "replay", {**careless.examples[0], "believe": ["sanctions = 0.3"]})
 
 
-@pytest.mark.parametrize("design", ["random", pytest.param("sobol", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("name", "request_"),
     [
@@ -181,26 +182,24 @@ def test_an_answer_that_ignores_beliefs_is_a_programming_error(runs, monkeypatch
         ("stress", {"bound": "sanctions", "strategy": "threaten"}),
         ("typical", {"strategy": "talk"}),
         ("aggregate", {"measures": ["agreement"], "statistics": ["mean"]}),
+        ("convergence", {"measure": "agreement"}),
     ],
 )
-def test_other_answers_weigh_the_trials_or_keep_a_part_of_them(runs, design, name, request_):
-    found = ask(runs[design], name, {**request_, "believe": list(MILD)})
+def test_an_answer_says_what_the_beliefs_did_and_is_printed(runs, name, request_):
+    found = ask(runs["sobol"], name, {**request_, "believe": list(MILD)})
     json.dumps(found, allow_nan=False)
-    assert found["method"]["weights"]
+    assert "weighted" in found["method"]["weights"]
     evidence = next(iter(found["evidence"].values()))
     assert evidence["beliefs"][0]["weighted"] == pytest.approx(0.5)
-    kept = evidence.get("kept")
-    if kept is not None:
-        used = found["trials"]["used"] / len(found["strategies"])
-        assert used == pytest.approx(kept, rel=0.1)
-        assert kept < found["run"]["trials"]
-    assert brink(
+    assert evidence["effective_trials"] < found["trials"]["used"]
+    printed = brink(
         name,
-        runs[design].folder.address,
+        runs["sobol"].folder.address,
         *(part for field, value in request_.items() for part in options(field, value)),
         *(part for text in MILD for part in ("--believe", text)),
         status=0,
     ).stdout
+    assert "The trials are weighted by" in " ".join(printed.split())
 
 
 def options(field: str, value: object) -> list[str]:
@@ -225,29 +224,195 @@ def test_a_timeline_has_the_weights_trial_by_trial(runs, design):
             assert expected - 1e-9 <= course["high"][week - 1] <= course["band_high"][week - 1] + 1e-12
 
 
-def test_the_trials_kept_are_the_same_by_numpy_and_by_sql_under_every_strategy(runs):
-    run = runs["random"]
-    thinned = thin_trials(run, ("talk",), BELIEFS)
-    drawn = sample(run, "talk", {}, thinned=thinned.thinning, most=10_000)
-    with trials_table(
-        run, ("talk", "threaten"), thinned={"talk": thinned.thinning, "threaten": thinned.thinning}
-    ) as sql:
-        rows = sql.execute("SELECT strategy, list(trial ORDER BY trial) FROM trials GROUP BY 1").fetchall()
-    assert dict(rows) == {name: drawn["trial"].tolist() for name in ("talk", "threaten")}
-    assert drawn["trial"].size == pytest.approx(thinned.evidence.kept, rel=0.15)
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_grouped_statistics_have_the_weights_trial_by_trial(runs, design):
+    names = ["count", "known", "mean", "standard_deviation", "standard_error", "min", "max", "sum", "median", "q90"]
+    request = {
+        "measures": ["agreement_week", "target_cost"],
+        "statistics": names,
+        "by": ["strategy", "outcome"],
+        "believe": list(BELIEFS),
+    }
+    rows = ask(runs[design], "aggregate", request)["result"]["rows"]
+    own, weights = frames(runs[design]), weights_of(runs[design])
+    assert len(rows) == sum(part["outcome"].nunique() for part in own.values())
+    for row in rows:
+        group = own[row["strategy"]][own[row["strategy"]]["outcome"] == row["outcome"]]
+        assert row["trials"] == len(group)
+        for measure in request["measures"]:
+            known = group[measure].notna()
+            values, w = group[measure][known].to_numpy(float), weights[group.index[known]].to_numpy()
+            found = {name: row[f"{measure}.{name}"] for name in names}
+            assert found["count"] == pytest.approx(w.sum())
+            assert found["known"] == pytest.approx(w.sum() / weights[group.index].sum())
+            if not w.size:
+                assert found["mean"] is found["sum"] is found["median"] is None
+                continue
+            mean = np.average(values, weights=w)
+            assert found["mean"] == pytest.approx(mean)
+            assert found["sum"] == pytest.approx((values * w).sum())
+            assert (found["min"], found["max"]) == (values.min(), values.max())
+            effective = w.sum() ** 2 / np.square(w).sum()
+            variance = np.average(np.square(values - mean), weights=w) * effective / max(effective - 1, 1e-9)
+            if effective > 1.01:
+                assert found["standard_deviation"] == pytest.approx(np.sqrt(variance))
+            order = np.argsort(values, kind="stable")
+            shares = np.cumsum(w[order]) / w.sum()
+            assert found["median"] in values[order][np.abs(shares - 0.5) <= w.max() / w.sum() + 1e-9]
+    pooled = ask(runs[design], "aggregate", {**request, "by": ["outcome"]})["result"]["rows"]
+    for row in pooled:
+        both = [part[part["outcome"] == row["outcome"]] for part in own.values()]
+        expected = sum(weights[part.index].sum() for part in both)
+        assert row["target_cost.count"] == pytest.approx(expected)
+        assert row["target_cost.standard_error"] is None
 
 
-def test_trials_are_kept_in_proportion_to_their_weights(runs):
-    """Means over the trials kept against weighted means over all: within five standard errors, of each measure."""
-    run = runs["random"]
-    weights, own = weights_of(run), frames(run)["threaten"]
-    drawn = sample(run, "threaten", {}, thinned=thin_trials(run, ("threaten",), BELIEFS).thinning, most=10_000)
-    kept = own.loc[drawn["trial"]]
-    for measure in ("target_cost", "export_gain", "sanctions_weeks", "sender_cost"):
-        expected = np.average(own[measure], weights=weights)
-        assert abs(kept[measure].mean() - expected) < 5 * kept[measure].std() / np.sqrt(len(kept))
-    for condition in (own["sanctions_week"].notna(), own["agreement_week"] <= 20, own["filing_week"].notna()):
-        assert condition[kept.index].mean() == pytest.approx(np.average(condition, weights=weights), abs=0.01)
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_the_standard_error_of_all_trials_is_that_of_the_summary(runs, design):
+    found = ask(runs[design], "aggregate", {"measures": ["target_cost"], "believe": list(BELIEFS)})["result"]["rows"]
+    summary = summarize(runs[design], believe=BELIEFS)["strategies"]
+    settled = ask(runs[design], "convergence", {"measure": "target_cost", "believe": list(BELIEFS)})["result"]
+    for row in found:
+        mean = summary[row["strategy"]]["measures"]["target_cost"]["mean"]
+        assert row["target_cost.standard_error"] == pytest.approx(mean["standard_error"], rel=1e-6)
+        last = {key: values[-1] for key, values in settled["strategies"][row["strategy"]].items() if key != "trials"}
+        # Of a measure that is the same in all trials the summary knows the range.
+        same = list(mean) if mean["standard_error"] else ["estimate", "standard_error"]
+        assert {key: last[key] for key in same} == pytest.approx({key: mean[key] for key in same}, rel=1e-6)
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_what_drives_a_measure_is_weighted(runs, design):
+    measure = "target_cost"
+    found = ask(runs[design], "drivers", {"measure": measure, "believe": list(BELIEFS)})["result"]
+    own, weights = frames(runs[design])["threaten"], weights_of(runs[design])
+    y, w = own[measure].to_numpy(float), weights.to_numpy()
+    mean = np.average(y, weights=w)
+    assert found["mean"]["estimate"] == pytest.approx(mean)
+    assert found["standard_deviation"] == pytest.approx(np.sqrt(np.average(np.square(y - mean), weights=w)))
+    assert found["parameters"]
+    for one in found["parameters"]:
+        x = own[one["name"]].to_numpy(float)
+        for decile, inside in (
+            (one["lowest_decile"], x <= one["lowest_decile"]["up_to"]),
+            (one["highest_decile"], x >= one["highest_decile"]["from"]),
+        ):
+            assert decile["mean"]["estimate"] == pytest.approx(np.average(y[inside], weights=w[inside]))
+            assert decile["mean"]["low"] < decile["mean"]["estimate"] < decile["mean"]["high"]
+            # The weighted share is a tenth, to a trial at the bound.
+            if np.unique(x).size > 100:
+                assert w[inside].sum() / w.sum() == pytest.approx(0.1, abs=2 * w.max() / w.sum())
+    assert found["variance"]["reason"] == "the beliefs are about events, which other chance would change"
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_a_reverse_stress_test_is_weighted(runs, design):
+    request = {"bound": "agreement_week <= 12", "strategy": "threaten", "believe": list(BELIEFS)}
+    found = ask(runs[design], "stress", request)["result"]
+    own, weights = frames(runs[design])["threaten"], weights_of(runs[design])
+    broken = own["agreement_week"] <= 12
+    assert found["probability"]["estimate"] == pytest.approx(weights[broken].sum() / weights.sum())
+    for one in found["parameters"]:
+        x = own[one["name"]].astype(float)
+        means = [np.average(x[side], weights=weights[side]) for side in (broken, ~broken)]
+        assert [one[side]["mean"] for side in ("inside", "outside")] == pytest.approx(means)
+        centre = np.average(x, weights=weights)
+        deviation = np.sqrt(np.average(np.square(x - centre), weights=weights))
+        shift = one["shift"]
+        assert shift["estimate"] == pytest.approx((means[0] - means[1]) / deviation, abs=1e-9)
+        assert shift["low"] < shift["estimate"] < shift["high"]
+        ordered = np.sort(x.unique())
+        by_side = (
+            [
+                np.cumsum([weights[side & (x == value)].sum() for value in ordered]) / weights[side].sum()
+                for side in (broken, ~broken)
+            ]
+            if ordered.size < 50
+            else None
+        )
+        if by_side is not None:
+            assert one["distance"] == pytest.approx(np.abs(by_side[0] - by_side[1]).max())
+        for side, inside in (("inside", broken), ("outside", ~broken)):
+            for level, value in one[side]["quantiles"].items():
+                below = weights[inside & (x <= value)].sum() / weights[inside].sum()
+                under = weights[inside & (x < value)].sum() / weights[inside].sum()
+                assert under - 1e-9 <= float(level) <= below + 1e-9
+        assert sum(part["inside"] for part in one["by_decile"]) == pytest.approx(1.0)
+    for one in found["events"]:
+        if one["name"] == "complaint":
+            filed = own["filing_week"].notna()
+            shares = [np.average(filed[side], weights=weights[side]) for side in (broken, ~broken)]
+            assert one["difference"]["estimate"] == pytest.approx(shares[0] - shares[1])
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_boxes_are_measured_by_weights_on_the_trials_held_out(runs, design):
+    found = ask(runs[design], "discover", {"outcome": "agreement_week <= 12", "believe": list(MILD)})["result"]
+    own = {name: part[part.index % 2 == 1] for name, part in frames(runs[design]).items()}
+    held = np.stack([own["threaten"]["sanctions_week"].notna(), own["talk"]["agreement_week"].notna()], axis=1)
+    patterns, place, counts = np.unique(held, axis=0, return_inverse=True, return_counts=True)
+    weights = weigh(patterns, counts, [Belief(0.5, 0.5), Belief(0.3, 0.6)]).weights[place.ravel()]
+    happened = (own["threaten"]["agreement_week"] <= 12).to_numpy()
+    assert found["probability"]["estimate"] == pytest.approx(np.average(happened, weights=weights))
+    assert found["boxes"]
+    for box in found["boxes"]:
+        inside = np.ones(happened.size, bool)
+        for one in box["restrictions"]:
+            x = own["threaten"][one["name"]].to_numpy(float)
+            own_range = (x > (-np.inf if one["above"] is None else one["above"])) & (
+                x <= (np.inf if one["up_to"] is None else one["up_to"])
+            )
+            assert one["share"] == pytest.approx(np.average(own_range, weights=weights))
+            inside &= own_range
+        assert box["density"]["estimate"] == pytest.approx(np.average(happened[inside], weights=weights[inside]))
+        assert box["mass"]["estimate"] == pytest.approx(weights[inside].sum() / weights.sum())
+        assert box["coverage"]["estimate"] == pytest.approx(np.average(inside[happened], weights=weights[happened]))
+
+
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_the_value_of_information_is_that_of_the_weighted_worlds(runs, design):
+    document = ask(runs[design], "worth", {"measure": "export_gain - sender_cost", "believe": list(BELIEFS)})
+    found, own, weights = document["result"], frames(runs[design]), weights_of(runs[design])
+    net = {name: (part["export_gain"] - part["sender_cost"]).to_numpy(float) for name, part in own.items()}
+    means = {name: np.average(values, weights=weights) for name, values in net.items()}
+    assert found["now"]["best"] == max(means, key=means.get)
+    for name, mean in means.items():
+        assert found["now"]["means"][name]["estimate"] == pytest.approx(mean, rel=1e-6)
+    best = net[found["now"]["best"]]
+    everything = np.average(np.maximum(net["threaten"], net["talk"]) - best, weights=weights)
+    assert found["everything"]["estimate"] == pytest.approx(everything, rel=1e-6)
+    for one in (*found["parameters"], *found["groups"]):
+        assert one["value"]["estimate"] <= found["everything"]["high"]
+        assert sum(one["chosen"].values()) == pytest.approx(1.0)
+
+
+def test_typical_trials_are_those_near_the_weighted_medians(runs):
+    found = ask(runs["random"], "typical", {"believe": list(BELIEFS)})["result"]
+    own, weights = frames(runs["random"])["threaten"], weights_of(runs["random"])
+    for one in found["typical"]:
+        group = own[own["outcome"] == one["outcome"]]
+        assert one["count"] == len(group)
+        assert one["share"] == pytest.approx(weights[group.index].sum() / weights.sum(), rel=1e-6)
+        values, w = group["target_cost"].astype(float), weights[group.index]
+        median = one["medians"]["target_cost"]
+        assert w[values < median].sum() / w.sum() - 1e-6 <= 0.5 <= w[values <= median].sum() / w.sum() + 1e-6
+    plain = ask(runs["random"], "typical", {})["result"]
+    assert found["extreme"] == plain["extreme"]
+
+
+def test_a_score_is_that_of_the_weighted_forecast(runs):
+    history = replace(shipped_scenario("us-japan-autos-1995").history, strategy="threaten")
+    found = score_against(runs["random"], history, ScoreRequest(believe=BELIEFS)).result.model_dump(by_alias=True)
+    own, weights = frames(runs["random"])["threaten"], weights_of(runs["random"])
+    effective = weights.sum() ** 2 / np.square(weights).sum()
+    sanctions = np.average(own["sanctions_week"].notna(), weights=weights)
+    assert found["events"]["sanctions"]["forecast"] == pytest.approx(sanctions)
+    standing = np.average(own["outcome"] == "sanctions_standing", weights=weights)
+    expected = (standing * effective + 0.5) / (effective + 0.5 * len(OUTCOMES))
+    assert found["outcome"]["forecast"]["sanctions_standing"] == pytest.approx(expected)
+    week = history.agreement_week
+    near = np.average(own["agreement_week"].between(week - 2, week + 2), weights=weights)
+    assert found["agreement_week"]["probability"] == pytest.approx(near)
 
 
 def test_the_command_line_and_http_weigh_as_python_does(runs, tmp_path):

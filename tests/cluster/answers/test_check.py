@@ -131,12 +131,22 @@ def test_the_record_of_the_wto_is_that_of_the_last_count_before_the_first_day(as
         assert ("not compared" in rows[name].source) == (share is None)
 
 
-def test_beliefs_move_the_forecast(folder, document):
-    plain, believed = (
-        {one["name"]: one["forecast"]["estimate"] for one in compared["compared"]}
-        for compared in (document, check(folder, believe=["sanctions = 0.2"]))
-    )
-    assert believed["imposed"] < plain["imposed"] - 0.1
+def test_a_condition_and_beliefs_combine(folder):
+    """Sanctions have the probability believed among the trials of the condition; shares are of threats there."""
+    found = {
+        one["name"]: one for one in check(folder, given="threat_week <= 8", believe=["sanctions = 0.2"])["compared"]
+    }
+    trials = pd.read_parquet(folder / "trials")
+    trials = trials[(trials.strategy == "threaten") & (trials.threat_week <= 8)]
+    imposed = trials.sanctions_week.notna()
+    weights = imposed.map({True: 0.2 / imposed.mean(), False: 0.8 / (1 - imposed.mean())})
+    settled = trials.outcome == "agreement_under_threat"
+    assert found["imposed"]["forecast"]["estimate"] == pytest.approx(0.2)
+    assert found["settled"]["forecast"]["estimate"] == pytest.approx(weights[settled].sum() / weights.sum())
+    filed, ruled = trials.filing_week.notna(), trials.ruling.notna()
+    assert found["ruling"]["forecast"]["estimate"] == pytest.approx(weights[ruled].sum() / weights[filed].sum())
+    for one in found.values():
+        assert bool(one["movers"]) == (one["outside"] and one["reason"] is None)
 
 
 def test_a_strategy_that_seldom_threatens_has_nothing_to_compare(folder):

@@ -27,21 +27,78 @@ def by_week(week: int) -> float:
     return EARLY + (1 - EARLY) * (open_after(2) - open_after(week)) / open_after(2)
 
 
+BOUND = 8.0
+BREAKS = ABOVE * (D - BOUND) / (D - LIMIT)
+"""The probability believed of full access above `BOUND`."""
+
+
+def spread_of_access() -> tuple[float, float]:
+    """The mean and the standard deviation believed of full access, which is uniform below and above `LIMIT`."""
+    parts = ((1 - ABOVE, C, LIMIT), (ABOVE, LIMIT, D))
+    mean = sum(share * (low + high) / 2 for share, low, high in parts)
+    square = sum(share * (low * low + low * high + high * high) / 3 for share, low, high in parts)
+    return mean, sqrt(square - mean * mean)
+
+
+MEAN, DEVIATION = spread_of_access()
+BALANCE = by_week(WEEKS) * MEAN
 TRUTH = {
     "summary, agreement": by_week(WEEKS),
-    "summary, balance": by_week(WEEKS) * (ABOVE * (LIMIT + D) / 2 + (1 - ABOVE) * (C + LIMIT) / 2),
+    "summary, balance": BALANCE,
     "timeline, week 5": by_week(5),
+    "convergence, balance": BALANCE,
+    "aggregate, balance": BALANCE,
+    "drivers, agreement in the highest decile of access": by_week(WEEKS),
+    "drivers, balance in the lowest decile of access": by_week(WEEKS) * (C + 0.1 / (1 - ABOVE) * (LIMIT - C) / 2),
+    "stress, probability": BREAKS,
+    "stress, agreement where the bound is broken": by_week(WEEKS),
+    "stress, agreement inside less outside": 0.0,
+    # The mean inside less the overall mean is so many times the mean inside less that outside.
+    "stress, shift": ((BOUND + D) / 2 - MEAN) / (1 - BREAKS) / DEVIATION,
+    "discover, probability": BREAKS,
 }
 
 
 def intervals(found: dict[str, dict]) -> dict[str, tuple[float, float]]:
     summary, course = found["summary"]["strategies"]["base"], found["timeline"]["strategies"]["base"]["states"]
-    agreement, balance = summary["events"]["agreement"], summary["measures"]["balance_change"]["mean"]
-    return {
-        "summary, agreement": (agreement["low"], agreement["high"]),
-        "summary, balance": (balance["low"], balance["high"]),
-        "timeline, week 5": (course["agreement"]["low"][4], course["agreement"]["high"][4]),
+    settles = found["convergence"]["strategies"]["base"]
+    (row,) = found["aggregate"]["rows"]
+    half = 1.96 * row["balance_change.standard_error"]
+    access = {
+        name: next(one for one in found[name]["parameters"] if one["name"] == "full_access")
+        for name in ("drivers", "balance", "stress")
     }
+    agreement = next(one for one in found["stress"]["events"] if one["name"] == "agreement")
+    estimates = {
+        "summary, agreement": summary["events"]["agreement"],
+        "summary, balance": summary["measures"]["balance_change"]["mean"],
+        "timeline, week 5": {end: course["agreement"][end][4] for end in ("low", "high")},
+        "convergence, balance": {end: settles[end][-1] for end in ("low", "high")},
+        "aggregate, balance": {
+            "low": row["balance_change.mean"] - half,
+            "high": row["balance_change.mean"] + half,
+        },
+        "drivers, agreement in the highest decile of access": access["drivers"]["highest_decile"]["mean"],
+        "drivers, balance in the lowest decile of access": access["balance"]["lowest_decile"]["mean"],
+        "stress, probability": found["stress"]["probability"],
+        "stress, agreement where the bound is broken": agreement["inside"],
+        "stress, agreement inside less outside": agreement["difference"],
+        "stress, shift": access["stress"]["shift"],
+        "discover, probability": found["discover"]["probability"],
+    }
+    return {name: (one["low"], one["high"]) for name, one in estimates.items()}
+
+
+ASKED: dict[str, tuple[str, dict[str, object]]] = {
+    "timeline": ("timeline", {}),
+    "convergence": ("convergence", {"measure": "balance_change"}),
+    "aggregate": ("aggregate", {"measures": ["balance_change"], "statistics": ["mean", "standard_error"]}),
+    "drivers": ("drivers", {"measure": "agreement"}),
+    "balance": ("drivers", {"measure": "balance_change"}),
+    "stress": ("stress", {"bound": f"full_access > {BOUND}"}),
+    "discover": ("discover", {"outcome": f"full_access > {BOUND}"}),
+}
+"""The answers besides the summary: what each is called, its name and its request."""
 
 
 @lru_cache
@@ -54,7 +111,7 @@ def coverage(folder, design: str) -> dict[str, float]:
         stored = open_run(made)
         found = {
             "summary": document_of("summary", stored, believe=BELIEFS),
-            "timeline": result_of("timeline", stored, believe=BELIEFS),
+            **{name: result_of(answer, stored, believe=BELIEFS, **asked) for name, (answer, asked) in ASKED.items()},
         }
         for name, (low, high) in intervals(found).items():
             held[name] += low <= TRUTH[name] <= high
