@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install postgres pango chromium demo test test-slow test-web manifests coverage check bench scale chaos reference docs clean
+.PHONY: install postgres pango chromium demo test test-slow test-web test-image manifests coverage check bench scale chaos reference docs clean
 
 install: .venv/installed
 
@@ -45,6 +45,9 @@ test-web: install chromium  ## the pages in a real browser
 manifests: install  ## tests of configs/cluster; installs Helm's library and Kubernetes's schemas, 350 MB
 	$(BIN)/pip install --quiet --quiet --constraint constraints.txt --editable '.[manifests]'
 	$(BIN)/python -m pytest tests/configs/test_cluster.py
+
+test-image: install postgres  ## the image as the chart sets it up, in namespaces; needs root, and BRINK_IMAGE, a folder of its files
+	$(BIN)/python -m pytest tests/configs/test_image.py
 
 coverage: install postgres pango  ## the tests of make test, and how much of the code they run
 	$(PYTEST) -m "not slow and not browser" --cov --cov-report=

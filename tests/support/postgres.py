@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +17,11 @@ ACCOUNT = "postgres"
 
 
 @contextmanager
-def postgres() -> Iterator[sa.URL]:
-    """A running server: the URL of its first database."""
+def postgres(within: Sequence[str] = (), address: str = "") -> Iterator[sa.URL]:
+    """A running server: the URL of its first database.
+
+    Behind the command `within` it runs in another namespace, where it listens on `address` too, for whoever asks.
+    """
     found = sorted(Path(BINARIES).glob("*/bin/postgres"))
     if not found:
         raise FileNotFoundError(f"no PostgreSQL in {BINARIES}: install Debian's package postgresql")
@@ -34,9 +37,11 @@ def postgres() -> Iterator[sa.URL]:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+        with open(f"{data}/pg_hba.conf", "a") as hosts:
+            hosts.write("host all all all trust\n" if address else "")
+        settings = ["-c", f"listen_addresses={address}", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
         server = subprocess.Popen(
-            [*account, binaries / "postgres", "-D", data, *settings],
+            [*within, *account, binaries / "postgres", "-D", data, *settings],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

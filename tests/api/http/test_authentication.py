@@ -182,13 +182,14 @@ def test_the_description_names_keys_and_refusals(service):
 
 
 def test_requests_a_second_are_limited_for_each_owner(tmp_path):
-    with served(tmp_path, auth="keys", requests_per_second=1) as service:
+    """A request in two hours: however busy the machine is, no second one is allowed while the test lasts."""
+    with served(tmp_path, auth="keys", requests_per_second=1 / 7200) as service:
         ann, again, bob = service.key("ann", "read"), service.key("ann", "read"), service.key("bob", "read")
-        statuses = [service.ask("GET", "/v1/parameters", key).status_code for key in (ann, again, ann)]
-        assert statuses == [200, 200, 429]
-        refused = service.ask("GET", "/v1/parameters", ann)
-        assert (refused.status_code, refused.headers["content-type"]) == (429, PROBLEM)
-        assert refused.headers["Retry-After"] == "1"
+        assert service.ask("GET", "/v1/parameters", ann).status_code == 200
+        for key in (ann, again):
+            refused = service.ask("GET", "/v1/parameters", key)
+            assert (refused.status_code, refused.headers["content-type"]) == (429, PROBLEM)
+            assert 0 < int(refused.headers["Retry-After"]) <= 7200
         assert service.ask("GET", "/v1/parameters", bob).status_code == 200
 
 

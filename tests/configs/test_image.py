@@ -1,0 +1,212 @@
+"""The image, set up as the chart sets it up: each pod a process of the image in namespaces of its own.
+
+``BRINK_IMAGE`` names a folder with the image's files, such as ``buildah mount`` gives. Needs Linux and root.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.shipped_scenarios import shipped_scenario
+from brink import Brink
+from cluster.results.plan import make_plan
+from cluster.runs.options import RunOptions
+from cluster.runs.run import run
+from tests.support.answers import assert_same
+from tests.support.pods import Pod, container, pods
+from tests.support.postgres import postgres
+from tests.support.waiting import wait_until
+
+IMAGE = os.environ.get("BRINK_IMAGE")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(IMAGE is None, reason="needs BRINK_IMAGE, a folder with the image's files"),
+]
+
+SITE_PACKAGES = "/opt/brink/lib/python3.11/site-packages"
+CHART = Path("configs/cluster/chart")
+NAMES = ("database", "store", "head", "node", "other-node", "web", "other-web", "runner", "driver", "web6")
+OBJECT_STORE = {"RAY_OBJECT_STORE_BYTES": "80000000"}
+RAY = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": "a" * 43,
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "BRINK_RAY_ADDRESS": "head:6379",
+}
+S3 = {
+    "AWS_REGION": "us-east-1",
+    "AWS_ENDPOINT_URL": "http://store:5000",
+    "AWS_ALLOW_HTTP": "true",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+}
+DATABASE = {"BRINK_DATABASE_URL": "postgresql+psycopg://postgres@database:5432/postgres"}
+SERVICE = {
+    **DATABASE,
+    **S3,
+    "BRINK_AUTH": "keys",
+    "BRINK_STORE_URL": "s3://brink/results",
+    "BRINK_DATA_DIR": "/tmp/brink-data",
+}
+
+
+@dataclass
+class Deployment:
+    """Pods by name, and what starts a process of the image in one of them."""
+
+    pods: dict[str, Pod]
+    image: Path
+
+    @contextmanager
+    def running(self, name: str, *command: str, environment: dict[str, str], **options) -> Iterator[subprocess.Popen]:
+        with container(self.pods[name], self.image, command, environment, self.pods, **options) as process:
+            yield process
+
+    def output_of(self, name: str, *command: str, environment: dict[str, str], **options) -> tuple[int, str]:
+        """The status and the output of a command that ends."""
+        with self.running(name, *command, environment=environment, **options) as process:
+            status = wait_until(lambda: None if process.poll() is None else (process.returncode,))[0]
+            return status, process.stdout.read()
+
+
+@pytest.fixture(scope="module")
+def deployment() -> Iterator[Deployment]:
+    """A database, a store, Ray's head and two nodes, two web processes and a runner, all of them ready."""
+    with ExitStack() as stack:
+        found = stack.enter_context(pods(NAMES, ipv6_only=["web6"]))
+        made = Deployment(found, Path(IMAGE))
+        stack.enter_context(postgres(found["database"].within, "*"))
+        stack.enter_context(_store(found["store"]))
+        status, output = made.output_of("web", "brink", "migrate", environment=DATABASE)
+        assert status == 0, output
+        head = ["ray", "start", "--head", "--num-cpus=0", "--dashboard-host=0.0.0.0", "--object-store-memory=80000000"]
+        stack.enter_context(made.running("head", *head, "--block", environment=RAY, restarted=True))
+        node = ["ray", "start", "--address=head:6379", "--num-cpus=1", "--object-store-memory=80000000", "--block"]
+        for name in ("node", "other-node"):
+            stack.enter_context(made.running(name, *node, environment={**RAY, **S3}, restarted=True))
+        script = (CHART / "files" / "run-beside-ray.sh").read_text()
+        beside = {**SERVICE, **RAY, **OBJECT_STORE, "BRINK_ENGINE": "ray", "BRINK_WORKERS": "2"}
+        stack.enter_context(made.running("runner", "/bin/bash", "-c", script, environment=beside))
+        serve = ["brink", "serve", "--no-runner", "--host", "0.0.0.0", "--port", "8000"]
+        for name in ("web", "other-web"):
+            hosts = {"BRINK_ALLOWED_HOSTS": found[name].address}
+            stack.enter_context(made.running(name, *serve, environment={**SERVICE, **hosts}))
+        for name in ("web", "other-web"):
+            wait_until(lambda name=name: _get(found[name], "/readyz").status_code == 200, ignoring=httpx.HTTPError)
+        yield made
+
+
+@contextmanager
+def _store(pod: Pod) -> Iterator[None]:
+    command = [*pod.within, sys.executable, "-m", "moto.server", "-H", "::", "-p", "5000"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    bucket = urllib.request.Request(f"http://{pod.address}:5000/brink", method="PUT")
+    try:
+        wait_until(lambda: urllib.request.urlopen(bucket).status == 200, ignoring=OSError)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _get(pod: Pod, path: str) -> httpx.Response:
+    host = f"[{pod.address}]" if ":" in pod.address else pod.address
+    return httpx.get(f"http://{host}:8000{path}", timeout=60)
+
+
+@pytest.fixture(scope="module")
+def key(deployment) -> str:
+    command = ["brink", "keys", "create", "--owner", "ann", "--scope", "submit", "--scope", "read"]
+    status, output = deployment.output_of("web", *command, environment=SERVICE)
+    assert status == 0, output
+    return re.search(r"\bbk_\S+|\b\S{40,}", output)[0]
+
+
+def test_a_job_loses_nothing_when_a_node_is_cut_off_and_a_later_one_finds_it_joined_again(deployment, key, tmp_path):
+    """Submitted to one web process and read from the other. Ray plays the tasks of the node that it lost elsewhere."""
+    web, other = (Brink(f"http://{deployment.pods[name].address}:8000", key) for name in ("web", "other-web"))
+    plan = make_plan(shipped_scenario("us-japan-autos-1995"), trials=300_000, seed=77)
+    expected = run(plan, tmp_path / "run", RunOptions(engine="inline"))
+    job = other.job(web.submit("us-japan-autos-1995", trials=plan.trials, seed=plan.seed).id)
+
+    def begun() -> bool:
+        job.refresh()
+        assert job.state in ("queued", "running"), job.document
+        return job.progress > 0
+
+    wait_until(begun)
+    node = deployment.pods["node"]
+    node.cut_off()
+    job.wait(progress=False)
+    assert job.state == "succeeded"
+    assert_same(job.summary().document["strategies"], expected["strategies"])
+    node.join()
+    # The head, two nodes for tasks, and the runner's.
+    wait_until(lambda: _nodes(deployment) == 4)
+    job = web.submit("us-japan-autos-1995", trials=100_000, seed=78)
+    job.wait(progress=False)
+    assert job.state == "succeeded"
+
+
+def _nodes(deployment: Deployment) -> int:
+    """The number of Ray's nodes that are alive."""
+    output = deployment.output_of("driver", "ray", "status", "--address", "head:6379", environment=RAY)[1]
+    return len(re.findall(r"^ *\d+ node_", output.partition("Pending:")[0], re.MULTILINE))
+
+
+def test_a_service_is_reached_where_there_are_only_ipv6_addresses(deployment):
+    pod = deployment.pods["web6"]
+    serve = ["brink", "serve", "--no-runner", "--host", "::", "--port", "8000"]
+    with deployment.running("web6", *serve, environment={**SERVICE, "BRINK_ALLOWED_HOSTS": f"[{pod.address}]"}):
+        found = wait_until(lambda: _get(pod, "/readyz"), ignoring=httpx.TransportError)
+    assert found.status_code == 200, found.text
+
+
+@pytest.mark.parametrize(
+    ("file", "found", "other", "message"),
+    [
+        (
+            "sim/model/version.py",
+            "KERNEL_VERSION = ",
+            "KERNEL_VERSION = 1000 + ",
+            "install the same Brink on driver and nodes",
+        ),
+        ("ray/_version.py", 'version = "', 'version = "1', "ray_address"),
+    ],
+)
+def test_another_version_on_the_drivers_side_is_refused(deployment, tmp_path, file, found, other, message):
+    path = f"{SITE_PACKAGES}/{file}"
+    text = Path(f"{deployment.image}{path}").read_text()
+    assert found in text
+    (tmp_path / "other.py").write_text(text.replace(found, other))
+    played = [
+        "brink",
+        "run",
+        "us-japan-autos-1995",
+        "--trials",
+        "2000",
+        "--engine",
+        "ray",
+        "--ray-address",
+        "head:6379",
+    ]
+    script = f"""
+        ray start --address=head:6379 --num-cpus=0 --object-store-memory=80000000 > /tmp/ray 2>&1 || cat /tmp/ray
+        {shlex.join([*played, "--out", "s3://brink/of-another"])}
+    """
+    status, output = deployment.output_of(
+        "driver", "bash", "-c", script, environment={**RAY, **S3}, replaced={path: tmp_path / "other.py"}
+    )
+    assert status in (1, 2), output
+    assert message in output, output
+    assert "Traceback" not in output
