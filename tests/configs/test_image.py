@@ -203,8 +203,8 @@ def test_another_version_on_the_drivers_side_is_refused(deployment, tmp_path, fi
         "head:6379",
     ]
     script = f"""
-        ray start --address=head:6379 --num-cpus=0 --object-store-memory=80000000 > /tmp/ray 2>&1 || cat /tmp/ray
-        {shlex.join([*played, "--out", "s3://brink/of-another"])}
+        ray start --address=head:6379 --num-cpus=0 --object-store-memory=80000000 > /tmp/joining 2>&1 || cat /tmp/joining
+        {shlex.join([*played, "--out", f"s3://brink/{tmp_path.name}"])}
     """
     status, output = deployment.output_of(
         "driver", "bash", "-c", script, environment={**RAY, **S3}, replaced={path: tmp_path / "other.py"}
