@@ -193,27 +193,30 @@ def _weighted(
 
 
 def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict[str, object]:
+    if condition is not None:
+        return _summarize_given(run, strategy, condition)
     plan = run.plan
     counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)
-    if condition is None and plan.keep == "summary":
+    if plan.keep == "summary":
         values = CountedValues(summed_counts(run, strategy))
         return strategy_document(plan, strategy, counted, played, values, values.bracket)
-    if condition is not None:
-        played = sum(shard.count for shard in run.shards(strategy))
-    if condition is None and played <= shared.EXACT_NUMBERS and not is_mapped_on_ray(run):
+    if played <= shared.EXACT_NUMBERS and not is_mapped_on_ray(run):
         return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy))
+    return strategy_document(plan, strategy, counted, played, CountedTrials(run, strategy, None))
+
+
+def _summarize_given(run: StoredRun, strategy: str, condition: Expression) -> dict[str, object]:
     trials = CountedTrials(run, strategy, condition)
-    if condition is not None:
-        counted = trials.tallies()
-        left = sum(tally.trials for tally in counted)
-        if left < shared.FEWEST_GIVEN:
-            message = (
-                f"leaves {left} of {played} trials of {strategy}, too few for an answer; at least "
-                f"{shared.FEWEST_GIVEN} are needed: play more trials, use a weaker condition, or leave the strategy out"
-            )
-            raise InvalidInput((Fault("given", str(condition), message),))
-    return strategy_document(plan, strategy, counted, played, trials)
+    counted = trials.tallies()
+    left, played = sum(tally.trials for tally in counted), sum(shard.count for shard in run.shards(strategy))
+    if left < shared.FEWEST_GIVEN:
+        message = (
+            f"leaves {left} of {played} trials of {strategy}, too few for an answer; at least "
+            f"{shared.FEWEST_GIVEN} are needed: play more trials, use a weaker condition, or leave the strategy out"
+        )
+        raise InvalidInput((Fault("given", str(condition), message),))
+    return strategy_document(run.plan, strategy, counted, played, trials)
 
 
 ANSWER = Answer(

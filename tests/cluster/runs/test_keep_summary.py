@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -227,6 +229,39 @@ def test_verify_finds_counts_that_do_not_agree_with_their_tallies(folders, tmp_p
         altered.replace_schema_metadata({k: v for k, v in footer.items() if k != b"ARROW:schema"}), target / name
     )
     assert verify_summary(open_run(target)) == [f"{name}: its counts of export_gain do not agree with its tallies"]
+
+
+def test_verify_finds_rows_that_do_not_agree_with_their_tallies(folders, tmp_path):
+    target = tmp_path / "run"
+    shutil.copytree(folders["counts"], target)
+    name = "trials/strategy=talk/part-00001.parquet"
+    table, footer = pq.read_table(target / name), pq.read_metadata(target / name).metadata
+    costs = table["target_cost"].to_numpy().copy()
+    costs[np.argmax(costs)] *= 3
+    altered = table.set_column(table.schema.get_field_index("target_cost"), table.schema.field("target_cost"), [costs])
+    pq.write_table(
+        altered.replace_schema_metadata({k: v for k, v in footer.items() if k != b"ARROW:schema"}), target / name
+    )
+    assert verify_summary(open_run(target)) == [f"{name}: its counts of target_cost do not agree with its tallies"]
+
+
+def test_counts_of_something_unknown_are_reported(folders, tmp_path):
+    target = tmp_path / "run"
+    shutil.copytree(folders["counts"], target)
+    path = target / "counts/strategy=talk/part-00007.parquet"
+    table, footer = pq.read_table(path), pq.read_metadata(path).metadata
+    names = pc.replace_substring(table["name"].cast("string"), "export_gain", "import_loss").dictionary_encode()
+    altered = table.set_column(0, pa.field("name", names.type), names)
+    pq.write_table(altered.replace_schema_metadata({k: v for k, v in footer.items() if k != b"ARROW:schema"}), path)
+    (finding,) = verify_summary(open_run(target))
+    assert "has counts of import_loss, which is not counted" in finding
+
+
+def test_a_condition_needs_no_tallies(folders, monkeypatch):
+    """They are in the footers of all files, which takes long for very many of them."""
+    expected = ask(open_run(folders["whole"]), "summary", {"given": "agreement_week > 2"})
+    monkeypatch.setattr(StoredRun, "tallies", None)
+    assert ask(open_run(folders["whole"]), "summary", {"given": "agreement_week > 2"}) == expected
 
 
 def test_only_designs_that_can_grow_keep_counts():
