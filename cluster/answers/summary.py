@@ -175,14 +175,16 @@ def summarize(
     found = in_order(lambda one: one[0].run(_summarize_strategy, run, one[1], condition), one_each, at_once)
     summaries = dict(zip(chosen, found, strict=True))
     if condition is None:
-        return summary_document(plan, summaries, quantiles=QUANTILES_EXACT if plan.keep == "all" else QUANTILES_COUNTED)
+        return summary_document(
+            plan, summaries, quantiles=QUANTILES_EXACT if plan.keeps_all_rows else QUANTILES_COUNTED
+        )
     summary = summary_document(plan, summaries, plan.row_trials, f"{QUANTILES_EXACT}{_of_kept_rows(run)}")
     return {"given": str(condition), **summary}
 
 
 def _of_kept_rows(run: StoredRun) -> str:
     """What to add to the method of a summary that is made from rows, if not all of them are kept."""
-    return "" if run.plan.keep == "all" else f"; {kept_rows_note(run)}"
+    return "" if run.plan.keeps_all_rows else f"; {kept_rows_note(run)}"
 
 
 def _weighted(
@@ -198,7 +200,7 @@ def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | N
     plan = run.plan
     counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)
-    if plan.keep == "summary":
+    if not plan.keeps_all_rows:
         values = CountedValues(summed_counts(run, strategy))
         return strategy_document(plan, strategy, counted, played, values, values.bracket)
     if played <= shared.EXACT_NUMBERS and not is_mapped_on_ray(run):

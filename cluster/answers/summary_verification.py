@@ -49,9 +49,9 @@ def verify_summary(run: StoredRun) -> list[str]:
     except (OSError, ValueError) as error:
         return [f"{SUMMARY}: cannot be read: {error}"]
     try:
-        if run.plan.keep == "summary" and (found := _disagreeing(run)):
+        if not run.plan.keeps_all_rows and (found := _disagreeing(run)):
             return found
-        recounted = json.loads(json.dumps(recount(run) if run.plan.keep == "all" else summarize(run)))
+        recounted = json.loads(json.dumps(recount(run) if run.plan.keeps_all_rows else summarize(run)))
     except (OSError, ValueError, pa.ArrowException) as error:
         return [f"{TRIALS_FOLDER}: cannot be counted: {error}"]
     if isinstance(stored, dict):

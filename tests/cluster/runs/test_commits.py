@@ -54,6 +54,6 @@ def test_a_put_that_fails_ends_the_task_and_leaves_whole_files_and_no_drafts(tmp
             with pytest.raises(ConnectionError, match="does not answer"):
                 list(run_shards(PLAN, task, store))
         assert [path for path in Path(tmp_path).rglob("*") if path.is_file()] == []
-        assert set(committed_shards(store, PLAN, task)) == {task[1 - failing]}
+        assert set(committed_shards(store, PLAN, task)) <= {task[1 - failing]}
         assert [result.shard for result in run_shards(PLAN, task, store)] == task
         assert set(committed_shards(store, PLAN, task)) == set(task)
