@@ -7,6 +7,8 @@ from typing import Any
 TOO_CLOSE = "too close to call"
 NAMED = 2
 """Of more strategies that are ahead together, none is named."""
+SHOWN_PARTS = 3
+"""Parts of a parameter's range that are said where not everything is asked for."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,14 @@ def lead_text(part: LeadPart) -> str:
     if part.low == part.high:
         return f"{who} at {part.low:.3g}"
     return f"{who} from {part.low:.3g} to {part.high:.3g}"
+
+
+def leads_text(parts: Sequence[LeadPart], most: int | None = None) -> str:
+    """The parts of a range in words; of more than `most` only those with the largest shares, and how many are left."""
+    shown = list(parts)
+    if most is not None and len(parts) > most:
+        largest = sorted(parts, key=lambda part: -part.share)[:most]
+        shown = [part for part in parts if part in largest]
+    left = len(parts) - len(shown)
+    texts = [*map(lead_text, shown), *([f"{left} shorter range{'s' * (left > 1)}"] if left else [])]
+    return "; ".join(texts)

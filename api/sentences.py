@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.figures import amount, decimals, negated, of_the_trials, percentage_points, share_beside, share_of_them
-from api.leads import lead_parts, lead_text, ordered_leads, share_of_others
+from api.leads import SHOWN_PARTS, lead_parts, leads_text, ordered_leads, share_of_others
 from cluster.answers.entry import NET_GAIN
 from sim.scenario.parameters import parameter
 
@@ -185,7 +185,7 @@ def dependence_sentence(comparison: Mapping[str, Any]) -> str:
 def belief_sentences(comparison: Mapping[str, Any]) -> list[str]:
     """The parameters over whose range the best strategy changes, a sentence each, at most `SHOWN_BELIEFS`."""
     return [
-        f"{describe(one['name'])}: {'; '.join(map(lead_text, lead_parts(one)))} ({one['unit']})."
+        f"{describe(one['name'])}: {leads_text(lead_parts(one), SHOWN_PARTS)} ({one['unit']})."
         for one in _changing(comparison)[:SHOWN_BELIEFS]
     ]
 
