@@ -242,6 +242,9 @@ def read_demands(texts: Sequence[str]) -> list[Demand]:
         try:
             weight = float(tail) if sign else 1.0
         except ValueError:
+            if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", tail):
+                point = f"must have a point for the decimals of its weight: {tail.strip().replace(',', '.')}"
+                raise InvalidInput((Fault("issue", text, point),)) from None
             title = text
         if not sign:
             title = text

@@ -9,6 +9,7 @@ from api.leads import TOO_CLOSE, lead_parts, lead_text, ordered_leads
 from api.sentences import (
     SHOWN_BELIEFS,
     belief_sentences,
+    choice_sentences,
     dependence_sentence,
     difference_sentences,
     learning_sentence,
@@ -60,6 +61,31 @@ def test_parts_cover_the_range_and_keep_every_leader(ahead):
     assert (parts[0].low, parts[-1].high) == (one["ranges"][0]["low"], one["ranges"][-1]["high"])
     assert abs(sum(part.share for part in parts) - 1.0) < 1e-9
     assert [part.leader for part in parts if part.leader] == [who[0] for who in ahead if len(who) == 1]
+
+
+def compared(gap: dict[str, Any], better: float, worse: float) -> list[str]:
+    """The sentences about a choice whose best strategy is a, before b by a gap."""
+    own = {"difference": gap, "higher": estimate(better), "lower": estimate(worse)}
+    pairs = [{"first": "a", "second": "b", "measures": {"export_gain": own}}]
+    return choice_sentences(comparison() | {"pairs": pairs})
+
+
+def test_strategies_that_never_differ_are_equal_and_not_too_close_to_call():
+    equal = {"estimate": 0.0, "standard_error": 0.0, "low": None, "high": None}
+    (sentence,) = compared(equal, 0.0, 0.0)
+    assert sentence == "By export_gain, a and b are equal in every trial; no strategy is better on average."
+
+
+@given(st.sampled_from([(None, None), (1.9, None), (None, 2.1)]))
+def test_a_difference_that_is_the_same_in_every_trial_is_no_doubtful_one(ends):
+    gap = {"estimate": 2.0, "standard_error": 0.0, "low": ends[0], "high": ends[1]}
+    first, second, third = compared(gap, 1.0, 0.0)
+    assert first == "By export_gain, a is the best of 3 strategies: on average 2 more than b, the next."
+    assert second.endswith("better than b in all of the trials, and worse in none.")
+    assert third == "The difference is the same in every trial."
+    same = strategy("a", 0.5, 4.0)
+    same["measures"]["export_gain"]["change"] = gap
+    assert difference_sentences({"strategies": [same]}, "export_gain") == ["Under a, export_gain changes by 2."]
 
 
 def test_a_choice_that_no_parameter_changes_says_so():
