@@ -522,12 +522,15 @@ def test_a_page_that_is_opened_during_a_restart_loads_once_the_service_is_back(b
             page.route("**/v1/jobs/*/events", refuse)
             page.goto(f"/jobs/{job}")
             expect(page.locator("#fault")).to_contain_text("tries again by itself")
-            service.options = ()
             service.start()
             expect(page.locator("h1")).to_have_text(JOB["scenario"]["title"])
             expect(page.locator("#fault")).to_be_empty()
+            # Without a runner the job cannot end before the events are asked for again. Routes run within page.title().
+            wait_until(lambda: page.title() and len(refused) >= 3)
+            service.kill()
+            service.options = ()
+            service.start()
             expect(page.locator("#state .badge")).to_have_text("succeeded")
-            assert len(refused) >= 3
     finally:
         service.stop()
 
