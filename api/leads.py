@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.figures import percent
-
 TOO_CLOSE = "too close to call"
 NAMED = 2
 """Of more strategies that are ahead together, none is named."""
-MOST_PARTS = 4
-"""A range of more parts is described by the shares of its trials in which each strategy leads."""
+SHOWN_PARTS = 3
+"""Parts of a parameter's range that are said where not everything is asked for."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +68,15 @@ def lead_text(part: LeadPart) -> str:
     return f"{who} from {part.low:.3g} to {part.high:.3g}"
 
 
-def range_text(one: Mapping[str, Any], *, every_part: bool = False) -> str:
-    """Who leads over a parameter's range: its parts in the parameter's unit, each as `lead_text` has it.
+def leads_text(parts: Sequence[LeadPart], best: str, most: int | None = None) -> str:
+    """The parts of a range in words; of more than `most` only some, and how many are left.
 
-    Of more than `MOST_PARTS` parts, except with `every_part`, each leader's share of the trials, the largest first:
-    ``long-list in 80 %, too close to call in 20 % of the trials, in 7 parts of the range``.
+    Those in which another strategy than the best leads are preferred, then those with the largest shares.
     """
-    parts = lead_parts(one)
-    if every_part or len(parts) <= MOST_PARTS:
-        return f"{'; '.join(map(lead_text, parts))} ({one['unit']})"
-    shares: dict[str, float] = {}
-    for part in parts:
-        name = part.leader or TOO_CLOSE
-        shares[name] = shares.get(name, 0.0) + part.share
-    ordered = sorted(shares.items(), key=lambda own: -own[1])
-    said = ", ".join(f"{name} in {percent(100.0 * share, 0)} %" for name, share in ordered)
-    return f"{said} of the trials, in {len(parts)} parts of the range"
+    shown = list(parts)
+    if most is not None and len(parts) > most:
+        largest = sorted(parts, key=lambda part: (part.leader in (None, best), -part.share))[:most]
+        shown = [part for part in parts if part in largest]
+    left = len(parts) - len(shown)
+    texts = [*map(lead_text, shown), *([f"{left} more part{'s' * (left > 1)}"] if left else [])]
+    return "; ".join(texts)

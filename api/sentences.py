@@ -13,7 +13,7 @@ from api.figures import (
     share_beside,
     share_of_them,
 )
-from api.leads import ordered_leads, range_text, share_of_others
+from api.leads import SHOWN_PARTS, lead_parts, leads_text, ordered_leads, share_of_others
 from cluster.answers.entry import NET_GAIN
 from sim.scenario.parameters import parameter
 
@@ -204,7 +204,10 @@ def dependence_sentence(comparison: Mapping[str, Any]) -> str:
 
 def belief_sentences(comparison: Mapping[str, Any]) -> list[str]:
     """The parameters over whose range the best strategy changes, a sentence each, at most `SHOWN_BELIEFS`."""
-    return [f"{describe(one['name'])}: {range_text(one)}." for one in _changing(comparison)[:SHOWN_BELIEFS]]
+    return [
+        f"{describe(one['name'])}: {leads_text(lead_parts(one), best_of(comparison), SHOWN_PARTS)} ({one['unit']})."
+        for one in _changing(comparison)[:SHOWN_BELIEFS]
+    ]
 
 
 def _changing(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -41,6 +41,8 @@ RAY = {
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": "a" * 43,
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_grpc_client_keepalive_time_ms": "30000",
+    "RAY_grpc_client_keepalive_timeout_ms": "20000",
     "BRINK_RAY_ADDRESS": "head:6379",
 }
 S3 = {

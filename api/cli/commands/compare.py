@@ -16,7 +16,7 @@ from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import labels, measure_scale
 from api.cli.tables import Bars, Column, print_table
 from api.figures import amount, negated, share_with_error, signed
-from api.leads import TOO_CLOSE, LeadPart, lead_parts, ordered_leads, range_text
+from api.leads import SHOWN_PARTS, TOO_CLOSE, LeadPart, lead_parts, leads_text, ordered_leads
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
 _BAR = 40
@@ -215,16 +215,17 @@ def _print_leads(
     out: Console, strategies: list[str], leads: list[dict[str, Any]], best: str, *, everything: bool
 ) -> list[str]:
     """The strategies that lead over the range of each parameter; what is left out, in words."""
-    known = {one["name"]: one for one in leads}
     parts = {one["name"]: lead_parts(one) for one in ordered_leads(leads, best)}
+    units = {one["name"]: one["unit"] for one in leads}
     changing = [name for name, own in parts.items() if len(own) > 1]
     shown = changing if everything else changing[:_SHOWN_LEADS]
+    most = None if everything else SHOWN_PARTS
     if shown:
         letters = dict(zip(strategies, _letters(len(strategies)), strict=True))
         columns: list[Column | Bars] = [
             Column("", shown),
             Bars("low to high", lambda width: [_bar(parts[name], letters, width) for name in shown], 20, _BAR),
-            Column("ranges", [range_text(known[name], every_part=everything) for name in shown], prose=True),
+            Column("ranges", [f"{leads_text(parts[name], best, most)} ({units[name]})" for name in shown], prose=True),
         ]
         print_table(out, columns, title="Which strategy leads, by what you believe")
         if out.is_terminal:
