@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from api.cli.charting import requested_charts, write_charts
 from api.cli.output import answer_progress, console, print_json
@@ -45,7 +46,16 @@ def answer(
     else:
         print_settings(console(), document)
         render(console(), document)
+        _print_kept_rows(console(), document)
     write_charts(requested, document)
     for _, path in () if as_json else requested:
         console().print(f"Chart: {path}", soft_wrap=True)
     return document
+
+
+def _print_kept_rows(out: Console, document: Mapping[str, Any]) -> None:
+    """Print that an answer is from the rows that its run keeps, if these are not all."""
+    method = document.get("method")
+    if isinstance(method, Mapping) and "rows" in method:
+        note = method["rows"]
+        out.print(Text(f"{note[0].upper()}{note[1:]}.", style="dim"))

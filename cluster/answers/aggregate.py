@@ -28,7 +28,7 @@ from cluster.answers.aggregate_statistics import (
     quantile_level,
 )
 from cluster.answers.aggregate_weights import METHOD as WEIGHTS
-from cluster.answers.aggregate_weights import weight_sql, weighted_statistics
+from cluster.answers.aggregate_weights import check_trials, weight_sql, weighted_statistics
 from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh_strategy
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest, Text
 from cluster.answers.shared import condition_of
@@ -145,6 +145,7 @@ def _weighted_groups(
     pooled: bool,
 ) -> tuple[list[GroupKey], list[tuple[Any, ...]], list[list[float | None]]]:
     """The keys, the groups and their statistics from the trials of some strategies, weighted so that beliefs hold."""
+    check_trials(weighted)
     plan, chosen = run.plan, tuple(weighted)
     code = code_of(weighted[chosen[0]].stated)
     with trials_table(run, chosen, code=code) as database:

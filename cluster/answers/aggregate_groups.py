@@ -11,7 +11,6 @@ import duckdb
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from cluster.answers import shared
 from cluster.answers.entry import Result, Text
 from cluster.query.session import to_sql
 from sim.faults import Fault, InvalidInput
@@ -188,9 +187,8 @@ class ValuesInDatabase:
         return known, least or 0.0, greatest or 0.0
 
     def quantiles(self, value: Expression, levels: Sequence[float]) -> list[float]:
-        """As `Values.quantiles`; of very many values from a sketch."""
-        few = self.extent(value)[0] <= shared.EXACT_NUMBERS
-        found: list[float] = self._one(value, f"{'quantile_disc' if few else 'approx_quantile'}(x, {list(levels)})")[0]
+        """As `Values.quantiles`."""
+        found: list[float] = self._one(value, f"quantile_disc(x, {list(levels)})")[0]
         return found
 
     def _one(self, value: Expression, selected: str) -> tuple[Any, ...]:

@@ -28,6 +28,13 @@ METHOD = (
 )
 
 
+def check_trials(weighted: Mapping[str, WeightedTrials]) -> None:
+    """Raise `InvalidInput` for more weighted trials than can be sorted in memory."""
+    if sum(found.weighting.trials for found in weighted.values()) > shared.EXACT_NUMBERS:
+        message = f"weighs at most {shared.EXACT_NUMBERS:,} trials here: ask with a condition that leaves fewer"
+        raise InvalidInput((Fault("believe", None, message),))
+
+
 def weight_sql(weighted: Mapping[str, WeightedTrials]) -> str:
     """SQL for the weight of a row of the view of trials, by its strategy and code."""
     cases = []
@@ -50,16 +57,13 @@ def weighted_statistics(
 ) -> tuple[list[tuple[Any, ...]], list[list[float | None]]]:
     """The groups with their trials, and the statistics of each group in order of measures.
 
-    As `cluster.answers.aggregate_statistics.group_statistics`, from a view ``asked`` that has also the columns
-    ``strategy``, ``code`` and ``w``, the weight. Raises `InvalidInput` for more than can be held in memory.
+    The view ``asked`` has the keys ``k0``, ``k1``, ..., the measures ``m0``, ``m1``, ..., ``trial``, ``strategy``,
+    ``code``, and ``w``, the weight. Raises `InvalidInput` for more groups than can be held in memory.
     """
     named = [f"k{k}" for k in range(len(keys))]
     order = ", ".join(f"{key.order.format(f'k{k}')} NULLS LAST" for k, key in enumerate(keys))
     ends = f"GROUP BY {', '.join(named)} ORDER BY {order}" if keys else ""
     counts = database.execute(f"SELECT {', '.join([*named, 'count(*)'])} FROM asked {ends}").fetchall()
-    if sum(trials for *_, trials in counts) > shared.EXACT_NUMBERS:
-        message = f"weighs at most {shared.EXACT_NUMBERS:,} trials here: ask with a condition that leaves fewer"
-        raise InvalidInput((Fault("believe", None, message),))
     patterns = max(len(found.patterns) for found in weighted.values())
     if len(counts) * replicates * patterns * len(weighted) > MOST_ROWS:
         message = f"makes more than {MOST_ROWS:,} groups of weighted trials: use fewer or wider bins, or fewer beliefs"

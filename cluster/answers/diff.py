@@ -164,7 +164,7 @@ def diff(
         | {
             f"rows_{name}": kept_rows_note(run)
             for name, run in (("first", first), ("second", second))
-            if run.plan.keep == "summary"
+            if not run.plan.keeps_all_rows
         },
     )
 

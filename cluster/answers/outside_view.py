@@ -150,6 +150,9 @@ def _past_sanctions(scenario: Scenario, day: date | None) -> PastCases:
         message = f"must be at least {TWO_YEARS}, since past sanctions in force are known after two years"
         raise InvalidInput((Fault("horizon_weeks", scenario.horizon_weeks, message),))
     counts = sanctions_after(TWO_YEARS, day)
+    if not sum(counts):
+        message = "is a day on which it was not known of any past sanctions what had become of them after two years"
+        raise InvalidInput((Fault("as_of", scenario.as_of, message),))
     source = f"{shipped_rates().sanctions.title}, two years after their imposition{_before(day)}: {{}} of {sum(counts)}"
     endings = [
         PastShare(

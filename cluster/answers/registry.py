@@ -84,7 +84,7 @@ def ask(
         return found.result.model_dump(by_alias=True, exclude_unset=True)
     plan = run.plan
     shards = [shard for strategy in found.strategies for shard in run.all_shards(strategy)]
-    from_rows = plan.keep == "summary" and not found.of_all_trials
+    from_rows = not plan.keeps_all_rows and not found.of_all_trials
     document = answer.document(
         answer=answer.name,
         scenario=plan.scenario.name,

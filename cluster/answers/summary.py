@@ -175,14 +175,16 @@ def summarize(
     found = in_order(lambda one: one[0].run(_summarize_strategy, run, one[1], condition), one_each, at_once)
     summaries = dict(zip(chosen, found, strict=True))
     if condition is None:
-        return summary_document(plan, summaries, quantiles=QUANTILES_EXACT if plan.keep == "all" else QUANTILES_COUNTED)
+        return summary_document(
+            plan, summaries, quantiles=QUANTILES_EXACT if plan.keeps_all_rows else QUANTILES_COUNTED
+        )
     summary = summary_document(plan, summaries, plan.row_trials, f"{QUANTILES_EXACT}{_of_kept_rows(run)}")
     return {"given": str(condition), **summary}
 
 
 def _of_kept_rows(run: StoredRun) -> str:
     """What to add to the method of a summary that is made from rows, if not all of them are kept."""
-    return "" if run.plan.keep == "all" else f"; {kept_rows_note(run)}"
+    return "" if run.plan.keeps_all_rows else f"; {kept_rows_note(run)}"
 
 
 def _weighted(
@@ -193,27 +195,30 @@ def _weighted(
 
 
 def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict[str, object]:
+    if condition is not None:
+        return _summarize_given(run, strategy, condition)
     plan = run.plan
     counted = run.tallies(strategy)
     played = sum(tally.trials for tally in counted)
-    if condition is None and plan.keep == "summary":
+    if not plan.keeps_all_rows:
         values = CountedValues(summed_counts(run, strategy))
         return strategy_document(plan, strategy, counted, played, values, values.bracket)
-    if condition is not None:
-        played = sum(shard.count for shard in run.shards(strategy))
-    if condition is None and played <= shared.EXACT_NUMBERS and not is_mapped_on_ray(run):
+    if played <= shared.EXACT_NUMBERS and not is_mapped_on_ray(run):
         return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy))
+    return strategy_document(plan, strategy, counted, played, CountedTrials(run, strategy, None))
+
+
+def _summarize_given(run: StoredRun, strategy: str, condition: Expression) -> dict[str, object]:
     trials = CountedTrials(run, strategy, condition)
-    if condition is not None:
-        counted = trials.tallies()
-        left = sum(tally.trials for tally in counted)
-        if left < shared.FEWEST_GIVEN:
-            message = (
-                f"leaves {left} of {played} trials of {strategy}, too few for an answer; at least "
-                f"{shared.FEWEST_GIVEN} are needed: play more trials, use a weaker condition, or leave the strategy out"
-            )
-            raise InvalidInput((Fault("given", str(condition), message),))
-    return strategy_document(plan, strategy, counted, played, trials)
+    counted = trials.tallies()
+    left, played = sum(tally.trials for tally in counted), sum(shard.count for shard in run.shards(strategy))
+    if left < shared.FEWEST_GIVEN:
+        message = (
+            f"leaves {left} of {played} trials of {strategy}, too few for an answer; at least "
+            f"{shared.FEWEST_GIVEN} are needed: play more trials, use a weaker condition, or leave the strategy out"
+        )
+        raise InvalidInput((Fault("given", str(condition), message),))
+    return strategy_document(run.plan, strategy, counted, played, trials)
 
 
 ANSWER = Answer(

@@ -9,7 +9,7 @@ import pyarrow as pa
 from cluster.answers.summary import summarize
 from cluster.answers.summary_document import strategy_document, summary_document
 from cluster.answers.summary_recount import RecountedTrials
-from cluster.query.counted_trials import read_counts
+from cluster.query.counted_trials import count_rows, read_counts
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, committed_tallies, read_json, shard_path
 from sim.statistics.trial_counts import disagreement
@@ -37,9 +37,10 @@ def verify_summary(run: StoredRun) -> list[str]:
     """The places at which ``summary.json`` differs from the stored trials, one line each; none if there is no summary.
 
     The numbers are counted again from the files by `recount`, which shares no code for reading with `summarize`. Of a
-    run that keeps counts they are computed again from these, and each shard's counts are compared with its tallies. A
-    relative difference of up to 1e-9 is allowed, because other versions of the libraries may round the last bits
-    differently. What the summary says about the scenario is not compared: other versions say more or less of it.
+    run that keeps counts they are computed again from these, and each shard's counts, or those of its rows, are
+    compared with its tallies. A relative difference of up to 1e-9 is allowed, because other versions of the libraries
+    may round the last bits differently. What the summary says about the scenario is not compared: other versions say
+    more or less of it.
     """
     try:
         stored = read_json(run.folder, SUMMARY)
@@ -48,9 +49,9 @@ def verify_summary(run: StoredRun) -> list[str]:
     except (OSError, ValueError) as error:
         return [f"{SUMMARY}: cannot be read: {error}"]
     try:
-        if run.plan.keep == "summary" and (found := _disagreeing(run)):
+        if not run.plan.keeps_all_rows and (found := _disagreeing(run)):
             return found
-        recounted = json.loads(json.dumps(recount(run) if run.plan.keep == "all" else summarize(run)))
+        recounted = json.loads(json.dumps(recount(run) if run.plan.keeps_all_rows else summarize(run)))
     except (OSError, ValueError, pa.ArrowException) as error:
         return [f"{TRIALS_FOLDER}: cannot be counted: {error}"]
     if isinstance(stored, dict):
@@ -61,11 +62,12 @@ def verify_summary(run: StoredRun) -> list[str]:
 
 
 def _disagreeing(run: StoredRun) -> list[str]:
-    """The reduced shards whose counts do not agree with their tallies."""
+    """The shards whose counts, those of a file or of its rows, do not agree with their tallies."""
     found = []
-    for shard in (shard for strategy in run.plan.strategies for shard in run.all_shards(strategy) if shard.reduced):
+    for shard in (shard for strategy in run.plan.strategies for shard in run.all_shards(strategy)):
         tallies = committed_tallies(run.folder, run.plan, shard)
-        name = None if tallies is None else disagreement(tallies, read_counts(run.folder, shard))
+        counts = read_counts(run.folder, shard) if shard.reduced else count_rows(run, shard.strategy, shard)
+        name = None if tallies is None else disagreement(tallies, counts)
         if name is not None:
             found.append(f"{shard_path(shard)}: its counts of {name} do not agree with its tallies")
     return found

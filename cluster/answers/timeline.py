@@ -111,7 +111,7 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     on_progress(0, len(chosen))
     weighted = _weigh(run, chosen, stated, condition)
     countings = {strategy: _counting(run, strategy, condition, weighted.get(strategy)) for strategy in chosen}
-    of_all_trials = plan.keep == "summary" and condition is None and not stated
+    of_all_trials = not plan.keeps_all_rows and condition is None and not stated
     if of_all_trials:
         counted = {strategy: _from_counts(run, strategy) for strategy in chosen}
     else:

@@ -46,7 +46,9 @@ def finished_shards(
     """
     if MANIFEST not in entries:
         return None
-    key = ("finished", folder.address, hash(tuple((one.name, one.tag) for one in entries.values())))
+    files = hash(tuple((one.name, one.tag) for one in entries.values()))
+    # A run that grows has another plan before it has other files.
+    key = ("finished", folder.address, files, plan.trials, plan.shard_trials, plan.kept_trials, plan.strategies)
     known: Mapping[str, list[Shard]] | None = None if cache is None else cache.find(key)
     if known is not None:
         return known
@@ -80,20 +82,20 @@ def read_footers(
     replicates = plan.design.replicates(plan.scenario)
     found: dict[str, list[Shard]] = {strategy: [] for strategy in plan.strategies}
     counted: dict[str, Tallies] = dict.fromkeys(plan.strategies, (NO_TRIALS,) * replicates)
-    blocks = [(place, shards, _tags(shards, entries)) for place, shards in _blocks(plan, entries).items()]
-    known = {place: _cached_block(folder, place, tags, cache) for place, _, tags in blocks}
+    blocks = [(place, _tags(shards, entries)) for place, shards in _blocks(plan, entries).items()]
+    known = {place: _cached_block(folder, place, tags, cache) for place, tags in blocks}
     read = in_order(
         lambda shard: _tallies(folder, plan, shard),
-        (shard for place, shards, _ in blocks if known[place] is None for shard in shards),
+        (shard for place, tags in blocks if known[place] is None for shard in tags),
     )
-    for (strategy, index), shards, tags in blocks:
+    for (strategy, index), tags in blocks:
         block = known[strategy, index]
         if block is None:
-            pairs = [(shard, tallies) for shard in shards if (tallies := next(read)) is not None]
+            pairs = [(shard, tallies) for shard in tags if (tallies := next(read)) is not None]
             together = reduce(merge_replicates, (tallies for _, tallies in pairs), (NO_TRIALS,) * replicates)
             block = _Block(tags, [shard for shard, _ in pairs], together)
             if cache is not None:
-                size = _TALLY_BYTES * replicates + _SHARD_BYTES * len(shards)
+                size = _TALLY_BYTES * replicates + _SHARD_BYTES * len(tags)
                 cache.put(_key(folder, (strategy, index)), block, size)
         found[strategy] += block.shards
         counted[strategy] = merge_replicates(counted[strategy], block.tallies)
@@ -108,9 +110,9 @@ _Place = tuple[str, int]
 
 @dataclass(frozen=True)
 class _Block:
-    """The committed shards of a block, their tallies together, and the tags of the files that were there."""
+    """The committed shards of a block, their tallies together, and the tag of each shard's file that was there."""
 
-    tags: tuple[str, ...]
+    tags: Mapping[Shard, str]
     shards: list[Shard]
     tallies: Tallies
 
@@ -124,8 +126,8 @@ def _blocks(plan: Plan, entries: Mapping[str, Entry]) -> dict[_Place, list[Shard
     return blocks
 
 
-def _tags(shards: list[Shard], entries: Mapping[str, Entry]) -> tuple[str, ...]:
-    return tuple(entries[shard_path(shard)].tag for shard in shards)
+def _tags(shards: list[Shard], entries: Mapping[str, Entry]) -> dict[Shard, str]:
+    return {shard: entries[shard_path(shard)].tag for shard in shards}
 
 
 def _key(folder: Folder, place: _Place) -> tuple[object, ...]:
@@ -133,7 +135,7 @@ def _key(folder: Folder, place: _Place) -> tuple[object, ...]:
 
 
 def _cached_block(
-    folder: Folder, place: _Place, tags: tuple[str, ...], cache: MemoryCache[Any] | None
+    folder: Folder, place: _Place, tags: Mapping[Shard, str], cache: MemoryCache[Any] | None
 ) -> _Block | None:
     block: _Block | None = None if cache is None else cache.find(_key(folder, place))
     return block if block is not None and block.tags == tags else None
@@ -145,12 +147,19 @@ def _tallies(folder: Folder, plan: Plan, shard: Shard) -> Tallies | None:
 
 
 def _check_listed(folder: Folder, plan: Plan, found: Container[Shard]) -> None:
-    """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones."""
+    """Raise `DamagedTrials` if the manifest lists a file of the plan that is not among the committed ones.
+
+    A file of fewer trials than the plan's is of an earlier stage of a run that grows, and not lost.
+    """
     try:
-        listed = {file.path for file in read_manifest(folder)}
+        listed = {(file.path, file.first_trial, file.trials) for file in read_manifest(folder)}
     except (OSError, ValueError):
         return
-    missing = (shard for shard in plan.shards() if shard not in found and shard_path(shard) in listed)
+    missing = (
+        shard
+        for shard in plan.shards()
+        if shard not in found and (shard_path(shard), shard.first, shard.count) in listed
+    )
     # One that was committed since the folder was listed is not lost.
     lost = next((shard_path(shard) for shard in missing if committed_tallies(folder, plan, shard) is None), None)
     if lost is not None:

@@ -64,6 +64,9 @@ def read_counts(folder: Folder, shard: Shard) -> dict[str, Counts]:
     place, columns = np.empty(0, np.int64), [np.empty(0, np.int64)] * 3
     if table.num_rows:
         named = table["name"].chunk(0)
+        unknown = set(named.dictionary.to_pylist()) - known.keys()
+        if unknown:
+            raise ValueError(f"{shard_path(shard)}: has counts of {min(map(str, unknown))}, which is not counted")
         place = np.array([known[name] for name in named.dictionary.to_pylist()], np.int64)[named.indices.to_numpy()]
         columns = [table[name].to_numpy().astype(np.int64) for name in ("replicate", "key", "count")]
     if np.any(np.diff(place) < 0) or any(np.any(column < 0) for column in columns):
@@ -101,7 +104,7 @@ def _sum(run: StoredRun, strategy: str, shards: list[Shard], before: Mapping[str
 def _counts_of(run: StoredRun, strategy: str, shard: Shard) -> dict[str, Counts]:
     check_time()
     if not shard.reduced:
-        return merge_counts(list(_counted_rows(run, strategy, shard)))
+        return count_rows(run, strategy, shard)
     with damage_reported():
         counts = read_counts(run.folder, shard)
         horizon, replicates = run.plan.scenario.horizon_weeks, run.plan.design.replicates(run.plan.scenario)
@@ -109,6 +112,11 @@ def _counts_of(run: StoredRun, strategy: str, shard: Shard) -> dict[str, Counts]
             if own.key.size and (own.key.max() >= key_count(name, horizon) or own.replicate.max() >= replicates):
                 raise ValueError(f"{shard_path(shard)}: has counts of {name} that no trial can have")
     return counts
+
+
+def count_rows(run: StoredRun, strategy: str, shard: Shard) -> dict[str, Counts]:
+    """The counts of a shard whose rows are kept. Raises `OSError`, and `DamagedTrials` for a damaged file."""
+    return merge_counts(list(_counted_rows(run, strategy, shard)))
 
 
 def _counted_rows(run: StoredRun, strategy: str, shard: Shard) -> Iterator[dict[str, Counts]]:

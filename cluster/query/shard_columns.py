@@ -1,6 +1,6 @@
 """Columns of a shard: from its file, or from the memory of this process where an answer has read them before."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -47,14 +47,14 @@ class ShardColumns:
             found |= fresh
         return {"trial": np.arange(first, first + count), **found}
 
-    def find(self, made: str, first: int, count: int) -> np.ndarray | None:
+    def find(self, made: Hashable, first: int, count: int) -> np.ndarray | None:
         """An array that was made of the columns of some trials and kept; `made` says how."""
         if self.cache is None or self.tag is None:
             return None
         found: np.ndarray | None = self.cache.find((*self._place(first, count), _MADE, made))
         return found
 
-    def put(self, made: str, first: int, count: int, values: np.ndarray) -> None:
+    def put(self, made: Hashable, first: int, count: int, values: np.ndarray) -> None:
         """Keep an array that was made of the columns of some trials, as they are kept. It must not be changed."""
         if self.cache is None or self.tag is None:
             return

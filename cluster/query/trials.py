@@ -445,7 +445,7 @@ def read_values(
     They are kept in memory as columns are, so that a condition is evaluated once for all answers. A mere column is kept
     as it is. The arrays must not be changed.
     """
-    found = {one: None if one.operation == "column" else file.find(str(one), first, count) for one in wanted}
+    found = {one: None if one.operation == "column" else file.find(one, first, count) for one in wanted}
     missing = [one for one, values in found.items() if values is None]
     columns = set().union(*(one.columns() for one in missing))
     table = file.read([known[name] for name in sorted(columns)], first, count)
@@ -453,5 +453,5 @@ def read_values(
     for one in missing:
         values[one] = evaluate(one, table, known)
         if one.operation != "column":
-            file.put(str(one), first, count, values[one])
+            file.put(one, first, count, values[one])
     return values

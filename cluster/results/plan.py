@@ -89,6 +89,11 @@ class Plan:
         return min(self.trials, -(-self.kept_trials // self.shard_trials) * self.shard_trials)
 
     @property
+    def keeps_all_rows(self) -> bool:
+        """Whether the rows of all trials are kept, as they are of few trials whatever is to be kept."""
+        return self.row_trials == self.trials
+
+    @property
     def keep(self) -> Keep:
         """What the run keeps."""
         return "all" if self.kept_trials is None else "summary"

@@ -267,6 +267,13 @@ def test_grouped_statistics_have_the_weights_trial_by_trial(runs, design):
         assert row["target_cost.standard_error"] is None
 
 
+def test_more_weighted_trials_than_can_be_sorted_are_refused(runs, monkeypatch):
+    monkeypatch.setattr("cluster.answers.shared.EXACT_NUMBERS", 1000)
+    request = {"measures": ["agreement"], "by": [{"value": "target_cost", "quantiles": 3}], "believe": list(MILD)}
+    with pytest.raises(InvalidInput, match="weighs at most 1,000 trials here: ask with a condition"):
+        ask(runs["random"], "aggregate", request)
+
+
 @pytest.mark.parametrize("design", ["random", "sobol"])
 def test_the_standard_error_of_all_trials_is_that_of_the_summary(runs, design):
     found = ask(runs[design], "aggregate", {"measures": ["target_cost"], "believe": list(BELIEFS)})["result"]["rows"]

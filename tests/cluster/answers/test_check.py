@@ -195,6 +195,13 @@ def test_sanctions_in_force_from_the_start_are_compared_with_past_ones(tmp_path)
     assert "past sanctions in force" in brink("check", tmp_path / "run", status=0).stdout
 
 
+def test_sanctions_in_force_before_the_record_have_nothing_to_compare():
+    document = changed(litigious(), parameters={"sanctions_at_start": 1}, horizon_weeks=104, as_of="1980-01-01")
+    scenario = scenario_from_document(document)
+    with pytest.raises(InvalidInput, match=r"as_of: .*what had become of them after two years.*1980-01-01"):
+        past_cases(scenario, next(iter(scenario.strategies)))
+
+
 def test_sanctions_in_force_need_two_years_to_be_compared():
     scenario = scenario_from_document(changed(litigious(), parameters={"sanctions_at_start": 1}, horizon_weeks=60))
     with pytest.raises(InvalidInput, match="horizon_weeks: must be at least 104"):

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from cluster.query import trials as module
-from cluster.query.trials import chosen_strategies, open_run, paired_blocks, sample, trials_table
+from cluster.query.memory_cache import MemoryCache
+from cluster.query.trials import StoredRun, chosen_strategies, open_run, paired_blocks, sample, trials_table
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
@@ -49,6 +50,17 @@ def test_a_condition_must_hold_under_every_strategy_of_a_pair(stored):
     late = table[table.agreement_week > 10].groupby("trial").size()
     assert np.array_equal(kept, late[late == 2].index)
     assert 0 < kept.size < PLAN.trials
+
+
+def test_conditions_that_are_written_alike_are_not_taken_for_each_other(stored):
+    """0.1 and the float32 nearest to it are both shown as 0.1; a tenth lies below the second alone."""
+    found, _ = stored
+    remembering = StoredRun(found.plan, found.folder, MemoryCache(1 << 24))
+    below = [parse_condition(f"trial / 10 < {text}", SCENARIO) for text in ("0.1", "0.10000000149011612")]
+    assert str(below[0]) == str(below[1])
+    for run_ in (found, remembering, remembering):
+        kept = [sample(run_, "talk", {}, given=one, most=9)["trial"].tolist() for one in below]
+        assert kept == [[0], [0, 1]]
 
 
 def test_a_sample_is_the_first_trials_that_agree(stored):

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,6 +25,7 @@ from cluster.runs.shard import run_shards
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.statistics.trial_counts import WHOLE as WHOLE_NUMBERS
+from tests.support.command_line import brink
 from tests.support.runs import digests, small_plan
 
 INLINE = RunOptions(engine="inline")
@@ -128,6 +131,14 @@ def test_every_other_answer_is_that_of_a_run_of_the_kept_rows_and_says_so(folder
     assert answered >= len(names)
 
 
+def test_the_terminal_says_which_rows_an_answer_is_from(folders):
+    note = "From the rows of the first 2,000 of 8,000 trials of each strategy: the run keeps no others."
+    for command, said in (("convergence", True), ("aggregate", True), ("timeline", False)):
+        arguments = ("--measure", "agreement") if command == "aggregate" else ()
+        printed = brink(command, folders["counts"], *arguments, status=0).stdout
+        assert (note in " ".join(printed.split())) == said, command
+
+
 def test_grouped_statistics_count_the_kept_rows(folders):
     counts, kept = (
         ask(open_run(folders[name]), "aggregate", {"measures": ["agreement"]}) for name in ("counts", "kept")
@@ -227,6 +238,49 @@ def test_verify_finds_counts_that_do_not_agree_with_their_tallies(folders, tmp_p
         altered.replace_schema_metadata({k: v for k, v in footer.items() if k != b"ARROW:schema"}), target / name
     )
     assert verify_summary(open_run(target)) == [f"{name}: its counts of export_gain do not agree with its tallies"]
+
+
+def test_verify_finds_rows_that_do_not_agree_with_their_tallies(folders, tmp_path):
+    target = tmp_path / "run"
+    shutil.copytree(folders["counts"], target)
+    name = "trials/strategy=threaten/part-00001.parquet"
+    table, footer = pq.read_table(target / name), pq.read_metadata(target / name).metadata
+    costs = table["target_cost"].to_numpy() * np.float32(1.5)
+    assert costs.any()
+    altered = table.set_column(table.schema.get_field_index("target_cost"), table.schema.field("target_cost"), [costs])
+    pq.write_table(
+        altered.replace_schema_metadata({k: v for k, v in footer.items() if k != b"ARROW:schema"}), target / name
+    )
+    assert verify_summary(open_run(target)) == [f"{name}: its counts of target_cost do not agree with its tallies"]
+
+
+def test_counts_of_something_unknown_are_reported(folders, tmp_path):
+    target = tmp_path / "run"
+    shutil.copytree(folders["counts"], target)
+    path = target / "counts/strategy=talk/part-00007.parquet"
+    table, footer = pq.read_table(path), pq.read_metadata(path).metadata
+    names = pc.replace_substring(table["name"].cast("string"), "export_gain", "import_loss").dictionary_encode()
+    altered = table.set_column(0, pa.field("name", names.type), names)
+    pq.write_table(altered.replace_schema_metadata({k: v for k, v in footer.items() if k != b"ARROW:schema"}), path)
+    (finding,) = verify_summary(open_run(target))
+    assert "has counts of import_loss, which is not counted" in finding
+
+
+def test_a_condition_needs_no_tallies(folders, monkeypatch):
+    """They are in the footers of all files, which takes long for very many of them."""
+    expected = ask(open_run(folders["whole"]), "summary", {"given": "agreement_week > 2"})
+    monkeypatch.setattr(StoredRun, "tallies", None)
+    assert ask(open_run(folders["whole"]), "summary", {"given": "agreement_week > 2"}) == expected
+
+
+def test_a_run_of_which_all_rows_are_kept_has_the_answers_of_any_run(folders, tmp_path):
+    """They are exact, and no note says that rows are missing."""
+    few = replace(KEPT, kept_trials=100_000)
+    run(few, tmp_path / "run", INLINE)
+    expected, found = open_run(folders["kept"]), open_run(tmp_path / "run")
+    for name, request in (("summary", {}), ("summary", {"given": "agreement_week > 2"}), ("timeline", {})):
+        assert ask(found, name, request) == ask(expected, name, request)
+    assert verify_summary(found) == []
 
 
 def test_only_designs_that_can_grow_keep_counts():
