@@ -157,7 +157,7 @@ async function begin() {
   fill(find("questions"),
     field("name", "A short name for it", "Letters, digits and hyphens. It stands in addresses and file names.", el("input", { autocomplete: "off", size: 40, maxlength: 64 })),
     questions.slice(0, before).map(answerField), demandFields(), questions.slice(before).map(answerField),
-    field("ranges", "What nobody is asked here", "Reference: the ranges that the shipped scenarios of past disputes share. Neutral: the model's defaults, under which much does not matter.", choice(["reference", "neutral"], "reference")));
+    field("ranges", "What nobody is asked here", "Reference: the ranges with which the shipped scenarios of past disputes began; these were then fitted to how past threats ended (brink fit), and yours is not. Neutral: the model's defaults, under which much does not matter.", choice(["reference", "neutral"], "reference")));
   showOfThreat();
   onSubmit(form, make);
 }
