@@ -79,7 +79,8 @@ def new(
         str,
         typer.Option(
             metavar="reference|neutral",
-            help="What nobody was asked: the ranges with which the shipped scenarios of past disputes began, or neutral defaults.",
+            help="What nobody was asked: the ranges with which the shipped scenarios of past disputes began, or "
+            "neutral defaults.",
         ),
     ] = "reference",
     out: Annotated[
