@@ -68,12 +68,15 @@ def lead_text(part: LeadPart) -> str:
     return f"{who} from {part.low:.3g} to {part.high:.3g}"
 
 
-def leads_text(parts: Sequence[LeadPart], most: int | None = None) -> str:
-    """The parts of a range in words; of more than `most` only those with the largest shares, and how many are left."""
+def leads_text(parts: Sequence[LeadPart], best: str, most: int | None = None) -> str:
+    """The parts of a range in words; of more than `most` only some, and how many are left.
+
+    Those in which another strategy than the best leads are preferred, then those with the largest shares.
+    """
     shown = list(parts)
     if most is not None and len(parts) > most:
-        largest = sorted(parts, key=lambda part: -part.share)[:most]
+        largest = sorted(parts, key=lambda part: (part.leader in (None, best), -part.share))[:most]
         shown = [part for part in parts if part in largest]
     left = len(parts) - len(shown)
-    texts = [*map(lead_text, shown), *([f"{left} shorter range{'s' * (left > 1)}"] if left else [])]
+    texts = [*map(lead_text, shown), *([f"{left} more part{'s' * (left > 1)}"] if left else [])]
     return "; ".join(texts)

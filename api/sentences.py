@@ -3,7 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.figures import amount, decimals, negated, of_the_trials, percentage_points, share_beside, share_of_them
+from api.figures import (
+    amount,
+    decimals,
+    negated,
+    of_the_trials,
+    percent,
+    percentage_points,
+    share_beside,
+    share_of_them,
+)
 from api.leads import SHOWN_PARTS, lead_parts, leads_text, ordered_leads, share_of_others
 from cluster.answers.entry import NET_GAIN
 from sim.scenario.parameters import parameter
@@ -44,9 +53,12 @@ def distribution_line(document: object) -> str:
 
 
 def best_by(measure: str, best: str, second: str, strategies: int, gap: Mapping[str, Any]) -> str:
-    """Which strategy is best on average, and by how much it is better than the next (`gap`, an estimate)."""
+    """Which strategy is best on average, and by how much it is better than the next (`gap`, an estimate).
+
+    A gap that is the same in all trials may have no interval.
+    """
     unit = unit_of(measure)
-    if gap["low"] is None or gap["low"] <= 0.0:
+    if gap["estimate"] <= 0.0 or (gap["low"] is not None and gap["low"] <= 0.0):
         return (
             f"By {name_of(measure)}, {best} and {second} are too close to call with these trials: on average "
             f"{best} has {amount(gap, unit)} more."
@@ -69,12 +81,18 @@ def choice_sentences(comparison: Mapping[str, Any]) -> list[str]:
     measure = choice["measure"]
     best, second, *_ = _ranking(comparison)
     gap, better, worse = better_by(comparison["pairs"], best, second, measure)
+    if better["estimate"] == worse["estimate"] == 0.0:
+        return [
+            f"By {name_of(measure)}, {best} and {second} are equal in every trial; no strategy is better on average."
+        ]
     found = [
         best_by(measure, best, second, len(choice["regret"]), gap),
         f"In the same disputes {best} does better than {second} in {of_the_trials(better)}, and worse in "
         f"{share_of_them(worse)}.",
     ]
-    if gap["low"] is not None and gap["low"] > 0.0:
+    if gap["low"] is None or gap["high"] is None:
+        found.append("The difference is the same in every trial.")
+    elif gap["low"] > 0.0:
         digits = decimals(gap)
         found.append(
             f"The simulation's own chance does not explain that: the difference is {gap['low']:.{digits + 1}f} to "
@@ -163,8 +181,10 @@ def is_same(one: Mapping[str, Any]) -> bool:
 
 
 def _doubt(change: Mapping[str, Any]) -> str:
-    clear = change["low"] is not None and (change["low"] > 0.0 or change["high"] < 0.0)
-    return "" if clear else ", too close to call"
+    """Whether the change may be 0 by its interval; nothing is said of a change that has none."""
+    if change["low"] is None or change["high"] is None:
+        return ""
+    return "" if change["low"] > 0.0 or change["high"] < 0.0 else ", too close to call"
 
 
 def dependence_sentence(comparison: Mapping[str, Any]) -> str:
@@ -185,7 +205,7 @@ def dependence_sentence(comparison: Mapping[str, Any]) -> str:
 def belief_sentences(comparison: Mapping[str, Any]) -> list[str]:
     """The parameters over whose range the best strategy changes, a sentence each, at most `SHOWN_BELIEFS`."""
     return [
-        f"{describe(one['name'])}: {leads_text(lead_parts(one), SHOWN_PARTS)} ({one['unit']})."
+        f"{describe(one['name'])}: {leads_text(lead_parts(one), best_of(comparison), SHOWN_PARTS)} ({one['unit']})."
         for one in _changing(comparison)[:SHOWN_BELIEFS]
     ]
 
@@ -233,12 +253,14 @@ def evidence_sentences(evidence: Mapping[str, Any]) -> list[str]:
     many = {one["strategy"] for one in first["beliefs"]} != evidence.keys() or len(evidence) > 1
     found = []
     for k, one in enumerate(first["beliefs"]):
-        played = ", ".join(dict.fromkeys(f"{100 * own['beliefs'][k]['played']:.1f} %" for own in evidence.values()))
+        played = ", ".join(
+            dict.fromkeys(f"{percent(100 * own['beliefs'][k]['played'], 1)} %" for own in evidence.values())
+        )
         under = f" under {one['strategy']}" if many else ""
         wanted = f" (between {100 * one['low']:g} and {100 * one['high']:g} %)" if one["low"] < one["high"] else ""
         if one["strength"] is not None:
             wanted = f" ({100 * one['low']:g} % with the strength of {one['strength']:g} observations)"
-        reached = f"{100 * one['weighted']:.1f} % of worlds{wanted}"
+        reached = f"{percent(100 * one['weighted'], 1)} % of worlds{wanted}"
         found.append(f"Believed: {one['condition']}{under} in {reached} instead of {played} as played.")
     left = {name: f"{own['effective_trials']:,.0f}" for name, own in evidence.items()}
     same = len(set(left.values())) == 1

@@ -242,6 +242,9 @@ def read_demands(texts: Sequence[str]) -> list[Demand]:
         try:
             weight = float(tail) if sign else 1.0
         except ValueError:
+            if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", tail):
+                point = f"must have a point for the decimals of its weight: {tail.strip().replace(',', '.')}"
+                raise InvalidInput((Fault("issue", text, point),)) from None
             title = text
         if not sign:
             title = text
@@ -319,11 +322,14 @@ def scenario_text(name: str, demands: Sequence[Demand], answers: Mapping[str, An
     lines += ["", "parameters:", "  # What you were asked"]
     lines += [f"  {key}: {_flow(value)}" for key, value in own.items()]
     if ranges == REFERENCE:
-        lines.append("  # What you were not asked: the ranges that the shipped scenarios of past disputes share")
+        lines += [
+            "  # What you were not asked: the ranges with which the shipped scenarios of past disputes began. Those",
+            "  # were then fitted to how past threats ended; `brink fit` does it here, once there is a reference.",
+        ]
         lines += [f"  {key}: {_flow(value)}" for key, value in rule.items()]
     else:
         lines.append(
-            "  # Neutral unless you remove the #: the ranges that the shipped scenarios of past disputes share"
+            "  # Neutral unless you remove the #: the ranges with which the shipped scenarios of past disputes began"
         )
         lines += [f"  # {key}: {_flow(value)}" for key, value in rule.items()]
     lines += ["", "# What the sender may choose between; a strategy lists what it has otherwise.", "strategies:"]

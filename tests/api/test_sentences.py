@@ -5,10 +5,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.leads import TOO_CLOSE, lead_parts, lead_text, ordered_leads
+from api.leads import TOO_CLOSE, lead_parts, lead_text, leads_text, ordered_leads
 from api.sentences import (
     SHOWN_BELIEFS,
     belief_sentences,
+    choice_sentences,
     dependence_sentence,
     difference_sentences,
     learning_sentence,
@@ -53,6 +54,12 @@ def test_neighbours_that_are_too_close_are_one_part_and_many_names_are_left_out(
     ]
 
 
+def test_of_a_range_of_many_parts_those_in_which_another_strategy_leads_are_named():
+    parts = lead_parts(leads("target_win", ("a",), ("a", "b"), ("a",), ("b",), ("a", "c")))
+    assert leads_text(parts, "a", 2) == "a from 0 to 0.2; b from 0.6 to 0.8; 3 more parts"
+    assert leads_text(parts, "a").count(" from ") == 5
+
+
 @given(st.lists(st.sets(st.sampled_from("abc"), min_size=1).map(tuple), min_size=1, max_size=20))
 def test_parts_cover_the_range_and_keep_every_leader(ahead):
     one = leads("target_win", *ahead)
@@ -60,6 +67,31 @@ def test_parts_cover_the_range_and_keep_every_leader(ahead):
     assert (parts[0].low, parts[-1].high) == (one["ranges"][0]["low"], one["ranges"][-1]["high"])
     assert abs(sum(part.share for part in parts) - 1.0) < 1e-9
     assert [part.leader for part in parts if part.leader] == [who[0] for who in ahead if len(who) == 1]
+
+
+def compared(gap: dict[str, Any], better: float, worse: float) -> list[str]:
+    """The sentences about a choice whose best strategy is a, before b by a gap."""
+    own = {"difference": gap, "higher": estimate(better), "lower": estimate(worse)}
+    pairs = [{"first": "a", "second": "b", "measures": {"export_gain": own}}]
+    return choice_sentences(comparison() | {"pairs": pairs})
+
+
+def test_strategies_that_never_differ_are_equal_and_not_too_close_to_call():
+    equal = {"estimate": 0.0, "standard_error": 0.0, "low": None, "high": None}
+    (sentence,) = compared(equal, 0.0, 0.0)
+    assert sentence == "By export_gain, a and b are equal in every trial; no strategy is better on average."
+
+
+@given(st.sampled_from([(None, None), (1.9, None), (None, 2.1)]))
+def test_a_difference_that_is_the_same_in_every_trial_is_no_doubtful_one(ends):
+    gap = {"estimate": 2.0, "standard_error": 0.0, "low": ends[0], "high": ends[1]}
+    first, second, third = compared(gap, 1.0, 0.0)
+    assert first == "By export_gain, a is the best of 3 strategies: on average 2 more than b, the next."
+    assert second.endswith("better than b in all of the trials, and worse in none.")
+    assert third == "The difference is the same in every trial."
+    same = strategy("a", 0.5, 4.0)
+    same["measures"]["export_gain"]["change"] = gap
+    assert difference_sentences({"strategies": [same]}, "export_gain") == ["Under a, export_gain changes by 2."]
 
 
 def test_a_choice_that_no_parameter_changes_says_so():

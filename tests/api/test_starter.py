@@ -63,6 +63,8 @@ def test_weights_sum_to_one():
     assert [one.name for one in read_demands(["Cars!", "cars", "42", "x=y"])] == ["cars", "cars-2", "issue", "x-y"]
     for many in range(1, 9):
         assert sum(one.weight for one in read_demands(["a"] * many)) == pytest.approx(1.0, abs=1e-9)
+    with pytest.raises(InvalidInput, match=r"must have a point for the decimals of its weight: 0\.5"):
+        read_demands(["Cod=0,5", "Haddock=0.5"])
 
 
 @pytest.mark.parametrize(

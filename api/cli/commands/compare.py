@@ -78,7 +78,9 @@ def print_comparison(out: Console, document: dict[str, Any], *, everything: bool
     for choice in found["choices"]:
         left_out += _print_choice(out, document["strategies"], found["pairs"], choice, everything=everything)
     left_out += _print_differences(out, found, reference, others, everything=everything)
-    if found["set_by_strategies"] and everything:
+    if found["set_by_strategies"] and not everything:
+        left_out.append("the parameters that a compared strategy sets")
+    elif found["set_by_strategies"]:
         set_by = "; ".join(f"{name} ({', '.join(by)})" for name, by in found["set_by_strategies"].items())
         out.print(f"Not a belief here, since a compared strategy sets it: {set_by}.", style="dim")
     print_assumptions(out, document)
@@ -138,7 +140,7 @@ def _print_differences(
             style="dim",
         )
     hidden = len(differing) - len(shown)
-    return [f"{hidden} more differences"] if hidden else []
+    return [f"{hidden} more difference{'s' * (hidden > 1)}"] if hidden else []
 
 
 def _is_same(cell: Text) -> bool:
@@ -223,7 +225,7 @@ def _print_leads(
         columns: list[Column | Bars] = [
             Column("", shown),
             Bars("low to high", lambda width: [_bar(parts[name], letters, width) for name in shown], 20, _BAR),
-            Column("ranges", [f"{leads_text(parts[name], most)} ({units[name]})" for name in shown], prose=True),
+            Column("ranges", [f"{leads_text(parts[name], best, most)} ({units[name]})" for name in shown], prose=True),
         ]
         print_table(out, columns, title="Which strategy leads, by what you believe")
         if out.is_terminal:
@@ -237,7 +239,7 @@ def _print_leads(
         whom = f"It is {TOO_CLOSE}" if leader is None else f"{leader} leads"
         out.print(f"{whom} over the whole range of {some_names(names)}.")
     hidden = len(changing) - len(shown)
-    return [f"{hidden} more parameter{'s' * (hidden > 1)} by which it is not always clear who leads"] if hidden else []
+    return [f"{hidden} more parameter{'s' * (hidden > 1)} over whose range the lead changes"] if hidden else []
 
 
 def _bar(parts: Sequence[LeadPart], letters: dict[str, str], width: int) -> Text:

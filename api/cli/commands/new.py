@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sim.scenario.scenario import Scenario
 
 TRIALS = 4000
-"""Enough for a first impression in a second or two: the error of a probability is at most 0.8 points."""
+"""Enough for a first impression in a second or two: the error of a probability is at most 0.8 percentage points."""
 
 
 def _answer(help_: str, default: str) -> Any:
@@ -79,7 +79,8 @@ def new(
         str,
         typer.Option(
             metavar="reference|neutral",
-            help="What nobody was asked: the ranges of the shipped scenarios of past disputes, or neutral defaults.",
+            help="What nobody was asked: the ranges with which the shipped scenarios of past disputes began, or "
+            "neutral defaults.",
         ),
     ] = "reference",
     out: Annotated[

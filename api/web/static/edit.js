@@ -318,8 +318,11 @@ async function layOut() {
 /** Ask the validator once the typing pauses. */
 function later() {
   clearTimeout(waiting);
-  waiting = setTimeout(() => validate().catch((error) => error.name !== "AbortError" && showFault(error)), WAIT);
+  waiting = setTimeout(() => validateNow().catch(showFault), WAIT);
 }
+
+/** Ask the validator; an answer that is overtaken by a later one is no fault. */
+const validateNow = () => validate().catch((error) => { if (error.name !== "AbortError") throw error; });
 
 async function validate() {
   asking?.abort();
@@ -376,7 +379,8 @@ async function begin() {
   fill(find("title"), `Change: ${scenario.title}`);
   await layOut();
   onSubmit(find("edit"), () => save(false));
-  await validate();
+  // A part of its own: where it is tried again, what was changed meanwhile stays.
+  load(validateNow);
 }
 
 load(showAccount, begin);

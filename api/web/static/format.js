@@ -22,18 +22,37 @@ export function number(value) {
 const fixed = (value, places) =>
   new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places }).format(value).replace("-", MINUS);
 
-/** A positive number with its first digit. */
-const firstDigit = (value) => (value > 0 ? fixed(value, Math.max(0, -Math.floor(Math.log10(value)))) : "0");
+const DECIMALS = 6;
+
+/** A number that is not negative, rounded up: to a whole one from 1 on, else to its first digit. */
+function roundedUp(value) {
+  if (value <= 0) return "0";
+  const places = Math.max(0, -Math.floor(Math.log10(value)));
+  // Less than a rounding error above a digit is that digit.
+  const up = Math.ceil(value * 10 ** places - 1e-9) / 10 ** places;
+  return fixed(up, Math.max(0, -Math.floor(Math.log10(up))));
+}
+
+/** A percentage with so many decimals, or as many more as it needs to differ from 0 and from 100. */
+function percent(value, places) {
+  let more = places;
+  while (more < DECIMALS && value > 0 && value < 100 && [0, 100].includes(Number(value.toFixed(more)))) more += 1;
+  return fixed(value, more);
+}
 
 /** An estimate of a probability: its text in per cent, and its interval's. */
 export function share(one) {
   if (one.estimate === null) return { text: "unknown", interval: "" };
   if (one.low === null) return { text: `${fixed(100 * one.estimate, 1)} %`, interval: "" };
-  // As sentences say it: it did not happen, and the interval says how often it may happen at most.
-  if (one.estimate === 0) return { text: `under ${firstDigit(100 * one.high)} %`, interval: "" };
+  // What no trial or every trial had: how likely or unlikely it may be all the same, as reports say it.
+  if (one.estimate === 0) return { text: `under ${roundedUp(100 * one.high)} %`, interval: "" };
+  if (one.estimate === 1 && one.low < 1) {
+    const missed = roundedUp(100 * (1 - one.low));
+    return { text: `over ${fixed(100 - Number(missed), missed.split(".")[1]?.length ?? 0)} %`, interval: "" };
+  }
   const places = 50 * (one.high - one.low) < 0.5 ? 1 : 0;
   const more = 50 * (one.high - one.low) < 0.05 ? 2 : Math.max(1, places);
-  return { text: `${fixed(100 * one.estimate, places)} %`, interval: `${fixed(100 * one.low, more)} to ${fixed(100 * one.high, more)}` };
+  return { text: `${percent(100 * one.estimate, places)} %`, interval: `${fixed(100 * one.low, more)} to ${fixed(100 * one.high, more)}` };
 }
 
 /** The difference of two probabilities in percentage points: its text and its interval's, with signs. */
@@ -43,7 +62,7 @@ export function points(one) {
   const places = known && 50 * (one.high - one.low) < 0.05 ? 2 : 1;
   const format = new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places, signDisplay: "exceptZero" });
   const signed = (value) => format.format(100 * value).replace("-", MINUS);
-  return { text: `${signed(one.estimate)} points`, interval: known ? `${signed(one.low)} to ${signed(one.high)}` : "" };
+  return { text: `${signed(one.estimate)} percentage points`, interval: known ? `${signed(one.low)} to ${signed(one.high)}` : "" };
 }
 
 /** An estimate of a mean: its text and its interval's. */

@@ -1,12 +1,12 @@
 // A scenario of one's own from a dozen questions: the service writes it, and a small run shows what it implies.
 import { showAccount } from "./account.js";
 import { el, fill, find, onSubmit, showFault } from "./dom.js";
-import { decimalComma, share, whole } from "./format.js";
+import { decimalComma, readNumber, share, whole } from "./format.js";
 import { ended, follow, load } from "./load.js";
 import { get, once, post, prepareCharts, Problem, saveAs, send } from "./v1.js";
 import { disputeWords } from "./words.js";
 
-/** Enough for a first impression: the error of a probability is at most 0.8 points. */
+/** Enough for a first impression: the error of a probability is at most 0.8 percentage points. */
 const TRIALS = 4000;
 const SEED = 1;
 const DEMANDS = "issues";
@@ -50,9 +50,10 @@ function demandFields() {
     el("p", {}, el("button", { type: "button", class: "quiet", onclick: add }, "Another demand")));
 }
 
-/** The answers as the service reads them. A question that is not asked, or not answered, has its default. */
+/** The answers as the service reads them. A question that is not asked, or not answered, has its default. Throws an error
+ * for a weight that is no number, which would become a part of what is demanded. */
 function answers() {
-  const demands = [...form.querySelectorAll(".demand")].map((row) => [row.querySelector("[data-demand]").value.trim(), row.querySelector("[data-weight]").value.trim() || "1"]);
+  const demands = [...form.querySelectorAll(".demand")].map((row) => [row.querySelector("[data-demand]").value.trim(), readNumber(row.querySelector("[data-weight]").value.trim() || "1")]);
   const given = questions.filter((one) => !form.querySelector(`[data-question="${one.name}"]`).hidden && form.elements[one.name].value.trim()).map((one) => [one.name, form.elements[one.name].value.trim()]);
   return { name: form.elements.name.value.trim(), ranges: form.elements.ranges.value, ...Object.fromEntries(given), issues: demands.filter(([title]) => title).map(([title, weight]) => `${title}=${weight}`) };
 }
@@ -80,7 +81,12 @@ function mark(errors) {
 async function make() {
   showFault(null);
   mark([]);
-  const asked = answers();
+  let asked;
+  try {
+    asked = answers();
+  } catch (error) {
+    return void mark([{ field: DEMANDS, detail: error.message }]);
+  }
   const known = (await once("/v1/scenarios")).some((one) => one.name === asked.name);
   const taken = { field: "name", detail: `there is a scenario “${asked.name}” already; choose another name` };
   if (known) return void mark([taken]);
@@ -118,7 +124,7 @@ async function show({ yaml, scenario }) {
       el("button", { type: "button", onclick: () => saveAs(`${scenario.name}.yaml`, new Blob([yaml], { type: "application/yaml" })) }, "Save the commented file (YAML)")));
   find("made-title").focus();
   find("made-title").scrollIntoView();
-  await play(scenario, implied, turn);
+  await play(scenario, implied, turn).catch((error) => fill(implied, el("p", { class: "fault" }, error.message)));
 }
 
 /** Play a few trials and say what follows from the answers. */
@@ -136,10 +142,13 @@ async function play(scenario, place, turn) {
   stop = follow(job.id, (now) => said(now).catch(showFault));
 }
 
+/** A share of the trials after "in": none where no trial had it. */
+const shareOfThem = (one) => (one.estimate === 0 ? "none" : share(one).text);
+
 /** How often a strategy ends in an agreement, by when, and how often sanctions come. */
 function impliedWords(name, one, course) {
   const half = course.findIndex((reached) => reached >= course.at(-1) / 2) + 1;
-  return `Under ${name}: an agreement in ${share(one.events.agreement).text} of the trials${course.at(-1) ? `, half of these by week ${half}` : ""}; sanctions are announced in ${share(one.events.threat).text} and imposed in ${share(one.events.sanctions).text}.`;
+  return `Under ${name}: an agreement in ${shareOfThem(one.events.agreement)} of the trials${course.at(-1) ? `, half of these by week ${half}` : ""}; sanctions are announced in ${shareOfThem(one.events.threat)} and imposed in ${shareOfThem(one.events.sanctions)}.`;
 }
 
 async function begin() {
@@ -148,7 +157,7 @@ async function begin() {
   fill(find("questions"),
     field("name", "A short name for it", "Letters, digits and hyphens. It stands in addresses and file names.", el("input", { autocomplete: "off", size: 40, maxlength: 64 })),
     questions.slice(0, before).map(answerField), demandFields(), questions.slice(before).map(answerField),
-    field("ranges", "What nobody is asked here", "Reference: the ranges that the shipped scenarios of past disputes share. Neutral: the model's defaults, under which much does not matter.", choice(["reference", "neutral"], "reference")));
+    field("ranges", "What nobody is asked here", "Reference: the ranges with which the shipped scenarios of past disputes began; these were then fitted to how past threats ended (brink fit), and yours is not. Neutral: the model's defaults, under which much does not matter.", choice(["reference", "neutral"], "reference")));
   showOfThreat();
   onSubmit(form, make);
 }

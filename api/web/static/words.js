@@ -3,6 +3,8 @@ import { number, rangeWords } from "./format.js";
 
 export const sentence = (items) => (items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`);
 
+const meetings = (kinds) => sentence(kinds.map((one) => (one === "none" ? "no meeting" : one)));
+
 /** Who demands what of whom, when they meet, and what is threatened, a text each. */
 export function disputeWords(scenario, parameters) {
   const of = new Map(parameters.map((one) => [one.name, one]));
@@ -10,7 +12,7 @@ export function disputeWords(scenario, parameters) {
   const issues = Object.values(scenario.issues);
   const sessions = scenario.sessions ?? { first: [], cycle: ["mid"] };
   const said = [`${scenario.sender} makes demands of ${scenario.target} on ${issues.length === 1 ? "one issue" : `${issues.length} issues`}: ${sentence(issues.map((one) => `“${one.title}” (weight ${number(one.weight)})`))}.`];
-  said.push(`${scenario.as_of ? `The dispute is followed from ${scenario.as_of}` : "The dispute is followed"} for ${scenario.horizon_weeks} weeks. The sides meet every week: ${sessions.first?.length ? `first ${sentence(sessions.first)}, then ` : ""}${sentence(sessions.cycle)} in turn.`);
+  said.push(`${scenario.as_of ? `The dispute is followed from ${scenario.as_of}` : "The dispute is followed"} for ${scenario.horizon_weeks} weeks. The meetings week by week: ${sessions.first?.length ? `first ${meetings(sessions.first)}, then ` : ""}${meetings(sessions.cycle)}${sessions.cycle.length > 1 ? " in turn" : ""}.`);
   const imports = `on imports worth ${value("sanctioned_trade")} bn USD a year, at an extra tariff of ${value("tariff_rate")} times the price`;
   const threat = value("threat_probability");
   if (threat === "0") said.push("The sender announces no sanctions, unless a strategy does.");
