@@ -25,6 +25,7 @@ from api.sentences import (
     unit_of,
     worth_learning,
 )
+from cluster.query.trials import kept_rows_note
 from sim.model.narrative import week_name
 from sim.scenario.distributions import Fixed
 from sim.scenario.parameters import parameter
@@ -70,6 +71,7 @@ def _values(answers: Answers, font: str | None) -> dict[str, Any]:
         "stories": [_story(answers, one["result"]) for one in answers.stories],
         "ranges": _ranges(answers),
         "method": answers.timeline["method"]["errors"].rstrip("."),
+        "kept_rows": "" if answers.run.plan.keeps_all_rows else kept_rows_note(answers.run),
         "reproducibility": _reproducibility(answers),
     }
 

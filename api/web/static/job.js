@@ -49,6 +49,7 @@ function showState() {
       !ended() && el("button", { type: "button", class: "quiet", onclick: () => stop().catch(showFault) }, "Cancel")),
     job.state === "running" && el("progress", { max: total, value: done, "aria-label": "progress" }),
     set.length > 0 && el("p", {}, "Set under every strategy: ", el("strong", {}, set.map(([name, value]) => `${name} = ${distribution(value)}`).join("; ")), "."),
+    job.keep === "summary" && el("p", { class: "kept" }, "This run keeps counts of all its trials, for how it ends and for what happens by week. Its other answers, and all under a condition or a belief, are from the rows of its first trials, at least 100,000."),
     job.error && el("p", { class: "fault" }, job.error),
     job.warnings.map((one) => el("p", { class: "warning" }, `Probably a mistake: ${one.field} ${one.message ?? ""}`)));
 }

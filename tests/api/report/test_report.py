@@ -3,6 +3,7 @@
 import re
 import sys
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -17,7 +18,7 @@ from cluster.runs.run import run
 from sim.scenario.scenario import Scenario, scenario_from_document
 from tests.support.command_line import assert_refused, brink
 from tests.support.examples import changed, litigious
-from tests.support.runs import STRATEGIES
+from tests.support.runs import STRATEGIES, small_plan
 
 HOSTILE = '<script>alert(1)</script> & "quotes" \U0001f600'
 
@@ -132,6 +133,14 @@ def test_a_report_on_one_strategy_of_several_names_it_and_no_other(folder, tmp_p
     assert not any(re.search(rf"\b{other}\b", page.text) for other in others)
     refused = brink("report", folder, "--out", tmp_path / "none.html", "--strategy", "nobody")
     assert_refused(refused, "--strategy", "is not a strategy of this run")
+
+
+def test_a_report_says_what_is_from_kept_rows_alone(tmp_path):
+    plan = replace(small_plan(trials=3000, shard_trials=1000), kept_trials=1000)
+    run(plan, tmp_path / "run", RunOptions(engine="inline"))
+    brink("report", tmp_path / "run", "--out", tmp_path / "r.html", status=0)
+    page = Page((tmp_path / "r.html").read_text())
+    assert "is from the rows of the first 1,000 of 3,000 trials of each strategy" in " ".join(page.text.split())
 
 
 def inside(pdf: bytes) -> bytes:
