@@ -8,8 +8,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.web.pages import unknown_page
 
-_API = ("/v1", "/v1/")
-
 
 class UnknownPages:
     """Answers a browser's request for an unknown page with 404 and a page. Paths below ``/v1`` keep their problems."""
@@ -22,7 +20,7 @@ class UnknownPages:
         await (unknown_page() if self._is_unknown(scope) else self.app)(scope, receive, send)
 
     def _is_unknown(self, scope: Scope) -> bool:
-        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or scope["path"].startswith(_API):
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD") or f"{scope['path']}/".startswith("/v1/"):
             return False
         if "text/html" not in Headers(scope=scope).get("accept", "").lower():
             return False

@@ -172,18 +172,18 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     if min(hits, trials - hits) < FEWEST:
         raise _one_sided(request.bound, request.given, chosen, hits, trials)
 
-    estimated = _Estimated(None, None)
+    estimator = _Estimator(None, None)
     if stated:
         counts = np.array(inside.trials) + np.array(outside.trials)
         weighted = weigh_trials(stated, counts.reshape(replicates, -1).sum(axis=0), condition)
         groups_of = WeightedGroups(weighted.weighting, counts.reshape(replicates, -1)[:, weighted.patterns])
-        estimated = _Estimated(weighted, groups_of)
+        estimator = _Estimator(weighted, groups_of)
     values = {name: parse_measure(name, scenario) for name in names}
 
     def first_trials(given: Expression | None) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray | None]:
         """The numbers of the first trials with a condition, their parameters, and their weights."""
         drawn = sample(run, chosen, values, given=given, code=code, most=SAMPLE)
-        own = None if estimated.weighted is None else estimated.weighted.weight(drawn.pop(CODE))
+        own = None if estimator.weighted is None else estimator.weighted.weight(drawn.pop(CODE))
         return drawn.pop("trial"), drawn, own
 
     numbers, whole, of_whole = first_trials(condition)
@@ -199,7 +199,7 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
             (there[name], elsewhere[name]),
             differing[name],
             weights,
-            estimated,
+            estimator,
         )
         for name in sorted(names, key=lambda name: -differing[name][0])
     ]
@@ -207,12 +207,12 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
         "bound": request.bound,
         "trials": {"asked": trials, "broken": hits},
         "sampled": read,
-        "probability": estimated.share(
+        "probability": estimator.share(
             inside.trials, [a + b for a, b in zip(inside.trials, outside.trials, strict=True)]
         ),
         "parameters": parameters,
-        "events": _events(ON_THE_WAY, inside, outside, estimated),
-        "outcome": _events({name: NAMED[name] for name in OUTCOMES}, inside, outside, estimated),
+        "events": _events(ON_THE_WAY, inside, outside, estimator),
+        "outcome": _events({name: NAMED[name] for name in OUTCOMES}, inside, outside, estimator),
         "worlds": _worlds(
             (trial, there, of_there),
             (whole, of_whole),
@@ -221,13 +221,13 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     }
     method = {**_METHOD, "errors": method_note(scenario, plan.design)}
     evidence = None
-    if estimated.weighted is not None:
-        method["weights"], evidence = _WEIGHTS, {chosen: estimated.weighted.evidence()}
+    if estimator.weighted is not None:
+        method["weights"], evidence = _WEIGHTS, {chosen: estimator.weighted.evidence()}
     return Computed(ReverseStressTest.model_validate(result), (chosen,), trials, method, evidence)
 
 
 @dataclass(frozen=True)
-class _Estimated:
+class _Estimator:
     """How estimates are made from groups of trials: by replicate, and by pattern of the beliefs if there are any."""
 
     weighted: WeightedTrials | None
@@ -363,7 +363,7 @@ def _parameter(
     values: tuple[np.ndarray, np.ndarray],
     distance: tuple[float, float],
     weights: regional_sensitivity.Weights | None,
-    estimated: _Estimated,
+    estimator: _Estimator,
 ) -> dict[str, Any]:
     """A parameter inside and outside: its moments by group on either side, and the values of the first trials."""
     inside, outside = tallied
@@ -373,9 +373,9 @@ def _parameter(
         "unit": parameter(name).unit,
         "distance": distance[0],
         "p_value": distance[1],
-        "shift": estimated.difference(inside, outside, estimated.deviation(inside, outside)),
-        "inside": _distribution(estimated.mean(inside), values[0], of_there),
-        "outside": _distribution(estimated.mean(outside), values[1], of_elsewhere),
+        "shift": estimator.difference(inside, outside, estimator.deviation(inside, outside)),
+        "inside": _distribution(estimator.mean(inside), values[0], of_there),
+        "outside": _distribution(estimator.mean(outside), values[1], of_elsewhere),
         "by_decile": [
             {"up_to": end, "inside": a, "outside": b}
             for end, a, b in regional_sensitivity.shares_by_decile(*values, weights)
@@ -392,7 +392,7 @@ def _distribution(mean: float, values: np.ndarray, weight: np.ndarray | None) ->
 
 
 def _events(
-    conditions: Mapping[str, str], inside: _Side, outside: _Side, estimated: _Estimated
+    conditions: Mapping[str, str], inside: _Side, outside: _Side, estimator: _Estimator
 ) -> list[dict[str, Any]]:
     """How often each condition holds on each side, those that differ most first."""
     found: list[dict[str, Any]] = []
@@ -407,9 +407,9 @@ def _events(
         found.append(
             {
                 "name": name,
-                "inside": estimated.share(inside.events[name], inside.trials),
-                "outside": estimated.share(outside.events[name], outside.trials),
-                "difference": estimated.difference(there, elsewhere),
+                "inside": estimator.share(inside.events[name], inside.trials),
+                "outside": estimator.share(outside.events[name], outside.trials),
+                "difference": estimator.difference(there, elsewhere),
             }
         )
     return sorted(found, key=lambda one: -abs(one["difference"]["estimate"]))

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from cluster.answers.summary_in_memory import ranks
 from cluster.query.session import check_time
 from cluster.query.shard_map import map_shards
 from cluster.query.trials import BLOCK, SameTrials, StoredRun, read_values, same_trials
@@ -23,6 +22,7 @@ from sim.scenario.columns import COMMON_COLUMNS, NULL
 from sim.scenario.expressions import Expression
 from sim.scenario.vocabulary import MEASURES
 from sim.statistics.bins import numbers_of_keys, ordered_keys
+from sim.statistics.selection import ranks
 from sim.statistics.tallies import (
     NO_TRIALS,
     Moments,

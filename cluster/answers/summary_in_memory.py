@@ -16,6 +16,7 @@ from cluster.query.trials import StoredRun
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
 from cluster.storage.concurrent import in_order
+from sim.statistics.selection import ranks
 from sim.statistics.tallies import Moments
 
 SORTED_AT_ONCE = 2
@@ -97,8 +98,3 @@ def measures_by_memory(numbers: Mapping[str, Moments]) -> list[list[str]]:
         groups[-1].append(name)
         room -= found.count
     return groups
-
-
-def ranks(levels: Sequence[float], count: int) -> np.ndarray:
-    """The ranks, from 1, of the smallest of `count` numbers whose share is at least each level."""
-    return np.ceil(np.round(np.array(levels) * count, 6)).clip(1, count).astype(np.int64)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.answers.summary_in_memory import ranks
 from sim.statistics.bins import bin_edges, bins_of
+from sim.statistics.selection import ranks
 from sim.statistics.tallies import Moments
 from sim.statistics.trial_counts import REAL, Counts
 

@@ -105,13 +105,13 @@ def numbers_of_parts(targets: Targets) -> np.ndarray:
     return numbers_of_keys(key)
 
 
-def ranks(levels: Sequence[float], count: np.ndarray) -> np.ndarray:
-    """The ranks, from 1, of the smallest of `count` numbers whose share is at least each level.
+def ranks(levels: Sequence[float], count: int | np.ndarray) -> np.ndarray:
+    """The ranks, from 1, of the smallest of `count` numbers whose share is at least each level: shape (levels,).
 
-    `count` has shape (groups,), the ranks (groups, levels).
+    Where `count` has shape (groups,), the ranks have shape (groups, levels).
     """
-    wanted = np.ceil(np.round(np.multiply.outer(count, np.array(levels)), 6))
-    return np.clip(wanted, 1, count[:, None]).astype(np.int64)
+    most = np.asarray(count)[..., None]
+    return np.ceil(np.round(most * np.array(levels), 6)).clip(1, most).astype(np.int64)
 
 
 def _digit(key: np.ndarray, digit: int) -> np.ndarray:

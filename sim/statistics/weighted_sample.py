@@ -69,10 +69,6 @@ class WeightedSample:
         """The weighted mean of the values of some trials, with its 95 % interval."""
         return weighted_mean(self.weighting, self.moments(values, of), self.trials)
 
-    def effective(self, of: np.ndarray) -> float:
-        """The effective number of some trials, (sum of weights)^2 / sum of squared weights."""
-        return effective_number(self.weight[of])
-
 
 def effective_number(weight: np.ndarray) -> float:
     """The effective number of trials with some weights (Kish 1965, Survey Sampling); 0 of none."""

@@ -30,7 +30,11 @@ from tests.support.waiting import wait_until
 IMAGE = os.environ.get("BRINK_IMAGE")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(IMAGE is None, reason="needs BRINK_IMAGE, a folder with the image's files"),
+    pytest.mark.skipif(
+        IMAGE is None,
+        reason="set BRINK_IMAGE to a folder with the files of an image that was built: the tests build none themselves",
+    ),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces"),
 ]
 
 SITE_PACKAGES = "/opt/brink/lib/python3.11/site-packages"

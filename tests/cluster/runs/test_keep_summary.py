@@ -224,19 +224,23 @@ def test_verify_finds_altered_counts(folders, tmp_path):
     assert any(finding == f"{name}: is missing" for finding in verify(target))
 
 
+def with_column(path: Path, name: str, values: np.ndarray) -> None:
+    """Write a file again with another column and the same footer, so that its tallies are those of the old one."""
+    table, footer = pq.read_table(path, partitioning=None), pq.read_metadata(path).metadata
+    altered = table.set_column(table.schema.get_field_index(name), table.schema.field(name), [values])
+    kept = {key: value for key, value in footer.items() if key != b"ARROW:schema"}
+    pq.write_table(altered.replace_schema_metadata(kept), path)
+
+
 def test_verify_finds_counts_that_do_not_agree_with_their_tallies(folders, tmp_path):
     """Also where somebody has written the manifest anew."""
     target = tmp_path / "run"
     shutil.copytree(folders["counts"], target)
     name = "counts/strategy=talk/part-00007.parquet"
-    table = pq.read_table(target / name)
-    footer = pq.read_metadata(target / name).metadata
+    table = pq.read_table(target / name, partitioning=None)
     column = table["count"].to_numpy().copy()
     column[np.flatnonzero(np.asarray(table["name"].cast("string")) == "export_gain")[0]] += 1
-    altered = table.set_column(3, table.schema.field("count"), [column])
-    pq.write_table(
-        altered.replace_schema_metadata({k: v for k, v in footer.items() if k != b"ARROW:schema"}), target / name
-    )
+    with_column(target / name, "count", column)
     assert verify_summary(open_run(target)) == [f"{name}: its counts of export_gain do not agree with its tallies"]
 
 
@@ -244,13 +248,9 @@ def test_verify_finds_rows_that_do_not_agree_with_their_tallies(folders, tmp_pat
     target = tmp_path / "run"
     shutil.copytree(folders["counts"], target)
     name = "trials/strategy=threaten/part-00001.parquet"
-    table, footer = pq.read_table(target / name), pq.read_metadata(target / name).metadata
-    costs = table["target_cost"].to_numpy() * np.float32(1.5)
+    costs = pq.read_table(target / name, partitioning=None)["target_cost"].to_numpy() * np.float32(1.5)
     assert costs.any()
-    altered = table.set_column(table.schema.get_field_index("target_cost"), table.schema.field("target_cost"), [costs])
-    pq.write_table(
-        altered.replace_schema_metadata({k: v for k, v in footer.items() if k != b"ARROW:schema"}), target / name
-    )
+    with_column(target / name, "target_cost", costs)
     assert verify_summary(open_run(target)) == [f"{name}: its counts of target_cost do not agree with its tallies"]
 
 

@@ -16,7 +16,9 @@ from tests.support.runs import digests
 from tests.support.service_process import PLAN, ServiceProcess
 from tests.support.waiting import has_ended, wait_until
 
-pytestmark = pytest.mark.skipif(usable_cores() < 2, reason="needs two cores: with one a runner has no worker processes")
+pytestmark = pytest.mark.skipif(
+    usable_cores() < 2, reason="on one core a runner has no worker processes, which these tests are about"
+)
 
 
 @pytest.fixture(scope="module")
