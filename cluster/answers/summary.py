@@ -62,7 +62,7 @@ class MeasureSummary(Result):
     quantile_intervals: dict[str, QuantileInterval]
     quantiles_exact: bool
     skewed: Annotated[
-        bool, Field(description="A few great numbers make up the mean: its interval may be too short.")
+        bool, Field(description="A few large numbers make up the mean: its interval may be too short.")
     ] = False
 
 

@@ -124,7 +124,7 @@ def mean_bounds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The lower and the upper bound of means with the moments of samples, float64 arrays of one shape.
 
-    Student's interval if no number has much weight. If a few great numbers make up the mean (a rare event with a large
+    Student's interval if no number has much weight. If a few large numbers make up the mean (a rare event with a large
     cost, a lognormal measure) it misses the true mean too often. Then the gamma interval of Fay & Feuer (1997,
     Statistics in Medicine 16) is used, which was made for sums of few unequal weights: a gamma distribution with the
     mean and variance of the estimate above the near end of the sample, with an upper bound that allows for one more
@@ -159,14 +159,14 @@ def mean_bounds(
 
 
 def is_skewed(numbers: Moments) -> bool:
-    """Whether a few great numbers make up so much of a sample's mean that Student's interval is not used."""
+    """Whether a few large numbers make up so much of a sample's mean that Student's interval is not used."""
     if numbers.count < 2 or numbers.least == numbers.greatest:
         return False
     return bool(are_skewed(*(np.array([getattr(numbers, field)]) for field in _FIELDS))[0])
 
 
 def is_doubtful(numbers: Moments) -> bool:
-    """Whether a mean is made up by so few great numbers that even its wider interval may be too short.
+    """Whether a mean is made up by so few large numbers that even its wider interval may be too short.
 
     So it is if a sample is skewed and its sum of squared deviations is less than `FEW_VALUES` times the greatest one:
     that many numbers as far out would make up all of the variance.
@@ -239,7 +239,7 @@ def mean_of_replicates(replicates: Sequence[Moments], per_point: int = 1, within
     """A mean's estimate from replicates, with their standard error and Student's 95 % interval.
 
     If a replicate has too few numbers, or all numbers are equal, the formula for independent numbers is used, with each
-    set of `per_point` numbers counted as one. If a few great numbers make up the mean, the variance of the replicates
+    set of `per_point` numbers counted as one. If a few large numbers make up the mean, the variance of the replicates
     is not reliable, and the interval spans that for independent numbers too.
     """
     whole = reduce(merge_moments, replicates)

@@ -282,7 +282,7 @@ def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: 
 
     The trials are sorted into cells of the parameter, and in each the strategy with the best mean is compared with
     every other by their paired differences. It leads if all these intervals are above zero; they are widened so that
-    all those of the parameter hold at once with 95 % (Bonferroni), and where a few great differences make up a mean
+    all those of the parameter hold at once with 95 % (Bonferroni), and where a few large differences make up a mean
     they are those of `mean_bounds`, with the least and the greatest difference of all cells. Neighbouring cells with
     the same strategies ahead are joined. `values` has shape (strategies, trials).
     """

@@ -60,7 +60,7 @@ def method_note(scenario: Scenario, design: Design) -> str:
         )
     intervals = (
         "95 % intervals: modified Wilson for probabilities, Student (Fay and Feuer's gamma interval where a few "
-        "great values make up the mean) for means, order statistics for quantiles"
+        "large values make up the mean) for means, order statistics for quantiles"
     )
     if design == RANDOM or not scenario.uncertain:
         return f"{intervals}; independent trials"

@@ -201,6 +201,11 @@ def test_verify_finds_that_there_is_no_scenario(folder: Path):
     assert verify(folder) == ["scenario.json: is missing"]
 
 
+def test_a_summary_whose_method_another_version_worded_is_the_same(folder: Path):
+    edit(folder, "summary.json", lambda summary: summary.update(method="in other words"))
+    assert verify_summary(open_run(folder)) == []
+
+
 def test_an_edited_summary_is_found(folder: Path):
     assert verify_summary(open_run(folder)) == []
     edit(folder, "summary.json", lambda summary: summary["strategies"]["talk"]["events"]["agreement"].update(low=0.5))

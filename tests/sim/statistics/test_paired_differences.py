@@ -149,7 +149,7 @@ def _rare_lottery(rng: np.random.Generator, trials: int) -> np.ndarray:
 @pytest.mark.parametrize("draw", [_lottery, _rare_lottery, _lognormal])
 @pytest.mark.parametrize("replicates", [1, 16])
 def test_the_best_strategy_is_ahead_in_every_cell_however_skewed_its_gains(draw, replicates):
-    """A sure 0.3 against 0.5 on average from few great gains: with Student's intervals half the runs leave it out.
+    """A sure 0.3 against 0.5 on average from few large gains: with Student's intervals half the runs leave it out.
 
     Of 60 runs 8 may (probability of more at 5 % a run: 0.6 %).
     """
