@@ -77,6 +77,9 @@ class DriversRequest(StrategyRequest, GivenRequest):
     """The measure, the strategy and the condition."""
 
     measure: MeasureOfChoice = None
+    pawn: Annotated[bool, Field(description="Whether PAWN is computed too, which takes longer than all the rest.")] = (
+        True
+    )
 
 
 class ShareEstimate(EstimateResult):
@@ -231,7 +234,9 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
 
     y = found.y
     constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
-    noise = (None, None) if constant else sensitivity.pawn_noise(y[:PAWN_TRIALS], found.some_weights(PAWN_TRIALS))
+    noise = None
+    if constant is None and request.pawn:
+        noise = sensitivity.pawn_noise(y[:PAWN_TRIALS], found.some_weights(PAWN_TRIALS))
     parts: dict[str, dict[str, Any]] = {}
     alone: dict[str, Explained] = {}
     ranks: dict[str, np.ndarray] = {}
@@ -262,13 +267,16 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
             "known": known,
             "null": int(np.isnan(found.measure).sum()),
             "infinite": int(np.isinf(found.measure).sum()),
-            "pawn": min(known, PAWN_TRIALS),
+            "pawn": min(known, PAWN_TRIALS) if request.pawn else 0,
         },
         "mean": found.mean_where(np.ones(known, bool)),
         "standard_deviation": found.standard_deviation(),
         "reason": constant,
         "variance": variance_shares(run, chosen, value, condition, found, alone, groups, constant),
-        "pawn_noise": {"slices": sensitivity.SLICES, "median": noise[0], "maximum": noise[1]},
+        "pawn_noise": {
+            "slices": sensitivity.SLICES,
+            **dict(zip(("median", "maximum"), noise or (None, None), strict=True)),
+        },
         "groups": [
             {"parameters": list(group), "first_order": index.interval(found.groups)}
             for group, index in (groups or {}).items()

@@ -21,6 +21,7 @@ from cluster.answers.entry import (
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
+from cluster.query.ranked_columns import ranked_parameters
 from cluster.query.trials import CODE, StoredRun, paired_sample
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
@@ -31,6 +32,7 @@ from sim.scenario.warnings import assumption_method
 from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import share_of
+from sim.statistics.ranked import Ranked
 from sim.statistics.tally_estimates import method_note
 from sim.statistics.value_of_information import MOST_CELLS, MOST_IN_PRODUCTS, Choice, Worth
 
@@ -40,6 +42,8 @@ GROUP_TRIALS = 50_000
 """Groups of parameters are valued on at most this many."""
 FEWEST = 1000
 MOST_GROUPS = 20
+COLUMNS_AT_A_TIME = 10
+"""Parameters that are valued together."""
 ALL = "all of these"
 """The group of all parameters together."""
 ParameterName = Annotated[str, Field(max_length=200)]
@@ -170,19 +174,18 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     beliefs, decided = beliefs_of(scenario, chosen)
     together = {ALL: beliefs} if len(beliefs) > 1 else {}
     together |= _checked_groups(request.groups, beliefs, decided, scenario)
-    shared = {name: parse_measure(name, scenario) for name in beliefs}
     stated = read_beliefs(run, request.believe)
-    drawn = paired_sample(
-        run, chosen, {"measure": value}, shared=shared, given=condition, code=code_of(stated), most=MOST_READ
-    )
+    code = code_of(stated)
+    drawn = paired_sample(run, chosen, {"measure": value}, given=condition, code=code, most=MOST_READ)
     values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
     known = np.isfinite(values).all(axis=0)
     if known.sum() < FEWEST:
         raise too_few_paired(int(known.sum()), request.given, chosen, FEWEST)
     trial = drawn[chosen[0]]["trial"][known]
-    columns = {name: drawn[chosen[0]][name][known] for name in beliefs}
     replicates = plan.design.replicates(scenario)
     read = drawn[chosen[0]]
+    columns = ranked_parameters(run, chosen, beliefs, read["trial"], given=condition, code=code)
+    columns = columns if known.all() else {name: one.take(known) for name, one in columns.items()}
 
     def choice_of(count: int) -> tuple[Choice, Evidence | None]:
         """The choice on the first known trials; the beliefs hold in the trials read up to the last of them."""
@@ -200,14 +203,17 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     done, total = 0, len(beliefs) + len(together)
     on_progress(done, total)
     alone = []
-    for name in beliefs:
-        found = value_of_information.worth_of_one(choice, columns[name])
-        own = {"name": name, "unit": parameter(name).unit, "promised": found.promised}
-        alone.append({**own, **_document(found, everything, chosen)})
-        on_progress(done := done + 1, total)
+    for first in range(0, len(beliefs), COLUMNS_AT_A_TIME):
+        some = beliefs[first : first + COLUMNS_AT_A_TIME]
+        valued = value_of_information.worth_of_each(choice, [columns[name] for name in some])
+        for name, found in zip(some, valued, strict=True):
+            own = {"name": name, "unit": parameter(name).unit, "promised": found.promised}
+            alone.append({**own, **_document(found, everything, chosen)})
+        on_progress(done := done + len(some), total)
+    few = {name: Ranked(one.code[:GROUP_TRIALS], one.values) for name, one in columns.items()}
     jointly = []
     for name, members in together.items():
-        found = value_of_information.worth_of_several(fewer, [columns[member][:GROUP_TRIALS] for member in members])
+        found = value_of_information.worth_of_several(fewer, [few[member] for member in members])
         jointly.append({"name": name, "parameters": list(members), **_document(found, everything, chosen)})
         on_progress(done := done + 1, total)
     result = {
