@@ -24,6 +24,7 @@ from sim.statistics.estimates import Estimate as Estimated
 from sim.statistics.estimates import proportion
 from sim.statistics.grouped_moments import GroupedMoments
 from sim.statistics.paired_differences import share_of
+from sim.statistics.ranked import Ranked, ranked_together
 from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments, moments
 from sim.statistics.tally_estimates import method_note
 from sim.statistics.weighted_differences import WeightedGroups
@@ -189,12 +190,14 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     others, elsewhere, of_elsewhere = first_trials(both(condition, Expression("not", TRUTH, (broken,))))
     read = {"broken": trial.size, "kept": others.size, "all": numbers.size}
     weights = None if of_there is None or of_elsewhere is None else (of_there, of_elsewhere)
-    differing = regional_sensitivity.distances(there, elsewhere, weights)
+    sides = {name: ranked_together(there[name], elsewhere[name], whole[name]) for name in names}
+    of_inside, of_outside, of_all = ({name: own[k] for name, own in sides.items()} for k in range(3))
+    differing = regional_sensitivity.distances(of_inside, of_outside, weights)
     parameters = [
         _parameter(
             name,
             (inside.numbers[name], outside.numbers[name]),
-            (there[name], elsewhere[name]),
+            (of_inside[name], of_outside[name]),
             differing[name],
             weights,
             estimator,
@@ -212,8 +215,8 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
         "events": _events(ON_THE_WAY, inside, outside, estimator),
         "outcome": _events({name: NAMED[name] for name in OUTCOMES}, inside, outside, estimator),
         "worlds": _worlds(
-            (trial, there, of_there),
-            (whole, of_whole),
+            (trial, of_inside, of_there),
+            (of_all, of_whole),
             [one["name"] for one in parameters if one["p_value"] < SURE],
         ),
     }
@@ -414,7 +417,7 @@ def _one_sided(bound: str, given: str | None, strategy: str, hits: int, trials: 
 def _parameter(
     name: str,
     tallied: tuple[Sequence[Moments], Sequence[Moments]],
-    values: tuple[np.ndarray, np.ndarray],
+    values: tuple[Ranked, Ranked],
     distance: tuple[float, float],
     weights: regional_sensitivity.Weights | None,
     estimator: _Estimator,
@@ -437,8 +440,8 @@ def _parameter(
     }
 
 
-def _distribution(mean: float, values: np.ndarray, weight: np.ndarray | None) -> dict[str, object]:
-    found = np.quantile(values, LEVELS, method="inverted_cdf") if weight is None else quantiles(values, weight, LEVELS)
+def _distribution(mean: float, values: Ranked, weight: np.ndarray | None) -> dict[str, object]:
+    found = values.quantiles(LEVELS) if weight is None else quantiles(values.numbers, weight, LEVELS)
     return {
         "mean": mean,
         "quantiles": {str(level): float(value) for level, value in zip(LEVELS, found, strict=True)},
@@ -470,8 +473,8 @@ def _events(
 
 
 def _worlds(
-    inside: tuple[np.ndarray, Mapping[str, np.ndarray], np.ndarray | None],
-    everywhere: tuple[Mapping[str, np.ndarray], np.ndarray | None],
+    inside: tuple[np.ndarray, Mapping[str, Ranked], np.ndarray | None],
+    everywhere: tuple[Mapping[str, Ranked], np.ndarray | None],
     differing: list[str],
 ) -> dict[str, object]:
     """Trials to replay, with the values of the parameters that differ most.
@@ -488,7 +491,10 @@ def _worlds(
     }
     shown = (differing or list(there))[:5]
     return {
-        kind: [{"trial": int(trial[at]), "values": {name: float(there[name][at]) for name in shown}} for at in found]
+        kind: [
+            {"trial": int(trial[at]), "values": {name: float(there[name].numbers[at]) for name in shown}}
+            for at in found
+        ]
         for kind, found in places.items()
     }
 
