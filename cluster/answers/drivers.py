@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cluster.answers.beliefs import read_beliefs
 from cluster.answers.drivers_parameters import PAWN_TRIALS, parameter_influences, partners_of
-from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials, read_known_trials
+from cluster.answers.drivers_trials import FEWEST_KNOWN, MOST_READ, KnownTrials, read_known_trials
 from cluster.answers.drivers_variance import independent_groups, variance_shares
 from cluster.answers.entry import (
     Answer,
@@ -16,6 +16,7 @@ from cluster.answers.entry import (
     MeasureOfChoice,
     OnProgress,
     Result,
+    SampleRequest,
     StrategyRequest,
     measure_of_choice,
 )
@@ -73,7 +74,7 @@ _WEIGHTS = (
 )
 
 
-class DriversRequest(StrategyRequest, GivenRequest):
+class DriversRequest(StrategyRequest, GivenRequest, SampleRequest):
     """The measure, the strategy and the condition."""
 
     measure: MeasureOfChoice = None
@@ -211,8 +212,9 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
 
     For every uncertain parameter: its first-order index, PAWN, and the measure's mean in the parameter's lowest and
     highest decile, all with intervals. And the shares of the measure's variance that come from the parameters and from
-    chance. Reads at most the first `MOST_READ` trials for which the condition holds, a few columns at a time. Progress
-    is in parameters. Raises `InvalidInput` for an expression that cannot be read or that leaves too few trials.
+    chance. Reads at most the first `MOST_READ` trials for which the condition holds, fewer if the request says so, a
+    few columns at a time. Progress is in parameters. Raises `InvalidInput` for an expression that cannot be read or
+    that leaves too few trials.
     """
     return drivers_within(run, request, on_progress, None)
 
@@ -228,7 +230,8 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
     stated = read_beliefs(run, request.believe)
     if inside is not None and not stated:
         condition, inside = both(condition, inside), None
-    found = read_known_trials(run, chosen, value, condition, inside, stated)
+    most = min(MOST_READ, request.trials or MOST_READ)
+    found = read_known_trials(run, chosen, value, condition, inside, stated, most)
     if found.known.sum() < FEWEST_KNOWN:
         raise _too_few(found, measure, request.given, chosen)
 

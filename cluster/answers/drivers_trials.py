@@ -115,13 +115,14 @@ def read_known_trials(
     condition: Expression | None,
     inside: Expression | None,
     stated: Sequence[StatedBelief],
+    most: int,
 ) -> KnownTrials:
-    """The first `MOST_READ` trials that satisfy the condition, with the measure `value` of each.
+    """The first `most` trials that satisfy the condition, with the measure `value` of each.
 
     The beliefs hold in these trials. The measure counts as not known where another condition, `inside`, does not hold.
     """
     values = {"measure": value} | ({} if inside is None else {"inside": inside})
-    drawn = sample(run, strategy, values, given=condition, code=code_of(stated), most=MOST_READ)
+    drawn = sample(run, strategy, values, given=condition, code=code_of(stated), most=most)
     trial, measure = drawn["trial"], drawn["measure"]
     if inside is not None:
         measure = np.where(drawn["inside"] > 0.0, measure, np.nan)

@@ -16,6 +16,7 @@ from cluster.answers.entry import (
     MeasureOfChoice,
     OnProgress,
     Result,
+    SampleRequest,
     StrategiesRequest,
     measure_of_choice,
 )
@@ -85,7 +86,7 @@ _WEIGHTS = (
 )
 
 
-class WorthRequest(StrategiesRequest, GivenRequest):
+class WorthRequest(StrategiesRequest, GivenRequest, SampleRequest):
     """The strategies to choose from, the measure to choose by, and groups of parameters to learn together."""
 
     measure: MeasureOfChoice = None
@@ -163,8 +164,8 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     """The value of learning each uncertain parameter, groups of them, and all, before choosing a strategy.
 
     The choice is between strategies by a measure of which more is better. With a condition, over the trials for
-    which it holds under every strategy. Reads at most the first `MOST_READ`; progress is in parameters and groups.
-    Raises `InvalidInput`.
+    which it holds under every strategy. Reads at most the first `MOST_READ`, fewer if the request says so; progress is
+    in parameters and groups. Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
     chosen = paired_strategies(run, request.strategies)
@@ -176,7 +177,8 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     together |= _checked_groups(request.groups, beliefs, decided, scenario)
     stated = read_beliefs(run, request.believe)
     code = code_of(stated)
-    drawn = paired_sample(run, chosen, {"measure": value}, given=condition, code=code, most=MOST_READ)
+    most = min(MOST_READ, request.trials or MOST_READ)
+    drawn = paired_sample(run, chosen, {"measure": value}, given=condition, code=code, most=most)
     values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
     known = np.isfinite(values).all(axis=0)
     if known.sum() < FEWEST:
