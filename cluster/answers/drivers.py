@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cluster.answers.beliefs import read_beliefs
 from cluster.answers.drivers_parameters import PAWN_TRIALS, parameter_influences, partners_of
-from cluster.answers.drivers_trials import FEWEST_KNOWN, MOST_READ, KnownTrials, read_known_trials
+from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials, read_known_trials
 from cluster.answers.drivers_variance import independent_groups, variance_shares
 from cluster.answers.entry import (
     Answer,
@@ -230,8 +230,7 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
     stated = read_beliefs(run, request.believe)
     if inside is not None and not stated:
         condition, inside = both(condition, inside), None
-    most = min(MOST_READ, request.trials or MOST_READ)
-    found = read_known_trials(run, chosen, value, condition, inside, stated, most)
+    found = read_known_trials(run, chosen, value, condition, inside, stated, request.trials)
     if found.known.sum() < FEWEST_KNOWN:
         raise _too_few(found, measure, request.given, chosen)
 

@@ -115,14 +115,16 @@ def read_known_trials(
     condition: Expression | None,
     inside: Expression | None,
     stated: Sequence[StatedBelief],
-    most: int,
+    trials: int | None = None,
 ) -> KnownTrials:
-    """The first `most` trials that satisfy the condition, with the measure `value` of each.
+    """The first trials, at most `MOST_READ` and at most so many `trials`, that satisfy the condition, with the measure `value` of each.
 
     The beliefs hold in these trials. The measure counts as not known where another condition, `inside`, does not hold.
     """
     values = {"measure": value} | ({} if inside is None else {"inside": inside})
-    drawn = sample(run, strategy, values, given=condition, code=code_of(stated), most=most)
+    drawn = sample(
+        run, strategy, values, given=condition, code=code_of(stated), most=min(MOST_READ, trials or MOST_READ)
+    )
     trial, measure = drawn["trial"], drawn["measure"]
     if inside is not None:
         measure = np.where(drawn["inside"] > 0.0, measure, np.nan)
