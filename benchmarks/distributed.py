@@ -64,8 +64,9 @@ QUERIES = {
     f"(SELECT trial, {_NET} AS x FROM trials WHERE strategy = 'talk' AND agreement_week > 2) b USING (trial)",
     "aggregate": f"SELECT count(*), strategy, outcome, count({_NET}), avg({_NET}), stddev_samp({_NET}), "
     f"quantile_disc({_NET}, [0.5, 0.95]) FROM trials WHERE {SQL_GIVEN} GROUP BY ALL",
-    "stress": "SELECT count(*), target_cost > 0.2::FLOAT, count_if(agreement_week IS NOT NULL), count_if(threat_week IS "
-    "NOT NULL), count_if(sanctions_week IS NOT NULL), avg(target_concession), var_pop(target_concession) "
+    "stress": "SELECT count(*), target_cost > 0.2::FLOAT, count_if(agreement_week IS NOT NULL), "
+    "count_if(threat_week IS NOT NULL), count_if(sanctions_week IS NOT NULL), avg(sanctioned_trade), "
+    "var_pop(sanctioned_trade) "
     f"FROM trials WHERE {_FIRST} AND {SQL_GIVEN} GROUP BY 2",
     "convergence": "SELECT count(*), strategy, avg(export_gain::DOUBLE), stddev_samp(export_gain::DOUBLE) FROM trials "
     f"WHERE {SQL_GIVEN} GROUP BY ALL",

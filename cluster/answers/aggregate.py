@@ -13,7 +13,6 @@ from cluster.answers.aggregate_groups import (
     NAME,
     STRATEGY,
     Grouping,
-    GroupKey,
     bad_name,
     group_key,
 )

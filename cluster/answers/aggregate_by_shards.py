@@ -8,6 +8,7 @@ difference to counts, extremes and quantiles; sums are the same for the same run
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -128,7 +129,7 @@ class ValuesOfTrials:
 
 def group_rows(
     run: StoredRun, asked: GroupsAsked, levels: Mapping[str, float | None], pooled: bool
-) -> tuple[list[tuple[object, ...]], list[list[float | None]]]:
+) -> tuple[list[tuple[Any, ...]], list[list[float | None]]]:
     """The value of each key and the trials of each group, and its statistics in the order of measures.
 
     `levels` has the level of each statistic that is a quantile, None for others.
@@ -158,7 +159,7 @@ def with_the_only_group(asked: GroupsAsked, groups: Groups) -> Groups:
     return _merge(groups, _of_code(np.zeros(1, np.int64), len(asked.measures), asked.cells))
 
 
-def groups_with_trials(asked: GroupsAsked, groups: Groups) -> list[tuple[object, ...]]:
+def groups_with_trials(asked: GroupsAsked, groups: Groups) -> list[tuple[Any, ...]]:
     """The value of each key, and the number of trials, of each group."""
     values = _values_of_codes(asked.keys, groups.code)
     return [(*own, int(trials)) for own, trials in zip(values, groups.trials.sum(axis=1), strict=True)]
@@ -312,7 +313,7 @@ def _checked(asked: GroupsAsked, groups: Groups) -> Groups:
     return groups
 
 
-def _values_of_codes(keys: Sequence[GroupKey], codes: np.ndarray) -> list[tuple[object, ...]]:
+def _values_of_codes(keys: Sequence[GroupKey], codes: np.ndarray) -> list[tuple[Any, ...]]:
     """The value of each key in each group, as `GroupKey.cells` takes it."""
     found: list[list[object]] = []
     left = codes

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def weighted_rows(
     levels: Mapping[str, float | None],
     weighted: Mapping[str, WeightedTrials],
     pooled: bool,
-) -> tuple[list[tuple[object, ...]], list[list[float | None]]]:
+) -> tuple[list[tuple[Any, ...]], list[list[float | None]]]:
     """The groups and their statistics, as `cluster.answers.aggregate_by_shards.group_rows`.
 
     `asked` has the code and the patterns of the beliefs. Raises `InvalidInput` for more groups than can be held in

@@ -129,8 +129,9 @@ class SobolIndices(Result):
 def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) -> Computed:
     """First- and total-order indices of a measure under a strategy, from a run of the saltelli design.
 
-    Reads the stored trials in parts of base points, twice if the measure is unknown in some; progress is in base points.
-    Raises `InvalidInput` for a run that is not finished, and for a measure that cannot be read or is never known.
+    Reads the stored trials in parts of base points, twice if the measure is unknown in some. Progress is in base
+    points. Raises `InvalidInput` for a run that is not finished, and for a measure that cannot be read or is
+    never known.
     """
     plan, scenario, measure = run.plan, run.plan.scenario, measure_of_choice(request.measure, run.plan.scenario)
     value = parse_measure(measure, scenario)
@@ -290,9 +291,7 @@ def _mean(asked: _Asked, run: StoredRun, part: _Points) -> float:
     return float(known.mean()) if known.size else np.nan
 
 
-def _sums(
-    asked: _Asked, run: StoredRun, strategy: str, on_progress: OnProgress
-) -> tuple[Sums | None, _Known]:
+def _sums(asked: _Asked, run: StoredRun, strategy: str, on_progress: OnProgress) -> tuple[Sums | None, _Known]:
     """The sums over all base points, and how many values are known."""
     total: Sums | None = None
     counts = _Known()
@@ -327,9 +326,7 @@ def _filled(
     return {name: sobol_indices(one) for name, one in total.items()}
 
 
-def _filled_of(
-    asked: _Asked, least: float, greatest: float, run: StoredRun, part: _Points
-) -> list[dict[str, Sums]]:
+def _filled_of(asked: _Asked, least: float, greatest: float, run: StoredRun, part: _Points) -> list[dict[str, Sums]]:
     values = _measured(asked, run, part)
     known, centre = np.isfinite(values), (least + greatest) / 2.0
     return [

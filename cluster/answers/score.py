@@ -1,6 +1,5 @@
 """A run's forecast scored against what really happened."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial

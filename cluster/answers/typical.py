@@ -122,7 +122,8 @@ def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) ->
         raise InvalidInput((Fault("given", str(condition), f"leaves none of the trials of {chosen}"),))
     weight = np.ones(1) if weighted is None else rounded_weights(weighted)
     spreads = _spreads(run, shards, asked, counted, None if weighted is None else weight)
-    nearest = reduce_shards(run, shards, partial(_nearest, asked, spreads), _least, {})
+    nothing: dict[int, Pick] = {}
+    nearest = reduce_shards(run, shards, partial(_nearest, asked, spreads), _least, nothing)
     picked = {trial for _, trial in (*nearest.values(), *counted.extremes.values())}
     rows = _rows(run, asked, np.array(sorted(picked), np.int64))
     counts, sizes = counted.trials.sum(axis=1).tolist(), (counted.trials @ weight).tolist()
@@ -199,7 +200,7 @@ class _Counted:
 
     trials: np.ndarray
     moments: Mapping[str, GroupedMoments]
-    extremes: Mapping[int, Pick]
+    extremes: dict[int, Pick]
 
     def varies(self, name: str) -> bool:
         """Whether trials have different known values of a feature."""
@@ -236,7 +237,7 @@ def _merge(a: _Counted | None, b: _Counted | None) -> _Counted | None:
     )
 
 
-def _least(a: Mapping[int, Pick], b: Mapping[int, Pick]) -> dict[int, Pick]:
+def _least(a: dict[int, Pick], b: dict[int, Pick]) -> dict[int, Pick]:
     """Of each pick the one with the least value; of equal ones the first trial."""
     return {**a, **{k: min(a[k], one) if k in a else one for k, one in b.items()}}
 

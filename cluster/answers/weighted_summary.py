@@ -229,9 +229,7 @@ def _known(block: Mapping[str, np.ndarray], name: str, replicate: np.ndarray) ->
     )
 
 
-def _known_of_shard(
-    asked: _Asked, name: str, value: Expression, run: StoredRun, shards: SameTrials
-) -> list[_Numbers]:
+def _known_of_shard(asked: _Asked, name: str, value: Expression, run: StoredRun, shards: SameTrials) -> list[_Numbers]:
     blocks = asked.blocks({name: value}, run, shards)
     return [_known(block, name, block["trial"] % asked.replicates) for block in blocks]
 

@@ -5,7 +5,6 @@ process. They are read in waves of as many shards as seem to be enough, so that 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -89,9 +88,7 @@ def values_of(
     wanted = [one for one in same_trials(run, (strategy,)) if _those_of(one, strategy, trial).size]
     function = partial(_take, strategy, values, trial)
     parts = [part for _, found in map_shards(run, wanted, function, _together) for part in found]
-    return {
-        name: np.concatenate([part.values[strategy][name] for part in parts], dtype=np.float64) for name in values
-    }
+    return {name: np.concatenate([part.values[strategy][name] for part in parts], dtype=np.float64) for name in values}
 
 
 @dataclass(frozen=True)
@@ -129,13 +126,13 @@ def _first_blocks(run: StoredRun, reading: Reading, most: int) -> Iterator[Value
             trials += shards[end][first].count
             end += 1
         wave = map_shards(run, shards[begun:end], partial(_first, reading, most - found), _together)
-        with closing(wave):
-            for _, parts in wave:
-                for part in parts:
-                    found += len(part.values[first]["trial"])
-                    yield part.values
-                if found >= most:
-                    return
+        for _, parts in wave:
+            for part in parts:
+                found += len(part.values[first]["trial"])
+                yield part.values
+            if found >= most:
+                # What else was begun is not needed.
+                wave.close()
         begun, read = end, read + trials
 
 
@@ -167,10 +164,7 @@ def _concatenated(reading: Reading, blocks: Sequence[Values], most: int) -> dict
         first = reading.strategies[0]
         return {strategy: nothing | (of_first if strategy == first else {}) for strategy in reading.strategies}
     return {
-        strategy: {
-            name: _joined([block[strategy][name] for block in blocks], most)
-            for name in blocks[0][strategy]
-        }
+        strategy: {name: _joined([block[strategy][name] for block in blocks], most) for name in blocks[0][strategy]}
         for strategy in reading.strategies
     }
 

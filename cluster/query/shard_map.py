@@ -7,7 +7,7 @@ sent.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from functools import reduce
@@ -57,7 +57,7 @@ def map_shards(
     shards: Iterable[SameTrials],
     function: Callable[[StoredRun, SameTrials], T],
     merge: Callable[[T, T], T],
-) -> Iterator[tuple[SameTrials, T]]:
+) -> Generator[tuple[SameTrials, T], None, None]:
     """What a function finds in shards, merged for each few successive ones, with the last of these, in order.
 
     Function and merge must be known by a module, or be a `functools.partial` of such, so that they can be sent.
@@ -71,7 +71,7 @@ def map_tasks(
     tasks: Iterable[Sequence[W]],
     function: Callable[[StoredRun, W], T],
     merge: Callable[[T, T], T],
-) -> Iterator[tuple[W, T]]:
+) -> Generator[tuple[W, T], None, None]:
     """As `map_shards`, of parts of a run other than shards of the same trials: each task has some of these."""
     if is_mapped_on_ray(run):
         yield from _map_on_ray(run, iter(tasks), function, merge)
@@ -109,9 +109,7 @@ def _tasks(shards: Iterable[SameTrials]) -> Iterator[list[SameTrials]]:
         yield task
 
 
-def _merged(
-    run: StoredRun, task: Sequence[W], function: Callable[[StoredRun, W], T], merge: Callable[[T, T], T]
-) -> T:
+def _merged(run: StoredRun, task: Sequence[W], function: Callable[[StoredRun, W], T], merge: Callable[[T, T], T]) -> T:
     return reduce(merge, (function(run, part) for part in task))
 
 
@@ -134,7 +132,7 @@ def _map_on_ray(
     tasks: Iterator[Sequence[W]],
     function: Callable[[StoredRun, W], T],
     merge: Callable[[T, T], T],
-) -> Iterator[tuple[W, T]]:
+) -> Generator[tuple[W, T], None, None]:
     assert run.ray_address is not None
     with joined(run.ray_address):
         import ray

@@ -4,7 +4,8 @@ A number's key is a whole number of 64 bits in the order of the numbers. Each ro
 the order that contain a wanted rank by the next 16 bits of their keys; counts of disjoint sets of numbers add up. When
 few enough numbers are left, or after four rounds, the numbers of the wanted ranks are known exactly (radix selection).
 
-Numbers may have weights, of which ranks are then sums. Their sums must be exact in any order: multiples of a power of 2.
+Numbers may have weights, of which ranks are then sums. Sums of weights must be exact in any order, as those of
+multiples of a power of 2 are.
 """
 
 from collections.abc import Sequence
@@ -82,9 +83,9 @@ def _found(codes: np.ndarray, code: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     if size <= _DENSE * code.size:
         places = np.full(size, -1, np.int32)
         places[codes - low] = np.arange(codes.size)
-        place = places.take(code)
-        chosen = np.flatnonzero(place >= 0)
-        return rows.take(chosen), place.take(chosen).astype(np.int64)
+        of_code = places.take(code)
+        chosen = np.flatnonzero(of_code >= 0)
+        return rows.take(chosen), of_code.take(chosen).astype(np.int64)
     place = np.searchsorted(codes - low, code)
     chosen = np.flatnonzero(codes.take(place) == code + low)
     return rows.take(chosen), place.take(chosen)

@@ -26,7 +26,9 @@ def convergence(
     from api.cli.answering import answer
 
     request = {"measure": measure, "strategies": strategy, "given": given, "believe": believe}
-    answer(run, "convergence", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_convergence)
+    answer(
+        run, "convergence", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_convergence
+    )
 
 
 def print_convergence(out: Console, document: dict[str, Any]) -> None:
