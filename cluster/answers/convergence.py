@@ -205,6 +205,8 @@ class _Tallied:
                 counts = [one.count for one in self.moments]
                 return share_of([round(one.mean * one.count) for one in self.moments], counts)
             return mean_of(self.moments)
+        if not self.trials.any():
+            return UNKNOWN
         try:
             weighted = weigh_trials(stated, self.trials.sum(axis=0))
         except InvalidInput:
