@@ -24,6 +24,7 @@ from cluster.results.result_folder import (
     recorded_plan,
     shard_path,
 )
+from cluster.results.shard_blocks import Block, place_of, read_block
 from cluster.results.trial_table import table_columns
 from cluster.storage.address import open_folder
 from cluster.storage.base import Entry, Folder
@@ -84,6 +85,10 @@ class StoredRun:
         Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
         """
         return self._shards[strategy]
+
+    def block(self, shards: Sequence[Shard]) -> Block | None:
+        """The stored block of just these shards, None if there is none (see `cluster.results.shard_blocks`)."""
+        return read_block(self.folder, self.plan, place_of(shards[0]), self._entries, shards)
 
     @property
     def committed(self) -> list[Shard]:

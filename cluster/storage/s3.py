@@ -23,6 +23,7 @@ from obstore.store import S3Store
 from cluster.storage.base import CHUNK_BYTES, Entry, Folder
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import RetryConfig
 
 SCHEME = "s3://"
@@ -58,10 +59,12 @@ class ObjectFolder:
         with os_errors():
             listed = [entry for page in obstore.list(client(self.bucket), prefix=self.prefix) for entry in page]
         start = len(self.prefix) + 1
-        return sorted(
-            (Entry(entry["path"][start:], entry["size"], str(entry["e_tag"]).strip('"')) for entry in listed),
-            key=lambda entry: entry.name,
-        )
+        return sorted((_entry(one["path"][start:], one) for one in listed), key=lambda entry: entry.name)
+
+    def entry(self, name: str) -> Entry:
+        """One of its objects."""
+        with os_errors():
+            return _entry(name, obstore.head(client(self.bucket), self.key(name)))
 
     def subfolders(self) -> list[str]:
         """The next parts of its objects' keys."""
@@ -138,6 +141,10 @@ class ObjectFolder:
 def client(bucket: str) -> S3Store:
     """The client of a bucket. It keeps the end point and credentials that it was made with."""
     return S3Store(bucket, retry_config=RETRIES)
+
+
+def _entry(name: str, found: "ObjectMeta") -> Entry:
+    return Entry(name, found["size"], str(found["e_tag"]).strip('"'))
 
 
 def object_size(store: S3Store, key: str) -> int:
