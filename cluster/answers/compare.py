@@ -26,8 +26,9 @@ from cluster.answers.entry import (
 )
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
 from cluster.query.ranked_columns import ranked_parameters
+from cluster.query.samples import paired_sample
 from cluster.query.shard_map import map_shards
-from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, paired_sample, read_blocks, same_trials
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, read_blocks, same_trials
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
@@ -217,7 +218,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
         raise too_few_paired(compared, request.given, chosen, FEWEST)
     beliefs, decided = beliefs_of(scenario, chosen)
     sampled = paired_sample(run, chosen, choices, given=condition, code=code, most=SAMPLE)
-    parameters = ranked_parameters(run, chosen, beliefs, sampled[chosen[0]]["trial"], given=condition, code=code)
+    parameters = ranked_parameters(run, chosen[0], beliefs, sampled[chosen[0]]["trial"])
     weighted = _weigh(stated, trials, grouping, condition)
     of_sample = _weigh(stated, grouping.counts(sampled[chosen[0]]), grouping, condition)
     result = {

@@ -10,7 +10,6 @@ from cluster.answers.drivers_trials import KnownTrials
 from cluster.answers.shared import finite_or_none
 from cluster.query.ranked_columns import ranked_parameters
 from cluster.query.trials import StoredRun
-from sim.scenario.expressions import Expression
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.statistics import sensitivity
@@ -31,7 +30,6 @@ def parameter_influences(
     run: StoredRun,
     strategy: str,
     names: tuple[str, ...],
-    condition: Expression | None,
     found: KnownTrials,
     noise: tuple[float, float] | None,
     constant: str | None,
@@ -40,7 +38,7 @@ def parameter_influences(
 
     PAWN is computed if its `noise` is given.
     """
-    drawn = ranked_parameters(run, (strategy,), names, found.trial, given=condition, code=found.code)
+    drawn = ranked_parameters(run, strategy, names, found.trial)
     known = drawn if found.known.all() else {name: one.take(found.known) for name, one in drawn.items()}
     first = {name: Ranked(one.code[:PAWN_TRIALS], one.values) for name, one in known.items()}
     first = {name: one for name, one in first.items() if np.ptp(one.code) > 0}

@@ -8,7 +8,8 @@ import numpy as np
 
 from cluster.answers.beliefs import StatedBelief, WeightedTrials, code_of, weigh_sample
 from cluster.answers.shared import too_few_given
-from cluster.query.trials import CODE, StoredRun, sample
+from cluster.query.samples import sample
+from cluster.query.trials import CODE, StoredRun
 from sim.scenario.expressions import TRUTH, Expression
 from sim.statistics import sensitivity
 from sim.statistics.estimates import Estimate, mean, mean_of_replicates, proportion, proportion_of_replicates
@@ -117,7 +118,8 @@ def read_known_trials(
     stated: Sequence[StatedBelief],
     trials: int | None = None,
 ) -> KnownTrials:
-    """The first trials, at most `MOST_READ` and at most so many `trials`, that satisfy the condition, with the measure `value` of each.
+    """The first trials that satisfy the condition, with the measure `value` of each: at most `MOST_READ` of them, and
+    at most so many `trials`.
 
     The beliefs hold in these trials. The measure counts as not known where another condition, `inside`, does not hold.
     """

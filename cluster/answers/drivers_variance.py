@@ -46,7 +46,7 @@ def independent_groups(
     for group in dict.fromkeys(tuple(name for name in names if name in groups[member]) for member in names):
         indices[group] = None
         if 1 < len(group) <= MOST_JOINT:
-            drawn = ranked_parameters(run, (strategy,), group, found.trial)
+            drawn = ranked_parameters(run, strategy, group, found.trial)
             columns = [drawn[name].take(found.known) for name in group]
             indices[group] = sensitivity.explained_by(found.response, columns, found.groups_of_known)
     return indices

@@ -23,7 +23,8 @@ from cluster.answers.entry import (
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
 from cluster.query.ranked_columns import ranked_parameters
-from cluster.query.trials import CODE, StoredRun, paired_sample
+from cluster.query.samples import paired_sample
+from cluster.query.trials import CODE, StoredRun
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
@@ -186,7 +187,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     trial = drawn[chosen[0]]["trial"][known]
     replicates = plan.design.replicates(scenario)
     read = drawn[chosen[0]]
-    columns = ranked_parameters(run, chosen, beliefs, read["trial"], given=condition, code=code)
+    columns = ranked_parameters(run, chosen[0], beliefs, read["trial"])
     columns = columns if known.all() else {name: one.take(known) for name, one in columns.items()}
 
     def choice_of(count: int) -> tuple[Choice, Evidence | None]:

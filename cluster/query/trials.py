@@ -264,54 +264,6 @@ def _coded(run: StoredRun, strategy: str, names: Sequence[str], code: Mapping[st
     )
 
 
-def sample(
-    run: StoredRun,
-    strategy: str,
-    values: Mapping[str, Expression],
-    *,
-    given: Expression | None = None,
-    code: Mapping[str, Expression] | None = None,
-    most: int,
-) -> dict[str, np.ndarray]:
-    """The values of the first trials of a strategy (at most `most`) for which a condition holds.
-
-    float64 arrays by name, NaN for null, and the trials' numbers as ``trial`` (int64). The first trials are a random
-    sample: trials of a `random` design are independent, and those of the other designs are in random order. Raises
-    `InvalidInput` for a saltelli run, whose trials are not a sample.
-    """
-    return paired_sample(run, (strategy,), values, given=given, code=code, most=most)[strategy]
-
-
-def paired_sample(
-    run: StoredRun,
-    strategies: Sequence[str],
-    values: Mapping[str, Expression],
-    *,
-    shared: Mapping[str, Expression] | None = None,
-    given: Expression | None = None,
-    code: Mapping[str, Expression] | None = None,
-    most: int,
-) -> dict[str, dict[str, np.ndarray]]:
-    """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
-
-    Raises `InvalidInput` for a saltelli run, whose trials share points and are not a sample.
-    """
-    if not run.plan.design.is_sample:
-        message = "has trials that share points, for indices: play a run of another design for this answer"
-        raise InvalidInput((Fault("run", run.plan.design.name, message),))
-    blocks = list(paired_blocks(run, strategies, values, shared=shared, given=given, code=code, most=most))
-    if len(blocks) == 1:
-        return blocks[0]
-    if blocks:
-        return {
-            strategy: {name: np.concatenate([block[strategy][name] for block in blocks]) for name in own}
-            for strategy, own in blocks[0].items()
-        }
-    nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
-    of_first = {name: np.empty(0) for name in shared or {}} | ({CODE: np.empty(0, np.int64)} if code else {})
-    return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
-
-
 @dataclass(frozen=True)
 class Reading:
     """What is read of the same trials of several strategies, as `paired_blocks` has it."""
@@ -349,7 +301,6 @@ def paired_blocks(
     shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
-    most: int | None = None,
 ) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The values of the same trials under several strategies, a block at a time in the order of trials.
 
@@ -360,15 +311,11 @@ def paired_blocks(
     read and returned under the first only.
     `code` has a number of each of some strategies, which need not be among `strategies` and whose trials need not
     agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
-    ``code`` (int64). With `most`, the first trials alone.
+    ``code`` (int64).
     """
     reading = Reading(tuple(strategies), values, shared, given, code)
     for shards in same_trials(run, reading.read):
-        if most is not None and most <= 0:
-            return
-        for block in read_blocks(run, shards, reading, most):
-            most = None if most is None else most - len(block[strategies[0]]["trial"])
-            yield block
+        yield from read_blocks(run, shards, reading)
 
 
 SameTrials = Mapping[str, Shard]

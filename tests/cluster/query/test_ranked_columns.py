@@ -10,7 +10,8 @@ from cluster.answers.registry import ask
 from cluster.query import ranked_columns
 from cluster.query.memory_cache import MemoryCache
 from cluster.query.ranked_columns import ranked_parameters
-from cluster.query.trials import StoredRun, open_run, sample
+from cluster.query.samples import sample
+from cluster.query.trials import StoredRun, open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.scenario.expressions import parse_condition, parse_measure
@@ -38,7 +39,7 @@ def test_the_numbers_are_those_of_the_sample(found, monkeypatch, most):
         values = {name: parse_measure(name, PLAN.scenario) for name in NAMES}
         drawn = sample(found, "threaten", values, given=given, most=5000)
         for one in (found, remembering, remembering):
-            ranked = ranked_parameters(one, ("threaten",), NAMES, drawn["trial"], given=given)
+            ranked = ranked_parameters(one, "threaten", NAMES, drawn["trial"])
             assert ranked.keys() == set(NAMES)
             for name in NAMES:
                 np.testing.assert_array_equal(ranked[name].numbers, drawn[name])
@@ -48,11 +49,11 @@ def test_what_is_kept_is_bounded(found):
     """Nothing is kept in a cache without room, and counts of what is kept are not added to it."""
     remembering = replace(found, cache=MemoryCache(1 << 10))
     drawn = sample(found, "threaten", {}, most=5000)
-    ranked = ranked_parameters(remembering, ("threaten",), NAMES, drawn["trial"])
+    ranked = ranked_parameters(remembering, "threaten", NAMES, drawn["trial"])
     assert all(one.size == 5000 for one in ranked.values())
     kept = replace(found, cache=MemoryCache(1 << 26))
     for _ in range(2):
-        whole = ranked_parameters(kept, ("threaten",), NAMES[:1], np.arange(PLAN.trials))[NAMES[0]]
+        whole = ranked_parameters(kept, "threaten", NAMES[:1], np.arange(PLAN.trials))[NAMES[0]]
         assert set(vars(whole)) == {"code", "values"}
         assert whole.up_to[-1] == PLAN.trials
 
