@@ -57,8 +57,8 @@ class Talks:
     settled_week: np.ndarray
     """Shape (issues, count)."""
     moves: np.ndarray
-    """The concessions so far, as shares of each issue's gap, the sender's first; then the share that a further concession
-    of the sender closes, and one of the target; float64, shape (count, 2 issues + 2)."""
+    """The concessions so far, as shares of each issue's gap, the sender's first; then the share that one more of the
+    sender's concessions closes, and one of the target's; float64, shape (count, 2 issues + 2)."""
     times: np.ndarray
     """The number of concessions; int16, shape (count, 2 issues)."""
     rate: np.ndarray
