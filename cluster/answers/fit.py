@@ -32,7 +32,7 @@ from sim.statistics.estimates import proportion
 TOLERANCE = 0.005
 """The greatest difference between a share of the trials and its target at which the search ends."""
 INSIDE = 2.0 * TOLERANCE
-"""How far inside its interval a duration is brought that lay outside, or nearer to its end than the tolerance."""
+"""How far inside its interval a duration is brought that lay outside."""
 FEWEST_TRIALS, MOST_TRIALS = 1_000, 1_000_000
 """The trials of each simulation, which are in memory."""
 ITERATIONS = 15
@@ -229,8 +229,8 @@ def _reached(
 def _outside(
     shares: Mapping[str, float], durations: Iterable[PastShare], target: Mapping[str, float]
 ) -> dict[str, float]:
-    """The duration farthest outside its interval (or nearly so) that has no target, and the share it is brought to."""
-    farthest, found = -TOLERANCE, {}
+    """The duration farthest outside its interval that has no target, and the share it is brought to."""
+    farthest, found = 0.0, {}
     for one in durations:
         low, share, high = one.share["low"], one.share["estimate"], one.share["high"]
         if low is None or share is None or high is None or one.name in target:
@@ -306,16 +306,28 @@ def _search(problem: _Problem, moves: np.ndarray, on_progress: OnProgress) -> tu
             other = moves.copy()
             other[place] += DIFFERENCE if moves[place] <= 0.0 else -DIFFERENCE
             effects[:, place] = (missing - problem.missing(other)) / (other[place] - moves[place])
-        # The step goes to the least moves that reach the target by these effects.
-        step = np.linalg.pinv(effects, rcond=0.001) @ (missing + effects @ moves) - moves
-        step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-12))
-        for _ in range(5):
-            tried = np.clip(moves + step, -FARTHEST, FARTHEST)
-            found = problem.missing(tried)
-            if np.square(found).sum() < np.square(missing).sum():
-                moves, missing = tried, found
+        # The first step goes to the least moves that reach the target by these effects, which may be far; the second
+        # is the least step that reaches it.
+        inverse = np.linalg.pinv(effects, rcond=0.001)
+        for step in (inverse @ (missing + effects @ moves) - moves, inverse @ missing):
+            found = _descended(problem, moves, missing, step)
+            if found is not None:
+                moves, missing = found
                 break
-            step /= 2.0
         else:
             return moves, missing, iteration + 1
     return moves, missing, ITERATIONS
+
+
+def _descended(
+    problem: _Problem, moves: np.ndarray, missing: np.ndarray, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The moves after a step, or a part of it, with which less is missing, and what still is; None if none do."""
+    step = step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-12))
+    for _ in range(5):
+        tried = np.clip(moves + step, -FARTHEST, FARTHEST)
+        found = problem.missing(tried)
+        if np.square(found).sum() < np.square(missing).sum():
+            return tried, found
+        step = step / 2.0
+    return None
