@@ -334,7 +334,9 @@ def _lies_outside(forecast: Estimate, interval: Estimate) -> bool:
 
 def _movers(run: StoredRun, strategy: str, row: ShareBesidePast, request: CheckRequest) -> list[dict[str, Any]]:
     """The parameters in whose outermost deciles a share differs most."""
-    asked = DriversRequest(measure=row.condition, given=request.given, strategy=strategy, believe=request.believe)
+    asked = DriversRequest(
+        measure=row.condition, given=request.given, strategy=strategy, believe=request.believe, pawn=False
+    )
     parameters = drivers_within(run, asked, quiet, row.given).result.model_dump()["parameters"]
     known = [one for one in parameters if one["swing"] and one["swing"]["estimate"] is not None]
     known.sort(key=lambda one: -abs(one["swing"]["estimate"]))
