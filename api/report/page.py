@@ -18,10 +18,10 @@ from api.sentences import (
     better_by,
     dependence_sentence,
     describe,
-    distribution_line,
     evidence_sentences,
     learning_sentence,
     name_of,
+    range_words,
     unit_of,
     worth_learning,
 )
@@ -153,7 +153,7 @@ def _ranges(answers: Answers) -> list[dict[str, str]]:
             rows.append(
                 {
                     "name": name,
-                    "range": distribution_line(distribution.document()),
+                    "range": range_words(distribution.document()),
                     "unit": parameter(name).unit,
                     "source": "set under every strategy"
                     if name in scenario.interventions
