@@ -25,8 +25,9 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
+from cluster.query.samples import paired_sample
 from cluster.query.shard_map import map_shards
-from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, paired_sample, read_blocks, same_trials
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, read_blocks, same_trials
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_measure

@@ -238,7 +238,7 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
     on_progress(0, len(names))
     for start in range(0, len(names), COLUMNS_AT_A_TIME):
         some = names[start : start + COLUMNS_AT_A_TIME]
-        for name, part, index, rank in parameter_influences(run, chosen, some, condition, found, noise, constant):
+        for name, part, index, rank in parameter_influences(run, chosen, some, found, noise, constant):
             parts[name] = part
             if index is not None and rank is not None:
                 alone[name], ranks[name] = index, rank

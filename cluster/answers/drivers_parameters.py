@@ -8,8 +8,9 @@ import numpy as np
 
 from cluster.answers.drivers_trials import KnownTrials
 from cluster.answers.shared import finite_or_none
-from cluster.query.trials import StoredRun, sample
-from sim.scenario.expressions import Expression, parse_measure
+from cluster.query.samples import values_of
+from cluster.query.trials import StoredRun
+from sim.scenario.expressions import parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.statistics import sensitivity
@@ -29,14 +30,13 @@ def parameter_influences(
     run: StoredRun,
     strategy: str,
     names: tuple[str, ...],
-    condition: Expression | None,
     found: KnownTrials,
     noise: tuple[float | None, float | None],
     constant: str | None,
 ) -> Iterator[tuple[str, dict[str, Any], Explained | None, np.ndarray | None]]:
     """Each parameter's part of the document, its first-order index, and first trials' ranks; null if it is fixed."""
     values = {name: parse_measure(name, run.plan.scenario) for name in names}
-    drawn = sample(run, strategy, values, given=condition, code=found.code, most=found.trial.size)
+    drawn = values_of(run, strategy, values, found.trial)
     varying = {name: drawn[name] for name in names if np.ptp(drawn[name][found.known][:PAWN_TRIALS]) > 0.0}
     first = {name: column[found.known][:PAWN_TRIALS] for name, column in varying.items()}
     y, weights = found.y[:PAWN_TRIALS], found.some_weights(PAWN_TRIALS)

@@ -7,7 +7,8 @@ import numpy as np
 
 from cluster.answers.beliefs import StatedBelief, WeightedTrials, code_of, weigh_sample
 from cluster.answers.shared import too_few_given
-from cluster.query.trials import CODE, StoredRun, sample
+from cluster.query.samples import sample
+from cluster.query.trials import CODE, StoredRun
 from sim.scenario.expressions import TRUTH, Expression
 from sim.statistics import sensitivity
 from sim.statistics.estimates import Estimate, mean, mean_of_replicates, proportion, proportion_of_replicates

@@ -9,7 +9,8 @@ import numpy as np
 
 from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials
 from cluster.answers.shared import finite_or_none
-from cluster.query.trials import StoredRun, sample
+from cluster.query.samples import values_of
+from cluster.query.trials import StoredRun
 from cluster.results.trial_table import table_columns
 from sim.model.kernel import play
 from sim.sampling.chance import Chance
@@ -46,7 +47,7 @@ def independent_groups(
         indices[group] = None
         if 1 < len(group) <= MOST_JOINT:
             values = {name: parse_measure(name, run.plan.scenario) for name in group}
-            drawn = sample(run, strategy, values, most=found.trial.size)
+            drawn = values_of(run, strategy, values, found.trial)
             columns = [drawn[name][found.known] for name in group]
             indices[group] = sensitivity.explained(found.y, columns, found.groups.of(found.known))
     return indices

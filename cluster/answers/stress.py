@@ -12,8 +12,9 @@ from pydantic import Field
 from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh_trials
 from cluster.answers.entry import Answer, Computed, Estimate, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.shared import both, condition_of, uncertain_parameters
+from cluster.query.samples import sample
 from cluster.query.session import to_sql
-from cluster.query.trials import CODE, StoredRun, chosen_strategy, sample, trials_table
+from cluster.query.trials import CODE, StoredRun, chosen_strategy, trials_table
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure

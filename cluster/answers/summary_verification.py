@@ -3,16 +3,24 @@
 import json
 import math
 from collections.abc import Iterator
+from itertools import groupby
 
 import pyarrow as pa
 
 from cluster.answers.summary import summarize
 from cluster.answers.summary_document import strategy_document, summary_document
 from cluster.answers.summary_recount import RecountedTrials
-from cluster.query.counted_trials import count_rows, read_counts
+from cluster.query.committed import Tallies
+from cluster.query.counted_trials import block_counts, count_rows, read_counts
 from cluster.query.trials import StoredRun
+from cluster.results.plan import Shard
 from cluster.results.result_folder import SUMMARY, TRIALS_FOLDER, committed_tallies, read_json, shard_path
-from sim.statistics.trial_counts import disagreement
+from cluster.results.shard_blocks import block_path, has_blocks, place_of
+from sim.statistics.tallies import NO_TRIALS, merge_replicates
+from sim.statistics.trial_counts import Counts, disagreement, equal_counts, merge_counts
+
+_MERGED_AT_ONCE = 8
+"""Shards whose counts are merged at a time."""
 
 
 def recount(run: StoredRun) -> dict[str, object]:
@@ -38,9 +46,9 @@ def verify_summary(run: StoredRun) -> list[str]:
 
     The numbers are counted again from the files by `recount`, which shares no code for reading with `summarize`. Of a
     run that keeps counts they are computed again from these, and each shard's counts, or those of its rows, are
-    compared with its tallies. A relative difference of up to 1e-9 is allowed, because other versions of the libraries
-    may round the last bits differently. What the summary says about the scenario, and how it words its method, is not
-    compared: other versions say it differently.
+    compared with its tallies. What a stored block says is compared with its shards. A relative difference of up to 1e-9
+    is allowed, because other versions of the libraries may round the last bits differently. What the summary says about
+    the scenario, and how it words its method, is not compared: other versions say it differently.
     """
     try:
         stored = read_json(run.folder, SUMMARY)
@@ -49,7 +57,7 @@ def verify_summary(run: StoredRun) -> list[str]:
     except (OSError, ValueError) as error:
         return [f"{SUMMARY}: cannot be read: {error}"]
     try:
-        if not run.plan.keeps_all_rows and (found := _disagreeing(run)):
+        if found := _disagreeing(run):
             return found
         recounted = json.loads(json.dumps(recount(run) if run.plan.keeps_all_rows else summarize(run)))
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -64,15 +72,45 @@ def verify_summary(run: StoredRun) -> list[str]:
 
 
 def _disagreeing(run: StoredRun) -> list[str]:
-    """The shards whose counts, those of a file or of its rows, do not agree with their tallies."""
-    found = []
-    for shard in (shard for strategy in run.plan.strategies for shard in run.all_shards(strategy)):
-        tallies = committed_tallies(run.folder, run.plan, shard)
-        counts = read_counts(run.folder, shard) if shard.reduced else count_rows(run, shard.strategy, shard)
-        name = None if tallies is None else disagreement(tallies, counts)
+    """The shards whose counts, those of a file or of its rows, do not agree with their tallies, if the run keeps
+    counts; and the stored blocks that are not what their shards have together.
+    """
+    if run.plan.keeps_all_rows and not has_blocks(run.plan):
+        return []
+    return [
+        finding
+        for strategy in run.plan.strategies
+        for _, shards in groupby(run.all_shards(strategy), key=place_of)
+        for finding in _disagreeing_block(run, list(shards))
+    ]
+
+
+def _disagreeing_block(run: StoredRun, shards: list[Shard]) -> Iterator[str]:
+    plan = run.plan
+    tallies: Tallies = (NO_TRIALS,) * plan.design.replicates(plan.scenario)
+    counts: list[dict[str, Counts]] = []
+    for shard in shards:
+        own = committed_tallies(run.folder, plan, shard)
+        if own is None:
+            continue
+        tallies = merge_replicates(tallies, own)
+        if plan.keeps_all_rows:
+            continue
+        counts.append(read_counts(run.folder, shard) if shard.reduced else count_rows(run, shard.strategy, shard))
+        name = disagreement(own, counts[-1])
         if name is not None:
-            found.append(f"{shard_path(shard)}: its counts of {name} do not agree with its tallies")
-    return found
+            yield f"{shard_path(shard)}: its counts of {name} do not agree with its tallies"
+        if len(counts) == _MERGED_AT_ONCE:
+            counts[:] = [merge_counts(counts)]
+    block = run.block(shards)
+    if block is None:
+        return
+    same = block.tallies == tallies
+    if same and counts:
+        stored, counted = block_counts(run, place_of(shards[0])), merge_counts(counts)
+        same = all(equal_counts(stored[name], found) for name, found in counted.items())
+    if not same:
+        yield f"{block_path(place_of(shards[0]))}: is not what its files have together; remove it"
 
 
 def _differing(stored: object, recounted: object, path: tuple[str, ...]) -> Iterator[str]:

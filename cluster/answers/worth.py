@@ -21,7 +21,8 @@ from cluster.answers.entry import (
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
-from cluster.query.trials import CODE, StoredRun, paired_sample
+from cluster.query.samples import paired_sample
+from cluster.query.trials import CODE, StoredRun
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure

@@ -1,9 +1,10 @@
 """Which shards of a plan are committed, and their tallies; quick for a hundred thousand shards.
 
-A finished run is as its manifest says if each file is there in its size. Otherwise the footers of the files that are
-there are read. A process keeps the tallies of blocks of successive shards together, so that a run that grows is not
-read from its beginning again. Tallies are merged within blocks and then block by block, whoever reads them: the sums of
-the same files are the same to the last bit.
+A finished run is as its manifest says if each file is there in its size. Otherwise the files that are there are
+looked at: the stored blocks of successive shards (`cluster.results.shard_blocks`), and the footers of files that are in
+no block yet. A process keeps the tallies of blocks, so that a run that grows is not read from its beginning again.
+Tallies are merged within blocks and then block by block, whoever reads them: the sums of the same files are the same to
+the last bit.
 """
 
 from collections.abc import Container, Mapping
@@ -16,12 +17,11 @@ from cluster.query.parquet_files import DamagedTrials
 from cluster.query.session import check_time
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import MANIFEST, committed_tallies, finished_files, read_manifest, shard_path
+from cluster.results.shard_blocks import Place, place_of, read_block
 from cluster.storage.base import Entry, Folder
 from cluster.storage.concurrent import in_order
 from sim.statistics.tallies import NO_TRIALS, Tally, merge_replicates
 
-BLOCK_SHARDS = 64
-"""Successive shards of a strategy in a block."""
 _TALLY_BYTES = 8192
 """About what the tallies of a replicate take up in memory."""
 _SHARD_BYTES = 256
@@ -82,30 +82,31 @@ def read_footers(
     replicates = plan.design.replicates(plan.scenario)
     found: dict[str, list[Shard]] = {strategy: [] for strategy in plan.strategies}
     counted: dict[str, Tallies] = dict.fromkeys(plan.strategies, (NO_TRIALS,) * replicates)
-    blocks = [(place, _tags(shards, entries)) for place, shards in _blocks(plan, entries).items()]
-    known = {place: _cached_block(folder, place, tags, cache) for place, tags in blocks}
+    tagged = {place: _tags(shards, entries) for place, shards in _present(plan, entries).items()}
+    known = {place: _cached_block(folder, place, tags, cache) for place, tags in tagged.items()}
+    stored = in_order(
+        lambda place: _stored_block(folder, plan, place, entries, tagged[place]),
+        (place for place in tagged if known[place] is None),
+    )
+    blocks = {place: block if block is not None else next(stored) for place, block in known.items()}
     read = in_order(
         lambda shard: _tallies(folder, plan, shard),
-        (shard for place, tags in blocks if known[place] is None for shard in tags),
+        (shard for place, tags in tagged.items() if blocks[place] is None for shard in tags),
     )
-    for (strategy, index), tags in blocks:
-        block = known[strategy, index]
+    for place, tags in tagged.items():
+        block = blocks[place]
         if block is None:
             pairs = [(shard, tallies) for shard in tags if (tallies := next(read)) is not None]
             together = reduce(merge_replicates, (tallies for _, tallies in pairs), (NO_TRIALS,) * replicates)
             block = _Block(tags, [shard for shard, _ in pairs], together)
-            if cache is not None:
-                size = _TALLY_BYTES * replicates + _SHARD_BYTES * len(tags)
-                cache.put(_key(folder, (strategy, index)), block, size)
+        if cache is not None and known[place] is None:
+            cache.put(_key(folder, place), block, _TALLY_BYTES * replicates + _SHARD_BYTES * len(tags))
+        strategy, _ = place
         found[strategy] += block.shards
         counted[strategy] = merge_replicates(counted[strategy], block.tallies)
     if sum(map(len, found.values())) < plan.shard_count:
         _check_listed(folder, plan, {shard for shards in found.values() for shard in shards})
     return CommittedShards(found, counted)
-
-
-_Place = tuple[str, int]
-"""A block's strategy, and its place among that strategy's blocks."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,12 @@ class _Block:
     tallies: Tallies
 
 
-def _blocks(plan: Plan, entries: Mapping[str, Entry]) -> dict[_Place, list[Shard]]:
+def _present(plan: Plan, entries: Mapping[str, Entry]) -> dict[Place, list[Shard]]:
     """The shards of a plan whose files are there, by block, in order."""
-    blocks: dict[_Place, list[Shard]] = {}
+    blocks: dict[Place, list[Shard]] = {}
     for shard in plan.shards():
         if shard_path(shard) in entries:
-            blocks.setdefault((shard.strategy, shard.index // BLOCK_SHARDS), []).append(shard)
+            blocks.setdefault(place_of(shard), []).append(shard)
     return blocks
 
 
@@ -130,15 +131,23 @@ def _tags(shards: list[Shard], entries: Mapping[str, Entry]) -> dict[Shard, str]
     return {shard: entries[shard_path(shard)].tag for shard in shards}
 
 
-def _key(folder: Folder, place: _Place) -> tuple[object, ...]:
+def _key(folder: Folder, place: Place) -> tuple[object, ...]:
     return ("tallies", folder.address, *place)
 
 
 def _cached_block(
-    folder: Folder, place: _Place, tags: Mapping[Shard, str], cache: MemoryCache[Any] | None
+    folder: Folder, place: Place, tags: Mapping[Shard, str], cache: MemoryCache[Any] | None
 ) -> _Block | None:
     block: _Block | None = None if cache is None else cache.find(_key(folder, place))
     return block if block is not None and block.tags == tags else None
+
+
+def _stored_block(
+    folder: Folder, plan: Plan, place: Place, entries: Mapping[str, Entry], tags: Mapping[Shard, str]
+) -> _Block | None:
+    check_time()
+    block = read_block(folder, plan, place, entries, list(tags))
+    return None if block is None else _Block(tags, list(tags), block.tallies)
 
 
 def _tallies(folder: Folder, plan: Plan, shard: Shard) -> Tallies | None:

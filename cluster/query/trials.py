@@ -24,6 +24,7 @@ from cluster.results.result_folder import (
     recorded_plan,
     shard_path,
 )
+from cluster.results.shard_blocks import Block, place_of, read_block
 from cluster.results.trial_table import table_columns
 from cluster.storage.address import open_folder
 from cluster.storage.base import Entry, Folder
@@ -84,6 +85,10 @@ class StoredRun:
         Raises `DamagedTrials` if a file that was committed before, as the manifest says, is missing or damaged.
         """
         return self._shards[strategy]
+
+    def block(self, shards: Sequence[Shard]) -> Block | None:
+        """The stored block of just these shards, None if there is none (see `cluster.results.shard_blocks`)."""
+        return read_block(self.folder, self.plan, place_of(shards[0]), self._entries, shards)
 
     @property
     def committed(self) -> list[Shard]:
@@ -257,60 +262,6 @@ def _coded(run: StoredRun, strategy: str, names: Sequence[str], code: Mapping[st
         f"SELECT *{excluded}, {sql_text(strategy)} AS strategy, ({' + '.join(codes)})::INTEGER AS {CODE} "
         f"FROM {_committed(names)}{joined}"
     )
-
-
-def sample(
-    run: StoredRun,
-    strategy: str,
-    values: Mapping[str, Expression],
-    *,
-    given: Expression | None = None,
-    code: Mapping[str, Expression] | None = None,
-    most: int,
-) -> dict[str, np.ndarray]:
-    """The values of the first trials of a strategy (at most `most`) for which a condition holds.
-
-    float64 arrays by name, NaN for null, and the trials' numbers as ``trial`` (int64). The first trials are a random
-    sample: trials of a `random` design are independent, and those of the other designs are in random order. Raises
-    `InvalidInput` for a saltelli run, whose trials are not a sample.
-    """
-    return paired_sample(run, (strategy,), values, given=given, code=code, most=most)[strategy]
-
-
-def paired_sample(
-    run: StoredRun,
-    strategies: Sequence[str],
-    values: Mapping[str, Expression],
-    *,
-    shared: Mapping[str, Expression] | None = None,
-    given: Expression | None = None,
-    code: Mapping[str, Expression] | None = None,
-    most: int,
-) -> dict[str, dict[str, np.ndarray]]:
-    """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
-
-    Raises `InvalidInput` for a saltelli run, whose trials share points and are not a sample.
-    """
-    if not run.plan.design.is_sample:
-        message = "has trials that share points, for indices: play a run of another design for this answer"
-        raise InvalidInput((Fault("run", run.plan.design.name, message),))
-    blocks = []
-    found = 0
-    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code):
-        blocks.append(block)
-        found += len(block[strategies[0]]["trial"])
-        if found >= most:
-            break
-    if len(blocks) == 1:
-        return {strategy: {name: column[:most] for name, column in own.items()} for strategy, own in blocks[0].items()}
-    if blocks:
-        return {
-            strategy: {name: np.concatenate([block[strategy][name] for block in blocks])[:most] for name in own}
-            for strategy, own in blocks[0].items()
-        }
-    nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
-    of_first = {name: np.empty(0) for name in shared or {}} | ({CODE: np.empty(0, np.int64)} if code else {})
-    return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ KEPT_TRIALS = 100_000
 """Trials of each strategy whose rows are kept in a run that keeps counts, at least."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shard:
     """A range of trials of one strategy; its place in the strategy is `index`.
 
@@ -68,8 +68,9 @@ class Plan:
         """
         for index, first in enumerate(range(0, self.trials, self.shard_trials)):
             count = min(self.shard_trials, self.trials - first)
+            reduced = self.reduces(first)
             for strategy in self.strategies:
-                yield Shard(strategy, index, first, count, self.reduces(first))
+                yield Shard(strategy, index, first, count, reduced)
 
     def shard_with(self, strategy: str, trial: int) -> Shard:
         """The shard of a strategy that has a trial."""
@@ -104,9 +105,14 @@ class Plan:
         return scenario_hash(self.scenario)
 
     @property
+    def shards_per_strategy(self) -> int:
+        """The number of shards of each strategy."""
+        return -(-self.trials // self.shard_trials)
+
+    @property
     def shard_count(self) -> int:
         """The number of shards of all strategies."""
-        return -(-self.trials // self.shard_trials) * len(self.strategies)
+        return self.shards_per_strategy * len(self.strategies)
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

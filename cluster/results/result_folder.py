@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -40,7 +40,7 @@ TALLIES_KEY = f"{_KEY}tallies"
 """The key of a shard's tallies in its file's footer."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Committed:
     """A committed file, as the manifest lists it; `path` is relative to the result folder.
 
@@ -100,6 +100,11 @@ def _identity(plan: Plan, shard: Shard) -> dict[str, str]:
         f"{_KEY}rows": str(shard.count),
         **({f"{_KEY}fraction_bits": str(FRACTION_BITS)} if shard.reduced else {}),
     }
+
+
+def belongs(said: Mapping[str, str], plan: Plan, shard: Shard) -> bool:
+    """Whether a file that says this of itself is that of a plan's shard."""
+    return all(said.get(key) == value for key, value in _identity(plan, shard).items())
 
 
 class HashedFile:
@@ -191,7 +196,7 @@ def tallies_from_document(text: str) -> tuple[Tally, ...]:
     return tuple(tallies)
 
 
-def _recorded(footer: pq.FileMetaData) -> dict[str, str]:
+def recorded_metadata(footer: pq.FileMetaData) -> dict[str, str]:
     """The metadata that a file records. Files from before kernel versions were recorded have none: theirs was 1."""
     said = {key.decode(): value.decode() for key, value in (footer.metadata or {}).items()}
     return {f"{_KEY}kernel_version": "1", **said}
@@ -209,9 +214,8 @@ def committed_tallies(folder: Folder, plan: Plan, shard: Shard) -> tuple[Tally, 
         if error.errno is not None:
             raise
         return None
-    found = _recorded(footer)
-    expected = _identity(plan, shard)
-    if any(found.get(key) != value for key, value in expected.items()):
+    found = recorded_metadata(footer)
+    if not belongs(found, plan, shard):
         return None
     if footer.num_rows != shard.count and not shard.reduced:
         return None
@@ -226,12 +230,12 @@ def committed_shards(folder: Folder, plan: Plan, among: Iterable[Shard] | None =
 
     Looks `among` the given shards, or all. A file that differs from its entry in an earlier manifest is not counted.
     """
-    try:
-        listed = {file.path: file for file in read_manifest(folder)}
-    except (FileNotFoundError, ValueError):
-        listed = {}
+    wanted = list(plan.shards() if among is None else among)
+    if not wanted:
+        return {}
+    listed = listed_files(folder)
     present = {entry.name for entry in folder.entries()}
-    shards = [shard for shard in (plan.shards() if among is None else among) if shard_path(shard) in present]
+    shards = [shard for shard in wanted if shard_path(shard) in present]
 
     def checked(shard: Shard) -> Committed | None:
         if committed_tallies(folder, plan, shard) is None:
@@ -242,6 +246,14 @@ def committed_shards(folder: Folder, plan: Plan, among: Iterable[Shard] | None =
 
     entries = in_order(checked, shards)
     return {shard: entry for shard, entry in zip(shards, entries, strict=True) if entry is not None}
+
+
+def listed_files(folder: Folder) -> dict[str, Committed]:
+    """The files of the manifest by path; none if there is no manifest, or what is there is none. Raises `OSError`."""
+    try:
+        return {file.path: file for file in read_manifest(folder)}
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def describe(shard: Shard, size: int, sha256: str) -> Committed:
@@ -394,7 +406,7 @@ def _verify_origin(folder: Folder, files: list[Committed]) -> list[str]:
         first = file.first_trial
         shard = Shard(file.strategy, first // plan.shard_trials, first, file.trials, plan.reduces(first))
         with folder.open(file.path) as content:
-            said = _recorded(pq.read_metadata(content))
+            said = recorded_metadata(pq.read_metadata(content))
         for key, value in _identity(plan, shard).items():
             if said.get(key) != value:
                 where = {"scenario_sha256": SCENARIO, "seed": RUN, "design": RUN, "trials": RUN, "kernel_version": RUN}

@@ -21,9 +21,10 @@ from cluster.runs.shard import ROW_GROUP
 from cluster.runs.tasks import strategies_per_task
 
 LONGEST_SAMPLE_SECONDS = 60.0
+_SUMMARY_THREADS = 2
 METHOD = (
-    "bytes and seconds from the plan's first trials, played on this machine on one core, files in a local folder "
-    "included; on other machines and for an object store seconds differ. The summary at the end is not counted"
+    "bytes and seconds of CPU from the plan's first trials, played and summarized on this machine on one core; other "
+    "machines differ, and waiting for disks or an object store comes on top"
 )
 
 
@@ -68,14 +69,14 @@ def estimate_cost(
     count = strategies_per_task(plan, cores)
     sample = _measure(replace(plan, kept_trials=None), count)
     rows, kept_rows = (trials * len(plan.strategies) for trials in (plan.trials, plan.row_trials))
-    core_seconds = _core_seconds(kept_rows, sample)
+    core_seconds, summary_seconds = _core_seconds(kept_rows, sample), _summary_seconds(kept_rows, sample)
     stored, memory = _bytes_of_rows(plan, sample), _memory(plan, sample)
     if kept_rows < rows:
         sample = _measure(replace(plan, kept_trials=0), count)
         core_seconds += _core_seconds(rows - kept_rows, sample)
         stored += _bytes_of_counts(plan, sample)
         memory = max(memory, _memory(plan, sample))
-    chosen, used, wall = wall_time(plan, core_seconds, engine, ray_address, workers, ready)
+    chosen, used, wall = wall_time(plan, core_seconds, summary_seconds, engine, ray_address, workers, ready)
     return Cost(
         rows=rows,
         kept_rows=kept_rows,
@@ -83,7 +84,7 @@ def estimate_cost(
         shard_trials=plan.shard_trials,
         bytes=stored,
         bytes_per_row=stored / rows,
-        core_seconds=core_seconds,
+        core_seconds=core_seconds + summary_seconds,
         engine=chosen,
         workers=used,
         wall_seconds=wall,
@@ -117,20 +118,42 @@ def _measure(plan: Plan, strategies: int) -> Sample:
 
 
 def wall_time(
-    plan: Plan, core_seconds: float, engine: str, ray_address: str | None, workers: int | None, ready: int
+    plan: Plan,
+    core_seconds: float,
+    summary_seconds: float,
+    engine: str,
+    ray_address: str | None,
+    workers: int | None,
+    ready: int,
 ) -> tuple[str, int | None, float | None]:
-    """The engine that plays the plan, on how many cores, and the seconds that takes; see `estimate_cost`."""
+    """The engine that plays the plan, on how many cores, and the seconds that takes; see `estimate_cost`.
+
+    `core_seconds` are those of playing, `summary_seconds` those of the summary at the end, which two threads of this
+    process compute.
+    """
     here = max(1, ready)
+    summary = summary_seconds / min(_SUMMARY_THREADS, usable_cores())
     if ray_address is not None and engine != "inline":
         used = None if workers is None else min(workers, plan.shard_count)
-        return "ray", used, None if used is None else core_seconds / used
+        return "ray", used, None if used is None else _rounds(plan, used) * core_seconds + summary
     on_ray = min(workers or usable_cores(), plan.shard_count)
     if engine == "ray" or (engine == "auto" and ray_pays(core_seconds, here, on_ray)):
-        return "ray", on_ray, RAY_START_SECONDS + core_seconds / on_ray
+        return "ray", on_ray, RAY_START_SECONDS + _rounds(plan, on_ray) * core_seconds + summary
     if engine == "auto" and ready:
         used = min(ready, plan.shard_count)
-        return "workers", used, core_seconds / used
-    return "inline", 1, core_seconds
+        return "workers", used, _rounds(plan, used) * core_seconds + summary
+    return "inline", 1, core_seconds + summary
+
+
+def _rounds(plan: Plan, workers: int) -> float:
+    """The share of a run's work that falls to the worker with the most tasks."""
+    ranges, strategies = plan.shards_per_strategy, len(plan.strategies)
+    tasks = ranges * -(-strategies // strategies_per_task(plan, workers))
+    return -(-tasks // workers) / tasks
+
+
+def _summary_seconds(rows: int, sample: Sample) -> float:
+    return rows * sample.more.summary_seconds / (sample.more.trials * sample.strategies)
 
 
 def _core_seconds(rows: int, sample: Sample) -> float:

@@ -11,9 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from cluster.answers.summary import summarize
+from cluster.query.trials import StoredRun
 from cluster.results.plan import Plan, Shard
 from cluster.runs.shard import ROW_GROUP, run_shards
 from cluster.runs.warm_up import warm_up_kernel
@@ -28,10 +30,15 @@ _STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True)
 class Measured:
-    """Trials of some strategies that were played once: seconds, bytes of the mean file, peak memory in bytes so far."""
+    """Trials of some strategies that were played once: seconds of CPU to play them, and to summarize them; bytes of the
+    mean file; peak memory in bytes so far.
+
+    The seconds of CPU do not depend on what else the machine does.
+    """
 
     trials: int
     seconds: float
+    summary_seconds: float
     file_bytes: float
     peak_memory: int
 
@@ -65,11 +72,16 @@ def measure(plan: Plan, strategies: int) -> Sample:
 
 def _play(plan: Plan, strategies: Sequence[str], trials: int) -> Measured:
     shards = [Shard(strategy, 0, 0, trials, plan.reduces(0)) for strategy in strategies]
-    with tempfile.TemporaryDirectory(prefix="brink-sample-") as folder:
-        started = time.perf_counter()
-        sizes = [result.file.bytes for result in run_shards(plan, shards, open_folder(folder))]
-        seconds = time.perf_counter() - started
-    return Measured(trials, seconds, sum(sizes) / len(sizes), _peak_memory())
+    with tempfile.TemporaryDirectory(prefix="brink-sample-") as name:
+        folder = open_folder(name)
+        started = time.process_time()
+        sizes = [result.file.bytes for result in run_shards(plan, shards, folder)]
+        played = time.process_time()
+        # A design of a number of trials belongs to a plan of just as many.
+        whole = trials if plan.design.size is None else plan.trials
+        summarize(StoredRun(replace(plan, trials=whole, shard_trials=trials), folder), strategies=strategies)
+        summarized = time.process_time()
+    return Measured(trials, played - started, summarized - played, sum(sizes) / len(sizes), _peak_memory())
 
 
 def _peak_memory() -> int:

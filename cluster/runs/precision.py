@@ -102,7 +102,7 @@ def run_to_precision(
         write_json(folder, RUN, run_document(stage))
     reached = all(one["reached"] for one in found.values())
     took = ReachedPrecision(reached=reached, trials=stage.trials, most_trials=plan.trials, looks=looks, requested=found)
-    return conclude(stage, folder), took
+    return conclude(stage, folder, options.ray_address), took
 
 
 def check_precise(plan: Plan, requested: Mapping[str, float]) -> None:

@@ -7,13 +7,23 @@ from collections.abc import Iterable
 from functools import partial
 
 from cluster.results.plan import Plan, Shard
-from cluster.results.result_folder import RUN, SUMMARY, Committed, read_json, read_manifest, shard_path, write_manifest
+from cluster.results.result_folder import (
+    RUN,
+    SUMMARY,
+    Committed,
+    listed_files,
+    read_json,
+    read_manifest,
+    shard_path,
+    write_manifest,
+)
+from cluster.results.shard_blocks import block_path, has_blocks, places
 from cluster.storage.base import Folder
 from cluster.storage.concurrent import in_order
 
 
 def copy_shards(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
-    """Copy missing shards of a run from the donors whose manifests list them, and the summary of the same run.
+    """Copy missing shards of a run from the donors whose manifests list them, and summary and blocks of the same run.
 
     Returns whether the summary was copied.
 
@@ -38,18 +48,24 @@ def copy_shards(plan: Plan, folder: Folder, donors: Iterable[Folder]) -> bool:
             if done:
                 taken.append(entry)
                 wanted.pop(entry.path, None)
-        summarized = not wanted and _copy_summary(folder, donor)
+        summarized = not wanted and _copy_derived(plan, folder, donor)
     if taken:
-        write_manifest(folder, [*_listed(folder), *taken], complete=False)
+        write_manifest(folder, [*listed_files(folder).values(), *taken], complete=False)
     return summarized
 
 
-def _copy_summary(folder: Folder, donor: Folder) -> bool:
-    """Copy a donor's summary if it is of the same run."""
+def _copy_derived(plan: Plan, folder: Folder, donor: Folder) -> bool:
+    """Copy what a donor derived from its shards, if it is of the same run. Returns whether its summary was copied."""
     try:
-        return read_json(donor, RUN) == read_json(folder, RUN) and _copy(folder, donor, SUMMARY)
+        if read_json(donor, RUN) != read_json(folder, RUN):
+            return False
     except (OSError, ValueError):
         return False
+    if has_blocks(plan):
+        # A block whose files got other tags by being copied does not count.
+        for _ in in_order(partial(_copy, folder, donor), map(block_path, places(plan))):
+            pass
+    return _copy(folder, donor, SUMMARY)
 
 
 def _same(entry: Committed, shard: Shard) -> bool:
@@ -62,13 +78,6 @@ def _copy(folder: Folder, donor: Folder, path: str) -> bool:
     except OSError:
         # If the error matters, playing the shard will show it.
         return False
-
-
-def _listed(folder: Folder) -> list[Committed]:
-    try:
-        return read_manifest(folder)
-    except (FileNotFoundError, ValueError):
-        return []
 
 
 def _versions(folder: Folder) -> object:

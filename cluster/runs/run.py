@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any, cast
 
 from cluster.answers.summary import summarize
+from cluster.query.shard_map import RayLost, ray_of
 from cluster.query.trials import StoredRun
 from cluster.results.plan import Plan, Shard, plan_document
 from cluster.results.result_folder import (
@@ -22,9 +23,11 @@ from cluster.results.result_folder import (
     write_json,
     write_manifest,
 )
+from cluster.runs.block_writing import blocks_written, shards_of_blocks
 from cluster.runs.engines import check_engine, play
 from cluster.runs.options import Progress, RunOptions
 from cluster.runs.reuse import copy_shards
+from cluster.runs.tasks import EngineFailed
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
@@ -62,7 +65,7 @@ def run(plan: Plan, address: str | os.PathLike[str], options: RunOptions) -> dic
     if summarized and not played:
         folder.remove_drafts()
         return cast("dict[str, Any]", read_json(folder, SUMMARY))
-    return conclude(plan, folder)
+    return conclude(plan, folder, options.ray_address)
 
 
 def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
@@ -70,7 +73,8 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
 
     Returns how many were played.
     """
-    done: dict[Shard, Committed] = committed_shards(folder, plan)
+    stored = shards_of_blocks(plan, folder)
+    done = stored | committed_shards(folder, plan, (shard for shard in plan.shards() if shard not in stored))
     missing = [shard for shard in plan.shards() if shard not in done]
 
     def list_committed() -> None:
@@ -82,10 +86,12 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
     progress = _progress(plan, done)
     options.on_progress(progress)
     try:
-        for result in play(plan, missing, folder, options):
-            done[result.shard] = result.file
-            progress = progress.after(result)
-            options.on_progress(progress)
+        with blocks_written(plan, folder, done, stored) as note_for_blocks:
+            for result in play(plan, missing, folder, options):
+                done[result.shard] = result.file
+                note_for_blocks(result.shard)
+                progress = progress.after(result)
+                options.on_progress(progress)
     except BaseException as error:
         with suppress(OSError):
             list_committed()
@@ -98,12 +104,18 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
     return len(missing)
 
 
-def conclude(plan: Plan, folder: Folder) -> dict[str, Any]:
+def conclude(plan: Plan, folder: Folder, ray_address: str | None = None) -> dict[str, Any]:
     """Write the summary of a plan whose trials are all committed, and tidy up; returns the summary.
 
-    Raises `OSError` if a committed file cannot be read.
+    That of a large run is computed on the Ray at `ray_address`, if there is one. Raises `OSError` if a committed file
+    cannot be read, and `EngineFailed` if Ray is lost.
     """
-    summary = summarize(StoredRun(plan, folder))
+    stored = StoredRun(plan, folder, ray_address=ray_address)
+    try:
+        with ray_of(stored):
+            summary = summarize(stored)
+    except RayLost as error:
+        raise EngineFailed(str(error)) from error
     if not summary["complete"]:
         raise OSError(errno.EIO, f"not all of the committed trials in {folder.address} can be read")
     write_json(folder, SUMMARY, summary)

@@ -13,7 +13,7 @@ CHUNK_BYTES = 1 << 20
 """The number of bytes that are read at a time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file of a folder: its name relative to the folder, its size, and a tag that changes with its content."""
 
@@ -36,6 +36,10 @@ class Folder(Protocol):
 
     def entries(self) -> list[Entry]:
         """All committed files in order of their names, at any depth."""
+        ...
+
+    def entry(self, name: str) -> Entry:
+        """One committed file, as `entries` has it. Raises `FileNotFoundError`."""
         ...
 
     def subfolders(self) -> list[str]:

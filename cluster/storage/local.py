@@ -44,13 +44,15 @@ class LocalFolder:
                             if item.name != _WORK:
                                 pending.append(f"{parent}{item.name}/")
                         elif item.is_file(follow_symlinks=False):
-                            status = item.stat(follow_symlinks=False)
-                            tag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
-                            found.append(Entry(f"{parent}{item.name}", status.st_size, tag))
+                            found.append(_entry(f"{parent}{item.name}", item.stat(follow_symlinks=False)))
             except (FileNotFoundError, NotADirectoryError):
                 # It was removed after it was listed, or there is no such folder.
                 continue
         return sorted(found, key=lambda entry: entry.name)
+
+    def entry(self, name: str) -> Entry:
+        """One of its regular files."""
+        return _entry(name, self._path(name).stat())
 
     def subfolders(self) -> list[str]:
         """Its subfolders, without that of drafts and symbolic links."""
@@ -147,6 +149,10 @@ class LocalFolder:
                 message = "is a symbolic link, which is not followed in a result folder"
                 raise FileNotFoundError(errno.ENOENT, message, str(path))
         return path
+
+
+def _entry(name: str, status: os.stat_result) -> Entry:
+    return Entry(name, status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}")
 
 
 def _flush_folder(folder: Path) -> None:

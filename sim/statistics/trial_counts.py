@@ -37,6 +37,14 @@ class Counts:
     count: np.ndarray
 
 
+_NOTHING = Counts(*(np.empty(0, np.int64) for _ in range(3)))
+
+
+def no_counts() -> dict[str, Counts]:
+    """The counts of no trials."""
+    return dict.fromkeys(counted_names(), _NOTHING)
+
+
 def counted_names() -> tuple[str, ...]:
     """The names of what is counted: measures and states."""
     return (*MEASURES, *(f"state.{state.name}" for state in STATES))
@@ -85,7 +93,7 @@ def _count_states(
 
 def _counted(key: np.ndarray, replicate: np.ndarray) -> Counts:
     if not key.size:
-        return Counts(*(np.empty(0, np.int64) for _ in range(3)))
+        return _NOTHING
     least = int(key.min())
     width = int(key.max()) - least + 1
     counted = np.bincount(replicate * width + (key - least))
@@ -111,6 +119,11 @@ def _merged(parts: Sequence[Counts]) -> Counts:
     code = code[order]
     first = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]))
     return Counts(code[first] >> 32, code[first] & 0xFFFFFFFF, np.add.reduceat(count[order], first))
+
+
+def equal_counts(a: Counts, b: Counts) -> bool:
+    """Whether two counts are the same."""
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("replicate", "key", "count"))
 
 
 def disagreement(tallies: Sequence[Tally], counts: Mapping[str, Counts]) -> str | None:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies, measure_option
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies, measure_option
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -29,6 +29,7 @@ def worth(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("values", "means")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,7 +45,7 @@ def worth(
         "given": given,
         "believe": believe,
     }
-    answer(run, "worth", request, as_json=as_json, charts=chart, render=print_worth)
+    answer(run, "worth", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_worth)
 
 
 def _groups(texts: list[str]) -> dict[str, list[str]]:

@@ -65,12 +65,12 @@ def test_a_sample_that_cannot_be_played_is_an_error_with_its_cause():
         (("auto", None, 1, 0), ("inline", 1, 1000.0)),
         (("ray", None, 5, 0), ("ray", 5, RAY_START_SECONDS + 200.0)),
         (("ray", None, 500, 0), ("ray", 10, RAY_START_SECONDS + 100.0)),
-        (("auto", None, 4, 0), ("ray", 4, RAY_START_SECONDS + 250.0)),
-        (("auto", None, 4, 4), ("workers", 4, 250.0)),
-        (("auto", "10.0.0.2:6379", 4, 0), ("ray", 4, 250.0)),
+        (("auto", None, 4, 0), ("ray", 4, RAY_START_SECONDS + 300.0)),
+        (("auto", None, 4, 4), ("workers", 4, 300.0)),
+        (("auto", "10.0.0.2:6379", 4, 0), ("ray", 4, 300.0)),
         (("ray", "10.0.0.2:6379", None, 0), ("ray", None, None)),
     ],
 )
 def test_the_time_follows_from_the_work_the_engine_and_its_cores(options, found):
-    """Ten shards with 1,000 core-seconds of work."""
-    assert wall_time(small_plan(), 1000.0, *options) == found
+    """Ten shards with 1,000 core-seconds of work: on four cores the last of three rounds is not full."""
+    assert wall_time(small_plan(), 1000.0, 0.0, *options) == found

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sim.statistics.selection import (
     DIGITS,
     NO_COUNTS,
+    NO_WEIGHTS,
     Targets,
     add_counts,
     count_digits,
@@ -54,3 +55,38 @@ def test_ranks_are_found_after_any_number_of_rounds_and_from_parts_in_any_groupi
     expected = [np.sort(value[group == one])[ranks - 1] for one, ranks in zip(known, rank, strict=True)]
     for one in found:
         assert np.array_equal(one, np.concatenate(expected))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), FINITE | st.integers(-3, 3).map(float), st.integers(1, 9)),
+        min_size=1,
+        max_size=60,
+    ),
+    st.integers(0, DIGITS),
+    st.integers(1, 4),
+    st.floats(0.01, 1.0),
+)
+def test_weighted_ranks_are_where_the_cumulated_weights_reach_them(numbers, rounds, parts, level):
+    group, value, weight = (np.array(column) for column in zip(*numbers, strict=True))
+    weight = weight / 8.0
+    known = np.unique(group)
+    rank = np.array([level * weight[group == one].sum() for one in known])
+    targets = Targets(known, rank)
+    split = np.array_split(np.arange(value.size), parts)
+    for _ in range(rounds):
+        counted = NO_WEIGHTS
+        for rows in split:
+            own = count_digits(targets, group[rows], ordered_keys(value[rows]), weight[rows])
+            counted = add_counts(counted, own)
+        targets, _ = narrowed(targets, counted)
+    found = [numbers_of_targets(targets, *inside(targets, group, ordered_keys(value), weight))]
+    if rounds == DIGITS:
+        found.append(numbers_of_parts(targets))
+    expected = []
+    for one, wanted in zip(known, rank, strict=True):
+        order = np.argsort(value[group == one], kind="stable")
+        up_to = np.cumsum(weight[group == one][order])
+        expected.append(value[group == one][order][np.searchsorted(up_to, wanted)])
+    for one in found:
+        assert np.array_equal(one, expected)
