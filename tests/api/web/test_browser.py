@@ -743,6 +743,7 @@ def test_a_run_says_what_it_will_take_and_stops_at_the_precision_of_any_estimate
 
 def test_counts_alone_are_kept_of_a_run_if_that_is_chosen(person, service):
     page = person.page
+    person.expected.append("422")
     page.goto(f"/run?scenario={SCENARIO}")
     page.get_by_text("More: what is kept").click()
     page.get_by_label("What is kept").select_option("summary")
