@@ -8,7 +8,7 @@ from typing import Any
 from brink.charts import Bar, bar_chart
 from brink.tables import is_estimate, known_tables, rows_at
 
-MOST_ROWS = 30
+MOST_ROWS = 20
 MOST_BARS = 20
 _DEEPEST = 2
 _MOST_DIGITS = 6
@@ -19,13 +19,14 @@ def job_html(info: Mapping[str, Any]) -> str:
     progress = info["progress"]
     done, total = progress["trials_done"], progress["trials_total"]
     facts = {name: info.get(name) for name in ("id", "scenario", "state", "trials", "seed", "design", "strategies")}
-    rows = [(name, _text(value)) for name, value in facts.items() if value is not None]
+    rows = [
+        (name, str(value) if name == "seed" else _text(value)) for name, value in facts.items() if value is not None
+    ]
     rows.append(("done", f"{done:,} of {total:,} trials"))
     if info.get("error"):
         rows.append(("error", str(info["error"])))
-    share = done / max(total, 1)
-    chart = bar_chart("share of trials done", [Bar("share of trials done", share)], least=0.0, most=1.0)
-    return _table([], [list(row) for row in rows]) + chart
+    bar = f'<progress max="1" value="{done / max(total, 1):.4f}"></progress>'
+    return _table([], [list(row) for row in rows]) + bar
 
 
 def answer_html(name: str, document: Mapping[str, Any], picture: str = "") -> str:
@@ -85,15 +86,18 @@ def _across(
 
 def _rows_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows with the fields that are texts, numbers or estimates."""
-    columns = list(
-        dict.fromkeys(column for row in rows for column, one in row.items() if is_estimate(one) or not _is_nested(one))
-    )
+    columns = [
+        column
+        for column in dict.fromkeys(column for row in rows for column in row)
+        if not any(_is_nested(row.get(column)) for row in rows)
+        and any(row.get(column) not in (None, "", []) for row in rows)
+    ]
     cells = [[_cell(row.get(column)) for column in columns] for row in rows[:MOST_ROWS]]
     return _table(columns, cells) + _more(rows)
 
 
 def _is_nested(value: object) -> bool:
-    return isinstance(value, Mapping) or (
+    return (isinstance(value, Mapping) and not is_estimate(value)) or (
         isinstance(value, list) and any(isinstance(one, Mapping | list) for one in value)
     )
 
@@ -186,7 +190,7 @@ def _cell(value: object) -> str:
         # As many digits as the interval supports.
         half = abs(value["high"] - value["low"]) / 2
         digits = min(max(0, -floor(log10(half))), _MOST_DIGITS) if half > 0 else None
-        estimate, low, high = (_text(one) if digits is None else f"{one:,.{digits}f}" for one in numbers)
+        estimate, low, high = (_text(one) if digits is None or not one else f"{one:,.{digits}f}" for one in numbers)
         return f"{estimate} ({low} to {high})"
     return _text(value)
 

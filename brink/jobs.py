@@ -204,7 +204,7 @@ class AnyJob(Answers, Results):
         wanted = other.id if isinstance(other, AnyJob) else other
         params = {"with": wanted, "measure": list(measures), "strategy": list(strategies), "given": given}
         chosen = {name: value for name, value in params.items() if value}
-        return Answer("diff", (yield from self._client._object("GET", f"{self._path}/diff", params=chosen)))
+        return self._answer("diff", (yield from self._client._object("GET", f"{self._path}/diff", params=chosen)), {})
 
     @Operation
     def ask(self, answer: str, /, **request: Any) -> Flow[Answer]:

@@ -15,13 +15,13 @@ CHROMIUM = shutil.which("chromium")
 
 
 @contextmanager
-def chromium(**options: object) -> Iterator[Browser]:
-    """A running Chromium, started with these options of Playwright; skips the test where there is none."""
+def chromium() -> Iterator[Browser]:
+    """A running Chromium; skips the test where there is none."""
     if CHROMIUM is None:
         pytest.skip("needs Debian's chromium; make test-web installs it")
     with sync_playwright() as playwright:
         # As root, which CI is, Chromium does not start with its sandbox; it opens pages of this service alone.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], **options)  # type: ignore[arg-type]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             yield browser
         finally:
