@@ -20,6 +20,8 @@ from sim.scenario.parameters import parameter
 SHOWN_BELIEFS = 3
 SAID_STRATEGIES = 4
 """Strategies of two runs about which there is a sentence each; the tables have them all."""
+_SEEN = 0.01
+"""Costs below this part of a gain are not mentioned beside it."""
 _CHOSEN = 0.005
 """A strategy that would be chosen in a smaller share of the trials changes nothing."""
 
@@ -136,6 +138,13 @@ def choice_sentences(comparison: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _nobody_is_better(comparison: Mapping[str, Any]) -> bool:
+    """Whether no two strategies differ in a trial by the first measure of choice."""
+    measure = comparison["choices"][0]["measure"]
+    pairs = [one["measures"].get(measure) for one in comparison.get("pairs", ())]
+    return bool(pairs) and all(one and one["higher"]["estimate"] == one["lower"]["estimate"] == 0.0 for one in pairs)
+
+
 def _are_equal(pairs: Sequence[Mapping[str, Any]], one: str, other: str, measure: str) -> bool:
     """Whether two strategies have the same of a measure in every trial."""
     _, better, worse = better_by(pairs, one, other, measure)
@@ -173,14 +182,19 @@ def alone_sentences(strategy: str | None, summary: Mapping[str, Any], weeks: int
         found.append(f"Half of the agreements come by week {half:.0f}, and nine in ten by week {most:.0f}.")
     gain, cost = (measures[name]["mean"] for name in ("export_gain", "sender_cost"))
     if gain["estimate"]:
-        found.append(f"On average the sender exports {amount(gain, ' bn USD')} more{_and_pays(cost)}.")
+        # Costs that are small beside the gain would only distract.
+        seen = abs(cost["estimate"] or 0.0) >= _SEEN * abs(gain["estimate"])
+        paid = f", and sanctions {_paid('it', cost)}" if seen else ""
+        found.append(f"On average the sender exports {amount(gain, ' bn USD')} more{paid}.")
     elif cost["estimate"]:
-        found.append(f"On average sanctions cost the sender {amount(cost, ' bn USD')}.")
+        found.append(f"On average sanctions {_paid('the sender', cost)}.")
     return found
 
 
-def _and_pays(cost: Mapping[str, Any]) -> str:
-    return f", and sanctions cost it {amount(cost, ' bn USD')}" if cost["estimate"] else ""
+def _paid(whom: str, cost: Mapping[str, Any]) -> str:
+    """What sanctions cost a side or, with tariffs that it collects, bring it."""
+    verb, own = ("cost", cost) if cost["estimate"] > 0.0 else ("bring", negated(cost))
+    return f"{verb} {whom} {amount(own, ' bn USD')}"
 
 
 def difference_sentences(document: Mapping[str, Any], choice: str | None = None) -> list[str]:
@@ -248,12 +262,13 @@ def _doubt(change: Mapping[str, Any]) -> str:
 
 
 def dependence_sentence(comparison: Mapping[str, Any]) -> str:
-    """Over the ranges of how many parameters another strategy becomes the best; empty if no parameter is uncertain.
+    """Over the ranges of how many parameters another strategy becomes the best.
 
-    It ends with a colon if `belief_sentences` has what follows.
+    Empty if no parameter is uncertain, or all strategies are equal in every trial. It ends with a colon if
+    `belief_sentences` has what follows.
     """
     leads, changing = comparison["choices"][0]["leads"], _changing(comparison)
-    if not leads:
+    if not leads or _nobody_is_better(comparison):
         return ""
     if not changing:
         return f"No range of a single parameter makes another strategy than {best_of(comparison)} clearly the best."

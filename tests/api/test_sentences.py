@@ -85,6 +85,8 @@ def compared(gap: dict[str, Any], better: float, worse: float, last: dict[str, A
 
 def test_strategies_that_never_differ_are_equal_and_not_too_close_to_call():
     never = {"difference": EQUAL, "higher": estimate(0.0), "lower": estimate(0.0)}
+    equal = {"pairs": [{"first": "a", "second": "b", "measures": {"export_gain": never}}]}
+    assert dependence_sentence(comparison(leads("target_win", ("a", "b"))) | equal) == ""
     (sentence,) = compared(EQUAL, 0.0, 0.0, never)
     assert sentence == "By export_gain, a, b and c are equal in every trial: none of them is better."
 
@@ -118,6 +120,9 @@ def test_one_strategy_is_said_by_how_it_ends_when_and_what_it_brings():
         "On average the sender exports 2.0 bn USD ±0.1 more, and sanctions cost it 0.4 bn USD ±0.1.",
     ]
     assert [len(alone(None, 2.0, 0.0)), len(alone(None, 0.0, 0.4)), len(alone(None, 0.0, 0.0))] == [2, 2, 1]
+    # Tariffs may bring more than sanctions cost; what is small beside the gain is not mentioned.
+    assert alone(None, 2.0, -0.4)[1].endswith("more, and sanctions bring it 0.4 bn USD ±0.1.")
+    assert alone(None, 2.0, -0.01)[1].endswith(" ±0.1 more.")
 
 
 @given(st.sampled_from([(None, None), (1.9, None), (None, 2.1)]))
