@@ -56,8 +56,12 @@ def measure_title(measure: str) -> str:
 
 
 def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
-    """A document of `cluster.answers.timeline` as lines with their bands, a panel a strategy."""
+    """A document of `cluster.answers.timeline` as lines with their bands, a panel a strategy.
+
+    Of the states that are drawn those that the document has; if it has none of these, its first ones.
+    """
     found = document["result"]
+    states = [state for state in _STATES if state in found["states"]] or list(found["states"])[: len(_COLOURS)]
     rows = [
         {
             "strategy": strategy,
@@ -68,7 +72,7 @@ def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
             "high": course["band_high"][k],
         }
         for strategy, one in found["strategies"].items()
-        for state in _STATES
+        for state in states
         for course in (one["states"][state],)
         for k, week in enumerate(found["weeks"])
     ]
@@ -83,7 +87,10 @@ def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
         color=alt.Color(
             "state:N",
             title=None,
-            scale=alt.Scale(domain=[_LABELS[state] for state in _STATES], range=list(_COLOURS)),
+            scale=alt.Scale(
+                domain=[_LABELS[state] for state in states],
+                range=[_COLOURS[_STATES.index(one) if one in _STATES else k] for k, one in enumerate(states)],
+            ),
             legend=alt.Legend(orient="top", symbolOpacity=1.0),
         ),
     )

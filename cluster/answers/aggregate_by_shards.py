@@ -6,7 +6,7 @@ difference to counts, extremes and quantiles; sums are the same for the same run
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from cluster.answers.aggregate_groups import GroupKey, check_group_count
 from cluster.answers.aggregate_statistics import statistics_of_moments
-from cluster.query.quantiles import Numbers, grouped_quantiles
+from cluster.query.quantiles import Numbers, are_held, grouped_quantiles
 from cluster.query.shard_map import reduce_shards
 from cluster.query.strategy_tables import read_tables
 from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, read_blocks, same_trials
@@ -22,6 +22,7 @@ from cluster.results.trial_table import table_columns
 from sim.faults import Fault, InvalidInput
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
+from sim.statistics.selection import ALL_GROUPS, DIGIT_BITS, Counts, add_counts, count_digits, ordered_keys
 from sim.statistics.tallies import NO_NUMBERS, Moments
 
 MOST_CELLS = 2_000_000
@@ -36,7 +37,8 @@ class GroupsAsked:
 
     `replicates` is 1 where no error needs the replicates of a design. Where beliefs weigh the trials, `code` is that of
     their conditions, and `patterns` are by strategy the codes that its trials have: a group then has a cell for each
-    strategy, replicate and pattern. Other groups have a cell for each replicate.
+    strategy, replicate and pattern. Other groups have a cell for each replicate. `digits` says whether the first digits
+    of numbers are counted too, which saves the quantiles of many numbers a pass.
     """
 
     strategies: tuple[str, ...]
@@ -46,6 +48,7 @@ class GroupsAsked:
     replicates: int = 1
     code: Mapping[str, Expression] | None = None
     patterns: Mapping[str, np.ndarray] | None = None
+    digits: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,6 +83,8 @@ class Groups:
     squares: np.ndarray
     least: np.ndarray
     greatest: np.ndarray
+    digits: tuple[Counts, ...] = ()
+    """Of each measure the first digits of its numbers by the group's code, where they are counted too."""
 
 
 def count_groups(run: StoredRun, asked: GroupsAsked) -> Groups:
@@ -95,10 +100,28 @@ def quantiles_of_groups(run: StoredRun, asked: GroupsAsked, groups: Groups, leve
     counts = groups.count.sum(axis=2)
     return np.stack(
         [
-            grouped_quantiles(run, shards, partial(numbers_of, asked, k, groups.code, None), counts[k], levels)
+            grouped_quantiles(
+                run,
+                shards,
+                partial(numbers_of, asked, k, groups.code, None),
+                counts[k],
+                levels,
+                _of_group_places(groups.digits[k], groups.code) if groups.digits else None,
+            )
             for k in range(len(asked.measures))
         ]
     )
+
+
+def are_digits_counted(run: StoredRun, asked: GroupsAsked) -> bool:
+    """Whether quantiles may be of more numbers than are held in memory."""
+    return not are_held(sum(next(iter(shards.values())).count for shards in shards_of(run, asked)))
+
+
+def _of_group_places(digits: Counts, codes: np.ndarray) -> Counts:
+    """Counts by the places of groups in the place of their codes."""
+    place = np.searchsorted(codes, digits.code >> DIGIT_BITS)
+    return replace(digits, code=place << DIGIT_BITS | digits.code & ((1 << DIGIT_BITS) - 1))
 
 
 @dataclass(frozen=True)
@@ -120,6 +143,7 @@ class ValuesOfTrials:
     def quantiles(self, value: Expression, levels: Sequence[float]) -> list[float]:
         """The smallest known value whose share is at least each level."""
         asked = self._asked(value)
+        asked = replace(asked, digits=are_digits_counted(self.run, asked))
         found: list[float] = quantiles_of_groups(self.run, asked, count_groups(self.run, asked), levels)[0, 0].tolist()
         return found
 
@@ -134,8 +158,8 @@ def group_rows(
 
     `levels` has the level of each statistic that is a quantile, None for others.
     """
-    groups = count_groups(run, asked)
     wanted = [level for level in levels.values() if level is not None]
+    groups = count_groups(run, replace(asked, digits=bool(wanted) and are_digits_counted(run, asked)))
     groups = with_the_only_group(asked, groups)
     quantiles = quantiles_of_groups(run, asked, groups, wanted)
     counts = groups_with_trials(asked, groups)
@@ -220,13 +244,14 @@ def _count(asked: GroupsAsked, run: StoredRun, shards: SameTrials) -> Groups:
         own = _of_code(groups, len(asked.measures), asked.cells)
         size = own.trials.size
         own.trials.ravel()[:] = np.bincount(cell, minlength=size)
+        digits = []
         for k, measure in enumerate(asked.measures):
             values = evaluate(measure, table, known).astype(np.float64)
             finite = np.isfinite(values)
-            at = cell
+            at, group = cell, place
             if not finite.all():
                 rows = np.flatnonzero(finite)
-                at, values = cell.take(rows), values.take(rows)
+                at, group, values = cell.take(rows), place.take(rows), values.take(rows)
             count, total = np.bincount(at, minlength=size), np.bincount(at, values, size)
             mean = total / np.maximum(count, 1)
             squares = np.bincount(at, np.square(values - mean.take(at)), size)
@@ -234,8 +259,16 @@ def _count(asked: GroupsAsked, run: StoredRun, shards: SameTrials) -> Groups:
                 part[k].ravel()[:] = sums
             np.minimum.at(own.least[k].reshape(-1), at, values)
             np.maximum.at(own.greatest[k].reshape(-1), at, values)
-        found = _checked(asked, _merge(found, own))
+            if asked.digits:
+                digits.append(_of_group_codes(count_digits(ALL_GROUPS, group, ordered_keys(values)), groups))
+        found = _checked(asked, _merge(found, replace(own, digits=tuple(digits))))
     return found
+
+
+def _of_group_codes(digits: Counts, codes: np.ndarray) -> Counts:
+    """Counts by the codes of groups in the place of their places."""
+    code = codes.take(digits.code >> DIGIT_BITS)
+    return replace(digits, code=code << DIGIT_BITS | digits.code & ((1 << DIGIT_BITS) - 1))
 
 
 def numbers_of(
@@ -302,7 +335,9 @@ def _merge(a: Groups, b: Groups) -> Groups:
     (mean, count), (other_mean, other_count) = means
     between = np.square(other_mean - mean) * count * other_count / np.maximum(found.count, 1)
     found.squares[:] += between
-    return found
+    if a.digits and b.digits:
+        return replace(found, digits=tuple(map(add_counts, a.digits, b.digits)))
+    return replace(found, digits=a.digits or b.digits)
 
 
 def _checked(asked: GroupsAsked, groups: Groups) -> Groups:

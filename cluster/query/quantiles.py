@@ -9,7 +9,6 @@ import numpy as np
 from cluster.query.shard_map import reduce_shards
 from cluster.query.trials import SameTrials, StoredRun
 from sim.statistics.selection import (
-    DIGITS,
     NO_COUNTS,
     NO_WEIGHTS,
     Counts,
@@ -18,7 +17,6 @@ from sim.statistics.selection import (
     count_digits,
     inside,
     narrowed,
-    numbers_of_parts,
     numbers_of_targets,
     ordered_keys,
     ranks,
@@ -47,11 +45,17 @@ class _Held:
 
 
 def grouped_quantiles(
-    run: StoredRun, shards: Sequence[SameTrials], read: ReadNumbers, counts: np.ndarray, levels: Sequence[float]
+    run: StoredRun,
+    shards: Sequence[SameTrials],
+    read: ReadNumbers,
+    counts: np.ndarray,
+    levels: Sequence[float],
+    digits: Counts | None = None,
 ) -> np.ndarray:
     """The smallest number of each group whose share is at least each level: shape (groups, levels), NaN for none.
 
-    `read` gives the numbers of some shards; `counts` has how many there are in each group.
+    `read` gives the numbers of some shards; `counts` has how many there are in each group. `digits` are the counts of
+    their first digits, as `sim.statistics.selection.count_digits` has them, if these are known.
     """
     found = np.full((counts.size, len(levels)), np.nan)
     known = np.flatnonzero(counts)
@@ -59,7 +63,8 @@ def grouped_quantiles(
         return found
     rank = ranks(levels, counts[known])
     targets = Targets(np.repeat(known, len(levels)), rank.ravel())
-    found[known] = _numbers(run, shards, read, targets, int(counts.sum()), NO_COUNTS).reshape(rank.shape)
+    numbers = _numbers(run, shards, read, targets, int(counts.sum()), NO_COUNTS, digits)
+    found[known] = numbers.reshape(rank.shape)
     return found
 
 
@@ -85,18 +90,36 @@ def grouped_weighted_quantiles(
     return found
 
 
+def are_held(count: int) -> bool:
+    """Whether so many numbers are held in memory; of more, first digits are counted first."""
+    return count <= MOST_HELD
+
+
 def _numbers(
-    run: StoredRun, shards: Sequence[SameTrials], read: ReadNumbers, targets: Targets, held: int, nothing: Counts
+    run: StoredRun,
+    shards: Sequence[SameTrials],
+    read: ReadNumbers,
+    targets: Targets,
+    held: int,
+    nothing: Counts,
+    digits: Counts | None = None,
 ) -> np.ndarray:
     """The numbers of wanted ranks among as many as are `held`."""
-    while held > MOST_HELD and len(targets.parts) < DIGITS:
-        counted = reduce_shards(run, shards, partial(_count, targets, read, nothing), add_counts, nothing)
-        targets, held = narrowed(targets, counted)
-    if held > MOST_HELD:
-        return numbers_of_parts(targets)
+    found = np.empty(targets.part.size)
+    left = np.arange(targets.part.size)
+    while not are_held(held):
+        counted = digits
+        if counted is None:
+            counted = reduce_shards(run, shards, partial(_count, targets, read, nothing), add_counts, nothing)
+        step, digits = narrowed(targets, counted), None
+        found[left[step.known]] = step.numbers
+        left, targets, held = left[~step.known], step.targets, step.held
+    if not left.size:
+        return found
     near = reduce_shards(run, shards, partial(_inside, targets, read), _together, _Held([], [], []))
     weight = np.concatenate(near.weight) if near.weight else None
-    return numbers_of_targets(targets, np.concatenate(near.part), np.concatenate(near.key), weight)
+    found[left] = numbers_of_targets(targets, np.concatenate(near.part), np.concatenate(near.key), weight)
+    return found
 
 
 def _count(targets: Targets, read: ReadNumbers, nothing: Counts, run: StoredRun, shards: SameTrials) -> Counts:

@@ -137,18 +137,8 @@ def _first_blocks(run: StoredRun, reading: Reading, most: int) -> Iterator[Value
 
 
 def _first(reading: Reading, most: int, run: StoredRun, shards: SameTrials) -> list[_Rows]:
-    """The blocks of a shard up to that in which the trials are enough."""
-    found: list[_Rows] = []
-    count = 0
-    for block in read_blocks(run, shards, reading):
-        left = most - count
-        count += len(block[reading.strategies[0]]["trial"])
-        found.append(
-            _Rows({strategy: {name: column[:left] for name, column in own.items()} for strategy, own in block.items()})
-        )
-        if count >= most:
-            break
-    return found
+    """The blocks of a shard with its first trials."""
+    return [_Rows(block) for block in read_blocks(run, shards, reading, most)]
 
 
 def _together(a: list[_Rows], b: list[_Rows]) -> list[_Rows]:
@@ -209,16 +199,9 @@ def _take(
             if file.cache is None:
                 first = int(wanted[0])
                 count = int(wanted[-1]) - first + 1
-            read = read_values(file, known, values.values(), first, count)
-            rows = None if wanted.size == count else wanted - first
-            found.append(
-                _Rows(
-                    {
-                        strategy: {
-                            name: (read[one] if rows is None else read[one].take(rows)).astype(np.float64, copy=False)
-                            for name, one in values.items()
-                        }
-                    }
-                )
+            read = read_values(
+                file, known, values.values(), first, count, None if wanted.size == count else wanted - first
             )
+            own_values = {name: read[one].astype(np.float64, copy=False) for name, one in values.items()}
+            found.append(_Rows({strategy: own_values}))
     return found

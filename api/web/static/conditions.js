@@ -62,6 +62,7 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
   const strip = el("p", { class: "strip", hidden: true });
   const agree = el("p", { id: "agree", role: "status" });
   let clauses = [];
+  let shown = "";
 
   function changed() {
     const [kind, name] = what.value.split(" ");
@@ -130,6 +131,9 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
     strip,
     /** Show what is chosen. */
     show(now) {
+      const key = JSON.stringify([now.given, now.believe, now.only]);
+      if (key !== shown) for (const one of [agree, weight]) one.classList.add("old");
+      shown = key;
       clauses = now.given;
       fill(chips, clauses.map((clause, k) => el("li", {}, wordsOf(clause, terms), " ",
         el("button", { type: "button", "aria-label": `Forget: ${wordsOf(clause, terms)}`, onclick: () => choose({ given: clauses.filter((_, j) => j !== k) }) }, "×"))));
@@ -146,6 +150,7 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
     },
     /** Say what the beliefs did to the trials, from the evidence by strategy. */
     weigh(evidence) {
+      weight.classList.remove("old");
       if (!evidence) return fill(weight);
       const found = Object.values(evidence);
       const least = Math.min(...found.map((one) => one.effective_trials));
@@ -154,6 +159,7 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
     },
     /** Say how many trials of each strategy agree, from a summary. */
     say(summary) {
+      agree.classList.remove("old");
       if (!clauses.length) return fill(agree);
       const counts = Object.values(summary.strategies);
       const [least, most] = [Math.min, Math.max].map((pick) => pick(...counts.map((one) => one.trials)));

@@ -126,6 +126,7 @@ function markStale(box) {
   box.body.classList.add("busy");
   box.body.setAttribute("aria-busy", "true");
   delete box.body.dataset.shown;
+  delete box.body.dataset.first;
 }
 
 /** Bring every section that is near up to date with what is chosen, a few at a time, in their order. */
@@ -161,13 +162,14 @@ function next() {
   run(...taken).catch(showFault).finally(() => { working -= 1; next(); });
 }
 
-async function run(section, box, now, signal) {
+async function run(section, box, now, signal, whole = false) {
   if (signal.aborted) return;
   const strategies = now.only.length ? job.strategies.filter((name) => now.only.includes(name)) : job.strategies;
   const given = conditionOf(now.given);
   const evidence = { ...(given ? { given } : {}), ...(now.believe.length ? { believe: now.believe } : {}) };
   const request = { ...evidence, ...(now.only.length ? { strategies } : {}) };
-  const asked = { evidence, id, job, scenario, terms, panel, signal, chosen: now, strategies, given, request, choose };
+  const trials = !whole && section.first * 2 < job.progress.trials_done ? section.first : null;
+  const asked = { evidence, id, job, scenario, terms, panel, signal, chosen: now, strategies, given, request, choose, trials };
   if (box.body.textContent === "Not computed yet.") fill(box.body, el("p", { class: "dim" }, "Computing …"));
   let made;
   try {
@@ -175,18 +177,32 @@ async function run(section, box, now, signal) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
+    // A first answer that fails may do so for want of trials, and one of all trials may pass for all that is shown.
+    if (trials) return void queue.push([section, box, now, signal, true]);
     made = [faultOf(error), leaveOut(error, strategies)];
     // Asked again when a reader comes back to it: the fault may have passed.
     if (passes(error) || error.status >= 500) box.key = null;
   }
   if (signal.aborted) return;
-  const focused = box.body.contains(document.activeElement) ? indexOf(box.body) : -1;
-  fill(box.body, made);
-  box.body.classList.remove("busy");
-  box.body.removeAttribute("aria-busy");
-  if (focused >= 0) controls(box.body)[focused]?.focus({ preventScroll: true });
-  for (const figure of box.body.querySelectorAll("figure")) await figure.draw?.();
-  if (!signal.aborted) box.body.dataset.shown = box.key;
+  await put(box.body, made);
+  if (signal.aborted) return;
+  box.body.dataset[asked.early ? "first" : "shown"] = box.key;
+  // After the first answers of the other sections.
+  if (asked.early) queue.push([section, box, now, signal, true]);
+}
+
+/** Put what was made in place of what a section holds, whose height stays while charts are drawn: nothing jumps. */
+async function put(body, made) {
+  const focused = body.contains(document.activeElement) ? indexOf(body) : -1;
+  const open = [...body.querySelectorAll("details")].map((one) => one.open);
+  body.style.minHeight = `${body.offsetHeight}px`;
+  fill(body, made);
+  body.classList.remove("busy");
+  body.removeAttribute("aria-busy");
+  body.querySelectorAll("details").forEach((one, k) => { one.open = Boolean(open[k]); });
+  if (focused >= 0) controls(body)[focused]?.focus({ preventScroll: true });
+  for (const figure of body.querySelectorAll("figure")) await figure.draw?.();
+  body.style.minHeight = "";
 }
 
 const controls = (body) => [...body.querySelectorAll("a, button, input, select, summary")];

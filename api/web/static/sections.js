@@ -8,6 +8,8 @@ import { download, get, once, post } from "./v1.js";
 
 /** The measure that was chosen; without one the service takes the scenario's measure of choice. */
 const measured = (asked) => (asked.chosen.measure ? { measure: asked.chosen.measure } : {});
+/** How many trials a first answer is made from. */
+const sampled = (asked) => (asked.trials ? { trials: asked.trials } : {});
 /** What a request about one strategy says: the chosen one, or the first of those shown. */
 const single = (asked) => ({ ...asked.evidence, strategy: asked.chosen.strategy || asked.strategies[0] });
 
@@ -86,23 +88,28 @@ function meansTable(asked, { strategies }) {
     names.map((name) => [name, ...known.map((term) => cell(strategies[name].measures[term.name], term.unit))]));
 }
 
+/** The states that the chart draws. The others are in the files, and in the answer to a request without this list. */
+const DRAWN = ["agreement", "threat_standing", "sanctions_standing", "withdrawn", "backed_down"];
+
 async function showTime(asked) {
-  const found = await post(`/v1/jobs/${asked.id}/timeline`, asked.request, { signal: asked.signal });
-  const figure = await chartOf(asked, "timeline", asked.request, "The state of the dispute by week, with 95 % bands");
+  const request = { ...asked.request, states: DRAWN };
+  const found = await post(`/v1/jobs/${asked.id}/timeline`, request, { signal: asked.signal });
+  const figure = await chartOf(asked, "timeline", request, "The state of the dispute by week, with 95 % bands");
   const { weeks, strategies } = found.result;
   const marks = [13, 26, 52, 104].filter((week) => week <= weeks.length).concat(weeks.length).filter((week, k, all) => all.indexOf(week) === k);
   const rows = Object.entries(strategies).map(([name, one]) => [name, ...marks.map((week) => {
     const state = one.states.agreement;
     return estimate({ estimate: state.estimate[week - 1], low: state.low[week - 1], high: state.high[week - 1] }, share);
   })]);
-  const csv = () => [["strategy", "state", "week", "estimate", "low", "high"],
-    ...Object.entries(strategies).flatMap(([name, one]) => Object.entries(one.states).flatMap(([state, course]) =>
+  const whole = () => post(`/v1/jobs/${asked.id}/timeline`, asked.request);
+  const csv = (every) => [["strategy", "state", "week", "estimate", "low", "high"],
+    ...Object.entries(every.result.strategies).flatMap(([name, one]) => Object.entries(one.states).flatMap(([state, course]) =>
       weeks.map((week, k) => [name, state, week, course.estimate[k], course.low[k], course.high[k]])))];
   return [
     el("p", { class: "dim" }, "The share of the trials in each state at the end of the week. A band holds all weeks of a state together with 95 %."),
     figure,
     table("An agreement by the end of the week, per cent of the trials", ["strategy", ...marks.map((week) => `week ${week}`)], rows),
-    numbers(asked, "timeline", asked.request, found, csv),
+    numbers(asked, "timeline", asked.request, whole, csv),
   ];
 }
 
@@ -187,8 +194,16 @@ async function showComparison(asked) {
   ];
 }
 
+/** The trials from which an answer is made: few of them for a first answer, which the whole one follows. */
+function fromTrials(asked, read) {
+  asked.early = read === asked.trials;
+  return el("p", { class: "dim" }, asked.early
+    ? `A first answer, from ${whole(read)} trials: its intervals are wider. That from all of them follows.`
+    : `From ${whole(read)} trials.`);
+}
+
 async function showDrivers(asked) {
-  const request = { ...single(asked), ...measured(asked) };
+  const request = { ...single(asked), ...measured(asked), ...sampled(asked), pawn: false };
   const found = await post(`/v1/jobs/${asked.id}/drivers`, request, { signal: asked.signal });
   const figure = await chartOf(asked, "tornado", request, "The mean in each parameter's lowest and highest decile");
   const known = found.result.parameters.filter((one) => one.first_order);
@@ -201,6 +216,7 @@ async function showDrivers(asked) {
     strategyList(asked),
     el("p", { class: "dim" }, `What moves ${measureWords(asked, found.result.measure)} under ${request.strategy}. `,
       chance?.estimate !== undefined && chance.estimate !== null ? `Chance alone makes ${share(chance).text} of the variance. ` : "", el("a", { href: "/help#driver" }, "How to read it"), "."),
+    fromTrials(asked, found.result.trials.read),
     figure,
     table("Parameters by the share of the variance that each explains by itself", ["parameter", "share, %", "mean, lowest decile", "mean, highest decile", "parameter's unit"], rows),
     numbers(asked, "drivers", request, found, csv),
@@ -208,7 +224,7 @@ async function showDrivers(asked) {
 }
 
 async function showWorth(asked) {
-  const request = { ...asked.request, ...measured(asked) };
+  const request = { ...asked.request, ...measured(asked), ...sampled(asked) };
   const found = await post(`/v1/jobs/${asked.id}/worth`, request, { signal: asked.signal });
   const [values, means] = await Promise.all([
     chartOf(asked, "values", request, "What learning each parameter before the choice would be worth, with its 95 % interval"),
@@ -219,6 +235,7 @@ async function showWorth(asked) {
   const csv = () => [["parameter", "value", "low", "high"], ...parameters.map((one) => [one.name, one.value.estimate, one.value.low, one.value.high])];
   return [
     el("p", { class: "dim" }, `How much better the choice by ${measureWords(asked, found.result.measure)} would be on average if a parameter were known before it. Knowing everything, chance too: `, estimate(everything, amount), ". ", el("a", { href: "/help#worth" }, "What it means"), "."),
+    fromTrials(asked, found.result.trials.read),
     parameters.some((one) => one.value.estimate)
       ? [values, table("Worth of learning one parameter", ["parameter", "worth", "of knowing everything"], rows)]
       : el("p", {}, "Learning any single parameter would not change the choice: it is worth nothing here."),
@@ -409,7 +426,8 @@ async function showFiles(asked) {
   ];
 }
 
-/** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. One that
+/** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. `first`
+ * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait. One that
  * is `beside` stands with the conditions. */
 export const SECTIONS = [
   { id: "answer", title: "The answer", show: showAnswer, uses: ["given", "only", "measure"], early: true },
@@ -417,8 +435,8 @@ export const SECTIONS = [
   { id: "time", title: "Over time", show: showTime, uses: ["given", "only"] },
   { id: "distribution", title: "Distributions", show: showDistribution, uses: ["given", "only", "show", "form", "by"] },
   { id: "compare", title: "Strategies compared", show: showComparison, uses: ["given", "only", "measure"], several: true },
-  { id: "drivers", title: "What it depends on", show: showDrivers, uses: ["given", "only", "measure", "strategy"] },
-  { id: "worth", title: "What it is worth to learn", show: showWorth, uses: ["given", "only", "measure"], several: true },
+  { id: "drivers", title: "What it depends on", show: showDrivers, uses: ["given", "only", "measure", "strategy"], first: 20_000 },
+  { id: "worth", title: "What it is worth to learn", show: showWorth, uses: ["given", "only", "measure"], several: true, first: 10_000 },
   { id: "stress", title: "Stress: where a bound is broken", show: showStress, uses: ["given", "only", "strategy", "bound"] },
   { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, uses: ["given", "only", "strategy", "outcome"] },
   { id: "stories", title: "Stories", show: showStories, uses: ["given", "only", "strategy", "trial"] },
