@@ -129,7 +129,7 @@ def test_shards_that_cannot_contribute_are_not_read(stored, monkeypatch):
         return reading(columns, *given)
 
     monkeypatch.setattr(ShardColumns, "_read", noted)
-    given = parse_condition("trial >= 4100 and sender_cost >= 0", SCENARIO)
+    given = parse_condition("trial >= 4100 and sender_cost > -1000", SCENARIO)
     drawn = sample(found, "threaten", {"gain": GAIN}, given=given, most=500)
     assert np.array_equal(drawn["trial"], np.arange(4100, 4600))
     assert set(read) == {4}
