@@ -133,7 +133,7 @@ def test_a_service_is_upgraded_lost_and_restored_as_the_page_for_operators_says(
     assert client.ask("GET", f"/v1/jobs/{first}").status_code == 503
     typed(service, "maintenance", "on")
     # A client that calls meanwhile is refused, which is recorded. The restoration works nevertheless.
-    assert client.ask("GET", f"/v1/jobs/{first}").status_code == 401
+    assert client.ask("GET", f"/v1/jobs/{first}/summary").status_code == 401
     wait_until(lambda: json.loads(typed(service, "audit", "--result", "refused", "--json")))
     typed(service, "restore", "s3://saved/daily")
     typed(service, "maintenance", "off")
