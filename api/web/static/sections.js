@@ -71,11 +71,14 @@ const MEANS = ["agreement_week", "market_access", "export_gain", "sender_cost", 
 /** What the strategies bring and cost: the mean of each measure, and the range in which nine of ten trials lie. */
 function meansTable(asked, { strategies }) {
   const names = Object.keys(strategies);
-  const cell = (one, unit) => {
+  const cell = (one, { name, unit }) => {
     if (!one || one.mean.estimate === null) return "–";
     const factor = unit.startsWith("share") ? 100 : 1;
+    // As many decimals in a column as each of its intervals supports.
+    const half = factor * Math.max(...names.map((other) => strategies[other].measures[name]?.mean).map((mean) => (mean && mean.low !== null && mean.high !== null ? (mean.high - mean.low) / 2 : 0)));
     const scaled = (value) => (value === null || value === undefined ? value : factor * value);
-    const mean = Object.fromEntries(["estimate", "low", "high"].map((key) => [key, scaled(one.mean[key])]));
+    const value = scaled(one.mean.estimate);
+    const mean = { estimate: value, low: value - half, high: value + half };
     const [low, high] = ["0.05", "0.95"].map((level) => rounded(scaled(one.quantiles[level])));
     if (one.mean.estimate === 0 && low === high) return "0";
     return el("span", {}, amount(mean).text, el("span", { class: "interval below" }, low === high ? `all ${low}` : `${low} to ${high}`));
@@ -85,7 +88,7 @@ function meansTable(asked, { strategies }) {
   const unit = (term) => (term.unit.startsWith("share") ? `%${term.unit.slice(5)}` : term.unit);
   return table("The mean, and below it the range in which nine of ten trials lie (5 % and 95 % quantiles)",
     ["strategy", ...known.map((term) => el("span", {}, term.label, el("span", { class: "dim kind" }, unit(term))))],
-    names.map((name) => [name, ...known.map((term) => cell(strategies[name].measures[term.name], term.unit))]));
+    names.map((name) => [name, ...known.map((term) => cell(strategies[name].measures[term.name], term))]));
 }
 
 /** The states that the chart draws. The others are in the files, and in the answer to a request without this list. */
