@@ -31,7 +31,7 @@ async function showAnswer(asked) {
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
     found.beliefs.length ? el("ul", {}, found.beliefs.map((text) => el("li", {}, text))) : null,
-    el("p", { class: "dim" }, `From ${whole(found.trials)} trials of each strategy. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
+    el("p", { class: "dim" }, `From ${whole(found.trials)} trials${asked.strategies.length > 1 ? " of each strategy" : ""}. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
     numbers(asked, "findings", request, found, () => [["kind", "sentence"], ...found.sentences.map((text) => ["answer", text]), ...found.beliefs.map((text) => ["belief", text])]),
   ];
 }
@@ -258,9 +258,18 @@ function conditionForm(asked, name, label, hint, usual) {
 
 const interval = (one) => (one.above === null || one.above === undefined ? `up to ${number(one.up_to)}` : one.up_to === null || one.up_to === undefined ? `above ${number(one.above)}` : `${number(one.above)} to ${number(one.up_to)}`);
 
+/** What stress and discovery are about unless something is chosen: sanctions or, where they are always or never imposed,
+ * that there is no agreement. */
+async function usualOutcome(asked) {
+  const { events } = (await get(`/v1/jobs/${asked.id}/summary${query(asked.request)}`, asked.signal)).strategies[single(asked).strategy];
+  const happens = (name) => events[name].estimate > 0 && events[name].estimate < 1;
+  return !happens("sanctions") && happens("agreement") ? "not agreement" : "sanctions";
+}
+
 async function showStress(asked) {
-  const form = conditionForm(asked, "bound", "The bound is broken where", "Look", "sanctions");
-  const request = { ...single(asked), bound: asked.chosen.bound || "sanctions" };
+  const usual = asked.chosen.bound || (await usualOutcome(asked));
+  const form = conditionForm(asked, "bound", "The bound is broken where", "Look", usual);
+  const request = { ...single(asked), bound: usual };
   const [found, error] = await post(`/v1/jobs/${asked.id}/stress`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
@@ -287,8 +296,9 @@ export function faultOf(problem) {
 }
 
 async function showDiscovery(asked) {
-  const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", "sanctions");
-  const request = { ...single(asked), outcome: asked.chosen.outcome || "sanctions" };
+  const usual = asked.chosen.outcome || (await usualOutcome(asked));
+  const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", usual);
+  const request = { ...single(asked), outcome: usual };
   const [found, error] = await post(`/v1/jobs/${asked.id}/discover`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
