@@ -61,27 +61,29 @@ def measure(plan: Plan, strategies: int) -> Sample:
     warm_up_kernel()
     least = max(1, min(FEW_TRIALS, block // 8))
     _play(plan, chosen, least)
-    few = _play(plan, chosen, least)
+    few, took = _play(plan, chosen, least)
     more = few
     # The seconds of a trial fall as more are played at a time, so that the first guess is short of the goal. Two sizes
-    # are measured on the slowest machine too: what a further trial adds is their difference.
-    while more.trials < block and (more is few or more.seconds < 0.5 * GOAL_SECONDS):
-        more = _play(plan, chosen, min(block, max(2 * more.trials, int(more.trials * GOAL_SECONDS / more.seconds))))
+    # are measured on the slowest machine too: what a further trial adds is their difference. On a busy machine the
+    # sample is smaller, and takes no longer.
+    while more.trials < block and (more is few or took < 0.5 * GOAL_SECONDS):
+        more, took = _play(plan, chosen, min(block, max(2 * more.trials, int(more.trials * GOAL_SECONDS / took))))
     return Sample(strategies, few, more)
 
 
-def _play(plan: Plan, strategies: Sequence[str], trials: int) -> Measured:
+def _play(plan: Plan, strategies: Sequence[str], trials: int) -> tuple[Measured, float]:
+    """Play trials of some strategies. Returns what was measured, and the seconds until they were played."""
     shards = [Shard(strategy, 0, 0, trials, plan.reduces(0)) for strategy in strategies]
     with tempfile.TemporaryDirectory(prefix="brink-sample-") as name:
         folder = open_folder(name)
-        started = time.process_time()
+        begun, started = time.perf_counter(), time.process_time()
         sizes = [result.file.bytes for result in run_shards(plan, shards, folder)]
-        played = time.process_time()
+        played, took, memory = time.process_time(), time.perf_counter() - begun, _peak_memory()
         # A design of a number of trials belongs to a plan of just as many.
         whole = trials if plan.design.size is None else plan.trials
         summarize(StoredRun(replace(plan, trials=whole, shard_trials=trials), folder), strategies=strategies)
         summarized = time.process_time()
-    return Measured(trials, played - started, summarized - played, sum(sizes) / len(sizes), _peak_memory())
+    return Measured(trials, played - started, summarized - played, sum(sizes) / len(sizes), memory), took
 
 
 def _peak_memory() -> int:
