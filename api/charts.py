@@ -8,7 +8,8 @@ import altair as alt
 from altair.utils.schemapi import debug_mode
 
 from api.leads import TOO_CLOSE, ordered_leads
-from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
+from cluster.answers.entry import NET_GAIN
+from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS, TERMS
 from sim.statistics.timeline import STATES
 
 OUTCOME_COLOURS = ("#0b6e4f", "#3a9d76", "#7fc8a9", "#c5e4d4", "#b5443c", "#e3a857", "#9aa0a6")
@@ -46,9 +47,21 @@ def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
     return found
 
 
+def measure_title(measure: str) -> str:
+    """A measure as the title of an axis: the usual one and those with a label in words, another as it was written."""
+    if measure == NET_GAIN:
+        return "sender's net gain, bn USD"
+    term = TERMS.get(measure)
+    return measure if term is None else f"{term.label}{'' if term.unit in ('', '1') else f', {term.unit}'}"
+
+
 def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
-    """A document of `cluster.answers.timeline` as lines with their bands, a panel a strategy."""
+    """A document of `cluster.answers.timeline` as lines with their bands, a panel a strategy.
+
+    Of the states that are drawn those that the document has; if it has none of these, its first ones.
+    """
     found = document["result"]
+    states = [state for state in _STATES if state in found["states"]] or list(found["states"])[: len(_COLOURS)]
     rows = [
         {
             "strategy": strategy,
@@ -59,7 +72,7 @@ def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
             "high": course["band_high"][k],
         }
         for strategy, one in found["strategies"].items()
-        for state in _STATES
+        for state in states
         for course in (one["states"][state],)
         for k, week in enumerate(found["weeks"])
     ]
@@ -74,7 +87,10 @@ def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
         color=alt.Color(
             "state:N",
             title=None,
-            scale=alt.Scale(domain=[_LABELS[state] for state in _STATES], range=list(_COLOURS)),
+            scale=alt.Scale(
+                domain=[_LABELS[state] for state in states],
+                range=[_COLOURS[_STATES.index(one) if one in _STATES else k] for k, one in enumerate(states)],
+            ),
             legend=alt.Legend(orient="top", symbolOpacity=1.0),
         ),
     )
@@ -144,7 +160,7 @@ def tornado_chart(document: dict[str, Any], most: int = 10) -> alt.TopLevelMixin
         y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
     )
     lines = base.mark_line(color="#9aa0a6", strokeWidth=2).encode(
-        x=alt.X("value:Q", title=result["measure"], scale=alt.Scale(zero=False)), detail="parameter:N"
+        x=alt.X("value:Q", title=measure_title(result["measure"]), scale=alt.Scale(zero=False)), detail="parameter:N"
     )
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x="value:Q",
@@ -175,7 +191,7 @@ def values_chart(document: dict[str, Any], most: int = 12) -> alt.TopLevelMixin:
     base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y("learned:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
     )
-    title = [f"mean of {result['measure']} that is gained by learning it before the choice,", "with its 95 % interval"]
+    title = [f"gain by learning it before the choice: {measure_title(result['measure'])},", "with its 95 % interval"]
     x = alt.X("estimate:Q", title=title, axis=alt.Axis(tickCount=5))
     bars = base.mark_bar(color=POINT, opacity=0.35).encode(x=x)
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x="low:Q", x2="high:Q")
@@ -199,7 +215,7 @@ def means_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     points = base.mark_tick(color=POINT, thickness=2, size=14).encode(
         x=alt.X(
             "estimate:Q",
-            title=f"mean of {result['measure']}, with its 95 % interval",
+            title=f"mean: {measure_title(result['measure'])}, with its 95 % interval",
             axis=alt.Axis(tickCount=5),
             scale=alt.Scale(zero=False),
         )
@@ -249,7 +265,7 @@ def regret_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     bars = base.mark_bar(color=POINT, opacity=0.35).encode(
         x=alt.X(
             "estimate:Q",
-            title=f"mean regret by {choice['measure']}, with its 95 % interval",
+            title=f"mean regret: {measure_title(choice['measure'])}, with its 95 % interval",
             axis=alt.Axis(tickCount=5),
         )
     )
@@ -362,8 +378,10 @@ def convergence_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
         ),
     )
     zero = alt.Scale(zero=False)
-    bands = base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title=result["measure"], scale=zero), y2="high:Q")
-    lines = base.mark_line(point=True).encode(y=alt.Y("estimate:Q", title=result["measure"], scale=zero))
+    bands = base.mark_area(opacity=0.2).encode(
+        y=alt.Y("low:Q", title=measure_title(result["measure"]), scale=zero), y2="high:Q"
+    )
+    lines = base.mark_line(point=True).encode(y=alt.Y("estimate:Q", title=measure_title(result["measure"]), scale=zero))
     errors = (
         base.transform_filter("datum.half > 0")
         .mark_line(point=True)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from api.shipped_scenarios import shipped_scenario
-from benchmarks import answers, cold, designs, earlier, kernel, pages, parquet, service, start, whole_run
+from benchmarks import answers, cold, designs, earlier, kernel, pages, parquet, service, start, what_if, whole_run
 from sim.scenario.scenario import Scenario, scenario_from_document
 from tests.support.examples import every_mechanism
 
@@ -45,6 +45,10 @@ def _answers() -> Iterator[str]:
     yield from answers.report_conditions(SHIPPED)
 
 
+def _what_if() -> Iterator[str]:
+    yield from what_if.report(SHIPPED, answers.MILLION // 6)
+
+
 def _designs() -> Iterator[str]:
     yield f"Trials of a random design that one of another is worth, at equal error, {SHIPPED}"
     yield from designs.report(shipped_scenario(SHIPPED))
@@ -61,6 +65,7 @@ SECTIONS: dict[str, Callable[[], Iterator[str] | list[str]]] = {
     "earlier": earlier.report,
     "parquet": _parquet,
     "answers": _answers,
+    "what_if": _what_if,
     "designs": _designs,
 }
 

@@ -31,7 +31,23 @@ REQUESTS: dict[str, dict[str, object]] = {
         "given": GIVEN,
     },
     "drivers": {"measure": "export_gain", "given": "threat_week == 20"},
+    "worth": {"measure": "export_gain - sender_cost", "given": "agreement_week > 2"},
+    "discover": {"outcome": "sanctions", "given": "threat_week > 10"},
+    "stress": {"bound": "target_cost > 0.2", "given": GIVEN},
+    "convergence": {"measure": "export_gain", "given": GIVEN},
+    "score": {"given": GIVEN},
+    "check": {"reference": "all", "given": GIVEN},
+    "typical": {"measure": "export_gain - sender_cost", "given": GIVEN},
+    "summary believed": {"given": "threat_week > 10", "believe": ["sanctions = 0.5"]},
+    "aggregate believed": {
+        "measures": ["export_gain - sender_cost"],
+        "statistics": ["count", "mean", "standard_deviation", "median", "q95"],
+        "by": ["strategy", "outcome"],
+        "believe": ["sanctions = 0.1"],
+    },
 }
+"""What is asked, by the name of the answer and what it is asked with."""
+_FIRST = "strategy = 'threaten'"
 _MEASURES = ("agreement_week", "market_access", "export_gain", "target_cost", "sender_cost")
 _NET = "(export_gain::DOUBLE - sender_cost::DOUBLE)"
 _LEVELS = "[0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]"
@@ -48,6 +64,16 @@ QUERIES = {
     f"(SELECT trial, {_NET} AS x FROM trials WHERE strategy = 'talk' AND agreement_week > 2) b USING (trial)",
     "aggregate": f"SELECT count(*), strategy, outcome, count({_NET}), avg({_NET}), stddev_samp({_NET}), "
     f"quantile_disc({_NET}, [0.5, 0.95]) FROM trials WHERE {SQL_GIVEN} GROUP BY ALL",
+    "stress": "SELECT count(*), target_cost > 0.2::FLOAT, count_if(agreement_week IS NOT NULL), "
+    "count_if(threat_week IS NOT NULL), count_if(sanctions_week IS NOT NULL), avg(sanctioned_trade), "
+    "var_pop(sanctioned_trade) "
+    f"FROM trials WHERE {_FIRST} AND {SQL_GIVEN} GROUP BY 2",
+    "convergence": "SELECT count(*), strategy, avg(export_gain::DOUBLE), stddev_samp(export_gain::DOUBLE) FROM trials "
+    f"WHERE {SQL_GIVEN} GROUP BY ALL",
+    "score": f"SELECT count(*), outcome, agreement_week FROM trials WHERE {_FIRST} AND {SQL_GIVEN} GROUP BY ALL",
+    "typical": "SELECT count(*), outcome, "
+    + ", ".join(f"quantile_disc({name}, 0.5), stddev_pop({name}), min({name}), max({name})" for name in _MEASURES)
+    + f" FROM trials WHERE {_FIRST} AND {SQL_GIVEN} GROUP BY outcome",
 }
 """Queries that count the same trials. The first column is a number of trials."""
 _JOIN = """
@@ -73,7 +99,7 @@ from cluster.query.trials import open_run
 """
     + _PEAK
     + """
-folder, name, request, workers = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
+folder, name, request, workers = sys.argv[1], sys.argv[2].split()[0], json.loads(sys.argv[3]), int(sys.argv[4])
 if workers:
     import ray
     ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
@@ -115,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.distributed", description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--shard-trials", type=int, default=SHARD_TRIALS)
+    parser.add_argument("--only", nargs="*", help="answers to measure; all if none is named")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="brink-distributed-") as scratch:
         folder, file = str(Path(scratch) / "run"), str(Path(scratch) / "trials.parquet")
@@ -123,13 +150,15 @@ def main() -> None:
         measured(_JOIN, folder, file)
         print(f"{chosen.rows:,} rows; seconds, MB of the process, and MB of its largest worker", flush=True)
         ways = ("here", "1 worker", "2 workers", "DuckDB, 1", "DuckDB, 2")
-        print(f"{'answer':10}" + "".join(f"{way:>22}" for way in ways), flush=True)
+        print(f"{'answer':19}" + "".join(f"{way:>22}" for way in ways), flush=True)
         for name, request in REQUESTS.items():
+            if chosen.only and name.split()[0] not in chosen.only:
+                continue
             found = [_figures(_ASK, folder, name, json.dumps(request), str(workers)) for workers in (0, 1, 2)]
             if name in QUERIES:
                 found += [_figures(_QUERY, file, QUERIES[name], str(threads)) for threads in (1, 2)]
             shown = "".join(f"{seconds:8.1f} {own:6.0f} {worker:6.0f}" for seconds, own, worker, _ in found)
-            print(f"{name:10}{shown}", flush=True)
+            print(f"{name:19}{shown}", flush=True)
             if len({used for *_, used in found}) > 1:
                 raise SystemExit(f"{name}: the ways counted {[used for *_, used in found]} trials")
 

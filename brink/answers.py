@@ -22,18 +22,21 @@ class Answers(ABC):
     def timeline(
         self,
         *,
+        states: Sequence[str] | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
         believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """The probability of each state of the dispute in each week.
 
+        `states`: The states; all if none is named.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
         `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
             `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
+            "states": states,
             "strategies": strategies,
             "given": given,
             "believe": believe,
@@ -96,6 +99,7 @@ class Answers(ABC):
     def worth(
         self,
         *,
+        trials: int | None = None,
         measure: str | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
         strategies: Sequence[str] | None = None,
@@ -104,6 +108,8 @@ class Answers(ABC):
     ) -> Flow[Answer]:
         """The value of learning parameters before a strategy is chosen.
 
+        `trials`: At most this many trials of a strategy are read, the first ones: an answer that comes sooner, with
+            wider intervals. The document says how many were read.
         `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
             none.
         `groups`: Parameters learned together.
@@ -113,6 +119,7 @@ class Answers(ABC):
             `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
+            "trials": trials,
             "measure": measure,
             "groups": groups,
             "strategies": strategies,
@@ -125,22 +132,29 @@ class Answers(ABC):
     def drivers(
         self,
         *,
+        trials: int | None = None,
         measure: str | None = None,
+        pawn: bool | None = None,
         strategy: str | None = None,
         given: str | None = None,
         believe: Sequence[str] | None = None,
     ) -> Flow[Answer]:
         """Which parameters drive a measure, how strongly, and how much of it is chance.
 
+        `trials`: At most this many trials of a strategy are read, the first ones: an answer that comes sooner, with
+            wider intervals. The document says how many were read.
         `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
             none.
+        `pawn`: Whether PAWN is computed too, which takes longer than all the rest.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
         `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
             `agreement = 0.2..0.4 under talk`: the trials are weighted so that they hold.
         """
         request = {
+            "trials": trials,
             "measure": measure,
+            "pawn": pawn,
             "strategy": strategy,
             "given": given,
             "believe": believe,

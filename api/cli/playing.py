@@ -9,8 +9,11 @@ from cluster.runs.run import adopt_shard_size, run
 
 
 def played(plan: Plan, folder: str, *, engine: str | None, ray_address: str | None, workers: int | None) -> StoredRun:
-    """Play a plan into a folder, with progress on a terminal, or continue it; the run. Raises as `run` does."""
+    """Play a plan into a folder, with progress on a terminal, or continue it; the run. Raises as `run` does.
+
+    Answers about it are computed at `ray_address` too if it is large.
+    """
     plan = adopt_shard_size(plan, folder)
     with run_progress(plan) as shown:
         run(plan, folder, replace(shown, engine=engine or "auto", ray_address=ray_address, workers=workers))
-    return open_run(folder)
+    return open_run(folder, ray_address)

@@ -13,11 +13,7 @@ from cluster.answers.aggregate_groups import (
     NAME,
     STRATEGY,
     Grouping,
-    GroupKey,
-    ValuesInDatabase,
     bad_name,
-    bin_sql,
-    check_groups,
     group_key,
 )
 from cluster.answers.aggregate_statistics import (
@@ -28,12 +24,11 @@ from cluster.answers.aggregate_statistics import (
     quantile_level,
 )
 from cluster.answers.aggregate_weights import METHOD as WEIGHTS
-from cluster.answers.aggregate_weights import check_trials, weight_sql, weighted_statistics
-from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh_strategy
+from cluster.answers.aggregate_weights import weighted_rows
+from cluster.answers.beliefs import code_of, read_beliefs, weigh_strategy
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest, Text
 from cluster.answers.shared import condition_of
-from cluster.query.session import to_sql
-from cluster.query.trials import CODE, StoredRun, chosen_strategies, trials_table
+from cluster.query.trials import StoredRun, chosen_strategies
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_measure
 from sim.scenario.scenario import Scenario
@@ -103,13 +98,17 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     stated = read_beliefs(run, request.believe)
     weighted = {one: weigh_strategy(run, one, stated, condition) for one in chosen} if stated else {}
     replicates = plan.design.replicates(plan.scenario)
+    code = code_of(stated) or None
+    values = ValuesOfTrials(run, chosen, condition, code)
+    asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, values) for k, one in enumerate(groupings)]
+    keys, parsed = tuple(asked), tuple(wanted.values())
     if stated:
-        asked, counts, numbers = _weighted_groups(run, groupings, wanted, levels, condition, weighted, pooled)
+        patterns = {one: found.patterns for one, found in weighted.items()}
+        of_trials = GroupsAsked(chosen, condition, keys, parsed, replicates, code, patterns)
+        counts, numbers = weighted_rows(run, of_trials, levels, weighted, pooled)
     else:
-        values = ValuesOfTrials(run, chosen, condition)
-        asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, values) for k, one in enumerate(groupings)]
         erring = "standard_error" in statistics and not pooled
-        of_trials = GroupsAsked(chosen, condition, tuple(asked), tuple(wanted.values()), replicates if erring else 1)
+        of_trials = GroupsAsked(chosen, condition, keys, parsed, replicates if erring else 1)
         counts, numbers = group_rows(run, of_trials, levels, pooled)
     headings = [
         *(heading for key in asked for heading in key.columns()),
@@ -133,40 +132,6 @@ def aggregate(run: StoredRun, request: AggregateRequest, on_progress: OnProgress
     if stated:
         method["weights"], evidence = WEIGHTS, {one: found.evidence() for one, found in weighted.items()}
     return Computed(Aggregate.model_validate(result), chosen, used, method, evidence)
-
-
-def _weighted_groups(
-    run: StoredRun,
-    groupings: Sequence[Grouping],
-    wanted: Mapping[str, Expression],
-    levels: Mapping[str, float | None],
-    condition: Expression | None,
-    weighted: Mapping[str, WeightedTrials],
-    pooled: bool,
-) -> tuple[list[GroupKey], list[tuple[Any, ...]], list[list[float | None]]]:
-    """The keys, the groups and their statistics from the trials of some strategies, weighted so that beliefs hold."""
-    check_trials(weighted)
-    plan, chosen = run.plan, tuple(weighted)
-    code = code_of(weighted[chosen[0]].stated)
-    with trials_table(run, chosen, code=code) as database:
-        where = "true" if condition is None else to_sql(condition)
-        values = ValuesInDatabase(where, database)
-        asked = [group_key(one, f"by[{k}]", chosen, plan.scenario, values) for k, one in enumerate(groupings)]
-        read = [f"{key.sql} AS x{k}" for k, key in enumerate(asked)]
-        read += [f"({to_sql(number)})::DOUBLE AS y{k}" for k, number in enumerate(wanted.values())]
-        made = [f"{bin_sql(f'x{k}', key.edges) if key.edges else f'x{k}'} AS k{k}" for k, key in enumerate(asked)]
-        made += [f"CASE WHEN isfinite(y{k}) THEN y{k} END AS m{k}" for k in range(len(wanted))]
-        own = ["trial", "strategy", CODE]
-        database.execute(
-            f"CREATE VIEW asked AS SELECT {', '.join([*own, 'w', *made])} "
-            f"FROM (SELECT {', '.join([*own, f'{weight_sql(weighted)} AS w', *read])} FROM trials WHERE {where})"
-        )
-        check_groups(asked, database)
-        replicates = plan.design.replicates(plan.scenario)
-        per_point = plan.design.trials_per_point(plan.scenario)
-        return asked, *weighted_statistics(
-            asked, len(wanted), levels, replicates, per_point, weighted, pooled, database
-        )
 
 
 def answer_table(document: dict[str, Any]) -> pa.Table:

@@ -5,14 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
-import duckdb
 import numpy as np
 from pydantic import ConfigDict, Field
 
 from cluster.answers.entry import Result, Text
-from cluster.query.session import to_sql
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import NULL, Column, columns
 from sim.scenario.evaluation import evaluate
@@ -58,13 +56,11 @@ class Grouping(Result):
 class GroupKey:
     """A grouping: by the values of an expression, or by strategy if `value` is None, or by bins between `edges`.
 
-    It has at most `most` groups. `sql` is the expression over the view of trials, and `order` that of its groups.
+    It has at most `most` groups.
     """
 
     label: str
     value: Expression | None
-    sql: str
-    order: str
     kind: str
     unit: str
     most: int
@@ -130,32 +126,27 @@ def group_key(
             (Fault(field, None, f"must have one of bins, quantiles and edges, not {' and '.join(ways)}"),)
         )
     if grouping.value == STRATEGY and not ways:
-        return _category(grouping.label, None, STRATEGY, strategies)
+        return _category(grouping.label, None, strategies)
     found = parse_expression(grouping.value, scenario, field)
     own = _own_column(found, scenario)
     unit = own.unit if own else "1"
     if ways:
         if found.kind != NUMBER:
             raise InvalidInput((Fault(field, grouping.value, f"must be a number to be put into {ways[0]}"),))
-        number = f"({to_sql(found)})::DOUBLE"
         edges = _edges(grouping, field, found, values)
-        return GroupKey(grouping.label, found, number, "{}", "number", unit, len(edges) + 2, edges=edges)
-    # A column's own null is a group of its own, which a condition's truth value never is.
-    sql = to_sql(found) if own is None else '"' + own.name.replace('"', '""') + '"'
+        return GroupKey(grouping.label, found, "number", unit, len(edges) + 2, edges=edges)
     if found.kind == TEXT:
-        return _category(grouping.label, found, sql, own.categories if own else (str(found.value),))
+        return _category(grouping.label, found, own.categories if own else (str(found.value),))
     if found.kind == NUMBER and (own is None or own.kind != "int16"):
         message = "has too many values for a group each; put it into bins, quantiles or edges"
         raise InvalidInput((Fault(field, grouping.value, message),))
     if found.kind == NUMBER:
-        return GroupKey(grouping.label, found, sql, "{}", "whole", unit, scenario.horizon_weeks + 2)
-    return GroupKey(grouping.label, found, sql, "{}", "truth", unit, 3)
+        return GroupKey(grouping.label, found, "whole", unit, scenario.horizon_weeks + 2)
+    return GroupKey(grouping.label, found, "truth", unit, 3)
 
 
-def _category(label: str, value: Expression | None, sql: str, categories: Sequence[str]) -> GroupKey:
-    listed = ", ".join("'" + one.replace("'", "''") + "'" for one in categories)
-    order = f"list_position([{listed}], {{}})"
-    return GroupKey(label, value, f"{sql}::VARCHAR", order, "text", "1", len(categories) + 1, tuple(categories))
+def _category(label: str, value: Expression | None, categories: Sequence[str]) -> GroupKey:
+    return GroupKey(label, value, "text", "1", len(categories) + 1, tuple(categories))
 
 
 def _own_column(found: Expression, scenario: Scenario) -> Column | None:
@@ -172,28 +163,6 @@ class Values(Protocol):
 
     def quantiles(self, value: Expression, levels: Sequence[float]) -> list[float]:
         """The smallest value whose share is at least each level."""
-
-
-@dataclass(frozen=True)
-class ValuesInDatabase:
-    """The values of an expression in the view of trials, of those that satisfy a condition as SQL."""
-
-    where: str
-    database: duckdb.DuckDBPyConnection
-
-    def extent(self, value: Expression) -> tuple[int, float, float]:
-        """As `Values.extent`."""
-        known, least, greatest = self._one(value, "count(*), min(x), max(x)")
-        return known, least or 0.0, greatest or 0.0
-
-    def quantiles(self, value: Expression, levels: Sequence[float]) -> list[float]:
-        """As `Values.quantiles`."""
-        found: list[float] = self._one(value, f"quantile_disc(x, {list(levels)})")[0]
-        return found
-
-    def _one(self, value: Expression, selected: str) -> tuple[Any, ...]:
-        read = f"SELECT ({to_sql(value)})::DOUBLE AS x FROM trials WHERE {self.where}"
-        return self.database.execute(f"SELECT {selected} FROM ({read}) WHERE isfinite(x)").fetchall()[0]
 
 
 def _edges(grouping: Grouping, field: str, value: Expression, values: Values) -> tuple[float, ...]:
@@ -217,29 +186,6 @@ def _edges(grouping: Grouping, field: str, value: Expression, values: Values) ->
     # A value that many trials share would be several edges, with empty bins between them.
     edges = tuple(sorted({least, *map(float, inner), greatest}))
     return edges if len(edges) > 1 else (least, np.nextafter(least, np.inf).item())
-
-
-def bin_sql(number: str, edges: Sequence[float]) -> str:
-    """SQL for the number of edges at or below a number, one less at the last edge; null where it is not finite."""
-
-    def search(low: int, high: int) -> str:
-        if low == high:
-            return str(low)
-        middle = (low + high) // 2
-        below, above = search(low, middle), search(middle + 1, high)
-        return f"CASE WHEN {number} < {edges[middle]!r}::DOUBLE THEN {below} ELSE {above} END"
-
-    last = f"WHEN {number} = {edges[-1]!r}::DOUBLE THEN {len(edges) - 1}"
-    return f"(CASE WHEN {number} IS NULL OR isnan({number}) THEN NULL {last} ELSE {search(0, len(edges))} END)"
-
-
-def check_groups(keys: Sequence[GroupKey], database: duckdb.DuckDBPyConnection) -> None:
-    """Raise `InvalidInput` if the view ``asked`` has more than `MAX_GROUPS` groups."""
-    if np.prod([float(key.most) for key in keys]) <= MAX_GROUPS:
-        return
-    named = ", ".join(f"k{k}" for k in range(len(keys)))
-    (groups,) = database.execute(f"SELECT count(*) FROM (SELECT DISTINCT {named} FROM asked)").fetchall()[0]
-    check_group_count(keys, groups)
 
 
 def check_group_count(keys: Sequence[GroupKey], groups: int) -> None:

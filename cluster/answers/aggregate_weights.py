@@ -1,23 +1,27 @@
 """The statistics of `aggregate` over weighted trials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from math import sqrt
 from typing import Any
 
-import duckdb
 import numpy as np
 
-from cluster.answers import shared
-from cluster.answers.aggregate_groups import GroupKey
+from cluster.answers.aggregate_by_shards import (
+    Groups,
+    GroupsAsked,
+    count_groups,
+    groups_with_trials,
+    numbers_of,
+    shards_of,
+    with_the_only_group,
+)
 from cluster.answers.beliefs import WeightedTrials
-from cluster.query.session import sql_text
-from cluster.query.trials import CODE
-from sim.faults import Fault, InvalidInput
+from cluster.query.quantiles import grouped_weighted_quantiles
+from cluster.query.trials import StoredRun
 from sim.statistics.grouped_moments import GroupedMoments
 from sim.statistics.weighted_estimates import weighted_mean
 
-MOST_ROWS = 2_000_000
-"""Groups, times replicates and patterns of the beliefs, whose moments are read."""
 _PARTS = 2**24
 """In quantiles weights are multiples of one over this number, so that their sums are exact in any order."""
 
@@ -28,162 +32,119 @@ METHOD = (
 )
 
 
-def check_trials(weighted: Mapping[str, WeightedTrials]) -> None:
-    """Raise `InvalidInput` for more weighted trials than can be sorted in memory."""
-    if sum(found.weighting.trials for found in weighted.values()) > shared.EXACT_NUMBERS:
-        message = f"weighs at most {shared.EXACT_NUMBERS:,} trials here: ask with a condition that leaves fewer"
-        raise InvalidInput((Fault("believe", None, message),))
+def rounded_weights(weighted: WeightedTrials) -> np.ndarray:
+    """The weight of a trial of each code, whose sums are exact in any order; 0 for codes that no trial has."""
+    return np.asarray(np.round(weighted.by_code() * _PARTS) / _PARTS)
 
 
-def weight_sql(weighted: Mapping[str, WeightedTrials]) -> str:
-    """SQL for the weight of a row of the view of trials, by its strategy and code."""
-    cases = []
-    for strategy, found in weighted.items():
-        weights = np.round(found.by_code() * _PARTS) / _PARTS
-        listed = ", ".join(f"{weight!r}::DOUBLE" for weight in weights.tolist())
-        cases.append(f"WHEN {sql_text(strategy)} THEN ([{listed}])[{CODE} + 1]")
-    return f"(CASE strategy {' '.join(cases)} END)"
-
-
-def weighted_statistics(
-    keys: Sequence[GroupKey],
-    measures: int,
+def weighted_rows(
+    run: StoredRun,
+    asked: GroupsAsked,
     levels: Mapping[str, float | None],
-    replicates: int,
-    per_point: int,
     weighted: Mapping[str, WeightedTrials],
     pooled: bool,
-    database: duckdb.DuckDBPyConnection,
 ) -> tuple[list[tuple[Any, ...]], list[list[float | None]]]:
-    """The groups with their trials, and the statistics of each group in order of measures.
+    """The groups and their statistics, as `cluster.answers.aggregate_by_shards.group_rows`.
 
-    The view ``asked`` has the keys ``k0``, ``k1``, ..., the measures ``m0``, ``m1``, ..., ``trial``, ``strategy``,
-    ``code``, and ``w``, the weight. Raises `InvalidInput` for more groups than can be held in memory.
+    `asked` has the code and the patterns of the beliefs. Raises `InvalidInput` for more groups than can be held in
+    memory.
     """
-    named = [f"k{k}" for k in range(len(keys))]
-    order = ", ".join(f"{key.order.format(f'k{k}')} NULLS LAST" for k, key in enumerate(keys))
-    ends = f"GROUP BY {', '.join(named)} ORDER BY {order}" if keys else ""
-    counts = database.execute(f"SELECT {', '.join([*named, 'count(*)'])} FROM asked {ends}").fetchall()
-    patterns = max(len(found.patterns) for found in weighted.values())
-    if len(counts) * replicates * patterns * len(weighted) > MOST_ROWS:
-        message = f"makes more than {MOST_ROWS:,} groups of weighted trials: use fewer or wider bins, or fewer beliefs"
-        raise InvalidInput((Fault("by", ", ".join(key.label for key in keys), message),))
-    place = {tuple(group): k for k, (*group, _) in enumerate(counts)}
-    of_group = [_Group(weighted, replicates) for _ in counts]
-    summed = [
-        f"count(m{k}), coalesce(favg(m{k}), 0), coalesce(var_pop(m{k}), 0), min(m{k}), max(m{k})"
-        for k in range(measures)
-    ]
-    rows = database.execute(
-        f"SELECT {', '.join([*named, 'strategy', f'trial % {replicates}', CODE, 'count(*)', *summed])} "
-        f"FROM asked GROUP BY {', '.join(str(k + 1) for k in range(len(named) + 3))}"
-    ).fetchall()
-    for row in rows:
-        group, (strategy, replicate, code, trials), numbers = (
-            row[: len(keys)],
-            row[len(keys) : len(keys) + 4],
-            row[len(keys) + 4 :],
-        )
-        of_group[place[group]].add(strategy, replicate, code, trials, numbers)
-    every = _whole(weighted, replicates, rows, len(keys))
-    asked = [level for level in levels.values() if level is not None]
-    numbers_found: list[list[float | None]] = [[] for _ in counts]
-    for k in range(measures):
-        quantiles = _quantiles(f"m{k}", named, asked, database) if asked else {}
-        for (*key, _), one, own in zip(counts, of_group, numbers_found, strict=True):
-            values = one.statistics(k, every, per_point, error="standard_error" in levels and not pooled)
-            of_level = quantiles.get(tuple(key), [None] * len(asked))
-            by_level = dict(zip(asked, of_level, strict=True))
+    groups = with_the_only_group(asked, count_groups(run, asked))
+    per_point = run.plan.design.trials_per_point(run.plan.scenario)
+    every = _by_strategy(asked, groups.trials.sum(axis=0), weighted)
+    wanted = [level for level in levels.values() if level is not None]
+    error = "standard_error" in levels and not pooled
+    numbers: list[list[float | None]] = [[] for _ in groups.code]
+    for k in range(len(asked.measures)):
+        quantiles = _quantiles(run, asked, k, groups, weighted, wanted)
+        for place, own in enumerate(numbers):
+            values = _statistics(asked, groups, k, place, every, weighted, per_point, error=error)
+            by_level = dict(zip(wanted, quantiles[place].tolist(), strict=True))
             own += [values[name] if level is None else by_level[level] for name, level in levels.items()]
-    return counts, numbers_found
+    return groups_with_trials(asked, groups), numbers
 
 
-class _Group:
-    """The moments of a group's measures, by strategy, replicate and pattern."""
-
-    def __init__(self, weighted: Mapping[str, WeightedTrials], replicates: int) -> None:
-        self.weighted, self.replicates = weighted, replicates
-        self.trials: dict[str, np.ndarray] = {}
-        self.rows: list[tuple[str, int, int, tuple[float, ...]]] = []
-
-    def add(self, strategy: str, replicate: int, code: int, trials: int, numbers: tuple[float, ...]) -> None:
-        """Add the trials of a strategy, replicate and code."""
-        found = self.weighted[strategy]
-        pattern = int(np.searchsorted(found.patterns, code))
-        own = self.trials.setdefault(strategy, np.zeros((self.replicates, len(found.patterns)), np.int64))
-        own[replicate, pattern] = trials
-        self.rows.append((strategy, replicate, pattern, numbers))
-
-    def moments(self, strategy: str, k: int) -> GroupedMoments:
-        """A measure's moments under a strategy."""
-        shape = self.trials[strategy].shape
-        found = [np.zeros(shape), np.zeros(shape), np.zeros(shape), np.full(shape, np.inf), np.full(shape, -np.inf)]
-        for name, replicate, pattern, numbers in self.rows:
-            count, mean, variance, least, greatest = numbers[5 * k : 5 * k + 5]
-            if name == strategy and count:
-                for array, value in zip(found, (count, mean, variance * count, least, greatest), strict=True):
-                    array[replicate, pattern] = value
-        return GroupedMoments(*found)
-
-    def statistics(
-        self, k: int, every: Mapping[str, np.ndarray], per_point: int, *, error: bool
-    ) -> dict[str, float | None]:
-        """A measure's statistics but quantiles; `every` counts all trials of a strategy by replicate and pattern."""
-        parts = {strategy: self.moments(strategy, k) for strategy in self.trials}
-        weights = {strategy: self.weighted[strategy].weighting.weights for strategy in parts}
-        size = sum(float((trials * weights[strategy]).sum()) for strategy, trials in self.trials.items())
-        known = sum(float((one.count * weights[strategy]).sum()) for strategy, one in parts.items())
-        squares = sum(float((one.count * np.square(weights[strategy])).sum()) for strategy, one in parts.items())
-        total = sum(float((one.count * weights[strategy] * one.mean).sum()) for strategy, one in parts.items())
-        found: dict[str, float | None] = {"count": known, "known": known / size if size else None, "sum": total}
-        if not known:
-            return {
-                **dict.fromkeys(("mean", "standard_deviation", "standard_error", "min", "max")),
-                **found,
-                "sum": None,
-            }
-        mean, effective = total / known, known * known / squares
-        spread = sum(
-            float((weights[strategy] * (one.m2 + one.count * np.square(one.mean - mean))).sum())
-            for strategy, one in parts.items()
-        )
-        deviation = sqrt(spread / known * effective / (effective - 1.0)) if effective > 1.0 + 1e-9 else None
-        found |= {
-            "mean": mean,
-            "standard_deviation": deviation,
-            "standard_error": None,
-            "min": min(float(one.least.min()) for one in parts.values()),
-            "max": max(float(one.greatest.max()) for one in parts.values()),
-        }
-        if error:
-            ((strategy, own),) = parts.items()
-            estimate = weighted_mean(self.weighted[strategy].weighting, own, every[strategy], per_point)
-            found["standard_error"] = estimate["standard_error"]
-        return found
-
-
-def _whole(
-    weighted: Mapping[str, WeightedTrials], replicates: int, rows: Sequence[tuple[Any, ...]], keys: int
+def _by_strategy(
+    asked: GroupsAsked, cells: np.ndarray, weighted: Mapping[str, WeightedTrials]
 ) -> dict[str, np.ndarray]:
-    """All trials of each strategy by replicate and pattern."""
-    found = {name: np.zeros((replicates, len(one.patterns)), np.int64) for name, one in weighted.items()}
-    for row in rows:
-        strategy, replicate, code, trials = row[keys : keys + 4]
-        found[strategy][replicate, int(np.searchsorted(weighted[strategy].patterns, code))] += trials
-    return found
+    """What a group's cells have, by strategy: shape (replicates, patterns)."""
+    parts = cells.reshape(asked.shape)
+    return {name: part[:, : weighted[name].patterns.size] for name, part in zip(asked.strategies, parts, strict=True)}
 
 
 def _quantiles(
-    measure: str, named: Sequence[str], levels: Sequence[float], database: duckdb.DuckDBPyConnection
-) -> dict[tuple[Any, ...], list[float | None]]:
-    """The smallest value of each group whose weighted share is at least each level."""
-    partition = f"PARTITION BY {', '.join(named)}" if named else ""
-    listed = "".join(f"{name}, " for name in named)
-    chosen = ", ".join(f"min(m) FILTER (c >= {level!r} * t * {1.0 - 1e-12!r})" for level in levels)
-    groups = f"GROUP BY {', '.join(named)}" if named else ""
-    rows = database.execute(
-        f"SELECT {listed}{chosen} FROM (SELECT {listed}{measure} AS m, "
-        f"sum(w) OVER ({partition} ORDER BY {measure} ROWS UNBOUNDED PRECEDING) AS c, sum(w) OVER ({partition}) AS t "
-        f"FROM asked WHERE {measure} IS NOT NULL) {groups}"
-    ).fetchall()
-    return {tuple(row[: len(named)]): list(row[len(named) :]) for row in rows}
+    run: StoredRun,
+    asked: GroupsAsked,
+    k: int,
+    groups: Groups,
+    weighted: Mapping[str, WeightedTrials],
+    levels: list[float],
+) -> np.ndarray:
+    """The weighted quantiles of a measure in each group: shape (groups, levels)."""
+    weight = np.zeros(asked.shape)
+    for own, name in zip(weight, asked.strategies, strict=True):
+        patterns = weighted[name].patterns
+        own[:, : patterns.size] = rounded_weights(weighted[name])[patterns]
+    count = groups.count[k]
+    read = partial(numbers_of, asked, k, groups.code, weight.ravel())
+    return grouped_weighted_quantiles(
+        run, shards_of(run, asked), read, count.sum(axis=1), count @ weight.ravel(), levels
+    )
+
+
+def _statistics(
+    asked: GroupsAsked,
+    groups: Groups,
+    k: int,
+    place: int,
+    every: Mapping[str, np.ndarray],
+    weighted: Mapping[str, WeightedTrials],
+    per_point: int,
+    *,
+    error: bool,
+) -> dict[str, float | None]:
+    """A measure's statistics but quantiles in a group; `every` counts all trials of a strategy."""
+    of_group = _by_strategy(asked, groups.trials[place], weighted)
+    of_group = {strategy: trials for strategy, trials in of_group.items() if trials.any()}
+    fields = {
+        field: _by_strategy(asked, getattr(groups, field)[k, place], weighted)
+        for field in ("count", "total", "squares", "least", "greatest")
+    }
+    parts = {
+        strategy: GroupedMoments(
+            fields["count"][strategy].astype(np.float64),
+            fields["total"][strategy] / np.maximum(fields["count"][strategy], 1),
+            *(fields[field][strategy] for field in ("squares", "least", "greatest")),
+        )
+        for strategy in of_group
+    }
+    weights = {strategy: weighted[strategy].weighting.weights for strategy in parts}
+    size = sum(float((trials * weights[strategy]).sum()) for strategy, trials in of_group.items())
+    known = sum(float((one.count * weights[strategy]).sum()) for strategy, one in parts.items())
+    squares = sum(float((one.count * np.square(weights[strategy])).sum()) for strategy, one in parts.items())
+    total = sum(float((one.count * weights[strategy] * one.mean).sum()) for strategy, one in parts.items())
+    found: dict[str, float | None] = {"count": known, "known": known / size if size else None, "sum": total}
+    if not known:
+        return {
+            **dict.fromkeys(("mean", "standard_deviation", "standard_error", "min", "max")),
+            **found,
+            "sum": None,
+        }
+    mean, effective = total / known, known * known / squares
+    spread = sum(
+        float((weights[strategy] * (one.m2 + one.count * np.square(one.mean - mean))).sum())
+        for strategy, one in parts.items()
+    )
+    deviation = sqrt(spread / known * effective / (effective - 1.0)) if effective > 1.0 + 1e-9 else None
+    found |= {
+        "mean": mean,
+        "standard_deviation": deviation,
+        "standard_error": None,
+        "min": min(float(one.least.min()) for one in parts.values()),
+        "max": max(float(one.greatest.max()) for one in parts.values()),
+    }
+    if error:
+        ((strategy, own),) = parts.items()
+        estimate = weighted_mean(weighted[strategy].weighting, own, every[strategy], per_point)
+        found["standard_error"] = estimate["standard_error"]
+    return found

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -25,8 +26,8 @@ from cluster.answers.entry import (
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.outside_view import AGREED_WEEKS, FEWEST_THREATS, THREAT, PastCases, past_cases, too_few_threats
 from cluster.answers.shared import condition_of
-from cluster.query.session import to_sql
-from cluster.query.trials import CODE, StoredRun, chosen_strategy, trials_table
+from cluster.query.shard_map import reduce_shards
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategy, read_blocks, same_trials
 from cluster.reference.rates import shipped_rates
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
@@ -226,20 +227,14 @@ def _shares(
     replicates, per_point = design.replicates(scenario), design.trials_per_point(scenario)
     conditions = {row.name: f"({row.condition}) and ({row.given})" for row in rows}
     conditions |= {row.given: row.given for row in rows}
-    asked = [to_sql(parse_condition(text, scenario)) for text in conditions.values()]
     stated = read_beliefs(run, believe)
     weighted = weigh_strategy(run, strategy, stated, given) if stated else None
-    where = "true" if given is None else to_sql(given)
-    codes = 2 ** len(stated)
-    counted = np.zeros((1 + len(asked), replicates, codes), np.int64)
-    with trials_table(run, (strategy,), code=code_of(stated)) as database:
-        found = database.execute(
-            f"SELECT trial % {replicates}, {CODE if stated else 0}, count(*), "
-            f"{', '.join(f'count(*) FILTER (WHERE {sql})' for sql in asked)} FROM trials WHERE {where} GROUP BY 1, 2"
-        ).fetchall()
-    for replicate, code, *numbers in found:
-        counted[:, replicate, code] = numbers
-    counts = dict(zip(conditions, counted[1:], strict=True))
+    asked = {name: parse_condition(text, scenario) for name, text in conditions.items()}
+    reading = Reading((strategy,), asked, given=given, code=code_of(stated))
+    shape = (1 + len(asked), replicates, 2 ** len(stated))
+    nothing = np.zeros(shape, np.int64)
+    counted = reduce_shards(run, same_trials(run, reading.read), partial(_count, reading, shape), np.add, nothing)
+    counts = dict(zip(asked, counted[1:], strict=True))
     trials = {row.given: int(counts[row.given].sum()) for row in rows}
     if trials[cases] < FEWEST_THREATS:
         field, value = ("strategy", strategy) if given is None else ("given", str(given))
@@ -256,6 +251,19 @@ def _shares(
 
     evidence = None if weighted is None else {strategy: weighted.evidence()}
     return {row.name: share(row) for row in rows}, trials, evidence
+
+
+def _count(reading: Reading, shape: tuple[int, int, int], run: StoredRun, shards: SameTrials) -> np.ndarray:
+    """The trials of a shard, and those of each condition, by replicate and code of the beliefs."""
+    counted = np.zeros(shape, np.int64)
+    for blocks in read_blocks(run, shards, reading):
+        block = blocks[reading.strategies[0]]
+        group = block["trial"] % shape[1] * shape[2] + block.get(CODE, 0)
+        counted[0] += np.bincount(group, minlength=shape[1] * shape[2]).reshape(shape[1:])
+        for k, name in enumerate(reading.values, start=1):
+            own = group[block[name] > 0.0]
+            counted[k] += np.bincount(own, minlength=shape[1] * shape[2]).reshape(shape[1:])
+    return counted
 
 
 def _lies_outside(forecast: Estimate, interval: Estimate) -> bool:

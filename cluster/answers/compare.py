@@ -25,8 +25,10 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
+from cluster.query.ranked_columns import ranked_parameters
+from cluster.query.samples import paired_sample
 from cluster.query.shard_map import map_shards
-from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, paired_sample, read_blocks, same_trials
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, read_blocks, same_trials
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
@@ -39,6 +41,7 @@ from sim.statistics.estimates import ANY_NUMBER, Range
 from sim.statistics.estimates import Estimate as Estimates
 from sim.statistics.measure_ranges import difference_range, measure_ranges
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
+from sim.statistics.ranked import Ranked
 from sim.statistics.tally_estimates import method_note
 from sim.statistics.weighted_differences import WeightedGroups
 
@@ -214,8 +217,8 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     if compared < FEWEST:
         raise too_few_paired(compared, request.given, chosen, FEWEST)
     beliefs, decided = beliefs_of(scenario, chosen)
-    shared = {name: parse_measure(name, scenario) for name in beliefs}
-    sampled = paired_sample(run, chosen, choices, shared=shared, given=condition, code=code, most=SAMPLE)
+    sampled = paired_sample(run, chosen, choices, given=condition, code=code, most=SAMPLE)
+    parameters = ranked_parameters(run, chosen[0], beliefs, sampled[chosen[0]]["trial"])
     weighted = _weigh(stated, trials, grouping, condition)
     of_sample = _weigh(stated, grouping.counts(sampled[chosen[0]]), grouping, condition)
     result = {
@@ -225,7 +228,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
             {
                 "measure": name,
                 **_regrets(name, [one.regrets[name] for one in groups], chosen, sampled, grouping, weighted, of_sample),
-                "leads": _leads(name, beliefs, chosen, sampled, grouping, of_sample),
+                "leads": _leads(name, parameters, chosen, sampled, grouping, of_sample),
             }
             for name in choices
         ],
@@ -554,7 +557,7 @@ def _regrets(
 
 def _leads(
     name: str,
-    beliefs: Sequence[str],
+    parameters: Mapping[str, Ranked],
     strategies: tuple[str, ...],
     sampled: Mapping[str, Mapping[str, np.ndarray]],
     grouping: _Grouping,
@@ -567,8 +570,7 @@ def _leads(
     rows = np.flatnonzero(known)
     values = values if known.all() else values.take(rows, axis=1)
     group = grouping.group(sampled[strategies[0]]).take(rows)
-    drawn = [sampled[strategies[0]][belief] for belief in beliefs]
-    columns = drawn if known.all() else [column.take(rows) for column in drawn]
+    columns = [one if known.all() else one.take(rows) for one in parameters.values()]
     if weighted is None:
         contest = paired_differences.Contest(values)
 
@@ -582,7 +584,7 @@ def _leads(
     else:
         every = [weighted.estimates.leads(column, values, weighted.group(group)) for column in columns]
     found = []
-    for belief, ranges in zip(beliefs, every, strict=True):
+    for belief, ranges in zip(parameters, every, strict=True):
         clear = {lead.ahead[0] for lead in ranges if len(lead.ahead) == 1}
         found.append(
             {

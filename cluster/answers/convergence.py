@@ -1,6 +1,10 @@
 """How an estimate settles as trials are added: a measure's mean after 100 trials, 200, 500 and so on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,8 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
-from cluster.query.trials import CODE, StoredRun, chosen_strategies, paired_blocks
+from cluster.query.shard_map import map_shards
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategies, read_blocks, same_trials
 from sim.faults import InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
@@ -112,16 +117,17 @@ def _course(
     def look() -> None:
         found.append((int(tallied.trials.sum()), tallied.estimate(stated)))
 
-    for blocks in paired_blocks(run, (strategy,), {"measure": measure}, given=condition, code=code_of(stated)):
-        block = blocks[strategy]
-        trial, values, code = block["trial"], block["measure"], block.get(CODE, np.zeros(block["trial"].size, np.int64))
-        while trial.size:
-            end = int(np.searchsorted(trial, after[len(found)]))
-            tallied.add(trial[:end], values[:end], code[:end])
-            if end == trial.size:
-                break
-            look()
-            trial, values, code = trial[end:], values[end:], code[end:]
+    counting = _Counting(
+        Reading((strategy,), {"measure": measure}, given=condition, code=code_of(stated)),
+        tuple(after),
+        *tallied.trials.shape,
+    )
+    for _, parts in map_shards(run, same_trials(run, counting.reading.read), partial(_count, counting), add):
+        # In the order of trials, so that sums are the same to the last bit however the run is cut into tasks.
+        for part in parts:
+            while len(found) < part.look:
+                look()
+            tallied.add(part)
     while len(found) < len(after):
         look()
     count = int(tallied.trials.sum())
@@ -135,6 +141,49 @@ def _course(
     return estimates, weighted
 
 
+@dataclass(frozen=True)
+class _Counting:
+    """What is read, the numbers of trials after which there is an estimate, and the shape of groups of trials."""
+
+    reading: Reading
+    after: tuple[int, ...]
+    replicates: int
+    codes: int
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Successive trials between two looks: the place of the next one, how many trials, and moments of each group."""
+
+    look: int
+    trials: np.ndarray
+    moments: Mapping[int, Moments]
+
+
+def _count(counting: _Counting, run: StoredRun, shards: SameTrials) -> list[_Part]:
+    """The trials of a shard, in order."""
+    return [part for block in read_blocks(run, shards, counting.reading) for part in _count_block(counting, block)]
+
+
+def _count_block(counting: _Counting, blocks: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[_Part]:
+    block = blocks[counting.reading.strategies[0]]
+    trial, values = block["trial"], block["measure"]
+    group = trial % counting.replicates * counting.codes + block.get(CODE, 0)
+    known = np.isfinite(values)
+    ends = np.searchsorted(trial, counting.after).tolist()
+    for look, (first, end) in enumerate(pairwise([0, *ends])):
+        if first == end:
+            continue
+        part = slice(first, end)
+        own, finite, numbers = group[part], known[part], values[part]
+        trials = np.bincount(own, minlength=counting.replicates * counting.codes)
+        yield _Part(
+            look,
+            trials.reshape(counting.replicates, counting.codes),
+            {place: moments(numbers[finite & (own == place)]) for place in np.flatnonzero(trials).tolist()},
+        )
+
+
 class _Tallied:
     """The trials and the measure's moments so far, by replicate and code of the beliefs (one code without beliefs)."""
 
@@ -143,13 +192,11 @@ class _Tallied:
         self.moments: list[Moments] = [NO_NUMBERS] * (replicates * codes)
         self.truth = truth
 
-    def add(self, trial: np.ndarray, values: np.ndarray, code: np.ndarray) -> None:
+    def add(self, part: _Part) -> None:
         """Add some trials."""
-        replicates, codes = self.trials.shape
-        group, known = trial % replicates * codes + code, np.isfinite(values)
-        self.trials += np.bincount(group, minlength=self.trials.size).reshape(self.trials.shape)
-        for place in np.unique(group).tolist():
-            self.moments[place] = merge_moments(self.moments[place], moments(values[known & (group == place)]))
+        self.trials += part.trials
+        for place, own in part.moments.items():
+            self.moments[place] = merge_moments(self.moments[place], own)
 
     def estimate(self, stated: Sequence[StatedBelief]) -> Estimate:
         """The estimate from the trials so far; not known where the beliefs leave too few of them."""
@@ -158,6 +205,8 @@ class _Tallied:
                 counts = [one.count for one in self.moments]
                 return share_of([round(one.mean * one.count) for one in self.moments], counts)
             return mean_of(self.moments)
+        if not self.trials.any():
+            return UNKNOWN
         try:
             weighted = weigh_trials(stated, self.trials.sum(axis=0))
         except InvalidInput:

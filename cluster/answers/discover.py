@@ -10,7 +10,8 @@ from cluster.answers.beliefs import code_of, read_beliefs, weigh_sample
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import condition_of, uncertain_parameters
-from cluster.query.trials import CODE, StoredRun, chosen_strategy, sample
+from cluster.query.samples import sample
+from cluster.query.trials import CODE, StoredRun, chosen_strategy
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_condition, parse_measure

@@ -16,6 +16,7 @@ from cluster.answers.entry import (
     MeasureOfChoice,
     OnProgress,
     Result,
+    SampleRequest,
     StrategyRequest,
     measure_of_choice,
 )
@@ -73,10 +74,13 @@ _WEIGHTS = (
 )
 
 
-class DriversRequest(StrategyRequest, GivenRequest):
+class DriversRequest(StrategyRequest, GivenRequest, SampleRequest):
     """The measure, the strategy and the condition."""
 
     measure: MeasureOfChoice = None
+    pawn: Annotated[bool, Field(description="Whether PAWN is computed too, which takes longer than all the rest.")] = (
+        True
+    )
 
 
 class ShareEstimate(EstimateResult):
@@ -208,8 +212,9 @@ def drivers(run: StoredRun, request: DriversRequest, on_progress: OnProgress) ->
 
     For every uncertain parameter: its first-order index, PAWN, and the measure's mean in the parameter's lowest and
     highest decile, all with intervals. And the shares of the measure's variance that come from the parameters and from
-    chance. Reads at most the first `MOST_READ` trials for which the condition holds, a few columns at a time. Progress
-    is in parameters. Raises `InvalidInput` for an expression that cannot be read or that leaves too few trials.
+    chance. Reads at most the first `MOST_READ` trials for which the condition holds, fewer if the request says so, a
+    few columns at a time. Progress is in parameters. Raises `InvalidInput` for an expression that cannot be read or
+    that leaves too few trials.
     """
     return drivers_within(run, request, on_progress, None)
 
@@ -225,20 +230,22 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
     stated = read_beliefs(run, request.believe)
     if inside is not None and not stated:
         condition, inside = both(condition, inside), None
-    found = read_known_trials(run, chosen, value, condition, inside, stated)
+    found = read_known_trials(run, chosen, value, condition, inside, stated, request.trials)
     if found.known.sum() < FEWEST_KNOWN:
         raise _too_few(found, measure, request.given, chosen)
 
     y = found.y
     constant = "the measure is the same in all trials" if np.ptp(y) == 0.0 else None
-    noise = (None, None) if constant else sensitivity.pawn_noise(y[:PAWN_TRIALS], found.some_weights(PAWN_TRIALS))
+    noise = None
+    if constant is None and request.pawn:
+        noise = sensitivity.pawn_noise(y[:PAWN_TRIALS], found.some_weights(PAWN_TRIALS))
     parts: dict[str, dict[str, Any]] = {}
     alone: dict[str, Explained] = {}
     ranks: dict[str, np.ndarray] = {}
     on_progress(0, len(names))
     for start in range(0, len(names), COLUMNS_AT_A_TIME):
         some = names[start : start + COLUMNS_AT_A_TIME]
-        for name, part, index, rank in parameter_influences(run, chosen, some, condition, found, noise, constant):
+        for name, part, index, rank in parameter_influences(run, chosen, some, found, noise, constant):
             parts[name] = part
             if index is not None and rank is not None:
                 alone[name], ranks[name] = index, rank
@@ -262,13 +269,16 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
             "known": known,
             "null": int(np.isnan(found.measure).sum()),
             "infinite": int(np.isinf(found.measure).sum()),
-            "pawn": min(known, PAWN_TRIALS),
+            "pawn": min(known, PAWN_TRIALS) if request.pawn else 0,
         },
         "mean": found.mean_where(np.ones(known, bool)),
         "standard_deviation": found.standard_deviation(),
         "reason": constant,
         "variance": variance_shares(run, chosen, value, condition, found, alone, groups, constant),
-        "pawn_noise": {"slices": sensitivity.SLICES, "median": noise[0], "maximum": noise[1]},
+        "pawn_noise": {
+            "slices": sensitivity.SLICES,
+            **dict(zip(("median", "maximum"), noise or (None, None), strict=True)),
+        },
         "groups": [
             {"parameters": list(group), "first_order": index.interval(found.groups)}
             for group, index in (groups or {}).items()

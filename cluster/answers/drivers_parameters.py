@@ -8,12 +8,13 @@ import numpy as np
 
 from cluster.answers.drivers_trials import KnownTrials
 from cluster.answers.shared import finite_or_none
-from cluster.query.trials import StoredRun, sample
-from sim.scenario.expressions import Expression, parse_measure
+from cluster.query.ranked_columns import ranked_parameters
+from cluster.query.trials import StoredRun
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
 from sim.statistics import sensitivity
 from sim.statistics.estimates import UNKNOWN, Estimate
+from sim.statistics.ranked import Ranked
 from sim.statistics.sensitivity import Explained
 
 PAWN_TRIALS = 20_000
@@ -29,39 +30,44 @@ def parameter_influences(
     run: StoredRun,
     strategy: str,
     names: tuple[str, ...],
-    condition: Expression | None,
     found: KnownTrials,
-    noise: tuple[float | None, float | None],
+    noise: tuple[float, float] | None,
     constant: str | None,
 ) -> Iterator[tuple[str, dict[str, Any], Explained | None, np.ndarray | None]]:
-    """Each parameter's part of the document, its first-order index, and first trials' ranks; null if it is fixed."""
-    values = {name: parse_measure(name, run.plan.scenario) for name in names}
-    drawn = sample(run, strategy, values, given=condition, code=found.code, most=found.trial.size)
-    varying = {name: drawn[name] for name in names if np.ptp(drawn[name][found.known][:PAWN_TRIALS]) > 0.0}
-    first = {name: column[found.known][:PAWN_TRIALS] for name, column in varying.items()}
+    """Each parameter's part of the document, its first-order index, and first trials' ranks; null if it is fixed.
+
+    PAWN is computed if its `noise` is given.
+    """
+    drawn = ranked_parameters(run, strategy, names, found.trial)
+    known = drawn if found.known.all() else {name: one.take(found.known) for name, one in drawn.items()}
+    first = {name: Ranked(one.code[:PAWN_TRIALS], one.values) for name, one in known.items()}
+    first = {name: one for name, one in first.items() if np.ptp(one.code) > 0}
     y, weights = found.y[:PAWN_TRIALS], found.some_weights(PAWN_TRIALS)
-    median, maximum = noise
-    distances = {}
-    if first and median is not None and maximum is not None:
-        distances = sensitivity.pawn(first, y, (median, maximum), weights)
+    sliced, distances = {}, {}
+    if first and noise is not None:
+        sliced = {name: sensitivity.slices(one.numbers, weights) for name, one in first.items()}
+        distances = sensitivity.pawn_of_slices(sliced, y, noise, weights)
     for name in names:
         part: dict[str, object] = {"name": name, "unit": parameter(name).unit, "reason": constant}
-        if name not in varying:
+        if name not in first:
             part |= {"reason": "has one value in the trials read", "first_order": UNKNOWN, "pawn": None}
-            yield name, part | _outer_deciles(found, drawn[name]), None, None
+            yield name, part | _outer_deciles(found, known[name]), None, None
             continue
-        index, part["first_order"] = _first_order(found, varying[name])
-        part["pawn"] = _pawn(first[name], y, distances[name], maximum, weights) if name in distances else None
-        yield name, part | _outer_deciles(found, varying[name]), index, sensitivity.average_ranks(first[name], weights)
+        index, part["first_order"] = _first_order(found, known[name], drawn[name])
+        part["pawn"] = None
+        if noise is not None and name in distances:
+            part["pawn"] = _pawn(first[name], y, sliced[name], distances[name], noise[1], weights)
+        ranks = sensitivity.average_ranks(first[name], weights)
+        yield name, part | _outer_deciles(found, known[name]), index, ranks
 
 
-def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[Explained, dict[str, object]]:
+def _first_order(found: KnownTrials, x: Ranked, drawn: Ranked) -> tuple[Explained, dict[str, object]]:
+    """The index of a parameter, of which `x` has the values in the known trials, and `drawn` those in all."""
     known = found.known
-    groups = found.groups.of(known)
-    index = sensitivity.explained(found.y, [column[known]], groups, found.some_weights())
-    document: dict[str, object] = {**index.interval(groups), "cells": index.cells}
+    index = sensitivity.explained_by(found.response, [x], found.groups_of_known)
+    document: dict[str, object] = {**index.interval(found.groups_of_known), "cells": index.cells}
     if not known.all():
-        pieces = sensitivity.pieces([column])
+        pieces = sensitivity.pieces([drawn])
         for name, value in (("missing_lowest", found.y.min()), ("missing_highest", found.y.max())):
             filled = sensitivity.first_order(found.filled(value), pieces, found.groups, found.weights)
             document[name] = finite_or_none(filled[0])
@@ -71,25 +77,29 @@ def _first_order(found: KnownTrials, column: np.ndarray) -> tuple[Explained, dic
 
 
 def _pawn(
-    column: np.ndarray, y: np.ndarray, distance: dict[str, Estimate], noise: float | None, weights: np.ndarray | None
+    x: Ranked,
+    y: np.ndarray,
+    sliced: np.ndarray,
+    distance: dict[str, Estimate],
+    noise: float,
+    weights: np.ndarray | None,
 ) -> dict[str, object]:
-    left_out = int((sensitivity.slices(column, weights) == sensitivity.SLICES).sum())
+    left_out = int((sliced == sensitivity.SLICES).sum())
     document: dict[str, object] = {
         **distance,
-        "above_noise": bool((distance["maximum"]["estimate"] or 0.0) > (noise or 0.0)),
+        "above_noise": bool((distance["maximum"]["estimate"] or 0.0) > noise),
         "in_no_slice": left_out,
     }
     if left_out > LEFT_OUT * y.size:
-        document["by_value"] = sensitivity.pawn_by_value(column, y, weights)
+        document["by_value"] = sensitivity.pawn_by_value(x, y, weights)
     return document
 
 
-def _outer_deciles(found: KnownTrials, column: np.ndarray) -> dict[str, object]:
-    x = column[found.known]
+def _outer_deciles(found: KnownTrials, x: Ranked) -> dict[str, object]:
     bounds = sensitivity.outer_deciles(x, found.some_weights())
     if bounds is None:
         return {"lowest_decile": None, "highest_decile": None, "swing": UNKNOWN}
-    low, high = x <= bounds[0], x >= bounds[1]
+    low, high = x.numbers <= bounds[0], x.numbers >= bounds[1]
     means = found.mean_where(low), found.mean_where(high)
     return {
         "lowest_decile": {"up_to": bounds[0], "trials": int(low.sum()), "mean": means[0]},

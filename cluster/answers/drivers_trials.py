@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from cluster.answers.beliefs import StatedBelief, WeightedTrials, code_of, weigh_sample
 from cluster.answers.shared import too_few_given
-from cluster.query.trials import CODE, StoredRun, sample
+from cluster.query.samples import sample
+from cluster.query.trials import CODE, StoredRun
 from sim.scenario.expressions import TRUTH, Expression
 from sim.statistics import sensitivity
 from sim.statistics.estimates import Estimate, mean, mean_of_replicates, proportion, proportion_of_replicates
-from sim.statistics.sensitivity import Jackknife
+from sim.statistics.sensitivity import Jackknife, Response
 from sim.statistics.tallies import Moments, moments
 from sim.statistics.weighted_sample import WeightedSample
 
@@ -44,10 +46,25 @@ class KnownTrials:
     groups: Jackknife
     weighted: Weighted | None = None
 
-    @property
+    @cached_property
     def y(self) -> np.ndarray:
         """The measure of the trials in which it is known."""
         return self.measure[self.known]
+
+    @cached_property
+    def groups_of_known(self) -> Jackknife:
+        """The groups of the trials in which the measure is known."""
+        return self.groups.of(self.known)
+
+    @cached_property
+    def response(self) -> Response | None:
+        """The measure of these trials, of which first-order indices are computed."""
+        return sensitivity.response(self.y, self.groups_of_known, self.some_weights())
+
+    @cached_property
+    def replicate(self) -> np.ndarray:
+        """The replicate of each of these trials."""
+        return self.trial[self.known] % self.replicates
 
     @property
     def code(self) -> dict[str, Expression] | None:
@@ -83,9 +100,8 @@ class KnownTrials:
             of[np.flatnonzero(self.known)[chosen]] = True
             own = self.weighted.sample
             return own.share(self.measure > 0.0, of) if self.yes_or_no else own.mean(self.measure, of)
-        y = self.y
-        by_replicate = self.trial[self.known] % self.replicates
-        parts = [y[chosen & (by_replicate == k)] for k in range(self.replicates)]
+        y, each = self.y, range(self.replicates)
+        parts = [y[chosen]] if self.replicates == 1 else [y[chosen & (self.replicate == k)] for k in each]
         if self.yes_or_no:
             counts = [int(part.sum()) for part in parts], [part.size for part in parts]
             return proportion(counts[0][0], counts[1][0]) if self.replicates == 1 else proportion_of_replicates(*counts)
@@ -100,13 +116,17 @@ def read_known_trials(
     condition: Expression | None,
     inside: Expression | None,
     stated: Sequence[StatedBelief],
+    trials: int | None = None,
 ) -> KnownTrials:
-    """The first `MOST_READ` trials that satisfy the condition, with the measure `value` of each.
+    """The first trials that satisfy the condition, with the measure `value` of each: at most `MOST_READ` of them, and
+    at most so many `trials`.
 
     The beliefs hold in these trials. The measure counts as not known where another condition, `inside`, does not hold.
     """
     values = {"measure": value} | ({} if inside is None else {"inside": inside})
-    drawn = sample(run, strategy, values, given=condition, code=code_of(stated), most=MOST_READ)
+    drawn = sample(
+        run, strategy, values, given=condition, code=code_of(stated), most=min(MOST_READ, trials or MOST_READ)
+    )
     trial, measure = drawn["trial"], drawn["measure"]
     if inside is not None:
         measure = np.where(drawn["inside"] > 0.0, measure, np.nan)

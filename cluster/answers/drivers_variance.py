@@ -9,13 +9,14 @@ import numpy as np
 
 from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials
 from cluster.answers.shared import finite_or_none
-from cluster.query.trials import StoredRun, sample
+from cluster.query.ranked_columns import ranked_parameters
+from cluster.query.trials import StoredRun
 from cluster.results.trial_table import table_columns
 from sim.model.kernel import play
 from sim.sampling.chance import Chance
 from sim.sampling.points import draw_points
 from sim.scenario.evaluation import evaluate
-from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.expressions import Expression
 from sim.scenario.scenario import Scenario
 from sim.statistics import sensitivity
 from sim.statistics.estimates import UNKNOWN, Estimate
@@ -45,10 +46,9 @@ def independent_groups(
     for group in dict.fromkeys(tuple(name for name in names if name in groups[member]) for member in names):
         indices[group] = None
         if 1 < len(group) <= MOST_JOINT:
-            values = {name: parse_measure(name, run.plan.scenario) for name in group}
-            drawn = sample(run, strategy, values, most=found.trial.size)
-            columns = [drawn[name][found.known] for name in group]
-            indices[group] = sensitivity.explained(found.y, columns, found.groups.of(found.known))
+            drawn = ranked_parameters(run, strategy, group, found.trial)
+            columns = [drawn[name].take(found.known) for name in group]
+            indices[group] = sensitivity.explained_by(found.response, columns, found.groups_of_known)
     return indices
 
 

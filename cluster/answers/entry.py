@@ -66,6 +66,19 @@ class GivenRequest(Request):
     given: Annotated[Text | None, Field(description="Only the trials for which this condition holds.")] = None
 
 
+class SampleRequest(Request):
+    """A request whose answer can be made from fewer trials."""
+
+    trials: Annotated[
+        int | None,
+        Field(
+            ge=1000,
+            description="At most this many trials of a strategy are read, the first ones: an answer that comes sooner, "
+            "with wider intervals. The document says how many were read.",
+        ),
+    ] = None
+
+
 class StrategyRequest(Request):
     """A request about one strategy."""
 

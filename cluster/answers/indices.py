@@ -1,6 +1,9 @@
 """First- and total-order Sobol indices of a measure, from a run of the saltelli design."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from operator import add
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,7 +20,11 @@ from cluster.answers.entry import (
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import finite_or_none
-from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, paired_blocks
+from cluster.query.session import check_time
+from cluster.query.shard_map import map_tasks
+from cluster.query.trials import BLOCK, StoredRun, chosen_strategy, read_values
+from cluster.results.plan import Shard
+from cluster.results.trial_table import table_columns
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SALTELLI
 from sim.sampling.saltelli import PLAYS, inputs, trials_per_point
@@ -122,8 +129,9 @@ class SobolIndices(Result):
 def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) -> Computed:
     """First- and total-order indices of a measure under a strategy, from a run of the saltelli design.
 
-    Reads the stored trials a block at a time, twice if the measure is unknown in some; progress is in base points.
-    Raises `InvalidInput` for a run that is not finished, and for a measure that cannot be read or is never known.
+    Reads the stored trials in parts of base points, twice if the measure is unknown in some. Progress is in base
+    points. Raises `InvalidInput` for a run that is not finished, and for a measure that cannot be read or is
+    never known.
     """
     plan, scenario, measure = run.plan, run.plan.scenario, measure_of_choice(request.measure, run.plan.scenario)
     value = parse_measure(measure, scenario)
@@ -134,14 +142,12 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
         message = f"is not finished: {committed} of {plan.trials} trials of {chosen} are committed"
         raise InvalidInput((Fault("run", run.folder.address, message),))
 
-    def base_points() -> Iterator[np.ndarray]:
-        return _base_points(run, chosen, value, list(groups.values()), on_progress)
-
-    counted, counts = _sums(base_points())
-    if counted is None or not counts["known"]:
+    asked = _Asked(value, tuple(groups.values()), trials_per_point(scenario))
+    counted, counts = _sums(asked, run, chosen, on_progress)
+    if counted is None or not counts.known:
         raise InvalidInput((Fault("measure", measure, f"is known in none of the trials of {chosen}"),))
     found = sobol_indices(counted)
-    filled = _filled(base_points(), counts) if counts["known"] < counts["read"] else {}
+    filled = _filled(asked, run, chosen, counts, on_progress) if counts.known < counts.read else {}
     base_samples = plan.trials // trials_per_point(scenario)
     reason = _reason(found, counts)
     parts = []
@@ -165,7 +171,7 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
         "measure": measure,
         "base_samples": base_samples,
         "plays": PLAYS,
-        "trials": {name: counts[name] for name in ("read", "known", "null", "infinite")},
+        "trials": {name: getattr(counts, name) for name in ("read", "known", "null", "infinite")},
         "reason": reason,
         "variance": {
             "of_expectation": finite_or_none(found.variance),
@@ -180,7 +186,7 @@ def indices(run: StoredRun, request: IndicesRequest, on_progress: OnProgress) ->
     method = {
         name: text.format(plays=PLAYS, replicates=REPLICATES, most=MOST_LEFT_OUT) for name, text in _METHOD.items()
     }
-    return Computed(SobolIndices.model_validate(result), (chosen,), counts["known"], method)
+    return Computed(SobolIndices.model_validate(result), (chosen,), counts.known, method)
 
 
 def _inputs_under(scenario: Scenario, strategy: str) -> tuple[dict[tuple[str, ...], int], list[tuple[str, ...]]]:
@@ -198,64 +204,142 @@ def _inputs_under(scenario: Scenario, strategy: str) -> tuple[dict[tuple[str, ..
     return left, fixed
 
 
-def _base_points(
-    run: StoredRun, strategy: str, value: Expression, matrices: list[int], on_progress: OnProgress
-) -> Iterator[np.ndarray]:
-    """The measure at complete base points, a block at a time: shape (points, matrices + 2, plays, replicates)."""
-    per_point = trials_per_point(run.plan.scenario)
-    count = per_point // PLAYS
-    # Blocks do not depend on how the run was cut into shards, so that sums are the same to the last bit.
+@dataclass(frozen=True)
+class _Asked:
+    """The measure, the matrices of the design that are read, and how many trials a base point has."""
+
+    value: Expression
+    matrices: tuple[int, ...]
+    per_point: int
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Successive trials of some base points, from `first` on, and the shards that have them, in order."""
+
+    first: int
+    count: int
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """How many values are read, known, null and infinite; the least and the greatest known one."""
+
+    read: int = 0
+    known: int = 0
+    null: int = 0
+    infinite: int = 0
+    least: float = np.inf
+    greatest: float = -np.inf
+
+    def merged(self, other: "_Known") -> "_Known":
+        """Of the values of both."""
+        return _Known(
+            self.read + other.read,
+            self.known + other.known,
+            self.null + other.null,
+            self.infinite + other.infinite,
+            min(self.least, other.least),
+            max(self.greatest, other.greatest),
+        )
+
+
+def _base_points(run: StoredRun, strategy: str, per_point: int) -> Iterator[list[_Points]]:
+    """The trials of a strategy in parts of complete base points.
+
+    Parts do not depend on how the run was cut into shards, so that sums are the same to the last bit.
+    """
     step = max(1, BLOCK // (per_point * REPLICATES)) * per_point * REPLICATES
-    left, read, trials = np.empty(0), 0, run.plan.trials
-    for block in paired_blocks(run, (strategy,), {"measure": value}):
-        left = np.concatenate([left, block[strategy]["measure"]])
-        while left.size >= step or (left.size and read + left.size == trials):
-            taken, left = left[:step], left[step:]
-            read += taken.size
-            yield taken.reshape(-1, count, PLAYS, REPLICATES)[:, [0, *matrices, -1]]
-            on_progress(read // per_point, trials // per_point)
+    shards, first_shard = run.shards(strategy), 0
+    for first in range(0, run.plan.trials, step):
+        count = min(step, run.plan.trials - first)
+        while shards[first_shard].first + shards[first_shard].count <= first:
+            first_shard += 1
+        last = first_shard
+        while shards[last].first + shards[last].count < first + count:
+            last += 1
+        yield [_Points(first, count, tuple(shards[first_shard : last + 1]))]
 
 
-def _sums(points: Iterator[np.ndarray]) -> tuple[Sums | None, dict[str, Any]]:
-    """The sums over all base points; and how many values are known, null and infinite, the least and the greatest."""
+def _measured(asked: _Asked, run: StoredRun, part: _Points) -> np.ndarray:
+    """The measure at base points: shape (points, matrices + 2, plays, replicates)."""
+    check_time()
+    known = {column.name: column for column in table_columns(run.plan.scenario)}
+    values = []
+    for shard in part.shards:
+        first = max(part.first, shard.first)
+        count = min(part.first + part.count, shard.first + shard.count) - first
+        with run.open_shard(shard) as file:
+            values.append(read_values(file, known, [asked.value], first, count)[asked.value].astype(np.float64))
+    points = np.concatenate(values).reshape(-1, asked.per_point // PLAYS, PLAYS, REPLICATES)
+    return points[:, [0, *asked.matrices, -1]]
+
+
+def _centre(asked: _Asked, run: StoredRun, strategy: str) -> float:
+    """The mean of the first part that has known values; 0 if none has any."""
+    for part in _base_points(run, strategy, asked.per_point):
+        for _, centre in map_tasks(run, [part], partial(_mean, asked), max):
+            if np.isfinite(centre):
+                return centre
+    return 0.0
+
+
+def _mean(asked: _Asked, run: StoredRun, part: _Points) -> float:
+    values = _measured(asked, run, part)
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else np.nan
+
+
+def _sums(asked: _Asked, run: StoredRun, strategy: str, on_progress: OnProgress) -> tuple[Sums | None, _Known]:
+    """The sums over all base points, and how many values are known."""
     total: Sums | None = None
-    centre: float | None = None
-    counts: dict[str, Any] = {"read": 0, "known": 0, "null": 0, "infinite": 0, "least": np.inf, "greatest": -np.inf}
-    for values in points:
-        known = values[np.isfinite(values)]
-        null = int(np.isnan(values).sum())
-        counts["read"] += values.size
-        counts["known"] += known.size
-        counts["null"] += null
-        counts["infinite"] += values.size - known.size - null
-        if known.size:
-            counts["least"] = min(counts["least"], float(known.min()))
-            counts["greatest"] = max(counts["greatest"], float(known.max()))
-            centre = float(known.mean()) if centre is None else centre
-        # Before the first known value there is nothing to sum, and the centre has no effect.
-        found = sums(values, centre or 0.0)
-        total = found if total is None else total + found
+    counts = _Known()
+    summed = partial(_sums_of, asked, _centre(asked, run, strategy))
+    for last, parts in map_tasks(run, _base_points(run, strategy, asked.per_point), summed, add):
+        for found, known in parts:
+            total = found if total is None else total + found
+            counts = counts.merged(known)
+        on_progress((last.first + last.count) // asked.per_point, run.plan.trials // asked.per_point)
     return total, counts
 
 
-def _filled(points: Iterator[np.ndarray], counts: Mapping[str, float]) -> dict[str, Indices]:
+def _sums_of(asked: _Asked, centre: float, run: StoredRun, part: _Points) -> list[tuple[Sums, _Known]]:
+    values = _measured(asked, run, part)
+    known = values[np.isfinite(values)]
+    null = int(np.isnan(values).sum())
+    least, greatest = (float(known.min()), float(known.max())) if known.size else (np.inf, -np.inf)
+    counts = _Known(values.size, known.size, null, values.size - known.size - null, least, greatest)
+    return [(sums(values, centre), counts)]
+
+
+def _filled(
+    asked: _Asked, run: StoredRun, strategy: str, counts: _Known, on_progress: OnProgress
+) -> dict[str, Indices]:
     """The indices with unknown values at the least and at the greatest known one; and of whether they are known."""
-    least, greatest = counts["least"], counts["greatest"]
-    centre = (least + greatest) / 2.0
     total: dict[str, Sums] = {}
-    for values in points:
-        known = np.isfinite(values)
-        found = {
+    filled = partial(_filled_of, asked, counts.least, counts.greatest)
+    for last, parts in map_tasks(run, _base_points(run, strategy, asked.per_point), filled, add):
+        for found in parts:
+            total = {name: total[name] + one for name, one in found.items()} if total else found
+        on_progress((last.first + last.count) // asked.per_point, run.plan.trials // asked.per_point)
+    return {name: sobol_indices(one) for name, one in total.items()}
+
+
+def _filled_of(asked: _Asked, least: float, greatest: float, run: StoredRun, part: _Points) -> list[dict[str, Sums]]:
+    values = _measured(asked, run, part)
+    known, centre = np.isfinite(values), (least + greatest) / 2.0
+    return [
+        {
             "missing_lowest": sums(np.where(known, values, least), centre),
             "missing_highest": sums(np.where(known, values, greatest), centre),
             "missing": sums((~known).astype(np.float64), 0.5),
         }
-        total = {name: total[name] + one for name, one in found.items()} if total else found
-    return {name: sobol_indices(one) for name, one in total.items()}
+    ]
 
 
-def _reason(found: Indices, counts: Mapping[str, float]) -> str | None:
-    if counts["least"] == counts["greatest"]:
+def _reason(found: Indices, counts: _Known) -> str | None:
+    if counts.least == counts.greatest:
         return "the measure has the same value in all trials in which it is known"
     if (found.parameters["low"] or 0.0) <= 0.0:
         return "the parameters' share of the variance is not significantly above 0 with so few base samples"

@@ -92,7 +92,8 @@ class VersionPair(Result):
 class Check(Result):
     """Whether the replayed rows equal the stored rows."""
 
-    equal: bool
+    equal: Annotated[bool | None, Field(description="Null if no stored row was compared.")]
+    reason: Annotated[str | None, Field(description="Why no stored row was compared.")]
     strategies: Annotated[list[str], Field(description="Strategies whose stored row was compared.")]
     columns: int
     differences: list[RowDifference]
@@ -123,7 +124,8 @@ def replay(run: StoredRun, request: ReplayRequest, on_progress: OnProgress) -> C
     """The narrative of one trial of a run under a strategy, and how the same trial ends under the others.
 
     ``check`` says whether the replayed rows equal the stored rows, column by column. Raises `InvalidInput` for a trial
-    that the run does not have, or has not committed yet. A trial whose row is not kept is compared with nothing.
+    that the run does not have, or has not committed yet. If no row of the trial is kept, nothing is compared:
+    ``check.equal`` is null, and ``check.reason`` says why.
     """
     plan, trial = run.plan, request.trial
     strategy = chosen_strategy(run, request.strategy)
@@ -229,9 +231,11 @@ def _check(
             differences += [
                 {"strategy": strategy, **found} for found in _differences(run, shard, trial, rows[strategy])
             ]
+    compared = [strategy for strategy, shard in shards.items() if shard is not None]
     return {
-        "equal": not differences,
-        "strategies": [strategy for strategy, shard in shards.items() if shard is not None],
+        "equal": not differences if compared else None,
+        "reason": None if compared else NO_ROW,
+        "strategies": compared,
         "columns": len(next(iter(rows.values()))),
         "differences": differences,
         "other_versions": _other_versions(run) if differences else {},

@@ -1,6 +1,8 @@
 """A run's forecast scored against what really happened."""
 
+from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -10,14 +12,14 @@ from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyName, StrategyRequest
 from cluster.answers.outside_view import TWO_YEARS, sanctions_from_start
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
-from cluster.query.session import to_sql
-from cluster.query.trials import CODE, StoredRun, chosen_strategy, trials_table
+from cluster.query.shard_map import reduce_shards
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategy, read_blocks, same_trials
 from cluster.reference.rates import known_rates, sanctions_after
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import parse_condition
+from sim.scenario.expressions import Expression, parse_measure
 from sim.scenario.history import History
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import EVENTS, NAMED, OUTCOMES
+from sim.scenario.vocabulary import EVENTS, IMPOSED_TERM, NAMED, OUTCOMES
 from sim.statistics.scoring_rules import (
     CLASSES,
     brier_score,
@@ -29,6 +31,7 @@ from sim.statistics.scoring_rules import (
 )
 
 WITHIN_WEEKS = 2
+IMPOSED = IMPOSED_TERM.name
 UNIFORM = "uniform"
 """The constant forecast: the same probability for each category."""
 METHOD = (
@@ -121,8 +124,7 @@ def score_against(run: StoredRun, history: History | None, request: ScoreRequest
     horizon = plan.scenario.horizon_weeks
     stated = read_beliefs(run, request.believe)
     weighted = weigh_strategy(run, strategy, stated, condition) if stated else None
-    where = "true" if condition is None else to_sql(condition)
-    used, counts, imposed, weeks, events = _counts(run, strategy, where, weighted)
+    used, counts, imposed, weeks, events = _counts(run, strategy, condition, weighted)
     if used < (1 if condition is None else FEWEST_GIVEN):
         raise too_few_given(used, strategy, condition)
     trials = sum(counts.values())
@@ -181,40 +183,82 @@ def _known_rates(scenario: Scenario, strategy: str) -> dict[str, dict[str, float
 
 
 def _counts(
-    run: StoredRun, strategy: str, where: str, weighted: WeightedTrials | None
+    run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None
 ) -> tuple[int, dict[str, float], dict[str, float], dict[int, float], dict[str, float]]:
     """The number of trials; and by outcome, with sanctions imposed after the start, by week of agreement, and by event.
 
     With weights these are sums of weights, scaled so that they add up to the effective number of trials.
     """
     scenario = run.plan.scenario
-    named = {name: to_sql(parse_condition(NAMED[name], scenario)) for name in EVENTS}
+    conditions = {name: NAMED[name] for name in (*OUTCOMES, IMPOSED, *EVENTS)}
+    values = {name: parse_measure(text, scenario) for name, text in conditions.items()}
+    values["week"] = parse_measure("agreement_week", scenario)
     code = None if weighted is None else code_of(weighted.stated)
     weight = np.ones(1) if weighted is None else weighted.by_code() * _effective_share(weighted)
-    with trials_table(run, (strategy,), code=code) as database:
-        key = "0" if code is None else CODE
-        outcomes = database.execute(
-            f"SELECT outcome::VARCHAR, {key}, count(*), count(*) FILTER (sanctions_week > 0) FROM trials "
-            f"WHERE {where} GROUP BY 1, 2 ORDER BY 1, 2"
-        ).fetchall()
-        weeks = database.execute(
-            f"SELECT agreement_week, {key}, count(*) FROM trials WHERE {where} AND agreement_week IS NOT NULL "
-            "GROUP BY 1, 2 ORDER BY 1, 2"
-        ).fetchall()
-        sums = ", ".join(f"count(*) FILTER ({condition})" for condition in named.values())
-        events = database.execute(f"SELECT {key}, {sums} FROM trials WHERE {where} GROUP BY 1 ORDER BY 1").fetchall()
-    counts: dict[str, float] = dict.fromkeys(OUTCOMES, 0)
-    imposed, of_events = dict(counts), dict.fromkeys(named, 0.0)
-    by_week: dict[int, float] = {}
-    for outcome, of_code, count, hits in outcomes:
-        counts[outcome] += count * weight[of_code]
-        imposed[outcome] += hits * weight[of_code]
-    for week, of_code, count in weeks:
-        by_week[week] = by_week.get(week, 0.0) + count * weight[of_code]
-    for of_code, *hits in events:
-        for name, count in zip(named, hits, strict=True):
-            of_events[name] += count * weight[of_code]
-    return sum(count for _, _, count, _ in outcomes), counts, imposed, by_week, of_events
+    counting = _Counting(Reading((strategy,), values, given=condition, code=code), weight.size, scenario.horizon_weeks)
+    shards = same_trials(run, counting.reading.read)
+    found = reduce_shards(run, shards, partial(_count, counting), _merge, _nothing(counting))
+    counts, imposed = (
+        {name: _weighed(one[k], weight) for k, name in enumerate(OUTCOMES)} for one in (found.outcomes, found.imposed)
+    )
+    weeks = {week: _weighed(own, weight) for week, own in enumerate(found.weeks)}
+    events = {name: _weighed(found.events[k], weight) for k, name in enumerate(EVENTS)}
+    return int(found.outcomes.sum()), counts, imposed, weeks, events
+
+
+def _weighed(counts: np.ndarray, weight: np.ndarray) -> float:
+    """The sum of the weights of trials, of which `counts` has the number of each code."""
+    return sum((count * one for count, one in zip(counts.tolist(), weight.tolist(), strict=True) if count), 0)
+
+
+@dataclass(frozen=True)
+class _Counting:
+    """What is read, the number of codes of the beliefs, and the last week."""
+
+    reading: Reading
+    codes: int
+    horizon: int
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Trials by outcome, by outcome of those with sanctions imposed, by week of agreement and by event.
+
+    int64 arrays; the last axis is the code of the beliefs.
+    """
+
+    outcomes: np.ndarray
+    imposed: np.ndarray
+    weeks: np.ndarray
+    events: np.ndarray
+
+
+def _nothing(counting: _Counting) -> _Counted:
+    rows = (len(OUTCOMES), len(OUTCOMES), counting.horizon + 1, len(EVENTS))
+    return _Counted(*(np.zeros((count, counting.codes), np.int64) for count in rows))
+
+
+def _merge(a: _Counted, b: _Counted) -> _Counted:
+    return _Counted(a.outcomes + b.outcomes, a.imposed + b.imposed, a.weeks + b.weeks, a.events + b.events)
+
+
+def _count(counting: _Counting, run: StoredRun, shards: SameTrials) -> _Counted:
+    """The trials of a shard."""
+    found = _nothing(counting)
+    for blocks in read_blocks(run, shards, counting.reading):
+        block = blocks[counting.reading.strategies[0]]
+        code = block.get(CODE, np.zeros(block["trial"].size, np.int64))
+        imposed = block[IMPOSED] > 0.0
+        for k, name in enumerate(OUTCOMES):
+            holds = block[name] > 0.0
+            found.outcomes[k] += np.bincount(code[holds], minlength=counting.codes)
+            found.imposed[k] += np.bincount(code[holds & imposed], minlength=counting.codes)
+        for k, name in enumerate(EVENTS):
+            found.events[k] += np.bincount(code[block[name] > 0.0], minlength=counting.codes)
+        agreed = np.flatnonzero(np.isfinite(block["week"]))
+        week = block["week"].take(agreed).astype(np.int64) * counting.codes + code.take(agreed)
+        found.weeks[:] += np.bincount(week, minlength=found.weeks.size).reshape(found.weeks.shape)
+    return found
 
 
 def _effective_share(weighted: WeightedTrials) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from math import sqrt
 from typing import Annotated, Any
 
@@ -12,20 +12,21 @@ from pydantic import Field
 from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh_trials
 from cluster.answers.entry import Answer, Computed, Estimate, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.shared import both, condition_of, uncertain_parameters
-from cluster.query.session import to_sql
-from cluster.query.trials import CODE, StoredRun, chosen_strategy, sample, trials_table
+from cluster.query.samples import sample
+from cluster.query.shard_map import reduce_shards
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategy, read_blocks, same_trials
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_condition, parse_measure
 from sim.scenario.parameters import parameter
-from sim.scenario.scenario import Scenario
 from sim.scenario.vocabulary import DETAIL_TERMS, EVENT_TERMS, NAMED, OUTCOMES
 from sim.statistics import regional_sensitivity
 from sim.statistics.estimates import Estimate as Estimated
 from sim.statistics.estimates import proportion
 from sim.statistics.grouped_moments import GroupedMoments
 from sim.statistics.paired_differences import share_of
-from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments
+from sim.statistics.ranked import Ranked, ranked_together
+from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments, moments
 from sim.statistics.tally_estimates import method_note
 from sim.statistics.weighted_differences import WeightedGroups
 from sim.statistics.weighted_estimates import difference_of_groups, weighted_share
@@ -166,8 +167,7 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     replicates = plan.design.replicates(scenario)
     stated = read_beliefs(run, request.believe)
     code, groups = code_of(stated), replicates * 2 ** len(stated)
-    sides = _count(run, chosen, broken, condition, code, names, replicates, groups)
-    inside, outside = sides[True], sides[False]
+    outside, inside = _count(run, chosen, broken, condition, code, names, replicates, groups)
     hits, trials = sum(inside.trials), sum(inside.trials) + sum(outside.trials)
     if min(hits, trials - hits) < FEWEST:
         raise _one_sided(request.bound, request.given, chosen, hits, trials)
@@ -191,12 +191,14 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     others, elsewhere, of_elsewhere = first_trials(both(condition, Expression("not", TRUTH, (broken,))))
     read = {"broken": trial.size, "kept": others.size, "all": numbers.size}
     weights = None if of_there is None or of_elsewhere is None else (of_there, of_elsewhere)
-    differing = regional_sensitivity.distances(there, elsewhere, weights)
+    sides = {name: ranked_together(there[name], elsewhere[name], whole[name]) for name in names}
+    of_inside, of_outside, of_all = ({name: own[k] for name, own in sides.items()} for k in range(3))
+    differing = regional_sensitivity.distances(of_inside, of_outside, weights)
     parameters = [
         _parameter(
             name,
             (inside.numbers[name], outside.numbers[name]),
-            (there[name], elsewhere[name]),
+            (of_inside[name], of_outside[name]),
             differing[name],
             weights,
             estimator,
@@ -214,8 +216,8 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
         "events": _events(ON_THE_WAY, inside, outside, estimator),
         "outcome": _events({name: NAMED[name] for name in OUTCOMES}, inside, outside, estimator),
         "worlds": _worlds(
-            (trial, there, of_there),
-            (whole, of_whole),
+            (trial, of_inside, of_there),
+            (of_all, of_whole),
             [one["name"] for one in parameters if one["p_value"] < SURE],
         ),
     }
@@ -282,16 +284,51 @@ class _Estimator:
         return difference_of_groups(self.groups.weighting, own, other, self.groups.trials, scale)
 
 
+@dataclass(frozen=True)
 class _Side:
-    """The trials on one side of a bound: counts of them and of events, and moments of parameters, by group.
+    """The trials on one side of a bound by group: counts of them and of events, and moments of parameters.
 
-    A group has the trials of one replicate with one code of the beliefs.
+    A group has the trials of one replicate with one code of the beliefs. Lists have an entry for each group.
     """
 
-    def __init__(self, groups: int) -> None:
-        self.trials = [0] * groups
-        self.events: dict[str, list[int]] = {name: [0] * groups for name in (*ON_THE_WAY, *OUTCOMES)}
-        self.numbers: dict[str, list[Moments]] = {}
+    trials: list[int]
+    events: Mapping[str, list[int]]
+    numbers: Mapping[str, list[Moments]]
+
+    def merged(self, other: "_Side") -> "_Side":
+        """The trials of both."""
+        return _Side(
+            _added(self.trials, other.trials),
+            {name: _added(own, other.events[name]) for name, own in self.events.items()},
+            {
+                name: [merge_moments(a, b) for a, b in zip(own, other.numbers[name], strict=True)]
+                for name, own in self.numbers.items()
+            },
+        )
+
+
+Sides = tuple[_Side, _Side]
+"""The trials in which the bound is kept, and those in which it is broken."""
+
+
+def _added(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    return [one + other for one, other in zip(a, b, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Counting:
+    """How trials are counted: what is read, the names of events and parameters in it, and the groups of trials."""
+
+    reading: Reading
+    events: tuple[str, ...]
+    parameters: tuple[str, ...]
+    replicates: int
+    groups: int
+
+
+_BROKEN = "broken"
+_EVENT = "event "
+"""What an event's name begins with among the values that are read, which have parameters by their names too."""
 
 
 def _count(
@@ -303,40 +340,61 @@ def _count(
     names: Sequence[str],
     replicates: int,
     groups: int,
-) -> dict[bool, _Side]:
+) -> Sides:
     scenario = run.plan.scenario
-    sides = {where: _Side(groups) for where in (True, False)}
-    for side in sides.values():
-        side.numbers = {name: [NO_NUMBERS] * groups for name in names}
-    conditions = ON_THE_WAY | {name: NAMED[name] for name in OUTCOMES}
-    counted = [f"count_if({to_sql(parse_condition(text, scenario))})" for text in conditions.values()]
-    summed = [_moments_sql(name, scenario) for name in names]
-    where = "true" if condition is None else to_sql(condition)
-    # With several threads the order of additions varies, and with it the last bits of the sums.
-    with trials_table(run, (strategy,), threads=1, code=code) as database:
-        group = f"trial % {replicates}" + (f" * {groups // replicates} + {CODE}" if code else "")
-        rows = database.execute(
-            f"SELECT {group}, {to_sql(broken)}, count(*), {', '.join([*counted, *summed])} "
-            f"FROM trials WHERE {where} GROUP BY 1, 2"
-        ).fetchall()
-    for place, is_broken, trials, *found in rows:
-        side = sides[is_broken]
-        side.trials[place] = trials
-        for name, count in zip(conditions, found, strict=False):
-            side.events[name][place] = count
-        for name, one in zip(names, found[len(conditions) :], strict=True):
-            side.numbers[name][place] = Moments(
-                trials, one["mean"], one["variance"] * trials, one["least"], one["greatest"]
-            )
-    return sides
+    events = ON_THE_WAY | {name: NAMED[name] for name in OUTCOMES}
+    values = {
+        _BROKEN: broken,
+        **{_EVENT + name: parse_condition(text, scenario) for name, text in events.items()},
+        **{name: parse_measure(name, scenario) for name in names},
+    }
+    reading = Reading((strategy,), values, given=condition, code=code)
+    counting = _Counting(reading, tuple(events), tuple(names), replicates, groups)
+    shards = same_trials(run, reading.read)
+    return reduce_shards(run, shards, partial(_count_shards, counting), _merge_sides, _nobody(counting))
 
 
-def _moments_sql(name: str, scenario: Scenario) -> str:
-    number = f"({to_sql(parse_measure(name, scenario))})::DOUBLE"
-    return (
-        f"struct_pack(mean := avg({number}), variance := var_pop({number}), least := min({number}), "
-        f"greatest := max({number}))"
+def _nobody(counting: _Counting) -> Sides:
+    side = _Side(
+        [0] * counting.groups,
+        {name: [0] * counting.groups for name in counting.events},
+        {name: [NO_NUMBERS] * counting.groups for name in counting.parameters},
     )
+    return side, side
+
+
+def _merge_sides(a: Sides, b: Sides) -> Sides:
+    return a[0].merged(b[0]), a[1].merged(b[1])
+
+
+def _count_shards(counting: _Counting, run: StoredRun, shards: SameTrials) -> Sides:
+    strategy = counting.reading.strategies[0]
+    blocks = (block[strategy] for block in read_blocks(run, shards, counting.reading))
+    return reduce(_merge_sides, (_count_block(counting, block) for block in blocks), _nobody(counting))
+
+
+def _count_block(counting: _Counting, block: Mapping[str, np.ndarray]) -> Sides:
+    group = block["trial"] % counting.replicates
+    if CODE in block:
+        group = group * (counting.groups // counting.replicates) + block[CODE]
+    # The trials in the order of their sides and groups, so that those of each lie together.
+    place = (block[_BROKEN] > 0.0) * counting.groups + group
+    count = 2 * counting.groups
+    order, sizes = np.argsort(place, kind="stable"), np.bincount(place, minlength=count)
+    ends = np.cumsum(sizes).tolist()
+    parts = [slice(end - size, end) for end, size in zip(ends, sizes.tolist(), strict=True)]
+    hits = {name: np.bincount(place, block[_EVENT + name], count) for name in counting.events}
+    columns = {name: block[name].take(order) for name in counting.parameters}
+    numbers = {name: [moments(column[part]) for part in parts] for name, column in columns.items()}
+
+    def side(own: slice) -> _Side:
+        return _Side(
+            sizes[own].tolist(),
+            {name: found[own].astype(np.int64).tolist() for name, found in hits.items()},
+            {name: found[own] for name, found in numbers.items()},
+        )
+
+    return side(slice(counting.groups)), side(slice(counting.groups, None))
 
 
 def _one_sided(bound: str, given: str | None, strategy: str, hits: int, trials: int) -> InvalidInput:
@@ -360,7 +418,7 @@ def _one_sided(bound: str, given: str | None, strategy: str, hits: int, trials: 
 def _parameter(
     name: str,
     tallied: tuple[Sequence[Moments], Sequence[Moments]],
-    values: tuple[np.ndarray, np.ndarray],
+    values: tuple[Ranked, Ranked],
     distance: tuple[float, float],
     weights: regional_sensitivity.Weights | None,
     estimator: _Estimator,
@@ -383,8 +441,8 @@ def _parameter(
     }
 
 
-def _distribution(mean: float, values: np.ndarray, weight: np.ndarray | None) -> dict[str, object]:
-    found = np.quantile(values, LEVELS, method="inverted_cdf") if weight is None else quantiles(values, weight, LEVELS)
+def _distribution(mean: float, values: Ranked, weight: np.ndarray | None) -> dict[str, object]:
+    found = values.quantiles(LEVELS) if weight is None else quantiles(values.numbers, weight, LEVELS)
     return {
         "mean": mean,
         "quantiles": {str(level): float(value) for level, value in zip(LEVELS, found, strict=True)},
@@ -416,8 +474,8 @@ def _events(
 
 
 def _worlds(
-    inside: tuple[np.ndarray, Mapping[str, np.ndarray], np.ndarray | None],
-    everywhere: tuple[Mapping[str, np.ndarray], np.ndarray | None],
+    inside: tuple[np.ndarray, Mapping[str, Ranked], np.ndarray | None],
+    everywhere: tuple[Mapping[str, Ranked], np.ndarray | None],
     differing: list[str],
 ) -> dict[str, object]:
     """Trials to replay, with the values of the parameters that differ most.
@@ -434,7 +492,10 @@ def _worlds(
     }
     shown = (differing or list(there))[:5]
     return {
-        kind: [{"trial": int(trial[at]), "values": {name: float(there[name][at]) for name in shown}} for at in found]
+        kind: [
+            {"trial": int(trial[at]), "values": {name: float(there[name].numbers[at]) for name in shown}}
+            for at in found
+        ]
         for kind, found in places.items()
     }
 

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from cluster.answers.beliefs import (
     WEIGHTED,
@@ -17,7 +18,15 @@ from cluster.answers.beliefs import (
     read_beliefs,
     weigh_strategy,
 )
-from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategiesRequest
+from cluster.answers.entry import (
+    LONGEST_NAME,
+    Answer,
+    Computed,
+    GivenRequest,
+    OnProgress,
+    Result,
+    StrategiesRequest,
+)
 from cluster.answers.shared import FEWEST_GIVEN, condition_of, too_few_given
 from cluster.query.counted_trials import summed_counts
 from cluster.query.session import check_time
@@ -36,12 +45,14 @@ from cluster.query.trials import (
 )
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
+from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column
 from sim.scenario.expressions import Expression
 from sim.scenario.warnings import assumption_method
 from sim.statistics.estimates import TAIL, Estimate, proportion, proportion_of_replicates
 from sim.statistics.timeline import (
     STATES,
+    State,
     count_spans,
     count_states,
     simultaneous_tail,
@@ -56,8 +67,16 @@ _THREADS = 2
 _PLACES = "places in the tables of spans"
 
 
+StateName = Annotated[str, Field(max_length=LONGEST_NAME)]
+
+
 class TimelineRequest(StrategiesRequest, GivenRequest):
-    """The strategies and the condition."""
+    """The strategies, the condition and the states."""
+
+    states: Annotated[
+        tuple[StateName, ...],
+        Field(max_length=len(STATES), description="The states; all if none is named.", examples=[["agreement"]]),
+    ] = ()
 
 
 class WeekState(Result):
@@ -100,11 +119,12 @@ class Timeline(Result):
 def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) -> Computed:
     """The probability of each of `sim.statistics.timeline.STATES` in each week, with 95 % intervals.
 
-    Every committed trial that satisfies the condition is counted, shard by shard. Raises `InvalidInput` for an
-    unknown strategy, and for a condition that cannot be read or leaves too few trials. Progress is in strategies.
+    Every committed trial that satisfies the condition is counted, shard by shard. Progress is in strategies. Raises
+    `InvalidInput` for an unknown strategy or state, and for a condition that cannot be read or leaves too few trials.
     """
     plan = run.plan
     chosen = chosen_strategies(run, request.strategies)
+    states = _chosen_states(request.states)
     condition = condition_of(run, request.given)
     stated = read_beliefs(run, request.believe)
     replicates = plan.design.replicates(plan.scenario)
@@ -123,7 +143,7 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     # Threads help here: the bands are drawn without the interpreter's lock.
     with ThreadPoolExecutor(_THREADS) as pool:
         parts = [
-            pool.submit(copy_context().run, _courses, run, one, condition, weighted.get(one), counted[one])
+            pool.submit(copy_context().run, _courses, run, one, states, condition, weighted.get(one), counted[one])
             for one in chosen
         ]
         courses = {strategy: part.result() for strategy, part in zip(chosen, parts, strict=True)}
@@ -132,7 +152,7 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     result = {
         "as_of": plan.scenario.as_of,
         "weeks": list(range(1, plan.scenario.horizon_weeks + 1)),
-        "states": {state.name: {"when": state.when, "meaning": state.meaning} for state in STATES},
+        "states": {state.name: {"when": state.when, "meaning": state.meaning} for state in states},
         "strategies": courses,
     }
     method = {
@@ -146,6 +166,16 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
         method["weights"] = WEIGHTED
     used = sum(one["trials"] for one in courses.values())
     return Computed(Timeline.model_validate(result), chosen, used, method, evidence or None, of_all_trials)
+
+
+def _chosen_states(names: Sequence[str]) -> tuple[State, ...]:
+    """The named states in the order of `STATES`, all if none are named. Raises `InvalidInput`."""
+    known = {state.name for state in STATES}
+    listed = ", ".join(state.name for state in STATES)
+    faults = [Fault("states", name, f"is not a state; there are {listed}") for name in names if name not in known]
+    if faults:
+        raise InvalidInput(tuple(faults))
+    return tuple(state for state in STATES if state.name in names or not names)
 
 
 def _weigh(
@@ -299,7 +329,12 @@ def _merge_strategies(a: Mapping[str, _Counted], b: Mapping[str, _Counted]) -> d
 
 
 def _courses(
-    run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None, counted: _Counted
+    run: StoredRun,
+    strategy: str,
+    states: Sequence[State],
+    condition: Expression | None,
+    weighted: WeightedTrials | None,
+    counted: _Counted,
 ) -> dict[str, Any]:
     """A strategy's part of the document."""
     total = int(counted.trials.sum())
@@ -309,8 +344,14 @@ def _courses(
     return {
         "trials": total,
         "states": {
-            name: _course(count, counted.trials, per_point, simultaneous_tail(counted.spans[name]), weighted)
-            for name, count in counted.states.items()
+            state.name: _course(
+                counted.states[state.name],
+                counted.trials,
+                per_point,
+                simultaneous_tail(counted.spans[state.name]),
+                weighted,
+            )
+            for state in states
         },
     }
 

@@ -1,20 +1,28 @@
 """Which trials of a stored run to read: a typical one of each outcome, and the extreme ones."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
+from math import isfinite
 from typing import Annotated
 
-import duckdb
+import numpy as np
 from pydantic import Field
 
-from cluster.answers.aggregate_weights import weight_sql
+from cluster.answers.aggregate_weights import rounded_weights
 from cluster.answers.beliefs import code_of, read_beliefs, weigh_strategy
 from cluster.answers.entry import Answer, Computed, GivenRequest, Measure, OnProgress, Result, StrategyRequest
-from cluster.answers.shared import EXACT_NUMBERS, condition_of
-from cluster.query.session import to_sql
-from cluster.query.trials import StoredRun, chosen_strategy, trials_table
+from cluster.answers.shared import condition_of
+from cluster.query.quantiles import Numbers, grouped_quantiles, grouped_weighted_quantiles
+from cluster.query.samples import values_of
+from cluster.query.shard_map import reduce_shards
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategy, read_blocks, same_trials
+from cluster.results.trial_table import table_columns
 from sim.faults import Fault, InvalidInput
-from sim.scenario.expressions import NUMBER, Expression, parse_measure
-from sim.scenario.vocabulary import MEASURE_TERMS, OUTCOMES
+from sim.scenario.columns import COMMON_COLUMNS
+from sim.scenario.expressions import Expression, parse_measure, parse_over
+from sim.scenario.vocabulary import MEASURE_TERMS, NAMED, OUTCOMES
+from sim.statistics.grouped_moments import GroupedMoments, grouped_moments
 
 ABSENCE = 2.0
 """The distance, in standard deviations, of a null date from a median that is not null, and the reverse."""
@@ -102,49 +110,136 @@ def typical(run: StoredRun, request: TypicalRequest, on_progress: OnProgress) ->
     condition = condition_of(run, request.given)
     own = {} if measure is None else {measure: parse_measure(measure, scenario)}
     features = {term.name: parse_measure(term.expression, scenario) for term in MEASURE_TERMS} | own
-    where = "true" if condition is None else to_sql(condition)
     extremes = list(EXTREMES)
     for name in own:
         extremes += [Extreme(f"largest {name}", name), Extreme(f"smallest {name}", name, greatest=False)]
     stated = read_beliefs(run, request.believe)
     weighted = weigh_strategy(run, chosen, stated, condition) if stated else None
-    with trials_table(run, (chosen,), code=code_of(stated)) as database:
-        ask = _Asker(database, where, features, None if weighted is None else weight_sql({chosen: weighted}))
-        counts, sizes = ask.outcomes()
-        total = sum(counts.values())
-        if not total:
-            raise InvalidInput((Fault("given", str(condition), f"leaves none of the trials of {chosen}"),))
-        if weighted is not None and total > EXACT_NUMBERS:
-            message = f"weighs at most {EXACT_NUMBERS:,} trials here: ask with a condition that leaves fewer"
-            raise InvalidInput((Fault("believe", str(stated[0]), message),))
-        spreads = ask.spreads(exact=total <= EXACT_NUMBERS)
-        nearest = ask.nearest(spreads)
-        found = ask.extremes(extremes)
-        rows = ask.rows({trial for trial, _ in (*nearest.values(), *filter(None, found))})
+    asked = _Asked(chosen, features, condition, None if weighted is None else code_of(stated), tuple(extremes))
+    shards = same_trials(run, asked.reading(()).read)
+    counted = reduce_shards(run, shards, partial(_count, asked, 2 ** len(stated)), _merge, None)
+    if counted is None or not counted.trials.any():
+        raise InvalidInput((Fault("given", str(condition), f"leaves none of the trials of {chosen}"),))
+    weight = np.ones(1) if weighted is None else rounded_weights(weighted)
+    spreads = _spreads(run, shards, asked, counted, None if weighted is None else weight)
+    nothing: dict[int, Pick] = {}
+    nearest = reduce_shards(run, shards, partial(_nearest, asked, spreads), _least, nothing)
+    picked = {trial for _, trial in (*nearest.values(), *counted.extremes.values())}
+    rows = _rows(run, asked, np.array(sorted(picked), np.int64))
+    counts, sizes = counted.trials.sum(axis=1).tolist(), (counted.trials @ weight).tolist()
     typicals = [
         {
             "why": f"typical of {outcome.replace('_', ' ')}",
-            "count": counts[outcome],
-            "share": sizes[outcome] / sum(sizes.values()),
-            "medians": {name: spread.median for name, spread in spreads[outcome].items()},
-            "distance": nearest[outcome][1],
-            **rows[nearest[outcome][0]],
+            "count": counts[k],
+            "share": sizes[k] / sum(sizes),
+            "medians": {name: spread.median for name, spread in spreads[k].items()},
+            "distance": nearest[k][0],
+            **rows[nearest[k][1]],
         }
-        for outcome in OUTCOMES
-        if outcome in counts
+        for k, outcome in enumerate(OUTCOMES)
+        if counts[k]
     ]
+    found = [(one, counted.extremes[k]) for k, one in enumerate(extremes) if counted.varies(one.column)]
     extreme = [
-        {"why": one.why, "value": value, **rows[trial]}
-        for one, (trial, value) in ((one, pick) for one, pick in zip(extremes, found, strict=True) if pick)
+        {"why": one.why, "value": -value if one.greatest else value, **rows[trial]} for one, (value, trial) in found
     ]
     for one in (*typicals, *extreme):
         one["replay"] = {"trial": one["trial"], "strategy": chosen}
     result = {"measure": measure, "typical": typicals, "extreme": extreme}
-    method = {"typical": _method(total)}
+    total = sum(counts)
+    method = {"typical": _METHOD.format(total=total)}
     evidence = None
     if weighted is not None:
         method["weights"], evidence = _WEIGHTS, {chosen: weighted.evidence()}
     return Computed(TypicalTrials.model_validate(result), (chosen,), total, method, evidence)
+
+
+_OUTCOME = "which outcome"
+"""The name of the outcome's number among the values that are read."""
+_NUMBER = parse_over(COMMON_COLUMNS, " + ".join(f"{k} * ({NAMED[name]})" for k, name in enumerate(OUTCOMES)), _OUTCOME)
+Pick = tuple[float, int]
+"""The least value of some trials, and the first trial that has it."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is read: a strategy's trials for which a condition holds, with features, and the codes of beliefs."""
+
+    strategy: str
+    features: Mapping[str, Expression]
+    condition: Expression | None
+    code: Mapping[str, Expression] | None
+    extremes: tuple[Extreme, ...]
+
+    def reading(self, names: Iterable[str]) -> Reading:
+        """What is read for some features: these by their names, and the outcome."""
+        values = {f"feature {name}": self.features[name] for name in names}
+        return Reading((self.strategy,), {**values, _OUTCOME: _NUMBER}, given=self.condition, code=self.code)
+
+    def blocks(
+        self, names: Sequence[str], run: StoredRun, shards: SameTrials
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+        """The number, the outcome and the code of each trial, and features, NaN where they are not known."""
+        for blocks in read_blocks(run, shards, self.reading(names)):
+            block = blocks[self.strategy]
+            values = {name: block[f"feature {name}"] for name in names}
+            known = {
+                name: np.where(np.isfinite(own), own, np.nan) if np.isinf(own).any() else own
+                for name, own in values.items()
+            }
+            trial, outcome = block["trial"], block[_OUTCOME].astype(np.int64)
+            yield trial, outcome, block.get(CODE, np.zeros(trial.size, np.int64)), known
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Trials and the moments of features, by outcome and code of the beliefs; and the extreme trials.
+
+    `extremes` are by their places among those asked, the greatest ones by the least of their negatives.
+    """
+
+    trials: np.ndarray
+    moments: Mapping[str, GroupedMoments]
+    extremes: dict[int, Pick]
+
+    def varies(self, name: str) -> bool:
+        """Whether trials have different known values of a feature."""
+        own = self.moments[name]
+        return bool(own.count.any() and own.least.min() < own.greatest.max())
+
+
+def _count(asked: _Asked, codes: int, run: StoredRun, shards: SameTrials) -> _Counted | None:
+    found: _Counted | None = None
+    for trial, outcome, code, features in asked.blocks(tuple(asked.features), run, shards):
+        group, shape = outcome * codes + code, (len(OUTCOMES), codes)
+        picks = {}
+        for k, one in enumerate(asked.extremes):
+            values = -features[one.column] if one.greatest else features[one.column]
+            if not np.isnan(values).all():
+                at = int(np.nanargmin(values))
+                picks[k] = float(values[at]), int(trial[at])
+        own = _Counted(
+            np.bincount(group, minlength=shape[0] * codes).reshape(shape),
+            {name: grouped_moments(values, group, *shape) for name, values in features.items()},
+            picks,
+        )
+        found = _merge(found, own)
+    return found
+
+
+def _merge(a: _Counted | None, b: _Counted | None) -> _Counted | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return _Counted(
+        a.trials + b.trials,
+        {name: own.merged(b.moments[name]) for name, own in a.moments.items()},
+        _least(a.extremes, b.extremes),
+    )
+
+
+def _least(a: dict[int, Pick], b: dict[int, Pick]) -> dict[int, Pick]:
+    """Of each pick the one with the least value; of equal ones the first trial."""
+    return {**a, **{k: min(a[k], one) if k in a else one for k, one in b.items()}}
 
 
 @dataclass(frozen=True)
@@ -155,119 +250,91 @@ class _Spread:
     deviation: float
 
 
-@dataclass(frozen=True)
-class _Asker:
-    """Queries over the trials for which a condition (SQL) holds."""
-
-    database: duckdb.DuckDBPyConnection
-    where: str
-    features: dict[str, Expression]
-    weight: str | None
-    """SQL for the weight of a trial; None where all count the same."""
-
-    def outcomes(self) -> tuple[dict[str, int], dict[str, float]]:
-        """The number of trials with each outcome that occurs, and the sum of their weights."""
-        size = "count(*)" if self.weight is None else f"sum({self.weight})"
-        query = f"SELECT outcome, count(*), {size} FROM trials WHERE {self.where} GROUP BY outcome"
-        found = self.database.execute(query).fetchall()
-        return {outcome: count for outcome, count, _ in found}, {outcome: size for outcome, _, size in found}
-
-    def spreads(self, *, exact: bool) -> dict[str, dict[str, _Spread]]:
-        """The spread of each feature within each outcome, one feature at a time to bound memory."""
-        quantile = "quantile_disc" if exact else "approx_quantile"
-        found: dict[str, dict[str, _Spread]] = {}
-        for name, feature in self.features.items():
-            value = _value(feature)
-            query = (
-                f"SELECT outcome, 2 * count({value}) < count(*), {quantile}({value}, 0.5), stddev_pop({value}) "
-                f"FROM trials WHERE {self.where} GROUP BY outcome"
-            )
-            rows = self.database.execute(query if self.weight is None else self._weighted_spread(value)).fetchall()
-            for outcome, absent, median, deviation in rows:
-                # The order of additions varies with several threads; the choice of trials must not depend on a sum's
-                # last bits.
-                rounded = float(f"{deviation or 0.0:.6g}")
-                found.setdefault(outcome, {})[name] = _Spread(None if absent else median, rounded)
-        return found
-
-    def _weighted_spread(self, value: str) -> str:
-        """A query for what `spreads` asks of a feature, by weights."""
-        known = "CASE WHEN v IS NOT NULL THEN w END"
-        return (
-            f"SELECT outcome, 2 * coalesce(sum({known}), 0) < sum(w), min(v) FILTER (c >= 0.5 * t * {1.0 - 1e-12!r}), "
-            f"sqrt(sum(w * (v - centre) * (v - centre)) / sum({known})) FROM ("
-            f"SELECT outcome, v, w, sum({known}) OVER (PARTITION BY outcome ORDER BY v NULLS LAST ROWS UNBOUNDED "
-            f"PRECEDING) AS c, sum({known}) OVER (PARTITION BY outcome) AS t, "
-            f"sum(w * v) OVER (PARTITION BY outcome) / sum({known}) OVER (PARTITION BY outcome) AS centre "
-            f"FROM (SELECT outcome, {value} AS v, {self.weight} AS w FROM trials WHERE {self.where})) GROUP BY outcome"
-        )
-
-    def nearest(self, spreads: dict[str, dict[str, _Spread]]) -> dict[str, tuple[int, float]]:
-        """For each outcome the trial nearest to its medians (the first if several are) and its distance."""
-        squares = {
-            outcome: " + ".join(self._square(name, spread) for name, spread in found.items())
-            for outcome, found in spreads.items()
-        }
-        whens = " ".join(f"WHEN '{outcome}' THEN {square}" for outcome, square in squares.items())
-        picks = self.database.execute(
-            f"SELECT outcome, min({{'value': sqrt(CASE outcome {whens} END), 'trial': trial}}) "
-            f"FROM trials WHERE {self.where} GROUP BY outcome"
-        ).fetchall()
-        return {outcome: (pick["trial"], pick["value"]) for outcome, pick in picks}
-
-    def _square(self, name: str, spread: _Spread) -> str:
-        value = _value(self.features[name])
-        absence = ABSENCE**2
-        if spread.median is None:
-            return f"CASE WHEN {value} IS NULL THEN 0.0 ELSE {absence} END"
-        away = f"({value} - {spread.median!r})"
-        square = f"{away} * {away} / {spread.deviation**2!r}" if spread.deviation else "0.0"
-        return f"CASE WHEN {value} IS NULL THEN {absence} ELSE {square} END"
-
-    def extremes(self, wanted: list[Extreme]) -> list[tuple[int, float] | None]:
-        """The (first) trial with each extreme value, and the value; None if all values are equal."""
-        asked = []
-        for extreme in wanted:
-            value = _value(self.features[extreme.column])
-            signed = f"-({value})" if extreme.greatest else value
-            asked += [
-                f"min({value}) = max({value})",
-                f"min({{'value': {signed}, 'trial': trial}}) FILTER ({value} IS NOT NULL)",
-            ]
-        (found,) = self.database.execute(f"SELECT {', '.join(asked)} FROM trials WHERE {self.where}").fetchall()
-        return [
-            None if pick is None or same else (pick["trial"], -pick["value"] if extreme.greatest else pick["value"])
-            for extreme, same, pick in zip(wanted, found[::2], found[1::2], strict=True)
-        ]
-
-    def rows(self, trials: set[int]) -> dict[int, dict[str, object]]:
-        """The outcome and the features of some trials."""
-        values = ", ".join(
-            to_sql(one) if one.operation == "column" and one.kind == NUMBER else _value(one)
-            for one in self.features.values()
-        )
-        rows = self.database.execute(
-            f"SELECT trial, outcome, {values} FROM trials WHERE trial IN ({', '.join(map(str, sorted(trials)))})"
-        ).fetchall()
-        return {
-            trial: {"trial": trial, "outcome": outcome, "numbers": dict(zip(self.features, numbers, strict=True))}
-            for trial, outcome, *numbers in rows
-        }
+def _spreads(
+    run: StoredRun, shards: Sequence[SameTrials], asked: _Asked, counted: _Counted, weight: np.ndarray | None
+) -> dict[int, dict[str, _Spread]]:
+    """The spread of each feature within each outcome that occurs; `weight` has the weight of each code, if any."""
+    names, outcomes = tuple(asked.features), len(OUTCOMES)
+    moments = [counted.moments[name] for name in names]
+    each = np.ones(1) if weight is None else weight
+    sizes, known = counted.trials @ each, np.stack([own.count @ each for own in moments])
+    count = np.stack([own.count.sum(axis=1) for own in moments]).astype(np.int64)
+    read = partial(_numbers, asked, weight)
+    if weight is None:
+        medians = grouped_quantiles(run, shards, read, count.ravel(), (0.5,))
+    else:
+        medians = grouped_weighted_quantiles(run, shards, read, count.ravel(), known.ravel(), (0.5,))
+    median = medians.reshape(len(names), outcomes)
+    found: dict[int, dict[str, _Spread]] = {}
+    for outcome in np.flatnonzero(counted.trials.any(axis=1)).tolist():
+        found[outcome] = {}
+        for k, (name, own) in enumerate(zip(names, moments, strict=True)):
+            size = known[k, outcome]
+            centre = (own.count[outcome] * own.mean[outcome]) @ each / size if size else 0.0
+            squares = (own.m2[outcome] + own.count[outcome] * np.square(own.mean[outcome] - centre)) @ each
+            # The order of additions must not matter for which trial is nearest.
+            deviation = float(f"{np.sqrt(squares / size) if size else 0.0:.6g}")
+            absent = 2.0 * size < sizes[outcome]
+            found[outcome][name] = _Spread(None if absent else float(median[k, outcome]), deviation)
+    return found
 
 
-def _value(feature: Expression) -> str:
-    """A feature in SQL; null where it is not a number, such as a division by 0."""
-    value = f"({to_sql(feature)})::DOUBLE"
-    return value if feature.operation == "column" else f"CASE WHEN isfinite({value}) THEN {value} END"
+def _numbers(asked: _Asked, weight: np.ndarray | None, run: StoredRun, shards: SameTrials) -> Iterator[Numbers]:
+    """The known values of each feature, in a group for each feature and outcome."""
+    names = tuple(asked.features)
+    for _, outcome, code, features in asked.blocks(names, run, shards):
+        for k, name in enumerate(names):
+            rows = np.flatnonzero(~np.isnan(features[name]))
+            group = k * len(OUTCOMES) + outcome.take(rows)
+            yield features[name].take(rows), group, None if weight is None else weight.take(code.take(rows))
 
 
-def _method(total: int) -> str:
-    medians = "exact" if total <= EXACT_NUMBERS else f"from a t-digest sketch, for more than {EXACT_NUMBERS} trials"
-    return (
-        f"over all of {total} trials: typical is the trial nearest to the outcome's medians ({medians}), each "
-        f"feature in units of its standard deviation within the outcome; a null date counts as {ABSENCE:g} of them "
-        "if the median is not null, and the reverse; of equally near trials the first is chosen"
-    )
+def _nearest(
+    asked: _Asked, spreads: Mapping[int, Mapping[str, _Spread]], run: StoredRun, shards: SameTrials
+) -> dict[int, Pick]:
+    """For each outcome the distance of the trial nearest to its medians, and the trial."""
+    found: dict[int, Pick] = {}
+    for trial, outcome, _, features in asked.blocks(tuple(asked.features), run, shards):
+        for place, own in spreads.items():
+            rows = np.flatnonzero(outcome == place)
+            if rows.size:
+                squares = [_square(features[name].take(rows), spread) for name, spread in own.items()]
+                distance = np.sqrt(reduce(np.add, squares))
+                at = int(np.argmin(distance))
+                found = _least(found, {place: (float(distance[at]), int(trial[rows[at]]))})
+    return found
+
+
+def _square(values: np.ndarray, spread: _Spread) -> np.ndarray:
+    """The squared distance of values from a median, in standard deviations."""
+    null = np.isnan(values)
+    if spread.median is None:
+        return np.where(null, 0.0, ABSENCE**2)
+    away = values - spread.median
+    square = away * away / spread.deviation**2 if spread.deviation else np.zeros(values.size)
+    return np.where(null, ABSENCE**2, square)
+
+
+def _rows(run: StoredRun, asked: _Asked, trial: np.ndarray) -> dict[int, dict[str, object]]:
+    """The outcome and the features of some trials, whose numbers increase."""
+    kinds = {column.name: column.kind for column in table_columns(run.plan.scenario)}
+    values = values_of(run, asked.strategy, {**asked.features, _OUTCOME: _NUMBER}, trial)
+    found = {}
+    for k, number in enumerate(trial.tolist()):
+        numbers: dict[str, object] = {}
+        for name, feature in asked.features.items():
+            value = float(values[name][k])
+            whole = feature.operation == "column" and kinds[str(feature.value)].startswith("int")
+            numbers[name] = None if not isfinite(value) else int(value) if whole else value
+        found[number] = {"trial": number, "outcome": OUTCOMES[int(values[_OUTCOME][k])], "numbers": numbers}
+    return found
+
+
+_METHOD = (
+    "over all of {total} trials: typical is the trial nearest to the outcome's medians (exact), each "
+    f"feature in units of its standard deviation within the outcome; a null date counts as {ABSENCE:g} of them "
+    "if the median is not null, and the reverse; of equally near trials the first is chosen"
+)
 
 
 ANSWER = Answer(

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
+from operator import add
 
 import numpy as np
 
 from cluster.answers import shared
 from cluster.answers.beliefs import StatedBelief, WeightedTrials, code_of, weigh_trials
 from cluster.answers.summary_document import LEVELS, with_share_of_deficit
-from cluster.query.trials import CODE, StoredRun, paired_blocks
+from cluster.query.shard_map import map_shards, reduce_shards
+from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, read_blocks, same_trials
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_measure
 from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
@@ -38,8 +41,9 @@ def weighted_summary(
     beliefs that cannot hold, and where too few trials are left.
     """
     plan = run.plan
-    asked = _Asked(run, strategy, tuple(stated), condition, believed_of_all)
-    counted = _count(asked)
+    replicates = plan.design.replicates(plan.scenario)
+    asked = _Asked(strategy, tuple(stated), condition, believed_of_all, replicates)
+    counted = _count(run, asked)
     by_code, left = counted.trials.sum(axis=0), int(counted.inside.sum())
     if condition is not None and left < shared.FEWEST_GIVEN:
         raise shared.too_few_given(left, strategy, condition)
@@ -56,7 +60,7 @@ def weighted_summary(
     measures: dict[str, dict[str, object]] = {}
     for name, numbers in counted.measures.items():
         own = numbers.only(found.patterns)
-        quantiles = _quantiles(asked, name, counted, found, own, trials, per_point)
+        quantiles = _quantiles(run, asked, name, counted, found, own, trials, per_point)
         measures[name] = {
             "count": int(own.count.sum()),
             "mean": weighted_mean(found.weighting, own, trials, per_point, ranges[name]),
@@ -103,23 +107,36 @@ class _Asked:
     Where beliefs are about all trials these are read too, with whether the condition holds in each (`INSIDE`).
     """
 
-    run: StoredRun
     strategy: str
     stated: tuple[StatedBelief, ...]
     condition: Expression | None
     believed_of_all: bool
+    replicates: int
 
-    def blocks(self, values: Mapping[str, Expression]) -> Iterator[dict[str, np.ndarray]]:
-        """Values, codes and trials' numbers, a block at a time; values outside the condition are not a number."""
-        code, given = code_of(self.stated), self.condition
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The groups of trials: replicates, and codes of the beliefs."""
+        return self.replicates, 2 ** len(self.stated)
+
+    def reading(self, values: Mapping[str, Expression]) -> Reading:
+        """What is read for some values."""
+        given = self.condition
         if self.believed_of_all and given is not None:
             values, given = {**values, INSIDE: given}, None
-        for blocks in paired_blocks(self.run, (self.strategy,), values, given=given, code=code):
+        return Reading((self.strategy,), values, given=given, code=code_of(self.stated))
+
+    def blocks(
+        self, values: Mapping[str, Expression], run: StoredRun, shards: SameTrials
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Values, codes and trials' numbers of a shard's trials, a block at a time; values outside the condition are
+        not a number.
+        """
+        for blocks in read_blocks(run, shards, self.reading(values)):
             block = blocks[self.strategy]
             inside = block.pop(INSIDE, None)
             block[INSIDE] = np.ones(block["trial"].size, bool) if inside is None else inside > 0.0
             if inside is not None:
-                block |= {name: np.where(block[INSIDE], block[name], np.nan) for name in values if name != INSIDE}
+                block |= {name: np.where(block[INSIDE], block[name], np.nan) for name in values}
             yield block
 
 
@@ -136,52 +153,73 @@ class _Numbers:
     replicate: np.ndarray
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Counts:
     """Trials, conditions and measures by replicate and code: arrays of shape (replicates, 2 ** beliefs).
 
-    `kept` holds the measures' numbers where there are few enough of them.
+    `kept` holds the measures' numbers if all of them are few enough.
     """
 
     trials: np.ndarray
     inside: np.ndarray
     """The trials for which the condition holds."""
-    conditions: dict[str, np.ndarray]
-    measures: dict[str, GroupedMoments]
-    kept: dict[str, list[_Numbers]] | None
+    conditions: Mapping[str, np.ndarray]
+    measures: Mapping[str, GroupedMoments]
+    kept: Mapping[str, list[_Numbers]] | None
+
+    def merged(self, other: "_Counts") -> "_Counts":
+        """The counts of both."""
+        return _Counts(
+            self.trials + other.trials,
+            self.inside + other.inside,
+            {name: counts + other.conditions[name] for name, counts in self.conditions.items()},
+            {name: own.merged(other.measures[name]) for name, own in self.measures.items()},
+            None
+            if self.kept is None or other.kept is None
+            else {name: [*own, *other.kept[name]] for name, own in self.kept.items()},
+        )
 
 
-def _count(asked: _Asked) -> _Counts:
-    plan = asked.run.plan
-    replicates = plan.design.replicates(plan.scenario)
-    shape = (replicates, 2 ** len(asked.stated))
-    names = (*OUTCOMES, *EVENTS)
-    values = {name: parse_measure(name, plan.scenario) for name in MEASURES}
-    values |= {name: parse_measure(NAMED[name], plan.scenario) for name in names}
-    found = _Counts(
+def _count(run: StoredRun, asked: _Asked) -> _Counts:
+    scenario = run.plan.scenario
+    values = {name: parse_measure(name, scenario) for name in MEASURES}
+    values |= {name: parse_measure(NAMED[name], scenario) for name in (*OUTCOMES, *EVENTS)}
+    shards = same_trials(run, asked.reading(values).read)
+    keep = sum(one[asked.strategy].count for one in shards) * len(MEASURES) <= shared.EXACT_NUMBERS
+    shape = asked.shape
+    nothing = _Counts(
         np.zeros(shape, np.int64),
         np.zeros(shape, np.int64),
-        {name: np.zeros(shape, np.int64) for name in names},
+        {name: np.zeros(shape, np.int64) for name in (*OUTCOMES, *EVENTS)},
         {name: no_groups(*shape) for name in MEASURES},
-        {name: [] for name in MEASURES},
+        {name: [] for name in MEASURES} if keep else None,
     )
-    held = 0
-    for block in asked.blocks(values):
-        replicate = block["trial"] % replicates
-        group = replicate * shape[1] + block[CODE]
-        found.trials += np.bincount(group, minlength=found.trials.size).reshape(shape)
-        found.inside += np.bincount(group[block[INSIDE]], minlength=found.trials.size).reshape(shape)
-        for name, counts in found.conditions.items():
-            counts += np.bincount(group[block[name] > 0.0], minlength=counts.size).reshape(shape)
-        for name in MEASURES:
-            found.measures[name] = found.measures[name].merged(grouped_moments(block[name], group, *shape))
-        held += group.size * len(MEASURES)
-        if held > shared.EXACT_NUMBERS:
-            found.kept = None
-        if found.kept is not None:
-            for name in MEASURES:
-                found.kept[name].append(_known(block, name, replicate))
-    return found
+    # Block by block, so that sums are the same to the last bit however the run is cut into tasks.
+    blocks = map_shards(run, shards, partial(_count_shard, asked, values, keep), add)
+    return reduce(_Counts.merged, (block for _, found in blocks for block in found), nothing)
+
+
+def _count_shard(
+    asked: _Asked, values: Mapping[str, Expression], keep: bool, run: StoredRun, shards: SameTrials
+) -> list[_Counts]:
+    return [_count_block(asked, block, keep) for block in asked.blocks(values, run, shards)]
+
+
+def _count_block(asked: _Asked, block: Mapping[str, np.ndarray], keep: bool) -> _Counts:
+    shape = asked.shape
+    replicate = block["trial"] % asked.replicates
+    group = replicate * shape[1] + block[CODE]
+
+    def counts(of: np.ndarray) -> np.ndarray:
+        return np.bincount(of, minlength=shape[0] * shape[1]).reshape(shape)
+
+    return _Counts(
+        counts(group),
+        counts(group[block[INSIDE]]),
+        {name: counts(group[block[name] > 0.0]) for name in (*OUTCOMES, *EVENTS)},
+        {name: grouped_moments(block[name], group, *shape) for name in MEASURES},
+        {name: [_known(block, name, replicate)] for name in MEASURES} if keep else None,
+    )
 
 
 def _known(block: Mapping[str, np.ndarray], name: str, replicate: np.ndarray) -> _Numbers:
@@ -191,10 +229,15 @@ def _known(block: Mapping[str, np.ndarray], name: str, replicate: np.ndarray) ->
     )
 
 
-def _numbers(asked: _Asked, name: str, counted: _Counts) -> _Numbers:
+def _known_of_shard(asked: _Asked, name: str, value: Expression, run: StoredRun, shards: SameTrials) -> list[_Numbers]:
+    blocks = asked.blocks({name: value}, run, shards)
+    return [_known(block, name, block["trial"] % asked.replicates) for block in blocks]
+
+
+def _numbers(run: StoredRun, asked: _Asked, name: str, counted: _Counts) -> _Numbers:
     """A measure's known numbers over all trials. Raises `InvalidInput` for more than are held in memory."""
     if counted.kept is not None:
-        parts = counted.kept.pop(name)
+        parts = counted.kept[name]
     else:
         count = int(counted.measures[name].count.sum())
         if count > shared.EXACT_NUMBERS:
@@ -203,16 +246,16 @@ def _numbers(asked: _Asked, name: str, counted: _Counts) -> _Numbers:
                 f"not {count:,}: ask with a condition that leaves fewer"
             )
             raise InvalidInput((Fault("believe", str(asked.stated[0]), message),))
-        plan = asked.run.plan
-        replicates = plan.design.replicates(plan.scenario)
-        blocks = asked.blocks({name: parse_measure(name, plan.scenario)})
-        parts = [_known(block, name, block["trial"] % replicates) for block in blocks]
+        value = parse_measure(name, run.plan.scenario)
+        shards = same_trials(run, asked.reading({name: value}).read)
+        parts = reduce_shards(run, shards, partial(_known_of_shard, asked, name, value), add, [])
     return _Numbers(
         *(np.concatenate([getattr(one, field) for one in parts]) for field in ("values", "code", "replicate"))
     )
 
 
 def _quantiles(
+    run: StoredRun,
     asked: _Asked,
     name: str,
     counted: _Counts,
@@ -225,7 +268,7 @@ def _quantiles(
     known = moments.count.astype(np.int64)
     if not known.any():
         return {str(level): dict.fromkeys(("estimate", "low", "high")) for level in LEVELS}
-    numbers = _numbers(asked, name, counted)
+    numbers = _numbers(run, asked, name, counted)
     order = np.argsort(numbers.values, kind="stable")
     ordered, place = numbers.values[order], found.place(numbers.code[order])
     group = numbers.replicate[order].astype(np.int64) * len(found.patterns) + place

@@ -16,12 +16,15 @@ from cluster.answers.entry import (
     MeasureOfChoice,
     OnProgress,
     Result,
+    SampleRequest,
     StrategiesRequest,
     measure_of_choice,
 )
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
-from cluster.query.trials import CODE, StoredRun, paired_sample
+from cluster.query.ranked_columns import ranked_parameters
+from cluster.query.samples import paired_sample
+from cluster.query.trials import CODE, StoredRun
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
@@ -31,6 +34,7 @@ from sim.scenario.warnings import assumption_method
 from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import share_of
+from sim.statistics.ranked import Ranked
 from sim.statistics.tally_estimates import method_note
 from sim.statistics.value_of_information import MOST_CELLS, MOST_IN_PRODUCTS, Choice, Worth
 
@@ -40,6 +44,8 @@ GROUP_TRIALS = 50_000
 """Groups of parameters are valued on at most this many."""
 FEWEST = 1000
 MOST_GROUPS = 20
+COLUMNS_AT_A_TIME = 10
+"""Parameters that are valued together."""
 ALL = "all of these"
 """The group of all parameters together."""
 ParameterName = Annotated[str, Field(max_length=200)]
@@ -81,7 +87,7 @@ _WEIGHTS = (
 )
 
 
-class WorthRequest(StrategiesRequest, GivenRequest):
+class WorthRequest(StrategiesRequest, GivenRequest, SampleRequest):
     """The strategies to choose from, the measure to choose by, and groups of parameters to learn together."""
 
     measure: MeasureOfChoice = None
@@ -159,8 +165,8 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     """The value of learning each uncertain parameter, groups of them, and all, before choosing a strategy.
 
     The choice is between strategies by a measure of which more is better. With a condition, over the trials for
-    which it holds under every strategy. Reads at most the first `MOST_READ`; progress is in parameters and groups.
-    Raises `InvalidInput`.
+    which it holds under every strategy. Reads at most the first `MOST_READ`, fewer if the request says so; progress is
+    in parameters and groups. Raises `InvalidInput`.
     """
     plan, scenario = run.plan, run.plan.scenario
     chosen = paired_strategies(run, request.strategies)
@@ -170,19 +176,19 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     beliefs, decided = beliefs_of(scenario, chosen)
     together = {ALL: beliefs} if len(beliefs) > 1 else {}
     together |= _checked_groups(request.groups, beliefs, decided, scenario)
-    shared = {name: parse_measure(name, scenario) for name in beliefs}
     stated = read_beliefs(run, request.believe)
-    drawn = paired_sample(
-        run, chosen, {"measure": value}, shared=shared, given=condition, code=code_of(stated), most=MOST_READ
-    )
+    code = code_of(stated)
+    most = min(MOST_READ, request.trials or MOST_READ)
+    drawn = paired_sample(run, chosen, {"measure": value}, given=condition, code=code, most=most)
     values = np.stack([drawn[strategy].pop("measure") for strategy in chosen])
     known = np.isfinite(values).all(axis=0)
     if known.sum() < FEWEST:
         raise too_few_paired(int(known.sum()), request.given, chosen, FEWEST)
     trial = drawn[chosen[0]]["trial"][known]
-    columns = {name: drawn[chosen[0]][name][known] for name in beliefs}
     replicates = plan.design.replicates(scenario)
     read = drawn[chosen[0]]
+    columns = ranked_parameters(run, chosen[0], beliefs, read["trial"])
+    columns = columns if known.all() else {name: one.take(known) for name, one in columns.items()}
 
     def choice_of(count: int) -> tuple[Choice, Evidence | None]:
         """The choice on the first known trials; the beliefs hold in the trials read up to the last of them."""
@@ -200,14 +206,17 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     done, total = 0, len(beliefs) + len(together)
     on_progress(done, total)
     alone = []
-    for name in beliefs:
-        found = value_of_information.worth_of_one(choice, columns[name])
-        own = {"name": name, "unit": parameter(name).unit, "promised": found.promised}
-        alone.append({**own, **_document(found, everything, chosen)})
-        on_progress(done := done + 1, total)
+    for first in range(0, len(beliefs), COLUMNS_AT_A_TIME):
+        some = beliefs[first : first + COLUMNS_AT_A_TIME]
+        valued = value_of_information.worth_of_each(choice, [columns[name] for name in some])
+        for name, found in zip(some, valued, strict=True):
+            own = {"name": name, "unit": parameter(name).unit, "promised": found.promised}
+            alone.append({**own, **_document(found, everything, chosen)})
+        on_progress(done := done + len(some), total)
+    few = {name: Ranked(one.code[:GROUP_TRIALS], one.values) for name, one in columns.items()}
     jointly = []
     for name, members in together.items():
-        found = value_of_information.worth_of_several(fewer, [columns[member][:GROUP_TRIALS] for member in members])
+        found = value_of_information.worth_of_several(fewer, [few[member] for member in members])
         jointly.append({"name": name, "parameters": list(members), **_document(found, everything, chosen)})
         on_progress(done := done + 1, total)
     result = {

@@ -7,7 +7,7 @@ sent.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from functools import reduce
@@ -34,6 +34,7 @@ _RETRIES = 5
 """How often Ray repeats a task whose worker is lost."""
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 class RayLost(RuntimeError):
@@ -56,18 +57,27 @@ def map_shards(
     shards: Iterable[SameTrials],
     function: Callable[[StoredRun, SameTrials], T],
     merge: Callable[[T, T], T],
-) -> Iterator[tuple[SameTrials, T]]:
+) -> Generator[tuple[SameTrials, T], None, None]:
     """What a function finds in shards, merged for each few successive ones, with the last of these, in order.
 
     Function and merge must be known by a module, or be a `functools.partial` of such, so that they can be sent.
     Raises what the function raises, `QueryLimit`, and `RayLost`.
     """
-    tasks = _tasks(shards)
+    yield from map_tasks(run, _tasks(shards), function, merge)
+
+
+def map_tasks(
+    run: StoredRun,
+    tasks: Iterable[Sequence[W]],
+    function: Callable[[StoredRun, W], T],
+    merge: Callable[[T, T], T],
+) -> Generator[tuple[W, T], None, None]:
+    """As `map_shards`, of parts of a run other than shards of the same trials: each task has some of these."""
     if is_mapped_on_ray(run):
-        yield from _map_on_ray(run, tasks, function, merge)
+        yield from _map_on_ray(run, iter(tasks), function, merge)
         return
 
-    def found(task: tuple[Context, list[SameTrials]]) -> tuple[SameTrials, T]:
+    def found(task: tuple[Context, Sequence[W]]) -> tuple[W, T]:
         # Each thread has the limit of time of this one.
         context, own = task
         return own[-1], context.run(_merged, run, own, function, merge)
@@ -99,18 +109,13 @@ def _tasks(shards: Iterable[SameTrials]) -> Iterator[list[SameTrials]]:
         yield task
 
 
-def _merged(
-    run: StoredRun,
-    task: Iterable[SameTrials],
-    function: Callable[[StoredRun, SameTrials], T],
-    merge: Callable[[T, T], T],
-) -> T:
-    return reduce(merge, (function(run, shards) for shards in task))
+def _merged(run: StoredRun, task: Sequence[W], function: Callable[[StoredRun, W], T], merge: Callable[[T, T], T]) -> T:
+    return reduce(merge, (function(run, part) for part in task))
 
 
 def _run_task(
-    shared: tuple[str, StoredRun, Callable[[StoredRun, SameTrials], T], Callable[[T, T], T]],
-    task: list[SameTrials],
+    shared: tuple[str, StoredRun, Callable[[StoredRun, W], T], Callable[[T, T], T]],
+    task: Sequence[W],
     seconds: float | None,
 ) -> T:
     """A task on a node. Raises `RayLost` where another Brink is installed than the driver's."""
@@ -124,16 +129,16 @@ def _run_task(
 
 def _map_on_ray(
     run: StoredRun,
-    tasks: Iterator[list[SameTrials]],
-    function: Callable[[StoredRun, SameTrials], T],
+    tasks: Iterator[Sequence[W]],
+    function: Callable[[StoredRun, W], T],
     merge: Callable[[T, T], T],
-) -> Iterator[tuple[SameTrials, T]]:
+) -> Generator[tuple[W, T], None, None]:
     assert run.ray_address is not None
     with joined(run.ray_address):
         import ray
 
         remote: Any = ray.remote(_run_task).options(num_cpus=1, max_retries=_RETRIES, retry_exceptions=[OSError])
-        running: deque[tuple[Any, SameTrials]] = deque()
+        running: deque[tuple[Any, W]] = deque()
         try:
             # What is kept in this process is not sent.
             shared = ray.put((version("brink"), StoredRun(run.plan, run.folder), function, merge))

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from cluster.query.session import check_time
-from cluster.query.trials import BLOCK, StoredRun, read_values
+from cluster.query.trials import BLOCK, StoredRun
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
+from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 
 
@@ -27,7 +28,11 @@ def read_tables(
             if given is None:
                 yield table
                 continue
-            holds = read_values(columns, known, [given], first, len(table["trial"]))[given]
+            # Its columns are in the table, and need not be read again, unless its values are kept.
+            holds = None if columns.cache is None else columns.find(given, first, len(table["trial"]))
+            if holds is None:
+                holds = evaluate(given, table, known)
+                columns.put(given, first, len(table["trial"]), holds)
             if holds.all():
                 yield table
             elif holds.any():

@@ -264,60 +264,6 @@ def _coded(run: StoredRun, strategy: str, names: Sequence[str], code: Mapping[st
     )
 
 
-def sample(
-    run: StoredRun,
-    strategy: str,
-    values: Mapping[str, Expression],
-    *,
-    given: Expression | None = None,
-    code: Mapping[str, Expression] | None = None,
-    most: int,
-) -> dict[str, np.ndarray]:
-    """The values of the first trials of a strategy (at most `most`) for which a condition holds.
-
-    float64 arrays by name, NaN for null, and the trials' numbers as ``trial`` (int64). The first trials are a random
-    sample: trials of a `random` design are independent, and those of the other designs are in random order. Raises
-    `InvalidInput` for a saltelli run, whose trials are not a sample.
-    """
-    return paired_sample(run, (strategy,), values, given=given, code=code, most=most)[strategy]
-
-
-def paired_sample(
-    run: StoredRun,
-    strategies: Sequence[str],
-    values: Mapping[str, Expression],
-    *,
-    shared: Mapping[str, Expression] | None = None,
-    given: Expression | None = None,
-    code: Mapping[str, Expression] | None = None,
-    most: int,
-) -> dict[str, dict[str, np.ndarray]]:
-    """The first trials (at most `most`) of several strategies in one, as `paired_blocks` gives them in blocks.
-
-    Raises `InvalidInput` for a saltelli run, whose trials share points and are not a sample.
-    """
-    if not run.plan.design.is_sample:
-        message = "has trials that share points, for indices: play a run of another design for this answer"
-        raise InvalidInput((Fault("run", run.plan.design.name, message),))
-    blocks = []
-    found = 0
-    for block in paired_blocks(run, strategies, values, shared=shared, given=given, code=code):
-        blocks.append(block)
-        found += len(block[strategies[0]]["trial"])
-        if found >= most:
-            break
-    if len(blocks) == 1:
-        return {strategy: {name: column[:most] for name, column in own.items()} for strategy, own in blocks[0].items()}
-    if blocks:
-        return {
-            strategy: {name: np.concatenate([block[strategy][name] for block in blocks])[:most] for name in own}
-            for strategy, own in blocks[0].items()
-        }
-    nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in values}}
-    of_first = {name: np.empty(0) for name in shared or {}} | ({CODE: np.empty(0, np.int64)} if code else {})
-    return {strategy: nothing | (of_first if strategy == strategies[0] else {}) for strategy in strategies}
-
-
 @dataclass(frozen=True)
 class Reading:
     """What is read of the same trials of several strategies, as `paired_blocks` has it."""
@@ -386,9 +332,11 @@ def same_trials(run: StoredRun, strategies: Sequence[str]) -> list[SameTrials]:
     ]
 
 
-def read_blocks(run: StoredRun, shards: SameTrials, reading: Reading) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+def read_blocks(
+    run: StoredRun, shards: SameTrials, reading: Reading, most: int | None = None
+) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The blocks of some shards, of all strategies that are read. As `paired_blocks`; blocks without trials are left
-    out.
+    out, and after the first `most` trials nothing is read.
     """
     strategies = reading.strategies
     first = strategies[0]
@@ -398,65 +346,86 @@ def read_blocks(run: StoredRun, shards: SameTrials, reading: Reading) -> Iterato
         files = {strategy: opened.enter_context(run.open_shard(shards[strategy])) for strategy in reading.read}
         for start in range(shard.first, shard.first + shard.count, BLOCK):
             check_time()
+            count = min(BLOCK, shard.first + shard.count - start)
+            rows = _rows(files, known, reading, start, count, most)
+            size = count if rows is None else rows.size
+            if not size:
+                continue
+            most = None if most is None else most - size
+            trial = np.arange(start, start + count) if rows is None else rows + start
             block = {
-                strategy: _read(
-                    file,
-                    shard,
-                    known,
-                    reading.of_strategy(strategy),
-                    reading.given if strategy in strategies else None,
-                    start,
-                )
+                strategy: {"trial": trial, **_read(file, known, reading.of_strategy(strategy), start, count, rows)}
                 for strategy, file in files.items()
             }
-            held = np.logical_and.reduce([part.pop("given") for part in block.values()])
             if reading.codes:
                 total = np.sum([block[strategy].pop(CODE) for strategy in reading.codes], axis=0)
                 block = {strategy: block[strategy] for strategy in strategies}
                 block[first][CODE] = total.astype(np.int64)
-            kept = np.flatnonzero(held)
-            if kept.size == held.size:
-                yield block
-            elif kept.size:
-                yield {
-                    strategy: {name: column.take(kept) for name, column in part.items()}
-                    for strategy, part in block.items()
-                }
+            yield block
+            if most == 0:
+                return
+
+
+def _rows(
+    files: Mapping[str, ShardColumns],
+    known: Mapping[str, Column],
+    reading: Reading,
+    start: int,
+    count: int,
+    most: int | None,
+) -> np.ndarray | None:
+    """The first places in a block, at most `most`, where the condition holds under each strategy; None for all."""
+    given = reading.given
+    if given is None:
+        return None if most is None or most >= count else np.arange(most)
+    held = [read_values(files[strategy], known, [given], start, count)[given] for strategy in reading.strategies]
+    rows = np.flatnonzero(np.logical_and.reduce(held))[:most]
+    return None if rows.size == count else rows
 
 
 def _read(
     file: ShardColumns,
-    shard: Shard,
     known: Mapping[str, Column],
     values: Mapping[str, Expression],
-    given: Expression | None,
     start: int,
+    count: int,
+    rows: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
-    """Values of the trials of a block, and whether the condition holds (``given``)."""
-    count = min(BLOCK, shard.first + shard.count - start)
-    found = read_values(file, known, [*values.values(), *([] if given is None else [given])], start, count)
-    return {
-        "trial": np.arange(start, start + count),
-        "given": np.ones(count, bool) if given is None else found[given],
-        **{name: found[value].astype(np.float64, copy=False) for name, value in values.items()},
-    }
+    """Values of the trials of a block, of all without `rows`."""
+    found = read_values(file, known, values.values(), start, count, rows)
+    return {name: found[value].astype(np.float64, copy=False) for name, value in values.items()}
 
 
 def read_values(
-    file: ShardColumns, known: Mapping[str, Column], wanted: Iterable[Expression], first: int, count: int
+    file: ShardColumns,
+    known: Mapping[str, Column],
+    wanted: Iterable[Expression],
+    first: int,
+    count: int,
+    rows: np.ndarray | None = None,
 ) -> dict[Expression, np.ndarray]:
     """The values of expressions in `count` trials of a shard, from the trial `first` on, as `evaluate` has them.
 
-    They are kept in memory as columns are, so that a condition is evaluated once for all answers. A mere column is kept
-    as it is. The arrays must not be changed.
+    With `rows`, of the trials at these places alone. Values are kept in memory as columns are, so that a condition is
+    evaluated once for all answers. A mere column is kept as it is. The arrays must not be changed.
     """
+    wanted = list(dict.fromkeys(wanted))
     found = {one: None if one.operation == "column" else file.find(one, first, count) for one in wanted}
     missing = [one for one, values in found.items() if values is None]
     columns = set().union(*(one.columns() for one in missing))
     table = file.read([known[name] for name in sorted(columns)], first, count)
-    values = {one: values for one, values in found.items() if values is not None}
+    values = {one: _at(values, rows) for one, values in found.items() if values is not None}
     for one in missing:
-        values[one] = evaluate(one, table, known)
-        if one.operation != "column":
-            file.put(one, first, count, values[one])
+        if one.operation == "column":
+            # Its trials are taken before they are converted.
+            own = {name: _at(table[name], rows) for name in ("trial", str(one.value))}
+            values[one] = evaluate(one, own, known)
+            continue
+        whole = evaluate(one, table, known)
+        file.put(one, first, count, whole)
+        values[one] = _at(whole, rows)
     return values
+
+
+def _at(values: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    return values if rows is None else values.take(rows)

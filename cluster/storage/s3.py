@@ -6,6 +6,7 @@ A commit is one put. Requests that fail are repeated for a while; the final fail
 import errno
 import io
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,6 +37,9 @@ RETRIES: "RetryConfig" = {
     "retry_timeout": timedelta(seconds=_RETRY_SECONDS),
     "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 2},
 }
+
+_CAUSE = re.compile(r'(?:message|error): "([^"]+)"|InvalidCertificate\(\s*(\w+)')
+"""Why a connection failed, in the details of the client's error: what the system says, or what is wrong with TLS."""
 
 
 @dataclass(frozen=True)
@@ -170,15 +174,17 @@ def read_range(store: S3Store, key: str, start: int, stop: int) -> bytes:
 
 @contextmanager
 def os_errors() -> Iterator[None]:
-    """Raise an error of the object store's client as an `OSError` with its first line."""
+    """Raise an error of the object store's client as an `OSError` with its first line and, if known, its cause."""
     try:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "object store: there is no such object") from None
     except BaseError as error:
-        lines = str(error).splitlines() or [type(error).__name__]
+        first, _, details = (str(error) or type(error).__name__).partition("\n")
+        found = _CAUSE.search(details)
+        cause = f" ({next(filter(None, found.groups()))})" if found else ""
         denied = isinstance(error, PermissionDeniedError | UnauthenticatedError)
-        raise OSError(errno.EACCES if denied else errno.EIO, f"object store: {lines[0].strip()}") from None
+        raise OSError(errno.EACCES if denied else errno.EIO, f"object store: {first.strip()}{cause}") from None
 
 
 class _RawObject(io.RawIOBase):

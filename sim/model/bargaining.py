@@ -40,8 +40,6 @@ class Terms:
     closed: np.ndarray
     """What may be left of each issue's gap, as a share of it, when it counts as closed; float32, shape (count, issues).
     """
-    step: np.ndarray
-    """The share of a gap that a concession of each side closes; float64, shape (count, 2)."""
     reframed_rate: dict[str, np.ndarray]
     """The target's hazard on each numerical issue once it is reframed; float32, shape (count,)."""
     authority: dict[str, np.ndarray | float | None]
@@ -58,8 +56,9 @@ class Talks:
     """Whether the agreement was signed at a deadline with issues open; bool, shape (count,)."""
     settled_week: np.ndarray
     """Shape (issues, count)."""
-    given: np.ndarray
-    """The concessions so far, as shares of each issue's gap; float64, shape (count, 2 issues), the sender's first."""
+    moves: np.ndarray
+    """The concessions so far, as shares of each issue's gap, the sender's first; then the share that one more of the
+    sender's concessions closes, and one of the target's; float64, shape (count, 2 issues + 2)."""
     times: np.ndarray
     """The number of concessions; int16, shape (count, 2 issues)."""
     rate: np.ndarray
@@ -69,7 +68,7 @@ class Talks:
     @property
     def conceded(self) -> np.ndarray:
         """The concessions of the sender ([0]) and the target ([1]); float64, shape (2, issues, count)."""
-        return self.given.reshape(len(self.given), 2, -1).transpose(1, 2, 0)
+        return self.moves[:, :-2].reshape(len(self.moves), 2, -1).transpose(1, 2, 0)
 
     def copy(self) -> "Talks":
         """The same in arrays of its own."""
@@ -127,11 +126,13 @@ def open_talks(scenario: Scenario, points: Points, clocks: Clocks) -> tuple[Term
     issues, count = len(scenario.issues), clocks.count
     gaps = [np.broadcast_to(points[f"issues.{issue.name}.gap"], (count,)) for issue in scenario.issues]
     rate, reframed_rate = _rates(scenario, points, count)
+    moves = np.zeros((count, 2 * issues + len(SIDES)))
+    for column, side in enumerate(SIDES, start=2 * issues):
+        moves[:, column] = points[f"{side}_step"]
     terms = Terms(
         weights=np.array([[issue.weight] for issue in scenario.issues]),
         threshold=np.broadcast_to(np.asarray(points["package_threshold"]), (count,)) - CLOSED,
         closed=(CLOSED / np.stack(gaps, axis=1)).astype(np.float32),
-        step=np.stack([np.broadcast_to(np.asarray(points[f"{side}_step"]), (count,)) for side in SIDES], axis=1),
         reframed_rate=reframed_rate,
         authority=_authorities(points),
     )
@@ -139,7 +140,7 @@ def open_talks(scenario: Scenario, points: Points, clocks: Clocks) -> tuple[Term
         agreement_week=np.full(count, NEVER, np.int32),
         partial=np.zeros(count, bool),
         settled_week=np.full((issues, count), NEVER, np.int32),
-        given=np.zeros((count, 2 * issues)),
+        moves=moves,
         times=np.zeros((count, 2 * issues), np.int16),
         rate=rate,
     )
@@ -160,9 +161,9 @@ def bargain(
     rows = 2 * issues
     calendar = scenario.session_calendar()
     agreement_week, settled_week = talks.agreement_week, talks.settled_week
-    given, times, rate = (array.reshape(-1) for array in (talks.given, talks.times, talks.rate))
-    closed, step = terms.closed.reshape(-1), terms.step.reshape(-1)
-    most_closed = closed.max()
+    moves, times, rate = (array.reshape(-1) for array in (talks.moves, talks.times, talks.rate))
+    closed = terms.closed.reshape(-1)
+    most_closed, least_closed = closed.max(), closed.min()
 
     # A row of clocks for each trial that has not ended, and of the hazards that run them down at a mid-level session.
     # Trials that have not entered yet are the last.
@@ -173,6 +174,7 @@ def bargain(
     clock = entry.clock.copy()
     hazard = talks.rate.take(trial_at, axis=0)
     product = np.empty_like(hazard)
+    whole_hazard, nothing = _whole_rows(hazard), np.zeros((), _whole_rows(hazard).dtype)
     rung = np.empty(hazard.shape, bool)
     target_multiplier = np.ones(count, np.float32)
     authority = {
@@ -180,6 +182,7 @@ def bargain(
         for kind, level in terms.authority.items()
     }
     issue_of = np.tile(np.arange(issues), 2)
+    to_step = np.repeat([rows, rows + 1], issues) - np.arange(rows)
     targets_of = {issue.name: issues + k for k, issue in enumerate(scenario.issues) if issue.numerical}
     across = np.repeat([issues, -issues], issues)
     left_trials, left_clocks = [np.empty(0, np.int64)], [np.empty((0, rows), np.float32)]
@@ -194,19 +197,20 @@ def bargain(
             waiting[:week] += leaving.size
             left_trials.append(leaving)
             left_clocks.append(clock.take(row_of.take(leaving), axis=0))
-            hazard[row_of.take(leaving)] = 0.0
+            whole_hazard[row_of.take(leaving)] = nothing
             row_of[leaving] = -1
             going[leaving] = False
         trial, multiplier = course.shifts(week, going)
         if trial.size:
             target_multiplier[trial] = multiplier[:, 1]
-            hazard[row_of.take(trial)] = talks.rate.take(trial, axis=0) * np.repeat(multiplier, issues, axis=1)
+            shifted = talks.rate.take(trial, axis=0) * np.repeat(multiplier, issues, axis=1)
+            whole_hazard[row_of.take(trial)] = _whole_rows(shifted)
         for name, own in targets_of.items():
             trial = course.reframed(week, name)
-            trial = trial[going.take(trial) & (settled_week[own - issues].take(trial) == NEVER)]
+            trial = trial.compress(going.take(trial) & (settled_week[own - issues].take(trial) == NEVER))
             reframed = terms.reframed_rate[name].take(trial)
-            talks.rate[trial, own] = reframed
-            hazard[row_of.take(trial), own] = reframed * target_multiplier.take(trial)
+            rate[trial * rows + own] = reframed
+            hazard.reshape(-1)[row_of.take(trial) * rows + own] = reframed * target_multiplier.take(trial)
 
         # Concessions: run the clocks down, and look at those that ring.
         agreed = np.empty(0, np.int64)
@@ -223,31 +227,35 @@ def bargain(
                 column = rings - row * rows
                 trial = trial_at.take(row)
                 who = trial * rows + column
-                opposite = who + across.take(column)
                 # No side moves past where the other stood when the week began.
-                now = given.take(who) + step.take(who // issues)
-                now = np.minimum(now, 1.0 - given.take(opposite))
-                given[who] = now
+                place = who + 2 * trial
+                across_place = place + across.take(column)
+                now = moves.take(place) + moves.take(place + to_step.take(column))
+                now = np.minimum(now, 1.0 - moves.take(across_place))
+                moves[place] = now
                 used = times.take(who) + 1
                 times[who] = used
                 clock.reshape(-1)[rings] = clocks.number(who, used)
 
-                left = 1.0 - now - given.take(opposite)
-                # Few come near: only for them is it looked up what counts as closed.
-                near = np.flatnonzero(left <= most_closed)
-                counts_from = closed.take(issues * trial.take(near) + issue_of.take(column.take(near)))
-                closing = near[left.take(near) <= counts_from]
+                left = 1.0 - now - moves.take(across_place)
+                closing = np.flatnonzero(left <= most_closed)
+                if np.any(left.take(closing) > least_closed):
+                    # What counts as closed depends on the issue's gap.
+                    counts_from = closed.take(issues * trial.take(closing) + issue_of.take(column.take(closing)))
+                    closing = closing.compress(left.take(closing) <= counts_from)
                 if closing.size:
-                    trial, column = trial.take(closing), column.take(closing)
-                    settled_week[issue_of.take(column), trial] = week
-                    rate[who[closing]] = 0.0
-                    rate[opposite[closing]] = 0.0
-                    hazard.reshape(-1)[rings[closing]] = 0.0
-                    hazard.reshape(-1)[rings[closing] + across.take(column)] = 0.0
+                    trial, column, who = trial.take(closing), column.take(closing), who.take(closing)
+                    settled_week.reshape(-1)[issue_of.take(column) * count + trial] = week
+                    opposite = across.take(column)
+                    rate[who] = 0.0
+                    rate[who + opposite] = 0.0
+                    ring = rings.take(closing)
+                    hazard.reshape(-1)[ring] = 0.0
+                    hazard.reshape(-1)[ring + opposite] = 0.0
                     # Agreement: enough weight is settled.
                     settled = ((settled_week.take(trial, axis=1) < NEVER) * terms.weights).sum(axis=0)
                     accepted = settled >= terms.threshold.take(trial)
-                    agreed = trial[accepted]
+                    agreed = trial.compress(accepted)
                     if course.watches_table:
                         course.settle(week, trial[~accepted], settled[~accepted])
         if week == 1:
@@ -260,7 +268,7 @@ def bargain(
             agreed = np.concatenate([agreed, signing])
         if agreed.size:
             agreement_week[agreed] = week
-            hazard[row_of.take(agreed)] = 0.0
+            whole_hazard[row_of.take(agreed)] = nothing
             row_of[agreed] = -1
             going[agreed] = False
         if agreed.size or leaving.size:
@@ -271,12 +279,18 @@ def bargain(
                 kept = np.flatnonzero(row_of.take(trial_at) >= 0)
                 trial_at = trial_at.take(kept)
                 clock, hazard = clock.take(kept, axis=0), hazard.take(kept, axis=0)
+                whole_hazard = _whole_rows(hazard)
                 authority = {
                     kind: level.take(kept, axis=0) if isinstance(level, np.ndarray) else level
                     for kind, level in authority.items()
                 }
                 row_of[trial_at] = np.arange(live)
     return Entry(np.concatenate(left_trials), waiting, np.concatenate(left_clocks))
+
+
+def _whole_rows(matrix: np.ndarray) -> np.ndarray:
+    """The rows of a contiguous matrix as one item each: numpy assigns those several times faster than rows."""
+    return matrix.view(np.dtype((np.void, matrix.itemsize * matrix.shape[1]))).reshape(-1)
 
 
 def _few_true(flags: np.ndarray) -> np.ndarray:

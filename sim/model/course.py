@@ -102,7 +102,9 @@ class Course:
     def reframed(self, week: int, issue: str) -> np.ndarray:
         """The trials in which a numerical issue is reframed in a week if it is open and talks continue."""
         trial = self._reframing.trials[issue].in_week(week)
-        return trial[self.reframing_week[issue].take(trial) == week]
+        if self.pressure.lapse is None:
+            return trial
+        return trial.compress(self.reframing_week[issue].take(trial) == week)
 
     def settle(self, week: int, trial: np.ndarray, settled: np.ndarray) -> None:
         """Note that by step 3 of a week issues of the weight `settled` are settled in some trials.

@@ -213,30 +213,31 @@ def turning_points(
     weeks, trials = [], []
 
     def turn(week: np.ndarray, trial: np.ndarray) -> None:
-        kept = (week > after) & (week <= horizon_weeks)
-        weeks.append(week[kept])
-        trials.append(trial[kept])
+        kept = np.flatnonzero((week > after) & (week <= horizon_weeks))
+        weeks.append(week.take(kept))
+        trials.append(trial.take(kept))
 
     threatened = np.flatnonzero(threat.week <= horizon_weeks)
-    turn(threat.week[threatened], threatened)
+    announced = threat.week.take(threatened)
+    turn(announced, threatened)
     window = np.minimum(points["deadline_window"], NEVER).astype(np.int32)
-    window = np.broadcast_to(window, threat.week.shape)
-    waiting, deadline = threatened, threat.first_deadline[threatened]
-    passed = 0
-    while waiting.size:
-        turn(np.maximum(deadline - window[waiting] + 1, threat.week[waiting]), waiting)
-        turn(deadline + 1, waiting)
-        passed += 1
-        extended = (threat.extensions[waiting] >= passed) & (deadline < horizon_weeks)
-        waiting = waiting[extended]
-        deadline = deadline[extended] + threat.extension_weeks[waiting]
+    # Each deadline before the horizon, and the first one after it.
+    first, extension_weeks = threat.first_deadline.take(threatened), threat.extension_weeks.take(threatened)
+    moves = np.clip(-((first - horizon_weeks) // extension_weeks), 0, threat.extensions.take(threatened))
+    place = np.repeat(np.arange(threatened.size), moves + 1)
+    nth = np.arange(place.size) - (np.cumsum(moves + 1) - moves - 1).take(place)
+    deadline, waiting = first.take(place) + nth * extension_weeks.take(place), threatened.take(place)
+    opens = deadline - (window.take(waiting) if window.ndim else window) + 1
+    turn(np.maximum(opens, announced.take(place)), waiting)
+    turn(deadline + 1, waiting)
 
     imposed = np.flatnonzero(threat.imposition_week <= horizon_weeks)
-    withdrawal = case.withdrawal_week[imposed]
+    withdrawal = case.withdrawal_week.take(imposed)
     turn(withdrawal + 1, imposed)
     for week in (case.retaliation_week, np.where(case.for_target, horizon_weeks, case.ruling_week)):
-        before = week[imposed] < withdrawal
-        turn(week[imposed[before]] + 1, imposed[before])
+        week = week.take(imposed)
+        before = np.flatnonzero(week < withdrawal)
+        turn(week.take(before) + 1, imposed.take(before))
     from_start = np.flatnonzero(threat.imposition_week == 0)
     turn(np.ones_like(from_start), from_start)
     if tranches is not None:

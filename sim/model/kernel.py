@@ -33,7 +33,7 @@ import numpy as np
 from sim.model.bargaining import Clocks, Entry, Talks, Terms, bargain, most_concessions, open_talks
 from sim.model.course import Course
 from sim.model.outcomes import read_trials
-from sim.model.quiet import Quiet, watches_table
+from sim.model.quiet import Quiet, is_known_before_talks, watches_table
 from sim.model.sharing import Shared
 from sim.sampling.base import Design
 from sim.sampling.chance import Chance, KeptChance
@@ -114,6 +114,11 @@ def _play(
     scenario: Scenario, points: Points, chance: KeptChance, clocks: Clocks, shared: Shared, *, alone: bool
 ) -> Played:
     """Play a block of trials, with what strategies played before share with this one, unless it is `alone`."""
+    if alone and is_known_before_talks(points):
+        terms, talks, everyone = open_talks(scenario, points, clocks)
+        course = Course(scenario, points, chance, Quiet(scenario, points, chance, False), shared)
+        bargain(scenario, terms, talks, everyone, course, clocks)
+        return Played(course, talks)
     begun = shared.result(_begin, scenario, points, chance, clocks, watches_table(points))
     course = Course(scenario, points, chance, begun.quiet, shared)
     talks = begun.talks if alone else begun.talks.copy()

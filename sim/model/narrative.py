@@ -78,6 +78,8 @@ def _quiet(scenario: Scenario, pairs: list[tuple[Week, Week]]) -> tuple[str, ...
     before, last = pairs[0][0], pairs[-1][1]
     sessions = sum(week.session != "none" for _, week in pairs)
     said = [f"{_capital(_count(sessions, 'session'))}, nobody moved." if sessions else "No session."]
+    if before.row["lapse_week"] is not None:
+        said = ["The talks have lapsed: no session."]
     stood = last.row["sanctions_weeks"] - before.row["sanctions_weeks"]
     if stood:
         spent = {name: last.row[name] - before.row[name] for name in ("sender_cost", "target_cost")}

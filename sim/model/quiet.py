@@ -5,11 +5,22 @@ exponential clock, used up by a weekly hazard. Its week is computed as it would 
 when an issue is. Trials leave these weeks with their announcement; with sanctions from the start they leave in week 1.
 """
 
+from functools import cached_property
+
 import numpy as np
 
-from sim.model.calendar import NEVER, by_week, never_after, rest_of_clock, waiting_weeks, weekly_hazard, whole_weeks
+from sim.model.calendar import (
+    NEVER,
+    ByWeek,
+    by_week,
+    never_after,
+    rest_of_clock,
+    waiting_weeks,
+    weekly_hazard,
+    whole_weeks,
+)
 from sim.model.lapse import first_lapse
-from sim.model.reframing import quiet_reframing
+from sim.model.reframing import Reframing, quiet_reframing
 from sim.sampling.chance import Numbers, happens
 from sim.sampling.points import Points
 from sim.scenario.scenario import Scenario
@@ -22,6 +33,15 @@ _NOBODY = np.empty(0, np.int64)
 def watches_table(points: Points) -> bool:
     """Whether anything besides the talks depends on the table in any trial."""
     return any(np.any(points[name] != 0.0) for name in TABLE)
+
+
+def is_known_before_talks(points: Points) -> bool:
+    """Whether what happens besides the talks is known before they begin, and the weeks before a threat are as others.
+
+    Nothing depends on the table then, and talks do not lapse.
+    """
+    probability = points["lapse_probability"]
+    return not watches_table(points) and isinstance(probability, float) and probability == 0.0
 
 
 class Quiet:
@@ -43,9 +63,21 @@ class Quiet:
         """As far as it is determined; `NEVER` with sanctions from the start."""
         # A week up to which nothing is known is one after the horizon: 16 bits are enough, and quickly looked through.
         self._leaves = np.where(self.sanctions_at_start, 1, self._by_horizon(self.announcement_week)).astype(np.int16)
-        first = first_lapse(points, chance)
-        self._reframing = quiet_reframing(scenario, points, chance, first)
-        self._lapses = by_week(np.full(chance.count, NEVER) if first is None else first, self._horizon)
+        self._given = scenario, points, chance
+
+    @cached_property
+    def _first_lapse(self) -> np.ndarray | None:
+        _, points, chance = self._given
+        return first_lapse(points, chance)
+
+    @cached_property
+    def _reframing(self) -> Reframing:
+        return quiet_reframing(*self._given, self._first_lapse)
+
+    @cached_property
+    def _lapses(self) -> ByWeek:
+        never = np.full(self.settled.shape, NEVER)
+        return by_week(never if self._first_lapse is None else self._first_lapse, self._horizon)
 
     def leaving(self, week: int, live: np.ndarray) -> np.ndarray:
         """The trials (positions) that leave as a week begins, of those whose talks continue."""

@@ -69,6 +69,7 @@ class Week:
 
     week: int
     session: str
+    """The session that was held: none in weeks in which talks had lapsed."""
     events: tuple[Event, ...]
     """In the order of the week's steps."""
     positions: tuple[tuple[float, float], ...]
@@ -150,7 +151,8 @@ def play_story(scenario: Scenario, strategy: str, chance: Chance, design: Design
             events += (Event(week, "lapsed", {}),)
         if rows[week]["lapse_week"] == week:
             events += (Event(week, "talks_lapsed", {}),)
-        weeks.append(Week(week, calendar[week], events, _pairs(positions[week]), rows[week]))
+        held = rows[week]["lapse_week"] in (None, week)
+        weeks.append(Week(week, calendar[week] if held else "none", events, _pairs(positions[week]), rows[week]))
     epilogue = None
     broken = rows[-1]["breach_week"]
     if isinstance(broken, int):

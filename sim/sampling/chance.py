@@ -8,6 +8,7 @@ trials that are drawn with it.
 """
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
@@ -19,6 +20,8 @@ from sim.faults import Fault, InvalidInput
 MAX_SEED = 2**63 - 1
 LANES = 8
 """32-bit words in one Philox block of 4 x 64 bits."""
+IN_CACHE = 16_384
+"""Numbers that are computed at a time, through all steps, so that they stay in a core's cache."""
 
 
 class Numbers(Protocol):
@@ -58,20 +61,35 @@ class Chance:
 
         Trial *i* reads lane *i* mod 8 of block *i* div 8.
         """
-        start = self.first // LANES
-        stop = -(-(self.first + self.count) // LANES)
-        lanes = _blocks(self.seed, purpose, start, stop - start).reshape(-1)
-        return lanes[self.first - start * LANES : self.first - start * LANES + self.count]
+        result = np.empty(self.count, np.uint32)
+        for place, words in self._parts(purpose):
+            result[place] = words
+        return result
 
     def uniform(self, purpose: str) -> np.ndarray:
         """A uniform number in (0, 1) for each trial: float64, shape (count,)."""
-        return open_uniform(self.words(purpose))
+        result = np.empty(self.count)
+        for place, words in self._parts(purpose):
+            open_uniform(words, result[place])
+        return result
 
     def exponential(self, purpose: str) -> np.ndarray:
         """A standard exponential number for each trial: float64, shape (count,), > 0."""
-        result = self.uniform(purpose)
-        np.log(result, out=result)
-        return np.negative(result, out=result)
+        result = np.empty(self.count)
+        for place, words in self._parts(purpose):
+            part = open_uniform(words, result[place])
+            np.log(part, out=part)
+            np.negative(part, out=part)
+        return result
+
+    def _parts(self, purpose: str) -> Iterator[tuple[slice, np.ndarray]]:
+        """The words of a purpose in parts of at most `IN_CACHE`, each with the positions of its trials."""
+        before = self.first % LANES
+        blocks = _blocks(self.seed, purpose, self.first // LANES)
+        for start in range(-before, self.count, IN_CACHE):
+            stop = min(start + IN_CACHE, self.count)
+            words = blocks(-(-(stop - start) // LANES))
+            yield slice(max(start, 0), stop), words[max(-start, 0) : stop - start]
 
 
 @dataclass(frozen=True)
@@ -148,19 +166,19 @@ def purpose_key(purpose: str) -> int:
     return int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little")
 
 
-def _blocks(seed: int, purpose: str, first: int, count: int) -> np.ndarray:
-    """Philox blocks `first` to `first + count` of a stream: uint32, shape (count, 8)."""
+def _blocks(seed: int, purpose: str, first: int) -> Callable[[int], np.ndarray]:
+    """What gives the words of the next so many Philox blocks of a stream, from block `first` on: uint32, 8 a block."""
     # numpy increments the counter before each block, so the counter passed is one less.
     before = (first - 1) % 2**256
     counter = np.array([(before >> shift) & 0xFFFF_FFFF_FFFF_FFFF for shift in (0, 64, 128, 192)], np.uint64)
     key = np.array([seed, purpose_key(purpose)], np.uint64)
-    raw = np.random.Philox(counter=counter, key=key).random_raw(4 * count)
-    return raw.astype("<u8", copy=False).view("<u4").reshape(count, LANES)
+    generator = np.random.Philox(counter=counter, key=key)
+    return lambda count: generator.random_raw(4 * count).astype("<u8", copy=False).view("<u4")
 
 
-def open_uniform(bits: np.ndarray) -> np.ndarray:
-    """32-bit words as float64 in the open interval (0, 1): the middles of 2^32 equal cells."""
-    result = bits.astype(np.float64)
+def open_uniform(words: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """32-bit words as float64 in the open interval (0, 1): the middles of 2^32 equal cells. Writes into `result`."""
+    result[...] = words
     result += 0.5
     result *= 2.0**-32
     return result

@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from sim.sampling.chance import IN_CACHE
 from sim.sampling.interpolants import interpolated_quantiles
 from sim.scenario.distributions import Beta, Distribution, Mixture, Pert
 
@@ -41,11 +42,20 @@ def draw(distribution: Distribution, u: np.ndarray) -> np.ndarray:
     """
     if not isinstance(distribution, _SLOW):
         return distribution.quantile(u)
+    result = np.empty(u.shape)
+    for start in range(0, u.size, IN_CACHE):
+        part = slice(start, start + IN_CACHE)
+        _tabulated(distribution, u[part], result[part])
+    return result
+
+
+def _tabulated(distribution: Distribution, u: np.ndarray, value: np.ndarray) -> None:
     c0, c1, c2, c3 = quantile_table(distribution).coefficients
     place = u * CELLS
     cell = place.astype(np.intp)
     place -= cell
-    value = c3.take(cell)
+    # Every cell is one of the table's: with a mode numbers are written where they belong, without a check before.
+    c3.take(cell, out=value, mode="clip")
     for lower in (c2, c1, c0):
         value *= place
         value += lower.take(cell)
@@ -53,7 +63,7 @@ def draw(distribution: Distribution, u: np.ndarray) -> np.ndarray:
     if exact.size:
         value[exact] = distribution.quantile(u[exact])
     low, high, *_ = distribution.support
-    return np.clip(value, low, high, out=value)
+    np.clip(value, low, high, out=value)
 
 
 @lru_cache(maxsize=1024)

@@ -96,7 +96,7 @@ class Uniform:
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """A straight line."""
-        return np.clip((np.asarray(x) - self.low) / (self.high - self.low), 0.0, 1.0)
+        return (np.clip(x, self.low, self.high) - self.low) / (self.high - self.low)
 
     def document(self) -> object:
         """``{uniform: [low, high]}``."""
@@ -188,7 +188,7 @@ class Beta:
         """The incomplete beta function."""
         from scipy import special
 
-        z = np.clip((np.asarray(x) - self.low) / (self.high - self.low), 0.0, 1.0)
+        z = (np.clip(x, self.low, self.high) - self.low) / (self.high - self.low)
         return special.betainc(self.alpha, self.beta, z)
 
     def document(self) -> object:
@@ -283,7 +283,8 @@ class Normal:
         from scipy import special
 
         below, between, side = self._tails
-        z = side * (np.clip(x, self.low, self.high) - self.mean) / self.sd
+        with np.errstate(over="ignore"):
+            z = side * (np.clip(x, self.low, self.high) - self.mean) / self.sd
         inside = np.clip((special.ndtr(z) - below) / between, 0.0, 1.0)
         return inside if side > 0.0 else 1.0 - inside
 
@@ -399,7 +400,8 @@ class Quantiles:
         right = np.searchsorted(values, x, side="right")
         k = np.clip(right, 1, len(values) - 1)
         width = values[k] - values[k - 1]
-        share = np.divide(x - values[k - 1], width, out=np.ones_like(x), where=width > 0.0)
+        inner = np.clip(x, values[0], values[-1])
+        share = np.divide(inner - values[k - 1], width, out=np.ones_like(x), where=width > 0.0)
         inside = levels[k - 1] + np.clip(share, 0.0, 1.0) * (levels[k] - levels[k - 1])
         return np.where(right == 0, 0.0, np.where(right == len(values), 1.0, inside))
 

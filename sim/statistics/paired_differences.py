@@ -30,6 +30,7 @@ from sim.statistics.estimates import (
     proportion_of_replicates,
 )
 from sim.statistics.quantile_bounds import quantile_bounds_of_counts, quantile_bounds_of_replicates
+from sim.statistics.ranked import Ranked
 from sim.statistics.sensitivity import cells
 from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments, moments
 
@@ -324,7 +325,7 @@ class Contest:
 
 
 def leads_of_each(
-    parameters: Sequence[np.ndarray], contest: Contest, replicate: np.ndarray, replicates: int
+    parameters: Sequence[np.ndarray | Ranked], contest: Contest, replicate: np.ndarray, replicates: int
 ) -> list[list[Lead]]:
     """The `leads` of a few parameters. The values are added up once for all of them, in a table with their cells."""
     values = contest.values
@@ -373,13 +374,14 @@ class _Sums:
 
 
 def lead_ranges(
-    x: np.ndarray, cell: np.ndarray, sizes: np.ndarray, means: np.ndarray, in_front: np.ndarray
+    x: np.ndarray | Ranked, cell: np.ndarray, sizes: np.ndarray, means: np.ndarray, in_front: np.ndarray
 ) -> list[Lead]:
     """The ranges of a parameter `x` whose cells have the same strategies ahead.
 
     `cell` is each trial's cell, `sizes` counts the trials of each cell; `means` and `in_front`, whether a strategy is
     ahead there, have shape (strategies, cells).
     """
+    x = x.numbers if isinstance(x, Ranked) else x
     changes = 1 + np.flatnonzero((in_front[:, 1:] != in_front[:, :-1]).any(axis=0))
     ends = [0, *changes.tolist(), sizes.size]
     found = []

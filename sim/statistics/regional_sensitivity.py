@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from sim.statistics.estimates import FEW, UNKNOWN, Estimate, around, around_replicates, student
+from sim.statistics.ranked import Ranked
 from sim.statistics.sensitivity import cells
 from sim.statistics.tallies import Moments, merge_moments
 from sim.statistics.weighted_sample import effective_number, quantiles
@@ -46,15 +47,16 @@ Weights = tuple[np.ndarray, np.ndarray]
 
 
 def distances(
-    inside: Mapping[str, np.ndarray], outside: Mapping[str, np.ndarray], weights: Weights | None = None
+    inside: Mapping[str, Ranked], outside: Mapping[str, Ranked], weights: Weights | None = None
 ) -> dict[str, tuple[float, float]]:
     """The Kolmogorov-Smirnov distance of every parameter's two distributions, and its p-value.
 
-    P-values are adjusted for all parameters together (Holm 1979). They are those for independent trials from continuous
-    distributions: with more even designs, and for parameters with few values, they are too high. Of weighted trials
-    they are those for the effective numbers of trials (Monahan 2011, Numerical Methods of Statistics, section 13.3).
+    Both sides have codes of the same values. P-values are adjusted for all parameters together (Holm 1979). They are
+    those for independent trials from continuous distributions: with more even designs, and for parameters with few
+    values, they are too high. Of weighted trials they are those for the effective numbers of trials (Monahan 2011,
+    Numerical Methods of Statistics, section 13.3).
     """
-    found = {name: _distance(column, outside[name], weights) for name, column in inside.items()}
+    found = {name: _distance(one, outside[name], weights) for name, one in inside.items()}
     ordered = sorted(found, key=lambda name: found[name][1])
     adjusted: dict[str, float] = {}
     least = 0.0
@@ -64,61 +66,57 @@ def distances(
     return {name: (statistic, adjusted[name]) for name, (statistic, _) in found.items()}
 
 
-def _distance(inside: np.ndarray, outside: np.ndarray, weights: Weights | None) -> tuple[float, float]:
-    """The distance of two distributions and its p-value."""
-    from scipy.stats import ks_2samp, kstwo
+def _distance(inside: Ranked, outside: Ranked, weights: Weights | None) -> tuple[float, float]:
+    """The distance of two distributions and its p-value: that of `scipy.stats.ks_2samp`, method ``asymp``."""
+    from scipy.stats import kstwo
 
     if weights is None:
-        found = ks_2samp(inside, outside, method="asymp")
-        return float(found.statistic), float(found.pvalue)
-    values = np.unique(np.concatenate([inside, outside]))
-    gap = np.zeros(values.size)
+        statistic = float(np.abs(inside.up_to / inside.size - outside.up_to / outside.size).max())
+        a, b = float(inside.size), float(outside.size)
+        return statistic, float(np.clip(kstwo.sf(statistic, np.round(a * b / (a + b))), 0.0, 1.0))
+    gap = np.zeros(inside.values.size)
     for sign, side, weight in ((1.0, inside, weights[0]), (-1.0, outside, weights[1])):
-        gap += sign * np.bincount(np.searchsorted(values, side), weight, values.size) / weight.sum()
+        gap += sign * np.bincount(side.code, weight, gap.size) / weight.sum()
     statistic = min(1.0, float(np.abs(np.cumsum(gap)).max()))
     a, b = (effective_number(weight) for weight in weights)
     return statistic, float(kstwo.sf(statistic, max(1.0, np.round(a * b / (a + b)))))
 
 
 def shares_by_decile(
-    inside: np.ndarray, outside: np.ndarray, weights: Weights | None = None
+    inside: Ranked, outside: Ranked, weights: Weights | None = None
 ) -> list[tuple[float, float, float]]:
     """For each decile of the distribution outside its upper end, and the shares of both sides in it. If there are few
-    values, there is one cell per value.
+    values, there is one cell per value. Both sides have codes of the same values.
     """
     if weights is None:
         cell, count = cells(outside, DECILES)
-        ends = np.full(count, -np.inf)
-        np.maximum.at(ends, cell, outside)
+        ends = np.zeros(count, np.int64)
+        np.maximum.at(ends, cell, outside.code)
     else:
-        values = np.unique(outside)
+        present = np.flatnonzero(np.diff(outside.up_to, prepend=0))
         levels = [k / DECILES for k in range(1, DECILES)]
-        ends = values if values.size <= DECILES else np.unique([*quantiles(outside, weights[1], levels), values[-1]])
+        ends = present
+        if present.size > DECILES:
+            bounds = quantiles(outside.numbers, weights[1], levels)
+            ends = np.unique([*np.searchsorted(outside.values, bounds), present[-1]])
         count = ends.size
-        cell = np.searchsorted(ends[:-1], outside, side="left")
-    own = np.searchsorted(ends[:-1], inside, side="left")
+        cell = np.searchsorted(ends[:-1], outside.code, side="left")
+    own = np.searchsorted(ends[:-1], inside.code, side="left")
     sizes = (None, None) if weights is None else weights
     counted = (np.bincount(side, weight, count) for side, weight in zip((own, cell), sizes, strict=True))
     shares = (one / one.sum() for one in counted)
-    return [(float(end), float(a), float(b)) for end, a, b in zip(ends, *shares, strict=True)]
+    return [(float(end), float(a), float(b)) for end, a, b in zip(outside.values[ends], *shares, strict=True)]
 
 
-def normal_scores(column: np.ndarray, reference: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
-    """The standard normal's quantile at each value's rank in a reference distribution; float64, shape of `column`.
+def normal_scores(column: Ranked, reference: Ranked, weight: np.ndarray | None = None) -> np.ndarray:
+    """The standard normal's quantile at each value's rank in a reference distribution; float64, shape (n,).
 
-    With a `weight` of each value of the reference ranks are sums of weights.
+    Both have codes of the same values. With a `weight` of each value of the reference ranks are sums of weights.
     """
-    if weight is not None:
-        order = np.argsort(reference, kind="stable")
-        below = np.concatenate([[0.0], np.cumsum(weight[order])])
-        rank = (
-            below[np.searchsorted(reference[order], column, "left")]
-            + below[np.searchsorted(reference[order], column, "right")]
-        ) / (2.0 * below[-1])
-        return ndtri(np.clip(rank, 0.5 / reference.size, 1.0 - 0.5 / reference.size))
-    ordered = np.sort(reference)
-    rank = (np.searchsorted(ordered, column, "left") + np.searchsorted(ordered, column, "right")) / 2.0
-    return ndtri(np.clip(rank / ordered.size, 0.5 / ordered.size, 1.0 - 0.5 / ordered.size))
+    up_to = reference.up_to if weight is None else np.cumsum(np.bincount(reference.code, weight, reference.values.size))
+    below = np.concatenate([np.zeros(1), up_to])
+    rank = (below.take(column.code) + up_to.take(column.code)) / 2.0 / up_to[-1]
+    return ndtri(np.clip(rank, 0.5 / reference.size, 1.0 - 0.5 / reference.size))
 
 
 def nearest(scores: np.ndarray, centre: np.ndarray, most: int) -> np.ndarray:

@@ -6,11 +6,13 @@ correlated parameters too, but then it does not separate a parameter from those 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 
 import numpy as np
 
 from sim.statistics.estimates import UNKNOWN, Estimate, around, student
+from sim.statistics.ranked import Ranked, rank
 from sim.statistics.weighted_sample import quantiles
 
 MOST_CELLS = 100
@@ -65,35 +67,40 @@ class Jackknife:
         return around(float(values[0]), max(error, _ROUNDING), student(self.groups - 1))
 
 
-def _leave_out(by_group: np.ndarray) -> np.ndarray:
-    """Sums over the first axis, then the sums without each of its entries."""
-    whole = by_group.sum(axis=0, keepdims=True)
-    return np.concatenate([whole, whole - by_group])
+def _leave_out(by_group: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Sums over an axis, then the sums without each of its entries."""
+    whole = by_group.sum(axis=axis, keepdims=True)
+    return np.concatenate([whole, whole - by_group], axis=axis)
 
 
-def cells(x: np.ndarray, most: int, order: np.ndarray | None = None) -> tuple[np.ndarray, int]:
-    """The cell that each value falls into, and the number of cells: one per value if there are few, else cells of equal
-    share. Equal values are always in the same cell. `order` sorts `x`, where it is known already.
+def cells(x: np.ndarray | Ranked, most: int) -> tuple[np.ndarray, int]:
+    """The cell that each value falls into, int64, and the number of cells: one per value if there are few, else cells
+    of equal share. Equal values are always in the same cell.
     """
     ranks = np.ceil(np.arange(1, most) / most * x.size).astype(np.int64) - 1
-    return _cells_from(x, np.maximum(ranks, 0), most, order)
+    return _cells_from(x, np.maximum(ranks, 0), most)
 
 
-def tail_cells(x: np.ndarray, most: int, order: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+def tail_cells(x: Ranked, most: int) -> tuple[np.ndarray, int]:
     """As `cells`, with the lowest and the highest cell halved repeatedly as long as `FEWEST_IN_TAIL` trials remain in
     the outer half.
 
     The outer cells of a heavy-tailed parameter hold most of its variance.
     """
-    size = x.size / most
+    first = _first_codes(x, _tail_ranks(x.size, most), most)
+    return _cells_that_begin(x, first), first.size
+
+
+def _tail_ranks(trials: int, most: int) -> np.ndarray:
+    """The ranks, from 0, at which `tail_cells` begin."""
+    size = trials / most
     halved = size / 2.0 ** np.arange(1, max(1.0, np.log2(size / FEWEST_IN_TAIL)) + 1e-9)
-    ranks = np.concatenate([halved, np.arange(1, most) * size, x.size - halved]).astype(np.int64)
-    return _cells_from(x, ranks, most, order)
+    return np.concatenate([halved, np.arange(1, most) * size, trials - halved]).astype(np.int64)
 
 
-def _cells_from(x: np.ndarray, ranks: np.ndarray, most: int, order: np.ndarray | None) -> tuple[np.ndarray, int]:
+def _cells_from(x: np.ndarray | Ranked, ranks: np.ndarray, most: int) -> tuple[np.ndarray, int]:
     """Cells that begin at the values of some ranks, from 0, or at every value if there are at most `most` of them."""
-    if order is None:
+    if not isinstance(x, Ranked):
         # Parameters are drawn in float32, with which all is faster.
         narrow = x.astype(np.float32)
         x = narrow if np.array_equal(narrow, x) else x
@@ -104,17 +111,23 @@ def _cells_from(x: np.ndarray, ranks: np.ndarray, most: int, order: np.ndarray |
                 # The lowest value begins the first cell, which needs no bound.
                 bounds = bounds[bounds > x.min()]
                 return _count_up_to(x, bounds), bounds.size + 1
-    ordered = np.sort(x) if order is None else x[order]
-    starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-    if starts.size >= most:
-        # A cell begins with the first of the values that are equal to that of its rank.
-        first = np.searchsorted(ordered, ordered[ranks], side="left")
-        starts = np.unique(first[first > 0])
-    order = np.argsort(x) if order is None else order
-    sizes = np.diff(starts, prepend=0, append=x.size)
-    cell = np.empty(x.size, np.int64)
-    cell[order] = np.repeat(np.arange(sizes.size), sizes)
-    return cell, sizes.size
+        x = rank(x)
+    first = _first_codes(x, ranks, most)
+    return _cells_that_begin(x, first), first.size
+
+
+def _first_codes(x: Ranked, ranks: np.ndarray, most: int) -> np.ndarray:
+    """The codes at which cells begin, the first one's too: those at some ranks, or all if they are at most `most`."""
+    if x.distinct <= most:
+        return np.flatnonzero(np.diff(x.up_to, prepend=0))
+    return np.unique(x.codes_at(np.concatenate([[0], ranks])))
+
+
+def _cells_that_begin(x: Ranked, first: np.ndarray) -> np.ndarray:
+    """The cell of each number, int64, of cells that begin at some codes."""
+    begins = np.zeros(x.values.size, np.int16)
+    begins[first[1:]] = 1
+    return np.cumsum(begins, dtype=np.int16).take(x.code).astype(np.int64)
 
 
 def _order_statistics(x: np.ndarray, ranks: np.ndarray, most: int) -> np.ndarray | None:
@@ -164,33 +177,43 @@ class Pieces:
     places: np.ndarray
 
 
-def pieces(columns: Sequence[np.ndarray], finer: float = 1.0, orders: Sequence[np.ndarray] | None = None) -> Pieces:
-    """The cells of one parameter, or of a grid over several, for `first_order`; `finer` times as many as usual.
-
-    `orders` sort the columns, where they are known already.
-    """
-    trials = len(columns[0])
-    orders = [np.argsort(column) for column in columns] if orders is None else orders
+def pieces(columns: Sequence[Ranked], finer: float = 1.0) -> Pieces:
+    """The cells of one parameter, or of a grid over several, for `first_order`; `finer` times as many as usual."""
+    trials = columns[0].size
     if len(columns) == 1:
-        cell, count = tail_cells(columns[0], int(finer * most_cells(trials)), orders[0])
-    else:
-        fewest = FEWEST_IN_TAIL * (1 + len(columns))
-        a_side = max(2, int((finer * min(MOST_JOINT_CELLS, trials // fewest)) ** (1.0 / len(columns))))
-        cell, count = np.zeros(trials, np.int64), 1
-        for column, order in zip(columns, orders, strict=True):
-            own, size = cells(column, a_side, order)
-            cell, count = cell * size + own, count * size
-    return Pieces(cell, count, np.stack([_places(column, cell, count) for column in columns]))
+        return _pieces_of_one(columns[0], int(finer * most_cells(trials)))
+    fewest = FEWEST_IN_TAIL * (1 + len(columns))
+    a_side = max(2, int((finer * min(MOST_JOINT_CELLS, trials // fewest)) ** (1.0 / len(columns))))
+    cell, count = np.zeros(trials, np.int64), 1
+    for column in columns:
+        own, size = cells(column, a_side)
+        cell, count = cell * size + own, count * size
+    return Pieces(cell, count, np.stack([_places(column.numbers, cell, count) for column in columns]))
+
+
+def _pieces_of_one(x: Ranked, most: int) -> Pieces:
+    """The cells of one parameter, whose least and greatest values are those at their ends."""
+    first = _first_codes(x, _tail_ranks(x.size, most), most)
+    cell = _cells_that_begin(x, first)
+    # The last number of a cell is that before the first one of the next.
+    last = x.codes_at(np.append(x.up_to[first[1:] - 1], x.size) - 1)
+    return Pieces(cell, first.size, _placed(x.numbers, cell, x.values[first], x.values[last])[None])
 
 
 def _places(x: np.ndarray, cell: np.ndarray, count: int) -> np.ndarray:
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(low, cell, x)
     np.maximum.at(high, cell, x)
-    size = np.maximum(np.bincount(cell, minlength=count), 1)
+    return _placed(x, cell, low, high)
+
+
+def _placed(x: np.ndarray, cell: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The places of values in their cells, whose least and greatest values are given."""
+    low, high = low.astype(np.float64), high.astype(np.float64)
+    size = np.maximum(np.bincount(cell, minlength=low.size), 1)
     width = np.where(high > low, high - low, 1.0)
     place = (x - np.where(np.isfinite(low), low, 0.0)[cell]) / width[cell] * 2.0
-    return place - (np.bincount(cell, place, count) / size)[cell]
+    return place - (np.bincount(cell, place, low.size) / size)[cell]
 
 
 @dataclass(frozen=True)
@@ -223,6 +246,36 @@ class Explained:
         return {**found, "high": found["high"] + 2.0 * missed}
 
 
+@dataclass(frozen=True)
+class Response:
+    """A measure whose first-order indices are looked for: its values standardised, in independent groups of trials.
+
+    `z` has shape (n,). `counts`, `sums` and `squares` are those of the trials of each group, or of their weights.
+    """
+
+    z: np.ndarray
+    groups: Jackknife
+    weight: np.ndarray | None
+    counts: np.ndarray
+    sums: np.ndarray
+    squares: np.ndarray
+
+
+def response(y: np.ndarray, groups: Jackknife, weight: np.ndarray | None = None) -> Response | None:
+    """A measure, shape (n,), for `explained` and `first_order`; None where it does not vary. With a `weight` of each
+    trial, of mean 1, all sums and lines are weighted; cells are those of the trials as they are.
+    """
+    scale = float(np.ptp(y))
+    if not scale > 0.0:
+        return None
+    # Indices do not depend on location and scale. Standardised values lose fewer digits in sums of squares and do not
+    # overflow.
+    z = (y - np.average(y, weights=weight)) / scale
+    counts = np.bincount(groups.group, weight, groups.groups).astype(np.float64)
+    sums, squares = (np.bincount(groups.group, _times(one, weight), groups.groups) for one in (z, z * z))
+    return Response(z, groups, weight, counts, sums, squares)
+
+
 def explained(
     y: np.ndarray, columns: Sequence[np.ndarray], groups: Jackknife, weight: np.ndarray | None = None
 ) -> Explained:
@@ -231,13 +284,18 @@ def explained(
     The gain is that of `FINER` times as many cells for one parameter, of the grid over half as many cells a side for
     several, since a finer grid has too few trials in each.
     """
-    orders = [np.argsort(column) for column in columns]
-    usual = pieces(columns, orders=orders)
-    index = first_order(y, usual, groups, weight)
+    found = response(y, groups, weight)
+    return explained_by(found, [rank(column) for column in columns], groups)
+
+
+def explained_by(given: Response | None, columns: Sequence[Ranked], groups: Jackknife) -> Explained:
+    """As `explained`, of a measure that is standardised already and parameters by their rank."""
+    usual = pieces(columns)
+    index = index_of(given, usual, groups)
     if len(columns) == 1:
-        return Explained(usual.count, index, first_order(y, pieces(columns, FINER, orders), groups, weight) - index)
-    coarser = pieces(columns, 0.5 ** len(columns), orders)
-    return Explained(usual.count, index, index - first_order(y, coarser, groups, weight))
+        return Explained(usual.count, index, index_of(given, pieces(columns, FINER), groups) - index)
+    coarser = pieces(columns, 0.5 ** len(columns))
+    return Explained(usual.count, index, index - index_of(given, coarser, groups))
 
 
 def first_order(y: np.ndarray, given: Pieces, groups: Jackknife, weight: np.ndarray | None = None) -> np.ndarray:
@@ -247,57 +305,76 @@ def first_order(y: np.ndarray, given: Pieces, groups: Jackknife, weight: np.ndar
     without each group. The lines' own noise is subtracted: the expected size of what they explain by chance, from the
     scatter of the groups' residuals in each cell (the cluster-robust variance; Liang & Zeger 1986). So the index of a
     parameter without influence varies around 0, and the groups may be replicates of a design that is more even than
-    random points. NaN where `y` does not vary. With a `weight` of each trial, of mean 1, all sums and lines are
-    weighted; the cells are those of the trials as they are.
+    random points. NaN where `y` does not vary. With a `weight` of each trial see `response`.
     """
-    scale = float(np.ptp(y))
-    if not scale > 0.0:
+    return index_of(response(y, groups, weight), given, groups)
+
+
+def index_of(y: Response | None, given: Pieces, groups: Jackknife) -> np.ndarray:
+    """As `first_order`, of a measure that is standardised already."""
+    if y is None:
         return np.full(1 + groups.groups, np.nan)
-    # Indices do not depend on location and scale. Standardised values lose fewer digits in sums of squares and do not
-    # overflow.
-    z = (y - np.average(y, weights=weight)) / scale
     cell, count, total = given.cell, given.count, groups.groups
     place = groups.group * count + cell
 
     def summed(values: np.ndarray | None) -> np.ndarray:
-        return np.bincount(place, _times(values, weight), total * count).reshape(total, count)
+        return np.bincount(place, _times(values, y.weight), total * count).reshape(total, count)
 
     width = 1 + len(given.places)
-    gram, moment = np.zeros((total, count, width, width)), np.zeros((total, count, width))
-    gram[:, :, 0, 0], moment[:, :, 0] = summed(None), summed(z)
+    gram = np.empty((width, width, total, count))
+    moment = np.empty((width, total, count))
+    gram[0, 0], moment[0] = summed(None), summed(y.z)
     for i, one in enumerate(given.places, 1):
-        gram[:, :, 0, i] = gram[:, :, i, 0] = summed(one)
-        moment[:, :, i] = summed(one * z)
+        gram[0, i] = gram[i, 0] = summed(one)
+        moment[i] = summed(one * y.z)
         for j in range(1, i + 1):
-            gram[:, :, i, j] = gram[:, :, j, i] = summed(one * given.places[j - 1])
-    n = np.bincount(groups.group, weight, total).astype(np.float64)
-    sums, squares = (np.bincount(groups.group, _times(one, weight), total) for one in (z, z * z))
+            gram[i, j] = gram[j, i] = summed(one * given.places[j - 1])
 
-    grams, moments = _leave_out(gram), _leave_out(moment)
-    ridged = grams + _RIDGE * np.eye(width)
-    lines = np.linalg.solve(ridged, moments[..., None])[..., 0]
-    explained = (lines * moments).sum(axis=(1, 2))
+    grams, moments = _leave_out(gram, 2), _leave_out(moment, 1)
+    ridged = grams + _RIDGE * np.eye(width)[:, :, None, None]
+    lines = _solved(ridged, moments)
+    explained = np.sum([line * own for line, own in zip(lines, moments, strict=True)], axis=0)
 
     # What is explained by chance alone, by group.
-    residual = moment - np.einsum("gcij,cj->gci", gram, lines[0])
-    chance = np.einsum("gci,cij,gcj->gc", residual, np.linalg.inv(ridged[0]), residual)
-    size = grams[0, :, 0, 0] if weight is None else _effective_sizes(cell, count, weight)
-    present = (gram[:, :, 0, 0] > 0.0).sum(axis=0)
-    used = 1 + (np.einsum("cii->ci", grams[0])[:, 1:] > 1e-6).sum(axis=1)
+    residual = moment - np.sum([gram[:, j] * line[0] for j, line in enumerate(lines)], axis=0)
+    inverse = _solved(ridged[:, :, 0], np.eye(width)[:, :, None])
+    chance = np.sum([residual[i] * (inverse[i] * residual.swapaxes(0, 1)).sum(axis=1) for i in range(width)], axis=0)
+    size = grams[0, 0, 0] if y.weight is None else _effective_sizes(cell, count, y.weight)
+    present = (gram[0, 0] > 0.0).sum(axis=0)
+    used = 1 + np.sum([grams[i, i, 0] > 1e-6 for i in range(1, width)], axis=0)
     enough = (present > 1) & (size > used)
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = np.where(enough, present / (present - 1.0) * (size - 1.0) / (size - used), 0.0)
     noise = chance @ factor
     # A cell with too few trials to estimate its noise counts as explaining nothing.
-    nothing = ((lines * moments).sum(axis=2) * ~enough).sum(axis=1)
-    centre = np.square(residual[:, :, 0].sum(axis=1)) / n.sum() * total / (total - 1.0)
+    nothing = (explained * ~enough).sum(axis=1)
+    centre = np.square(residual[0].sum(axis=1)) / y.counts.sum() * total / (total - 1.0)
 
-    counts, means = _leave_out(n), _leave_out(sums)
+    counts, means = _leave_out(y.counts), _leave_out(y.sums)
     subtracted = _leave_out(noise - centre)
     subtracted[1:] *= total / (total - 1.0)
-    whole = _leave_out(squares) - means**2 / counts
+    whole = _leave_out(y.squares) - means**2 / counts
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (explained - nothing - subtracted - means**2 / counts) / whole
+        return np.asarray((explained.sum(axis=1) - nothing - subtracted - means**2 / counts) / whole)
+
+
+def _solved(matrices: np.ndarray, right: np.ndarray) -> list[np.ndarray]:
+    """The unknowns of many small systems of equations at once, by elimination.
+
+    The matrices, shape (unknowns, unknowns, ...), are symmetric and positive definite, so that no rows need to be
+    exchanged; `right` has shape (unknowns, ...).
+    """
+    rows, found = [list(row) for row in matrices], list(right)
+    for k, row in enumerate(rows):
+        for i in range(k + 1, len(rows)):
+            factor = rows[i][k] / row[k]
+            rows[i] = [one - factor * other for one, other in zip(rows[i], row, strict=True)]
+            found[i] = found[i] - factor * found[k]
+    for k in reversed(range(len(rows))):
+        for j in range(k + 1, len(rows)):
+            found[k] = found[k] - rows[k][j] * found[j]
+        found[k] = found[k] / rows[k][k]
+    return found
 
 
 def _times(values: np.ndarray | None, weight: np.ndarray | None) -> np.ndarray | None:
@@ -338,25 +415,31 @@ def pawn(
     parameter without influence (see `pawn_noise`); for the intervals see `_distance_interval`. With a `weight` of each
     trial the slices and the distributions are weighted.
     """
-    sliced = [(slices(x, weight), SLICES) for x in columns.values()]
-    resampled = _resampled_distances(sliced, y, weight)
+    return pawn_of_slices({name: slices(x, weight) for name, x in columns.items()}, y, noise, weight)
+
+
+def pawn_of_slices(
+    sliced: Mapping[str, np.ndarray], y: np.ndarray, noise: tuple[float, float], weight: np.ndarray | None = None
+) -> dict[str, dict[str, Estimate]]:
+    """As `pawn`, of parameters of which the `slices` are known."""
+    resampled = _resampled_distances(list(sliced.values()), SLICES, y, weight)
     coded = _coded(y)
-    found = [_medians_and_maxima(distances(*own, *coded, weight)).tolist() for own in sliced]
+    found = [_medians_and_maxima(distances(own, SLICES, *coded, weight)).tolist() for own in sliced.values()]
     return {
         name: {
             statistic: _distance_interval(found[k][s], resampled[:, k, s], noise[s])
             for s, statistic in enumerate(("median", "maximum"))
         }
-        for k, name in enumerate(columns)
+        for k, name in enumerate(sliced)
     }
 
 
-def pawn_by_value(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> dict[str, Estimate]:
+def pawn_by_value(x: np.ndarray | Ranked, y: np.ndarray, weight: np.ndarray | None = None) -> dict[str, Estimate]:
     """The PAWN index of a parameter with each of its (few) values as a slice: median and maximum over the values."""
-    sliced = cells(x, MOST_CELLS)
-    resampled = _resampled_distances([sliced], y, weight)[:, 0]
-    statistics = _medians_and_maxima(distances(*sliced, *_coded(y), weight)).tolist()
-    noise = np.quantile(_dummies(*sliced, y, weight), 0.95, axis=0)
+    sliced, count = cells(x, MOST_CELLS)
+    resampled = _resampled_distances([sliced], count, y, weight)[:, 0]
+    statistics = _medians_and_maxima(distances(sliced, count, *_coded(y), weight)).tolist()
+    noise = np.quantile(_dummies(sliced, count, y, weight), 0.95, axis=0)
     return {
         name: _distance_interval(statistics[s], resampled[:, s], float(noise[s]))
         for s, name in enumerate(("median", "maximum"))
@@ -387,12 +470,7 @@ def distances(
 
     `code` is each trial's rank among the `size` different values of the measure, `weight` how often it counts.
     """
-    return _distances(sliced * size + code, count, size, weight)
-
-
-def _distances(place: np.ndarray, count: int, size: int, weight: np.ndarray | None) -> np.ndarray:
-    """As `distances`, of trials whose slice times `size` and code together are `place`."""
-    by_slice = np.bincount(place, weight, (count + 1) * size).reshape(count + 1, size)
+    by_slice = np.bincount(sliced * size + code, weight, (count + 1) * size).reshape(count + 1, size)
     inside = by_slice[:count]
     everything = np.cumsum(by_slice.sum(axis=0))
     totals = inside.sum(axis=1)
@@ -417,24 +495,23 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     }
 
 
-def average_ranks(x: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
-    """The rank of each value, from 1, equal values having the mean of theirs; float64, shape of `x`.
+def average_ranks(x: Ranked, weight: np.ndarray | None = None) -> np.ndarray:
+    """The rank of each value, from 1, equal values having the mean of theirs; float64, shape (n,).
 
     With a `weight` of each trial ranks are sums of weights.
     """
-    _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
-    sizes = counts if weight is None else np.bincount(place, weight)
-    return (np.cumsum(sizes) - (sizes - 1) / 2.0)[place]
+    sizes = np.bincount(x.code, weight, x.values.size)
+    return (np.cumsum(sizes) - (sizes - 1) / 2.0).take(x.code)
 
 
-def outer_deciles(x: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, float] | None:
+def outer_deciles(x: Ranked, weight: np.ndarray | None = None) -> tuple[float, float] | None:
     """The upper bound of a parameter's lowest decile and the lower bound of its highest. If so many values are equal
     that the two would overlap, the least and the greatest value; None if there is only one value.
     """
     levels = (0.1, 0.9)
-    low, high = np.quantile(x, levels, method="inverted_cdf") if weight is None else quantiles(x, weight, levels)
+    low, high = x.quantiles(levels) if weight is None else quantiles(x.numbers, weight, levels)
     if low >= high:
-        low, high = x.min(), x.max()
+        low, high = x.values[x.codes_at(np.array([0, x.size - 1]))]
     return (float(low), float(high)) if low < high else None
 
 
@@ -463,31 +540,60 @@ def _medians_and_maxima(found: np.ndarray) -> np.ndarray:
 
 def _dummies(sliced: np.ndarray, count: int, y: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Median and maximum distance of parameters that are shuffled: shape (`DUMMIES`, 2)."""
-    rng = np.random.default_rng(_SEED)
     coded = _coarsely_coded(y)
-    found = [distances(rng.permutation(sliced), count, *coded, weight) for _ in range(DUMMIES)]
+    found = [distances(sliced.take(order), count, *coded, weight) for order in _shuffles(y.size)]
     return _medians_and_maxima(np.stack(found))
 
 
+@lru_cache(maxsize=2)
+def _shuffles(trials: int) -> np.ndarray:
+    """Orders of trials at random: shape (`DUMMIES`, trials)."""
+    rng = np.random.default_rng(_SEED)
+    narrow = np.min_scalar_type(trials)
+    return np.stack([rng.permutation(trials).astype(narrow) for _ in range(DUMMIES)])
+
+
+@lru_cache(maxsize=2)
+def _resamples(trials: int) -> np.ndarray:
+    """How often each trial is drawn in each resample, with replacement: shape (trials, `PAWN_RESAMPLES`)."""
+    rng = np.random.default_rng(_SEED)
+    times = [np.bincount(rng.integers(trials, size=trials), minlength=trials) for _ in range(PAWN_RESAMPLES)]
+    return np.stack(times, axis=1).astype(np.uint16)
+
+
 def _resampled_distances(
-    sliced: Sequence[tuple[np.ndarray, int]], y: np.ndarray, weight: np.ndarray | None = None
+    sliced: Sequence[np.ndarray], count: int, y: np.ndarray, weight: np.ndarray | None = None
 ) -> np.ndarray:
     """Median and maximum distance of each parameter in each resample: shape (`PAWN_RESAMPLES`, parameters, 2).
 
-    Trials are drawn with replacement; their slices stay. All parameters have the same number of slices.
+    Trials are drawn with replacement; their slices stay, of which there are `count`. All resamples of a parameter are
+    added up at once, by a product with a matrix that has a row for each slice and code.
     """
-    rng = np.random.default_rng(_SEED)
-    coded = _coarsely_coded(y)
-    places = [own * coded[1] + coded[0] for own, _ in sliced]
-    count = sliced[0][1]
-    found = np.empty((PAWN_RESAMPLES, len(sliced), count))
-    for resample in found:
-        times = np.bincount(rng.integers(y.size, size=y.size), minlength=y.size).astype(np.float64)
-        if weight is not None:
-            times *= weight
-        for k, place in enumerate(places):
-            resample[k] = _distances(place, count, coded[1], times)
+    code, size = _coarsely_coded(y)
+    times = _resamples(y.size).astype(np.float64)
+    if weight is not None:
+        times *= weight[:, None]
+    everything = np.cumsum(_summed_rows(code, size, times), axis=0)
+    everything /= everything[-1]
+    found = np.empty((len(times[0]), len(sliced), count))
+    own = np.empty_like(everything)
+    for k, place in enumerate(sliced):
+        by_slice = _summed_rows(place * size + code, (count + 1) * size, times).reshape(count + 1, size, -1)
+        for one in range(count):
+            np.cumsum(by_slice[one], axis=0, out=own)
+            totals = own[-1].copy()
+            own /= np.where(totals > 0, totals, 1.0)
+            own -= everything
+            found[:, k, one] = np.where(totals > 0, np.abs(own, out=own).max(axis=0), np.nan)
     return _medians_and_maxima(found)
+
+
+def _summed_rows(place: np.ndarray, places: int, rows: np.ndarray) -> np.ndarray:
+    """Sums of the rows of a table by the place of each: shape (places, columns)."""
+    from scipy.sparse import coo_array
+
+    chosen = coo_array((np.ones(place.size), (place, np.arange(place.size))), (places, place.size))
+    return np.asarray(chosen.tocsr() @ rows)
 
 
 def _distance_interval(value: float, resampled: np.ndarray, noise: float) -> Estimate:

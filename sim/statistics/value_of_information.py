@@ -13,6 +13,7 @@ exceed that of the best such choice. It is a lower bound of the EVPPI on average
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -20,6 +21,7 @@ from scipy.special import ndtri
 
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import mean_of
+from sim.statistics.ranked import Ranked, rank
 from sim.statistics.sensitivity import cells
 from sim.statistics.tallies import moments
 from sim.statistics.weighted_sample import WeightedSample
@@ -54,10 +56,15 @@ class Choice:
     replicates: int
     weighted: WeightedSample | None = None
 
-    @property
+    @cached_property
     def fold(self) -> np.ndarray:
         """The fold of each trial."""
         return self.trial % FOLDS
+
+    @cached_property
+    def weighted_gains(self) -> np.ndarray:
+        """The gains times the weights of the trials."""
+        return self.times_weight(self.gains)
 
     @property
     def weight(self) -> np.ndarray | None:
@@ -72,6 +79,8 @@ class Choice:
         """The mean of some values of these trials, with its error."""
         if self.weighted is not None:
             return self.weighted.mean(values, np.ones(values.size, bool))
+        if self.replicates == 1:
+            return mean_of([moments(values)])
         replicate = self.trial % self.replicates
         return mean_of([moments(values[replicate == k]) for k in range(self.replicates)])
 
@@ -103,60 +112,157 @@ class Worth:
 
 def worth_of_one(given: Choice, x: np.ndarray) -> Worth:
     """The value of learning one parameter, shape (trials,): by a spline over up to `MOST_CELLS` cells of it."""
-    cell, count = cells(x, max(2, min(MOST_CELLS, x.size // FEWEST_IN_CELL)))
-    place = given.fold * count + cell
-    size = np.bincount(place, given.weight, FOLDS * count).reshape(FOLDS, count).astype(np.float64)
-    gains = given.times_weight(given.gains)
-    total = np.array([np.bincount(place, row, FOLDS * count).reshape(FOLDS, count) for row in gains])
-    roughness = _roughness(size.sum(axis=0))
+    return worth_of_each(given, [rank(x)])[0]
 
-    def fitted(folds: Sequence[int]) -> np.ndarray:
-        """Expected gains from the trials of some folds, shape (penalties, strategies, cells)."""
-        weights, sums = size[list(folds)].sum(axis=0), total[:, list(folds)].sum(axis=1)
-        if not weights.any():
-            return np.zeros((PENALTIES.size + 1, len(sums), count))
-        penalised = np.diag(weights) + (PENALTIES * weights.mean())[:, None, None] * roughness
-        spline = np.linalg.solve(penalised, np.broadcast_to(sums.T, (PENALTIES.size, *sums.T.shape)))
-        flat = np.repeat((sums.sum(axis=1) / weights.sum())[:, None], count, axis=1)
-        return np.concatenate([spline.transpose(0, 2, 1), flat[None]])
+
+def worth_of_each(given: Choice, columns: Sequence[Ranked]) -> list[Worth]:
+    """The value of learning each of some parameters by itself, as `worth_of_one`: their splines are fitted together."""
+    binned = [_binned(given, x) for x in columns]
+    found: dict[int, Worth] = {}
+    for count in {one.size.shape[1] for one in binned}:
+        places = [k for k, one in enumerate(binned) if one.size.shape[1] == count]
+        sizes, totals = (np.stack([getattr(binned[k], name) for k in places]) for name in ("size", "total"))
+        for k, fitted in zip(places, _fitted(sizes, totals), strict=True):
+            found[k] = _worth_of_cells(given, binned[k], fitted)
+    return [found[k] for k in range(len(binned))]
+
+
+@dataclass(frozen=True)
+class _Binned:
+    """The trials by cells of a parameter: the cell of each, the trials of each fold in each cell, shape (folds, cells),
+    and the sums of their gains, shape (strategies, folds, cells); of weights, where trials are weighted.
+    """
+
+    cell: np.ndarray
+    size: np.ndarray
+    total: np.ndarray
+
+
+def _binned(given: Choice, x: Ranked) -> _Binned:
+    cell, count = cells(x, max(2, min(MOST_CELLS, x.size // FEWEST_IN_CELL)))
+    place, shape = given.fold * count + cell, (FOLDS, count)
+    size = np.bincount(place, given.weight, FOLDS * count).reshape(shape).astype(np.float64)
+    # The best strategy gains nothing over itself.
+    sums = [
+        np.zeros(shape) if k == given.best else np.bincount(place, row, FOLDS * count).reshape(shape)
+        for k, row in enumerate(given.weighted_gains)
+    ]
+    return _Binned(cell, size, np.array(sums))
+
+
+_ALL_FOLDS = tuple(range(FOLDS))
+_SUBSETS = (
+    _ALL_FOLDS,
+    *(tuple(k for k in _ALL_FOLDS if k != fold) for fold in _ALL_FOLDS),
+    *(tuple(k for k in _ALL_FOLDS if k not in pair) for pair in combinations(_ALL_FOLDS, 2)),
+)
+"""The folds on which splines are fitted: all, all but one, all but two."""
+
+
+def _fitted(size: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """The gains that splines expect in each cell, fitted to the trials of each of `_SUBSETS` with each penalty.
+
+    `size` has shape (parameters, folds, cells), `total` (parameters, strategies, folds, cells), the result (parameters,
+    subsets, penalties and one, strategies, cells): the last penalty leaves one mean of all cells.
+    """
+    among = [list(folds) for folds in _SUBSETS]
+    weights = np.stack([size[:, folds].sum(axis=1) for folds in among], axis=1)
+    sums = np.stack([total[:, :, folds].sum(axis=2) for folds in among], axis=1)
+    bands = np.stack([_roughness(own.sum(axis=0)) for own in size], axis=2)[..., None, None]
+    smoothing = PENALTIES * weights.mean(axis=2)[..., None]
+    main, near, far = (band * smoothing for band in bands)
+    # Cells first, then parameters, subsets, penalties.
+    main = main + weights.transpose(2, 0, 1)[..., None]
+    right = np.broadcast_to(sums.transpose(3, 0, 1, 2)[:, :, :, None], (*main.shape, sums.shape[2]))
+    spline = _solved_in_bands(main, near, far, right)
+    whole = weights.sum(axis=2)[..., None]
+    flat = np.divide(sums.sum(axis=3), whole, out=np.zeros(sums.shape[:3]), where=whole > 0.0)
+    level = np.broadcast_to(flat[:, :, None, :, None], (*flat.shape[:2], 1, flat.shape[2], size.shape[2]))
+    return np.concatenate([spline.transpose(1, 2, 3, 4, 0), level], axis=2)
+
+
+def _solved_in_bands(main: np.ndarray, near: np.ndarray, far: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The unknowns of many symmetric positive definite systems of equations at once, by elimination.
+
+    The matrices have entries only on the diagonal, `main`, and one and two places beside it, `near` and `far`: arrays
+    of shape (unknowns, ...), whose last one and two entries are not read. `right` has shape (unknowns, ..., sides).
+    Unknowns without any entry are 0.
+    """
+    count = len(main)
+    diagonal, one, two = np.empty_like(main), np.zeros_like(main), np.zeros_like(main)
+    found = np.empty_like(right)
+    for k in range(count):
+        pivot, beside, own = main[k], near[k], right[k]
+        if k > 0:
+            pivot = pivot - diagonal[k - 1] * np.square(one[k - 1])
+            beside = beside - diagonal[k - 1] * one[k - 1] * two[k - 1]
+            own = own - one[k - 1][..., None] * found[k - 1]
+        if k > 1:
+            pivot = pivot - diagonal[k - 2] * np.square(two[k - 2])
+            own = own - two[k - 2][..., None] * found[k - 2]
+        diagonal[k] = np.where(pivot == 0.0, 1.0, pivot)
+        found[k] = own
+        if k < count - 1:
+            one[k] = beside / diagonal[k]
+        if k < count - 2:
+            two[k] = far[k] / diagonal[k]
+    for k in reversed(range(count)):
+        own = found[k] / diagonal[k][..., None]
+        if k < count - 1:
+            own -= one[k][..., None] * found[k + 1]
+        if k < count - 2:
+            own -= two[k][..., None] * found[k + 2]
+        found[k] = own
+    return found
+
+
+def _worth_of_cells(given: Choice, binned: _Binned, fitted: np.ndarray) -> Worth:
+    """The value of learning a parameter, from what splines expect in its cells; one parameter's part of `_fitted`."""
+    size, total = binned.size, binned.total
+    by_folds = dict(zip(_SUBSETS, fitted, strict=True))
+
+    def without(*left_out: int) -> np.ndarray:
+        """Expected gains from the trials of the other folds, shape (penalties, strategies, cells)."""
+        return by_folds[tuple(k for k in _ALL_FOLDS if k not in left_out)]
 
     def squares(expected: np.ndarray, fold: int) -> np.ndarray:
         """Squared errors on a fold, less a constant, shape (penalties, strategies)."""
         return (size[fold] * expected**2 - 2.0 * expected * total[:, fold]).sum(axis=2)
 
-    everything = range(FOLDS)
-    without = {fold: fitted([k for k in everything if k != fold]) for fold in everything}
-    errors = {(fold, fold): squares(without[fold], fold) for fold in everything}
-    for one, other in combinations(everything, 2):
-        found = fitted([k for k in everything if k not in (one, other)])
-        errors[one, other], errors[other, one] = squares(found, other), squares(found, one)
+    errors = {(fold, other): squares(without(fold, other), other) for fold in _ALL_FOLDS for other in _ALL_FOLDS}
     strategies = np.arange(len(given.gains))
-    expected = np.zeros((len(strategies), FOLDS, count))
-    for fold in everything:
+    expected = np.zeros((len(strategies), *size.shape))
+    for fold in _ALL_FOLDS:
         # The smoothness is chosen without the trials on which the choice of strategies is valued.
-        smoothness = np.sum([errors[fold, k] for k in everything if k != fold], axis=0).argmin(axis=0)
-        expected[:, fold] = without[fold][smoothness, strategies]
-    whole = fitted(everything)[np.sum([errors[k, k] for k in everything], axis=0).argmin(axis=0), strategies]
+        smoothness = np.sum([errors[fold, k] for k in _ALL_FOLDS if k != fold], axis=0).argmin(axis=0)
+        expected[:, fold] = without(fold)[smoothness, strategies]
+    whole = without()[np.sum([errors[k, k] for k in _ALL_FOLDS], axis=0).argmin(axis=0), strategies]
     promised = float((whole.max(axis=0) * size.sum(axis=0)).sum() / size.sum())
-    return _worth(given, _chosen(expected, given.best)[given.fold, cell], promised)
+    return _worth(given, _chosen(expected, given.best)[given.fold, binned.cell], promised)
 
 
 def _roughness(sizes: np.ndarray) -> np.ndarray:
-    """The sum of squared second differences over cells at the normal scores of their ranks, shape (cells, cells)."""
+    """The sum of squared second differences over cells at the normal scores of their ranks, as a symmetric matrix: its
+    diagonal, and the entries one and two places beside it, shape (3, cells).
+    """
     count = sizes.size
+    found = np.zeros((3, count))
     if count < 3:
-        return np.zeros((count, count))
+        return found
     position = ndtri((np.cumsum(sizes) - sizes / 2.0) / sizes.sum())
     step = np.diff(position) / np.diff(position).mean()
-    second = np.zeros((count - 2, count))
-    rows = np.arange(count - 2)
-    second[rows, rows], second[rows, rows + 2] = 1.0 / step[:-1], 1.0 / step[1:]
-    second[rows, rows + 1] = -1.0 / step[:-1] - 1.0 / step[1:]
-    return second.T @ second
+    low, high = 1.0 / step[:-1], 1.0 / step[1:]
+    middle = -low - high
+    for k, own in enumerate((low, middle, high)):
+        found[0, k : count - 2 + k] += own * own
+    found[1, : count - 2] += low * middle
+    found[1, 1 : count - 1] += middle * high
+    found[2, : count - 2] = low * high
+    return found
 
 
-def worth_of_several(given: Choice, columns: Sequence[np.ndarray]) -> Worth:
-    """The value of learning several parameters together, arrays of shape (trials,).
+def worth_of_several(given: Choice, columns: Sequence[Ranked]) -> Worth:
+    """The value of learning several parameters together, by the ranks of their values.
 
     By a quadratic form of their normal scores and by boosted regression trees, in the mixture that has the least
     squared error on other trials (stacking; Breiman 1996), so that what either fits to noise is scaled down. The trees
@@ -233,13 +339,11 @@ def _moments(
     return np.stack(grams), np.stack(sums)
 
 
-def _normal_scores(column: np.ndarray) -> np.ndarray:
-    order = np.argsort(column)
-    edges = np.flatnonzero(np.concatenate([[True], np.diff(column[order]) > 0.0, [True]]))
-    rank = np.repeat((edges[:-1] + edges[1:]) / 2.0, np.diff(edges))
-    scores = np.empty(column.size)
-    scores[order] = ndtri(np.clip(rank / column.size, 0.5 / column.size, 1.0 - 0.5 / column.size))
-    return scores
+def _normal_scores(x: Ranked) -> np.ndarray:
+    """The standard normal's quantile at the rank of each value, equal values having the mean of theirs; shape (n,)."""
+    up_to = x.up_to.take(x.code)
+    equal = np.diff(x.up_to, prepend=0).take(x.code)
+    return ndtri(np.clip((up_to - equal / 2.0) / x.size, 0.5 / x.size, 1.0 - 0.5 / x.size))
 
 
 def _quadratic(scores: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:

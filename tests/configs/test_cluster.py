@@ -39,6 +39,13 @@ FOREIGN = {"ServiceMonitor", "PrometheusRule", "RayCluster", "RayJob"}
 """Kinds that Kubernetes itself does not have."""
 
 
+EGRESS = {
+    name: [{"to": [{"ipBlock": {"cidr": f"10.0.{number}.0/24"}}], "ports": [{"port": 443, "protocol": "TCP"}]}]
+    for number, name in enumerate(("database", "store", "provider", "kubernetesApi"))
+}
+"""Rules for what pods may connect to, each with a network of its own."""
+
+
 def merged(*parts: dict) -> dict:
     """The values of several files, as Helm merges them."""
     found: dict = {}
@@ -82,6 +89,20 @@ VALUES = {
     ),
     "backed-up": merged(LEAST, {"backup": {"schedule": "15 2 * * *", "folder": "s3://saved/daily"}}),
     "claim-and-ray": merged(LEAST, {"results": {"storeUrl": "", "existingClaim": "results"}}),
+    "claim-backed-up": merged(
+        shipped_values("small"),
+        {"backup": {"schedule": "15 2 * * *", "folder": "s3://saved/daily"}, "s3": {"credentialsSecret": "s3"}},
+    ),
+    "closed": merged(
+        LEAST,
+        {
+            "networkPolicy": {"egress": {"enabled": True, **EGRESS}},
+            "trustedCertificates": {"configMapName": "authorities"},
+            "backup": {"schedule": "15 2 * * *", "folder": "s3://saved/daily"},
+            "runner": {"tolerations": [{"key": "batch", "operator": "Exists"}]},
+        },
+    ),
+    "rolled-back": merged(LEAST, {"runner": {"replicas": 0}}),
 }
 
 
@@ -99,6 +120,7 @@ def ray_job() -> tuple[dict, ...]:
 
 
 SETS = [*VALUES, "rayjob"]
+WITH_RAY = [name for name in SETS if VALUES.get(name, {}).get("ray", {}).get("enabled", True)]
 
 
 def manifests(name: str) -> tuple[dict, ...]:
@@ -174,7 +196,7 @@ def test_a_wrong_manifest_is_found_by_the_schemas():
     "KUBERAY_CRDS" not in os.environ,
     reason="set KUBERAY_CRDS to a folder of KubeRay's CustomResourceDefinitions, which no Python package contains",
 )
-@pytest.mark.parametrize("name", [name for name in SETS if name != "small"])
+@pytest.mark.parametrize("name", WITH_RAY)
 def test_ray_resources_are_valid_by_the_definitions_of_kuberay(name):
     import jsonschema
 
@@ -229,6 +251,13 @@ def closed(schema: dict, *, top: bool = False) -> dict:
         ({"oidc": {"issuer": "https://login.example", "clientId": "brink"}}, "oidc.groups is required"),
         ({"oidc": {"groups": {"analysts": ["write"]}}}, "groups"),
         ({"backup": {"schedule": "15 2 * * *"}}, "backup.schedule needs"),
+        ({"runner": {"replicas": -1}}, "replicas"),
+        ({"trustedCertificates": {"configMapName": "a", "key": "../a"}}, "key"),
+        *(
+            ({"networkPolicy": {"egress": {"enabled": True, **EGRESS, name: []}}}, f"networkPolicy.egress.{name}")
+            for name in ("database", "store", "kubernetesApi")
+        ),
+        ({"networkPolicy": {"egress": {"store": [{"ports": [{"port": 443}]}]}}}, "store"),
         ({"backup": {"folder": "/tmp/saved"}}, "folder"),
         ({"results": {"storeUrl": "s3://user:password@bucket/prefix"}}, "storeUrl"),
         ({"settings": {"BRINK_DATABASE_URL": "postgresql://secret@host/name"}}, "BRINK_DATABASE_URL"),
@@ -352,7 +381,7 @@ def test_selectors_find_their_pods_and_no_others(name):
 
 def admitted(policy: dict, labels: dict, port: str | int) -> bool:
     """Whether a policy lets pods of its namespace with these labels connect to a port."""
-    for rule in policy["spec"]["ingress"]:
+    for rule in policy["spec"].get("ingress", ()):
         peers = [peer for peer in rule["from"] if set(peer) == {"podSelector"}]
         ports = [one["port"] for one in rule.get("ports", ())]
         if (not ports or port in ports) and any(
@@ -369,9 +398,8 @@ def test_policies_keep_every_pod_and_let_only_ray_and_runners_reach_ray(name):
     for policy in policies:
         assert any(matches(policy["spec"]["podSelector"], pod["metadata"]["labels"]) for pod in found.values())
     for part, pod in found.items():
-        of_pod = [one for one in policies if matches(one["spec"]["podSelector"], pod["metadata"]["labels"])]
-        assert of_pod, f"{part} is open to everybody"
-        assert all("Ingress" in one["spec"]["policyTypes"] for one in of_pod)
+        of_pod = policies_of(name, pod)
+        assert any("Ingress" in one["spec"]["policyTypes"] for one in of_pod), f"{part} is open to everybody"
         if part.startswith("ray-"):
             who = {
                 other
@@ -381,14 +409,75 @@ def test_policies_keep_every_pod_and_let_only_ray_and_runners_reach_ray(name):
             assert who == {"ray-head", "ray-worker", "submitter" if name == "rayjob" else "runner"}
 
 
+def policies_of(name: str, pod: dict) -> list[dict]:
+    labels = pod["metadata"]["labels"]
+    return [one for one in of_kind(name, "NetworkPolicy") if matches(one["spec"]["podSelector"], labels)]
+
+
 def test_no_policy_admits_all_sources():
     for name in VALUES:
         for policy in of_kind(name, "NetworkPolicy"):
-            for rule in policy["spec"]["ingress"]:
+            for rule in policy["spec"].get("ingress", ()):
                 assert rule["from"], policy["metadata"]["name"]
 
 
-@pytest.mark.parametrize("name", [name for name in SETS if name != "small"])
+def test_pods_connect_to_what_they_need_and_to_nothing_else():
+    networks = {rules[0]["to"][0]["ipBlock"]["cidr"]: name for name, rules in EGRESS.items()}
+    found, reach_ray = {}, set()
+    for part, pod in pods("closed"):
+        policies = policies_of("closed", pod)
+        assert any("Egress" in one["spec"]["policyTypes"] for one in policies), part
+        rules = [rule for one in policies for rule in one["spec"].get("egress", ())]
+        named = [rule for rule in rules if "to" in rule]
+        (lookup,) = [rule for rule in rules if "to" not in rule]
+        assert {(one["port"], one["protocol"]) for one in lookup["ports"]} >= {(53, "UDP"), (53, "TCP")}, part
+        peers = [peer for rule in named for peer in rule["to"]]
+        found[part] = {networks[peer["ipBlock"]["cidr"]] for peer in peers if "ipBlock" in peer}
+        selectors = [peer["podSelector"] for peer in peers if "podSelector" in peer]
+        for other, target in pods("closed"):
+            if any(matches(selector, target["metadata"]["labels"]) for selector in selectors):
+                reach_ray.add((part, other))
+    assert found == {
+        "web": {"database", "store", "provider"},
+        "runner": {"database", "store"},
+        "migrate": {"database"},
+        "backup": {"database", "store"},
+        "ray-head": {"kubernetesApi"},
+        "ray-worker": {"store"},
+    }
+    nodes = ("runner", "ray-head", "ray-worker")
+    assert reach_ray == {(one, other) for one in nodes for other in nodes}
+
+
+def test_certificate_authorities_are_known_wherever_database_or_store_are_reached():
+    for part, pod in pods("closed"):
+        (container,) = pod["spec"]["containers"]
+        values = {one["name"]: one.get("value") for one in container["env"]}
+        if part == "ray-head":
+            assert "SSL_CERT_FILE" not in values
+            continue
+        assert values["SSL_CERT_FILE"] == values["PGSSLROOTCERT"] == "/etc/brink/certificates/ca-bundle.crt", part
+        (mount,) = [one for one in container["volumeMounts"] if one["mountPath"] == "/etc/brink/certificates"]
+        (volume,) = [one for one in pod["spec"]["volumes"] if one["name"] == mount["name"]]
+        assert volume["configMap"]["name"] == "authorities"
+
+
+def test_several_pods_of_a_kind_are_spread_and_jobs_run_where_runners_may():
+    found = dict(pods("closed"))
+    for part in ("web", "runner"):
+        (spread,) = found[part]["spec"]["topologySpreadConstraints"]
+        assert matches(spread["labelSelector"], found[part]["metadata"]["labels"])
+    for part in ("migrate", "backup"):
+        assert found[part]["spec"]["tolerations"] == found["runner"]["spec"]["tolerations"]
+
+
+def test_karpenter_leaves_pods_of_ray_alone():
+    for part, pod in pods("aws"):
+        if part.startswith("ray-"):
+            assert pod["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"] == "true", part
+
+
+@pytest.mark.parametrize("name", WITH_RAY)
 def test_ray_scales_from_none_and_asks_for_its_token(name):
     (one,) = of_kind(name, "RayCluster") or of_kind(name, "RayJob")
     spec = one["spec"].get("rayClusterSpec") or one["spec"]
@@ -425,6 +514,9 @@ def test_backups_have_what_web_has_to_reach_database_and_results():
     assert found["backup"]["command"] == ["brink", "backup", "s3://saved/daily"]
     of_web = {json.dumps(variable) for variable in found["web"]["env"]}
     assert {json.dumps(variable) for variable in found["backup"]["env"]} <= of_web
+    ((_, on_claim),) = [one for one in containers("claim-backed-up") if one[0] == "backup"]
+    assert {"name": "data", "mountPath": "/data"} in on_claim["volumeMounts"]
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= {variable["name"] for variable in on_claim["env"]}
 
 
 def test_accounts_of_a_provider_are_for_web_alone():
@@ -441,6 +533,9 @@ def test_the_tables_are_migrated_before_the_service_starts():
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert job["spec"]["template"]["spec"]["containers"][0]["command"] == ["brink", "migrate"]
     assert "serviceAccountName" not in job["spec"]["template"]["spec"], "the chart's account does not exist yet"
+    (policy,) = policies_of("least", job["spec"]["template"])
+    assert policy["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert int(policy["metadata"]["annotations"]["helm.sh/hook-weight"]) < 0, "it must be there before the job"
 
 
 def metric_names(tmp_path: Path) -> set[str]:

@@ -23,7 +23,7 @@ from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from tests.support.answers import assert_same
-from tests.support.pods import Pod, container, pods
+from tests.support.pods import USER, Pod, container, pods
 from tests.support.postgres import postgres
 from tests.support.waiting import wait_until
 
@@ -125,9 +125,9 @@ def _store(pod: Pod) -> Iterator[None]:
         server.wait()
 
 
-def _get(pod: Pod, path: str) -> httpx.Response:
+def _get(pod: Pod, path: str, port: int = 8000) -> httpx.Response:
     host = f"[{pod.address}]" if ":" in pod.address else pod.address
-    return httpx.get(f"http://{host}:8000{path}", timeout=60)
+    return httpx.get(f"http://{host}:{port}{path}", timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +170,47 @@ def _nodes(deployment: Deployment) -> int:
     return len(re.findall(r"^ *\d+ node_", output.partition("Pending:")[0], re.MULTILINE))
 
 
+def test_the_pods_are_as_small_and_as_closed_as_a_cluster_makes_them(deployment):
+    """What the other tests rely on: a user without a name, a read-only root and home, and little shared memory."""
+    script = """
+        id -u; id -un 2>/dev/null || echo nobody knows it
+        for folder in / /home/brink /opt/brink /data; do
+            touch $folder/x 2>/dev/null && echo "$folder can be written"
+        done
+        df --output=size -k /dev/shm | tail -1
+    """
+    output = deployment.output_of("driver", "bash", "-c", script, environment={})[1]
+    assert [line.strip() for line in output.splitlines()] == [str(USER), "nobody knows it", str(64 * 1024)]
+
+
+def test_nothing_is_written_to_a_home_that_is_read_only(deployment):
+    """Of a program that keeps a cache in its home: the run, its report and its charts."""
+    script = """
+        set -e; cd /tmp
+        brink run us-japan-autos-1995 --trials 2000 --engine inline --out run > /dev/null
+        brink report run --out report.html > /dev/null; brink report run --out report.pdf > /dev/null
+        brink summary run --chart outcomes.png > /dev/null
+        ls report.html report.pdf outcomes.png
+    """
+    status, output = deployment.output_of("driver", "bash", "-c", script, environment={"HOME": "/home/brink"})
+    assert status == 0, output
+    assert output.split() == ["report.html", "report.pdf", "outcomes.png"], "no warning either"
+
+
+def test_the_probes_of_the_chart_succeed_for_every_part(deployment):
+    """Without a token, which the kubelet does not have, though Ray asks for one."""
+    text = "".join(path.read_text() for path in (CHART / "templates").glob("*.yaml"))
+    probes = set(re.findall(r"httpGet: {path: (\S+), port: (\S+)}", text))
+    assert probes == {("/healthz", "http"), ("/readyz", "http"), ("/api/healthz", "52365")}
+    for name in ("head", "node", "runner"):
+        pod = deployment.pods[name]
+        found = wait_until(lambda pod=pod: _get(pod, "/api/healthz", 52365), ignoring=httpx.HTTPError)
+        assert found.status_code == 200, (name, found.text)
+    for path in ("/healthz", "/readyz"):
+        assert _get(deployment.pods["web"], path).status_code == 200
+    assert _get(deployment.pods["head"], "/api/jobs/", 8265).status_code == 401, "Ray's dashboard wants the token"
+
+
 def test_a_service_is_reached_where_there_are_only_ipv6_addresses(deployment):
     pod = deployment.pods["web6"]
     serve = ["brink", "serve", "--no-runner", "--host", "::", "--port", "8000"]
@@ -195,6 +236,33 @@ def test_another_version_on_the_drivers_side_is_refused(deployment, tmp_path, fi
     text = Path(f"{deployment.image}{path}").read_text()
     assert found in text
     (tmp_path / "other.py").write_text(text.replace(found, other))
+    status, output = _played_by_a_driver(deployment, tmp_path, replaced={path: tmp_path / "other.py"})
+    assert status in (1, 2), output
+    assert message in output, output
+
+
+def test_another_python_on_the_drivers_side_is_refused(deployment, tmp_path):
+    site = (
+        "import collections, sys; "
+        "Version = collections.namedtuple('Version', 'major minor micro releaselevel serial'); "
+        "sys.version_info = Version(3, 11, 99, 'final', 0)"
+    )
+    before = f"mkdir /tmp/site; echo {shlex.quote(site)} > /tmp/site/sitecustomize.py"
+    status, output = _played_by_a_driver(deployment, tmp_path, before, PYTHONPATH="/tmp/site")
+    assert status in (1, 2), output
+    assert "Version mismatch: The cluster was started with" in output, output
+    assert "Python: 3.11.99" in output, output
+
+
+def _played_by_a_driver(
+    deployment: Deployment,
+    tmp_path: Path,
+    before: str = "",
+    *,
+    replaced: dict[str, Path] | None = None,
+    **environment: str,
+) -> tuple[int, str]:
+    """The status and the output of a run by a driver that joins Ray with a node of its own."""
     played = [
         "brink",
         "run",
@@ -207,11 +275,10 @@ def test_another_version_on_the_drivers_side_is_refused(deployment, tmp_path, fi
         "head:6379",
     ]
     script = f"""
+        {before}
         ray start --address=head:6379 --num-cpus=0 --object-store-memory=80000000 > /tmp/join 2>&1 || cat /tmp/join
         {shlex.join([*played, "--out", f"s3://brink/{tmp_path.name}"])}
     """
-    status, output = deployment.output_of(
-        "driver", "bash", "-c", script, environment={**RAY, **S3}, replaced={path: tmp_path / "other.py"}
+    return deployment.output_of(
+        "driver", "bash", "-c", script, environment={**RAY, **S3, **environment}, replaced=replaced or {}
     )
-    assert status in (1, 2), output
-    assert message in output, output

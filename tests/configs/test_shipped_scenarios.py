@@ -74,9 +74,10 @@ def test_a_history_happened_after_the_set_up_and_its_weeks_are_those_of_its_even
     reported = {(day - monday).days // 7 + 1 for day in days} | {0, 1}
     for week in (history.agreement_week, history.sanctions_week, history.filing_week, history.ruling_week):
         assert week is None or week in reported
-    if history.sanctions_week is not None:
-        last = history.agreement_week or scenario.horizon_weeks
-        assert history.sanctions_weeks == last - history.sanctions_week
+    for coded in (history, *history.codings.values()):
+        if coded.sanctions_week is not None:
+            last = coded.agreement_week or scenario.horizon_weeks
+            assert coded.sanctions_weeks == last - coded.sanctions_week
 
 
 @pytest.mark.parametrize("name", shipped_names())

@@ -3,12 +3,14 @@
 import atexit
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 from cluster.storage import s3
 from tests.support.waiting import HANG_SECONDS, wait_until
@@ -46,24 +48,42 @@ def object_store() -> Iterator[str]:
                 os.environ[name] = value
 
 
+@contextmanager
+def secured_object_store(certificate: Path, key: Path) -> Iterator[str]:
+    """An empty bucket of a server that speaks TLS with this certificate: its end point."""
+    endpoint, server = _started("https", "--ssl-cert", str(certificate), "--ssl-key", str(key))
+    try:
+        _ask(endpoint, "PUT", BUCKET)
+        yield endpoint
+    finally:
+        server.terminate()
+        server.wait(HANG_SECONDS)
+
+
 @cache
 def _server() -> str:
     """The end point of a server that ends with this process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    endpoint = f"http://127.0.0.1:{port}"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    endpoint, server = _started("http")
 
     def stop() -> None:
         server.terminate()
         server.wait(HANG_SECONDS)
 
     atexit.register(stop)
+    return endpoint
+
+
+def _started(scheme: str, *options: str) -> tuple[str, subprocess.Popen[bytes]]:
+    """A new server that answers: its end point and its process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    endpoint = f"{scheme}://127.0.0.1:{port}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
     def answers() -> bool:
         assert server.poll() is None, "the object store ended instead of starting"
@@ -71,9 +91,9 @@ def _server() -> str:
         return True
 
     wait_until(answers, ignoring=OSError)
-    return endpoint
+    return endpoint, server
 
 
 def _ask(endpoint: str, method: str, path: str) -> None:
     request = urllib.request.Request(f"{endpoint}/{path}", method=method)
-    urllib.request.urlopen(request, timeout=HANG_SECONDS).close()
+    urllib.request.urlopen(request, timeout=HANG_SECONDS, context=ssl._create_unverified_context()).close()

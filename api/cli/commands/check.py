@@ -68,10 +68,9 @@ def check(
             seed=seed,
             out=out,
             engine=engine,
-            ray_address=ray_address,
             workers=workers,
         )
-        run = open_run(scenario)
+        run = open_run(scenario, ray_address)
     else:
         seed = 1 if seed is None else seed
         chosen = set_parameters(find_scenario(scenario), setting or ())

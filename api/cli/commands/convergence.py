@@ -6,7 +6,7 @@ from rich.console import Console
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies, measure_option
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies, measure_option
 from api.cli.output import heading
 from api.cli.tables import Column, print_table
 from api.figures import amount
@@ -18,6 +18,7 @@ def convergence(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("convergence")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -25,7 +26,9 @@ def convergence(
     from api.cli.answering import answer
 
     request = {"measure": measure, "strategies": strategy, "given": given, "believe": believe}
-    answer(run, "convergence", request, as_json=as_json, charts=chart, render=print_convergence)
+    answer(
+        run, "convergence", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_convergence
+    )
 
 
 def print_convergence(out: Console, document: dict[str, Any]) -> None:

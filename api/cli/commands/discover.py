@@ -8,7 +8,7 @@ from rich.console import Console
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder
+from api.cli.options import AsJson, Believe, Given, OneStrategy, RayOfAnswer, RunFolder
 from api.cli.output import heading
 from api.cli.tables import Column, print_table
 from api.figures import share_with_error
@@ -24,6 +24,7 @@ def discover(
     strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("boxes")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,7 +32,7 @@ def discover(
     from api.cli.answering import answer
 
     request = {"outcome": outcome, "strategy": strategy, "given": given, "believe": believe}
-    answer(run, "discover", request, as_json=as_json, charts=chart, render=print_boxes)
+    answer(run, "discover", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_boxes)
 
 
 def print_boxes(out: Console, document: dict[str, Any]) -> None:

@@ -69,10 +69,9 @@ def indices(
             seed=seed,
             out=out,
             engine=engine,
-            ray_address=ray_address,
             workers=workers,
         )
-        stored = open_run(run)
+        stored = open_run(run, ray_address)
     else:
         scenario = set_parameters(find_scenario(run), setting or ())
         if measure is not None:

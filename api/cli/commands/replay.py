@@ -44,7 +44,7 @@ def replay(
     request = {"trial": trial, "strategy": strategy}
     document = answer(found, "replay", request, as_json=as_json, charts=chart, render=render)
     check = document["result"]["check"]
-    if not check["equal"]:
+    if check["equal"] is False:
         _say_differences(check)
         raise typer.Exit(1)
 
@@ -67,7 +67,7 @@ def _print_story(out: Console, scenario: "Scenario", replayed: dict[str, Any]) -
         out.print(line, no_wrap=True, overflow="ignore", crop=False)
     _print_totals(out, replayed)
     _print_endings(out, replayed)
-    if not replayed["check"]["strategies"]:
+    if replayed["check"]["equal"] is None:
         out.print("The run keeps no row of this trial with which it could be compared.", style="dim")
     elif replayed["check"]["equal"]:
         out.print(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.options import Believe, Given, RunFolder, Strategies, measure_option
+from api.cli.options import Believe, Given, RayOfAnswer, RunFolder, Strategies, measure_option
 from api.cli.output import answer_progress
 from api.files import new_file
 from sim.faults import Fault, InvalidInput, printable
@@ -18,6 +18,7 @@ def report(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
 ) -> None:
     """It begins with the answer: which strategy is best by the measure, how sure that is, and what it depends on.
 
@@ -34,7 +35,7 @@ def report(
         check_pdf()
     with answer_progress("parts") as on_progress:
         answers = gather(
-            open_run(run),
+            open_run(run, ray_address),
             measure=measure,
             given=given,
             believe=believe or (),

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder
 from api.cli.output import heading
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -21,14 +21,14 @@ def score(
     ] = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     as_json: AsJson = False,
 ) -> None:
     """What happened is the scenario's history. Naive forecasts are scored too, for comparison."""
     from api.cli.answering import answer
 
-    answer(
-        run, "score", {"strategy": strategy, "given": given, "believe": believe}, as_json=as_json, render=print_score
-    )
+    request = {"strategy": strategy, "given": given, "believe": believe}
+    answer(run, "score", request, as_json=as_json, ray_address=ray_address, render=print_score)
 
 
 def print_score(out: Console, document: dict[str, Any]) -> None:

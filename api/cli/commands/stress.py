@@ -8,7 +8,7 @@ from rich.text import Text
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, OneStrategy, RunFolder
+from api.cli.options import AsJson, Believe, Given, OneStrategy, RayOfAnswer, RunFolder
 from api.cli.output import heading
 from api.cli.rendering import labels
 from api.cli.tables import Bars, Column, print_table
@@ -30,6 +30,7 @@ def stress(
     strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("shifts")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,6 +44,7 @@ def stress(
         request,
         as_json=as_json,
         charts=chart,
+        ray_address=ray_address,
         render=lambda out, found: print_stress(out, found, str(run)),
     )
 

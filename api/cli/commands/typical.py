@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, Measure, OneStrategy, RunFolder
+from api.cli.options import AsJson, Believe, Given, Measure, OneStrategy, RayOfAnswer, RunFolder
 from api.cli.tables import Column, print_table
 from api.figures import percent
 
@@ -27,13 +27,14 @@ def typical(
     strategy: OneStrategy = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     as_json: AsJson = False,
 ) -> None:
     """A typical trial has values near the medians of its outcome. brink replay shows a trial week by week."""
     from api.cli.answering import answer
     from cluster.query.trials import open_run
 
-    stored = open_run(run)
+    stored = open_run(run, ray_address)
 
     def render(out: Console, document: dict[str, Any]) -> None:
         print_typical(out, document, str(run), stored.plan.strategies[0])

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from api.cli.charting import Charts, chart_option
 from api.cli.evidence import print_evidence
-from api.cli.options import AsJson, Believe, Given, RunFolder, Strategies, measure_option
+from api.cli.options import AsJson, Believe, Given, RayOfAnswer, RunFolder, Strategies, measure_option
 from api.cli.output import heading, print_assumptions, some_names
 from api.cli.rendering import bars
 from api.cli.tables import Bars, Column, print_table
@@ -29,6 +29,7 @@ def worth(
     strategy: Strategies = None,
     given: Given = None,
     believe: Believe = None,
+    ray_address: RayOfAnswer = None,
     chart: Annotated[Charts, chart_option("values", "means")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,7 +45,7 @@ def worth(
         "given": given,
         "believe": believe,
     }
-    answer(run, "worth", request, as_json=as_json, charts=chart, render=print_worth)
+    answer(run, "worth", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_worth)
 
 
 def _groups(texts: list[str]) -> dict[str, list[str]]:
@@ -123,7 +124,7 @@ def _print_answer(out: Console, found: dict[str, Any]) -> None:
     now, unit = found["now"], unit_of(found["measure"])
     best = now["best"]
     second, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
-    out.print(best_by(found["measure"], best, second, len(now["means"]), nearest["short_by"]))
+    out.print(best_by(found["measure"], [best], second, len(now["means"]), nearest["short_by"]))
     out.print(f"{best} has {amount(now['means'][best], unit)} on average.")
     out.print(
         f"Learning everything before the choice, chance too, would be worth {amount(found['everything'], unit)}: no "

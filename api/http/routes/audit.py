@@ -49,7 +49,7 @@ def list_audit(
     since: Annotated[AwareDatetime | None, Query(description="From this time on.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Before this time.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    page_token: Annotated[str | None, Query(max_length=18, pattern="^[0-9]+$")] = None,
+    page_token: Annotated[str | None, Query(max_length=18, pattern="^-?[0-9]+$")] = None,
 ) -> AuditPage:
     """Records from the newest on, a page at a time."""
     found = audit.recorded(

@@ -26,7 +26,7 @@ const choice = (choices, chosen, onchange) => el("select", { onchange }, choices
 function answerField(one) {
   const input = one.choices.length ? choice(one.choices, one.default, one.name === "threat" && showOfThreat)
     : el("input", { type: one.name === "as_of" ? "date" : "text", autocomplete: "off", maxlength: 300, size: 40, value: one.default });
-  return field(one.name, one.text, one.explanation, input);
+  return field(one.name, one.text.replace(" (YYYY-MM-DD)", ""), one.explanation, input);
 }
 
 /** Questions about sanctions are asked only where some may be threatened. */
@@ -87,7 +87,8 @@ async function make() {
   } catch (error) {
     return void mark([{ field: DEMANDS, detail: error.message }]);
   }
-  const known = (await once("/v1/scenarios")).some((one) => one.name === asked.name);
+  // Asked anew: one may have been kept since, here or in another window.
+  const known = (await get("/v1/scenarios")).some((one) => one.name === asked.name);
   const taken = { field: "name", detail: `there is a scenario “${asked.name}” already; choose another name` };
   if (known) return void mark([taken]);
   let found;

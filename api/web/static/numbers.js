@@ -1,5 +1,5 @@
 // Estimates with their intervals, and an answer's numbers as files and as a script asks for them.
-import { el } from "./dom.js";
+import { el, showFault } from "./dom.js";
 import { saveAs } from "./v1.js";
 
 /** An estimate with its interval, or nothing where there is none; `form` is `share` or `amount`. */
@@ -29,18 +29,20 @@ export function query(request) {
   return asked.size ? `?${asked}` : "";
 }
 
-/** Buttons that save an answer's document and its table, and what a script would ask. `csv` returns the table's rows, the
- * first its head, or saves the table itself and returns nothing. */
+/** Buttons that save an answer's document and its table, and what a script would ask. `document` may be a function that
+ * asks for it. `csv` returns the table's rows from the document, the first its head, or saves the table itself and returns
+ * nothing. */
 export function numbers(asked, answer, request, document, csv, asScript) {
-  const json = () => saveAs(`${answer}.json`, new Blob([JSON.stringify(document, null, 1)], { type: "application/json" }));
-  const table = () => {
-    const rows = csv();
+  const load = async () => (typeof document === "function" ? document() : document);
+  const json = async () => saveAs(`${answer}.json`, new Blob([JSON.stringify(await load(), null, 1)], { type: "application/json" }));
+  const table = async () => {
+    const rows = csv(await load());
     if (Array.isArray(rows)) saveTable(`${answer}.csv`, rows);
   };
   const path = `/v1/jobs/${asked.id}/${answer}`;
   const call = asScript ?? (answer === "summary" ? `GET ${path}${query(request)}` : `POST ${path}\n${JSON.stringify(request)}`);
   return el("div", { class: "tools" }, "Numbers:",
-    el("button", { type: "button", class: "quiet", "aria-label": `${answer} as JSON`, onclick: json }, "JSON"),
-    el("button", { type: "button", class: "quiet", "aria-label": `${answer} as CSV`, onclick: table }, "CSV"),
+    el("button", { type: "button", class: "quiet", "aria-label": `${answer} as JSON`, onclick: () => json().catch(showFault) }, "JSON"),
+    el("button", { type: "button", class: "quiet", "aria-label": `${answer} as CSV`, onclick: () => table().catch(showFault) }, "CSV"),
     el("details", {}, el("summary", {}, "as a script asks"), el("code", {}, call)));
 }

@@ -305,3 +305,16 @@ def test_the_tables_say_what_matters(found, arguments, says):
     for one in says:
         assert one in " ".join(printed.stdout.split())
     assert printed.stderr == ""
+
+
+def test_fewer_trials_and_no_pawn_where_the_request_says_so(found):
+    whole, quick = (document_of("drivers", found, measure="sender_cost", pawn=pawn) for pawn in (True, False))
+    assert quick["result"]["trials"]["pawn"] == 0
+    assert quick["result"]["pawn_noise"]["maximum"] is None
+    for one, other in zip(whole["result"]["parameters"], quick["result"]["parameters"], strict=True):
+        assert other == {**one, "pawn": None}
+    few = document_of("drivers", found, measure="sender_cost", pawn=False, trials=5000)
+    assert few["result"]["trials"]["read"] == few["trials"]["used"] == 5000
+    assert few["result"]["variance"]["pairs"] == 5000
+    with pytest.raises(InvalidInput, match="trials: must be at least 1000"):
+        drivers(found, trials=10)

@@ -11,7 +11,8 @@ import pytest
 from SALib.analyze import sobol as salib
 
 from cluster.query.parquet_files import DamagedTrials
-from cluster.query.trials import StoredRun, open_run, sample
+from cluster.query.samples import sample
+from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
 from cluster.results.result_folder import MANIFEST
 from cluster.runs.options import RunOptions

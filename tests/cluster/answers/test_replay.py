@@ -153,6 +153,7 @@ def test_trials_and_strategies_that_are_not_there_are_refused(small, folder):
         replay(partly, trial=1500)
     assert replay(partly, trial=1500, strategy="talk")["check"] | {"columns": 0} == {
         "equal": True,
+        "reason": None,
         "strategies": ["talk"],
         "columns": 0,
         "differences": [],

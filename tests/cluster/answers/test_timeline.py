@@ -194,3 +194,15 @@ def test_charts_are_pictures_of_every_strategy(stored, tmp_path):
 def test_a_sparkline_follows_its_shares():
     assert sparkline([0.0, 0.01, 0.5, 1.0]) == " ▁▅█"
     assert len(sparkline([0.5] * 104)) == 40
+
+
+def test_some_states_alone_have_the_numbers_of_all(stored):
+    whole, some = timeline(stored), timeline(stored, states=["withdrawn", "agreement"])
+    names = ["agreement", "withdrawn"]
+    assert list(some["states"]) == names
+    for strategy, one in some["strategies"].items():
+        assert one["states"] == {name: whole["strategies"][strategy]["states"][name] for name in names}
+    with pytest.raises(InvalidInput, match="states: is not a state; there are agreement, "):
+        timeline(stored, states=["agreements"])
+    lapsed = timeline_chart(document_of("timeline", stored, states=["lapsed"])).to_dict()
+    assert {row["state"] for row in lapsed["data"]["values"]} == {"talks lapsed"}

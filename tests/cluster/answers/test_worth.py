@@ -133,7 +133,7 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
     assert whole["result"] == answer
     shown = brink(*command, environment={"COLUMNS": "200"}, status=0)
     for one in (
-        ", act is the best of 2 strategies",
+        ", act is better than wait: on average",
         "full_access",
         "No value was found",
         "threat_probability (act, wait)",
@@ -149,3 +149,14 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
         assert client.post(f"{job}/worth", json={"measure": "nothing"}).status_code == 422
         refused = client.post(f"{job}/worth", json={"groups": {"a/b": ["nothing"]}})
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/groups/a~1b")
+
+
+def test_fewer_trials_where_the_request_says_so(found):
+    whole, few = (worth(found, measure=MEASURE, **asked) for asked in ({}, {"trials": 4000}))
+    assert few["trials"] == {"read": 4000, "known": 4000, "unknown": 0, "groups": 4000}
+    for one, other in (
+        (few["everything"], whole["everything"]),
+        (few["groups"][0]["value"], whole["groups"][0]["value"]),
+    ):
+        assert one["high"] - one["low"] > 1.5 * (other["high"] - other["low"])
+        assert one["low"] <= other["estimate"] <= one["high"]

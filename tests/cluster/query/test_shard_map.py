@@ -2,27 +2,38 @@
 
 import json
 import shutil
+from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import ray
+from ray import cloudpickle
 from ray.cluster_utils import Cluster
 
-from cluster.answers.registry import ask
+from api.shipped_scenarios import shipped_scenario
+from cluster.answers import registry
+from cluster.answers.entry import Answer
+from cluster.answers.registry import ANSWERS, ask, find_answer
 from cluster.query import shard_map
 from cluster.query.parquet_files import DamagedTrials
 from cluster.query.ray_connection import joined
 from cluster.query.session import QueryLimit, time_limit
 from cluster.query.shard_map import RayLost, map_shards, reduce_shards
 from cluster.query.trials import Reading, SameTrials, StoredRun, open_run, read_blocks, same_trials
+from cluster.results.plan import Shard, make_plan
 from cluster.results.result_folder import shard_path
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.expressions import parse_condition, parse_measure
+from sim.scenario.scenario import scenario_from_document
 from tests.support.command_line import brink
+from tests.support.examples import document, issue
 from tests.support.runs import small_plan
 
 PLAN = small_plan(trials=6000, shard_trials=700)
@@ -32,25 +43,61 @@ READING = Reading(
     {"week": parse_measure("agreement_week", PLAN.scenario), "gain": parse_measure("export_gain", PLAN.scenario)},
     given=parse_condition("agreement_week > 3", PLAN.scenario),
 )
-BELIEVE = ("sanctions = 0.1",)
-REQUESTS = {
-    "summary": {},
-    "summary given": {"given": GIVEN},
-    "timeline": {"given": GIVEN},
-    "timeline believed": {"believe": BELIEVE},
-    "compare": {"given": "agreement_week > 2"},
-    "compare believed": {"believe": BELIEVE},
-    "aggregate": {
-        "measures": ["export_gain", "agreement_week <= 12"],
-        "statistics": ["count", "known", "mean", "standard_deviation", "min", "max", "sum", "median", "q05"],
-        "by": ["strategy", "outcome", {"value": "target_cost", "quantiles": 4}],
-        "given": GIVEN,
-    },
-    "drivers": {"measure": "target_cost", "given": GIVEN},
-}
+NAMES = [answer.name for answer in ANSWERS]
+OTHER = tuple(shipped_scenario("us-mexico-2019").strategies)[1]
+IN_DRIVER = {"replay": "plays one trial and compares it with its row"}
+"""Answers that read rows in the process that is asked."""
 
-MAPPED = ("summary", "timeline", "compare", "aggregate")
-"""Answers whose trials are counted by maps."""
+
+SLOW = ("check", "compare", "stress", "timeline", "worth")
+
+
+def request_of(answer: Answer) -> dict[str, Any]:
+    """The first example of an answer, with a condition and with beliefs where it takes them."""
+    found = dict(answer.examples[0])
+    if "given" in answer.request.model_fields:
+        found["given"] = "trial > 300 and (agreement_week is null or agreement_week > 2)"
+    if answer.cannot_weigh is None:
+        found["believe"] = ["agreement = 0.6", f"trial < 2000 = 0.4 under {OTHER}"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, str]:
+    """Folders of runs, in several shards, of which each answer can be asked: by the name of their design."""
+    small = scenario_from_document(
+        document(
+            {"access": issue({"uniform": [0.3, 0.9]}, 0.02, {"uniform": [0.0, 0.1]})},
+            {"threat_probability": {"uniform": [0, 1]}, "full_access": {"uniform": [5, 10]}},
+            horizon_weeks=20,
+        )
+    )
+    plans = {
+        "random": make_plan(shipped_scenario("us-mexico-2019"), trials=4000, seed=1, shard_trials=700),
+        "saltelli": make_plan(small, trials=6 * 1024, seed=1, design="saltelli", shard_trials=1000),
+    }
+    for name, plan in plans.items():
+        run(plan, tmp_path_factory.mktemp("runs") / name, RunOptions(engine="inline"))
+    return {name: str(next(tmp_path_factory.getbasetemp().glob(f"runs*/{name}"))) for name in plans}
+
+
+def run_for(answer: Answer, runs: Mapping[str, str]) -> str:
+    return runs["random" if "random" in answer.designs else answer.designs[0]]
+
+
+@pytest.fixture
+def small_tasks(monkeypatch):
+    """Maps of several tasks over small runs, of which this process reads no shard itself where there is a Ray."""
+    monkeypatch.setattr(shard_map, "LARGE", 0)
+    monkeypatch.setattr(shard_map, "TASK_TRIALS", 2000)
+
+    def not_here(run: StoredRun, shard: Shard):
+        if run.ray_address is not None:
+            raise AssertionError(f"{shard} is read by the process that was asked")
+        return opened(run, shard)
+
+    opened = StoredRun.open_shard
+    monkeypatch.setattr(StoredRun, "open_shard", not_here)
 
 
 @pytest.fixture(scope="module")
@@ -125,31 +172,60 @@ def cluster():
     started.shutdown()
 
 
+def computed_elsewhere(run, tasks, function, merge):
+    """What Ray's tasks find, in this process: what is sent and returned is copied as Ray does it."""
+    sent = cloudpickle.dumps((StoredRun(run.plan, run.folder), function, merge))
+    for task in tasks:
+        copied = cloudpickle.loads(cloudpickle.dumps(task))
+        found = shard_map._merged(*cloudpickle.loads(sent)[:1], copied, *cloudpickle.loads(sent)[1:])
+        yield copied[-1], cloudpickle.loads(cloudpickle.dumps(found))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES if name not in IN_DRIVER],
+)
+def test_an_answer_reads_no_shard_itself_and_all_that_is_sent_can_be_copied(name, runs, small_tasks, monkeypatch):
+    monkeypatch.setattr(shard_map, "_map_on_ray", computed_elsewhere)
+    monkeypatch.setattr(registry, "ray_of", lambda _: nullcontext())
+    answer = find_answer(name)
+    address, request = run_for(answer, runs), request_of(answer)
+    here = ask(open_run(address), name, request)
+    assert json.dumps(ask(open_run(address, "nowhere:1"), name, request)) == json.dumps(here)
+
+
 @pytest.mark.slow
-def test_answers_on_ray_are_those_of_this_process_to_the_last_bit(folder, cluster, monkeypatch):
-    monkeypatch.setattr(shard_map, "TASK_TRIALS", 2000)
-    here = {name: ask(open_run(folder), name.split()[0], request) for name, request in REQUESTS.items()}
-    monkeypatch.setattr(shard_map, "LARGE", 0)
-    tasks = []
-    monkeypatch.setattr(shard_map, "_map_on_ray", _noted(shard_map._map_on_ray, tasks))
+@pytest.mark.parametrize("name", NAMES)
+def test_an_answer_on_ray_is_that_of_this_process_to_the_last_bit(name, runs, cluster, small_tasks, monkeypatch):
+    answer = find_answer(name)
+    address = run_for(answer, runs)
+    if name in IN_DRIVER:
+        monkeypatch.undo()
+        monkeypatch.setattr(shard_map, "LARGE", 0)
     with joined(cluster.address):
-        for name, request in REQUESTS.items():
-            begun = len(tasks)
-            found = ask(open_run(folder, cluster.address), name.split()[0], request)
-            assert json.dumps(found) == json.dumps(here[name]), name
-            assert len(tasks) > begun or name.split()[0] not in MAPPED, name
-    assert not ray.is_initialized()
+        for request in (request_of(answer), *answer.examples):
+            here = ask(open_run(address), name, request)
+            assert json.dumps(ask(open_run(address, cluster.address), name, request)) == json.dumps(here), request
 
 
-def _noted(function, tasks):
-    """The function, which notes what it yields."""
+@pytest.mark.slow
+def test_an_answer_whose_workers_are_killed_is_the_same(folder, cluster, monkeypatch):
+    monkeypatch.setattr(shard_map, "TASK_TRIALS", 1)
+    here = ask(open_run(folder), "compare", {"given": GIVEN})
+    monkeypatch.setattr(shard_map, "LARGE", 0)
+    killed: list[int] = []
 
-    def noted(*given):
-        for found in function(*given):
-            tasks.append(found)
-            yield found
+    def kill_workers(done: int, total: int) -> None:
+        if not killed and done < total:
+            raylets = [one.all_processes["raylet"][0].process.pid for one in cluster.list_all_nodes()]
+            workers = [one for pid in raylets for one in psutil.Process(pid).children() if "ray::" in one.name()]
+            for one in workers:
+                one.kill()
+                killed.append(one.pid)
 
-    return noted
+    found = ask(open_run(folder, cluster.address), "compare", {"given": GIVEN}, on_progress=kill_workers)
+    assert killed
+    assert json.dumps(found) == json.dumps(here)
 
 
 @pytest.mark.slow

@@ -5,8 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster.query.parquet_files import DamagedTrials, open_parquet
+from cluster.query.samples import sample
 from cluster.query.trial_columns import read_columns
-from cluster.query.trials import open_run, sample
+from cluster.query.trials import open_run
 from cluster.results.plan import Shard, make_plan
 from cluster.results.result_folder import shard_path
 from cluster.results.trial_table import table_columns, table_schema, to_table

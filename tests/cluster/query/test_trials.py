@@ -6,7 +6,8 @@ import pytest
 
 from cluster.query import trials as module
 from cluster.query.memory_cache import MemoryCache
-from cluster.query.trials import StoredRun, chosen_strategies, open_run, paired_blocks, sample, trials_table
+from cluster.query.samples import sample
+from cluster.query.trials import StoredRun, chosen_strategies, open_run, paired_blocks, trials_table
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput

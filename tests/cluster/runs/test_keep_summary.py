@@ -149,12 +149,20 @@ def test_grouped_statistics_count_the_kept_rows(folders):
 def test_a_trial_is_replayed_and_compared_with_its_row_if_that_is_kept(folders):
     found = open_run(folders["counts"])
     kept = ask(found, "replay", {"trial": 1999})["result"]
-    assert kept["check"]["equal"]
+    assert (kept["check"]["equal"], kept["check"]["reason"]) == (True, None)
     assert kept["check"]["strategies"] == list(PLAN.strategies)
     other = ask(found, "replay", {"trial": 2000})
-    assert other["result"]["check"]["strategies"] == []
-    assert "keeps no row of this trial" in other["method"]["check"]
+    check = other["result"]["check"]
+    assert (check["equal"], check["strategies"], check["differences"]) == (None, [], [])
+    assert check["reason"] == other["method"]["check"]
+    assert "keeps no row of this trial" in check["reason"]
     assert other["result"]["end"] == ask(open_run(folders["whole"]), "replay", {"trial": 2000})["result"]["end"]
+
+
+def test_the_command_says_that_a_replayed_trial_was_compared_with_nothing(folders):
+    printed = brink("replay", folders["counts"], "--trial", "2000", status=0).stdout
+    assert "keeps no row of this trial with which it could be compared" in " ".join(printed.split())
+    assert "equals the stored row" not in printed
 
 
 def test_a_stopped_run_continues_and_its_summary_grows_from_what_was_read_before(folders, tmp_path):

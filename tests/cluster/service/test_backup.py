@@ -226,6 +226,48 @@ def test_a_runner_that_is_alive_is_refused(working, saved, tmp_path):
     database.dispose()
 
 
+@pytest.mark.parametrize("version", ["head", "0007"])
+def test_a_service_that_refuses_jobs_may_be_there_and_its_records_follow_the_restored_ones(
+    working, saved, database_url, tmp_path, version
+):
+    """As the page for operators has it: maintenance is on, and clients whose keys are lost are refused meanwhile."""
+    for number in range(5):
+        audit.record(working.database, audit.Event("delete", owner="ann", subject=f"old-{number}"))
+    back_up(url_of(tmp_path / "data"), working.results, saved)
+    jobs.open_database(database_url, version).dispose()
+    settings = {"BRINK_DATABASE_URL": database_url, "BRINK_DATA_DIR": str(tmp_path / "new")}
+    database = jobs.connect(database_url)
+    audit.record(database, audit.Event("read", audit.REFUSED, status=401))
+    audit.record(database, audit.Event("maintenance-on"))
+    brink("restore", saved.address, environment=settings, status=0)
+    expected = ["restore", "maintenance-on", "read", *["delete"] * 5]
+    assert [one.action for one in audit.recorded(database, 20)] == expected
+    paged: list[audit.Record] = []
+    while found := audit.recorded(database, 2, paged[-1].id if paged else None):
+        paged += found
+    assert [one.action for one in paged] == expected
+    assert [one.subject for one in paged[3:]] == [f"old-{number}" for number in (4, 3, 2, 1, 0)]
+    audit.record(database, audit.Event("maintenance-off"))
+    assert audit.recorded(database, 1)[0].action == "maintenance-off"
+    database.dispose()
+
+
+def test_a_runner_that_starts_during_the_restoration_is_refused(working, saved, tmp_path):
+    """It would remove the results, since no job is known yet."""
+    job = working.job(PLAN)
+    back_up(url_of(tmp_path / "data"), working.results, saved)
+    database = jobs.open_database(url_of(tmp_path))
+    with pytest.raises(InvalidInput, match="a runner works with"):
+        restore(
+            saved,
+            url_of(tmp_path),
+            LocalFolder(tmp_path / "restored"),
+            on_progress=lambda *_: jobs.runner_seen(database, "runner"),
+        )
+    assert jobs.get(database, job.id) is None
+    database.dispose()
+
+
 def test_what_is_no_backup_is_neither_written_over_nor_restored(working, tmp_path):
     settings = {"BRINK_DATA_DIR": str(tmp_path / "data")}
     (tmp_path / "letters").mkdir()
@@ -233,6 +275,7 @@ def test_what_is_no_backup_is_neither_written_over_nor_restored(working, tmp_pat
     assert_refused(brink("backup", tmp_path / "letters", environment=settings), "something else", "a.txt")
     within = tmp_path / "data" / "jobs" / "saved"
     assert_refused(brink("backup", within, environment=settings), "must not be within the results")
+    assert_refused(brink("backup", "gs://bucket/daily", environment=settings), "must be a path, or s3://bucket/prefix")
     new = {"BRINK_DATA_DIR": str(tmp_path / "new")}
     assert_refused(brink("restore", tmp_path / "letters", environment=new), "holds no backup")
     assert_refused(brink("backup", tmp_path / "saved", environment=new), "does not exist")

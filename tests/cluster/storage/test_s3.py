@@ -2,14 +2,17 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
 import pytest
+from obstore.store import S3Store
 
 from cluster.answers.summary import summarize
 from cluster.query.trials import StoredRun, open_run
@@ -19,10 +22,10 @@ from cluster.runs.run import Stopped, run
 from cluster.storage.address import open_folder
 from cluster.storage.base import Folder
 from cluster.storage.health import why_not_writable
-from cluster.storage.s3 import ObjectFolder
+from cluster.storage.s3 import ObjectFolder, os_errors
 from sim.faults import InvalidInput
 from tests.support.answers import assert_same, document_of
-from tests.support.object_store import BUCKET, object_store
+from tests.support.object_store import BUCKET, object_store, secured_object_store
 from tests.support.runs import digests, small_plan
 from tests.support.storage_tests import StorageTests, put
 
@@ -148,3 +151,52 @@ def test_an_object_that_is_cut_short_is_not_taken_for_a_damaged_one(
     monkeypatch.setattr(obstore, "get_range", lambda *where, **part: bytes(whole(*where, **part))[:-1])
     with pytest.raises(OSError, match="cut short"):
         summarize(StoredRun(stored.plan, stored.folder))
+
+
+def asked_in_a_new_process(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Whether a process with this environment alone reaches the bucket."""
+    code = (
+        "from cluster.storage import s3; s3.RETRIES['max_retries'] = 0\n"
+        f"s3.ObjectFolder({BUCKET!r}, 'prefix').check_reachable()"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SSL_"))}
+    return subprocess.run([sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """The environment in which a bucket behind TLS is reached, whose certificate no known authority has signed."""
+    folder = tmp_path_factory.mktemp("certificate")
+    certificate, key = folder / "store.pem", folder / "store.key"
+    extensions = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    subject = ["-subj", "/CN=store", *extensions]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, "-out", certificate, "-keyout", key]
+    subprocess.run(made, check=True, capture_output=True)
+    with secured_object_store(certificate, key) as endpoint:
+        yield {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", "SSL_CERT_FILE": str(certificate)}
+
+
+@pytest.mark.slow
+def test_a_certificate_authority_of_ones_own_is_trusted_where_the_environment_names_it(secured):
+    """As `trustedCertificates` of the chart does."""
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    done = asked_in_a_new_process(**secured, **keys)
+    assert done.returncode == 0, done.stderr
+    unknown = asked_in_a_new_process(**{name: value for name, value in secured.items() if "CERT" not in name}, **keys)
+    assert unknown.returncode == 1
+    assert "(UnknownIssuer)" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "cause"),
+    [("http://127.0.0.1:9", "(Connection refused)"), ("http://no-such-host.invalid", "(failed to lookup address")],
+)
+def test_the_cause_of_a_connection_that_fails_is_named(place, cause, monkeypatch):
+    settings = {"AWS_ENDPOINT_URL": place, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    store = S3Store(BUCKET, retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=1)})
+    with pytest.raises(OSError, match=re.escape(cause)), os_errors():
+        obstore.list(store).collect()

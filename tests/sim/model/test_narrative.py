@@ -1,6 +1,6 @@
 """A story in sentences, on a trial in which nothing is left to chance."""
 
-from sim.model.narrative import ending, passages, week_name
+from sim.model.narrative import ending, passages, sessions_held, week_name
 from sim.model.trace import play_story
 from sim.sampling.chance import Chance
 from tests.support.examples import CERTAIN_SANCTIONS, issue, scenario
@@ -138,7 +138,7 @@ def test_the_narrative_of_a_lapse_a_revival_a_partial_deal_and_a_breach():
     sentences = sentences_by_week(story)
     title = "“an issue”"
     assert sentences[1] == ["The talks lapse."]
-    assert sentences[2] == ["No session."]
+    assert sentences[2] == ["The talks have lapsed: no session."]
     assert sentences[3] == [
         "Athens announces sanctions on 2.60 bn USD a year of imports, at 100 %, unless there is an agreement by week "
         "5. The talks, which had lapsed, resume."
@@ -149,6 +149,15 @@ def test_the_narrative_of_a_lapse_a_revival_a_partial_deal_and_a_breach():
     ]
     assert sentences[6] == ["Sparta stops keeping the agreement; 25 % of the market access won is left."]
     assert ending(certain, story.row).endswith("no sanctions; Sparta breaks the agreement in week 6")
+
+
+def test_no_session_is_held_after_talks_have_lapsed():
+    lapsed = scenario(None, {"lapse_probability": 1.0}, horizon_weeks=6, sessions={"cycle": ["mid", "senior"]})
+    story = play_story(lapsed, "base", Chance(1, 0, 1))
+    first, last = passages(story)
+    assert (first.sentences, sessions_held(first.weeks)) == (("The talks lapse.",), {"mid": 1})
+    assert (last.weeks[0].week, last.weeks[-1].week) == (2, 6)
+    assert (last.sentences, sessions_held(last.weeks)) == (("The talks have lapsed: no session.",), {})
 
 
 def test_the_narrative_of_sanctions_from_the_start_tranches_and_residual_sanctions():

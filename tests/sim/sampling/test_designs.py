@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.stats import qmc
 
 from sim.faults import InvalidInput
-from sim.sampling.chance import Chance, _blocks, check_seed, purpose_key
+from sim.sampling.chance import IN_CACHE, Chance, _blocks, check_seed, purpose_key
 from sim.sampling.designs import DESIGNS, SAMPLES, find_design
 from sim.sampling.latin_hypercube import permuted
 from sim.sampling.names import DesignName, SampleName
@@ -48,7 +48,7 @@ def test_the_generator_gives_the_published_words(monkeypatch):
         "7e68b68aec7ba23b",
     ]
     monkeypatch.setattr("sim.sampling.chance.purpose_key", lambda _: 0)
-    block = _blocks(0, "any", 0, 1).view("<u8").reshape(-1)
+    block = _blocks(0, "any", 0)(1).view("<u8")
     assert [f"{w:016x}" for w in block] == [
         "16554d9eca36314c",
         "db20fe9d672d0fdc",
@@ -62,6 +62,15 @@ def test_a_word_is_addressed_by_its_trial():
     for first in (0, 1, 7, 8, 9, 500):
         np.testing.assert_array_equal(Chance(3, first, 100).words("a"), whole[first : first + 100])
     assert Chance(3, 10**18, 3).words("a").size == 3
+
+
+@pytest.mark.parametrize("kind", ["words", "uniform", "exponential"])
+def test_numbers_are_the_same_in_however_many_parts_they_are_drawn(kind):
+    first, count = 8 * 1000 + 5, 2 * IN_CACHE + 21
+    whole = getattr(Chance(3, first, count), kind)("a")
+    parts = [getattr(Chance(3, first, count).part(k, min(999, count - k)), kind)("a") for k in range(0, count, 999)]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert np.unique(whole).size > 0.99 * count
 
 
 def test_purposes_have_keys_of_their_own():

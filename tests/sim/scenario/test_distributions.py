@@ -69,6 +69,25 @@ def test_the_inverse_is_the_least_value_that_reaches_u(ours):
     assert x.max() <= high
 
 
+NARROW: list[Distribution] = [
+    Uniform(0, 0.1),
+    LogUniform(0.01, 0.1),
+    Triangular(0, 0.05, 0.1),
+    Pert(0, 0.05, 0.1),
+    Beta(2, 3, 0, 0.1),
+    Normal(0, 0.1),
+    Quantiles((0, 0.5, 1), (0, 0.05, 0.1)),
+    Mixture((Uniform(0, 0.1), LogNormal(1, 0.4)), (0.5, 0.5)),
+]
+
+
+@pytest.mark.parametrize("ours", ALL + NARROW, ids=lambda d: type(d).__name__)
+def test_the_distribution_function_has_its_ends_at_the_largest_numbers(ours):
+    """A mixture asks a narrow range for the probability of any number: no division overflows."""
+    largest = np.finfo(np.float64).max
+    assert ours.cdf(np.array([-np.inf, -largest, largest, np.inf])).tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
 @pytest.mark.parametrize("ours", ALL, ids=lambda d: type(d).__name__)
 def test_what_is_drawn_is_the_exact_quantile_within_the_tables_tolerance(ours):
     u = np.random.default_rng(1).uniform(size=50_000)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, norm, ttest_ind
 
+from sim.statistics.ranked import Ranked, ranked_together
 from sim.statistics.regional_sensitivity import (
     difference_of_means,
     distances,
@@ -13,6 +14,12 @@ from sim.statistics.regional_sensitivity import (
     shares_by_decile,
 )
 from sim.statistics.tallies import moments
+
+
+def ranked(*sides: dict[str, np.ndarray]) -> list[dict[str, Ranked]]:
+    """Parameters on each of some sides, with codes of the same values."""
+    together = {name: ranked_together(*(side[name] for side in sides)) for name in sides[0]}
+    return [{name: own[k] for name, own in together.items()} for k in range(len(sides))]
 
 
 def test_a_difference_of_means_is_welchs():
@@ -53,7 +60,7 @@ def test_distances_are_scipys_with_p_values_for_all_together():
     rng = np.random.default_rng(3)
     outside = {str(k): rng.standard_normal(2000) for k in range(10)}
     inside = {name: rng.standard_normal(400) + (0.5 if name == "0" else 0.0) for name in outside}
-    found = distances(inside, outside)
+    found = distances(*ranked(inside, outside))
     plain = ks_2samp(inside["0"], outside["0"], method="asymp")
     assert found["0"] == pytest.approx((plain.statistic, 10 * plain.pvalue))
     assert found["0"][1] < 1e-6
@@ -66,26 +73,26 @@ def test_false_alarms_are_as_rare_as_reported():
     for _ in range(100):
         outside = {str(k): rng.random(500) for k in range(5)}
         inside = {name: rng.random(100) for name in outside}
-        alarms += min(p for _, p in distances(inside, outside).values()) < 0.05
+        alarms += min(p for _, p in distances(*ranked(inside, outside)).values()) < 0.05
     # Five are expected at most; more than fifteen have a chance below 0.0001.
     assert alarms <= 15
 
 
 def test_deciles_of_the_outside():
     rng = np.random.default_rng(5)
-    found = shares_by_decile(np.full(10, 0.95), rng.random(10_000))
+    found = shares_by_decile(*ranked_together(np.full(10, 0.95), rng.random(10_000)))
     assert [end for end, _, _ in found] == pytest.approx(np.arange(1, 11) / 10, abs=0.02)
     assert [b for _, _, b in found] == pytest.approx([0.1] * 10, abs=1e-3)
     assert found[-1][1] == 1.0
-    few = shares_by_decile(np.array([1.0, 2.0, 2.0, 9.0]), np.array([1.0, 1.0, 2.0]))
+    few = shares_by_decile(*ranked_together(np.array([1.0, 2.0, 2.0, 9.0]), np.array([1.0, 1.0, 2.0])))
     assert few == [(1.0, 0.25, pytest.approx(2 / 3)), (2.0, 0.75, pytest.approx(1 / 3))]
 
 
 def test_scores_are_normal_and_the_nearest_come_first():
     rng = np.random.default_rng(6)
     column = rng.lognormal(size=20_000)
-    scores = normal_scores(np.exp(norm.ppf([0.1, 0.5, 0.9])), column)
+    scores = normal_scores(*ranked_together(np.exp(norm.ppf([0.1, 0.5, 0.9])), column))
     assert scores == pytest.approx(norm.ppf([0.1, 0.5, 0.9]), abs=0.05)
-    assert np.isfinite(normal_scores(np.array([-1e9, 1e9]), column)).all()
+    assert np.isfinite(normal_scores(*ranked_together(np.array([-1e9, 1e9]), column))).all()
     points = np.array([[3.0, 0.1, 1.0, 0.0], [0.0, 0.1, 1.0, 0.0]])
     assert nearest(points, np.zeros(2), 3).tolist() == [3, 1, 2]

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from sim.sampling.sobol_points import REPLICATES
+from sim.statistics.ranked import rank
 from sim.statistics.value_of_information import FOLDS, choice, value_of_everything, worth_of_one, worth_of_several
 
 TRIALS = 40_000
@@ -41,7 +42,7 @@ def test_one_parameter_is_worth_its_closed_form(offset):
 
 def test_several_parameters_are_worth_their_closed_form():
     given, x = linear(5)
-    found, truth = worth_of_several(given, [x[0], x[1]]), expected(0.3, np.hypot(1.0, 0.6))
+    found, truth = worth_of_several(given, [rank(x[0]), rank(x[1])]), expected(0.3, np.hypot(1.0, 0.6))
     # Trees of few leaves miss a little of the plane's edges.
     assert truth - 0.03 - 4 * found.value["standard_error"] < found.value["estimate"]
     assert found.value["estimate"] < truth + 4 * found.value["standard_error"]
@@ -110,7 +111,7 @@ def test_few_or_noisy_trials_find_nine_tenths_of_what_there_is(trials, noise, ru
         given, x = small(seed, trials, noise)
         one.append(worth_of_one(given, x[0]).value["estimate"])
         if seed < 6:
-            found = worth_of_several(given, list(x))
+            found = worth_of_several(given, list(map(rank, x)))
             several.append(found.value["estimate"])
             assert found.promised is None
     truth = norm.pdf(0.3) + 0.3 * norm.cdf(0.3) - 0.3
@@ -130,7 +131,7 @@ def test_a_choice_that_nothing_can_improve_is_left_alone():
         x = rng.standard_normal((4, 20_000))
         gain = -np.exp(1.5 * (x[0] + x[1]) + rng.standard_normal(20_000))
         given = choice(np.stack([np.zeros(20_000), gain]), np.arange(20_000), 1)
-        found = worth_of_several(given, list(x))
+        found = worth_of_several(given, list(map(rank, x)))
         assert found.value["estimate"] == 0.0
         assert found.chosen == (1.0, 0.0)
 
@@ -141,5 +142,5 @@ def test_products_of_parameters_are_found():
     x = rng.standard_normal((20, TRIALS))
     gain = x[0] * x[1] + 0.1 * x[0] + 0.1 * x[1] + 3.0 * rng.standard_normal(TRIALS)
     given = choice(np.stack([np.zeros(TRIALS), gain]), np.arange(TRIALS), 1)
-    found = worth_of_several(given, list(x)).value
+    found = worth_of_several(given, list(map(rank, x))).value
     assert 0.85 / np.pi < found["estimate"] < 1.0 / np.pi + 4 * found["standard_error"]

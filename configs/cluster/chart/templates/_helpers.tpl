@@ -49,9 +49,37 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext: {{ toJson .Values.containerSecurityContext }}
 {{- end -}}
 
+{{/* Certificate authorities beside those of the image: for S3 and a provider by SSL_CERT_FILE, for PostgreSQL by libpq's. */}}
+{{- define "brink.trustEnv" -}}
+{{- if .Values.trustedCertificates.configMapName }}
+{{- range list "SSL_CERT_FILE" "PGSSLROOTCERT" }}
+- name: {{ . }}
+  value: /etc/brink/certificates/{{ $.Values.trustedCertificates.key }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "brink.trustMount" -}}
+{{- if .Values.trustedCertificates.configMapName }}
+- {name: certificates, mountPath: /etc/brink/certificates, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "brink.trustVolume" -}}
+{{- with .Values.trustedCertificates }}
+{{- if .configMapName }}
+- name: certificates
+  configMap:
+    name: {{ .configMapName }}
+    items: [{key: {{ .key }}, path: {{ .key }}}]
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "brink.databaseEnv" -}}
 - name: HOME
   value: /tmp
+{{- include "brink.trustEnv" . }}
 - name: BRINK_DATABASE_URL
   valueFrom:
     secretKeyRef:
@@ -61,7 +89,7 @@ securityContext: {{ toJson .Values.containerSecurityContext }}
 
 {{/* How the object store is reached. */}}
 {{- define "brink.s3Env" -}}
-{{- if .Values.results.storeUrl }}
+{{- if or .Values.results.storeUrl .Values.backup.folder }}
 {{- with .Values.s3.region }}
 - name: AWS_REGION
   value: {{ . }}
@@ -123,6 +151,39 @@ securityContext: {{ toJson .Values.containerSecurityContext }}
   value: "30000"
 - name: RAY_grpc_client_keepalive_timeout_ms
   value: "20000"
+{{- end -}}
+
+{{- define "brink.policyTypes" -}}
+policyTypes: [Ingress{{ if .Values.networkPolicy.egress.enabled }}, Egress{{ end }}]
+{{- end -}}
+
+{{/* Where a pod may connect to: {{ include "brink.egress" (list . (list "database" "store")) }}, with "ray" for Ray's pods. */}}
+{{- define "brink.egress" -}}
+{{- $root := index . 0 }}
+{{- $allowed := $root.Values.networkPolicy.egress }}
+{{- if $allowed.enabled }}
+egress:
+  # Names are looked up at any server; those of OpenShift listen on 5353.
+  - ports:
+      - {port: 53, protocol: UDP}
+      - {port: 53, protocol: TCP}
+      - {port: 5353, protocol: UDP}
+      - {port: 5353, protocol: TCP}
+  {{- range index . 1 }}
+  {{- if eq . "ray" }}
+  - to:
+      - podSelector:
+          matchLabels:
+            ray.io/cluster: {{ include "brink.ray" $root }}
+      - podSelector:
+          matchLabels: {{- include "brink.selector" (list $root "runner") | nindent 12 }}
+  {{- else }}
+  {{- with get $allowed . }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- end }}
+  {{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* The results' volume, where they are on a claim. */}}
