@@ -70,8 +70,14 @@ def serve_http(host: str, port: int, *, with_runner: bool = True) -> None:
 
 
 def _check_free(host: str, port: int) -> None:
-    """Raise `OSError` that names the address if it is taken: uvicorn would exit with a status of its own."""
-    family, kind, protocol, _, place = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+    """Raise `OSError` that names the address if it is taken: uvicorn would exit with a status of its own.
+
+    Raises `InvalidInput` for a host that has no address.
+    """
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError):
+        raise InvalidInput((Fault("host", host, "must be an address or a name of this machine"),)) from None
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -72,13 +72,33 @@ def _of_a_database(given: SecretStr) -> SecretStr:
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_of_a_database)]
 
 
+def _of_a_store(given: str) -> str:
+    try:
+        open_folder(given)
+    except InvalidInput as refused:
+        raise ValueError(refused.faults[0].message) from None
+    return given
+
+
+StoreUrl = Annotated[str, AfterValidator(_of_a_store)]
+
+
+def _of_a_folder(given: object) -> object:
+    if "://" in str(given):
+        raise ValueError("must be a path (BRINK_STORE_URL takes s3://bucket/prefix)")
+    return given
+
+
+DataFolder = Annotated[Path, BeforeValidator(_of_a_folder)]
+
+
 class Settings(BaseSettings):
     """Where data are stored and how jobs are run; the defaults need only this machine."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore")
 
-    data_dir: Path = Field(Path("brink-data"), description="Folder of the jobs' results.")
-    store_url: str | None = Field(None, description="s3://bucket/prefix for the results, instead of data_dir.")
+    data_dir: DataFolder = Field(Path("brink-data"), description="Folder of the jobs' results.")
+    store_url: StoreUrl | None = Field(None, description="s3://bucket/prefix for the results, instead of data_dir.")
     database_url: DatabaseUrl | None = Field(
         None, description="SQLAlchemy URL of the jobs database; SQLite in data_dir."
     )

@@ -1,6 +1,7 @@
 """The folder at an address."""
 
 import os
+import re
 from pathlib import Path
 
 from cluster.storage.base import Folder
@@ -8,6 +9,7 @@ from cluster.storage.local import LocalFolder
 from sim.faults import Fault, InvalidInput
 
 _S3 = "s3://"
+_URL = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def open_folder(address: str | os.PathLike[str]) -> Folder:
@@ -20,6 +22,10 @@ def open_folder(address: str | os.PathLike[str]) -> Folder:
     if "\0" in text:
         raise InvalidInput((Fault("folder", text, "must be a path, or s3://bucket/prefix"),))
     if not text.startswith(_S3):
+        if _URL.match(text):
+            # It would be a folder of that name. The text may contain a secret, so the message does not repeat it.
+            message = "must be a path, or s3://bucket/prefix: no other URL is supported"
+            raise InvalidInput((Fault("folder", None, message),))
         return LocalFolder(Path(text).absolute())
     bucket, _, prefix = text.removeprefix(_S3).strip("/").partition("/")
     if not bucket or not prefix:

@@ -19,6 +19,9 @@ export function number(value) {
   return count.format(Number(value.toPrecision(Math.abs(value) >= 100 ? 6 : 3))).replace("-", MINUS);
 }
 
+/** A number with two digits, a whole one with all that it has. */
+export const rounded = (value) => (value === null || value === undefined ? number(value) : number(Math.abs(value) >= 10 ? Math.round(value) : Number(value.toPrecision(2))));
+
 const fixed = (value, places) =>
   new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places }).format(value).replace("-", MINUS);
 
@@ -64,6 +67,12 @@ export function points(one) {
   const signed = (value) => format.format(100 * value).replace("-", MINUS);
   return { text: `${signed(one.estimate)} percentage points`, interval: known ? `${signed(one.low)} to ${signed(one.high)}` : "" };
 }
+
+/** The same without its unit, which stands above it. */
+export const bare = (one) => { const { text, interval } = points(one); return { text: text.replace(" percentage points", ""), interval }; };
+
+/** The estimate of the number with the other sign. */
+export const negated = ({ estimate, low, high }) => { const turn = (value) => (value === null ? null : -value); return { estimate: turn(estimate), low: turn(high), high: turn(low) }; };
 
 /** An estimate of a mean: its text and its interval's. */
 export function amount(one) {

@@ -275,6 +275,7 @@ def test_what_is_no_backup_is_neither_written_over_nor_restored(working, tmp_pat
     assert_refused(brink("backup", tmp_path / "letters", environment=settings), "something else", "a.txt")
     within = tmp_path / "data" / "jobs" / "saved"
     assert_refused(brink("backup", within, environment=settings), "must not be within the results")
+    assert_refused(brink("backup", "gs://bucket/daily", environment=settings), "must be a path, or s3://bucket/prefix")
     new = {"BRINK_DATA_DIR": str(tmp_path / "new")}
     assert_refused(brink("restore", tmp_path / "letters", environment=new), "holds no backup")
     assert_refused(brink("backup", tmp_path / "saved", environment=new), "does not exist")

@@ -45,6 +45,23 @@ def test_a_data_folder_of_any_name_holds_its_own_database(monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == [folder]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BRINK_STORE_URL", "s3://bucket"),
+        ("BRINK_STORE_URL", "gs://bucket/results"),
+        ("BRINK_STORE_URL", "https://user:secret@store.example/bucket"),
+        ("BRINK_STORE_URL", "S3://bucket/results"),
+        ("BRINK_DATA_DIR", "s3://bucket/results"),
+    ],
+)
+def test_an_address_that_no_store_has_is_refused_and_not_taken_for_a_folder(monkeypatch, name: str, value: str):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidInput, match=rf"^{name}: must be .*s3://bucket/prefix") as refused:
+        read_settings()
+    assert "secret" not in str(refused.value)
+
+
 def test_the_database_of_a_later_version_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
     database = open_database(url)
