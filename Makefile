@@ -61,6 +61,7 @@ check: install
 bench: install  ## ratios of speed, each taken in one run
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.efficiency
+	$(BIN)/python -m benchmarks.estimates
 
 scale: install  ## every answer on a hundred million rows, with the memory it takes, and on Ray workers: an hour, 10 GB of disk
 	$(BIN)/python -m benchmarks.scale

@@ -12,6 +12,8 @@ from sim.faults import Fault, InvalidInput
 if TYPE_CHECKING:
     import altair as alt
 
+FONT = "DejaVu Sans, sans-serif"
+"""Charts are measured with a wide font, so that their labels fit in the narrower one of another machine too."""
 FORMATS = (".svg", ".png", ".html")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src 'unsafe-inline' 'unsafe-eval'"
 """A page of a chart runs what is within it, and loads nothing."""
@@ -50,7 +52,7 @@ def check_chart_file(path: Path) -> None:
 def svg_of(chart: "alt.TopLevelMixin") -> str:
     """A chart as SVG text, which loads nothing."""
     out = io.StringIO()
-    chart.save(out, format="svg")
+    chart.configure(font=FONT).save(out, format="svg")
     return out.getvalue()
 
 

@@ -8,7 +8,8 @@ import altair as alt
 from altair.utils.schemapi import debug_mode
 
 from api.leads import TOO_CLOSE, ordered_leads
-from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
+from cluster.answers.entry import NET_GAIN
+from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS, TERMS
 from sim.statistics.timeline import STATES
 
 OUTCOME_COLOURS = ("#0b6e4f", "#3a9d76", "#7fc8a9", "#c5e4d4", "#b5443c", "#e3a857", "#9aa0a6")
@@ -44,6 +45,14 @@ def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
     """A chart as a Vega-Lite document with its data. It is not checked against the schema: tests do that."""
     found: dict[str, Any] = chart.to_dict(validate=False)
     return found
+
+
+def measure_title(measure: str) -> str:
+    """A measure as the title of an axis: the usual one and those with a label in words, another as it was written."""
+    if measure == NET_GAIN:
+        return "sender's net gain, bn USD"
+    term = TERMS.get(measure)
+    return measure if term is None else f"{term.label}{'' if term.unit in ('', '1') else f', {term.unit}'}"
 
 
 def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
@@ -151,7 +160,7 @@ def tornado_chart(document: dict[str, Any], most: int = 10) -> alt.TopLevelMixin
         y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
     )
     lines = base.mark_line(color="#9aa0a6", strokeWidth=2).encode(
-        x=alt.X("value:Q", title=result["measure"], scale=alt.Scale(zero=False)), detail="parameter:N"
+        x=alt.X("value:Q", title=measure_title(result["measure"]), scale=alt.Scale(zero=False)), detail="parameter:N"
     )
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x="value:Q",
@@ -182,7 +191,7 @@ def values_chart(document: dict[str, Any], most: int = 12) -> alt.TopLevelMixin:
     base = alt.Chart(chart_data(rows)).encode(
         y=alt.Y("learned:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
     )
-    title = [f"mean of {result['measure']} that is gained by learning it before the choice,", "with its 95 % interval"]
+    title = [f"gain by learning it before the choice: {measure_title(result['measure'])},", "with its 95 % interval"]
     x = alt.X("estimate:Q", title=title, axis=alt.Axis(tickCount=5))
     bars = base.mark_bar(color=POINT, opacity=0.35).encode(x=x)
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x="low:Q", x2="high:Q")
@@ -206,7 +215,7 @@ def means_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     points = base.mark_tick(color=POINT, thickness=2, size=14).encode(
         x=alt.X(
             "estimate:Q",
-            title=f"mean of {result['measure']}, with its 95 % interval",
+            title=f"mean: {measure_title(result['measure'])}, with its 95 % interval",
             axis=alt.Axis(tickCount=5),
             scale=alt.Scale(zero=False),
         )
@@ -256,7 +265,7 @@ def regret_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     bars = base.mark_bar(color=POINT, opacity=0.35).encode(
         x=alt.X(
             "estimate:Q",
-            title=f"mean regret by {choice['measure']}, with its 95 % interval",
+            title=f"mean regret: {measure_title(choice['measure'])}, with its 95 % interval",
             axis=alt.Axis(tickCount=5),
         )
     )
@@ -369,8 +378,10 @@ def convergence_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
         ),
     )
     zero = alt.Scale(zero=False)
-    bands = base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title=result["measure"], scale=zero), y2="high:Q")
-    lines = base.mark_line(point=True).encode(y=alt.Y("estimate:Q", title=result["measure"], scale=zero))
+    bands = base.mark_area(opacity=0.2).encode(
+        y=alt.Y("low:Q", title=measure_title(result["measure"]), scale=zero), y2="high:Q"
+    )
+    lines = base.mark_line(point=True).encode(y=alt.Y("estimate:Q", title=measure_title(result["measure"]), scale=zero))
     errors = (
         base.transform_filter("datum.half > 0")
         .mark_line(point=True)

@@ -20,6 +20,8 @@ from sim.scenario.parameters import parameter
 SHOWN_BELIEFS = 3
 SAID_STRATEGIES = 4
 """Strategies of two runs about which there is a sentence each; the tables have them all."""
+_SEEN = 0.01
+"""Costs below this part of a gain are not mentioned beside it."""
 _CHOSEN = 0.005
 """A strategy that would be chosen in a smaller share of the trials changes nothing."""
 
@@ -52,21 +54,52 @@ def distribution_line(document: object) -> str:
     return f"{document:g}" if isinstance(document, int | float) else str(document)
 
 
-def best_by(measure: str, best: str, second: str, strategies: int, gap: Mapping[str, Any]) -> str:
+def range_words(document: object) -> str:
+    """What is believed of a number, in plain words where its distribution has simple ones."""
+    if isinstance(document, dict) and len(document) == 1:
+        (kind, own), *_ = document.items()
+        if kind == "uniform":
+            return f"{own[0]:g} to {own[1]:g}, all equally likely"
+        if kind == "loguniform":
+            return f"{own[0]:g} to {own[1]:g}, lower ones more likely (log-uniform)"
+        if kind in ("triangular", "pert"):
+            return f"{own[0]:g} to {own[2]:g}, most likely about {own[1]:g}"
+        if kind == "discrete":
+            return " or ".join(f"{value:g}" for value in own["values"])
+        if kind in ("normal", "lognormal") and {"p05", "p95"} <= own.keys():
+            return f"very probably {own['p05']:g} to {own['p95']:g} ({kind})"
+        if kind == "quantiles":
+            return "; ".join(f"{100 * float(level):g} % below {value:g}" for level, value in own.items())
+        if kind == "mixture":
+            return f"{len(own['of'])} views: {'; '.join(map(range_words, own['of']))}"
+    return distribution_line(document)
+
+
+def best_by(measure: str, best: Sequence[str], second: str, strategies: int, gap: Mapping[str, Any]) -> str:
     """Which strategy is best on average, and by how much it is better than the next (`gap`, an estimate).
 
-    A gap that is the same in all trials may have no interval.
+    Several are `best` together if they are equal in every trial. A gap that is the same in all trials may have no
+    interval.
     """
-    unit = unit_of(measure)
+    unit, who = unit_of(measure), listed(best)
+    many = len(best) > 1
     if gap["estimate"] <= 0.0 or (gap["low"] is not None and gap["low"] <= 0.0):
         return (
-            f"By {name_of(measure)}, {best} and {second} are too close to call with these trials: on average "
-            f"{best} has {amount(gap, unit)} more."
+            f"By {name_of(measure)}, {f'{who} (equal in every trial)' if many else who} and {second} are too close to "
+            f"call with these trials: on average {best[0]} has {amount(gap, unit)} more."
         )
+    if strategies == 2:
+        return f"By {name_of(measure)}, {who} is better than {second}: on average {amount(gap, unit)} more."
     return (
-        f"By {name_of(measure)}, {best} is the best of {strategies} strategies: on average {amount(gap, unit)} more "
-        f"than {second}, the next."
+        f"By {name_of(measure)}, {who} {'are' if many else 'is'} the best of {strategies} strategies"
+        f"{', and equal in every trial' if many else ''}: on average {amount(gap, unit)} more than {second}, the next."
     )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: ``a, b and c``."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def choice_sentences(comparison: Mapping[str, Any]) -> list[str]:
@@ -79,14 +112,15 @@ def choice_sentences(comparison: Mapping[str, Any]) -> list[str]:
     if not choice["regret"]:
         return []
     measure = choice["measure"]
-    best, second, *_ = _ranking(comparison)
+    best, *others = _ranking(comparison)
+    equal = [name for name in others if _are_equal(comparison["pairs"], best, name, measure)]
+    worse_ones = [name for name in others if name not in equal]
+    if not worse_ones:
+        return [f"By {name_of(measure)}, {listed([best, *equal])} are equal in every trial: none of them is better."]
+    second = worse_ones[0]
     gap, better, worse = better_by(comparison["pairs"], best, second, measure)
-    if better["estimate"] == worse["estimate"] == 0.0:
-        return [
-            f"By {name_of(measure)}, {best} and {second} are equal in every trial; no strategy is better on average."
-        ]
     found = [
-        best_by(measure, best, second, len(choice["regret"]), gap),
+        best_by(measure, [best, *equal], second, len(choice["regret"]), gap),
         f"In the same disputes {best} does better than {second} in {of_the_trials(better)}, and worse in "
         f"{share_of_them(worse)}.",
     ]
@@ -102,6 +136,19 @@ def choice_sentences(comparison: Mapping[str, Any]) -> list[str]:
     else:
         found.append("The 95 % interval of the difference contains 0: more trials may show which is better.")
     return found
+
+
+def _nobody_is_better(comparison: Mapping[str, Any]) -> bool:
+    """Whether no two strategies differ in a trial by the first measure of choice."""
+    measure = comparison["choices"][0]["measure"]
+    pairs = [one["measures"].get(measure) for one in comparison.get("pairs", ())]
+    return bool(pairs) and all(one and one["higher"]["estimate"] == one["lower"]["estimate"] == 0.0 for one in pairs)
+
+
+def _are_equal(pairs: Sequence[Mapping[str, Any]], one: str, other: str, measure: str) -> bool:
+    """Whether two strategies have the same of a measure in every trial."""
+    _, better, worse = better_by(pairs, one, other, measure)
+    return bool(better["estimate"] == worse["estimate"] == 0.0)
 
 
 def best_of(comparison: Mapping[str, Any]) -> str:
@@ -121,6 +168,33 @@ def ending_sentence(strategy: str | None, events: Mapping[str, Any], weeks: int)
         f"{f'Under {strategy}, a' if strategy else 'A'}n agreement within {weeks} weeks comes in "
         f"{of_the_trials(events['agreement'])}, and sanctions are imposed in {share_of_them(events['sanctions'])}."
     )
+
+
+def alone_sentences(strategy: str | None, summary: Mapping[str, Any], weeks: int) -> list[str]:
+    """What a summary says of one strategy that is compared with no other: how it ends, when, and what it brings.
+
+    `summary` is that of the strategy, which is not named if it is the only one of the run (None).
+    """
+    measures = summary["measures"]
+    found = [ending_sentence(strategy, summary["events"], weeks)]
+    half, most = (measures["agreement_week"]["quantiles"][level] for level in ("0.5", "0.9"))
+    if half is not None and most is not None:
+        found.append(f"Half of the agreements come by week {half:.0f}, and nine in ten by week {most:.0f}.")
+    gain, cost = (measures[name]["mean"] for name in ("export_gain", "sender_cost"))
+    if gain["estimate"]:
+        # Costs that are small beside the gain would only distract.
+        seen = abs(cost["estimate"] or 0.0) >= _SEEN * abs(gain["estimate"])
+        paid = f", and sanctions {_paid('it', cost)}" if seen else ""
+        found.append(f"On average the sender exports {amount(gain, ' bn USD')} more{paid}.")
+    elif cost["estimate"]:
+        found.append(f"On average sanctions {_paid('the sender', cost)}.")
+    return found
+
+
+def _paid(whom: str, cost: Mapping[str, Any]) -> str:
+    """What sanctions cost a side or, with tariffs that it collects, bring it."""
+    verb, own = ("cost", cost) if cost["estimate"] > 0.0 else ("bring", negated(cost))
+    return f"{verb} {whom} {amount(own, ' bn USD')}"
 
 
 def difference_sentences(document: Mapping[str, Any], choice: str | None = None) -> list[str]:
@@ -188,12 +262,13 @@ def _doubt(change: Mapping[str, Any]) -> str:
 
 
 def dependence_sentence(comparison: Mapping[str, Any]) -> str:
-    """Over the ranges of how many parameters another strategy becomes the best; empty if no parameter is uncertain.
+    """Over the ranges of how many parameters another strategy becomes the best.
 
-    It ends with a colon if `belief_sentences` has what follows.
+    Empty if no parameter is uncertain, or all strategies are equal in every trial. It ends with a colon if
+    `belief_sentences` has what follows.
     """
     leads, changing = comparison["choices"][0]["leads"], _changing(comparison)
-    if not leads:
+    if not leads or _nobody_is_better(comparison):
         return ""
     if not changing:
         return f"No range of a single parameter makes another strategy than {best_of(comparison)} clearly the best."

@@ -10,25 +10,39 @@ from typing import Any
 
 import yaml
 
+from api.starting_ranges import StartingRanges, shipped_starting_ranges
 from sim.faults import Fault, InvalidInput
+from sim.model.incidence import incidence
 from sim.scenario import validation
 from sim.scenario.sessions import MAX_HORIZON_WEEKS
 from sim.scenario.validation import Report
 from sim.scenario.yaml_lines import is_date
 
 REFERENCE, NEUTRAL = "reference", "neutral"
-NO_THREAT, POSSIBLE, ANNOUNCED, LIKELY = "none", "possible", "announced", "likely"
+NO_THREAT, POSSIBLE, ANNOUNCED, LIKELY, UNKNOWN = "none", "possible", "announced", "likely", "unknown"
+ALL_THREATS = "all"
 MOST_NUMBER = 1e6
 _LAST_APPELLATE_BODY = "2019-12-11"
 """From this day on the WTO's Appellate Body has had too few members to decide an appeal."""
 _OWN = "Your answer to brink new; say here where it comes from."
 _RULE = "The rule of the shipped scenarios of past disputes; replace it by what is known of this dispute."
+_FITTED = "Fitted to how past threats of the class {} ended; {}."
+_STAKE = (
+    "Judgement: of the size of what the sanctions cost in a year, so that their size alone decides nothing; nobody has "
+    "measured it. Replace it by what granting everything would cost."
+)
 _GAPS = {"near": [0.1, 0.3, 0.6], "middle": [0.3, 0.5, 0.8], "far": [0.5, 0.8, 1]}
 _TALKS = {
     "weekly": ["technical", "mid", "technical", "senior"],
     "fortnightly": ["none", "mid", "none", "senior"],
     "monthly": ["none", "none", "none", "mid"],
 }
+_AUTHORITY = {"none": 0.0, "technical": 1 / 3, "mid": 1.0, "senior": 2.2}
+"""The mean authority of a meeting under the ranges of `_parameters`."""
+_WINDOW = 4
+"""The weeks before a deadline in which it presses: one round of meetings, however often officials meet."""
+_FITTED_TALKS, _FITTED_DEADLINE = "weekly", 6
+"""The meetings and the deadline with which the ranges were fitted."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +176,22 @@ QUESTIONS = (
         explanation="Announced: in the first week. Possible: in any week, with a small probability.",
     ),
     Question(
+        "demand",
+        "Is it specific what would satisfy the demand?",
+        UNKNOWN,
+        needs_threat=True,
+        **_one_of("specific", "unspecific", UNKNOWN),
+        explanation="With the next answer: the class of past threats from whose record the forecast starts.",
+    ),
+    Question(
+        "commitment",
+        "How strongly is the sender committed to the sanctions?",
+        UNKNOWN,
+        needs_threat=True,
+        **_one_of("weak", "medium", "strong", UNKNOWN),
+        explanation="Strong: the goods and a date are published, say. Weak: sanctions are hinted at.",
+    ),
+    Question(
         "deadline",
         "Weeks from the announcement to the deadline?",
         "6",
@@ -278,14 +308,29 @@ def _issue_name(title: str, taken: set[str]) -> str:
     return chosen
 
 
-def scenario_text(name: str, demands: Sequence[Demand], answers: Mapping[str, Any], ranges: str = REFERENCE) -> str:
+def reference_class_of(answers: Mapping[str, Any]) -> str:
+    """The class of past threats that is like the one of the answers; all threats where they do not say."""
+    known = [answers[name] for name in ("demand", "commitment") if answers.get(name, UNKNOWN) != UNKNOWN]
+    return "-".join(known) or ALL_THREATS
+
+
+def scenario_text(
+    name: str,
+    demands: Sequence[Demand],
+    answers: Mapping[str, Any],
+    ranges: str = REFERENCE,
+    fitted: StartingRanges | None = None,
+) -> str:
     """The commented YAML file of a scenario; `answers` has the value of every question that was asked.
 
-    With reference ranges the parameters that nobody was asked about have those of the shipped scenarios of past
-    disputes; with neutral ones these stand as comments, and the model's neutral defaults hold.
+    With reference ranges the parameters that nobody was asked about have those of past disputes, fitted to how threats
+    of the answers' class ended; with neutral ones these stand as comments, and the model's neutral defaults hold.
+    `fitted` are the fitted ranges, those shipped for the class if none are given.
     """
     threat = answers["threat"] != NO_THREAT
-    own, rule = _parameters(answers)
+    source, shipped = shipped_starting_ranges() if fitted is None else ("", {})
+    begin = fitted or shipped[reference_class_of(answers)]
+    own, rule, sources = _parameters(answers, len(demands), begin, source)
     gap, concession = _flow({"pert": _GAPS[answers["distance"]]}), _flow({"pert": [0.01, 0.03, 0.08]})
     lines = [
         "# Made by brink new. Every range is a first guess: change it to what is known of this dispute, say under",
@@ -302,7 +347,7 @@ def scenario_text(name: str, demands: Sequence[Demand], answers: Mapping[str, An
         "discount_rate: 0.05",
         "# The kind of meeting in each week, again and again: technical, mid, senior or none.",
         "sessions:",
-        f"  cycle: [{', '.join(_TALKS[answers['talks']])}]",
+        f"  cycle: [{', '.join(_cycle(answers))}]",
         "",
         "# What is demanded. The weights say how much of the whole each issue is; gap is the distance between the",
         "# sides at the start; concessions are the probabilities that a side moves in a week with a mid-level meeting.",
@@ -323,14 +368,13 @@ def scenario_text(name: str, demands: Sequence[Demand], answers: Mapping[str, An
     lines += [f"  {key}: {_flow(value)}" for key, value in own.items()]
     if ranges == REFERENCE:
         lines += [
-            "  # What you were not asked: the ranges with which the shipped scenarios of past disputes began. Those",
-            "  # were then fitted to how past threats ended; `brink fit` does it here, once there is a reference.",
+            "  # What you were not asked. Those which `sources` calls fitted are such that threats end about as",
+            f"  # often in each way as past ones of the class {begin.reference} did. Fit again with `brink fit` when",
+            "  # you have changed what matters, such as issues or stakes.",
         ]
         lines += [f"  {key}: {_flow(value)}" for key, value in rule.items()]
     else:
-        lines.append(
-            "  # Neutral unless you remove the #: the ranges with which the shipped scenarios of past disputes began"
-        )
+        lines.append("  # Neutral unless you remove the #: ranges fitted to how past threats ended")
         lines += [f"  # {key}: {_flow(value)}" for key, value in rule.items()]
     lines += ["", "# What the sender may choose between; a strategy lists what it has otherwise.", "strategies:"]
     lines += ["  threaten: {}", "  talk: {threat_probability: 0}"] if threat else ["  talk: {}"]
@@ -339,56 +383,95 @@ def scenario_text(name: str, demands: Sequence[Demand], answers: Mapping[str, An
         "# The measure by which strategies are compared, more being better.",
         "choice: export_gain - sender_cost",
         "# The class of past threats with which `brink check` compares the forecast; `brink rates` lists them.",
-        "# reference: specific-strong",
+        f"{'' if threat else '# '}reference: {begin.reference}",
         "",
         "sources:",
         f"  issues: {_text(_OWN)}",
         *(f"  {key}: {_text(_OWN)}" for key in own),
-        *(f"  {key}: {_text(_RULE)}" for key in rule if ranges == REFERENCE),
+        *(f"  {key}: {_text(sources.get(key, _RULE))}" for key in rule if ranges == REFERENCE),
+        *([f"  reference: {_text(_OWN)}"] if threat else []),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _parameters(answers: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters that follow from the answers, and those of the rule for the rest."""
+def _cycle(answers: Mapping[str, Any]) -> list[str]:
+    """The kinds of meeting, again and again; where the deadline is known, its week is the last of a round."""
+    cycle = _TALKS[answers["talks"]]
+    late = answers["deadline"] + 1 if answers["threat"] == ANNOUNCED else 0
+    return [cycle[(week - late) % len(cycle)] for week in range(len(cycle))]
+
+
+def _opportunity(talks: str, deadline: int, multiplier: float) -> float:
+    """How much chance the meetings up to a deadline give to concessions: authority, times the deadline's effect."""
+    authority = [_AUTHORITY[kind] for kind in _TALKS[talks]]
+    last = sum(authority[-(deadline + 1) :])
+    return multiplier * last + sum(authority) / len(authority) * max(deadline + 1 - _WINDOW, 0)
+
+
+def _readiness(answers: Mapping[str, Any], issues: int, costs: bool, begin: StartingRanges) -> float:
+    """The readiness of both sides with which as many threats are settled as of the class.
+
+    That of the fitted ranges, in proportion to how much less chance the meetings give to concessions than those of the
+    fit, and times the factor of the meetings.
+    """
+    multiplier = begin.ranges["deadline_multiplier"]["pert"][1]
+    deadline = answers.get("deadline", _FITTED_DEADLINE)
+    fitted = _opportunity(_FITTED_TALKS, _FITTED_DEADLINE, multiplier)
+    chance = _opportunity(answers["talks"], deadline, multiplier)
+    return _short(begin.readiness_of(issues, costs) * begin.meetings[answers["talks"]] * fitted / chance)
+
+
+def _parameters(
+    answers: Mapping[str, Any], issues: int, begin: StartingRanges, source: str
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """The parameters that follow from the answers, those of the rule for the rest, and the sources of some of these."""
     gain = answers["gain"]
+    threat = answers["threat"] != NO_THREAT
+    cost = _yearly_cost(answers) if threat else 0.0
     own: dict[str, Any] = {}
+    readiness = _readiness(answers, issues, cost > 0.0 or not threat, begin)
     rule: dict[str, Any] = {
+        "sender_readiness": readiness,
+        "target_readiness": readiness,
         "sender_step": 0.5,
         "target_step": 0.5,
         "senior_authority": {"pert": [1.2, 2, 4]},
         "technical_authority": {"pert": [0.1, 0.3, 0.7]},
     }
+    fitted = _FITTED.format(begin.reference, source)
+    sources = {"sender_readiness": fitted, "target_readiness": fitted}
     own["full_access"] = {"lognormal": {"p05": _short(gain / 2.5), "p95": _short(gain * 2.5)}} if gain else 0
-    if answers["threat"] == NO_THREAT:
-        return own, rule
+    if not threat:
+        return own, rule, sources
     trade, tariff = answers["trade"], answers["tariff"]
     own["threat_probability"] = 1 if answers["threat"] == ANNOUNCED else {"pert": [0.05, 0.2, 0.5]}
     own["deadline_weeks"] = answers["deadline"]
     own["sanctioned_trade"] = {"pert": [_short(trade / 2), _short(trade), _short(trade * 1.5)]} if trade else 0
     own["tariff_rate"] = _short(tariff / 100)
     rule |= {
-        "deadline_window": 2,
-        "deadline_multiplier": {"pert": [2, 6, 18]},
+        "deadline_window": _WINDOW,
+        "deadline_multiplier": begin.ranges["deadline_multiplier"],
         "credibility": {"pert": [0.4, 0.7, 1]},
-        "follow_through": {"pert": [0.5, 0.7, 0.9]},
-        "extension_probability": {"pert": [0.45, 0.75, 1]},
+        "follow_through": begin.ranges["follow_through"],
+        "extension_probability": begin.ranges["extension_probability"],
         "extension_weeks": {"pert": [1, 4, 26]},
         "credibility_decay": {"uniform": [0.5, 1]},
         "defiance_probability": {"pert": [0.1, 0.3, 0.6]},
         "defiance_multiplier": {"pert": [0.2, 0.5, 0.9]},
         "import_elasticity": {"pert": [1, 2, 4]},
         "supply_elasticity": {"loguniform": [1, 8]},
-        "sanction_fatigue": {"loguniform": [0.004, 0.04]},
+        "sanction_fatigue": begin.ranges["sanction_fatigue"],
     }
-    if gain:
-        stake = {"pert": [_short(gain / 10), _short(gain / 4), _short(gain / 2)]}
+    sources |= dict.fromkeys(begin.ranges, fitted)
+    if cost:
+        stake = {"pert": [_short(cost * share) for share in (0.6, 1.5, 3.0)]}
         rule |= {
-            "target_pressure": {"uniform": [0, 3]},
-            "sender_pressure": {"uniform": [0, 2]},
+            "target_pressure": begin.ranges["target_pressure"],
+            "sender_pressure": begin.ranges["sender_pressure"],
             "target_stake": stake,
             "sender_stake": stake,
         }
+        sources |= {"target_stake": _STAKE, "sender_stake": _STAKE}
     if answers["retaliation"] != NO_THREAT:
         often = answers["retaliation"] == LIKELY
         own["unilateral_retaliation"] = {"pert": [0.7, 0.95, 1] if often else [0.05, 0.2, 0.5]}
@@ -417,7 +500,12 @@ def _parameters(answers: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
         }
         if answers["as_of"] >= _LAST_APPELLATE_BODY:
             rule["void_probability"] = {"pert": [0.9, 0.98, 1]}
-    return own, rule
+    return own, rule, sources
+
+
+def _yearly_cost(answers: Mapping[str, Any]) -> float:
+    """What the sanctions of the answers cost the target in a year, bn USD, at elasticities of 2 and 3."""
+    return _short(float(incidence(answers["trade"], answers["tariff"] / 100, 2.0, 3.0).exporter_loss))
 
 
 def _short(number: float) -> float:

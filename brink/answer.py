@@ -17,9 +17,15 @@ Draw = Callable[[str | None], Any]
 class Answer(dict[str, Any]):
     """The document of an answer, as the service sends it; `name` is the answer's name, such as ``drivers``."""
 
-    def __init__(self, name: str, document: Mapping[str, Any], draw: Draw | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        document: Mapping[str, Any],
+        draw: Draw | None = None,
+        picture: Callable[[], str] = lambda: "",
+    ) -> None:
         super().__init__(document)
-        self.name, self._draw = name, draw
+        self.name, self._draw, self._picture = name, draw, picture
 
     @property
     def document(self) -> dict[str, Any]:
@@ -49,5 +55,5 @@ class Answer(dict[str, Any]):
         return self._draw(name)
 
     def _repr_html_(self) -> str:
-        """Tables and a chart, for a notebook."""
-        return answer_html(self.name, self)
+        """Its chart and its tables, for a notebook."""
+        return answer_html(self.name, self, self._picture())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from math import floor, isfinite, log10
 
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+COLOURS = ("#0b6e4f", "#c9762a", "#3b6fb6", "#8a6bb0", "#b5443c", "#6d8a1f")
 _LABEL, _PLOT, _ROW, _AXIS = 260, 360, 18, 24
 _LONGEST_LABEL = 38
 

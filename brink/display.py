@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from math import floor, isfinite, log10
 from typing import Any
 
 from brink.charts import Bar, bar_chart
+from brink.tables import is_estimate, known_tables, rows_at
 
-MOST_ROWS = 30
+MOST_ROWS = 20
 MOST_BARS = 20
 _DEEPEST = 2
+_MOST_DIGITS = 6
 
 
 def job_html(info: Mapping[str, Any]) -> str:
@@ -16,51 +19,104 @@ def job_html(info: Mapping[str, Any]) -> str:
     progress = info["progress"]
     done, total = progress["trials_done"], progress["trials_total"]
     facts = {name: info.get(name) for name in ("id", "scenario", "state", "trials", "seed", "design", "strategies")}
-    rows = [(name, _text(value)) for name, value in facts.items() if value is not None]
+    rows = [
+        (name, str(value) if name == "seed" else _text(value)) for name, value in facts.items() if value is not None
+    ]
     rows.append(("done", f"{done:,} of {total:,} trials"))
     if info.get("error"):
         rows.append(("error", str(info["error"])))
-    share = done / max(total, 1)
-    chart = bar_chart("share of trials done", [Bar("share of trials done", share)], least=0.0, most=1.0)
-    return _table([], [list(row) for row in rows]) + chart
+    bar = f'<progress max="1" value="{done / max(total, 1):.4f}"></progress>'
+    return _table([], [list(row) for row in rows]) + bar
 
 
-def answer_html(name: str, document: Mapping[str, Any]) -> str:
-    """A summary or another answer."""
-    shown = _summary(document) if name == "summary" else None
+def answer_html(name: str, document: Mapping[str, Any], picture: str = "") -> str:
+    """A summary or another answer: what it is about, its chart, its tables, the first one open.
+
+    `picture` is the chart as SVG; without one there are bars of the first table's estimates.
+    """
+    tables = {
+        table: rows for table, path in known_tables(name, document).items() if (rows := list(rows_at(document, path)))
+    }
+    if not tables:
+        return _whole(document)
+    parts = [f"<p>{escape(_heading(name, document))}</p>", *_sentences(document)]
+    for k, (table, rows) in enumerate(tables.items()):
+        shown = [{**keys, **{key: one for key, one in row.items() if key not in keys}} for keys, row in rows]
+        wide = _across([keys for keys, _ in rows], shown) if len(rows[0][0]) == 2 else None
+        made = _table(*wide) if wide else _rows_table(shown)
+        if not k:
+            parts.append(f'<div style="overflow-x:auto">{picture}</div>' if picture else _bar_chart(table, shown))
+        opened = "" if k else ' open=""'
+        parts.append(f"<details{opened}><summary>{escape(table)}</summary>{made}</details>")
+    return "".join(parts)
+
+
+def _heading(name: str, document: Mapping[str, Any]) -> str:
+    """What an answer is about in a line."""
+    scenario, given = document.get("scenario"), document.get("given")
+    strategies = document.get("strategies")
+    parts = [name, *([scenario] if isinstance(scenario, str) else [])]
+    if isinstance(document.get("trials"), int):
+        parts.append(f"{document['trials']:,} trials")
+    if isinstance(strategies, list) and all(isinstance(one, str) for one in strategies):
+        parts.append(", ".join(strategies))
+    return "; ".join(parts) + (f"; given {given}" if isinstance(given, str) else "")
+
+
+def _sentences(document: Mapping[str, Any]) -> list[str]:
+    found = document.get("sentences")
+    return [f"<p>{escape(one)}</p>" for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
+def _across(
+    keys: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> tuple[list[str], list[list[str]]] | None:
+    """Estimates by two keys as a table, the first key across; None where rows are no estimates or means of one."""
+    first, second = keys[0]
+    values = {}
+    for key, row in zip(keys, rows, strict=True):
+        own = {name: one for name, one in row.items() if name not in key}
+        found = own["mean"] if {"mean", "quantiles"} <= own.keys() and "best" not in own else own
+        if not is_estimate(found):
+            return None
+        values[str(key[first]), str(key[second])] = _cell(found)
+    across, down = (list(dict.fromkeys(str(key[name]) for key in keys)) for name in (first, second))
+    return [second, *across], [[one, *(values.get((other, one), "") for other in across)] for one in down[:MOST_ROWS]]
+
+
+def _rows_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the fields that are texts, numbers or estimates."""
+    columns = [
+        column
+        for column in dict.fromkeys(column for row in rows for column in row)
+        if not any(_is_nested(row.get(column)) for row in rows)
+        and any(row.get(column) not in (None, "", []) for row in rows)
+    ]
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows[:MOST_ROWS]]
+    return _table(columns, cells) + _more(rows)
+
+
+def _is_nested(value: object) -> bool:
+    return (isinstance(value, Mapping) and not is_estimate(value)) or (
+        isinstance(value, list) and any(isinstance(one, Mapping | list) for one in value)
+    )
+
+
+def _more(rows: Sequence[object]) -> str:
+    return f"<p>and {len(rows) - MOST_ROWS:,} more rows</p>" if len(rows) > MOST_ROWS else ""
+
+
+def _bar_chart(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    return bar_chart(title, _bars(rows[:MOST_BARS], list(dict.fromkeys(column for row in rows for column in row))))
+
+
+def _whole(document: Mapping[str, Any]) -> str:
+    """An answer of a form that is not known here."""
     result = document.get("result")
     if isinstance(result, Mapping):
         # What the answer found comes first, then what it is about.
         document = {**result, **{key: value for key, value in document.items() if key != "result"}}
-    return shown or _document(document, 0)
-
-
-def _summary(document: Mapping[str, Any]) -> str | None:
-    """Outcomes, events and means by strategy; None for a document of another form."""
-    strategies = document.get("strategies")
-    if not isinstance(strategies, Mapping) or not all(
-        isinstance(one, Mapping) and isinstance(one.get("outcome"), Mapping) for one in strategies.values()
-    ):
-        return None
-    bars = [
-        _bar(f"{outcome}, {strategy}", found["outcome"][outcome], k)
-        for outcome in next(iter(strategies.values()))["outcome"]
-        for k, (strategy, found) in enumerate(strategies.items())
-        if is_estimate(found["outcome"].get(outcome))
-    ]
-    parts = [f"<p>{escape(_heading(document))}</p>", bar_chart("probability of each outcome", bars)]
-    for part, title in (("outcome", "outcome"), ("events", "event"), ("measures", "mean of measure")):
-        names = list(dict.fromkeys(name for one in strategies.values() for name in one.get(part, {})))
-        rows = [[name, *(_cell(_mean(one.get(part, {}).get(name))) for one in strategies.values())] for name in names]
-        if rows:
-            parts.append(_table([title, *strategies], rows))
-    return "".join(parts)
-
-
-def _heading(document: Mapping[str, Any]) -> str:
-    scenario, trials = document.get("scenario"), document.get("trials")
-    counted = f"{trials:,} trials" if isinstance(trials, int) else ""
-    return ", ".join(text for text in (str(scenario) if isinstance(scenario, str) else "", counted) if text)
+    return _document(document, 0)
 
 
 def _document(document: Mapping[str, Any], depth: int) -> str:
@@ -91,9 +147,7 @@ def _below(name: str, value: Mapping[str, Any], depth: int) -> str:
 def _rows(name: str, rows: Sequence[Mapping[str, Any]], *, chart: bool) -> str:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     cells = [[_cell(row.get(column)) for column in columns] for row in rows[:MOST_ROWS]]
-    more = f"<p>and {len(rows) - MOST_ROWS:,} more rows</p>" if len(rows) > MOST_ROWS else ""
-    drawn = bar_chart(name, _bars(rows[:MOST_BARS], columns)) if chart else ""
-    return f"<p><b>{escape(name)}</b></p>{drawn}{_table(columns, cells)}{more}"
+    return f"<p><b>{escape(name)}</b></p>{_bar_chart(name, rows) if chart else ''}{_table(columns, cells)}{_more(rows)}"
 
 
 def _bars(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[Bar]:
@@ -115,11 +169,6 @@ def _bar(label: str, found: Any, colour: int) -> Bar:
     return Bar(label, float("nan") if value is None else value, found.get("low"), found.get("high"), colour)
 
 
-def is_estimate(value: object) -> bool:
-    """Whether a value is an estimate with an interval."""
-    return isinstance(value, Mapping) and {"estimate", "low", "high"} <= value.keys()
-
-
 def _is_row(value: object) -> bool:
     return isinstance(value, Mapping) and not any(
         isinstance(one, list) or (isinstance(one, Mapping) and not is_estimate(one)) for one in value.values()
@@ -130,18 +179,19 @@ def _is_rows(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
-def _mean(found: Any) -> Any:
-    return found.get("mean", found) if isinstance(found, Mapping) else found
-
-
 def _cell(value: object) -> str:
     if is_estimate(value):
         assert isinstance(value, Mapping)
         if value["estimate"] is None:
             return "not known"
-        if value["low"] is None or value["high"] is None:
+        numbers = [value["estimate"], value["low"], value["high"]]
+        if not all(isinstance(one, int | float) and isfinite(one) for one in numbers):
             return _text(value["estimate"])
-        return f"{_text(value['estimate'])} ({_text(value['low'])} to {_text(value['high'])})"
+        # As many digits as the interval supports.
+        half = abs(value["high"] - value["low"]) / 2
+        digits = min(max(0, -floor(log10(half))), _MOST_DIGITS) if half > 0 else None
+        estimate, low, high = (_text(one) if digits is None or not one else f"{one:,.{digits}f}" for one in numbers)
+        return f"{estimate} ({low} to {high})"
     return _text(value)
 
 

@@ -11,7 +11,7 @@ import httpx
 
 from brink.answer import Answer
 from brink.answers import Answers
-from brink.chart import SVG, VEGA_LITE, Chart, chart_name
+from brink.chart import CHARTS, SVG, VEGA_LITE, Chart, chart_name
 from brink.connection import Connection
 from brink.display import job_html
 from brink.errors import BrinkError, JobFailed
@@ -100,7 +100,17 @@ class AnyJob(Answers, Results):
         def draw(name: str | None) -> Any:
             return self._drive(self._drawn(chart_name(answer, name), request))
 
-        return Answer(answer, found, draw)
+        return Answer(answer, found, draw, lambda: self._picture(answer, request))
+
+    def _picture(self, answer: str, request: Mapping[str, Any]) -> str:
+        """The picture with which an answer shows itself; none where it would have to be awaited."""
+        return ""
+
+    def _sketched(self, chart: str, request: Mapping[str, Any]) -> Flow[str]:
+        """The picture of a chart, requested once: nobody waits for it while the service is away."""
+        sent = Request("POST", f"{self._path}/charts/{segment(chart)}", body=request, headers={"Accept": SVG})
+        response: httpx.Response = yield sent
+        return response.text if response.is_success else ""
 
     def _drawn(self, chart: str, request: Mapping[str, Any]) -> Flow[Chart]:
         path = f"{self._path}/charts/{segment(chart)}"
@@ -194,7 +204,7 @@ class AnyJob(Answers, Results):
         wanted = other.id if isinstance(other, AnyJob) else other
         params = {"with": wanted, "measure": list(measures), "strategy": list(strategies), "given": given}
         chosen = {name: value for name, value in params.items() if value}
-        return Answer("diff", (yield from self._client._object("GET", f"{self._path}/diff", params=chosen)))
+        return self._answer("diff", (yield from self._client._object("GET", f"{self._path}/diff", params=chosen)), {})
 
     @Operation
     def ask(self, answer: str, /, **request: Any) -> Flow[Answer]:
@@ -213,6 +223,15 @@ class Job(AnyJob, Blocking):
 
     def _drive(self, flow: Flow[T]) -> T:
         return self._client._drive(flow)
+
+    def _picture(self, answer: str, request: Mapping[str, Any]) -> str:
+        if answer not in CHARTS:
+            return ""
+        try:
+            return self._drive(self._sketched(CHARTS[answer][0], request))
+        except (httpx.TransportError, RuntimeError):
+            # The service is away, or the client is closed: an answer shows its numbers all the same.
+            return ""
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The job's document each time its state or progress changes, until it ends; a broken connection is resumed."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from brink.display import is_estimate
 from brink.errors import BrinkError
 
 TABLES: Mapping[str, Mapping[str, str]] = {
@@ -49,15 +48,35 @@ a and b become columns; ``|`` at the end for lists of equal length, an item of e
 """
 
 
+def is_estimate(value: object) -> bool:
+    """Whether a value is an estimate with an interval."""
+    return isinstance(value, Mapping) and {"estimate", "low", "high"} <= value.keys()
+
+
+def known_tables(answer: str, document: Mapping[str, Any]) -> Mapping[str, str]:
+    """The tables of an answer's document: by name the path of the rows."""
+    return TABLES.get(answer) or _found(document)
+
+
 def table_rows(answer: str, document: Mapping[str, Any], table: str | None) -> list[dict[str, Any]]:
     """The rows of a table of an answer's document, the first of its tables if none is named. Raises `BrinkError`."""
-    known = TABLES.get(answer) or _found(document)
+    known = known_tables(answer, document)
     if table is not None and table not in known:
         raise BrinkError(f"{answer} has no table {table}; there are {', '.join(known) or 'none'}")
     if not known:
         return [flat(document)]
     path = known[table if table is not None else next(iter(known))]
-    return list(_rows(document, path.split("/"), {}))
+    return [_flat_beside(keys, row) for keys, row in rows_at(document, path)]
+
+
+def rows_at(document: Mapping[str, Any], path: str) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """The rows at a path of a document: the keys that lead to each, and the row itself."""
+    return _rows(document, path.split("/"), {})
+
+
+def _flat_beside(keys: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a field is called as a key is, the key counts."""
+    return {**keys, **{name: one for name, one in flat(row).items() if name not in keys}}
 
 
 def _found(document: Mapping[str, Any]) -> dict[str, str]:
@@ -71,23 +90,26 @@ def _found(document: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _rows(value: Any, path: Sequence[str], keys: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _rows(value: Any, path: Sequence[str], keys: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
     if not path:
-        # Where a field is called as a key is, the key counts.
-        yield {**keys, **{name: one for name, one in flat(value).items() if name not in keys}}
+        if isinstance(value, Mapping):
+            yield keys, value
         return
     step, rest = path[0], path[1:]
-    if step.startswith("<"):
-        for key, one in (value or {}).items():
+    if step.startswith("["):
+        for item in value if isinstance(value, list) else ():
+            if isinstance(item, Mapping):
+                fields = {name: item.get(name) for name in step.strip("[]").split(",") if name}
+                yield from _rows(item, rest, {**keys, **fields})
+    elif not isinstance(value, Mapping):
+        return
+    elif step.startswith("<"):
+        for key, one in value.items():
             yield from _rows(one, rest, {**keys, step.strip("<>"): key})
-    elif step.startswith("["):
-        for item in value or []:
-            fields = {name: item[name] for name in step.strip("[]").split(",") if name}
-            yield from _rows(item, rest, {**keys, **fields})
     elif step == "|":
         lists = {name: column for name, column in value.items() if isinstance(column, list)}
         for k in range(max(map(len, lists.values()), default=0)):
-            yield {**keys, "number": k + 1, **{name: column[k] for name, column in lists.items()}}
+            yield {**keys, "number": k + 1}, {name: column[k] for name, column in lists.items()}
     else:
         yield from _rows(value.get(step), rest, keys)
 

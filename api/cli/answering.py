@@ -16,6 +16,9 @@ from cluster.answers.registry import ask, find_answer
 from cluster.query.ray_connection import check_reachable
 from cluster.query.trials import StoredRun, open_run
 
+Opening = Callable[[StoredRun, Mapping[str, Any], str, Mapping[str, Any]], Sequence[str]]
+"""Makes sentences of a run, a document, the name of the run's folder, and the request."""
+
 
 def answer(
     run: str | os.PathLike[str] | StoredRun,
@@ -25,7 +28,8 @@ def answer(
     as_json: bool,
     charts: Sequence[str] | None = None,
     ray_address: str | None = None,
-    render: Callable[[Console, dict[str, Any]], None],
+    render: Callable[..., None],
+    opening: Opening | None = None,
 ) -> dict[str, Any]:
     """Ask a run (or the one in a result folder) for an answer, and print its document as JSON or as `render` does.
 
@@ -45,7 +49,7 @@ def answer(
         print_json(document)
     else:
         print_settings(console(), document)
-        render(console(), document)
+        render(console(), document, *(() if opening is None else (opening(stored, document, str(run), known),)))
         _print_kept_rows(console(), document)
     write_charts(requested, document)
     for _, path in () if as_json else requested:

@@ -39,8 +39,9 @@ def _print_lines(plan: "Plan", cost: "Cost", free: int | None, folder: str, *, a
     out.print(plan.scenario.title, style="bold")
     count = len(plan.strategies)
     rows = f"{cost.rows:,} ({plan.trials:,} trials of each of {count} {'strategy' if count == 1 else 'strategies'}"
-    disk = f"{in_bytes(cost.bytes)}, {cost.bytes_per_row:.0f} bytes a row"
-    kept = "" if cost.kept_rows == cost.rows else f"; {cost.kept_rows:,} are kept, and counts of the others"
+    all_kept = cost.kept_rows == cost.rows
+    kept = "" if all_kept else f"; {cost.kept_rows:,} are kept, and counts of the others"
+    disk = f"{in_bytes(cost.bytes)}, {f'{cost.bytes_per_row:.0f} bytes a row' if all_kept else 'rows and counts'}"
     lines = {
         "rows": f"{rows}{', at most' if at_most else ''}){kept}",
         "files": f"{cost.shards:,} of {min(cost.shard_trials, plan.trials):,} trials",

@@ -7,6 +7,8 @@ import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.negotiation import accepts_gzip
+
 LEAST_BYTES = 1000
 """A smaller answer fits a packet as it is."""
 LEVEL = 5
@@ -17,15 +19,6 @@ MEDIA_TYPES = ("application/json", "application/vnd.vegalite.v6+json", "text/csv
 SECRETS = re.compile(r"/v1/(keys|session)(/|$)")
 """Answers that hold a secret beside what the request says are not compressed: their size would disclose the secret to
 who can choose the request and see the size (BREACH, Gluck, Harris & Prado 2013)."""
-
-
-def accepts_gzip(header: str) -> bool:
-    """Whether a header ``Accept-Encoding`` allows gzip."""
-    for part in header.lower().split(","):
-        name, *parameters = (one.strip() for one in part.split(";"))
-        if name == "gzip":
-            return not any(re.fullmatch(r"q\s*=\s*0(\.0*)?", one) for one in parameters)
-    return False
 
 
 class Compression:

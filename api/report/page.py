@@ -18,10 +18,10 @@ from api.sentences import (
     better_by,
     dependence_sentence,
     describe,
-    distribution_line,
     evidence_sentences,
     learning_sentence,
     name_of,
+    range_words,
     unit_of,
     worth_learning,
 )
@@ -32,8 +32,6 @@ from sim.scenario.parameters import parameter
 from sim.scenario.scenario import interventions_document
 from sim.scenario.vocabulary import EVENT_TERMS, OUTCOME_TERMS
 
-CHART_FONT = "DejaVu Sans, sans-serif"
-"""Charts are measured with a wide font, so that their labels fit in the narrower one of another machine too."""
 LEARNING = 5
 """The number of parameters listed by value of information."""
 
@@ -85,7 +83,7 @@ def _charts(answers: Answers) -> dict[str, Markup]:
     if answers.worth is not None:
         drawn["means"] = charts.means_chart(answers.worth)
     # The SVG is made by vl-convert, which escapes the texts in it.
-    return {name: Markup(svg_of(chart.configure(font=CHART_FONT))) for name, chart in drawn.items()}
+    return {name: Markup(svg_of(chart)) for name, chart in drawn.items()}
 
 
 def _outcomes(answers: Answers) -> dict[str, Any]:
@@ -153,7 +151,7 @@ def _ranges(answers: Answers) -> list[dict[str, str]]:
             rows.append(
                 {
                     "name": name,
-                    "range": distribution_line(distribution.document()),
+                    "range": range_words(distribution.document()),
                     "unit": parameter(name).unit,
                     "source": "set under every strategy"
                     if name in scenario.interventions

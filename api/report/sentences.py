@@ -5,7 +5,7 @@ from typing import Any
 
 from api.figures import share
 from api.report.contents import Answers
-from api.sentences import choice_sentences, dependence_sentence, describe, ending_sentence
+from api.sentences import alone_sentences, choice_sentences, dependence_sentence, describe, ending_sentence
 
 
 def question(answers: Answers) -> str:
@@ -22,19 +22,15 @@ def question(answers: Answers) -> str:
 
 def findings(answers: Answers) -> list[str]:
     """The answer in at most five sentences: the choice, how sure it is, how the dispute ends, what could change it."""
-    said = [] if answers.compare is None else choice_sentences(answers.compare["result"])
-    said.append(_ending(answers))
-    if answers.compare is not None:
-        # What follows its colon stands further below.
-        dependence = dependence_sentence(answers.compare["result"])
-        said.append(f"{dependence[:-1]}, listed below." if dependence.endswith(":") else dependence)
+    own, weeks = answers.summary["strategies"][answers.best], answers.run.plan.scenario.horizon_weeks
+    named = answers.best if len(answers.run.plan.strategies) > 1 else None
+    if answers.compare is None:
+        return alone_sentences(named, own, weeks)
+    said = [*choice_sentences(answers.compare["result"]), ending_sentence(named, own["events"], weeks)]
+    # What follows its colon stands further below.
+    dependence = dependence_sentence(answers.compare["result"])
+    said.append(f"{dependence[:-1]}, listed below." if dependence.endswith(":") else dependence)
     return [sentence for sentence in said if sentence]
-
-
-def _ending(answers: Answers) -> str:
-    events = answers.summary["strategies"][answers.best]["events"]
-    weeks = answers.run.plan.scenario.horizon_weeks
-    return ending_sentence(answers.best if len(answers.run.plan.strategies) > 1 else None, events, weeks)
 
 
 def driver(answers: Answers) -> str | None:

@@ -23,12 +23,13 @@ _MAKING = Lock()
 
 @dataclass(frozen=True)
 class Asset:
-    """A file's bytes, the same compressed by gzip, its media type and its tag."""
+    """A file's bytes, the same compressed by gzip, its media type, and a tag for each of the two."""
 
     content: bytes
     compressed: bytes
     media_type: str
     tag: str
+    compressed_tag: str
 
 
 def find_asset(name: str) -> Asset | None:
@@ -84,5 +85,5 @@ def _vega() -> Asset:
 
 
 def _asset(content: bytes, media_type: str) -> Asset:
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return Asset(content, gzip.compress(content, mtime=0), media_type, tag)
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    return Asset(content, gzip.compress(content, mtime=0), media_type, f'"{digest}"', f'"{digest}-gzip"')

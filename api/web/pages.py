@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 
+from api.negotiation import accepts_gzip, names_tag
 from api.web.assets import STATIC, VEGA, asset_path, find_asset, imported_modules, release
 
 PAGES = {
@@ -129,9 +130,11 @@ async def asset(digest: str, name: str, request: Request) -> Response:
     if found is None:
         return Response(status_code=404)
     kept = _KEPT if digest == release() else "no-cache"
-    headers = {"ETag": found.tag, "Cache-Control": kept, "Vary": "Accept-Encoding"}
-    if request.headers.get("if-none-match") == found.tag:
+    small = accepts_gzip(request.headers.get("accept-encoding", ""))
+    tag = found.compressed_tag if small else found.tag
+    headers = {"ETag": tag, "Cache-Control": kept, "Vary": "Accept-Encoding"}
+    if names_tag(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if small:
         return Response(found.compressed, media_type=found.media_type, headers={**headers, "Content-Encoding": "gzip"})
     return Response(found.content, media_type=found.media_type, headers=headers)

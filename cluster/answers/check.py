@@ -24,11 +24,11 @@ from cluster.answers.entry import (
     quiet,
 )
 from cluster.answers.entry import Estimate as EstimateResult
-from cluster.answers.outside_view import AGREED_WEEKS, FEWEST_THREATS, THREAT, PastCases, past_cases, too_few_threats
+from cluster.answers.outside_view import FEWEST_THREATS, THREAT, PastCases, past_cases, too_few_threats
 from cluster.answers.shared import condition_of
 from cluster.query.shard_map import reduce_shards
 from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategy, read_blocks, same_trials
-from cluster.reference.rates import shipped_rates
+from cluster.reference.rates import LISTS, SETTLED_BY_WEEKS, shipped_rates
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import Expression, parse_condition
@@ -47,9 +47,14 @@ _METHOD = {
     "imposed": "sanctions were imposed, whatever followed",
     "dropped": "neither: the sender backed down, or the threat came to nothing by the horizon",
     "agreed_by_week": (
-        "settled within this number of weeks from the announcement, beside the class's share of settlements times "
-        "that of settled lists of goods with a deadline that were settled so soon; the classes count weeks from the "
-        "first threat, which often came months before a list"
+        "settled within this number of weeks from the announcement, beside the cumulative incidence of settlement in "
+        "the class's dated threats, other endings competing with it (Aalen and Johansen), pooled with all threats and "
+        "with its 95 % interval. The class counts weeks from the first threat, which often came months before a list "
+        "with a deadline: a forecast may lie outside because its week 0 is later"
+    ),
+    "list_settled_by_week": (
+        "the same forecast beside the class's share of settlements times that of settled lists of goods with a "
+        "deadline that were settled so soon, which count weeks from the list as the model does"
     ),
     "agreed_within_two_years": (
         "an agreement under threat or while sanctions stand; what follows when the sender has given up is not known of "
@@ -121,6 +126,21 @@ class _Compared:
     source: str
 
 
+@dataclass(frozen=True)
+class ShareBesidePast:
+    """A share of the trials in which `given` holds beside that of past cases; `trials` is how many there are."""
+
+    name: str
+    label: str
+    condition: str
+    given: str
+    past: Estimate
+    source: str
+    forecast: Estimate
+    outside: bool
+    trials: int
+
+
 def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Computed:
     """Compare a run's forecast with its reference class.
 
@@ -130,49 +150,74 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
     scenario = run.plan.scenario
     chosen = chosen_strategy(run, request.strategy)
     past = past_cases(scenario, chosen, request.reference)
-    rows = _rows(past, scenario.horizon_weeks, scenario.sender)
-    condition = condition_of(run, request.given)
-    shares, trials, evidence = _shares(run, chosen, past.given, rows, condition, request.believe)
-    outside = [row for row in rows if _lies_outside(shares[row.name], row.outside)]
+    shares, evidence = compared_shares(run, chosen, past, request)
+    outside = [row for row in shares if row.outside]
     compared = []
-    for row in rows:
+    for row in shares:
         movers: list[dict[str, Any]] = []
         reason = None
-        if row in outside:
+        if row.outside:
             on_progress(outside.index(row), len(outside))
-            if trials[row.given] < FEWEST_KNOWN:
-                reason = f"{trials[row.given]:,} trials have it ({row.given}); at least {FEWEST_KNOWN:,} are needed"
+            if row.trials < FEWEST_KNOWN:
+                reason = f"{row.trials:,} trials have it ({row.given}); at least {FEWEST_KNOWN:,} are needed"
             else:
                 movers = _movers(run, chosen, row, request)
         compared.append(
             {
                 "name": row.name,
                 "label": row.label,
-                "forecast": shares[row.name],
-                "class": row.outside,
+                "forecast": row.forecast,
+                "class": row.past,
                 "source": row.source,
-                "outside": row in outside,
+                "outside": row.outside,
                 "movers": movers,
                 "reason": reason,
             }
         )
     result = {"reference": past.reference, "known_on": past.known_on, "compared": compared}
     method = _METHOD if evidence is None else {**_METHOD, "weights": WEIGHTED}
-    return Computed(ClassComparison.model_validate(result), (chosen,), trials[past.given], method, evidence)
+    return Computed(ClassComparison.model_validate(result), (chosen,), shares[0].trials, method, evidence)
+
+
+def compared_shares(
+    run: StoredRun, strategy: str, past: PastCases, request: CheckRequest
+) -> tuple[list[ShareBesidePast], Mapping[str, Evidence] | None]:
+    """The shares of a strategy's trials beside those of past cases, and what the beliefs did.
+
+    The first are those of the past cases' endings. Raises `InvalidInput` where too few trials see a threat.
+    """
+    rows = _rows(past, run.plan.scenario.horizon_weeks, run.plan.scenario.sender)
+    condition = condition_of(run, request.given)
+    shares, trials, evidence = _shares(run, strategy, past.given, rows, condition, request.believe)
+    beside = [
+        ShareBesidePast(
+            row.name,
+            row.label,
+            row.condition,
+            row.given,
+            row.outside,
+            row.source,
+            shares[row.name],
+            _lies_outside(shares[row.name], row.outside),
+            trials[row.given],
+        )
+        for row in rows
+    ]
+    return beside, evidence
 
 
 def _rows(past: PastCases, horizon: int, sender: str) -> list[_Compared]:
     day = None if past.known_on is None else date.fromisoformat(past.known_on)
     rows = [
         _Compared(one.name, one.label, one.condition, one.given, one.share, one.source)
-        for one in (*past.endings, *past.durations)
+        for one in (*past.endings, *past.dated, *past.durations)
     ]
-    if past.given == THREAT and horizon >= max(AGREED_WEEKS):
+    if past.given == THREAT and horizon >= max(SETTLED_BY_WEEKS):
         rows.append(
             _Compared(
                 "agreed_in_any_way",
                 "agreed within two years, whatever was between",
-                f"agreement_week - threat_week <= {max(AGREED_WEEKS)}",
+                f"agreement_week - threat_week <= {max(SETTLED_BY_WEEKS)}",
                 THREAT,
                 UNKNOWN,
                 "not counted: an episode of the data ends when the sender gives up",
@@ -181,8 +226,11 @@ def _rows(past: PastCases, horizon: int, sender: str) -> list[_Compared]:
     panel = "complainant_wins_against_united_states" if sender == "United States" else "complainant_wins"
     report, report_source = _at_the_wto("report", day)
     win, win_source = _at_the_wto(panel, day)
+    complained, complaint_source = _complaints(day)
     rows += [
-        _Compared("complaint", "the target complains to the WTO", "complaint", past.given, UNKNOWN, "not counted"),
+        _Compared(
+            "complaint", "the target complains to the WTO", "complaint", past.given, complained, complaint_source
+        ),
         _Compared("ruling", "a complaint ends in a ruling", "ruling is not null", "complaint", report, report_source),
         _Compared(
             "ruling_for_target",
@@ -194,6 +242,15 @@ def _rows(past: PastCases, horizon: int, sender: str) -> list[_Compared]:
         ),
     ]
     return rows
+
+
+def _complaints(day: date | None) -> tuple[Estimate, str]:
+    """The share of targets that complained to the WTO about a list of goods with a deadline, and its source."""
+    count, of = shipped_rates().records[LISTS].complained(day)
+    if not of:
+        return UNKNOWN, "not compared: no list with a deadline had been over that a member of the WTO met"
+    source = f"lists of goods with a deadline against members of the WTO: {count} of {of} complained"
+    return proportion(count, of), source
 
 
 def _at_the_wto(name: str, day: date | None) -> tuple[Estimate, str]:
@@ -275,9 +332,11 @@ def _lies_outside(forecast: Estimate, interval: Estimate) -> bool:
     return high < least or low > greatest
 
 
-def _movers(run: StoredRun, strategy: str, row: _Compared, request: CheckRequest) -> list[dict[str, Any]]:
+def _movers(run: StoredRun, strategy: str, row: ShareBesidePast, request: CheckRequest) -> list[dict[str, Any]]:
     """The parameters in whose outermost deciles a share differs most."""
-    asked = DriversRequest(measure=row.condition, given=request.given, strategy=strategy, believe=request.believe)
+    asked = DriversRequest(
+        measure=row.condition, given=request.given, strategy=strategy, believe=request.believe, pawn=False
+    )
     parameters = drivers_within(run, asked, quiet, row.given).result.model_dump()["parameters"]
     known = [one for one in parameters if one["swing"] and one["swing"]["estimate"] is not None]
     known.sort(key=lambda one: -abs(one["swing"]["estimate"]))

@@ -3,8 +3,9 @@
 The mechanisms that move how they end (pressure of costs, litigation, deadlines) all play. Of the parameters' moves
 that reach the rates the least is sought, by Gauss and Newton's method with the minimum-norm step, on common random
 numbers: each simulation plays the same trials (Glasserman & Yao 1992, "Some guidelines and guarantees for common random
-numbers", Management Science 38). Of durations only intervals are known well enough: one that then lies outside its
-interval is brought to the nearer end, with the rates kept.
+numbers", Management Science 38). How many sanctions end within a year is a target as the rates are. How soon threats
+are settled is counted from lists of goods, whose deadlines differ: a share that lies outside its interval is brought to
+the nearer end, with the rates kept.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cluster.answers.entry import OnProgress
-from cluster.answers.outside_view import FEWEST_THREATS, PastShare, past_cases, too_few_threats
+from cluster.answers.outside_view import ENDED_SOON, FEWEST_THREATS, PastShare, past_cases, too_few_threats
 from sim.faults import Fault, InvalidInput
 from sim.model.kernel import simulate
 from sim.sampling.chance import Chance
@@ -31,12 +32,14 @@ from sim.statistics.estimates import proportion
 TOLERANCE = 0.005
 """The greatest difference between a share of the trials and its target at which the search ends."""
 INSIDE = 2.0 * TOLERANCE
-"""How far inside its interval a duration is brought that lay outside, or nearer to its end than the tolerance."""
+"""How far inside its interval a duration is brought that lay outside."""
 FEWEST_TRIALS, MOST_TRIALS = 1_000, 1_000_000
 """The trials of each simulation, which are in memory."""
 ITERATIONS = 15
 DIFFERENCE = 0.3
 """The move for which the effect on the shares is computed."""
+LONGEST_CHANGE = 0.2
+"""The greatest step by which a duration approaches its target."""
 LONGEST_STEP, FARTHEST = 1.0, 3.0
 """The greatest change of a move in one iteration, and the greatest move."""
 SCALABLE = ("pert", "uniform", "triangular", "loguniform")
@@ -51,8 +54,8 @@ _METHOD = {
         "scenario playing"
     ),
     "moves": (
-        "readiness (of both sides) and deadline_multiplier are multiplied by e^move; a probability's odds are "
-        "multiplied by e^move; for each value of a distribution. Of the moves that reach the rates those with the "
+        "readiness and pressure (of both sides) and deadline_multiplier are multiplied by e^move; a probability's odds "
+        "are multiplied by e^move; for each value of a distribution. Of the moves that reach the rates those with the "
         "least sum of squares are sought"
     ),
     "search": (
@@ -60,9 +63,10 @@ _METHOD = {
         "trials the search has not seen"
     ),
     "durations": (
-        "the shares of threats that are settled by a week and that end in an agreement within two years, and of "
-        "sanctions that end within a year, as known on the scenario's first day (see check): those outside their 95 % "
-        "intervals after the rates are reached are brought to the nearer end, with the rates"
+        "as known on the scenario's first day (see check): the share of sanctions that end within a year is brought to "
+        "that of past ones, or as near to it as moves come that keep the rates; the shares of threats that are settled "
+        "by a week and that end in an agreement within two years are brought to the nearer end of their 95 % intervals "
+        "where they lie outside, if moves come there"
     ),
 }
 
@@ -84,6 +88,7 @@ _KNOBS: dict[str, tuple[tuple[str, ...], Callable[[float, float], float]]] = {
     "lapse_probability": (("lapse_probability",), _with_odds),
     "deadline_multiplier": (("deadline_multiplier",), _scaled),
     "sanction_fatigue": (("sanction_fatigue",), _with_odds),
+    "pressure": (("target_pressure", "sender_pressure"), _scaled),
 }
 """What is moved: the parameters, and how a move changes a value of each."""
 
@@ -172,6 +177,12 @@ def fit(
     if threats < FEWEST_THREATS:
         raise InvalidInput((Fault("strategy", strategy, too_few_threats(threats)),))
     moves, missing, iterations = _search(problem, nothing, on_progress)
+    if np.abs(missing).max() <= TOLERANCE:
+        for one in past.durations:
+            if one.name == ENDED_SOON and one.share["estimate"] is not None:
+                problem, moves, more = _towards(problem, moves, one.name, one.share["estimate"], on_progress)
+                iterations += more
+        missing = problem.missing(moves)
     while outside := _outside(problem.shares(moves), past.durations, problem.target):
         tried = replace(problem, target={**problem.target, **outside})
         found, still_missing, more = _search(tried, moves, on_progress)
@@ -218,8 +229,8 @@ def _reached(
 def _outside(
     shares: Mapping[str, float], durations: Iterable[PastShare], target: Mapping[str, float]
 ) -> dict[str, float]:
-    """The duration farthest outside its interval (or nearly so) that has no target, and the share it is brought to."""
-    farthest, found = -TOLERANCE, {}
+    """The duration farthest outside its interval that has no target, and the share it is brought to."""
+    farthest, found = 0.0, {}
     for one in durations:
         low, share, high = one.share["low"], one.share["estimate"], one.share["high"]
         if low is None or share is None or high is None or one.name in target:
@@ -260,6 +271,29 @@ def _changed(document: object, change: Callable[[float], float]) -> object:
     return document if changed == document else float(f"{changed:.4g}")
 
 
+def _towards(
+    problem: _Problem, moves: np.ndarray, name: str, goal: float, on_progress: OnProgress
+) -> tuple[_Problem, np.ndarray, int]:
+    """The problem with the share of one more condition as a target, as near to a goal as moves come; and these moves.
+
+    The goal is approached in steps, each with the other targets reached, since a move that is far from the last one
+    seldom leads there at once. A step that cannot be made is tried again half as long. The third is how many iterations
+    it took.
+    """
+    iterations, step = 0, LONGEST_CHANGE
+    share = problem.shares(moves)[name]
+    while step > TOLERANCE and abs(goal - share) > TOLERANCE:
+        tried = replace(problem, target={**problem.target, name: share + min(max(goal - share, -step), step)})
+        found, missing, more = _search(tried, moves, on_progress)
+        iterations += more
+        if np.abs(missing).max() > TOLERANCE:
+            step /= 2.0
+            continue
+        problem, moves = tried, found
+        share = problem.shares(moves)[name]
+    return replace(problem, target={**problem.target, name: share}), moves, iterations
+
+
 def _search(problem: _Problem, moves: np.ndarray, on_progress: OnProgress) -> tuple[np.ndarray, np.ndarray, int]:
     """The moves found from some first ones, what is missing with them, and the number of iterations."""
     missing = problem.missing(moves)
@@ -272,16 +306,28 @@ def _search(problem: _Problem, moves: np.ndarray, on_progress: OnProgress) -> tu
             other = moves.copy()
             other[place] += DIFFERENCE if moves[place] <= 0.0 else -DIFFERENCE
             effects[:, place] = (missing - problem.missing(other)) / (other[place] - moves[place])
-        # The step goes to the least moves that reach the target by these effects.
-        step = np.linalg.pinv(effects, rcond=0.001) @ (missing + effects @ moves) - moves
-        step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-12))
-        for _ in range(5):
-            tried = np.clip(moves + step, -FARTHEST, FARTHEST)
-            found = problem.missing(tried)
-            if np.square(found).sum() < np.square(missing).sum():
-                moves, missing = tried, found
+        # The first step goes to the least moves that reach the target by these effects, which may be far; the second
+        # is the least step that reaches it.
+        inverse = np.linalg.pinv(effects, rcond=0.001)
+        for step in (inverse @ (missing + effects @ moves) - moves, inverse @ missing):
+            found = _descended(problem, moves, missing, step)
+            if found is not None:
+                moves, missing = found
                 break
-            step /= 2.0
         else:
             return moves, missing, iteration + 1
     return moves, missing, ITERATIONS
+
+
+def _descended(
+    problem: _Problem, moves: np.ndarray, missing: np.ndarray, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The moves after a step, or a part of it, with which less is missing, and what still is; None if none do."""
+    step = step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-12))
+    for _ in range(5):
+        tried = np.clip(moves + step, -FARTHEST, FARTHEST)
+        found = problem.missing(tried)
+        if np.square(found).sum() < np.square(missing).sum():
+            return tried, found
+        step = step / 2.0
+    return None

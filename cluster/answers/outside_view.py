@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from cluster.answers.aggregate import AggregateRequest, aggregate
 from cluster.answers.entry import quiet
 from cluster.query.trials import StoredRun
 from cluster.reference.rates import (
+    LISTS,
+    SETTLED_BY_WEEKS,
     class_rates,
     reference_class,
     sanctions_after,
     scenario_class,
+    settled_by_week,
     settled_within,
     shipped_rates,
 )
@@ -26,8 +30,6 @@ ENDED = {
     "dropped": f"threat and not sanctions and not ({SETTLED})",
 }
 """How a threat ended, as conditions that exclude each other: settled before anything else, imposed, or neither."""
-AGREED_WEEKS = (12, 26, 52, 104)
-"""Weeks from the announcement of sanctions by which the share of settlements is compared."""
 AGREED = "agreed_within_two_years"
 ENDED_SOON = "sanctions_ended_within_a_year"
 YEAR, TWO_YEARS = 52, 104
@@ -68,13 +70,14 @@ class PastCases:
     """The past cases with which a strategy's trials are compared.
 
     `reference` is a class of threats, or `SANCTIONS`; `given` says which trials are compared. The shares of `endings`
-    sum to 1.
+    sum to 1. `dated` are the class's own shares of settlements by week; `durations` are what a fit can aim at.
     """
 
     reference: str
     known_on: str | None
     given: str
     endings: list[PastShare]
+    dated: list[PastShare]
     durations: list[PastShare]
 
 
@@ -98,12 +101,31 @@ def past_cases(scenario: Scenario, strategy: str, reference: str | None = None) 
         )
         for ending, condition in ENDED.items()
     ]
-    return PastCases(name, scenario.as_of, THREAT, endings, _threat_durations(name, day, scenario.horizon_weeks))
+    horizon = scenario.horizon_weeks
+    dated = [_settled_by_week(name, week, day) for week in SETTLED_BY_WEEKS if week <= horizon]
+    return PastCases(name, scenario.as_of, THREAT, endings, dated, _threat_durations(name, day, horizon))
 
 
 def sanctions_from_start(scenario: Scenario, strategy: str) -> bool:
     """Whether sanctions are in force from the start in every trial of a strategy."""
     return scenario.parameters(strategy)["sanctions_at_start"].document() == 1
+
+
+def _settled_by_week(reference: str, week: int, day: date | None) -> PastShare:
+    count, of = reference_class(reference).settled_before(week, day)
+    return PastShare(
+        f"agreed_by_week_{week}",
+        f"settled within {week} weeks of the threat",
+        _settled_within(week),
+        THREAT,
+        settled_by_week(reference, week, day),
+        f"class {reference}{_before(day)}: dated threats as {of:.0f}, {count:.1f} of them settled by then, pooled with "
+        "all; other endings compete (Aalen and Johansen); weeks from the first threat, often months before a list",
+    )
+
+
+def _settled_within(week: int) -> str:
+    return f"{SETTLED} and agreement_week - threat_week <= {week}"
 
 
 def _threat_durations(reference: str, day: date | None, horizon: int) -> list[PastShare]:
@@ -114,26 +136,14 @@ def _threat_durations(reference: str, day: date | None, horizon: int) -> list[Pa
     """
     known = class_rates(reference, day)
     known_on = _before(day)
-    found = [
-        PastShare(
-            f"agreed_by_week_{week}",
-            f"settled within {week} weeks of the threat",
-            f"{SETTLED} and agreement_week - threat_week <= {week}",
-            THREAT,
-            settled_within(week, known["pooled"]["settled"], day),
-            f"the share of class {reference}, times how soon lists of goods with a deadline were settled{known_on}; "
-            "not the class's own weeks, which count from the first threat",
-        )
-        for week in AGREED_WEEKS
-        if week <= horizon
-    ]
-    if max(AGREED_WEEKS) <= horizon:
+    found = [_list_settled_by_week(week, known, day) for week in SETTLED_BY_WEEKS if week <= horizon]
+    if max(SETTLED_BY_WEEKS) <= horizon:
         found.append(
             PastShare(
                 AGREED,
                 "agreed within two years, before the sender gave up",
                 f"outcome in ('agreement_under_threat', 'agreement_under_sanctions') and "
-                f"agreement_week - threat_week <= {max(AGREED_WEEKS)}",
+                f"agreement_week - threat_week <= {max(SETTLED_BY_WEEKS)}",
                 THREAT,
                 known[AGREED],
                 f"class {reference}{known_on}, pooled; an episode of the data ends when the sender gives up",
@@ -143,6 +153,19 @@ def _threat_durations(reference: str, day: date | None, horizon: int) -> list[Pa
         given = f"threat and sanctions and sanctions_week <= {horizon - YEAR}"
         found.append(_sanctions_ended(given, day))
     return found
+
+
+def _list_settled_by_week(week: int, known: dict[str, Any], day: date | None) -> PastShare:
+    soon, settled = shipped_rates().records[LISTS].settled_within(week, day)
+    return PastShare(
+        f"list_settled_by_week_{week}",
+        f"the same, {week} weeks, beside lists with a deadline",
+        _settled_within(week),
+        THREAT,
+        settled_within(week, known["pooled"]["settled"], day),
+        f"the share of class {known['class']}, times how soon lists of goods with a deadline were settled"
+        f"{_before(day)}: {soon} of {settled} within {week} weeks of the list",
+    )
 
 
 def _past_sanctions(scenario: Scenario, day: date | None) -> PastCases:
@@ -165,7 +188,7 @@ def _past_sanctions(scenario: Scenario, day: date | None) -> PastCases:
         )
         for name, count in zip(ENDED_IN_FORCE, counts, strict=True)
     ]
-    return PastCases(SANCTIONS, scenario.as_of, IN_FORCE, endings, [_sanctions_ended(IN_FORCE, day)])
+    return PastCases(SANCTIONS, scenario.as_of, IN_FORCE, endings, [], [_sanctions_ended(IN_FORCE, day)])
 
 
 def _within_two_years(name: str) -> str:

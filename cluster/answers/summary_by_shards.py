@@ -15,6 +15,7 @@ import numpy as np
 
 from cluster.query.session import check_time
 from cluster.query.shard_map import map_shards
+from cluster.query.trial_columns import no_trials
 from cluster.query.trials import BLOCK, SameTrials, StoredRun, read_values, same_trials
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
@@ -140,13 +141,14 @@ def _held(run: StoredRun, shard: Shard, first: int, names: Sequence[str], condit
     plan = run.plan
     replicates = plan.design.replicates(plan.scenario)
     known = {column.name: column for column in table_columns(plan.scenario)}
-    wanted = sorted({*names, *(() if condition is None else condition.columns())})
     count = min(BLOCK, shard.first + shard.count - first)
     with run.open_shard(shard) as columns:
-        table = columns.read([known[name] for name in wanted], first, count)
         held = None if condition is None else read_values(columns, known, [condition], first, count)[condition]
+        wanted = [known[name] for name in sorted(names)]
+        some = held is None or bool(held.any())
+        table = columns.read(wanted, first, count) if some else no_trials(wanted)
     rows = np.arange(count) if held is None else np.flatnonzero(held)
-    replicate = table["trial"].take(rows) % replicates
+    replicate = (first + rows) % replicates
     if replicates > 1:
         rows = rows.take(np.argsort(replicate, kind="stable"))
     ends = np.cumsum(np.bincount(replicate, minlength=replicates))

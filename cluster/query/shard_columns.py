@@ -2,18 +2,20 @@
 
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import ParquetFile, damage_reported, open_parquet
-from cluster.query.trial_columns import read_columns
+from cluster.query.pruning import bounds_of, may_hold
+from cluster.query.trial_columns import read_columns, row_groups_of
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
 from cluster.storage.base import Folder
 from sim.scenario.columns import Column
+from sim.scenario.expressions import Expression
 
 _MADE = "made"
 """Marks what is made of columns among what is kept."""
@@ -21,7 +23,10 @@ _MADE = "made"
 
 @dataclass
 class ShardColumns:
-    """The columns of a committed shard. `tag` is that of its file, None without a cache."""
+    """The columns of a committed shard. `tag` is that of its file, None without a cache.
+
+    Without a cache the columns that were read last are kept, those of the trials at `recent_place`.
+    """
 
     folder: Folder
     shard: Shard
@@ -29,12 +34,19 @@ class ShardColumns:
     tag: str | None
     opened: ExitStack
     file: ParquetFile | None = None
+    recent_place: tuple[int, int] | None = None
+    recent: dict[str, np.ndarray] = field(default_factory=dict)
 
     def read(self, columns: Iterable[Column], first: int, count: int) -> dict[str, np.ndarray]:
         """As `cluster.query.trial_columns.read_columns`; the arrays must not be changed."""
         wanted = [column for column in columns if column.name != "trial"]
         if self.cache is None or self.tag is None:
-            return self._read(wanted, first, count)
+            if self.recent_place != (first, count):
+                self.recent_place, self.recent = (first, count), {}
+            missing = [column for column in wanted if column.name not in self.recent]
+            if missing or "trial" not in self.recent:
+                self.recent |= self._read(missing, first, count)
+            return {name: self.recent[name] for name in ("trial", *(column.name for column in wanted))}
         place = self._place(first, count)
         found: dict[str, Any] = {column.name: self.cache.find((*place, column.name)) for column in wanted}
         missing = [column for column in wanted if found[column.name] is None]
@@ -61,14 +73,25 @@ class ShardColumns:
         values.flags.writeable = False
         self.cache.put((*self._place(first, count), _MADE, made), values, values.nbytes)
 
+    def may_hold(self, condition: Expression, first: int, count: int) -> bool:
+        """Whether a condition may hold in some trials, by the statistics of the file; true where values are kept."""
+        if self.cache is not None:
+            return True
+        file = self._open()
+        groups, _ = row_groups_of(file, first - self.shard.first, count)
+        return may_hold(condition, bounds_of(file, groups, sorted(condition.columns())))
+
     def _place(self, first: int, count: int) -> tuple[object, ...]:
         return self.folder.address, shard_path(self.shard), self.tag, first, count
 
     def _read(self, columns: list[Column], first: int, count: int) -> dict[str, np.ndarray]:
+        return read_columns(self._open(), self.shard, columns, first, count)
+
+    def _open(self) -> ParquetFile:
         if self.file is None:
             with damage_reported():
                 self.file = self.opened.enter_context(open_parquet(self.folder, shard_path(self.shard)))
-        return read_columns(self.file, self.shard, columns, first, count)
+        return self.file
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from cluster.query.session import check_time
-from cluster.query.trials import BLOCK, StoredRun
+from cluster.query.trials import BLOCK, StoredRun, read_values
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
-from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 
 
@@ -19,22 +18,14 @@ def read_tables(
     changed. Raises `QueryLimit`, and `DamagedTrials` as `cluster.query.trial_columns.read_columns`.
     """
     known = {column.name: column for column in table_columns(run.plan.scenario)}
-    names = {*names, "trial"}
-    wanted = [known[name] for name in sorted({*names, *(() if given is None else given.columns())})]
+    wanted = [known[name] for name in sorted({*names, "trial"})]
     with run.open_shard(shard) as columns:
         for first in range(shard.first, shard.first + shard.count, BLOCK):
             check_time()
-            table = columns.read(wanted, first, min(BLOCK, shard.first + shard.count - first))
-            if given is None:
-                yield table
-                continue
-            # Its columns are in the table, and need not be read again, unless its values are kept.
-            holds = None if columns.cache is None else columns.find(given, first, len(table["trial"]))
-            if holds is None:
-                holds = evaluate(given, table, known)
-                columns.put(given, first, len(table["trial"]), holds)
-            if holds.all():
-                yield table
+            count = min(BLOCK, shard.first + shard.count - first)
+            holds = None if given is None else read_values(columns, known, [given], first, count)[given]
+            if holds is None or holds.all():
+                yield columns.read(wanted, first, count)
             elif holds.any():
-                rows = np.flatnonzero(holds)
-                yield {name: table[name].take(rows) for name in names}
+                table, rows = columns.read(wanted, first, count), np.flatnonzero(holds)
+                yield {name: column.take(rows) for name, column in table.items()}

@@ -21,7 +21,7 @@ def read_columns(
     `file` is the shard's. Raises `OSError`, or `DamagedTrials` if the file does not hold these trials in order.
     """
     wanted = [column for column in columns if column.name != "trial"]
-    groups, skipped = _groups(file, first - shard.first, count)
+    groups, skipped = row_groups_of(file, first - shard.first, count)
     with damage_reported():
         table = read_row_groups(file, groups, ["trial", *(column.name for column in wanted)]).slice(skipped, count)
         trials = to_array(_TRIAL, table["trial"])
@@ -30,13 +30,24 @@ def read_columns(
         return {"trial": trials} | {column.name: to_array(column, table[column.name]) for column in wanted}
 
 
-def _groups(file: ParquetFile, place: int, count: int) -> tuple[list[int], int]:
+def row_groups_of(file: ParquetFile, place: int, count: int) -> tuple[list[int], int]:
     """The row groups that hold `count` rows from a place on, and the rows before it in the first of them."""
     rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     ends = np.cumsum(rows)
     low = int(np.searchsorted(ends, place, side="right"))
     high = int(np.searchsorted(ends, place + count, side="left"))
     return list(range(low, min(high + 1, len(rows)))), int(place - (ends[low - 1] if low else 0))
+
+
+def no_trials(columns: Iterable[Column]) -> dict[str, np.ndarray]:
+    """Columns of no trials, by name, as `read_columns` has them."""
+    kinds = {"category": "int8", "bool": "bool"}
+    return {
+        column.name: np.empty(
+            0, np.int8 if column.kind == "bool" and column.nullable else kinds.get(column.kind, column.kind)
+        )
+        for column in columns
+    }
 
 
 def to_array(column: Column, values: pa.ChunkedArray) -> np.ndarray:

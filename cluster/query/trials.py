@@ -31,7 +31,7 @@ from cluster.storage.base import Entry, Folder
 from sim.faults import Fault, InvalidInput
 from sim.scenario.columns import Column
 from sim.scenario.evaluation import evaluate
-from sim.scenario.expressions import Expression
+from sim.scenario.expressions import TRUTH, Expression
 from sim.scenario.scenario import scenario_hash
 from sim.statistics.tallies import Tally
 
@@ -127,13 +127,13 @@ def open_run(address: str | os.PathLike[str], ray_address: str | None = None) ->
     `ray_address` is as in `StoredRun`.
     """
     folder = open_folder(address)
-    held = {entry.name for entry in folder.entries()}
-    lacking = next((name for name in (SCENARIO, RUN) if name not in held), None)
-    if lacking is not None:
-        what = f"it holds no {lacking}" if held else "there is no such folder, or it is empty"
-        raise InvalidInput((Fault("run", folder.address, f"must be a run's result folder: {what}"),))
     try:
         found = StoredRun(recorded_plan(folder), folder, ray_address=ray_address)
+    except (FileNotFoundError, NotADirectoryError):
+        held = {entry.name for entry in folder.entries()}
+        lacking = next((name for name in (SCENARIO, RUN) if name not in held), RUN)
+        what = f"it holds no {lacking}" if held else "there is no such folder, or it is empty"
+        raise InvalidInput((Fault("run", folder.address, f"must be a run's result folder: {what}"),)) from None
     except InvalidInput:
         raise
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -407,14 +407,20 @@ def read_values(
     """The values of expressions in `count` trials of a shard, from the trial `first` on, as `evaluate` has them.
 
     With `rows`, of the trials at these places alone. Values are kept in memory as columns are, so that a condition is
-    evaluated once for all answers. A mere column is kept as it is. The arrays must not be changed.
+    evaluated once for all answers. A mere column is kept as it is. A condition that holds in none of the trials by the
+    statistics of the file is not evaluated. The arrays must not be changed.
     """
     wanted = list(dict.fromkeys(wanted))
     found = {one: None if one.operation == "column" else file.find(one, first, count) for one in wanted}
     missing = [one for one, values in found.items() if values is None]
+    nowhere = [one for one in missing if one.kind == TRUTH and not file.may_hold(one, first, count)]
+    missing = [one for one in missing if one not in nowhere]
     columns = set().union(*(one.columns() for one in missing))
-    table = file.read([known[name] for name in sorted(columns)], first, count)
     values = {one: _at(values, rows) for one, values in found.items() if values is not None}
+    values |= dict.fromkeys(nowhere, np.zeros(count if rows is None else rows.size, bool))
+    if not missing:
+        return values
+    table = file.read([known[name] for name in sorted(columns)], first, count)
     for one in missing:
         if one.operation == "column":
             # Its trials are taken before they are converted.

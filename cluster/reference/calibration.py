@@ -11,7 +11,7 @@ import numpy as np
 from cluster.reference.episodes import COMMITMENTS, OPEN, Episode, EpisodeTable
 from cluster.reference.rates import DEMAND
 from sim.statistics import base_rates
-from sim.statistics.base_rates import ENDINGS, Episodes, Forecasts
+from sim.statistics.base_rates import ENDINGS, Counted, Episodes, Forecasts
 from sim.statistics.estimates import Estimate, proportion
 
 TARGET = "target"
@@ -38,11 +38,18 @@ _METHOD = {
     ),
     "durations": (
         "quartiles by Kaplan and Meier; an episode without the event is censored at its end. For threat to "
-        "settlement and threat to imposition, the other endings censor an episode"
+        "settlement and threat to imposition, the other endings censor an episode. observed_median is the median of "
+        "the episodes that had the event alone: it is shorter, since it leaves out those that had not yet had it. "
+        "Sanctions that ended on an unknown day are left out of imposition to end"
     ),
     "agreed_by": (
-        "probability of a settlement by that week, other endings being possible too (Aalen and Johansen); an "
-        "imposition counts as another ending, whatever was agreed later"
+        "probability of a settlement by that week from the first threat, other endings being possible too (Aalen and "
+        "Johansen), with Wilson's 95 % interval of as many episodes as give its variance; an imposition counts as "
+        "another ending, whatever was agreed later"
+    ),
+    "settled_by_week_by_year": (
+        "the same as known at the end of each year, as a count out of a total by week: a threat that had not ended by "
+        "then is censored there. Counts and totals need not be whole, since they stand for a share and its variance"
     ),
     "agreed_within_two_years": (
         "the ended threats of which it is known whether the sides agreed within 104 weeks of the threat, after an "
@@ -53,6 +60,7 @@ _METHOD = {
         "without one, and were in force, of those of which that was known at the end of the year. An imposition that "
         "the table leaves open counts as in force; one that ended on an unknown day is left out"
     ),
+    "sanction_days_by_year": "days from imposition to end, see durations, as known at the end of each year",
     "scores": (
         "Brier score (0 to 2) and log score of forecasts from the rates of specificity and commitment, pooled, and "
         "from the overall rates; the difference is class less overall, so below 0 the classes help; its 95 % interval "
@@ -95,7 +103,9 @@ def calibrate(table: EpisodeTable) -> dict[str, Any]:
         ],
         "counts_by_year": counts_by_year(ended),
         "agreed_within_two_years_by_year": agreed_by_year(ended),
+        "settled_by_week_by_year": settled_by_week_by_year(table.episodes, table.watched_until),
         "sanctions_by_year": sanctions_by_year(ended),
+        "sanction_days_by_year": sanction_days_by_year(ended, table.watched_until),
         "scores": _scores(ended, DEMAND),
         "scores_by_partition": {partition: _scores(ended, partition) for partition in _CELLS},
         "reliability": _reliability(ended),
@@ -169,7 +179,9 @@ def class_rows(document: dict[str, Any]) -> list[dict[str, object]]:
             row |= {f"{name}_share": found["estimate"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
         for name, found in one["durations_days"].items():
             row |= {f"{name}_days_{level}": quartile["estimate"] for level, quartile in found["quartiles"].items()}
-        row |= {f"settled_by_week_{week}": share for week, share in one["agreed_by"].items()}
+        for week, share in one["agreed_by"].items():
+            row |= {f"settled_by_week_{week}": share["estimate"]}
+            row |= {f"settled_by_week_{week}_{end}": share[end] for end in ("low", "high")}
         rows.append(row)
     return rows
 
@@ -301,34 +313,85 @@ def _durations(members: Sequence[Episode], until: date | None) -> dict[str, dict
     watched = [(one.outcome, _watched(one, until)) for one in members]
     days = np.array([found for _, found in watched if found is not None])
     outcome = np.array([name for name, found in watched if found is not None])
-    imposed = [
-        (float(((one.ended_on or until or one.imposed_on) - one.imposed_on).days), one.ended_on is not None)
-        for one in members
-        if one.outcome == "imposed" and one.imposed_on is not None
-    ]
-    imposed = [(length, over) for length, over in imposed if length >= 0.0]
     return {
         "threat_to_settlement": _duration(days, outcome == "settled"),
         "threat_to_imposition": _duration(days, outcome == "imposed"),
-        "imposition_to_end": _duration(
-            np.array([length for length, _ in imposed]), np.array([over for _, over in imposed], dtype=bool)
-        ),
+        "imposition_to_end": _sanction_days(members, until, date.max),
+    }
+
+
+def _sanction_days(members: Sequence[Episode], until: date | None, day: date) -> dict[str, object]:
+    """How long sanctions lasted, as known on a day: days from the imposition to the end, or to the end of observation.
+
+    Those that ended on an unknown day are left out: they had not lasted until the end of observation.
+    """
+    lengths, over = [], []
+    for one in members:
+        if one.imposed_on is None or one.imposed_on > day or (one.ended_on is None and one.agreed is not None):
+            continue
+        ended = one.ended_on is not None and one.ended_on <= day
+        last = one.ended_on if ended else day if one.ended_on else min(day, until or one.imposed_on)
+        if last is not None and last >= one.imposed_on:
+            lengths.append(float((last - one.imposed_on).days))
+            over.append(ended)
+    return _duration(np.array(lengths), np.array(over, bool))
+
+
+def sanction_days_by_year(ended: Sequence[Episode], until: date | None) -> dict[str, dict[str, object]]:
+    """How long sanctions of all classes had lasted, as known at the end of each year in which some had been imposed."""
+    imposed = [one for one in ended if one.imposed_on is not None]
+    years = [day.year for one in imposed for day in (one.imposed_on, one.ended_on) if day is not None]
+    return {
+        str(year): _sanction_days(imposed, until, date(year, 12, 31))
+        for year in (range(min(years), max(years) + 1) if years else ())
     }
 
 
 def _duration(days: np.ndarray, observed: np.ndarray) -> dict[str, object]:
     found = base_rates.durations(days, observed)
-    return {"episodes": found.episodes, "events": found.events, "quartiles": found.quartiles}
+    return {
+        "episodes": found.episodes,
+        "events": found.events,
+        "quartiles": found.quartiles,
+        "observed_median": found.observed_median,
+    }
 
 
-def _agreed_by(members: Sequence[Episode], until: date | None) -> dict[str, float | None]:
-    watched = [(one.outcome, found) for one in members if (found := _watched(one, until)) is not None]
-    if not watched:
-        return {str(week): None for week in AGREED_BY_WEEKS}
-    cause = np.array([0 if name == OPEN else 1 + ENDINGS.index(name) for name, _ in watched])
-    days = np.array([found for _, found in watched])
-    shares = base_rates.incidence_by_day(days, cause, [7.0 * week for week in AGREED_BY_WEEKS], 1)
-    return {str(week): share for week, share in zip(AGREED_BY_WEEKS, shares, strict=True)}
+def _agreed_by(members: Sequence[Episode], until: date | None) -> dict[str, Estimate]:
+    return {str(week): counted.share() for week, counted in _settled_by_week(members, until, None).items()}
+
+
+def _settled_by_week(members: Sequence[Episode], until: date | None, day: date | None) -> dict[int, Counted]:
+    """In how many threats a settlement had come by each of `AGREED_BY_WEEKS`, as known on a day, if one is given."""
+    cause, days = [], []
+    for one in members:
+        length = _watched(one, until)
+        if length is None or one.began is None:
+            continue
+        known = length if day is None else min(length, float((day - one.began).days))
+        if known >= 0.0:
+            days.append(known)
+            cause.append(0 if one.outcome == OPEN or known < length else 1 + ENDINGS.index(one.outcome))
+    by_day = [7.0 * week for week in AGREED_BY_WEEKS]
+    found = base_rates.incidence_by_day(np.array(days), np.array(cause, np.int64), by_day, 1)
+    return dict(zip(AGREED_BY_WEEKS, found, strict=True))
+
+
+def settled_by_week_by_year(
+    episodes: Sequence[Episode], until: date | None
+) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """Of each class by year and by week: in how many threats a settlement had come by then, and of how many.
+
+    As known at the end of each year, see `sim.statistics.base_rates.incidence_by_day`.
+    """
+    years = [one.year_ended for one in episodes if one.year_ended is not None]
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for own in _classes(episodes) if years else ():
+        found[own.name] = {}
+        for year in range(min(years), max(years) + 1):
+            counted = _settled_by_week(own.members, until, date(year, 12, 31))
+            found[own.name][str(year)] = {str(week): [one.count, one.of] for week, one in counted.items()}
+    return found
 
 
 _CELLS: dict[str, Callable[[Episode], object]] = {

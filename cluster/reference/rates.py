@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -13,22 +13,28 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario
 from sim.statistics import base_rates
 from sim.statistics.base_rates import ENDINGS
-from sim.statistics.estimates import Estimate, proportion
+from sim.statistics.estimates import UNKNOWN, Estimate, proportion
 from sim.statistics.scoring_rules import half_added
 
+_Known = TypeVar("_Known")
 ALL = "all"
 DEMAND = "demand"
 """The partition by how specific the demand was and how strongly the sender was committed."""
 LISTS = "lists-with-deadline"
+SETTLED_BY_WEEKS = (12, 26, 52, 104)
+"""The weeks from a threat by which it is counted whether it was settled."""
+FATES = ("agreed", "withdrawn", "in_force")
+"""What becomes of sanctions: an agreement, a withdrawal without one, or neither yet."""
+QUARTILES = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
 class ReferenceClass:
     """A class of past threats: how many had ended in each of `ENDINGS` by the end of each year (cumulative).
 
-    `agreed_by_week` is the probability of a settlement by a week from the threat, over the class's whole record.
-    `agreed_within_two_years` has, by year, in how many the sides agreed within 104 weeks of the threat, after an
-    imposition too, and of how many that was known.
+    `settled_by_week` has, by year and week, in how many threats a settlement had come by that week from the threat, and
+    of how many, as `sim.statistics.base_rates.incidence_by_day` counts them. `agreed_within_two_years` has, by year, in
+    how many the sides agreed within 104 weeks of the threat, after an imposition too, and of how many that was known.
     """
 
     name: str
@@ -37,18 +43,27 @@ class ReferenceClass:
     """The property by which the class divides the threats; None for all of them."""
     open: int
     counts: Mapping[int, tuple[int, int, int]]
-    agreed_by_week: Mapping[int, float]
+    settled_by_week: Mapping[int, Mapping[int, tuple[float, float]]]
     agreed_within_two_years: Mapping[int, tuple[int, int]]
 
     def agreed_before(self, day: date | None) -> tuple[int, int]:
         """In how many threats the sides agreed within 104 weeks, and of how many that is known, as known on a day."""
-        years = [year for year in self.agreed_within_two_years if day is None or year < day.year]
-        return self.agreed_within_two_years[max(years)] if years else (0, 0)
+        return _known(self.agreed_within_two_years, day) or (0, 0)
+
+    def settled_before(self, week: int, day: date | None) -> tuple[float, float]:
+        """In how many threats a settlement had come by a week from the threat, and of how many, as known on a day."""
+        found = _known(self.settled_by_week, day)
+        return (0.0, 0.0) if found is None else found[week]
 
     def before(self, day: date | None) -> tuple[int, int, int]:
         """The counts known on a day: of the threats that had ended in the years before it; all without a day."""
-        years = [year for year in self.counts if day is None or year < day.year]
-        return self.counts[max(years)] if years else (0, 0, 0)
+        return _known(self.counts, day) or (0, 0, 0)
+
+
+def _known(by_year: Mapping[int, _Known], day: date | None) -> _Known | None:
+    """What was known on a day: the entry of the last year that had ended before it; the last of all without a day."""
+    years = [year for year in by_year if day is None or year < day.year]
+    return by_year[max(years)] if years else None
 
 
 @dataclass(frozen=True)
@@ -84,11 +99,16 @@ class Share:
 
 @dataclass(frozen=True)
 class EndedThreat:
-    """The day on which a threat ended, how, and the day of its announcement, known of those that were settled."""
+    """The day on which a threat ended, how, and the day of its announcement, known of those that were settled.
+
+    `could_complain` says whether the target could complain to the WTO, and `complained_on` when it did, if it did.
+    """
 
     day: date
     ending: str
     announced: date | None
+    could_complain: bool
+    complained_on: date | None
 
 
 @dataclass(frozen=True)
@@ -115,6 +135,15 @@ class Record:
         settled = [one for one in self.ended or () if one.announced and (day is None or one.day < day)]
         return sum(one.day - one.announced <= timedelta(weeks=weeks) for one in settled if one.announced), len(settled)
 
+    def complained(self, day: date | None) -> tuple[int, int]:
+        """How many targets complained to the WTO before a day, and of how many that could.
+
+        Of the threats that had ended before the day.
+        """
+        could = [one for one in self.ended or () if one.could_complain and (day is None or one.day < day)]
+        did = [one for one in could if one.complained_on and (day is None or one.complained_on < day)]
+        return len(did), len(could)
+
 
 def _ended_counts(ended: tuple[EndedThreat, ...], before: date) -> tuple[int, int, int]:
     known = [one.ending for one in ended if one.day < before]
@@ -123,14 +152,31 @@ def _ended_counts(ended: tuple[EndedThreat, ...], before: date) -> tuple[int, in
 
 
 @dataclass(frozen=True)
+class SanctionDays:
+    """How long sanctions had lasted, in days: quartiles by Kaplan and Meier, each with its 95 % interval.
+
+    A quartile, or an end of an interval, that had not been reached is None. `observed_median` is that of the sanctions
+    which had ended alone.
+    """
+
+    episodes: int
+    ended: int
+    quartiles: Mapping[str, tuple[float | None, float | None, float | None]]
+    observed_median: float | None
+
+
+@dataclass(frozen=True)
 class Sanctions:
     """What had become of sanctions some weeks after their imposition, as known at the end of each year.
 
     `after_weeks` has, by weeks and year, how many had ended in an agreement, had been withdrawn, and were in force.
+    `days` has, by year, the quartiles of their length in days with 95 % intervals, and how many had ended.
     """
 
     title: str
+    source: str
     after_weeks: Mapping[int, Mapping[int, tuple[int, int, int]]]
+    days: Mapping[int, SanctionDays]
 
 
 @dataclass(frozen=True)
@@ -159,19 +205,16 @@ def shipped_rates() -> BaseRates:
                 one.get("partition"),
                 one["open"],
                 {int(year): tuple(counts) for year, counts in one["counts"].items()},
-                {int(week): float(share) for week, share in one["agreed_by_week"].items()},
+                {
+                    int(year): {int(week): (float(count), float(of)) for week, (count, of) in by_week.items()}
+                    for year, by_week in one["settled_by_week"].items()
+                },
                 {int(year): tuple(counts) for year, counts in one["agreed_within_two_years"].items()},
             )
             for name, one in document["classes"].items()
         },
         records={name: _record(name, one) for name, one in document["records"].items()},
-        sanctions=Sanctions(
-            document["sanctions"]["title"],
-            {
-                int(weeks): {int(year): tuple(counts) for year, counts in by_year.items()}
-                for weeks, by_year in document["sanctions"]["after_weeks"].items()
-            },
-        ),
+        sanctions=_sanctions(document["sanctions"], document["source"]),
         wto={
             name: Share(
                 name,
@@ -185,12 +228,35 @@ def shipped_rates() -> BaseRates:
     )
 
 
+def _sanctions(document: Mapping[str, Any], source: str) -> Sanctions:
+    return Sanctions(
+        document["title"],
+        source,
+        {
+            int(weeks): {int(year): tuple(counts) for year, counts in by_year.items()}
+            for weeks, by_year in document["after_weeks"].items()
+        },
+        {
+            int(year): SanctionDays(
+                one["sanctions"],
+                one["ended"],
+                {str(level): tuple(one[level]) for level in QUARTILES},
+                one["observed_median"],
+            )
+            for year, one in document["days"].items()
+        },
+    )
+
+
 def _record(name: str, document: Mapping[str, Any]) -> Record:
     source = " ".join(document["source"].split())
     if "counts" in document:
         settled, imposed, dropped = document["counts"]
         return Record(name, document["title"], (settled, imposed, dropped), None, source)
-    ended = tuple(EndedThreat(one["day"], one["ending"], one.get("announced")) for one in document["ended"])
+    ended = tuple(
+        EndedThreat(one["day"], one["ending"], one.get("announced"), "complained_on" in one, one.get("complained_on"))
+        for one in document["ended"]
+    )
     return Record(name, document["title"], _ended_counts(ended, date.max), ended, source)
 
 
@@ -250,8 +316,19 @@ def class_rates(name: str, day: date | None = None) -> dict[str, Any]:
         "agreed_within_two_years": base_rates.pooled_share(
             *found.agreed_before(day), shipped_rates().classes[ALL].agreed_before(day), weight
         ),
-        "agreed_by_week": {str(week): share for week, share in found.agreed_by_week.items()} if day is None else {},
+        "agreed_by_week": {str(week): settled_by_week(name, week, day) for week in SETTLED_BY_WEEKS},
     }
+
+
+def settled_by_week(name: str, week: int, day: date | None) -> Estimate:
+    """The share of a class's threats that were settled by a week from the threat, as known on a day.
+
+    The cumulative incidence of settlement, other endings competing with it, of the class's dated threats, pooled with
+    that of all dated threats as the class's rates are. `week` is one of `SETTLED_BY_WEEKS`.
+    """
+    found, day_of_all = reference_class(name), shipped_rates().classes[ALL]
+    own, overall = found.settled_before(week, day), day_of_all.settled_before(week, day)
+    return base_rates.pooled_share(*own, overall, prior_weight(found.partition, day)) if overall[1] else UNKNOWN
 
 
 def settled_within(weeks: int, settled: Estimate, day: date | None) -> Estimate:
@@ -270,9 +347,41 @@ def sanctions_after(weeks: int, day: date | None) -> tuple[int, int, int]:
     How many had ended in an agreement, had been withdrawn without one, and were in force; of those of which that was
     known at the end of the year before. `weeks` is 52 or 104.
     """
-    by_year = shipped_rates().sanctions.after_weeks[weeks]
-    years = [year for year in by_year if day is None or year < day.year]
-    return by_year[max(years)] if years else (0, 0, 0)
+    return _known(shipped_rates().sanctions.after_weeks[weeks], day) or (0, 0, 0)
+
+
+def sanctions_record(day: date | None) -> dict[str, Any]:
+    """What became of American sanctions and how long they lasted, as known on a day, as plain values.
+
+    ``days`` is null where none had been imposed by then.
+    """
+    shipped = shipped_rates().sanctions
+    days = _known(shipped.days, day)
+    return {
+        "title": shipped.title,
+        "source": shipped.source,
+        "after_weeks": [
+            {
+                "weeks": weeks,
+                "known": sum(counts),
+                "counts": dict(zip(FATES, counts, strict=True)),
+                "rates": {name: proportion(count, sum(counts)) for name, count in zip(FATES, counts, strict=True)},
+            }
+            for weeks in shipped.after_weeks
+            for counts in (sanctions_after(weeks, day),)
+        ],
+        "days": None
+        if days is None
+        else {
+            "sanctions": days.episodes,
+            "ended": days.ended,
+            "observed_median": days.observed_median,
+            "quartiles": {
+                level: {"estimate": estimate, "standard_error": None, "low": low, "high": high}
+                for level, (estimate, low, high) in days.quartiles.items()
+            },
+        },
+    }
 
 
 def known_rates(reference: str | None, day: date | None) -> dict[str, dict[str, float]]:
@@ -309,6 +418,7 @@ def scenario_rates(scenario: Scenario, day: date | None = None) -> dict[str, Any
         "known_on": found["known_on"],
         "classes": [found],
         "records": [],
+        "sanctions": sanctions_record(day),
         "wto": [],
     }
 
@@ -326,6 +436,7 @@ def rates_document(day: date | None = None, reference: str | None = None) -> dic
             "known_on": None if day is None else day.isoformat(),
             "classes": [class_rates(reference, day)],
             "records": [],
+            "sanctions": sanctions_record(day),
             "wto": [],
         }
     return {
@@ -343,6 +454,7 @@ def rates_document(day: date | None = None, reference: str | None = None) -> dic
             for one in shipped.records.values()
             if (counts := one.before(day)) is not None
         ],
+        "sanctions": sanctions_record(day),
         "wto": [
             {
                 "share": name,

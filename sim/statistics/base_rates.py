@@ -66,17 +66,36 @@ def pooled_rates(counts: Sequence[int], overall: Sequence[int], weight: float) -
 def pooled_estimates(counts: Sequence[int], overall: Sequence[int], weight: float) -> dict[str, Estimate]:
     """A class's rates shrunk towards the overall rates: posterior mean, standard deviation and 95 % interval.
 
-    Each rate's posterior is a beta distribution. Its width does not include the error of the overall rates.
+    Each rate has a beta distribution whose variance is that of the posterior, given the overall rates, plus the part
+    that the error of the overall rates has in it (the variance of the conditional mean). Where the class is all
+    episodes, nothing is pooled with itself: the width is that of its own counts.
     """
-    alpha = np.asarray(counts) + weight * _mean(overall)
-    total = float(alpha.sum())
-    return {name: _beta(a, total - a) for name, a in zip(ENDINGS, alpha.tolist(), strict=True)}
+    every = len(ENDINGS) / 2.0
+    pairs = zip(ENDINGS, counts, overall, strict=True)
+    return {name: _pooled(own, sum(counts), all_, sum(overall), weight, every) for name, own, all_ in pairs}
 
 
-def pooled_share(count: int, of: int, overall: tuple[int, int], weight: float) -> Estimate:
+def _pooled(own: float, of: float, overall: float, of_overall: float, weight: float, prior: float) -> Estimate:
+    """A share pooled with an overall one; `prior` is the weight of Jeffreys' prior in this, half of it for a category.
+
+    The mean and the variance of a mixture: of the beta distributions that the overall shares give, each of which has
+    the weight `weight` in its mean.
+    """
+    centre = (overall + 0.5) / (of_overall + prior)
+    error = centre * (1.0 - centre) / (of_overall + prior + 1.0)
+    total = of + weight
+    mean = (own + weight * centre) / total
+    if (own, of) == (overall, of_overall):
+        variance = mean * (1.0 - mean) / (of + prior + 1.0)
+    else:
+        variance = mean * (1.0 - mean) / (total + 1.0) + (weight / total) ** 2 * error
+    size = mean * (1.0 - mean) / variance - 1.0
+    return _beta(mean * size, (1.0 - mean) * size)
+
+
+def pooled_share(count: float, of: float, overall: tuple[float, float], weight: float) -> Estimate:
     """A class's share shrunk towards the overall share, as in `pooled_estimates`; `overall` is its count and total."""
-    prior = (overall[0] + 0.5) / (overall[1] + 1.0)
-    return _beta(count + weight * prior, of - count + weight * (1.0 - prior))
+    return _pooled(count, of, *overall, weight, 1.0)
 
 
 def share_of_share(share: Estimate, count: int, of: int) -> Estimate:
@@ -249,12 +268,26 @@ def reliability(forecast: np.ndarray, happened: np.ndarray) -> tuple[Band, ...]:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """So many of so many episodes; neither need be whole, where the counts stand for a share with a given variance."""
+
+    count: float
+    of: float
+
+    def share(self) -> Estimate:
+        """The share with Wilson's 95 % interval; not known of no episodes."""
+        return proportion(self.count, self.of)
+
+
+@dataclass(frozen=True)
 class Durations:
     """Quartiles of a duration in days (null beyond what was observed), each with a 95 % interval where one is known."""
 
     episodes: int
     events: int
     quartiles: dict[str, Estimate]
+    observed_median: float | None
+    """The median of the episodes that had the event alone."""
 
 
 def durations(days: np.ndarray, observed: np.ndarray) -> Durations:
@@ -267,7 +300,7 @@ def durations(days: np.ndarray, observed: np.ndarray) -> Durations:
 
     nothing = {"0.25": UNKNOWN, "0.5": UNKNOWN, "0.75": UNKNOWN}
     if not observed.any():
-        return Durations(days.size, 0, nothing)
+        return Durations(days.size, 0, nothing, None)
     survival = ecdf(CensoredData(uncensored=days[observed], right=days[~observed])).sf
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # SciPy warns that the band is undefined where no or all episodes remain.
@@ -281,7 +314,7 @@ def durations(days: np.ndarray, observed: np.ndarray) -> Durations:
             "low": _first_below(survival.quantiles, band.low.probabilities, 1.0 - level),
             "high": _first_below(survival.quantiles, band.high.probabilities, 1.0 - level),
         }
-    return Durations(days.size, int(observed.sum()), quartiles)
+    return Durations(days.size, int(observed.sum()), quartiles, float(np.median(days[observed])))
 
 
 def _first_below(days: np.ndarray, survival: np.ndarray, level: float) -> float | None:
@@ -290,23 +323,36 @@ def _first_below(days: np.ndarray, survival: np.ndarray, level: float) -> float 
     return float(days[below[0]]) if below.size else None
 
 
-def incidence_by_day(days: np.ndarray, cause: np.ndarray, at: Sequence[float], which: int) -> list[float]:
-    """The probability that an event of one cause has happened by some days, where other causes compete with it.
+def incidence_by_day(days: np.ndarray, cause: np.ndarray, at: Sequence[float], which: int) -> list[Counted]:
+    """By some days, in how many episodes an event of one cause had happened, where other causes compete with it.
 
-    `cause` is 0 for a censored episode, else 1, 2, ...; `which` is the cause of interest. Aalen & Johansen (1978), "An
-    empirical transition matrix for non-homogeneous Markov chains", Scandinavian J. Statistics 5.
+    `cause` is 0 for a censored episode, else 1, 2, ...; `which` is the cause of interest. The share is that of Aalen &
+    Johansen (1978), "An empirical transition matrix for non-homogeneous Markov chains", Scandinavian J. Statistics 5,
+    with the variance of its linear terms (Marubini & Valsecchi 1995, "Analysing survival data from clinical trials and
+    observational studies", section 10.2). It is given as a count out of a total, neither of them whole: those of a
+    binomial share with that variance. Where the share is 0 or 1, the total is that of the episodes which were watched
+    until the day or until their end.
     """
     order = np.argsort(days, kind="stable")
     days, cause = days[order], cause[order]
-    survival, incidence, found = 1.0, 0.0, []
-    place = 0
+    times = np.unique(days[cause > 0])
+    at_risk = days.size - np.searchsorted(days, times, "left")
+    events = np.searchsorted(days[cause > 0], times, "right") - np.searchsorted(days[cause > 0], times, "left")
+    own = np.searchsorted(days[cause == which], times, "right") - np.searchsorted(days[cause == which], times, "left")
+    before = np.concatenate(([1.0], np.cumprod(1.0 - events / at_risk)))[:-1]
+    incidence = np.cumsum(before * own / at_risk)
+    found = []
     for limit in at:
-        while place < days.size and days[place] <= limit:
-            day = days[place]
-            at_risk = days.size - place
-            same = cause[place:][days[place:] == day]
-            incidence += survival * float((same == which).sum()) / at_risk
-            survival *= 1.0 - float((same > 0).sum()) / at_risk
-            place += same.size
-        found.append(incidence)
+        k = int(np.searchsorted(times, limit, "right"))
+        share = min(float(incidence[k - 1]), 1.0) if k else 0.0
+        watched = float(((days > limit) | (cause > 0)).sum())
+        n, d, c = at_risk[:k], events[:k], own[:k]
+        rest = share - incidence[:k]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_survival = np.where(n > d, rest**2 * d / (n * (n - d)), 0.0)
+        variance = float(
+            (of_survival + before[:k] ** 2 * c * (n - c) / n**3 - 2.0 * rest * before[:k] * c / n**2).sum()
+        )
+        total = share * (1.0 - share) / variance if variance > 0.0 and 0.0 < share < 1.0 - 1e-9 else watched
+        found.append(Counted(min(share * total, total), total))
     return found

@@ -134,8 +134,8 @@ def test_a_condition_is_shown_as_it_was_understood(name, runs):
     answer = find_answer(name)
     if "given" not in answer.request.model_fields:
         pytest.skip("takes no condition")
-    found = ask(runs["random"], name, {**answer.examples[0], "given": "( agreement_week>1 )"})
-    assert found["given"] == "(agreement_week > 1)"
+    found = ask(runs["random"], name, {**answer.examples[0], "given": "( credibility>0.1 )"})
+    assert found["given"] == "(credibility > 0.1)"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from api.leads import TOO_CLOSE, lead_parts, lead_text, leads_text, ordered_leads
 from api.sentences import (
     SHOWN_BELIEFS,
+    alone_sentences,
     belief_sentences,
     choice_sentences,
     dependence_sentence,
@@ -69,17 +70,59 @@ def test_parts_cover_the_range_and_keep_every_leader(ahead):
     assert [part.leader for part in parts if part.leader] == [who[0] for who in ahead if len(who) == 1]
 
 
-def compared(gap: dict[str, Any], better: float, worse: float) -> list[str]:
-    """The sentences about a choice whose best strategy is a, before b by a gap."""
+EQUAL = {"estimate": 0.0, "standard_error": 0.0, "low": None, "high": None}
+AHEAD = {"difference": estimate(5.0), "higher": estimate(0.9), "lower": estimate(0.1)}
+
+
+def compared(gap: dict[str, Any], better: float, worse: float, last: dict[str, Any] = AHEAD) -> list[str]:
+    """The sentences about a choice whose best strategy is a, before b by a gap, and before c by another one."""
     own = {"difference": gap, "higher": estimate(better), "lower": estimate(worse)}
-    pairs = [{"first": "a", "second": "b", "measures": {"export_gain": own}}]
+    pairs = [
+        {"first": "a", "second": other, "measures": {"export_gain": one}} for other, one in (("b", own), ("c", last))
+    ]
     return choice_sentences(comparison() | {"pairs": pairs})
 
 
 def test_strategies_that_never_differ_are_equal_and_not_too_close_to_call():
-    equal = {"estimate": 0.0, "standard_error": 0.0, "low": None, "high": None}
-    (sentence,) = compared(equal, 0.0, 0.0)
-    assert sentence == "By export_gain, a and b are equal in every trial; no strategy is better on average."
+    never = {"difference": EQUAL, "higher": estimate(0.0), "lower": estimate(0.0)}
+    equal = {"pairs": [{"first": "a", "second": "b", "measures": {"export_gain": never}}]}
+    assert dependence_sentence(comparison(leads("target_win", ("a", "b"))) | equal) == ""
+    (sentence,) = compared(EQUAL, 0.0, 0.0, never)
+    assert sentence == "By export_gain, a, b and c are equal in every trial: none of them is better."
+
+
+def test_of_equal_strategies_it_is_said_by_how_much_they_are_better_than_the_others():
+    first, second, _ = compared(EQUAL, 0.0, 0.0)
+    assert first == (
+        "By export_gain, a and b are the best of 3 strategies, and equal in every trial: on average 5.0 ±0.1 more than "
+        "c, the next."
+    )
+    assert second == "In the same disputes a does better than c in 90 % of the trials, and worse in 10 %."
+    close = AHEAD | {"difference": estimate(0.05)}
+    first, *_ = compared(EQUAL, 0.0, 0.0, close)
+    assert first.startswith("By export_gain, a and b (equal in every trial) and c are too close to call")
+
+
+def alone(week: float | None, gain: float, cost: float) -> list[str]:
+    events = {"agreement": estimate(0.4, 0.01), "sanctions": estimate(0.2, 0.01)}
+    measures = {
+        "agreement_week": {"quantiles": {"0.5": week, "0.9": week}},
+        "export_gain": {"mean": estimate(gain)},
+        "sender_cost": {"mean": estimate(cost) if cost else EQUAL},
+    }
+    return alone_sentences(None, {"events": events, "measures": measures}, 104)
+
+
+def test_one_strategy_is_said_by_how_it_ends_when_and_what_it_brings():
+    assert alone(31.0, 2.0, 0.4) == [
+        "An agreement within 104 weeks comes in 40 % of the trials, and sanctions are imposed in 20 %.",
+        "Half of the agreements come by week 31, and nine in ten by week 31.",
+        "On average the sender exports 2.0 bn USD ±0.1 more, and sanctions cost it 0.4 bn USD ±0.1.",
+    ]
+    assert [len(alone(None, 2.0, 0.0)), len(alone(None, 0.0, 0.4)), len(alone(None, 0.0, 0.0))] == [2, 2, 1]
+    # Tariffs may bring more than sanctions cost; what is small beside the gain is not mentioned.
+    assert alone(None, 2.0, -0.4)[1].endswith("more, and sanctions bring it 0.4 bn USD ±0.1.")
+    assert alone(None, 2.0, -0.01)[1].endswith(" ±0.1 more.")
 
 
 @given(st.sampled_from([(None, None), (1.9, None), (None, 2.1)]))

@@ -88,6 +88,7 @@ VALUES = {
         },
     ),
     "backed-up": merged(LEAST, {"backup": {"schedule": "15 2 * * *", "folder": "s3://saved/daily"}}),
+    "web-on-ray": merged(LEAST, {"web": {"answersOnRay": True}}),
     "claim-and-ray": merged(LEAST, {"results": {"storeUrl": "", "existingClaim": "results"}}),
     "claim-backed-up": merged(
         shipped_values("small"),
@@ -406,7 +407,8 @@ def test_policies_keep_every_pod_and_let_only_ray_and_runners_reach_ray(name):
                 for other, from_pod in found.items()
                 if any(admitted(one, from_pod["metadata"]["labels"], 6379) for one in of_pod)
             }
-            assert who == {"ray-head", "ray-worker", "submitter" if name == "rayjob" else "runner"}
+            web = {"web"} if name == "web-on-ray" else set()
+            assert who == {"ray-head", "ray-worker", "submitter" if name == "rayjob" else "runner"} | web
 
 
 def policies_of(name: str, pod: dict) -> list[dict]:
@@ -503,6 +505,12 @@ def test_a_runner_joins_ray_with_the_same_token_and_may_use_every_core():
     assert values["BRINK_RAY_ADDRESS"] == f"{of_kind('aws', 'RayCluster')[0]['metadata']['name']}-head-svc:6379"
     assert int(values["BRINK_WORKERS"]) == 50 * int(worker["resources"]["limits"]["cpu"])
     assert "ray start" in runner["args"][0]
+    ((_, web),) = [one for one in containers("web-on-ray") if one[0] == "web"]
+    ((_, beside),) = [one for one in containers("web-on-ray") if one[0] == "runner"]
+    assert web["args"] == [*beside["args"], "beside-ray", "brink", "serve", "--no-runner", *web["args"][-4:]]
+    for name in ("RAY_AUTH_TOKEN", "BRINK_RAY_ADDRESS", "RAY_OBJECT_STORE_BYTES"):
+        found, other = ([one for one in container["env"] if one["name"] == name] for container in (web, beside))
+        assert found == other != [], name
     ((_, alone),) = [one for one in containers("small") if one[0] == "runner"]
     assert alone["command"] == ["brink", "runner"]
 

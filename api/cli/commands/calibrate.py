@@ -160,17 +160,26 @@ def _print_durations(out: "Console", found: dict[str, Any]) -> None:
         Column("", [name.replace("_", " ") for name in rows]),
         Column("episodes", [f"{one['episodes']}" for one in rows.values()]),
         Column("events", [f"{one['events']}" for one in rows.values()]),
+        Column("their median", [_number(one["observed_median"]) for one in rows.values()]),
     ]
     for k, label in enumerate(("a quarter by", "half by", "three quarters by")):
-        columns.append(Column(label, [_days(list(one["quartiles"].values())[k]) for one in rows.values()]))
+        columns.append(Column(label, [days_of(list(one["quartiles"].values())[k]) for one in rows.values()]))
     print_table(out, columns, title="Days, all classes")
-    by_week = ", ".join(
-        f"week {week}: {'-' if share is None else f'{100 * share:.0f} %'}" for week, share in found["agreed_by"].items()
+    out.print(
+        "Their median is that of the events alone, and shorter: an episode without the event is censored at its end, "
+        "and the quartiles allow for it (Kaplan and Meier). Day 0 is the first threat, or the imposition.",
+        style="dim",
     )
-    out.print(f"Settled by {by_week}.")
+    by_week = ", ".join(f"week {week} {percent_of(share)}" for week, share in found["agreed_by"].items())
+    out.print(f"Settled by {by_week}; other endings compete with it (Aalen and Johansen).")
 
 
-def _days(found: dict[str, Any]) -> str:
+def _number(found: float | None) -> str:
+    return "-" if found is None else f"{found:.0f}"
+
+
+def days_of(found: dict[str, Any]) -> str:
+    """A number of days with its interval."""
     if found["estimate"] is None:
         return "not reached"
     low, high = (f"{found[end]:.0f}" if found[end] is not None else "?" for end in ("low", "high"))
@@ -190,13 +199,15 @@ def _print_scores(out: "Console", scores: dict[str, Any]) -> None:
         brier, gain = one["brier"], one["brier"]["difference"]
         interval = "" if gain["low"] is None else f" ({gain['low']:+.3f} to {gain['high']:+.3f})"
         out.print(
-            f"Brier score, {label} ({one['episodes']}): {brier['by_class']:.3f} by class, {brier['overall']:.3f} from "
-            f"the overall rates; difference {gain['estimate']:+.3f}{interval}, below 0 the classes help."
+            f"Brier score, {label} ({one['episodes']} threats): {brier['by_class']:.3f} by class, "
+            f"{brier['overall']:.3f} from the overall rates; difference {gain['estimate']:+.3f}{interval}, below 0 the "
+            "classes help."
         )
 
 
 def _print_partitions(out: "Console", scores: dict[str, Any]) -> None:
     from api.cli.tables import Column, print_table
+    from sim.statistics.base_rates import FEWEST
 
     rows = {name: one["rolling_origin"] for name, one in scores.items() if one["rolling_origin"] is not None}
     if not rows:
@@ -209,6 +220,14 @@ def _print_partitions(out: "Console", scores: dict[str, Any]) -> None:
         Column("difference", [_gain(one["brier"]["difference"]) for one in rows.values()]),
     ]
     print_table(out, columns, title="Brier score of each threat from earlier ones")
+    counts = [one["episodes"] for one in rows.values()]
+    few = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    out.print(
+        f"These rest on {few} threats: those with a known class and at least {FEWEST} earlier ones. In brackets: 95 % "
+        "intervals, which allow for the dependence of threats against one target and of one year. Where one holds 0, "
+        "it is not known whether the classes help.",
+        style="dim",
+    )
 
 
 def _gain(found: dict[str, Any]) -> str:
@@ -227,10 +246,13 @@ def _print_reliability(out: "Console", reliability: dict[str, Any]) -> None:
         Column("", [f"{ending}, {100 * band['low']:.0f} to {100 * band['high']:.0f} %" for ending, band in rows]),
         Column("forecasts", [f"{band['episodes']}" for _, band in rows]),
         Column("mean forecast", [f"{100 * band['forecast']:.0f} %" for _, band in rows]),
-        Column("happened", [_percent_of(band["happened"]) for _, band in rows]),
+        Column("happened", [percent_of(band["happened"]) for _, band in rows]),
     ]
     print_table(out, columns, title="Forecast and happened")
 
 
-def _percent_of(found: dict[str, Any]) -> str:
+def percent_of(found: dict[str, Any]) -> str:
+    """A share in per cent with its interval; a dash where it is not known."""
+    if found["estimate"] is None:
+        return "-"
     return f"{100 * found['estimate']:.0f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"

@@ -105,27 +105,44 @@ def print_check(out: "Console", document: dict[str, Any]) -> None:
         Column("", ["outside" if row["outside"] else "" for row in rows], left=True),
     ]
     print_table(out, columns)
-    for row in found["compared"]:
-        for mover in row["movers"]:
-            out.print(
-                f"{row['label']}: {100 * mover['lowest_decile']:.0f} % where {mover['parameter']} is in its lowest "
-                f"decile, {100 * mover['highest_decile']:.0f} % in its highest."
-            )
-        if row["reason"]:
-            out.print(f"{row['label']}: what would move it is not known, since only {row['reason']}.")
-    if any(row["name"].startswith("agreed_by_week") for row in found["compared"]):
+    outside = [row for row in rows if row["outside"]]
+    if outside:
+        _print_movers(out, outside)
+    else:
+        out.print("No forecast lies outside the interval of past cases.")
+    if any(row["name"].startswith("agreed_by_week") for row in rows):
         out.print(
-            "Settled within so many weeks: not counted of the class itself, whose weeks begin with the first threat; "
-            "its share of settlements times that of settled lists of goods with a deadline that were settled so soon.",
+            "Settled within so many weeks: of the class's dated threats, whose weeks begin with the first threat, "
+            "often months before a list with a deadline; and of such lists, whose weeks begin where the model's do: "
+            "the class's share of settlements times the lists' share of those that came so soon.",
             style="dim",
         )
-    if not any(row["outside"] for row in found["compared"]):
-        out.print("No forecast lies outside the interval of past cases.")
     out.print(
         "In brackets: 95 % intervals; that of past cases is wide because they are few. A forecast outside is a "
         "reason to check the scenario, not an error. --json has the sources.",
         style="dim",
     )
+
+
+def _print_movers(out: "Console", outside: list[dict[str, Any]]) -> None:
+    """What would move each forecast that lies outside: a row for each parameter that moves it most."""
+    from api.cli.tables import Column, print_table
+
+    movers = [(row["label"], mover) for row in outside for mover in row["movers"]]
+    labels = [label if k == 0 or movers[k - 1][0] != label else "" for k, (label, _) in enumerate(movers)]
+    columns = [
+        Column("outside", labels),
+        Column("moved most by", [mover["parameter"] for _, mover in movers], left=True),
+        *(
+            Column(f"{end} decile", [f"{100 * mover[f'{end}_decile']:.0f} %" for _, mover in movers])
+            for end in ("lowest", "highest")
+        ),
+    ]
+    if movers:
+        print_table(out, columns, title="What would move a forecast that lies outside")
+    for row in outside:
+        if row["reason"]:
+            out.print(f"{row['label']}: what would move it is not known, since only {row['reason']}.")
 
 
 def _percent(found: dict[str, Any]) -> str:

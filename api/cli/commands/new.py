@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.starter import Question
+    from cluster.query.trials import StoredRun
     from sim.scenario.scenario import Scenario
 
 TRIALS = 4000
 """Enough for a first impression in a second or two: the error of a probability is at most 0.8 percentage points."""
+SHOWN = ("settled", "imposed", "dropped", "agreed_within_two_years", "sanctions_ended_within_a_year")
+"""The shares that are printed beside those of past threats."""
 
 
 def _answer(help_: str, default: str) -> Any:
@@ -59,6 +62,18 @@ def new(
     threat: Annotated[
         str | None, _choice("Whether sanctions are threatened.", "none|possible|announced", "possible")
     ] = None,
+    demand: Annotated[
+        str | None,
+        _choice(
+            "Whether it is specific what would satisfy the demand; with --commitment, the class of past threats.",
+            "specific|unspecific|unknown",
+            "unknown",
+        ),
+    ] = None,
+    commitment: Annotated[
+        str | None,
+        _choice("How strongly the sender is committed to the sanctions.", "weak|medium|strong|unknown", "unknown"),
+    ] = None,
     deadline: Annotated[
         str | None, typer.Option(metavar="N", help="Weeks from the announcement to the deadline.", show_default="6")
     ] = None,
@@ -79,8 +94,7 @@ def new(
         str,
         typer.Option(
             metavar="reference|neutral",
-            help="What nobody was asked: the ranges with which the shipped scenarios of past disputes began, or "
-            "neutral defaults.",
+            help="What nobody was asked: ranges fitted to how past threats ended, or neutral defaults.",
         ),
     ] = "reference",
     out: Annotated[
@@ -115,6 +129,8 @@ def new(
         "talks": talks,
         "gain": gain,
         "threat": threat,
+        "demand": demand,
+        "commitment": commitment,
         "deadline": deadline,
         "trade": trade,
         "tariff": tariff,
@@ -178,7 +194,12 @@ def _asked_issues() -> list[str]:
 
 
 def _implied(scenario: "Scenario") -> dict[str, dict[str, Any]]:
-    """What each strategy of a scenario implies, from a small run in a folder that is removed again."""
+    """What each strategy of a scenario implies, from a small run in a folder that is removed again.
+
+    ``past`` are the shares of threats that end in each way beside those of the scenario's class; null for a strategy
+    with few threats, and where no past ones were known on the first day.
+    """
+    from cluster.answers.outside_view import FEWEST_THREATS
     from cluster.answers.registry import ask
     from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
@@ -187,14 +208,44 @@ def _implied(scenario: "Scenario") -> dict[str, dict[str, Any]]:
 
     with tempfile.TemporaryDirectory() as folder:
         summary = run(make_plan(scenario, trials=TRIALS, seed=1), folder, RunOptions(engine="inline"))
-        courses = ask(open_run(folder), "timeline", {})["result"]["strategies"]
+        stored = open_run(folder)
+        courses = ask(stored, "timeline", {})["result"]["strategies"]
+        past = {
+            name: _beside_past(stored, name)
+            for name, one in summary["strategies"].items()
+            if one["events"]["threat"]["estimate"] * TRIALS >= FEWEST_THREATS
+        }
     found = {}
     for name, one in summary["strategies"].items():
         course = courses[name]["states"]["agreement"]["estimate"]
         half = next((week for week, reached in enumerate(course, 1) if reached >= course[-1] / 2), None)
         events = {event: one["events"][event] for event in ("agreement", "threat", "sanctions")}
-        found[name] = {**events, "half_of_agreements_by_week": half if course[-1] else None}
+        found[name] = {
+            **events,
+            "half_of_agreements_by_week": half if course[-1] else None,
+            "past": past.get(name),
+        }
     return found
+
+
+def _beside_past(run: "StoredRun", strategy: str) -> dict[str, Any] | None:
+    """How threats end under a strategy beside past ones of its class; None if none of these had ended by then."""
+    from cluster.answers.check import CheckRequest, compared_shares
+    from cluster.answers.outside_view import past_cases
+
+    try:
+        past = past_cases(run.plan.scenario, strategy)
+    except InvalidInput:
+        return None
+    compared, _ = compared_shares(run, strategy, past, CheckRequest())
+    return {
+        "reference": past.reference,
+        "shares": [
+            {"name": one.name, "label": one.label, "forecast": one.forecast, "class": one.past, "outside": one.outside}
+            for one in compared
+            if one.past["estimate"] is not None
+        ],
+    }
 
 
 def _print_implied(out: "Console", scenario: "Scenario", implied: dict[str, Any]) -> None:
@@ -215,4 +266,22 @@ def _print_implied(out: "Console", scenario: "Scenario", implied: dict[str, Any]
                 f"{share_of_them(one['sanctions'])}"
             )
         out.print(f"- {name}: {', '.join(parts)}.")
+        if one["past"]:
+            _print_past(out, one["past"])
     out.print(f"Next: brink run {path}", soft_wrap=True)
+
+
+def _print_past(out: "Console", past: dict[str, Any]) -> None:
+    from api.cli.commands.calibrate import percent_of
+    from api.cli.tables import Column, print_table
+
+    shown = [one for one in past["shares"] if one["name"] in SHOWN]
+    columns = [
+        Column("", [one["label"] for one in shown]),
+        Column("here", [percent_of(one["forecast"]) for one in shown]),
+        Column(f"past threats, {past['reference']}", [percent_of(one["class"]) for one in shown]),
+        Column("", ["outside" if one["outside"] else "" for one in shown], left=True),
+    ]
+    print_table(out, columns, title="Threats that end so, beside past ones")
+    if any(one["outside"] for one in shown):
+        out.print("What lies outside follows from your answers; brink check says which parameters move it.")

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from cluster.runs.precision import ReachedPrecision
 
 DEFAULT_TRIALS = 100_000
-FIRST = 2**14
-"""The strategies are compared on at most this many trials, so that it takes at most a second or two."""
 
 
 def run(
@@ -58,7 +56,10 @@ def run(
     shard_trials: Annotated[
         int | None,
         typer.Option(
-            parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000, more in a large run"
+            parser=whole_number,
+            metavar="N",
+            help="Trials of each file.",
+            show_default="by the work of a trial: about 100000, more in a large run",
         ),
     ] = None,
     keep: Annotated[
@@ -163,14 +164,16 @@ def _print_believed(summary: dict[str, Any]) -> None:
 def _print_answer(
     plan: "Plan", answer: dict[str, Any], taken: "ReachedPrecision | None", seconds: float, folder: str
 ) -> None:
+    from api.cli.opening import opening
     from api.cli.precision import print_precision
     from api.cli.rendering import print_summary
     from api.cli.setting import print_settings
+    from cluster.query.trials import open_run
 
     out = console()
     out.print(plan.scenario.title, style="bold")
     print_settings(out, answer)
-    for sentence in _sentences(plan, answer, folder):
+    for sentence in opening(open_run(folder), answer, folder, {}):
         out.print(sentence)
     out.print()
     print_summary(out, answer)
@@ -182,31 +185,3 @@ def _print_answer(
         f"seed {plan.seed}, {plan.design} design, in {seconds:.1f} s."
     )
     out.print(f"Results: {folder}", soft_wrap=True)
-
-
-def _sentences(plan: "Plan", answer: dict[str, Any], folder: str) -> list[str]:
-    """The answer in words: which strategy is best, how sure that is, and how the dispute ends under it."""
-    from api.sentences import best_of, choice_sentences, ending_sentence
-    from cluster.answers.compare import compare_first
-    from cluster.query.trials import open_run
-
-    weeks = plan.scenario.horizon_weeks
-    compared = compare_first(open_run(folder), trials=FIRST)
-    if compared is None:
-        return [
-            ending_sentence(name if len(plan.strategies) > 1 else None, answer["strategies"][name]["events"], weeks)
-            for name in plan.strategies[:1]
-        ]
-    result = compared.model_dump()
-    best = best_of(result)
-    count = compared.trials.compared
-    whole = count == answer["trials"]
-    on = f"all {count:,} trials" if whole else f"the first {count:,} of {answer['trials']:,} trials"
-    rows = "all" if plan.row_trials == plan.trials else f"the {plan.row_trials:,} whose rows are kept"
-    all_of_them = "" if whole else f"compares them on {rows} and "
-    return [
-        *choice_sentences(result),
-        ending_sentence(best, answer["strategies"][best]["events"], weeks),
-        f"(Strategies are compared on {on}; brink compare {folder} {all_of_them}shows on which beliefs the choice "
-        "depends.)",
-    ]

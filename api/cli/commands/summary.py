@@ -1,5 +1,6 @@
 """``brink summary``: the summary of a stored run, for all its trials or under a condition."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from rich.console import Console
@@ -22,13 +23,23 @@ def summary(
 ) -> None:
     """Probabilities, means and quantiles have 95 % intervals of their Monte Carlo error."""
     from api.cli.answering import answer
+    from api.cli.opening import opening
 
     request = {"given": given, "strategies": strategy, "believe": believe, "outside": outside or None}
-    answer(run, "summary", request, as_json=as_json, charts=chart, ray_address=ray_address, render=print_given)
+    answer(
+        run,
+        "summary",
+        request,
+        as_json=as_json,
+        charts=chart,
+        ray_address=ray_address,
+        render=print_given,
+        opening=opening,
+    )
 
 
-def print_given(out: Console, found: dict[str, Any]) -> None:
-    """Print a summary, how many trials its condition left, and what beliefs did to them."""
+def print_given(out: Console, found: dict[str, Any], sentences: Sequence[str] = ()) -> None:
+    """Print a summary, after how many trials its condition left, what beliefs did to them, and some sentences."""
     if "given" in found:
         left = ", ".join(
             f"{one['trials']:,} of {one['trials_played']:,} trials of {name}"
@@ -37,5 +48,9 @@ def print_given(out: Console, found: dict[str, Any]) -> None:
         out.print(f"Given {found['given']}: it holds in {left}.")
     print_outside(out, found.get("outside"))
     print_evidence(out, {name: one["evidence"] for name, one in found["strategies"].items() if "evidence" in one})
+    for sentence in sentences:
+        out.print(sentence)
+    if sentences:
+        out.print()
     print_summary(out, found)
     print_changes(out, found)

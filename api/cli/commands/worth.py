@@ -124,7 +124,7 @@ def _print_answer(out: Console, found: dict[str, Any]) -> None:
     now, unit = found["now"], unit_of(found["measure"])
     best = now["best"]
     second, nearest = min(now["others"].items(), key=lambda one: one[1]["short_by"]["estimate"])
-    out.print(best_by(found["measure"], best, second, len(now["means"]), nearest["short_by"]))
+    out.print(best_by(found["measure"], [best], second, len(now["means"]), nearest["short_by"]))
     out.print(f"{best} has {amount(now['means'][best], unit)} on average.")
     out.print(
         f"Learning everything before the choice, chance too, would be worth {amount(found['everything'], unit)}: no "

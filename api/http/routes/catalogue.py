@@ -74,8 +74,8 @@ class ClassRates(BaseModel):
     agreed_within_two_years: Estimate = Field(
         description="Pooled; an agreement within 104 weeks, whatever came between."
     )
-    agreed_by_week: dict[str, float] = Field(
-        description="The share settled by a week from the threat, over the whole record; empty where a day is given."
+    agreed_by_week: dict[str, Estimate] = Field(
+        description="The share settled by a week from the first threat, other endings competing with it; pooled."
     )
 
 
@@ -87,6 +87,49 @@ class RecordRates(BaseModel):
     counts: EndingCounts
     rates: EndingRates
     source: str
+
+
+class FateCounts(BaseModel):
+    """What had become of sanctions: how many."""
+
+    agreed: int
+    withdrawn: int
+    in_force: int
+
+
+class FateRates(BaseModel):
+    """What had become of sanctions: the shares, with Wilson's intervals; null where none is known."""
+
+    agreed: Estimate
+    withdrawn: Estimate
+    in_force: Estimate
+
+
+class SanctionsAfter(BaseModel):
+    """What had become of sanctions some weeks after their imposition."""
+
+    weeks: int
+    known: int = Field(description="Of how many sanctions that was known.")
+    counts: FateCounts
+    rates: FateRates
+
+
+class SanctionDays(BaseModel):
+    """How long sanctions lasted, in days."""
+
+    sanctions: int
+    ended: int = Field(description="How many had ended; the others are censored.")
+    observed_median: float | None = Field(description="The median of those that had ended alone.")
+    quartiles: dict[str, Estimate] = Field(description="By Kaplan and Meier; null where a quartile was not reached.")
+
+
+class SanctionsRecord(BaseModel):
+    """What became of past sanctions, and how long they lasted."""
+
+    title: str
+    source: str
+    after_weeks: list[SanctionsAfter]
+    days: SanctionDays | None = Field(description="Null where no sanctions had been imposed yet.")
 
 
 class DisputeShare(BaseModel):
@@ -109,6 +152,7 @@ class Rates(BaseModel):
     known_on: str | None
     classes: list[ClassRates]
     records: list[RecordRates]
+    sanctions: SanctionsRecord
     wto: list[DisputeShare]
 
 

@@ -21,7 +21,14 @@ from api.http.routes.common import BeliefsInQuery, CachedAnswers, KnownRun, Stra
 from api.http.routes.scenarios import SCENARIO_BODY, SentScenario, read_sent, sent_scenario
 from api.ranges import ranges_document
 from api.run_workbook import FIRST_TRIALS, write_run
-from api.sentences import belief_sentences, best_of, choice_sentences, dependence_sentence, ending_sentence
+from api.sentences import (
+    alone_sentences,
+    belief_sentences,
+    best_of,
+    choice_sentences,
+    dependence_sentence,
+    ending_sentence,
+)
 from api.workbook import XLSX
 from cluster.answers.entry import (
     Evidence,
@@ -238,7 +245,7 @@ def findings(run: KnownRun, cache: CachedAnswers, asked: FindingsRequest = _USUA
         summary = summarized.result()
     if alone:
         ((name, one),) = summary["strategies"].items()
-        said = [ending_sentence(name if len(run.plan.strategies) > 1 else None, one["events"], weeks)]
+        said = alone_sentences(name if len(run.plan.strategies) > 1 else None, one, weeks)
         return Findings(measure=measure, best=None, trials=one["trials"], sentences=said, beliefs=[])
     compared = document["result"]
     said = choice_sentences(compared)

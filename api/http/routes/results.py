@@ -15,6 +15,7 @@ from api.http.answer_cache import ask_once
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem
 from api.http.routes.common import BeliefsInQuery, CachedAnswers, KnownJob, SettingsOf, answering, job_folder
+from api.negotiation import names_tag
 from cluster.answers.entry import MOST_STRATEGIES, StrategyName, Text
 from cluster.answers.summary import Summary
 from cluster.results.result_folder import SUMMARY, read_json
@@ -105,7 +106,7 @@ def file(
         raise Problem(404, f"the job has no file {path}")
     etag = f'"{found.tag}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "no-cache"}
-    if if_none_match and _names(if_none_match, etag):
+    if if_none_match and names_tag(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     media_type = _MEDIA_TYPES[Path(path).suffix]
     if request.method == "HEAD":
@@ -120,11 +121,6 @@ def file(
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{found.bytes}"
     headers["Content-Length"] = str(stop - start)
     return StreamingResponse(read_chunks(folder, path, start, stop), status, headers, media_type)
-
-
-def _names(header: str, etag: str) -> bool:
-    """Whether an `If-None-Match` header names a tag, weak or not, or any by ``*`` (RFC 9110, 13.1.2)."""
-    return header.strip() == "*" or etag in re.findall(r'(?:^|,)\s*(?:W/)?("[^"]*")(?=\s*(?:,|$))', header)
 
 
 def _range(header: str | None, size: int) -> tuple[int, int] | None:

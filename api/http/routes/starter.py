@@ -37,7 +37,7 @@ class _Start(BaseModel):
         [], max_length=MAX_ISSUES, description="What is demanded, each with `=` and its weight if they are not equal."
     )
     ranges: Literal["reference", "neutral"] = Field(
-        "reference", description="What nobody was asked: the ranges of past disputes, or neutral defaults."
+        "reference", description="What nobody was asked: ranges fitted to how past threats ended, or neutral defaults."
     )
 
 

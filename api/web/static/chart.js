@@ -8,8 +8,8 @@ const VEGA_LITE = "application/vnd.vegalite.v6+json";
 // Vega empties elements by setting their markup to an empty text; the Content-Security-Policy refuses any other.
 globalThis.trustedTypes?.createPolicy("default", { createHTML: (text) => (text === "" ? "" : null) });
 const ERRORS_ALONE = 1;
-/** Of a mark and what is behind it. The least that WCAG 2.2 allows for graphics is 3. */
-const CONTRAST = 4;
+/** Of a mark and what is behind it. The least that WCAG 2.2 allows for graphics is 3; much more would make dark colours alike. */
+const CONTRAST = 3.1;
 
 /** Vega's own file, loaded when the first chart needs it. */
 const vegaLoaded = () => import("./vega.js");
@@ -31,30 +31,35 @@ function config() {
   };
 }
 
+const [CHARACTER, BOLD] = [6.6, 7.2];
+/** The longest text of a field of a specification's data, in characters. */
+const longest = (spec, field) => Math.max(0, ...(spec.data?.values ?? []).map((row) => String(row[field] ?? "").length));
+
 /** A specification that fits a width: one view as wide, or as many columns of panels as there is room for. */
 function fitted(spec, width) {
   const made = structuredClone(spec);
   delete made.config;
   delete made.title;
-  const labels = Math.min(170, width * 0.36);
+  const named = [made, made.spec, ...(made.layer ?? []), ...(made.spec?.layer ?? [])].map((one) => one?.encoding?.y).find((y) => y?.axis?.labelLimit);
+  const labels = named ? Math.min(CHARACTER * longest(made, named.field) + 14, 300, width * 0.36) : 0;
   const narrow = (view) => {
     for (const layer of [view, ...(view.layer ?? [])]) {
       if (layer.encoding?.y?.axis?.labelLimit) layer.encoding.y.axis.labelLimit = labels;
+      if (layer.encoding?.x?.axis?.format === "%b %Y" && width / (made.columns ?? 1) < 340) layer.encoding.x.axis.tickCount = 3;
       const legend = layer.encoding?.color?.legend;
       if (legend && width < 560) Object.assign(legend, { columns: 1, orient: "bottom", labelLimit: width - 60 });
     }
   };
   if (made.facet) {
-    const named = [made.spec, ...(made.spec.layer ?? [])].some((one) => one.encoding?.y?.axis?.labelLimit);
+    // Names stand on the left of the first panel of a row alone; the title of a panel is over it.
     const side = named ? labels : 45;
-    const most = made.columns ?? 3;
-    made.columns = Math.max(1, Math.min(most, Math.floor(width / (side + 150))));
-    made.facet.title = null;
-    made.spec.width = Math.max(90, Math.floor(width / made.columns - side - 25));
+    const least = Math.max(150, Math.min(BOLD * longest(made, made.facet.field), width - side - 25));
+    made.columns = Math.max(1, Math.min(made.columns ?? 3, Math.floor((width - side) / (least + 25))));
+    made.spec.width = Math.max(90, Math.floor((width - side) / made.columns - 25));
+    Object.assign(made.facet, { title: null, header: { ...made.facet.header, labelLimit: made.spec.width } });
     narrow(made.spec);
   } else {
     narrow(made);
-    const named = (made.encoding ?? made.layer?.[0]?.encoding)?.y?.axis?.labelLimit;
     made.width = Math.max(120, Math.min(width - (named ? labels : 45) - 30, 760));
   }
   return made;
@@ -72,7 +77,7 @@ function luminance(colour) {
 /** A colour that is seen on dark paper: mixed with white until it has the contrast that WCAG asks of graphics. */
 function lightened(colour, paper) {
   let made = colour;
-  for (let part = 0; part < 1 && (luminance(made) + 0.05) / (luminance(paper) + 0.05) < CONTRAST; part += 0.05) {
+  for (let part = 0; part < 1 && (luminance(made) + 0.05) / (luminance(paper) + 0.05) < CONTRAST; part += 0.02) {
     made = `#${[1, 3, 5].map((k) => Math.round(Number.parseInt(colour.slice(k, k + 2), 16) * (1 - part) + 255 * part).toString(16).padStart(2, "0")).join("")}`;
   }
   return made;

@@ -4,7 +4,7 @@ import { chartOf } from "./chart.js";
 import { el, fill, find, showFault, table } from "./dom.js";
 import { amount, documentValue, points, share, when, whole } from "./format.js";
 import { estimate, numbers } from "./numbers.js";
-import { load } from "./load.js";
+import { load, onReturn } from "./load.js";
 import { get, once, passes, post, Problem } from "./v1.js";
 
 const asked = new URLSearchParams(location.search);
@@ -47,6 +47,21 @@ function answers(found, terms) {
       [...rows({ ...one.events, ...one.outcome }, share, (name) => label(name)?.label ?? name), ...rows(one.measures, amount, mean)])));
 }
 
+const PARTS = { run: "The runs", issues: "Issues", parameters: "Parameters", strategies: "Strategies", set: "Set under every strategy", correlations: "Correlations", sources: "Sources", history: "What happened" };
+const FOLDED = ["sources", "history"];
+
+/** The inputs that differ, by the part of the document in which they stand; long texts are folded. */
+function inputTables(found, names) {
+  const rows = [...(found.run ?? []).map((one) => ["run", one]), ...found.inputs.map((one) => [one.field.split(/[.[]/)[0], one])];
+  if (!rows.length) return el("p", {}, "The inputs are the same.");
+  return [...Map.groupBy(rows, ([part]) => (part in PARTS ? part : "dispute"))].map(([part, own]) => {
+    const title = PARTS[part] ?? "The dispute";
+    const made = table(`${title}: what differs`, ["field", ...names], own.map(([, one]) => [one.field, documentValue(one.first), documentValue(one.second)]), false);
+    made.classList.add("texts");
+    return FOLDED.includes(part) ? el("details", {}, el("summary", {}, `${title}: ${whole(own.length)} ${own.length === 1 ? "differs" : "differ"}`), made) : made;
+  });
+}
+
 function tableOf(found) {
   return [["strategy", "what", "first", "second", "change", "low", "high"], ...found.strategies.flatMap((one) =>
     [one.outcome, one.events, one.measures].flatMap((part) => Object.entries(part).map(([name, value]) =>
@@ -57,11 +72,10 @@ async function compare() {
   const [a, b] = [asked.get("a"), asked.get("b")];
   if (!a || !b) return;
   const [found, terms, names] = await Promise.all([differences(a, b), once("/v1/terms"), Promise.all([a, b].map(nameOf))]);
-  const inputs = [...(found.run ?? []), ...found.inputs];
   const place = find("compared");
   fill(place,
     el("h2", {}, "Inputs"),
-    inputs.length ? table("What differs", ["field", ...names], inputs.map((one) => [one.field, documentValue(one.first), documentValue(one.second)]), false) : el("p", {}, "The inputs are the same."),
+    inputTables(found, names),
     found.refusal && el("p", { class: "fault" }, found.refusal.errors.map((one) => one.detail).join("; ") || found.refusal.message));
   const scenarios = [...new Set([a, b].filter((name) => !isRun(name)))];
   if (scenarios.length) place.append(el("p", {}, "Only the inputs are compared: a scenario has no answers until it is run. ",
@@ -90,4 +104,5 @@ async function begin() {
   await compare();
 }
 
+onReturn(begin);
 load(showAccount, begin);

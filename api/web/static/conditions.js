@@ -59,6 +59,7 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
   const weight = el("p", { id: "weight", role: "status" });
   let beliefs = [];
   const chips = el("ul", { class: "chips", "aria-label": "What was learned" });
+  const strip = el("p", { class: "strip", hidden: true });
   const agree = el("p", { id: "agree", role: "status" });
   let clauses = [];
   let shown = "";
@@ -101,15 +102,20 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
 
   what.addEventListener("change", changed);
   changed();
+  const wide = matchMedia("(min-width: 75rem)");
+  const forms = el("details", { class: "forms", open: wide.matches }, el("summary", {}, "Suppose that we learn something"));
+  wide.addEventListener("change", () => { forms.open = wide.matches; });
   fill(place,
     el("h2", { id: "what-if-title" }, "What if we learn more?"),
-    el("p", { class: "hint" }, "All numbers and charts below answer for the trials that agree. ", el("a", { href: "/help#learn" }, "Learning is not setting"), "."),
+    el("p", { class: "hint" }, "All numbers and charts answer for the trials that agree. ", el("a", { href: "/help#learn" }, "Learning is not setting"), "."),
     chips,
     agree,
     weight,
+    forms);
+  forms.append(
     el("form", { class: "row", id: "learn", onsubmit: add }, el("label", {}, "Suppose we learn", what), event, range, el("button", { type: "submit" }, "Learn it")),
     hint, fault,
-    el("details", {}, el("summary", {}, "A condition of your own, a belief, the strategies, the measure"),
+    el("details", {}, el("summary", {}, "More: a condition of your own, a belief, strategies, measure"),
       el("form", { class: "row", onsubmit: (submitted) => { submitted.preventDefault(); if (own.value.trim()) learn(own.value.trim()); } },
         el("label", {}, "Condition", own), el("button", { type: "submit" }, "Learn it")),
       el("p", { class: "hint", id: "learn-own-hint" }, "Such as threat_week <= 5 and target_win > 0.6."),
@@ -121,6 +127,8 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
         el("label", {}, "Measure by which strategies are compared, more being better", measure, known), el("button", { type: "submit" }, "Compare by it"))));
 
   return {
+    /** What holds, where the panel itself is out of sight. */
+    strip,
     /** Show what is chosen. */
     show(now) {
       const key = JSON.stringify([now.given, now.believe, now.only]);
@@ -137,6 +145,8 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
       for (const box of boxes) box.firstChild.checked = !now.only.length || now.only.includes(box.firstChild.value);
       measure.value = now.measure || usual;
       if (!clauses.length) fill(agree);
+      strip.hidden = chips.hidden;
+      fill(strip, "Only where ", el("strong", {}, [...clauses.map((clause) => wordsOf(clause, terms)), ...beliefs.map((one) => `believed: ${one}`)].join("; ")), ". ", el("a", { href: "#what-if" }, "Change"));
     },
     /** Say what the beliefs did to the trials, from the evidence by strategy. */
     weigh(evidence) {

@@ -21,7 +21,7 @@ export const find = (id) => document.getElementById(id);
  */
 export function onSubmit(form, answer) {
   form.addEventListener("submit", (event) => { event.preventDefault(); answer().catch(showFault); });
-  for (const button of form.querySelectorAll("button[type=submit]")) button.disabled = false;
+  for (const button of form.elements) if (button.type === "submit") button.disabled = false;
 }
 
 /** Put these children in place of what an element holds. */
@@ -40,12 +40,15 @@ export function showFault(fault) {
   return shown;
 }
 
-/** A table of rows: each a list of cells, text or elements; the first cell of a row names it. */
+/** A table of rows: each a list of cells, text or elements; the first cell of a row names it. With `numbers`, the columns
+ * are aligned as numbers, except those that hold words alone. */
 export function table(caption, head, rows, numbers = true) {
-  const cell = (content, k) => (k === 0 ? el("th", { scope: "row" }, content) : el("td", { class: numbers && "number" }, content));
+  const words = head.map((_, k) => rows.length > 0 && rows.every((row) => typeof row[k] === "string" && !/[0-9]/.test(row[k])) && rows.some((row) => row[k]));
+  const isNumber = (k) => numbers && k > 0 && !words[k];
+  const cell = (content, k) => (k === 0 ? el("th", { scope: "row" }, content) : el("td", { class: isNumber(k) && "number" }, content));
   return el("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
     el("table", {},
       el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, head.map((name, k) => el(name ? "th" : "td", { scope: name ? "col" : null, class: numbers && k > 0 && "number" }, name)))),
+      el("thead", {}, el("tr", {}, head.map((name, k) => el(name ? "th" : "td", { scope: name ? "col" : null, class: isNumber(k) && "number" }, name)))),
       el("tbody", {}, rows.map((row) => el("tr", {}, row.map(cell))))));
 }

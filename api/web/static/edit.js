@@ -131,8 +131,8 @@ function distributionField(path, document, label) {
   return el("div", { class: "place" }, box);
 }
 
-function textField(path, label, read = (text) => text, value = path.reduce((place, part) => place?.[part], scenario)) {
-  const input = el("input", { id: `at${pointerOf(path)}`, autocomplete: "off", value: value ?? "", size: 40, oninput: () => set(path, input.value.trim() === "" ? undefined : read(input.value)) });
+function textField(path, label, read = (text) => text, value = path.reduce((place, part) => place?.[part], scenario), type = "text") {
+  const input = el("input", { type, id: `at${pointerOf(path)}`, autocomplete: "off", value: value ?? "", size: String(value ?? "").length > 34 ? 60 : 40, oninput: () => set(path, input.value.trim() === "" ? undefined : read(input.value)) });
   inputs.set(pointerOf(path), input);
   return el("div", { class: "field place" }, el("label", { for: input.id }, label), input);
 }
@@ -297,10 +297,9 @@ async function layOut() {
   const names = parameters.map((one) => one.name);
   const added = el("input", { "aria-label": "name of the new strategy", size: 20, autocomplete: "off" });
   fill(find("edit"),
-    el("p", { class: "row" }, el("button", { type: "submit", class: "button" }, "Keep it"), el("button", { type: "button", onclick: () => save(true).catch(showFault) }, "Keep it and run it"), el("span", { id: "kept", role: "status" })),
     el("h2", {}, "The dispute"),
     textField(["name"], "Name (letters, digits, hyphens)"), textField(["title"], "Title"), textField(["sender"], "Sender"), textField(["target"], "Target"),
-    textField(["as_of"], "As known on (year-month-day)"), textField(["horizon_weeks"], "Weeks followed", asNumber), textField(["discount_rate"], "Discount rate a year", asNumber), textField(["deficit"], "Deficit, bn USD a year (may be empty)", asNumber),
+    textField(["as_of"], "As known on", undefined, undefined, "date"), textField(["horizon_weeks"], "Weeks followed", asNumber), textField(["discount_rate"], "Discount rate a year", asNumber), textField(["deficit"], "Deficit, bn USD a year (may be empty)", asNumber),
     textField(["choice"], "Measure of choice, more being better (may be empty)"),
     textField(["sessions", "first"], "Sessions of the first weeks (mid, senior, technical)", asList, (scenario.sessions?.first ?? []).join(", ")),
     textField(["sessions", "cycle"], "Sessions after that, in turn", asList, (scenario.sessions?.cycle ?? []).join(", ")),
@@ -313,6 +312,9 @@ async function layOut() {
     el("h2", {}, "Parameters"), parameterRows(parameters),
     el("h2", {}, "What is changed"), changes(),
     el("h2", {}, "Text"), textView());
+  const parts = [...find("edit").querySelectorAll("h2")];
+  parts.forEach((title, k) => { title.id = `part-${k}`; });
+  fill(find("contents"), parts.map((title) => el("a", { href: `#${title.id}` }, title.textContent)));
 }
 
 /** Ask the validator once the typing pauses. */
@@ -379,6 +381,8 @@ async function begin() {
   fill(find("title"), `Change: ${scenario.title}`);
   await layOut();
   onSubmit(find("edit"), () => save(false));
+  find("keep-and-run").addEventListener("click", () => save(true).catch(showFault));
+  find("keep-and-run").disabled = false;
   // A part of its own: where it is tried again, what was changed meanwhile stays.
   load(validateNow);
 }

@@ -19,6 +19,9 @@ export function number(value) {
   return count.format(Number(value.toPrecision(Math.abs(value) >= 100 ? 6 : 3))).replace("-", MINUS);
 }
 
+/** A number with two digits, a whole one with all that it has. */
+export const rounded = (value) => (value === null || value === undefined ? number(value) : number(Math.abs(value) >= 10 ? Math.round(value) : Number(value.toPrecision(2))));
+
 const fixed = (value, places) =>
   new Intl.NumberFormat("en", { minimumFractionDigits: places, maximumFractionDigits: places }).format(value).replace("-", MINUS);
 
@@ -65,6 +68,12 @@ export function points(one) {
   return { text: `${signed(one.estimate)} percentage points`, interval: known ? `${signed(one.low)} to ${signed(one.high)}` : "" };
 }
 
+/** The same without its unit, which stands above it. */
+export const bare = (one) => { const { text, interval } = points(one); return { text: text.replace(" percentage points", ""), interval }; };
+
+/** The estimate of the number with the other sign. */
+export const negated = ({ estimate, low, high }) => { const turn = (value) => (value === null ? null : -value); return { estimate: turn(estimate), low: turn(high), high: turn(low) }; };
+
 /** An estimate of a mean: its text and its interval's. */
 export function amount(one) {
   if (one.estimate === null) return { text: "unknown", interval: "" };
@@ -98,6 +107,14 @@ export function rangeWords(document, density) {
   if (!density) return distribution(document);
   const { quantiles } = density;
   return `very probably ${number(quantiles["0.05"])} to ${number(quantiles["0.95"])}, as often below ${number(quantiles["0.5"])} as above`;
+}
+
+/** The same within a sentence. */
+export function spanWords(document, density) {
+  const words = rangeWords(document, density);
+  if (typeof document !== "object" || document === null) return words;
+  if (words.startsWith("very probably")) return `${number(density.quantiles["0.05"])} to ${number(density.quantiles["0.95"])}`;
+  return words.replace(", all equally likely", "");
 }
 
 /** A value of a scenario's document, of whatever form; null stands for a field that is not there. */

@@ -4,7 +4,7 @@ import { conditionOf, conditionsPanel } from "./conditions.js";
 import { el, fill, find, showFault } from "./dom.js";
 import { distribution, waitsFor, when, whole } from "./format.js";
 import { faultOf, SECTIONS } from "./sections.js";
-import { ended as hasEnded, follow, load } from "./load.js";
+import { ended as hasEnded, follow, load, onReturn } from "./load.js";
 import { get, once, passes, Problem, send } from "./v1.js";
 
 const id = location.pathname.split("/")[2];
@@ -17,6 +17,7 @@ let job;
 let scenario;
 let terms;
 let panel;
+let unwatch = () => {};
 
 /** What is chosen: it stands in the address, so that the address can be sent to a colleague. */
 function chosen() {
@@ -43,7 +44,7 @@ function showState() {
   const what = {
     queued: waitsFor(job),
     running: `${whole(done)} of ${whole(total)} trials`,
-  }[job.state] ?? `${whole(job.trials)} trials of each of ${several(job.strategies.length, "strategy", "strategies")}, seed ${job.seed}, ${job.design} design, ${when(job.finished_at)}`;
+  }[job.state] ?? `${whole(job.trials)} trials of ${job.strategies.length > 1 ? "each of " : ""}${several(job.strategies.length, "strategy", "strategies")}, seed ${job.seed}, ${job.design} design, ${when(job.finished_at)}`;
   fill(find("state"),
     el("p", {}, el("span", { class: `badge ${job.state}` }, job.state), ` ${what} `,
       !ended() && el("button", { type: "button", class: "quiet", onclick: () => stop().catch(showFault) }, "Cancel")),
@@ -73,7 +74,8 @@ async function showPlace() {
 /** Follow the run. First answers come from what is committed, again as more is, with a pause between. */
 function watch() {
   let last = 0;
-  follow(id, (now) => {
+  unwatch();
+  unwatch = follow(id, (now) => {
     job = now;
     showState();
     if (job.progress.trials_done > 0 && (ended() || Date.now() - last > PAUSE)) {
@@ -94,22 +96,27 @@ const watcher = new IntersectionObserver((entries) => {
 const seen = new Set();
 const viewer = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) seen[isIntersecting ? "add" : "delete"](target.id);
+  const first = SECTIONS.find((section) => !section.beside && seen.has(section.id));
+  for (const link of document.querySelectorAll(".contents a")) link.classList.toggle("here", link.hash === `#${first?.id}`);
 });
 
 const boxes = new Map();
 
 function layOut() {
-  const place = find("result");
   const shown = SECTIONS.filter((section) => !section.several || job.strategies.length > 1);
-  place.append(el("nav", { class: "contents", "aria-label": "On this page" }, shown.map((section) => el("a", { href: `#${section.id}` }, section.title))));
+  find("result").append(panel.strip);
   for (const section of shown) {
     const body = el("div", { class: "body" }, el("p", { class: "dim" }, "Not computed yet."));
-    const box = el("section", { id: section.id, "aria-labelledby": `${section.id}-title` }, el("h2", { id: `${section.id}-title` }, section.title), body);
-    place.append(box);
+    const title = el("h2", { id: `${section.id}-title` }, section.title);
+    const inside = section.beside ? [el("details", { open: Object.keys(scenario?.set ?? {}).length > 0 }, el("summary", {}, title), body)] : [title, body];
+    const box = el("section", { id: section.id, class: section.beside && "what-if", "aria-labelledby": title.id }, inside);
+    find(section.beside ? "side" : "result").append(box);
     boxes.set(section, { body, key: null, controller: null });
     watcher.observe(box);
     viewer.observe(box);
   }
+  find("side").append(el("nav", { class: "contents", "aria-label": "On this page" },
+    shown.filter((section) => !section.beside).map((section) => el("a", { href: `#${section.id}` }, section.title))));
 }
 
 /** Mark what a section shows as that of an earlier choice, until it is computed anew. */
@@ -125,7 +132,7 @@ function markStale(box) {
 /** Bring every section that is near up to date with what is chosen, a few at a time, in their order. */
 function show() {
   if (!panel || job.progress.trials_done === 0) return;
-  find("what-if").hidden = find("result").hidden = false;
+  find("side").hidden = find("result").hidden = false;
   if (!boxes.size) layOut();
   const now = chosen();
   panel.show(now);
@@ -221,6 +228,7 @@ async function begin() {
   show();
 }
 
+onReturn(async () => { if (!ended()) watch(); });
 addEventListener("unhandledrejection", (event) => {
   if (event.reason?.name === "AbortError") event.preventDefault();
   else showFault(event.reason);

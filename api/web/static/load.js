@@ -13,6 +13,9 @@ const pause = (tries) => new Promise((done) => { setTimeout(done, PAUSES[Math.mi
  * changes the page. */
 export const load = (...parts) => Promise.all(parts.map(attempt));
 
+/** Do this when one comes back to the page, and the browser shows it as one had left it instead of loading it. */
+export const onReturn = (again) => addEventListener("pageshow", ({ persisted }) => { if (persisted) load(again); });
+
 async function attempt(begin) {
   let said;
   for (let tries = 0; ; tries += 1) {

@@ -1,14 +1,18 @@
 // A scenario of one's own from a dozen questions: the service writes it, and a small run shows what it implies.
 import { showAccount } from "./account.js";
-import { el, fill, find, onSubmit, showFault } from "./dom.js";
+import { el, fill, find, onSubmit, showFault, table } from "./dom.js";
 import { decimalComma, readNumber, share, whole } from "./format.js";
 import { ended, follow, load } from "./load.js";
+import { estimate } from "./numbers.js";
 import { get, once, post, prepareCharts, Problem, saveAs, send } from "./v1.js";
 import { disputeWords } from "./words.js";
 
 /** Enough for a first impression: the error of a probability is at most 0.8 percentage points. */
 const TRIALS = 4000;
 const SEED = 1;
+/** Fewer threats than this are not compared with past ones. */
+const FEWEST_THREATS = 1000;
+const PAST = ["settled", "imposed", "dropped", "agreed_within_two_years", "sanctions_ended_within_a_year"];
 const DEMANDS = "issues";
 const form = find("new");
 let questions;
@@ -26,7 +30,7 @@ const choice = (choices, chosen, onchange) => el("select", { onchange }, choices
 function answerField(one) {
   const input = one.choices.length ? choice(one.choices, one.default, one.name === "threat" && showOfThreat)
     : el("input", { type: one.name === "as_of" ? "date" : "text", autocomplete: "off", maxlength: 300, size: 40, value: one.default });
-  return field(one.name, one.text, one.explanation, input);
+  return field(one.name, one.text.replace(" (YYYY-MM-DD)", ""), one.explanation, input);
 }
 
 /** Questions about sanctions are asked only where some may be threatened. */
@@ -87,7 +91,8 @@ async function make() {
   } catch (error) {
     return void mark([{ field: DEMANDS, detail: error.message }]);
   }
-  const known = (await once("/v1/scenarios")).some((one) => one.name === asked.name);
+  // Asked anew: one may have been kept since, here or in another window.
+  const known = (await get("/v1/scenarios")).some((one) => one.name === asked.name);
   const taken = { field: "name", detail: `there is a scenario “${asked.name}” already; choose another name` };
   if (known) return void mark([taken]);
   let found;
@@ -136,10 +141,24 @@ async function play(scenario, place, turn) {
     if (now.state !== "succeeded") return void fill(place, el("p", {}, now.error ?? `The small run is ${now.state}.`));
     const [summary, courses] = await Promise.all([get(`/v1/jobs/${job.id}/summary`), post(`/v1/jobs/${job.id}/timeline`, {})]);
     if (turn !== made) return;
+    const threatened = Object.keys(summary.strategies).find((name) => summary.strategies[name].events.threat.estimate * TRIALS >= FEWEST_THREATS);
+    const past = threatened && await post(`/v1/jobs/${job.id}/check`, { strategy: threatened }).catch((error) => { if (!(error instanceof Problem)) throw error; });
+    if (turn !== made) return;
     fill(place, Object.entries(summary.strategies).map(([name, one]) => el("p", {}, impliedWords(name, one, courses.result.strategies[name].states.agreement.estimate))),
+      past && besidePast(past.result),
       el("p", {}, el("a", { href: `/jobs/${job.id}` }, "The whole result of this small run")));
   };
   stop = follow(job.id, (now) => said(now).catch(showFault));
+}
+
+/** How threats end beside past ones of the class. */
+function besidePast({ reference, compared }) {
+  const shown = compared.filter((one) => PAST.includes(one.name) && one.class.estimate !== null);
+  return [
+    table(`How threats end, beside past ones (class ${reference}), with 95 % intervals`, ["", "here", "past threats", ""],
+      shown.map((one) => [one.label, estimate(one.forecast, share), estimate(one.class, share), one.outside ? "outside" : ""])),
+    shown.some((one) => one.outside) && el("p", {}, "What lies outside follows from your answers; the whole result says which parameters move it."),
+  ];
 }
 
 /** A share of the trials after "in": none where no trial had it. */
@@ -157,7 +176,7 @@ async function begin() {
   fill(find("questions"),
     field("name", "A short name for it", "Letters, digits and hyphens. It stands in addresses and file names.", el("input", { autocomplete: "off", size: 40, maxlength: 64 })),
     questions.slice(0, before).map(answerField), demandFields(), questions.slice(before).map(answerField),
-    field("ranges", "What nobody is asked here", "Reference: the ranges with which the shipped scenarios of past disputes began; these were then fitted to how past threats ended (brink fit), and yours is not. Neutral: the model's defaults, under which much does not matter.", choice(["reference", "neutral"], "reference")));
+    field("ranges", "What nobody is asked here", "Reference: ranges fitted to how past threats of your answers' class ended. Neutral: the model's defaults, under which much does not matter.", choice(["reference", "neutral"], "reference")));
   showOfThreat();
   onSubmit(form, make);
 }

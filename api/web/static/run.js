@@ -2,7 +2,7 @@ import { el, fill, find, onSubmit, showFault } from "./dom.js";
 import { bytes, duration, readNumber, readWhole, whole } from "./format.js";
 import { once, post, prepareCharts, Problem } from "./v1.js";
 import { showAccount } from "./account.js";
-import { load } from "./load.js";
+import { load, onReturn } from "./load.js";
 
 const form = find("run");
 const asked = new URLSearchParams(location.search);
@@ -90,7 +90,7 @@ function precisions() {
 function fieldOf(fault) {
   const [field, name] = fault.field.split(".");
   if (field === "precision") return rows.find((one) => one.name.value === name)?.half.id ?? rows[0].half.id;
-  return ["trials", "seed", "design"].find((one) => one === field);
+  return ["trials", "seed", "design", "keep"].find((one) => one === field);
 }
 
 let typing;
@@ -109,7 +109,8 @@ async function showCost() {
   try {
     const found = await post("/v1/estimate", { ...request(), scenario: await scenarioOf(form.scenario.value) }, { signal });
     const wall = found.wall_seconds === null ? "on a cluster whose size is not known here" : `${duration(found.wall_seconds)} from start to end`;
-    fill(find("cost"), `${found.at_most ? "At most" : "About"} ${whole(found.rows)} rows and ${bytes(found.bytes)} on disk; ${duration(found.core_seconds)} of work on one core, ${wall}. Estimated from ${whole(found.sample_trials)} trials of it.`);
+    const rows = found.kept_rows === found.rows ? `${whole(found.rows)} rows` : `${whole(found.rows)} trials, of which ${whole(found.kept_rows)} are kept as rows,`;
+    fill(find("cost"), `${found.at_most ? "At most" : "About"} ${rows} and ${bytes(found.bytes)} on disk; ${duration(found.core_seconds)} of work on one core, ${wall}. Estimated from ${whole(found.sample_trials)} trials of it.`);
   } catch (error) {
     if (error.name === "AbortError") return;
     fill(find("cost"), error instanceof Problem && error.errors.length ? error.errors.map((one) => one.detail).join("; ") : "");
@@ -137,8 +138,9 @@ async function scenarioOf(name) {
 function request() {
   const strategies = [...form.querySelectorAll("input[name=strategy]:checked")].map((box) => box.value);
   fieldFault("design", null);
+  fieldFault("keep", null);
   const [trials, seed, precision] = readAll([() => read("trials", readWhole, undefined), () => read("seed", readWhole, 1), precisions]);
-  const body = { strategies, seed, design: form.design.value };
+  const body = { strategies, seed, design: form.design.value, keep: form.keep.value };
   if (!strategies.length) throw new Error("choose at least one strategy");
   if (trials !== undefined) body.trials = trials;
   if (Object.keys(precision).length) body.precision = precision;
@@ -188,7 +190,7 @@ async function begin() {
   const known = scenarios.some((one) => one.name === wanted);
   if (wanted && !known) showFault(new Error(`there is no scenario “${wanted}”; choose one from the list`));
   form.scenario.value = known ? wanted : job ? "" : scenarios[0].name;
-  for (const name of ["trials", "seed", "design"]) if (asked.get(name) ?? job?.[name]) form[name].value = asked.get(name) ?? job[name];
+  for (const name of ["trials", "seed", "design", "keep"]) if (asked.get(name) ?? job?.[name]) form[name].value = asked.get(name) ?? job[name];
   form.scenario.addEventListener("change", () => showStrategies().catch(showFault));
   addPrecision(terms);
   form.addEventListener("change", renewKey);
@@ -199,4 +201,8 @@ async function begin() {
 }
 
 renewKey();
+onReturn(async () => {
+  form.querySelector("button[type=submit]").disabled = false;
+  renewKey();
+});
 load(showAccount, begin).then(prepareCharts);

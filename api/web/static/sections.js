@@ -2,7 +2,7 @@
 import { chartOf } from "./chart.js";
 import { NET_GAIN, uncertainParameters } from "./conditions.js";
 import { el, fill, showFault, table } from "./dom.js";
-import { amount, distribution, number, plain, points, readNumber, readWhole, share, whole } from "./format.js";
+import { amount, bare, distribution, negated, number, plain, readNumber, readWhole, rounded, share, whole } from "./format.js";
 import { estimate, numbers, query } from "./numbers.js";
 import { download, get, once, post } from "./v1.js";
 
@@ -12,6 +12,9 @@ const measured = (asked) => (asked.chosen.measure ? { measure: asked.chosen.meas
 const sampled = (asked) => (asked.trials ? { trials: asked.trials } : {});
 /** What a request about one strategy says: the chosen one, or the first of those shown. */
 const single = (asked) => ({ ...asked.evidence, strategy: asked.chosen.strategy || asked.strategies[0] });
+
+/** A measure in words. */
+const measureWords = (asked, measure) => (measure === NET_GAIN ? `the sender's net gain (${NET_GAIN}), bn USD` : asked.terms.find((one) => one.name === measure)?.label ?? measure);
 
 /** A list of strategies to choose one from. */
 function strategyList(asked) {
@@ -28,7 +31,7 @@ async function showAnswer(asked) {
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
     found.beliefs.length ? el("ul", {}, found.beliefs.map((text) => el("li", {}, text))) : null,
-    el("p", { class: "dim" }, `From ${whole(found.trials)} trials of each strategy. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
+    el("p", { class: "dim" }, `From ${whole(found.trials)} trials${asked.strategies.length > 1 ? " of each strategy" : ""}. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
     numbers(asked, "findings", request, found, () => [["kind", "sentence"], ...found.sentences.map((text) => ["answer", text]), ...found.beliefs.map((text) => ["belief", text])]),
   ];
 }
@@ -55,9 +58,37 @@ async function showEnding(asked) {
     outcomes,
     el("h3", {}, "What happens on the way"),
     events,
-    el("details", {}, el("summary", {}, "The same as a table"), table("Share of the trials in per cent, with 95 % intervals", ["outcome or event", ...strategies], rows)),
+    el("h3", {}, "What it brings and costs"),
+    meansTable(asked, summary),
+    el("details", {}, el("summary", {}, "Outcomes and events as a table"), table("Share of the trials in per cent, with 95 % intervals", ["outcome or event", ...strategies], rows)),
     numbers(asked, "summary", asked.request, summary, csv),
   ];
+}
+
+/** Measures of the table of means, the others being in the answer's JSON. */
+const MEANS = ["agreement_week", "market_access", "export_gain", "sender_cost", "target_cost", "sanctions_weeks", "balance_change"];
+
+/** What the strategies bring and cost: the mean of each measure, and the range in which nine of ten trials lie. */
+function meansTable(asked, { strategies }) {
+  const names = Object.keys(strategies);
+  const cell = (one, { name, unit }) => {
+    if (!one || one.mean.estimate === null) return "–";
+    const factor = unit.startsWith("share") ? 100 : 1;
+    // As many decimals in a column as each of its intervals supports.
+    const half = factor * Math.max(...names.map((other) => strategies[other].measures[name]?.mean).map((mean) => (mean && mean.low !== null && mean.high !== null ? (mean.high - mean.low) / 2 : 0)));
+    const scaled = (value) => (value === null || value === undefined ? value : factor * value);
+    const value = scaled(one.mean.estimate);
+    const mean = { estimate: value, low: value - half, high: value + half };
+    const [low, high] = ["0.05", "0.95"].map((level) => rounded(scaled(one.quantiles[level])));
+    if (one.mean.estimate === 0 && low === high) return "0";
+    return el("span", {}, amount(mean).text, el("span", { class: "interval below" }, low === high ? `all ${low}` : `${low} to ${high}`));
+  };
+  const known = MEANS.map((name) => asked.terms.find((term) => term.name === name))
+    .filter((term) => names.some((name) => { const one = strategies[name].measures[term.name]; return one && one.mean.estimate !== null && (one.mean.estimate !== 0 || one.mean.standard_error !== 0); }));
+  const unit = (term) => (term.unit.startsWith("share") ? `%${term.unit.slice(5)}` : term.unit);
+  return table("The mean, and below it the range in which nine of ten trials lie (5 % and 95 % quantiles)",
+    ["strategy", ...known.map((term) => el("span", {}, term.label, el("span", { class: "dim kind" }, unit(term))))],
+    names.map((name) => [name, ...known.map((term) => cell(strategies[name].measures[term.name], term))]));
 }
 
 /** The states that the chart draws. The others are in the files, and in the answer to a request without this list. */
@@ -109,7 +140,7 @@ async function showDistribution(asked) {
   const rows = found.result.rows.map((row) => [
     keys.map((key) => plain(row[key] ?? "")).join(" / "),
     whole(row.trials),
-    column(row, "known") === null ? "" : `${number(100 * column(row, "known"))} %`,
+    column(row, "known") === null ? "" : share({ estimate: column(row, "known"), low: null }).text,
     ...["mean", "standard_error", "q05", "q25", "median", "q75", "q95"].map((name) => number(column(row, name))),
   ]);
   const label = `${cumulative ? "Cumulative distribution" : "Distribution"} of ${term?.label ?? shown}, by strategy${keys.length > 1 ? " and outcome" : ""}`;
@@ -134,23 +165,34 @@ async function showComparison(asked) {
   const { pairs, choices } = found.result;
   const [choice] = choices;
   const term = asked.terms.find((one) => one.name === choice.measure);
-  const pairRows = pairs.filter((pair) => pair.measures[choice.measure]).map((pair) => {
-    const one = pair.measures[choice.measure];
-    return [`${pair.first} − ${pair.second}`, estimate(one.difference, amount), estimate(one.higher, share), estimate(one.lower, share),
-      estimate(pair.events.agreement.difference, points), estimate(pair.events.sanctions.difference, points)];
-  });
-  const regretRows = Object.entries(choice.regret).map(([name, one]) => [name, estimate(one.mean, amount), estimate(one.best, share), number(one.quantiles["0.9"]?.estimate)]);
+  const known = pairs.filter((pair) => pair.measures[choice.measure]);
+  const differences = ({ measures, events }, turned) => {
+    const { difference, higher, lower } = measures[choice.measure];
+    const sign = turned ? negated : (one) => one;
+    return [estimate(sign(difference), amount), estimate(turned ? lower : higher, share), estimate(turned ? higher : lower, share),
+      estimate(sign(events.agreement.difference), bare), estimate(sign(events.sanctions.difference), bare)];
+  };
+  const order = Object.entries(choice.regret).sort(([, one], [, other]) => one.mean.estimate - other.mean.estimate);
+  const best = order[0]?.[0];
+  const ofBest = order.slice(1).flatMap(([name]) => known.filter((pair) => [best, name].every((one) => [pair.first, pair.second].includes(one)))
+    .map((pair) => [name, ...differences(pair, pair.second === best)]));
+  const regretRows = order.map(([name, one]) => [name, estimate(one.mean, amount), estimate(one.best, share), number(one.quantiles["0.9"]?.estimate)]);
+  const head = [term ? `${term.label}, ${term.unit}` : measureWords(asked, choice.measure), "more in", "less in", "agreement, points", "sanctions, points"];
+  const others = choice.leads.filter((one) => one.ranges.some((part) => part.leads !== best));
   const csv = () => [["first", "second", "what", "difference", "low", "high"],
     ...pairs.flatMap((pair) => ["outcome", "events", "measures"].flatMap((kind) => Object.entries(pair[kind]).map(([name, one]) =>
       [pair.first, pair.second, name, one.difference.estimate, one.difference.low, one.difference.high])))];
   return [
-    el("p", { class: "dim" }, `By ${choice.measure}, in the same ${whole(found.result.trials.compared)} trials. `, el("a", { href: "/help#regret" }, "What regret is"), "."),
+    el("p", { class: "dim" }, `By ${measureWords(asked, choice.measure)}, in the same ${whole(found.result.trials.compared)} trials. `, el("a", { href: "/help#regret" }, "What regret is"), "."),
+    ofBest.length ? table(`${best} less each of the others in the same trials, with 95 % intervals; of probabilities in percentage points`, [`${best} less`, ...head], ofBest) : null,
+    el("h3", {}, "Regret"),
     regret,
-    table("Regret: how far a strategy is below the best one in the same trial", ["strategy", "mean", "best in, %", "90 % of trials below"], regretRows),
+    table("How far a strategy is below the best one in the same trial", ["strategy", "mean", "best in", "90 % of trials below"], regretRows),
     el("h3", {}, "Which strategy leads, as a function of belief"),
-    leads,
-    el("h3", {}, "Pair by pair"),
-    table("Differences in the same trials, with 95 % intervals; those of probabilities in percentage points", ["first − second", term ? `${term.label}, ${term.unit}` : choice.measure, "more in, %", "less in, %", "agreement", "sanctions"], pairRows),
+    others.length || !choice.leads.length ? null : el("p", {}, `${best} leads in every part of the range of each of the ${whole(choice.leads.length)} uncertain parameters.`),
+    others.length ? leads : el("details", {}, el("summary", {}, "The chart"), leads),
+    el("details", {}, el("summary", {}, `Pair by pair: ${whole(known.length)} pairs`),
+      table("Differences in the same trials, with 95 % intervals; of probabilities in percentage points", ["first less second", ...head], known.map((pair) => [`${pair.first} less ${pair.second}`, ...differences(pair, false)]))),
     numbers(asked, "compare", request, found, csv),
   ];
 }
@@ -175,7 +217,7 @@ async function showDrivers(asked) {
     ...known.map((one) => [one.name, one.unit, one.first_order.estimate, one.first_order.low, one.first_order.high, one.lowest_decile?.mean.estimate, one.highest_decile?.mean.estimate])];
   return [
     strategyList(asked),
-    el("p", { class: "dim" }, `What moves ${found.result.measure} under ${request.strategy}. `,
+    el("p", { class: "dim" }, `What moves ${measureWords(asked, found.result.measure)} under ${request.strategy}. `,
       chance?.estimate !== undefined && chance.estimate !== null ? `Chance alone makes ${share(chance).text} of the variance. ` : "", el("a", { href: "/help#driver" }, "How to read it"), "."),
     fromTrials(asked, found.result.trials.read),
     figure,
@@ -195,10 +237,11 @@ async function showWorth(asked) {
   const rows = parameters.slice(0, 12).map((one) => [one.name, estimate(one.value, amount), one.share_of_everything === null ? "" : `${number(100 * one.share_of_everything)} %`]);
   const csv = () => [["parameter", "value", "low", "high"], ...parameters.map((one) => [one.name, one.value.estimate, one.value.low, one.value.high])];
   return [
-    el("p", { class: "dim" }, `How much better the choice by ${found.result.measure} would be on average if a parameter were known before it. Knowing everything, chance too: `, estimate(everything, amount), ". ", el("a", { href: "/help#worth" }, "What it means"), "."),
+    el("p", { class: "dim" }, `How much better the choice by ${measureWords(asked, found.result.measure)} would be on average if a parameter were known before it. Knowing everything, chance too: `, estimate(everything, amount), ". ", el("a", { href: "/help#worth" }, "What it means"), "."),
     fromTrials(asked, found.result.trials.read),
-    values,
-    table("Worth of learning one parameter", ["parameter", "worth", "of knowing everything"], rows),
+    parameters.some((one) => one.value.estimate)
+      ? [values, table("Worth of learning one parameter", ["parameter", "worth", "of knowing everything"], rows)]
+      : el("p", {}, "Learning any single parameter would not change the choice: it is worth nothing here."),
     el("h3", {}, "The choice without learning anything"),
     means,
     numbers(asked, "worth", request, found, csv),
@@ -215,9 +258,18 @@ function conditionForm(asked, name, label, hint, usual) {
 
 const interval = (one) => (one.above === null || one.above === undefined ? `up to ${number(one.up_to)}` : one.up_to === null || one.up_to === undefined ? `above ${number(one.above)}` : `${number(one.above)} to ${number(one.up_to)}`);
 
+/** What stress and discovery are about unless something is chosen: sanctions or, where they are always or never imposed,
+ * that there is no agreement. */
+async function usualOutcome(asked) {
+  const { events } = (await get(`/v1/jobs/${asked.id}/summary${query(asked.request)}`, asked.signal)).strategies[single(asked).strategy];
+  const happens = (name) => events[name].estimate > 0 && events[name].estimate < 1;
+  return !happens("sanctions") && happens("agreement") ? "not agreement" : "sanctions";
+}
+
 async function showStress(asked) {
-  const form = conditionForm(asked, "bound", "The bound is broken where", "Look", "sanctions");
-  const request = { ...single(asked), bound: asked.chosen.bound || "sanctions" };
+  const usual = asked.chosen.bound || (await usualOutcome(asked));
+  const form = conditionForm(asked, "bound", "The bound is broken where", "Look", usual);
+  const request = { ...single(asked), bound: usual };
   const [found, error] = await post(`/v1/jobs/${asked.id}/stress`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
@@ -228,7 +280,7 @@ async function showStress(asked) {
   const figure = await chartOf(asked, "shifts", request, "How far each parameter is shifted where the bound is broken");
   return [
     strategyList(asked), form,
-    el("p", {}, `Under ${request.strategy} the bound is broken in `, estimate(result.probability, share), ` of the trials: ${whole(result.trials.broken)} of ${whole(result.trials.asked)}.`),
+    el("p", {}, `Under ${request.strategy} the bound is broken in `, estimate(result.probability, share), ` of the trials: ${whole(result.trials.broken)} of ${whole(result.trials.asked)}. `, el("a", { href: "/help#stress" }, "What stress is"), "."),
     figure,
     table("Parameters that mark the trials in which the bound is broken", ["parameter", "median, broken", "median, kept", "shift in standard deviations", "distance", "unit"], rows),
     worlds.length ? el("p", {}, "Broken in spite of parameters near the middle of what is believed: ",
@@ -244,8 +296,9 @@ export function faultOf(problem) {
 }
 
 async function showDiscovery(asked) {
-  const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", "sanctions");
-  const request = { ...single(asked), outcome: asked.chosen.outcome || "sanctions" };
+  const usual = asked.chosen.outcome || (await usualOutcome(asked));
+  const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", usual);
+  const request = { ...single(asked), outcome: usual };
   const [found, error] = await post(`/v1/jobs/${asked.id}/discover`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
@@ -256,7 +309,7 @@ async function showDiscovery(asked) {
     ...boxes.flatMap((box, k) => box.restrictions.map((one) => [k + 1, one.name, one.unit, one.above, one.up_to, ...measures.flatMap((name) => [box[name].estimate, box[name].low, box[name].high])]))];
   return [
     strategyList(asked), form,
-    el("p", {}, `In all trials under ${request.strategy}: `, estimate(probability, share), "."),
+    el("p", {}, `In all trials under ${request.strategy}: `, estimate(probability, share), ". ", el("a", { href: "/help#discovery" }, "What the boxes are"), "."),
     reason && el("p", {}, reason),
     figure,
     boxes.map((box, k) => el("div", {}, el("h3", {}, `Box ${k + 1}`),
@@ -269,7 +322,7 @@ async function showDiscovery(asked) {
 async function showStories(asked) {
   const request = single(asked);
   const found = await post(`/v1/jobs/${asked.id}/typical`, request, { signal: asked.signal });
-  const stories = [...found.result.typical, ...found.result.extreme];
+  const stories = [...found.result.typical.toSorted((one, other) => other.share - one.share), ...found.result.extreme];
   const trial = asked.chosen.trial === null || asked.chosen.trial === "" ? stories[0]?.trial : Number(asked.chosen.trial);
   const label = (name) => asked.terms.find((term) => term.name === name)?.label ?? name;
   const list = el("select", { onchange: () => asked.choose({ trial: list.value }) },
@@ -311,7 +364,9 @@ async function showCheck(asked) {
   if (!reference && !inForce) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
   const request = { strategy: single(asked).strategy, ...(asked.chosen.believe.length ? { believe: asked.chosen.believe } : {}) };
   const found = await post(`/v1/jobs/${asked.id}/check`, request, { signal: asked.signal });
-  const rows = found.result.compared.map((one) => [one.label, estimate(one.forecast, share), estimate(one.class, share), one.outside ? "outside" : "", one.movers.map((mover) => mover.parameter).join(", ") || one.reason || "", one.source]);
+  const columns = [["what", (one) => one.label], ["forecast", (one) => estimate(one.forecast, share)], ["past threats", (one) => (one.class?.estimate === null ? "not known" : estimate(one.class, share))],
+    ["outside the past", (one) => (one.outside ? "outside" : "")], ["would move it", (one) => one.movers.map((mover) => mover.parameter).join(", ") || one.reason || ""], ["source", (one) => one.source]];
+  const shown = columns.filter(([, cell]) => found.result.compared.some((one) => cell(one) !== ""));
   const figure = await chartOf(asked, "past", request, "The forecast beside how past threats of its class ended, with 95 % intervals");
   const csv = () => [["what", "forecast", "low", "high", "past", "past_low", "past_high", "outside", "source"],
     ...found.result.compared.map((one) => [one.label, one.forecast.estimate, one.forecast.low, one.forecast.high, one.class.estimate, one.class.low, one.class.high, one.outside, one.source])];
@@ -319,7 +374,7 @@ async function showCheck(asked) {
     strategyList(asked),
     el("p", { class: "dim" }, `The forecast under ${request.strategy}, ${found.result.reference === "sanctions-in-force" ? "beside what became of past sanctions in force" : `in the trials with a threat, beside how past threats of the class ${found.result.reference} ended`}, as known on ${found.result.known_on ?? "any day"}.`),
     figure,
-    table("Forecast and past, in per cent, with 95 % intervals", ["what", "forecast", "past threats", "outside the past", "would move it", "source"], rows, false),
+    table("Forecast and past, in per cent, with 95 % intervals", shown.map(([name]) => name), found.result.compared.map((one) => shown.map(([, cell]) => cell(one))), false),
     rates,
     numbers(asked, "check", request, found, csv),
   ];
@@ -347,8 +402,8 @@ async function showSetting(asked) {
   const now = Object.entries(asked.scenario?.set ?? {});
   const play = async () => {
     const scenario = { ...asked.scenario, set: { ...asked.scenario.set, [list.value]: readSetting(value.value) } };
-    const { trials, seed, design, strategies } = asked.job;
-    const job = await post("/v1/jobs", { scenario, trials, seed, design, strategies });
+    const { trials, seed, design, strategies, keep } = asked.job;
+    const job = await post("/v1/jobs", { scenario, trials, seed, design, strategies, keep });
     location.assign(`/jobs/${job.id}?base=${asked.id}`);
   };
   const form = el("form", { class: "row", onsubmit: (event) => { event.preventDefault(); fill(fault); play().catch((error) => fill(fault, error.errors?.map((one) => one.detail).join("; ") || error.message)); } },
@@ -385,7 +440,8 @@ async function showFiles(asked) {
 }
 
 /** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. `first`
- * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait. */
+ * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait. One that
+ * is `beside` stands with the conditions. */
 export const SECTIONS = [
   { id: "answer", title: "The answer", show: showAnswer, uses: ["given", "only", "measure"], early: true },
   { id: "ending", title: "How it ends", show: showEnding, uses: ["given", "only"], early: true },
@@ -398,6 +454,6 @@ export const SECTIONS = [
   { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, uses: ["given", "only", "strategy", "outcome"] },
   { id: "stories", title: "Stories", show: showStories, uses: ["given", "only", "strategy", "trial"] },
   { id: "check", title: "Compared with the past", show: showCheck, uses: ["given", "strategy"] },
-  { id: "set", title: "What if we set it?", show: showSetting, uses: ["base"] },
   { id: "files", title: "The run itself", show: showFiles, uses: ["given", "only", "measure"] },
+  { id: "set", title: "What if we set it?", show: showSetting, uses: ["base"], beside: true },
 ];

@@ -13,8 +13,10 @@ export function part(name, attributes) {
 export function areaOf(shares, left, right, height) {
   const highest = Math.max(...shares);
   const step = (right - left) / shares.length;
-  const points = shares.map((share, k) => `L${(left + (k + 0.5) * step).toFixed(1)} ${(height - 1 - (height - 3) * (share / highest)).toFixed(1)}`);
-  return `M${left} ${height - 1} ${points.join(" ")} L${right} ${height - 1} Z`;
+  const at = shares.map((share) => (height - 1 - (height - 3) * (share / highest)).toFixed(1));
+  const points = at.map((y, k) => `L${(left + (k + 0.5) * step).toFixed(1)} ${y}`);
+  // A density that begins or ends high, as that of equally likely values, has an upright side.
+  return `M${left} ${height - 1} L${left} ${at[0]} ${points.join(" ")} L${right} ${at.at(-1)} L${right} ${height - 1} Z`;
 }
 
 /** The curve of a density, or null for a fixed number; `label` says in words what it shows. */

@@ -2,7 +2,7 @@ import { el, fill, find, showFault, table } from "./dom.js";
 import { waitsFor, when, whole } from "./format.js";
 import { get, prepareCharts } from "./v1.js";
 import { showAccount } from "./account.js";
-import { ended, follow, load } from "./load.js";
+import { ended, follow, load, onReturn } from "./load.js";
 
 const watched = new Map();
 const PLACE_PAUSE = 3000;
@@ -72,5 +72,13 @@ async function showScenarios() {
     table("Shipped scenarios", head, rows(found.filter((one) => !one.own)), false));
 }
 
+/** What has changed since one left the page: runs that were started, scenarios that were made. */
+async function refresh() {
+  for (const stop of watched.values()) stop();
+  watched.clear();
+  await Promise.all([showRuns(), showScenarios()]);
+}
+
 setTimeout(showPlaces, PLACE_PAUSE);
+onReturn(refresh);
 load(showAccount, showRuns, showScenarios).then(prepareCharts);

@@ -59,8 +59,9 @@ export function saveAs(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** A list that changes seldom, read once a page. */
+/** A list that changes seldom, read once a page, and again where a browser shows the page as one had left it. */
 const kept = new Map();
+addEventListener("pageshow", ({ persisted }) => { if (persisted) kept.clear(); });
 export function once(path) {
   if (!kept.has(path)) kept.set(path, get(path).catch((error) => { kept.delete(path); throw error; }));
   return kept.get(path);

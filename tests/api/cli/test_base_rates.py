@@ -77,7 +77,15 @@ def test_the_rates_interface_describes_its_fields(tmp_path):
         answered = described["paths"]["/v1/rates"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         name = answered["$ref"].rpartition("/")[2]
         schemas = described["components"]["schemas"]
-        assert set(schemas[name]["properties"]) == {"source", "scenario", "known_on", "classes", "records", "wto"}
+        assert set(schemas[name]["properties"]) == {
+            "source",
+            "scenario",
+            "known_on",
+            "classes",
+            "records",
+            "sanctions",
+            "wto",
+        }
         assert "class" in schemas["ClassRates"]["properties"]
 
 
@@ -95,6 +103,11 @@ def test_shipped_rates_are_the_same_on_the_command_line_and_over_http(tmp_path):
         assert answered.status_code == 200
         assert answered.json() == printed
         assert service.ask("GET", "/v1/rates?known_on=soon").status_code == 422
+    # Of eight impositions whose first two years were known by then, two had ended within a year and five within two.
+    year, two_years = printed["sanctions"]["after_weeks"]
+    assert year["counts"] == {"agreed": 2, "withdrawn": 0, "in_force": 6}
+    assert two_years["counts"] == {"agreed": 3, "withdrawn": 2, "in_force": 3}
+    assert (printed["sanctions"]["days"]["sanctions"], printed["sanctions"]["days"]["ended"]) == (10, 6)
     strong = next(one for one in printed["classes"] if one["class"] == "specific-strong")
     assert strong["counts"] == {"settled": 10, "imposed": 6, "dropped": 1}
 

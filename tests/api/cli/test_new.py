@@ -22,6 +22,8 @@ def test_in_a_pipe_it_asks_nothing_and_says_what_the_scenario_implies(tmp_path):
     assert "sanctions announced in " in said
     assert "half of these by week " in said
     assert "- talk: an agreement in " in said
+    assert "past threats, all" in said
+    assert "outside" not in said
     assert brink("validate", "mine.yaml", cwd=tmp_path).returncode == 0
     before = (tmp_path / "mine.yaml").read_bytes()
     assert_refused(brink("new", "mine", cwd=tmp_path), "--out", "is there already")
@@ -35,6 +37,21 @@ def test_what_it_implies_can_be_had_as_json(tmp_path):
     assert talk["sanctions"]["estimate"] == talk["threat"]["estimate"] == 0.0
     assert 0.0 < talk["agreement"]["low"] < talk["agreement"]["high"] <= 1.0
     assert 1 <= talk["half_of_agreements_by_week"] <= 104
+    assert talk["past"] is None, "without threats there are no past ones to compare with"
+
+
+def test_a_new_scenario_is_compared_with_past_threats_of_its_class(tmp_path):
+    options = ("--demand", "specific", "--commitment", "strong", "--threat", "announced")
+    found = json.loads(brink("new", "mine", *options, "--json", cwd=tmp_path, status=0).stdout)
+    past = found["strategies"]["threaten"]["past"]
+    assert past["reference"] == "specific-strong"
+    shares = {one["name"]: one for one in past["shares"]}
+    for name in ("settled", "imposed", "dropped"):
+        # The fit ends within 0.005, and both samples have a standard error of 0.008 at most.
+        assert shares[name]["forecast"]["estimate"] == pytest.approx(shares[name]["class"]["estimate"], abs=0.04), name
+        assert not shares[name]["outside"], name
+    assert read_scenario((tmp_path / "mine.yaml").read_text(), "mine.yaml").reference == "specific-strong"
+    brink("new", "early", "--threat", "announced", "--as-of", "1960-01-01", cwd=tmp_path, status=0)
 
 
 @pytest.mark.parametrize(

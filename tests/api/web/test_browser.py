@@ -96,7 +96,8 @@ def test_every_section_of_a_result_shows_its_numbers(person, service, job):
     assert page.locator(".fault").all_text_contents() == []
     for name in ("ending", "time", "distribution", "compare", "drivers", "worth", "stories"):
         assert page.locator(f"#{name} figure svg").count() >= 1, name
-    replayed = service.client.post(f"/v1/jobs/{job}/typical", json={}).json()["result"]["typical"][0]["replay"]
+    typical = service.client.post(f"/v1/jobs/{job}/typical", json={}).json()["result"]["typical"]
+    replayed = max(typical, key=lambda one: one["share"])["replay"]
     found = service.client.post(f"/v1/jobs/{job}/replay", json=replayed).json()["result"]
     lines = page.locator("#stories .story li").all_text_contents()
     assert len(lines) == len(found["story"])
@@ -353,6 +354,28 @@ def test_numbers_of_an_earlier_condition_are_marked_until_they_are_computed_anew
     shown(page, "time")
     assert "agreement_week <= 30" in body.get_attribute("data-shown")
     expect(body).not_to_have_attribute("aria-busy", "true")
+
+
+def test_a_first_answer_says_from_how_many_trials_it_is_and_the_whole_one_takes_its_place(person, service):
+    request = {"scenario": SCENARIO, "trials": 21_000, "seed": 5}
+    job = service.client.post("/v1/jobs", json=request).json()["id"]
+    assert service.ended(job)["state"] == "succeeded"
+    page = person.page
+    held: list[Route] = []
+    page.route(
+        "**/worth", lambda route: route.continue_() if "trials" in route.request.post_data else held.append(route)
+    )
+    page.goto(f"/jobs/{job}#worth")
+    body = page.locator("#worth .body")
+    wait_until(lambda: held or page.locator("#worth").scroll_into_view_if_needed())
+    expect(body).to_contain_text("A first answer, from 10,000 trials: its intervals are wider.")
+    assert body.get_attribute("data-shown") is None
+    assert body.get_attribute("aria-busy") is None
+    # The page asks for the whole one after the first answers of other sections.
+    wait_until(lambda: bool(held) or page.wait_for_timeout(10))
+    held[0].continue_()
+    expect(body).to_contain_text("From 21,000 trials.")
+    assert body.get_attribute("data-first") == body.get_attribute("data-shown")
 
 
 def test_without_the_service_a_page_says_so_and_recovers(person, job):
@@ -740,10 +763,48 @@ def test_a_run_says_what_it_will_take_and_stops_at_the_precision_of_any_estimate
     assert {name: one["half_width"] for name, one in asked.items()} == {"export_gain": 1.5, "sanctions": 0.04}
 
 
+def test_counts_alone_are_kept_of_a_run_if_that_is_chosen(person, service):
+    page = person.page
+    person.expected.append("422")
+    page.goto(f"/run?scenario={SCENARIO}")
+    page.get_by_text("More: what is kept").click()
+    page.get_by_label("What is kept").select_option("summary")
+    page.get_by_label("Design").select_option("latin_hypercube")
+    page.get_by_label("Trials of each strategy").fill("150000")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.locator("#keep-fault")).to_contain_text("latin_hypercube")
+    page.get_by_label("Design").select_option("random")
+    expect(page.locator("#cost")).to_contain_text("are kept as rows")
+    page.get_by_label("Trials of each strategy").fill("500")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page).to_have_url(re.compile("/jobs/"))
+    sent = page.url.rpartition("/")[2]
+    assert service.client.get(f"/v1/jobs/{sent}").json()["keep"] == "summary"
+    page.goto(f"/run?from={sent}")
+    expect(page.get_by_label("What is kept")).to_have_value("summary")
+
+
+def test_pages_that_one_comes_back_to_show_what_has_changed(person, service):
+    """A browser may show a page as one had left it, with all its data, and says so by an event."""
+    new, start = person.page, person.open()
+    new.goto("/new")
+    new.get_by_label("A short name for it").fill("seen-again")
+    start.goto("/")
+    expect(start.locator("#scenarios")).to_contain_text(TITLE)
+    document = scenario_document(small_plan().scenario) | {"name": "seen-again", "title": "Kept meanwhile"}
+    assert service.client.put("/v1/scenarios/seen-again", json=document).status_code == 200
+    new.get_by_role("button", name="Make the scenario").click()
+    expect(new.locator(".field-fault")).to_contain_text("there is a scenario “seen-again” already")
+    start.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(start.locator("#scenarios")).to_contain_text("Kept meanwhile")
+    assert service.client.delete("/v1/scenarios/seen-again").status_code == 204
+
+
 def test_what_if_we_set_it_plays_the_trials_anew(person, service, job):
     page = person.page
     page.goto(f"/jobs/{job}")
     shown(page, *EARLY)
+    page.get_by_text("What if we set it?").click()
     shown(page, "set")
     page.locator("#set select").select_option("target_win")
     page.locator("#set input").fill("0.95")

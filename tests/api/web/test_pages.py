@@ -78,8 +78,19 @@ def test_a_file_is_compressed_and_kept_by_browsers_for_good(service):
     assert small.headers["Content-Encoding"] == "gzip"
     assert small.content == plain.content
     assert "immutable" in plain.headers["Cache-Control"]
-    same = service.client.get(path, headers={"If-None-Match": plain.headers["ETag"]})
-    assert (same.status_code, same.content) == (304, b"")
+    refused = service.client.get(path, headers={"Accept-Encoding": "gzip;q=0"})
+    assert "Content-Encoding" not in refused.headers
+    # Different bytes have different strong tags (RFC 9110, 8.8.1), and a tag stands for the form that it came with.
+    assert plain.headers["ETag"] == refused.headers["ETag"] != small.headers["ETag"]
+    for form, found, other in (("identity", plain, small), ("gzip", small, plain)):
+        for tag, status in (
+            (found.headers["ETag"], 304),
+            (f"W/{found.headers['ETag']}", 304),
+            (other.headers["ETag"], 200),
+        ):
+            again = service.client.get(path, headers={"Accept-Encoding": form, "If-None-Match": tag})
+            assert again.status_code == status
+            assert again.content == (b"" if status == 304 else plain.content)
     # The page came from a web process of another release: its files are these, until the page is loaded again.
     other = service.client.get("/static/0123456789abcdef/brink.css")
     assert (other.content, other.headers["Cache-Control"]) == (plain.content, "no-cache")

@@ -7,14 +7,17 @@ access is above 6 with 0.7. The two are independent, so that the truths are know
 from functools import lru_cache
 from math import sqrt
 
+import numpy as np
 import pytest
 
 from cluster.query.trials import open_run
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
+from sim.scenario.scenario import scenario_document, scenario_from_document
 from tests.support.answers import document_of, result_of
-from tests.support.one_issue import EXAMPLE, WEEKS, C, D, open_after
+from tests.support.examples import changed
+from tests.support.one_issue import EXAMPLE, WEEKS, A, B, C, D, open_after
 
 TRIALS, RUNS = 1600, 200
 EARLY, ABOVE, LIMIT = 0.3, 0.7, 6.0
@@ -129,3 +132,85 @@ def folder(tmp_path_factory):
 def test_weighted_intervals_of_whole_runs_have_their_nominal_coverage(folder, design, kind):
     """A true coverage of 85 % would be found out with a probability of 93 %."""
     assert coverage(folder, design)[kind] == pytest.approx(0.95, abs=TOLERANCE)
+
+
+def shares_of_box(box: dict) -> dict[str, tuple[float, tuple[float, float]]]:
+    """The density, coverage and mass believed of a box for an agreement by week 5, and their intervals.
+
+    Given the chance of a concession, an agreement by week 2 has the belief's weight, as has one that comes later.
+    """
+    ranges = {one["name"]: (one["above"], one["up_to"]) for one in box["restrictions"]}
+    low, high = (
+        default if end is None else end
+        for end, default in zip(ranges.get("issues.access.target_concession", (None, None)), (A, B), strict=True)
+    )
+    least, greatest = (
+        default if end is None else end
+        for end, default in zip(ranges.get("full_access", (None, None)), (C, D), strict=True)
+    )
+
+    def still_open(week: int) -> float:
+        return ((1 - low) ** (week + 1) - (1 - high) ** (week + 1)) / ((week + 1) * (B - A))
+
+    early = EARLY / (1 - open_after(2)) * ((high - low) / (B - A) - still_open(2))
+    later = (1 - EARLY) / open_after(2)
+    happened, inside = early + later * (still_open(2) - still_open(5)), early + later * still_open(2)
+    access = (1 - ABOVE) * (min(greatest, LIMIT) - min(least, LIMIT)) / (LIMIT - C)
+    access += ABOVE * (max(greatest, LIMIT) - max(least, LIMIT)) / (D - LIMIT)
+    truth = {"density": happened / inside, "coverage": access * happened / by_week(5), "mass": access * inside}
+    return {name: (value, (box[name]["low"], box[name]["high"])) for name, value in truth.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_weighted_shares_of_boxes_have_their_nominal_coverage(folder, design):
+    """Of the box that each run finds. A true coverage of 85 % would be found out with a probability of 93 %."""
+    coverage(folder, design)
+    held: dict[str, list[bool]] = {"density": [], "coverage": [], "mass": []}
+    for seed in range(RUNS):
+        stored = open_run(folder / f"{design}-{seed}")
+        for box in result_of("discover", stored, outcome="agreement_week <= 5", believe=BELIEFS)["boxes"][:1]:
+            for name, (truth, (low, high)) in shares_of_box(box).items():
+                held[name].append(low <= truth <= high)
+    for name, found in held.items():
+        assert len(found) > 0.9 * RUNS
+        assert np.mean(found) == pytest.approx(0.95, abs=TOLERANCE), name
+
+
+CHOICE = scenario_from_document(
+    changed(
+        scenario_document(EXAMPLE),
+        strategies={
+            "demand": {"target_readiness": 1e6},
+            "concede": {"target_readiness": 0, "sender_readiness": 1e6, "issues.access.sender_concession": 0.5},
+        },
+    )
+)
+"""Under the first strategy all is granted in week 1, under the second half of it."""
+MEASURE = "balance_change * (10 - balance_change)"
+
+
+def value_of_access() -> float:
+    """The value believed of learning full access before the choice: the first strategy is better below 20/3."""
+    grid = [np.linspace(low, high, 200_001) for low, high in ((C, LIMIT), (LIMIT, D))]
+    gains = [np.stack([x * (10 - x), x / 2 * (10 - x / 2)]) for x in grid]
+    shares = (1 - ABOVE, ABOVE)
+    now = max(sum(share * gain.mean(axis=1) for share, gain in zip(shares, gains, strict=True)))
+    return sum(share * gain.max(axis=0).mean() for share, gain in zip(shares, gains, strict=True)) - float(now)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", ["random", "sobol"])
+def test_weighted_values_of_learning_have_their_nominal_coverage(folder, design):
+    """A true coverage of 85 % would be found out with a probability of 93 %."""
+    truth = value_of_access()
+    held: dict[str, list[bool]] = {"full_access": [], "everything": []}
+    for seed in range(RUNS):
+        made = folder / f"choice-{design}-{seed}"
+        run(make_plan(CHOICE, trials=TRIALS, seed=seed, design=design), made, RunOptions(engine="inline"))
+        found = result_of("worth", open_run(made), measure=MEASURE, believe=BELIEFS[1:])
+        access = next(one["value"] for one in found["parameters"] if one["name"] == "full_access")
+        for name, one in (("full_access", access), ("everything", found["everything"])):
+            held[name].append(one["low"] <= truth <= one["high"])
+    for name, found in held.items():
+        assert np.mean(found) == pytest.approx(0.95, abs=TOLERANCE), name

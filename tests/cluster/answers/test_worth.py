@@ -133,7 +133,7 @@ def test_the_command_line_and_http_give_the_same_document(found, answer, tmp_pat
     assert whole["result"] == answer
     shown = brink(*command, environment={"COLUMNS": "200"}, status=0)
     for one in (
-        ", act is the best of 2 strategies",
+        ", act is better than wait: on average",
         "full_access",
         "No value was found",
         "threat_probability (act, wait)",

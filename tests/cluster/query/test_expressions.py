@@ -1,12 +1,15 @@
 """Expressions over arrays and the same ones in SQL give the same values, for any expression."""
 
+import io
 import re
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster.query.pruning import bounds_of, may_hold
 from cluster.query.session import open_duckdb, to_sql
 from cluster.results.trial_table import table_schema, to_table
 from sim.faults import InvalidInput
@@ -90,6 +93,58 @@ def test_arrays_and_sql_give_the_same_values(texts):
 
 def test_every_term_has_the_same_value_in_both():
     _check([term.expression for term in TERMS.values()])
+
+
+ROWS = 20
+"""Trials in a row group."""
+
+
+@pytest.fixture(scope="module")
+def row_groups():
+    buffer = io.BytesIO()
+    pq.write_table(TABLE, buffer, row_group_size=ROWS)
+    with pq.ParquetFile(buffer) as file:
+        yield file
+
+
+def groups_left(file, text: str) -> list[int]:
+    """The row groups in which a condition may hold, by their statistics."""
+    condition = parse_condition(text, SCENARIO)
+    names = sorted(condition.columns())
+    return [group for group in range(file.num_row_groups) if may_hold(condition, bounds_of(file, [group], names))]
+
+
+@settings(max_examples=100)
+@given(_conditions)
+def test_a_condition_holds_in_no_row_group_that_statistics_rule_out(row_groups, text):
+    try:
+        holds = evaluate(parse_condition(text, SCENARIO), ARRAYS, KNOWN)
+    except InvalidInput:
+        # Equality with a continuous parameter.
+        return
+    assert set(np.flatnonzero(holds) // ROWS) <= set(groups_left(row_groups, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "trial < 50",
+        "trial == 133 or trial in (7, 399)",
+        "not (trial >= 40) and 2 * trial + 1 > 3",
+        "extensions > 2",
+        "breach_week is not null",
+        "sender_cost - target_cost > 5",
+        "trial / 2 < 10 and sender_cost < 1e9",
+        "agreement_week < 0",
+    ],
+)
+def test_row_groups_that_are_left_are_those_whose_extremes_satisfy_a_condition(row_groups, text):
+    condition = parse_condition(text, SCENARIO)
+    holds = evaluate(condition, ARRAYS, KNOWN)
+    found = groups_left(row_groups, text)
+    if len(condition.columns()) == 1:
+        assert found == sorted(set((np.flatnonzero(holds) // ROWS).tolist()))
+    assert len(found) < row_groups.num_row_groups
 
 
 @settings(max_examples=40)

@@ -6,7 +6,7 @@ import pytest
 
 from cluster.query.parquet_files import DamagedTrials, open_parquet
 from cluster.query.samples import sample
-from cluster.query.trial_columns import read_columns
+from cluster.query.trial_columns import no_trials, read_columns
 from cluster.query.trials import open_run
 from cluster.results.plan import Shard, make_plan
 from cluster.results.result_folder import shard_path
@@ -42,6 +42,8 @@ def test_columns_are_the_models_arrays(written, place, count):
     arrays, folder = written
     with open_parquet(folder, shard_path(SHARD)) as file:
         found = read_columns(file, SHARD, table_columns(SCENARIO), SHARD.first + place, count)
+        none = no_trials(table_columns(SCENARIO))
+        assert {name: column.dtype for name, column in none.items()} == {name: found[name].dtype for name in none}
     assert found.keys() == arrays.keys() - {"strategy"}
     for name, column in found.items():
         np.testing.assert_array_equal(column, arrays[name][place : place + count], err_msg=name)

@@ -6,7 +6,8 @@ import pytest
 
 from cluster.query import trials as module
 from cluster.query.memory_cache import MemoryCache
-from cluster.query.samples import sample
+from cluster.query.samples import sample, values_of
+from cluster.query.shard_columns import ShardColumns
 from cluster.query.trials import StoredRun, chosen_strategies, open_run, paired_blocks, trials_table
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
@@ -117,3 +118,23 @@ def test_conditions_hold_for_the_trials_that_pandas_finds(stored):
         drawn = sample(found, "threaten", {"week": WEEK}, given=given, most=PLAN.trials)
         assert 0 < holds.sum() < PLAN.trials
         assert np.array_equal(drawn["trial"], rows.trial[holds.to_numpy(bool)]), text
+
+
+def test_shards_that_cannot_contribute_are_not_read(stored, monkeypatch):
+    found, table = stored
+    read, reading = [], ShardColumns._read
+
+    def noted(columns, *given):
+        read.append(columns.shard.index)
+        return reading(columns, *given)
+
+    monkeypatch.setattr(ShardColumns, "_read", noted)
+    given = parse_condition("trial >= 4100 and sender_cost > -1000", SCENARIO)
+    drawn = sample(found, "threaten", {"gain": GAIN}, given=given, most=500)
+    assert np.array_equal(drawn["trial"], np.arange(4100, 4600))
+    assert set(read) == {4}
+    read.clear()
+    own = table[table.strategy == "threaten"].sort_values("trial").sender_cost.to_numpy(float)
+    known = values_of(found, "threaten", {"cost": parse_measure("sender_cost", SCENARIO)}, np.array([3, 2001, 2900]))
+    assert np.array_equal(known["cost"], own[[3, 2001, 2900]])
+    assert set(read) == {0, 2}

@@ -82,7 +82,7 @@ def test_classes_are_pooled_with_the_weight_of_their_own_partition():
 
 def test_agreement_by_a_week_follows_the_dates():
     found = calibrate(table([episode(k, "settled", days=7 * 20) for k in range(30)]))
-    assert list(found["classes"][0]["agreed_by"].values()) == pytest.approx([0.0, 1.0, 1.0, 1.0])
+    assert [one["estimate"] for one in found["classes"][0]["agreed_by"].values()] == [0.0, 1.0, 1.0, 1.0]
     durations = found["classes"][0]["durations_days"]
     assert durations["threat_to_settlement"]["quartiles"]["0.5"]["estimate"] == 140.0
 
@@ -138,6 +138,51 @@ def test_what_became_of_sanctions_is_counted_when_it_is_known():
     # Ended in an agreement, withdrawn, in force: not known of 5 and 6, and of 2 to 4 only after a year.
     assert found["52"] == {"1990": [1, 0, 0], "1991": [1, 1, 2]}
     assert found["104"] == {"1990": [1, 0, 0], "1991": [2, 1, 0]}
+
+
+def test_settlements_by_week_are_those_known_at_the_end_of_the_year():
+    """Five threats of June 1990: two settled after 10 and 40 weeks, one imposed after 20, one dropped, one open."""
+    began = date(1990, 6, 1)
+
+    def threat(number: int, outcome: str, weeks: int | None) -> Episode:
+        end = None if weeks is None else began + timedelta(weeks=weeks)
+        imposed_on = end if outcome == "imposed" else None
+        one = episode(number, outcome)
+        return replace(one, began=began, imposed_on=imposed_on, ended_on=end, year_ended=end and end.year)
+
+    ends = (("settled", 10), ("settled", 40), ("imposed", 20), ("dropped", 45), ("open", None))
+    found = calibrate(table([threat(k, outcome, weeks) for k, (outcome, weeks) in enumerate(ends)]))
+    by_year = found["settled_by_week_by_year"]["all"]
+    # At the end of 1990, week 30, of the four others one had been imposed, and three had not ended.
+    assert by_year["1990"]["12"] == pytest.approx([1, 5])
+    assert by_year["1990"]["52"] == pytest.approx([1, 5]), "nothing is known of the weeks after the 30th"
+    assert by_year["1991"]["52"] == pytest.approx([2, 5])
+    assert found["classes"][0]["agreed_by"]["52"]["estimate"] == pytest.approx(0.4)
+
+
+def test_sanctions_that_ended_on_an_unknown_day_have_no_length():
+    imposed_on = date(1990, 6, 1)
+
+    def imposed(number: int, agreed: bool | None, days: int | None) -> Episode:
+        ended_on = None if days is None else imposed_on + timedelta(days=days)
+        return replace(episode(number, "imposed"), imposed_on=imposed_on, agreed=agreed, ended_on=ended_on)
+
+    found = calibrate(
+        table([imposed(1, True, 100), imposed(2, False, 300), imposed(3, None, None), imposed(4, True, None)])
+    )
+    lasted = found["classes"][0]["durations_days"]["imposition_to_end"]
+    assert (lasted["episodes"], lasted["events"], lasted["observed_median"]) == (3, 2, 200.0)
+    assert [lasted["quartiles"][level]["estimate"] for level in ("0.25", "0.5", "0.75")] == [100.0, 300.0, None]
+    assert found["sanction_days_by_year"]["1990"]["events"] == 1
+
+
+def test_shipped_shares_by_week_grow_with_the_weeks_and_lie_below_the_settlements():
+    for one in shipped_rates().classes.values():
+        for year, by_week in one.settled_by_week.items():
+            shares = [count / of for count, of in by_week.values() if of]
+            assert shares == sorted(shares), (one.name, year)
+        assert list(by_week) == [12, 26, 52, 104]
+        assert one.settled_before(104, None)[0] <= one.counts[max(one.counts)][0] + 0.05, one.name
 
 
 @pytest.mark.parametrize("count", [1, 2, 19])

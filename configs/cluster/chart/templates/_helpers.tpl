@@ -177,6 +177,10 @@ egress:
             ray.io/cluster: {{ include "brink.ray" $root }}
       - podSelector:
           matchLabels: {{- include "brink.selector" (list $root "runner") | nindent 12 }}
+      {{- if include "brink.webOnRay" $root }}
+      - podSelector:
+          matchLabels: {{- include "brink.selector" (list $root "web") | nindent 12 }}
+      {{- end }}
   {{- else }}
   {{- with get $allowed . }}
   {{- toYaml . | nindent 2 }}
@@ -184,6 +188,32 @@ egress:
   {{- end }}
   {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Of a container that is a node of Ray beside what it runs. */}}
+{{- define "brink.nodeEnv" -}}
+{{ include "brink.rayEnv" . }}
+- name: RAY_OBJECT_STORE_BYTES
+  value: {{ .Values.ray.objectStoreBytes | int64 | quote }}
+- name: BRINK_RAY_ADDRESS
+  value: {{ include "brink.ray" . }}-head-svc:6379
+{{- end -}}
+
+{{/* Whether web processes compute answers about large runs on Ray. */}}
+{{- define "brink.webOnRay" -}}{{ if and .Values.ray.enabled .Values.web.answersOnRay }}true{{ end }}{{- end -}}
+
+{{/* A rule that admits Ray's pods, and those that are nodes of Ray beside what they run. */}}
+{{- define "brink.rayPeers" -}}
+- from:
+    - podSelector:
+        matchLabels:
+          ray.io/cluster: {{ include "brink.ray" . }}
+    - podSelector:
+        matchLabels: {{- include "brink.selector" (list . "runner") | nindent 10 }}
+    {{- if include "brink.webOnRay" . }}
+    - podSelector:
+        matchLabels: {{- include "brink.selector" (list . "web") | nindent 10 }}
+    {{- end }}
 {{- end -}}
 
 {{/* The results' volume, where they are on a claim. */}}
