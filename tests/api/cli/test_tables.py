@@ -176,7 +176,12 @@ def test_a_terminal_of_any_width_is_wide_enough(folder, command, width):
 
 
 def test_the_summary_of_six_strategies_is_short(folder):
-    assert len(printed(folder, "summary", 80).splitlines()) <= 66
+    lines = printed(folder, "summary", 80).splitlines()
+    # The answer in sentences, then the tables.
+    assert lines[0].startswith("By the sender's net gain")
+    tables = next(k for k, line in enumerate(lines) if line.endswith(": % of trials"))
+    assert tables <= 15
+    assert len(lines) - tables <= 72
 
 
 def test_a_comparison_begins_with_the_answer_and_prints_the_rest_only_if_asked(folder):
