@@ -47,7 +47,7 @@ manifests: install  ## tests of configs/cluster; installs Helm's library and Kub
 	$(BIN)/python -m pytest tests/configs/test_cluster.py
 
 test-image: install postgres  ## the image as the chart sets it up, in namespaces; needs root, and BRINK_IMAGE, a folder of its files
-	$(BIN)/python -m pytest tests/configs/test_image.py
+	$(BIN)/python -m pytest tests/configs/test_image.py tests/configs/test_image_operating.py
 
 coverage: install postgres pango  ## the tests of make test, and how much of the code they run
 	$(PYTEST) -m "not slow and not browser" --cov --cov-report=
@@ -61,6 +61,7 @@ check: install
 bench: install  ## ratios of speed, each taken in one run
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.efficiency
+	$(BIN)/python -m benchmarks.estimates
 
 scale: install  ## every answer on a hundred million rows, with the memory it takes, and on Ray workers: an hour, 10 GB of disk
 	$(BIN)/python -m benchmarks.scale

@@ -36,7 +36,7 @@ from sim.scenario.scenario import read_scenario
 engine, scenario, first, count = sys.argv[1], read_scenario(sys.argv[2], "scenario"), int(sys.argv[3]), int(sys.argv[4])
 workers, clock = int(sys.argv[5]), time.process_time if sys.argv[5] == "1" else time.perf_counter
 
-def play():
+def play(folder):
     if engine == "none":
         for strategy in scenario.strategies:
             simulate(scenario, strategy, Chance(1, first, count))
@@ -44,19 +44,22 @@ def play():
     from cluster.results.plan import make_plan
     from cluster.runs.options import RunOptions
     from cluster.runs.run import run
+    options = RunOptions(engine=engine, workers=None if engine == "inline" else workers)
+    run(make_plan(scenario, trials=count, seed=1), Path(folder, "run"), options)
+
+def seconds():
+    # The run's folder is removed once the time is taken.
     with tempfile.TemporaryDirectory() as folder:
-        options = RunOptions(engine=engine, workers=None if engine == "inline" else workers)
-        run(make_plan(scenario, trials=count, seed=1), Path(folder, "run"), options)
+        started = clock()
+        play(folder)
+        return clock() - started
 
 if engine == "ray":
     import ray
     ray.init(address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
-play()
-print(0, flush=True)
+print(seconds(), flush=True)
 for _ in sys.stdin:
-    started = clock()
-    play()
-    print(clock() - started, flush=True)
+    print(seconds(), flush=True)
 """
 
 

@@ -100,6 +100,8 @@ def _renewed(page: Page, condition: str, sections: Sequence[str]) -> tuple[float
     """Seconds from a new condition until all of some sections have their first numbers, and all of them."""
     found = page.evaluate(_RENEW, [condition, list(sections)])
     page.wait_for_load_state("networkidle")
+    if refused := page.locator("#result .fault").all_text_contents():
+        raise RuntimeError(f"the page was refused an answer: {refused[0]}")
     return (
         max(own.get("first", own["whole"]) for own in found.values()),
         max(own["whole"] for own in found.values()),

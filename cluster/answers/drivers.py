@@ -1,12 +1,13 @@
 """What drives a measure: which parameters, how strongly, and how much is chance, from the trials of a stored run."""
 
+from contextvars import Context, copy_context
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from cluster.answers.beliefs import read_beliefs
-from cluster.answers.drivers_parameters import PAWN_TRIALS, parameter_influences, partners_of
+from cluster.answers.drivers_parameters import PAWN_TRIALS, Influence, parameter_influences, partners_of
 from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials, read_known_trials
 from cluster.answers.drivers_variance import independent_groups, variance_shares
 from cluster.answers.entry import (
@@ -23,6 +24,7 @@ from cluster.answers.entry import (
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import both, condition_of, uncertain_parameters
 from cluster.query.trials import StoredRun, chosen_strategy
+from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
@@ -30,6 +32,7 @@ from sim.statistics import sensitivity
 from sim.statistics.sensitivity import Explained
 
 COLUMNS_AT_A_TIME = 10
+_THREADS = 2
 _METHOD = {
     "first_order": (
         "share of the measure's variance that is explained by a straight line in each of up to 100 cells of the "
@@ -243,9 +246,15 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
     alone: dict[str, Explained] = {}
     ranks: dict[str, np.ndarray] = {}
     on_progress(0, len(names))
-    for start in range(0, len(names), COLUMNS_AT_A_TIME):
-        some = names[start : start + COLUMNS_AT_A_TIME]
-        for name, part, index, rank in parameter_influences(run, chosen, some, found, noise, constant):
+
+    def influences(job: tuple[Context, tuple[str, ...]]) -> list[Influence]:
+        # Each thread has the limit of time of this one.
+        context, some = job
+        return context.run(parameter_influences, run, chosen, some, found, noise, constant)
+
+    chunks = [names[start : start + COLUMNS_AT_A_TIME] for start in range(0, len(names), COLUMNS_AT_A_TIME)]
+    for some in in_order(influences, ((copy_context(), chunk) for chunk in chunks), _THREADS):
+        for name, part, index, rank in some:
             parts[name] = part
             if index is not None and rank is not None:
                 alone[name], ranks[name] = index, rank

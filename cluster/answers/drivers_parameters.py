@@ -1,6 +1,6 @@
 """The influence of each parameter on a measure: first-order index, PAWN, and the means in its outermost deciles."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
@@ -26,6 +26,10 @@ LEFT_OUT = 0.01
 the greatest value of a parameter with few values."""
 
 
+Influence = tuple[str, dict[str, Any], Explained | None, np.ndarray | None]
+"""A parameter with its part of the document, its first-order index, and the ranks of its first values."""
+
+
 def parameter_influences(
     run: StoredRun,
     strategy: str,
@@ -33,32 +37,34 @@ def parameter_influences(
     found: KnownTrials,
     noise: tuple[float, float] | None,
     constant: str | None,
-) -> Iterator[tuple[str, dict[str, Any], Explained | None, np.ndarray | None]]:
+) -> list[Influence]:
     """Each parameter's part of the document, its first-order index, and first trials' ranks; null if it is fixed.
 
     PAWN is computed if its `noise` is given.
     """
     drawn = ranked_parameters(run, strategy, names, found.trial)
     known = drawn if found.known.all() else {name: one.take(found.known) for name, one in drawn.items()}
-    first = {name: Ranked(one.code[:PAWN_TRIALS], one.values) for name, one in known.items()}
+    first = {name: one.take(np.arange(min(PAWN_TRIALS, one.size))) for name, one in known.items()}
     first = {name: one for name, one in first.items() if np.ptp(one.code) > 0}
     y, weights = found.y[:PAWN_TRIALS], found.some_weights(PAWN_TRIALS)
     sliced, distances = {}, {}
     if first and noise is not None:
         sliced = {name: sensitivity.slices(one.numbers, weights) for name, one in first.items()}
         distances = sensitivity.pawn_of_slices(sliced, y, noise, weights)
+    influences: list[Influence] = []
     for name in names:
         part: dict[str, object] = {"name": name, "unit": parameter(name).unit, "reason": constant}
         if name not in first:
             part |= {"reason": "has one value in the trials read", "first_order": UNKNOWN, "pawn": None}
-            yield name, part | _outer_deciles(found, known[name]), None, None
+            influences.append((name, part | _outer_deciles(found, known[name]), None, None))
             continue
         index, part["first_order"] = _first_order(found, known[name], drawn[name])
         part["pawn"] = None
         if noise is not None and name in distances:
             part["pawn"] = _pawn(first[name], y, sliced[name], distances[name], noise[1], weights)
         ranks = sensitivity.average_ranks(first[name], weights)
-        yield name, part | _outer_deciles(found, known[name]), index, ranks
+        influences.append((name, part | _outer_deciles(found, known[name]), index, ranks))
+    return influences
 
 
 def _first_order(found: KnownTrials, x: Ranked, drawn: Ranked) -> tuple[Explained, dict[str, object]]:

@@ -10,6 +10,7 @@ import numpy as np
 from cluster.answers.drivers_trials import FEWEST_KNOWN, KnownTrials
 from cluster.answers.shared import finite_or_none
 from cluster.query.ranked_columns import ranked_parameters
+from cluster.query.session import check_time
 from cluster.query.trials import StoredRun
 from cluster.results.trial_table import table_columns
 from sim.model.kernel import play
@@ -26,7 +27,7 @@ PAIRS = 50_000
 """The largest number of trials that are played again with other chance."""
 MOST_JOINT = 4
 """The largest number of correlated parameters for which a joint index is computed."""
-_PLAYED_AT_A_TIME = 2**16
+_PLAYED_AT_A_TIME = 12_500
 
 
 def independent_groups(
@@ -131,18 +132,34 @@ def _only_about(scenario: Scenario, *expressions: Expression) -> bool:
 
 
 def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) -> np.ndarray:
-    """The measure of the first trials, played with the same parameters and the chance of the next seed."""
-    plan = run.plan
-    known = {column.name: column for column in table_columns(plan.scenario) if column.name in value.columns()}
+    """The measure of the first trials, played with the same parameters and the chance of the next seed.
+
+    A process keeps it, since it does not depend on a condition.
+    """
     played = [np.empty(0)]
     for first in range(0, count, _PLAYED_AT_A_TIME):
-        size = min(_PLAYED_AT_A_TIME, count - first)
-        points = draw_points(plan.scenario, strategy, Chance(plan.seed, first, size), plan.design)
-        arrays = play(plan.scenario, points, Chance((plan.seed + 1) % 2**63, first, size))
-        # Numbers are rounded as in storage, so that a measure reads the same values both times.
-        table = {
-            name: arrays[name].astype(np.float32) if column.kind == "float32" else arrays[name]
-            for name, column in known.items()
-        }
-        played.append(evaluate(value, {"trial": arrays["trial"], **table}, known).astype(np.float64))
-    return np.concatenate(played)
+        if run.cache is None:
+            played.append(_play_some_again(run, strategy, value, first, min(_PLAYED_AT_A_TIME, count - first)))
+            continue
+        key = ("played again", run.folder.address, run.plan.seed, run.plan.trials, strategy, value, first)
+        part: np.ndarray | None = run.cache.find(key)
+        if part is None:
+            size = min(_PLAYED_AT_A_TIME, run.plan.trials - first)
+            part = _play_some_again(run, strategy, value, first, size)
+            run.cache.put(key, part, part.nbytes)
+        played.append(part)
+    return np.concatenate(played)[:count]
+
+
+def _play_some_again(run: StoredRun, strategy: str, value: Expression, first: int, size: int) -> np.ndarray:
+    check_time()
+    plan = run.plan
+    known = {column.name: column for column in table_columns(plan.scenario) if column.name in value.columns()}
+    points = draw_points(plan.scenario, strategy, Chance(plan.seed, first, size), plan.design)
+    arrays = play(plan.scenario, points, Chance((plan.seed + 1) % 2**63, first, size))
+    # Numbers are rounded as in storage, so that a measure reads the same values both times.
+    table = {
+        name: arrays[name].astype(np.float32) if column.kind == "float32" else arrays[name]
+        for name, column in known.items()
+    }
+    return evaluate(value, {"trial": arrays["trial"], **table}, known).astype(np.float64)

@@ -34,7 +34,6 @@ from sim.scenario.warnings import assumption_method
 from sim.statistics import value_of_information
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import share_of
-from sim.statistics.ranked import Ranked
 from sim.statistics.tally_estimates import method_note
 from sim.statistics.value_of_information import MOST_CELLS, MOST_IN_PRODUCTS, Choice, Worth
 
@@ -213,7 +212,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
             own = {"name": name, "unit": parameter(name).unit, "promised": found.promised}
             alone.append({**own, **_document(found, everything, chosen)})
         on_progress(done := done + len(some), total)
-    few = {name: Ranked(one.code[:GROUP_TRIALS], one.values) for name, one in columns.items()}
+    few = {name: one.take(np.arange(min(GROUP_TRIALS, one.size))) for name, one in columns.items()}
     jointly = []
     for name, members in together.items():
         found = value_of_information.worth_of_several(fewer, [few[member] for member in members])

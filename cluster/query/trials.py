@@ -127,13 +127,13 @@ def open_run(address: str | os.PathLike[str], ray_address: str | None = None) ->
     `ray_address` is as in `StoredRun`.
     """
     folder = open_folder(address)
-    held = {entry.name for entry in folder.entries()}
-    lacking = next((name for name in (SCENARIO, RUN) if name not in held), None)
-    if lacking is not None:
-        what = f"it holds no {lacking}" if held else "there is no such folder, or it is empty"
-        raise InvalidInput((Fault("run", folder.address, f"must be a run's result folder: {what}"),))
     try:
         found = StoredRun(recorded_plan(folder), folder, ray_address=ray_address)
+    except (FileNotFoundError, NotADirectoryError):
+        held = {entry.name for entry in folder.entries()}
+        lacking = next((name for name in (SCENARIO, RUN) if name not in held), RUN)
+        what = f"it holds no {lacking}" if held else "there is no such folder, or it is empty"
+        raise InvalidInput((Fault("run", folder.address, f"must be a run's result folder: {what}"),)) from None
     except InvalidInput:
         raise
     except (OSError, ValueError, TypeError, KeyError) as error:

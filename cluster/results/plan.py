@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from cluster.results.trial_work import shard_size
 from sim.faults import Fault, InvalidInput
 from sim.model.version import KERNEL_VERSION
 from sim.sampling.base import Design
@@ -14,8 +15,6 @@ from sim.scenario import validation
 from sim.scenario.scenario import Scenario, scenario_hash
 
 MAX_TRIALS = 10**10
-SHARD_TRIALS = 100_000
-"""Trials in a shard of a run with few shards: about half a second's work. A larger run has a multiple of it."""
 MANY_SHARDS = 10_000
 """Shards of all strategies in a run whose shard size is not given, at most: each costs a file and a list's entry."""
 MAX_SHARDS = 99_999
@@ -181,7 +180,7 @@ def make_plan(
         raise InvalidInput((Fault("keep", keep, message),))
     least = -(-trials // MAX_SHARDS)
     if shard_trials is None:
-        shard_trials = _shard_trials(trials, len(strategies) or len(scenario.strategies))
+        shard_trials = _shard_trials(scenario, trials, len(strategies) or len(scenario.strategies))
     elif shard_trials < least:
         fault = Fault("shard_trials", shard_trials, f"must be at least {least}, for at most {MAX_SHARDS} shards")
         raise InvalidInput((fault,))
@@ -190,8 +189,9 @@ def make_plan(
     return Plan(scenario, int(seed), points, int(trials), int(shard_trials), chosen, kept_trials=kept)
 
 
-def _shard_trials(trials: int, strategies: int) -> int:
-    """Trials in a shard: a multiple of `SHARD_TRIALS` that leaves at most `MANY_SHARDS` shards, or one per strategy."""
+def _shard_trials(scenario: Scenario, trials: int, strategies: int) -> int:
+    """Trials in a shard: a multiple of `shard_size` that leaves at most `MANY_SHARDS` shards, or one per strategy."""
+    size = shard_size(scenario, trials)
     most = max(1, MANY_SHARDS // strategies)
-    times = -(-trials // (most * SHARD_TRIALS))
-    return min(times * SHARD_TRIALS, MAX_SHARD_TRIALS)
+    times = -(-trials // (most * size))
+    return min(times * size, MAX_SHARD_TRIALS)

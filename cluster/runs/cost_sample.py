@@ -24,7 +24,10 @@ from cluster.storage.address import open_folder
 FEW_TRIALS = 1024
 """Trials that are played first at most, to choose how many more are played."""
 GOAL_SECONDS = 1.0
-"""The work of a sample is between half of this and a little more, unless a whole row group takes less."""
+"""The work of a sample, in seconds of CPU, is between half of this and a little more, unless a whole row group takes
+less."""
+BUSY_SECONDS = 15.0
+"""On a machine that is so busy that the sample has taken this long, it stays as small as it is."""
 _STATUS = Path("/proc/self/status")
 
 
@@ -60,12 +63,15 @@ def measure(plan: Plan, strategies: int) -> Sample:
     # What a process does once, and the tables of this scenario, are not counted.
     warm_up_kernel()
     least = max(1, min(FEW_TRIALS, block // 8))
+    begun = time.perf_counter()
     _play(plan, chosen, least)
     few = _play(plan, chosen, least)
     more = few
     # The seconds of a trial fall as more are played at a time, so that the first guess is short of the goal. Two sizes
     # are measured on the slowest machine too: what a further trial adds is their difference.
-    while more.trials < block and (more is few or more.seconds < 0.5 * GOAL_SECONDS):
+    while more.trials < block and (
+        more is few or (more.seconds < 0.5 * GOAL_SECONDS and time.perf_counter() - begun < BUSY_SECONDS)
+    ):
         more = _play(plan, chosen, min(block, max(2 * more.trials, int(more.trials * GOAL_SECONDS / more.seconds))))
     return Sample(strategies, few, more)
 
@@ -76,12 +82,12 @@ def _play(plan: Plan, strategies: Sequence[str], trials: int) -> Measured:
         folder = open_folder(name)
         started = time.process_time()
         sizes = [result.file.bytes for result in run_shards(plan, shards, folder)]
-        played = time.process_time()
+        played, memory = time.process_time(), _peak_memory()
         # A design of a number of trials belongs to a plan of just as many.
         whole = trials if plan.design.size is None else plan.trials
         summarize(StoredRun(replace(plan, trials=whole, shard_trials=trials), folder), strategies=strategies)
         summarized = time.process_time()
-    return Measured(trials, played - started, summarized - played, sum(sizes) / len(sizes), _peak_memory())
+    return Measured(trials, played - started, summarized - played, sum(sizes) / len(sizes), memory)
 
 
 def _peak_memory() -> int:

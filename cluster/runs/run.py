@@ -114,7 +114,8 @@ def conclude(plan: Plan, folder: Folder, ray_address: str | None = None) -> dict
     try:
         with ray_of(stored):
             summary = summarize(stored)
-    except RayLost as error:
+    except (RayLost, InvalidInput) as error:
+        # The address was that of a Ray when the run began.
         raise EngineFailed(str(error)) from error
     if not summary["complete"]:
         raise OSError(errno.EIO, f"not all of the committed trials in {folder.address} can be read")

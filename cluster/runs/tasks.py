@@ -5,6 +5,7 @@ from itertools import groupby, islice
 
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
+from cluster.results.trial_work import trial_seconds
 from cluster.runs.options import Stop
 from cluster.runs.shard import run_shards
 from cluster.storage.base import Folder
@@ -12,9 +13,9 @@ from sim.faults import first_line
 
 MOST_STRATEGIES_PER_TASK = 8
 """The largest number of strategies in a task; their trials are in memory at the same time."""
-TASK_TRIALS = 5_000_000
-"""The largest number of trials, over all strategies, in a task, unless one shard has more. After each task a run may
-move to Ray, and a lost worker loses a task."""
+TASK_SECONDS = 30.0
+"""About the largest work of a task in seconds of one core, unless one shard has more. After each task a run may move to
+Ray, and a lost worker loses a task."""
 SHARED_COST = 0.5
 """The cost of what strategies played together share, relative to the remaining cost of each."""
 
@@ -58,7 +59,8 @@ def strategies_per_task(plan: Plan, workers: int) -> int:
     """
     strategies = len(plan.strategies)
     ranges = plan.shard_count // strategies
-    most = max(1, min(strategies, MOST_STRATEGIES_PER_TASK, TASK_TRIALS // plan.shard_trials))
+    shard_seconds = plan.shard_trials * trial_seconds(plan.scenario)
+    most = max(1, min(strategies, MOST_STRATEGIES_PER_TASK, int(TASK_SECONDS / shard_seconds)))
 
     def time(per_task: int) -> float:
         rounds = -(-ranges * -(-strategies // per_task) // workers)

@@ -17,12 +17,13 @@ A trial is a dispute of `horizon_weeks` weeks, and each week has nine steps. Rea
 9. Retreat        `lay_out_case`, `read_trials`: what lapses once sanctions are withdrawn or dropped;
                   `first_lapse`, `lay_out_lapse`: when talks lapse.
 
-A trial has two parts. In the weeks before a threat (`Quiet`) little happens besides the talks, and strategies that
-differ only in what follows share these weeks. With its announcement a trial enters the second part (`Course`). What
-happens there apart from the talks depends on them only through the weight of the settled issues, and is computed for
-all weeks at once, as it would be if nothing more were settled. The talks of both parts are played week by week by
-`bargain`. Where a settled issue changes what happens at a deadline, `Course` computes the rest of that trial again.
-Finally each trial is read up to its end.
+Where nothing depends on the table and one strategy is played, its `Course` is known before the talks, which are played
+in one pass. Else a trial has two parts. In the weeks before a threat (`Quiet`) little happens besides the talks, and
+strategies that differ only in what follows share these weeks. With its announcement a trial enters the second part
+(`Course`). What happens there apart from the talks depends on them only through the weight of the settled issues, and
+is computed for all weeks at once, as it would be if nothing more were settled. The talks of both parts are played week
+by week by `bargain`. Where a settled issue changes what happens at a deadline, `Course` computes the rest of that trial
+again. Finally each trial is read up to its end.
 """
 
 from collections.abc import Sequence
@@ -39,10 +40,13 @@ from sim.sampling.base import Design
 from sim.sampling.chance import Chance, KeptChance
 from sim.sampling.designs import RANDOM
 from sim.sampling.points import Points, draw_points_of_strategies
+from sim.scenario.distributions import Fixed
 from sim.scenario.scenario import Scenario
 
 CLOCKS_AT_A_TIME = 2**20
 """Concession clocks run at a time, trials x issues x sides. With fewer, a week's fixed cost weighs more."""
+CLOCKS_IN_ONE_PASS = 2**18
+"""The same where the talks are played in one pass: its weeks cost less, and what few trials need stays in the cache."""
 
 
 def simulate(scenario: Scenario, strategy: str, chance: Chance, design: Design = RANDOM) -> dict[str, np.ndarray]:
@@ -62,7 +66,11 @@ def simulate_strategies(
     Points and chance that strategies share are drawn once. Raises `InvalidInput`.
     """
     blocks: dict[str, list[dict[str, np.ndarray]]] = {strategy: [] for strategy in strategies}
-    block_size = CLOCKS_AT_A_TIME // (2 * len(scenario.issues))
+    fixed = {
+        name: given.value for name, given in scenario.parameters(strategies[0]).items() if isinstance(given, Fixed)
+    }
+    one_pass = len(strategies) == 1 and is_known_before_talks(fixed)
+    block_size = (CLOCKS_IN_ONE_PASS if one_pass else CLOCKS_AT_A_TIME) // (2 * len(scenario.issues))
     for start in range(0, chance.count, block_size):
         part = chance.part(start, min(block_size, chance.count - start))
         points = draw_points_of_strategies(scenario, strategies, part, design)
@@ -72,6 +80,14 @@ def simulate_strategies(
             played = _play(scenario, points[strategy], kept, clocks, shared, alone=len(strategies) == 1)
             blocks[strategy].append(_read(scenario, played, drawn))
     return {strategy: _joined(parts) for strategy, parts in blocks.items()}
+
+
+def _clocks_at_a_time(scenario: Scenario, strategies: Sequence[str]) -> int:
+    if len(strategies) > 1:
+        return CLOCKS_AT_A_TIME
+    given = scenario.parameters(strategies[0])
+    fixed = {name: value.value for name, value in given.items() if isinstance(value, Fixed)}
+    return CLOCKS_IN_ONE_PASS if is_known_before_talks(fixed) else CLOCKS_AT_A_TIME
 
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

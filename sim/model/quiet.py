@@ -5,6 +5,7 @@ exponential clock, used up by a weekly hazard. Its week is computed as it would 
 when an issue is. Trials leave these weeks with their announcement; with sanctions from the start they leave in week 1.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -35,13 +36,13 @@ def watches_table(points: Points) -> bool:
     return any(np.any(points[name] != 0.0) for name in TABLE)
 
 
-def is_known_before_talks(points: Points) -> bool:
+def is_known_before_talks(fixed: Mapping[str, object]) -> bool:
     """Whether what happens besides the talks is known before they begin, and the weeks before a threat are as others.
 
-    Nothing depends on the table then, and talks do not lapse.
+    Nothing depends on the table then, and talks do not lapse. `fixed` has the parameters that are fixed, as floats.
     """
-    probability = points["lapse_probability"]
-    return not watches_table(points) and isinstance(probability, float) and probability == 0.0
+    given = (fixed.get(name) for name in (*TABLE, "lapse_probability"))
+    return all(isinstance(value, float) and value == 0.0 for value in given)
 
 
 class Quiet:

@@ -10,6 +10,9 @@ from functools import cached_property
 
 import numpy as np
 
+_FEW = 4
+"""So many times fewer numbers than values are few."""
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -37,14 +40,20 @@ class Ranked:
         """How many of the numbers are at most each of the values."""
         return np.cumsum(np.bincount(self.code, minlength=self.values.size))
 
-    @property
+    @cached_property
     def distinct(self) -> int:
         """How many different numbers there are."""
         return int(np.count_nonzero(np.diff(self.up_to, prepend=0)))
 
     def take(self, rows: np.ndarray) -> "Ranked":
         """The numbers at some places, or those of which a mask of shape (n,) is true."""
-        return Ranked(self.code.compress(rows) if rows.dtype == np.bool_ else self.code.take(rows), self.values)
+        code = self.code.compress(rows) if rows.dtype == np.bool_ else self.code.take(rows)
+        if _FEW * code.size > self.values.size:
+            return Ranked(code, self.values)
+        # Of few numbers, their own values alone: counts by value take time for each value.
+        present = np.zeros(self.values.size, bool)
+        present[code] = True
+        return Ranked((np.cumsum(present, dtype=np.int32) - np.int32(1)).take(code), self.values.compress(present))
 
     def codes_at(self, ranks: np.ndarray) -> np.ndarray:
         """The codes of the numbers at some ranks, from 0, in increasing order of the numbers."""

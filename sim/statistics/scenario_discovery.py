@@ -156,19 +156,22 @@ def _nested(boxes: Sequence[Box], columns: Mapping[str, np.ndarray]) -> Iterator
 class Coded:
     """Parameters in at most `LEVELS` intervals each: their names, and by parameter the greatest value of each interval.
 
-    `place`, of shape (trials, parameters), is the interval of each value plus `LEVELS` times the parameter's number.
+    `code`, of shape (parameters, trials), is the interval of each value; `place`, of shape (trials, parameters), is
+    that plus `LEVELS` times the parameter's number.
     """
 
     names: tuple[str, ...]
     ends: tuple[np.ndarray, ...]
+    code: np.ndarray
     place: np.ndarray
 
 
 def code_columns(columns: Mapping[str, np.ndarray]) -> Coded:
     """The intervals of each parameter's values, arrays of shape (trials,)."""
     coded = [_coded(column) for column in columns.values()]
-    place = np.stack([code for code, _ in coded], axis=1) + np.arange(len(coded)) * LEVELS
-    return Coded(tuple(columns), tuple(ends for _, ends in coded), place)
+    code = np.stack([code for code, _ in coded])
+    place = np.ascontiguousarray((code + np.arange(len(coded))[:, None] * LEVELS).T)
+    return Coded(tuple(columns), tuple(ends for _, ends in coded), code.astype(np.uint8), place)
 
 
 def peel(
@@ -204,16 +207,16 @@ def peel(
     ranges: dict[str, tuple[float, float]] = {}
     found: list[Box] = []
     while True:
-        below = _from_both_ends(counts)
-        last_in, removed, lost = _tails(below, (PEEL, *tails))
+        up = np.cumsum(counts, axis=2)
+        last_in, removed, lost = _tails(up, (PEEL, *tails))
         cut, peeled = last_in[0], removed[0]
-        whole = below[:, 0, 0, -1]
+        whole = up[:, 0, -1]
         allowed = (peeled > 0) & (whole[0] - peeled >= least)
         score = np.where(allowed, _contrast(whole, removed[1:], lost[1:], least), -inf)
         side, which = np.unravel_index(int(score.argmax()), score.shape)
         if not score[side, which] > 0.0:
             return found
-        code = place[rows, which] - which * LEVELS
+        code = coded.code[which].take(rows)
         low, high = ranges.get(names[which], (-inf, inf))
         if side == 0:
             last = int(cut[0, which])
@@ -241,38 +244,33 @@ def _coded(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return code, ordered[last]
 
 
-def _from_both_ends(counts: np.ndarray) -> np.ndarray:
-    """Trials and cases up to each interval from the lower ([:, 0]) and the upper end ([:, 1]) of each parameter.
-
-    `counts` has those in each interval, shape (2, parameters, `LEVELS`); the result has shape (2, 2, parameters,
-    `LEVELS`).
-    """
-    up = np.cumsum(counts, axis=2)
-    below = np.empty((2, *up.shape))
-    below[:, 0] = up
-    below[:, 1, :, -1] = up[..., -1]
-    # Multiples of one number: the difference is exact.
-    np.subtract(up[..., -1:], up[..., -2::-1], out=below[:, 1, :, :-1])
-    return below
-
-
-def _tails(below: np.ndarray, shares: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _tails(up: np.ndarray, shares: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The last interval of tails that hold at most some shares of the trials, and the trials and cases in each tail.
 
-    `below` is that of `_from_both_ends`. A tail has at least the first interval with trials. Shape (shares, 2,
-    parameters), with intervals counted from the tail's end.
+    `up` has the trials and the cases up to each interval, shape (2, parameters, `LEVELS`). A tail has at least the
+    first interval with trials. Shape (shares, 2, parameters): tails from the lower ([:, 0]) and the upper end ([:, 1]),
+    with intervals counted from the tail's end.
     """
-    trials, cases = below.reshape(2, -1, LEVELS)
+    trials, cases = up
     size = trials[0, -1]
-    # One search for all ends and shares: each row is moved above the one before it.
-    above = np.arange(len(trials)) * (size + 1.0)
-    most = np.floor(np.array([0.0, *(share * size for share in shares)]))
-    reached = np.searchsorted((trials + above[:, None]).ravel(), np.add.outer(most, above), side="right")
-    reached -= np.arange(len(trials)) * LEVELS
-    last = np.maximum(reached[0], reached[1:] - 1)
-    shape = (len(shares), *below.shape[1:3])
+    # One search for all parameters and shares: each row is moved above the one before it.
     rows = np.arange(len(trials))
-    return last.reshape(shape), trials[rows, last].reshape(shape), cases[rows, last].reshape(shape)
+    above = rows * (size + 1.0)
+    moved = (trials + above[:, None]).ravel()
+    most = np.floor(np.array([0.0, *(share * size for share in shares)]))
+    below = np.searchsorted(moved, np.add.outer(most, above), side="right") - rows * LEVELS
+    # Counts are multiples of one number: differences are exact.
+    beyond = (rows + 1) * LEVELS - 1 - np.searchsorted(moved, np.add.outer(size - most, above), side="left")
+    reached = np.stack([below, beyond], axis=1)
+    last = np.maximum(reached[0], reached[1:] - 1)
+    low, high = last[:, 0], LEVELS - 2 - last[:, 1]
+    found = []
+    for counted in (trials, cases):
+        whole = counted[0, -1]
+        # Below the first interval there is nothing.
+        rest = np.where(high < 0, 0.0, counted[rows, np.maximum(high, 0)])
+        found.append(np.stack([counted[rows, low], whole - rest], axis=1))
+    return last, found[0], found[1]
 
 
 def _contrast(whole: np.ndarray, removed: np.ndarray, lost: np.ndarray, least: int) -> np.ndarray:

@@ -57,7 +57,11 @@ class StorageTests:
         assert folder.read("a.txt") == b"two!"
         assert folder.entries()[0].tag != before
 
-    @pytest.mark.parametrize("verb", ["read", "open"])
+    def test_one_file_is_looked_up_as_it_is_listed(self, folder: Folder):
+        put(folder, "deep/er/c", CONTENT)
+        assert [folder.entry("deep/er/c")] == folder.entries()
+
+    @pytest.mark.parametrize("verb", ["read", "open", "entry"])
     def test_a_missing_file_is_not_found(self, folder: Folder, verb: str):
         put(folder, "here", b"x")
         reading: Callable[[str], object] = getattr(folder, verb)

@@ -56,7 +56,10 @@ def run(
     shard_trials: Annotated[
         int | None,
         typer.Option(
-            parser=whole_number, metavar="N", help="Trials of each file.", show_default="100000, more in a large run"
+            parser=whole_number,
+            metavar="N",
+            help="Trials of each file.",
+            show_default="by the work of a trial: about 100000, more in a large run",
         ),
     ] = None,
     keep: Annotated[

@@ -15,7 +15,7 @@ JOB = SMALL_JOB | {"trials": 3000, "keep": "summary"}
 @pytest.fixture
 def service(tmp_path, monkeypatch):
     # Small files, so that a small job has some that are reduced.
-    monkeypatch.setattr(plan_module, "SHARD_TRIALS", 1000)
+    monkeypatch.setattr(plan_module, "shard_size", lambda scenario, trials: 1000)
     monkeypatch.setattr(plan_module, "KEPT_TRIALS", 1000)
     with served(tmp_path / "data") as found:
         yield found

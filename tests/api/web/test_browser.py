@@ -356,6 +356,28 @@ def test_numbers_of_an_earlier_condition_are_marked_until_they_are_computed_anew
     expect(body).not_to_have_attribute("aria-busy", "true")
 
 
+def test_a_first_answer_says_from_how_many_trials_it_is_and_the_whole_one_takes_its_place(person, service):
+    request = {"scenario": SCENARIO, "trials": 21_000, "seed": 5}
+    job = service.client.post("/v1/jobs", json=request).json()["id"]
+    assert service.ended(job)["state"] == "succeeded"
+    page = person.page
+    held: list[Route] = []
+    page.route(
+        "**/worth", lambda route: route.continue_() if "trials" in route.request.post_data else held.append(route)
+    )
+    page.goto(f"/jobs/{job}#worth")
+    body = page.locator("#worth .body")
+    wait_until(lambda: held or page.locator("#worth").scroll_into_view_if_needed())
+    expect(body).to_contain_text("A first answer, from 10,000 trials: its intervals are wider.")
+    assert body.get_attribute("data-shown") is None
+    assert body.get_attribute("aria-busy") is None
+    # The page asks for the whole one after the first answers of other sections.
+    wait_until(lambda: bool(held) or page.wait_for_timeout(10))
+    held[0].continue_()
+    expect(body).to_contain_text("From 21,000 trials.")
+    assert body.get_attribute("data-first") == body.get_attribute("data-shown")
+
+
 def test_without_the_service_a_page_says_so_and_recovers(person, job):
     page = person.page
     page.goto(f"/jobs/{job}")

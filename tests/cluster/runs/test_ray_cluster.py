@@ -9,10 +9,12 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from cluster.results.result_folder import verify
+from cluster.query import shard_map
+from cluster.results.result_folder import SUMMARY, read_json, verify
 from cluster.runs.options import RunOptions
 from cluster.runs.ray_tasks import run_task
-from cluster.runs.run import Progress, run
+from cluster.runs.run import Progress, conclude, run
+from cluster.runs.tasks import EngineFailed
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.model.version import KERNEL_VERSION
@@ -60,6 +62,29 @@ def test_a_raylet_dies_and_the_table_is_the_same(raylets, tmp_path):
         "summary.json",
         "trials",
     ]
+
+
+def test_the_summary_at_the_end_of_a_large_run_is_computed_on_ray(raylets, tmp_path, monkeypatch):
+    cluster, _ = raylets
+    plan = small_plan(trials=6000, shard_trials=1500)
+    run(plan, tmp_path / "inline", RunOptions(engine="inline"))
+    monkeypatch.setattr(shard_map, "LARGE", 0)
+    mapped = []
+    on_ray = shard_map._map_on_ray
+
+    def noted(*given):
+        for found in on_ray(*given):
+            mapped.append(found)
+            yield found
+
+    monkeypatch.setattr(shard_map, "_map_on_ray", noted)
+    found = run(plan, tmp_path / "ray", RunOptions(engine="ray", ray_address=cluster.address))
+    assert mapped
+    assert found == read_json(open_folder(tmp_path / "inline"), SUMMARY)
+    assert not ray.is_initialized()
+    # A Ray that is lost by then is a failure of the engine: the job waits and tries again.
+    with pytest.raises(EngineFailed, match=r"127\.0\.0\.1:1"):
+        conclude(plan, open_folder(tmp_path / "ray"), "127.0.0.1:1")
 
 
 def test_a_cluster_of_other_versions_is_refused_with_both(raylets, tmp_path, monkeypatch):

@@ -21,17 +21,19 @@ from cluster.results.result_folder import (
     verify,
 )
 from cluster.results.trial_table import table_schema, to_table
+from cluster.results.trial_work import trial_seconds
 from cluster.runs import shard as shard_module
 from cluster.runs.options import Progress, RunOptions
 from cluster.runs.run import Stopped, adopt_shard_size, run
 from cluster.runs.shard import ROW_GROUP, run_shards
-from cluster.runs.tasks import ShardFailed
+from cluster.runs.tasks import ShardFailed, strategies_per_task
 from cluster.storage.address import open_folder
 from sim.faults import InvalidInput
 from sim.model.kernel import simulate, simulate_strategies
 from sim.sampling.base import Design
 from sim.sampling.chance import Chance
 from sim.scenario.scenario import Scenario
+from tests.support.examples import issue, scenario
 from tests.support.runs import digests, small_plan
 
 PLAN = small_plan()
@@ -266,6 +268,21 @@ def test_the_shards_of_a_large_run_are_larger_and_not_more(trials, strategies, s
     plan = make_plan(replace(PLAN.scenario, strategies=names), trials=trials, seed=1)
     assert plan.shard_trials == shard_trials
     assert plan.shard_count <= max(MANY_SHARDS, strategies * -(-trials // MAX_SHARD_TRIALS))
+
+
+def test_the_shards_of_a_dispute_with_more_work_are_smaller():
+    """By the document alone; a run within one shard of the usual size has that size whatever its work."""
+    cheap = scenario(issues={"access": issue(0.5)})
+    dear = scenario(issues={f"issue-{k}": issue(0.5) for k in range(50)})
+    assert trial_seconds(cheap) < trial_seconds(PLAN.scenario) < trial_seconds(dear)
+    sizes = [make_plan(one, trials=10**6, seed=1).shard_trials for one in (cheap, PLAN.scenario, dear)]
+    assert sizes == [200_000, 100_000, 10_000]
+    assert {make_plan(one, trials=100_000, seed=1).shard_trials for one in (cheap, dear)} == {100_000}
+    # A large run has a multiple, and its tasks have few strategies where a shard is much work.
+    named = replace(dear, strategies={f"s{k}": {} for k in range(6)})
+    large = make_plan(named, trials=10**9, seed=1)
+    assert (large.shard_trials % 10_000, large.shard_count <= MANY_SHARDS) == (0, True)
+    assert strategies_per_task(large, 1) < strategies_per_task(make_plan(named, trials=10**6, seed=1), 1) == 6
 
 
 def test_unknown_engines_and_workers_are_refused(tmp_path: Path):

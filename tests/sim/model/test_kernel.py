@@ -21,10 +21,12 @@ STRATEGIES = {
 
 @pytest.mark.parametrize("build", [every_mechanism, litigious, partial(deeper, litigious)])
 @pytest.mark.parametrize("design", ["random", pytest.param("sobol", marks=pytest.mark.slow), "latin_hypercube"])
-def test_strategies_played_together_give_the_same_trials_as_played_alone(build, design):
-    """With a last block of a single trial, too: the size is one more than that of a block."""
+def test_strategies_played_together_give_the_same_trials_as_played_alone(build, design, monkeypatch):
+    """In blocks of two sizes, with a last block of a single trial when they are played together."""
     scenario = scenario_from_document(changed(build(), strategies=STRATEGIES))
-    count = 16_385
+    count, clocks = 16_385, 2 * len(scenario.issues)
+    monkeypatch.setattr("sim.model.kernel.CLOCKS_AT_A_TIME", clocks * (count - 1))
+    monkeypatch.setattr("sim.model.kernel.CLOCKS_IN_ONE_PASS", clocks * 5000)
     chance, sampled = Chance(6, 3, count), find_design(design, count + 3)
     together = simulate_strategies(scenario, tuple(STRATEGIES), chance, sampled)
     for strategy, table in together.items():
