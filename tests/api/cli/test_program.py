@@ -12,6 +12,7 @@ import pytest
 from api.catalogue import scenario_entries
 from api.cli.program import COMMANDS, load
 from api.shipped_scenarios import shipped_names, shipped_scenario
+from cluster.answers.registry import ANSWERS
 from tests.support.command_line import BRINK, assert_refused, brink
 
 HEAVY = {
@@ -182,6 +183,11 @@ def test_shared_options_have_one_order():
 def test_a_command_that_runs_takes_every_option_of_the_engine():
     for name in ("run", "backtest", "indices", "check"):
         assert {"--engine", "--ray-address", "--workers", "--seed", "--out"} <= set(described((name,)))
+
+
+def test_every_answer_and_the_report_can_be_computed_on_ray():
+    for name in (*(answer.name for answer in ANSWERS if answer.name != "replay"), "report"):
+        assert "--ray-address" in described((name,)), name
 
 
 def test_every_document_can_be_had_as_json():
