@@ -12,7 +12,7 @@ from brink.local import start_service, stop_service
 
 HERE = Path(__file__).parent / "pages"
 SCENARIO = "us-japan-autos-1995"
-SIZE = {"width": 1040, "height": 760}
+SIZE = {"width": 1280, "height": 900}
 TRIALS, SEED = 100_000, 1995
 
 

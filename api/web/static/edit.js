@@ -132,7 +132,7 @@ function distributionField(path, document, label) {
 }
 
 function textField(path, label, read = (text) => text, value = path.reduce((place, part) => place?.[part], scenario), type = "text") {
-  const input = el("input", { type, id: `at${pointerOf(path)}`, autocomplete: "off", value: value ?? "", size: 40, oninput: () => set(path, input.value.trim() === "" ? undefined : read(input.value)) });
+  const input = el("input", { type, id: `at${pointerOf(path)}`, autocomplete: "off", value: value ?? "", size: String(value ?? "").length > 34 ? 60 : 40, oninput: () => set(path, input.value.trim() === "" ? undefined : read(input.value)) });
   inputs.set(pointerOf(path), input);
   return el("div", { class: "field place" }, el("label", { for: input.id }, label), input);
 }

@@ -109,6 +109,14 @@ export function rangeWords(document, density) {
   return `very probably ${number(quantiles["0.05"])} to ${number(quantiles["0.95"])}, as often below ${number(quantiles["0.5"])} as above`;
 }
 
+/** The same within a sentence. */
+export function spanWords(document, density) {
+  const words = rangeWords(document, density);
+  if (typeof document !== "object" || document === null) return words;
+  if (words.startsWith("very probably")) return `${number(density.quantiles["0.05"])} to ${number(density.quantiles["0.95"])}`;
+  return words.replace(", all equally likely", "");
+}
+
 /** A value of a scenario's document, of whatever form; null stands for a field that is not there. */
 export function documentValue(value) {
   if (value === null) return "–";

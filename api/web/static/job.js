@@ -44,7 +44,7 @@ function showState() {
   const what = {
     queued: waitsFor(job),
     running: `${whole(done)} of ${whole(total)} trials`,
-  }[job.state] ?? `${whole(job.trials)} trials of each of ${several(job.strategies.length, "strategy", "strategies")}, seed ${job.seed}, ${job.design} design, ${when(job.finished_at)}`;
+  }[job.state] ?? `${whole(job.trials)} trials of ${job.strategies.length > 1 ? "each of " : ""}${several(job.strategies.length, "strategy", "strategies")}, seed ${job.seed}, ${job.design} design, ${when(job.finished_at)}`;
   fill(find("state"),
     el("p", {}, el("span", { class: `badge ${job.state}` }, job.state), ` ${what} `,
       !ended() && el("button", { type: "button", class: "quiet", onclick: () => stop().catch(showFault) }, "Cancel")),

@@ -31,7 +31,7 @@ async function showAnswer(asked) {
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
     found.beliefs.length ? el("ul", {}, found.beliefs.map((text) => el("li", {}, text))) : null,
-    el("p", { class: "dim" }, `From ${whole(found.trials)} trials of each strategy. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
+    el("p", { class: "dim" }, `From ${whole(found.trials)} trials${asked.strategies.length > 1 ? " of each strategy" : ""}. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
     numbers(asked, "findings", request, found, () => [["kind", "sentence"], ...found.sentences.map((text) => ["answer", text]), ...found.beliefs.map((text) => ["belief", text])]),
   ];
 }
@@ -71,11 +71,14 @@ const MEANS = ["agreement_week", "market_access", "export_gain", "sender_cost", 
 /** What the strategies bring and cost: the mean of each measure, and the range in which nine of ten trials lie. */
 function meansTable(asked, { strategies }) {
   const names = Object.keys(strategies);
-  const cell = (one, unit) => {
+  const cell = (one, { name, unit }) => {
     if (!one || one.mean.estimate === null) return "–";
     const factor = unit.startsWith("share") ? 100 : 1;
+    // As many decimals in a column as each of its intervals supports.
+    const half = factor * Math.max(...names.map((other) => strategies[other].measures[name]?.mean).map((mean) => (mean && mean.low !== null && mean.high !== null ? (mean.high - mean.low) / 2 : 0)));
     const scaled = (value) => (value === null || value === undefined ? value : factor * value);
-    const mean = Object.fromEntries(["estimate", "low", "high"].map((key) => [key, scaled(one.mean[key])]));
+    const value = scaled(one.mean.estimate);
+    const mean = { estimate: value, low: value - half, high: value + half };
     const [low, high] = ["0.05", "0.95"].map((level) => rounded(scaled(one.quantiles[level])));
     if (one.mean.estimate === 0 && low === high) return "0";
     return el("span", {}, amount(mean).text, el("span", { class: "interval below" }, low === high ? `all ${low}` : `${low} to ${high}`));
@@ -85,7 +88,7 @@ function meansTable(asked, { strategies }) {
   const unit = (term) => (term.unit.startsWith("share") ? `%${term.unit.slice(5)}` : term.unit);
   return table("The mean, and below it the range in which nine of ten trials lie (5 % and 95 % quantiles)",
     ["strategy", ...known.map((term) => el("span", {}, term.label, el("span", { class: "dim kind" }, unit(term))))],
-    names.map((name) => [name, ...known.map((term) => cell(strategies[name].measures[term.name], term.unit))]));
+    names.map((name) => [name, ...known.map((term) => cell(strategies[name].measures[term.name], term))]));
 }
 
 /** The states that the chart draws. The others are in the files, and in the answer to a request without this list. */
@@ -255,9 +258,18 @@ function conditionForm(asked, name, label, hint, usual) {
 
 const interval = (one) => (one.above === null || one.above === undefined ? `up to ${number(one.up_to)}` : one.up_to === null || one.up_to === undefined ? `above ${number(one.above)}` : `${number(one.above)} to ${number(one.up_to)}`);
 
+/** What stress and discovery are about unless something is chosen: sanctions or, where they are always or never imposed,
+ * that there is no agreement. */
+async function usualOutcome(asked) {
+  const { events } = (await get(`/v1/jobs/${asked.id}/summary${query(asked.request)}`, asked.signal)).strategies[single(asked).strategy];
+  const happens = (name) => events[name].estimate > 0 && events[name].estimate < 1;
+  return !happens("sanctions") && happens("agreement") ? "not agreement" : "sanctions";
+}
+
 async function showStress(asked) {
-  const form = conditionForm(asked, "bound", "The bound is broken where", "Look", "sanctions");
-  const request = { ...single(asked), bound: asked.chosen.bound || "sanctions" };
+  const usual = asked.chosen.bound || (await usualOutcome(asked));
+  const form = conditionForm(asked, "bound", "The bound is broken where", "Look", usual);
+  const request = { ...single(asked), bound: usual };
   const [found, error] = await post(`/v1/jobs/${asked.id}/stress`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
@@ -284,8 +296,9 @@ export function faultOf(problem) {
 }
 
 async function showDiscovery(asked) {
-  const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", "sanctions");
-  const request = { ...single(asked), outcome: asked.chosen.outcome || "sanctions" };
+  const usual = asked.chosen.outcome || (await usualOutcome(asked));
+  const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", usual);
+  const request = { ...single(asked), outcome: usual };
   const [found, error] = await post(`/v1/jobs/${asked.id}/discover`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
