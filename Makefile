@@ -47,7 +47,7 @@ manifests: install  ## tests of configs/cluster; installs Helm's library and Kub
 	$(BIN)/python -m pytest tests/configs/test_cluster.py
 
 test-image: install postgres  ## the image as the chart sets it up, in namespaces; needs root, and BRINK_IMAGE, a folder of its files
-	$(BIN)/python -m pytest tests/configs/test_image.py
+	$(BIN)/python -m pytest tests/configs/test_image.py tests/configs/test_image_operating.py
 
 coverage: install postgres pango  ## the tests of make test, and how much of the code they run
 	$(PYTEST) -m "not slow and not browser" --cov --cov-report=

@@ -63,6 +63,6 @@ def _known(error: BaseException) -> str | None:
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
             return str(error)
     database = sys.modules.get("sqlalchemy.exc")
-    if database and isinstance(error, database.OperationalError):
+    if database and isinstance(error, database.OperationalError | database.ProgrammingError):
         return f"the jobs database (BRINK_DATABASE_URL) does not answer: {' '.join(str(error.orig).split())}"
     return None

@@ -34,8 +34,8 @@ RETRY_SECONDS = 5
 """When to try again after the database did not answer."""
 MAX_FAULTS = 100
 """Faults that a problem lists; of further ones it says only that there are more."""
-DATABASE_FAILURES = (sa.exc.TimeoutError, sa.exc.InterfaceError, sa.exc.OperationalError)
-"""What SQLAlchemy raises when the database does not answer."""
+DATABASE_FAILURES = (sa.exc.TimeoutError, sa.exc.InterfaceError, sa.exc.OperationalError, sa.exc.ProgrammingError)
+"""What SQLAlchemy raises when the database does not answer, or its tables are lost or of another version."""
 
 
 class FieldError(BaseModel):

@@ -602,12 +602,17 @@ def test_the_compose_file_starts_what_the_service_needs():
             assert not variable.startswith("BRINK_") or variable in known, (name, variable)
             if re.search(r"PASSWORD|SECRET|ACCESS_KEY", variable):
                 assert value.startswith("${"), (name, variable)
-        for needed in service.get("depends_on", ()):
-            assert needed in found
+        for needed, awaited in service.get("depends_on", {}).items():
+            if awaited["condition"] == "service_healthy":
+                assert found[needed]["healthcheck"]["test"][0] == "CMD", needed
+            else:
+                assert awaited["condition"] == "service_completed_successfully", name
+                assert found[needed]["restart"] == "on-failure", needed
         if name in ("migrate", "web", "runner"):
             assert service["read_only"] is True
             assert service["cap_drop"] == ["ALL"]
     assert all(port.startswith("127.0.0.1:") for port in found["web"]["ports"])
+    assert "127.0.0.1" in found["postgres"]["healthcheck"]["test"], "the server of the set-up listens on a socket alone"
 
 
 def test_sqlalchemy_reads_the_database_address_of_the_compose_file():

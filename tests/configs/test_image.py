@@ -92,7 +92,7 @@ def deployment() -> Iterator[Deployment]:
         found = stack.enter_context(pods(NAMES, ipv6_only=["web6"]))
         made = Deployment(found, Path(IMAGE))
         stack.enter_context(postgres(found["database"].within, "*"))
-        stack.enter_context(_store(found["store"]))
+        stack.enter_context(store(found["store"]))
         status, output = made.output_of("web", "brink", "migrate", environment=DATABASE)
         assert status == 0, output
         head = ["ray", "start", "--head", "--num-cpus=0", "--dashboard-host=0.0.0.0", "--object-store-memory=80000000"]
@@ -108,12 +108,12 @@ def deployment() -> Iterator[Deployment]:
             hosts = {"BRINK_ALLOWED_HOSTS": found[name].address}
             stack.enter_context(made.running(name, *serve, environment={**SERVICE, **hosts}))
         for name in ("web", "other-web"):
-            wait_until(lambda name=name: _get(found[name], "/readyz").status_code == 200, ignoring=httpx.HTTPError)
+            wait_until(lambda name=name: get(found[name], "/readyz").status_code == 200, ignoring=httpx.HTTPError)
         yield made
 
 
 @contextmanager
-def _store(pod: Pod) -> Iterator[None]:
+def store(pod: Pod) -> Iterator[None]:
     command = [*pod.within, sys.executable, "-m", "moto.server", "-H", "::", "-p", "5000"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     bucket = urllib.request.Request(f"http://{pod.address}:5000/brink", method="PUT")
@@ -125,7 +125,7 @@ def _store(pod: Pod) -> Iterator[None]:
         server.wait()
 
 
-def _get(pod: Pod, path: str, port: int = 8000) -> httpx.Response:
+def get(pod: Pod, path: str, port: int = 8000) -> httpx.Response:
     host = f"[{pod.address}]" if ":" in pod.address else pod.address
     return httpx.get(f"http://{host}:{port}{path}", timeout=60)
 
@@ -204,18 +204,18 @@ def test_the_probes_of_the_chart_succeed_for_every_part(deployment):
     assert probes == {("/healthz", "http"), ("/readyz", "http"), ("/api/healthz", "52365")}
     for name in ("head", "node", "runner"):
         pod = deployment.pods[name]
-        found = wait_until(lambda pod=pod: _get(pod, "/api/healthz", 52365), ignoring=httpx.HTTPError)
+        found = wait_until(lambda pod=pod: get(pod, "/api/healthz", 52365), ignoring=httpx.HTTPError)
         assert found.status_code == 200, (name, found.text)
     for path in ("/healthz", "/readyz"):
-        assert _get(deployment.pods["web"], path).status_code == 200
-    assert _get(deployment.pods["head"], "/api/jobs/", 8265).status_code == 401, "Ray's dashboard wants the token"
+        assert get(deployment.pods["web"], path).status_code == 200
+    assert get(deployment.pods["head"], "/api/jobs/", 8265).status_code == 401, "Ray's dashboard wants the token"
 
 
 def test_a_service_is_reached_where_there_are_only_ipv6_addresses(deployment):
     pod = deployment.pods["web6"]
     serve = ["brink", "serve", "--no-runner", "--host", "::", "--port", "8000"]
     with deployment.running("web6", *serve, environment={**SERVICE, "BRINK_ALLOWED_HOSTS": f"[{pod.address}]"}):
-        found = wait_until(lambda: _get(pod, "/readyz"), ignoring=httpx.TransportError)
+        found = wait_until(lambda: get(pod, "/readyz"), ignoring=httpx.TransportError)
     assert found.status_code == 200, found.text
 
 

@@ -1,6 +1,7 @@
 """A job whose files were damaged after it ended: every answer says so, with a status that is not the client's fault."""
 
 import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from api.http.problems import MEDIA_TYPE
 from cluster.storage.local import LocalFolder
 from tests.support.requests import SMALL_JOB
+from tests.support.runs import digests
 from tests.support.served import Served, served
 
 BODIES = {
@@ -92,3 +94,16 @@ def test_a_store_that_cannot_be_read_is_a_transient_failure(service, monkeypatch
         assert (found.status_code, found.headers["content-type"]) == (503, MEDIA_TYPE), (name, found.text)
         assert int(found.headers["Retry-After"]) > 0
     assert service.ask("GET", f"{address}/summary").status_code == 503
+
+
+def test_results_that_are_lost_for_good_come_back_when_the_job_is_submitted_again(service):
+    """As the page for operators says of a bucket without a backup: the same trials, byte for byte."""
+    address, folder = played(service, 50)
+    summary, before = service.ask("GET", f"{address}/summary").json(), digests(folder)
+    shutil.rmtree(folder)
+    lost = service.ask("POST", f"{address}/timeline", json={})
+    assert (lost.status_code >= 400, lost.headers["content-type"]) == (True, MEDIA_TYPE), lost.text
+    again, anew = played(service, 50)
+    assert again != address
+    assert digests(anew) == before
+    assert service.ask("GET", f"{again}/summary").json() == summary

@@ -56,3 +56,20 @@ def test_a_database_that_does_not_answer_is_reported(tmp_path, url, auth):
             assert answer.headers["content-type"] == "application/problem+json"
             assert int(answer.headers["Retry-After"]) > 0
             assert answer.json()["detail"] == "the jobs database does not answer; try again soon"
+
+
+@pytest.mark.parametrize("auth", ["none", "keys"])
+def test_lost_tables_are_a_failure_of_the_database(tmp_path, database_url, auth):
+    """As before a restoration, and as a process of an earlier version finds tables that were renamed."""
+    with served(tmp_path, auth=auth, database_url=database_url) as service:
+        key = service.key("ann", "submit", "read", "admin")
+        with service.database.begin() as connection:
+            for name in ("jobs", "keys"):
+                connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO lost_{name}")
+        for method, path in (("GET", "/v1/jobs"), ("GET", "/v1/jobs/" + "0" * 32), ("GET", "/metrics")):
+            answer = service.ask(method, path, key)
+            assert (answer.status_code, answer.json()["detail"]) == (
+                503,
+                "the jobs database does not answer; try again soon",
+            )
+            assert int(answer.headers["Retry-After"]) > 0
