@@ -130,10 +130,10 @@ def timeline(run: StoredRun, request: TimelineRequest, on_progress: OnProgress) 
     replicates = plan.design.replicates(plan.scenario)
     on_progress(0, len(chosen))
     weighted = _weigh(run, chosen, stated, condition)
-    countings = {strategy: _counting(run, strategy, condition, weighted.get(strategy)) for strategy in chosen}
+    countings = {strategy: _counting(run, strategy, states, condition, weighted.get(strategy)) for strategy in chosen}
     of_all_trials = not plan.keeps_all_rows and condition is None and not stated
     if of_all_trials:
-        counted = {strategy: _from_counts(run, strategy) for strategy in chosen}
+        counted = {strategy: _from_counts(run, strategy, states) for strategy in chosen}
     else:
         counted = {strategy: _nothing(counting) for strategy, counting in countings.items()}
         shards = [one for counting in countings.values() for one in same_trials(run, counting.reading.read)]
@@ -187,8 +187,11 @@ def _weigh(
 
 @dataclass(frozen=True)
 class _Counting:
-    """How a strategy's trials are counted: what is read, and the durations that are the same in all trials."""
+    """How a strategy's trials are counted: in which states, what is read, and the durations that are the same in all
+    trials.
+    """
 
+    states: tuple[State, ...]
     reading: Reading
     fixed: Mapping[str, float]
     replicates: int
@@ -213,13 +216,17 @@ class _Counted:
 
 
 def _counting(
-    run: StoredRun, strategy: str, condition: Expression | None, weighted: WeightedTrials | None
+    run: StoredRun,
+    strategy: str,
+    states: tuple[State, ...],
+    condition: Expression | None,
+    weighted: WeightedTrials | None,
 ) -> _Counting:
     scenario = run.plan.scenario
     values, fixed = state_inputs(scenario, strategy)
     code = None if weighted is None else code_of(weighted.stated)
     reading = Reading((strategy,), values, given=condition, code=code)
-    return _Counting(reading, fixed, run.plan.design.replicates(scenario), scenario.horizon_weeks, weighted)
+    return _Counting(states, reading, fixed, run.plan.design.replicates(scenario), scenario.horizon_weeks, weighted)
 
 
 def _count(countings: Mapping[str, _Counting], run: StoredRun, shards: SameTrials) -> dict[str, _Counted]:
@@ -239,7 +246,8 @@ def _count_weighted(counting: _Counting, weighted: WeightedTrials, block: Mappin
     horizon, groups = counting.horizon, counting.groups
     group = block["trial"] % counting.replicates * len(weighted.patterns) + weighted.place(block[CODE])
     durations = {name: np.full(group.shape, value) for name, value in counting.fixed.items()}
-    spans = state_spans({**block, **durations}, horizon)
+    every = state_spans({**block, **durations}, horizon)
+    spans = {state.name: every[state.name] for state in counting.states}
     # Squared weights, since those are what the weeks' errors have in common.
     tables = count_spans(spans, horizon, np.square(weighted.weight(block[CODE])))
     return _Counted(np.bincount(group, minlength=groups), count_states(spans, group, groups, horizon), tables)
@@ -262,7 +270,8 @@ def _count_places(counting: _Counting, run: StoredRun, shard: Shard) -> _Counted
                 rows = np.flatnonzero(read_values(file, known, [given], first, count)[given])
             group = (first + rows) % groups
             states, spans = {}, {}
-            for state, place in zip(STATES, _places(counting, file, known, first, count, rows), strict=True):
+            places = _places(counting, file, known, first, count, rows)
+            for state, place in zip(counting.states, places, strict=True):
                 at = place if groups == 1 else group * (width * width) + place
                 tables = np.bincount(at, minlength=groups * width * width).reshape(groups, width, width)
                 states[state.name] = np.concatenate([states_of_spans(table) for table in tables])
@@ -273,32 +282,36 @@ def _count_places(counting: _Counting, run: StoredRun, shard: Shard) -> _Counted
 
 def _places(
     counting: _Counting, file: ShardColumns, known: Mapping[str, Column], first: int, count: int, rows: np.ndarray
-) -> np.ndarray:
-    """The place of some trials of a block in each state's table, shape (states, rows)."""
-    found = file.find(_PLACES, first, count)
-    if found is not None:
-        return found if rows.size == count else found.take(rows, axis=1)
-    # Where nothing is kept, only of the trials that are wanted.
-    wanted = rows if file.cache is None else np.arange(count)
-    values = read_values(file, known, counting.reading.values.values(), first, count)
-    block = {name: values[one].take(wanted).astype(np.float64) for name, one in counting.reading.values.items()}
-    block |= {name: np.full(wanted.size, value) for name, value in counting.fixed.items()}
-    places = span_places(state_spans(block, counting.horizon), counting.horizon)
-    narrow = np.uint16 if (counting.horizon + 2) ** 2 <= 1 << 16 else np.uint32
-    made = np.stack([places[state.name].astype(narrow) for state in STATES])
-    if file.cache is None:
-        return made
-    file.put(_PLACES, first, count, made)
-    return made.take(rows, axis=1)
+) -> list[np.ndarray]:
+    """The place of some trials of a block in each state's table, by state."""
+    names = [state.name for state in counting.states]
+    kept = [file.find((_PLACES, name), first, count) for name in names]
+    found = [place for place in kept if place is not None]
+    if len(found) < len(names):
+        # Where nothing is kept, only of the trials that are wanted.
+        wanted = rows if file.cache is None and rows.size < count else None
+        values = read_values(file, known, counting.reading.values.values(), first, count, wanted)
+        block = {name: values[one].astype(np.float64) for name, one in counting.reading.values.items()}
+        size = count if wanted is None else wanted.size
+        block |= {name: np.full(size, value) for name, value in counting.fixed.items()}
+        spans = state_spans(block, counting.horizon)
+        narrow = np.uint16 if (counting.horizon + 2) ** 2 <= 1 << 16 else np.uint32
+        made = span_places({name: spans[name] for name in names}, counting.horizon)
+        found = [made[name].astype(narrow) for name in names]
+        if file.cache is None:
+            return found
+        for name, place in zip(names, found, strict=True):
+            file.put((_PLACES, name), first, count, place)
+    return found if rows.size == count else [place.take(rows) for place in found]
 
 
-def _from_counts(run: StoredRun, strategy: str) -> _Counted:
+def _from_counts(run: StoredRun, strategy: str, chosen: Sequence[State]) -> _Counted:
     """All trials of a strategy, of a run that keeps their counts."""
     scenario = run.plan.scenario
     replicates, width = run.plan.design.replicates(scenario), scenario.horizon_weeks + 2
     counts = summed_counts(run, strategy)
     states, spans = {}, {}
-    for state in STATES:
+    for state in chosen:
         own = counts[f"state.{state.name}"]
         tables = np.zeros((replicates, width, width), np.int64)
         tables.reshape(replicates, -1)[own.replicate, own.key] = own.count
@@ -311,8 +324,8 @@ def _nothing(counting: _Counting) -> _Counted:
     groups, horizon = counting.groups, counting.horizon
     return _Counted(
         np.zeros(groups, np.int64),
-        {state.name: np.zeros((groups, horizon), np.int64) for state in STATES},
-        {state.name: np.zeros((horizon + 2, horizon + 2)) for state in STATES},
+        {state.name: np.zeros((groups, horizon), np.int64) for state in counting.states},
+        {state.name: np.zeros((horizon + 2, horizon + 2)) for state in counting.states},
     )
 
 
