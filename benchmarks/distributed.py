@@ -38,7 +38,11 @@ REQUESTS: dict[str, dict[str, object]] = {
     "score": {"given": GIVEN},
     "check": {"reference": "all", "given": GIVEN},
     "typical": {"measure": "export_gain - sender_cost", "given": GIVEN},
-    "summary believed": {"given": "threat_week > 10", "believe": ["sanctions = 0.5"]},
+    "summary believed": {
+        "strategies": ["threaten"],
+        "given": "threat_week > 10",
+        "believe": ["sanctions = 0.5 under threaten"],
+    },
     "aggregate believed": {
         "measures": ["export_gain - sender_cost"],
         "statistics": ["count", "mean", "standard_deviation", "median", "q95"],

@@ -68,7 +68,8 @@ def grouped_moments(numbers: np.ndarray, group: np.ndarray, *shape: int) -> Grou
     mean = np.bincount(group, numbers, size) / np.maximum(count, 1.0)
     m2 = np.bincount(group, np.square(numbers - mean[group]), size)
     least, greatest = np.full(size, np.inf), np.full(size, -np.inf)
-    order = np.argsort(group, kind="stable")
+    # Whole numbers of 16 bits are sorted several times as fast (radix sort).
+    order = np.argsort(group.astype(np.int16) if size <= 1 << 15 else group, kind="stable")
     starts = (np.cumsum(count) - count)[count > 0].astype(np.int64)
     if starts.size:
         ordered = numbers[order]

@@ -110,9 +110,9 @@ def test_what_if_we_learn_more(person, service, browser, url, job):
     shown(page, *EARLY)
     before = page.locator("#answer .answer").text_content()
     page.get_by_label("Suppose we learn").select_option("range agreement_week")
-    page.get_by_label("at most").fill("30")
+    page.get_by_label("at most").fill("104")
     page.get_by_role("button", name="Learn it").first.click()
-    clause = "agreement_week <= 30"
+    clause = "agreement_week <= 104"
     expect(page.locator("#agree")).to_contain_text("agree")
     shown(page, *EARLY)
     assert page.locator("#answer .answer p").all_text_contents() == sentences(service, job, given=clause)
@@ -325,17 +325,17 @@ def test_a_condition_is_asked_for_once_and_those_overtaken_are_cancelled(person,
     asked = []
     page.on("request", lambda sent: "/v1/" in sent.url and asked.append((sent.url, sent.post_data or "")))
     page.evaluate(
-        """() => { for (const bound of [10, 20, 30]) {
+        """() => { for (const bound of [102, 103, 104]) {
           history.pushState(null, "", `?given=agreement_week+%3C%3D+${bound}`);
           dispatchEvent(new PopStateEvent("popstate"));
         } }"""
     )
     for name in EARLY:
-        page.wait_for_selector(f"#{name} .body[data-shown*='agreement_week <= 30']")
+        page.wait_for_selector(f"#{name} .body[data-shown*='agreement_week <= 104']")
     assert len(set(asked)) == len(asked)
     drawn = [body for url, body in asked if "/charts/" in url and "given" in body]
     assert drawn
-    assert [body for body in drawn if "agreement_week <= 30" not in body] == []
+    assert [body for body in drawn if "agreement_week <= 104" not in body] == []
 
 
 def test_numbers_of_an_earlier_condition_are_marked_until_they_are_computed_anew(person, job):
@@ -345,14 +345,14 @@ def test_numbers_of_an_earlier_condition_are_marked_until_they_are_computed_anew
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.evaluate(
-        """() => { history.pushState(null, "", "?given=agreement_week+%3C%3D+30");
+        """() => { history.pushState(null, "", "?given=agreement_week+%3C%3D+104");
         dispatchEvent(new PopStateEvent("popstate")); }"""
     )
     body = page.locator("#time .body")
     expect(body).to_have_attribute("aria-busy", "true")
     assert body.get_attribute("data-shown") is None
     shown(page, "time")
-    assert "agreement_week <= 30" in body.get_attribute("data-shown")
+    assert "agreement_week <= 104" in body.get_attribute("data-shown")
     expect(body).not_to_have_attribute("aria-busy", "true")
 
 
