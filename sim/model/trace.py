@@ -329,7 +329,7 @@ def _deadline(course: Course, week: int, row: Mapping[str, object]) -> tuple[Eve
     return ()
 
 
-def _draws(scenario: Scenario, strategy: str, points: Points, used: frozenset[str]) -> tuple[Draw, ...]:
+def _draws(scenario: Scenario, strategy: str, points: Points, used: Mapping[str, bool]) -> tuple[Draw, ...]:
     uncertain = {
         name: distribution
         for name, distribution in scenario.parameters(strategy).items()
@@ -339,8 +339,7 @@ def _draws(scenario: Scenario, strategy: str, points: Points, used: frozenset[st
     for name, distribution in uncertain.items():
         value = _drawn(points, name)
         below, up_to = distribution.cdf(np.array([np.nextafter(value, -np.inf), value]))
-        played_a_part = name in used or parameter(name).group == "issue"
-        draws.append(Draw(name, value, float(below + up_to) / 2.0, played_a_part))
+        draws.append(Draw(name, value, float(below + up_to) / 2.0, parameter(name).group == "issue" or used[name]))
     return tuple(draws)
 
 

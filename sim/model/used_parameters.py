@@ -15,8 +15,8 @@ from sim.scenario.scenario import Scenario
 
 def used_parameters(
     scenario: Scenario, played: Played, row: Mapping[str, object], sessions: Collection[str]
-) -> frozenset[str]:
-    """The parameters that a trial used, besides those of its issues, which every trial uses.
+) -> dict[str, bool]:
+    """Whether a trial used each parameter of the catalogue, besides those of its issues, which every trial uses.
 
     `played` is the trial, the only one of its block, `row` its row, and `sessions` the kinds of session that were held.
     """
@@ -61,7 +61,7 @@ def used_parameters(
     presses = believed and value("target_pressure") > 0.0
     cost = imposed or presses
 
-    used = {
+    return {
         "sender_step": moved[0],
         "target_step": moved[1],
         "package_threshold": bool(settled),
@@ -122,4 +122,3 @@ def used_parameters(
         "breach_probability": agreed,
         "breach_retention": row["breach_week"] is not None,
     }
-    return frozenset(name for name, is_used in used.items() if is_used)

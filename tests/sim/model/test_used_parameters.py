@@ -19,7 +19,7 @@ BY_NAME = {one.name: one for one in PARAMETERS}
 OF_ISSUES = tuple(f".{one.name}" for one in ISSUE_PARAMETERS)
 
 
-def played(name: str, strategy: str, trial: int) -> tuple[Points, dict[str, object], frozenset[str]]:
+def played(name: str, strategy: str, trial: int) -> tuple[Points, dict[str, object], set[str]]:
     """A trial's points, its row without its parameters, and the parameters that it used."""
     scenario, chance = SCENARIOS[name], Chance(SEED, trial, 1)
     points = draw_points(scenario, strategy, chance)
@@ -27,7 +27,8 @@ def played(name: str, strategy: str, trial: int) -> tuple[Points, dict[str, obje
     row = trial_row(scenario, read_played(scenario, weeks))
     last = row["agreement_week"] or scenario.horizon_weeks
     used = used_parameters(scenario, weeks, row, set(scenario.session_calendar()[:last]))
-    return points, outcomes(row), used
+    assert set(used) == set(BY_NAME)
+    return points, outcomes(row), {parameter for parameter, is_used in used.items() if is_used}
 
 
 def outcomes(row: dict[str, object]) -> dict[str, object]:
@@ -55,14 +56,16 @@ def test_another_value_of_an_unused_parameter_changes_nothing(name, strategy):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "strategy"), WORLDS)
 def test_another_value_of_an_unused_parameter_changes_nothing_in_many_trials(name, strategy):
-    check_that_unused_parameters_change_nothing(name, strategy, range(2, 42))
+    check_that_unused_parameters_change_nothing(name, strategy, range(2, 12))
 
 
 @pytest.mark.slow
 def test_every_parameter_is_used_in_some_trials_and_few_in_all_of_them():
-    found = [played(*world, trial)[2] for world in WORLDS for trial in range(60)]
-    assert set.union(*map(set, found)) == set(BY_NAME)
-    assert set.intersection(*map(set, found)) <= {"sender_readiness", "target_readiness", "sanctions_at_start"}
+    found = [played(*world, trial)[2] for world in WORLDS for trial in range(30)]
+    assert set.union(*found) == set(BY_NAME)
+    # All these scenarios have a numerical issue and technical sessions.
+    always = {"technical_authority", "quota_aversion", "reframe_probability"}
+    assert set.intersection(*found) <= always | {"sender_readiness", "target_readiness", "sanctions_at_start"}
 
 
 def test_sanctions_that_never_come_tire_nobody():
