@@ -374,6 +374,7 @@ async function showCheck(asked) {
     strategyList(asked),
     el("p", { class: "dim" }, `The forecast under ${request.strategy}, ${found.result.reference === "sanctions-in-force" ? "beside what became of past sanctions in force" : `in the trials with a threat, beside how past threats of the class ${found.result.reference} ended`}, as known on ${found.result.known_on ?? "any day"}.`),
     figure,
+    found.result.without_threat.length ? el("p", { class: "dim" }, `Not compared: ${found.result.without_threat.join(", ")}. No class says how often talks without a threat succeed.`) : "",
     table("Forecast and past, in per cent, with 95 % intervals", shown.map(([name]) => name), found.result.compared.map((one) => shown.map(([, cell]) => cell(one))), false),
     rates,
     numbers(asked, "check", request, found, csv),
