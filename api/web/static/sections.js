@@ -359,6 +359,7 @@ async function showStories(asked) {
   return [
     ...head,
     el("p", {}, el("strong", {}, `Trial ${whole(replayed.trial)} under ${replayed.strategy}: `), `${replayed.strategies[replayed.strategy].ending}.`),
+    rowCheck(replayed.check),
     el("h3", {}, "The gap, issue by issue"), figure,
     el("h3", {}, "Week by week"),
     el("ol", { class: "story" }, replayed.story.map((one) => el("li", { class: one.events.length ? "turn" : null },
@@ -366,6 +367,20 @@ async function showStories(asked) {
     other.length ? el("details", {}, el("summary", {}, "The same dispute under the other strategies"), el("ul", {}, other.map(([name, one]) => el("li", {}, `${name}: ${one.ending ?? label(one.outcome)}`)))) : null,
     el("details", {}, el("summary", {}, "What was drawn"), table("Parameters of this trial", ["parameter", "value", "unit", "trials below, %"], replayed.draws.map((one) => [one.parameter, number(one.value), one.unit, one.share_below === null ? "" : number(100 * one.share_below)]))),
     numbers(asked, "replay", replay, replayed, csv),
+  ];
+}
+
+/** Whether a story is that of the stored trial: its row, played again, beside the row that the run keeps. */
+function rowCheck({ equal, columns, differences, other_versions: versions }) {
+  if (equal === null) return el("p", { class: "dim" }, "The run keeps no row of this trial with which the story could be compared.");
+  if (equal) return el("p", { class: "dim" }, `The row of the trial, played again for this story, equals the stored row in all ${whole(columns)} columns.`);
+  const made = Object.entries(versions).map(([name, one]) => `${name} ${one.run} then, ${one.here} now`);
+  const why = made.length ? `the run was made with other versions (${made.join("; ")})` : "a file of the run was altered";
+  const text = (value) => (value === null ? "none" : String(value));
+  return [
+    el("p", { class: "fault" }, `This story is not that of the stored trial: ${why}. The numbers of the other sections are from the stored rows.`),
+    el("details", {}, el("summary", {}, `What differs: ${whole(differences.length)} values`),
+      table("The stored row and the row as played now", ["strategy", "column", "stored", "played now"], differences.map((one) => [one.strategy, one.column ?? "file", text(one.stored), text(one.played)]), false)),
   ];
 }
 
@@ -387,6 +402,7 @@ async function showCheck(asked) {
     ...found.result.compared.map((one) => [one.label, one.forecast.estimate, one.forecast.low, one.forecast.high, one.class.estimate, one.class.low, one.class.high, one.outside, one.source])];
   return [
     strategyList(asked),
+    asked.given ? el("p", { class: "dim" }, "Of all trials, also of those that do not agree with what was learned: past threats are known without it.") : null,
     el("p", { class: "dim" }, `The forecast under ${request.strategy}, ${found.result.reference === "sanctions-in-force" ? "beside what became of past sanctions in force" : `in the trials with a threat, beside how past threats of the class ${found.result.reference} ended`}, as known on ${found.result.known_on ?? "any day"}.`),
     figure,
     table("Forecast and past, in per cent, with 95 % intervals", shown.map(([name]) => name), found.result.compared.map((one) => shown.map(([, cell]) => cell(one))), false),
