@@ -45,6 +45,7 @@ COMMANDS = {
     "migrate": "Bring the tables of the jobs database up to date.",
     "backup": "Back up the jobs database and the results together, while the service runs.",
     "restore": "Restore a backup into an empty database and empty results.",
+    "store": "Show whether the store of results belongs to the jobs database, or let it.",
     "maintenance": "Refuse new jobs for a while; running jobs and reading continue.",
     "keys": "Create, list, rotate and revoke the keys of the service.",
     "audit": "Show who submitted, read, cancelled and deleted jobs, managed keys, and signed in.",

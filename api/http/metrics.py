@@ -92,6 +92,11 @@ class JobsCollector:
             "Jobs that a runner lost before it was done with them.",
             value=found.counted[LEASE_LOSSES],
         )
+        yield GaugeMetricFamily(
+            "brink_store_mismatch",
+            "1 if the store of results does not belong to the jobs database, so that results without a job are kept.",
+            value=int(found.store_mismatch),
+        )
 
 
 @router.get(

@@ -8,6 +8,7 @@ difference to counts, extremes and quantiles; sums are the same for the same run
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,9 @@ def quantiles_of_groups(run: StoredRun, asked: GroupsAsked, groups: Groups, leve
 
 
 def are_digits_counted(run: StoredRun, asked: GroupsAsked) -> bool:
-    """Whether quantiles may be of more numbers than are held in memory."""
+    """Whether quantiles may be of more numbers than are held in memory, and a group's code with a digit has 64 bits."""
+    if prod(key.most for key in asked.keys) > 1 << (63 - DIGIT_BITS):
+        return False
     return not are_held(sum(next(iter(shards.values())).count for shards in shards_of(run, asked)))
 
 

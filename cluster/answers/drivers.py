@@ -1,6 +1,5 @@
 """What drives a measure: which parameters, how strongly, and how much is chance, from the trials of a stored run."""
 
-from contextvars import Context, copy_context
 from typing import Annotated, Any
 
 import numpy as np
@@ -247,13 +246,11 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
     ranks: dict[str, np.ndarray] = {}
     on_progress(0, len(names))
 
-    def influences(job: tuple[Context, tuple[str, ...]]) -> list[Influence]:
-        # Each thread has the limit of time of this one.
-        context, some = job
-        return context.run(parameter_influences, run, chosen, some, found, noise, constant)
+    def influences(some: tuple[str, ...]) -> list[Influence]:
+        return parameter_influences(run, chosen, some, found, noise, constant)
 
     chunks = [names[start : start + COLUMNS_AT_A_TIME] for start in range(0, len(names), COLUMNS_AT_A_TIME)]
-    for some in in_order(influences, ((copy_context(), chunk) for chunk in chunks), _THREADS):
+    for some in in_order(influences, chunks, _THREADS):
         for name, part, index, rank in some:
             parts[name] = part
             if index is not None and rank is not None:

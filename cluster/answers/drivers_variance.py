@@ -136,15 +136,17 @@ def _play_again(run: StoredRun, strategy: str, value: Expression, count: int) ->
 
     A process keeps it, since it does not depend on a condition.
     """
+    plan = run.plan
+    of_plan = (plan.scenario_sha256, plan.kernel_version, plan.seed, plan.design.name, plan.trials)
     played = [np.empty(0)]
     for first in range(0, count, _PLAYED_AT_A_TIME):
         if run.cache is None:
             played.append(_play_some_again(run, strategy, value, first, min(_PLAYED_AT_A_TIME, count - first)))
             continue
-        key = ("played again", run.folder.address, run.plan.seed, run.plan.trials, strategy, value, first)
+        key = ("played again", *of_plan, strategy, value, first)
         part: np.ndarray | None = run.cache.find(key)
         if part is None:
-            size = min(_PLAYED_AT_A_TIME, run.plan.trials - first)
+            size = min(_PLAYED_AT_A_TIME, plan.trials - first)
             part = _play_some_again(run, strategy, value, first, size)
             run.cache.put(key, part, part.nbytes)
         played.append(part)

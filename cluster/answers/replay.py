@@ -48,7 +48,9 @@ class Draw(Result):
     unit: str
     meaning: str
     share_below: Annotated[float, Field(description="The share of its range that lies below the value.")]
-    played_a_part: bool
+    played_a_part: Annotated[
+        bool, Field(description="Whether the trial used it: another value could have changed what happened.")
+    ]
 
 
 class Passage(Result):

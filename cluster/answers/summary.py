@@ -1,7 +1,6 @@
 """The summary of a run: outcomes, events and measures of each strategy, with their Monte Carlo error."""
 
 from collections.abc import Sequence
-from contextvars import copy_context
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -168,11 +167,9 @@ def summarize(
         if view is not None:
             summary["outside"] = {name: value for name, value in asdict(view).items() if name != "beliefs"}
         return summary if condition is None else {"given": str(condition), **summary}
-    # Trials with a condition are counted a block at a time; those without one may all be in memory at once. Each thread
-    # has the limit of time of this one.
-    one_each = ((copy_context(), strategy) for strategy in chosen)
+    # Trials with a condition are counted a block at a time; those without one may all be in memory at once.
     at_once = 1 if condition is None else _THREADS
-    found = in_order(lambda one: one[0].run(_summarize_strategy, run, one[1], condition), one_each, at_once)
+    found = in_order(lambda strategy: _summarize_strategy(run, strategy, condition), chosen, at_once)
     summaries = dict(zip(chosen, found, strict=True))
     if condition is None:
         return summary_document(

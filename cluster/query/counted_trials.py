@@ -6,7 +6,6 @@ sums, and reads only what was committed since.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextvars import Context, copy_context
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -109,14 +108,9 @@ def sum_counts(
         for name, own in counts.items():
             sums[name][own.replicate * sizes[name] + own.key] += own.count
 
-    def read(job: tuple[Context, _Part]) -> dict[str, Counts]:
-        # Read in threads, each with the limit of time of this one.
-        context, part = job
-        return context.run(_counts_of, run, strategy, part)
-
     if before is not None:
         add(before)
-    for counts in in_order(read, ((copy_context(), part) for part in parts), _READING):
+    for counts in in_order(lambda part: _counts_of(run, strategy, part), parts, _READING):
         add(counts)
     found = {}
     for name, summed in sums.items():

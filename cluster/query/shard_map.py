@@ -9,7 +9,6 @@ sent.
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import Context, copy_context
 from functools import reduce
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -77,12 +76,7 @@ def map_tasks(
         yield from _map_on_ray(run, iter(tasks), function, merge)
         return
 
-    def found(task: tuple[Context, Sequence[W]]) -> tuple[W, T]:
-        # Each thread has the limit of time of this one.
-        context, own = task
-        return own[-1], context.run(_merged, run, own, function, merge)
-
-    yield from in_order(found, ((copy_context(), task) for task in tasks), _THREADS)
+    yield from in_order(lambda task: (task[-1], _merged(run, task, function, merge)), tasks, _THREADS)
 
 
 def reduce_shards(

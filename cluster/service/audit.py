@@ -33,6 +33,7 @@ ACTIONS = (
     "drain",
     "backup",
     "restore",
+    "claim-store",
     "lost",
 )
 """What is recorded. ``read`` is of results and answers; ``lost`` counts records for which there was no room."""

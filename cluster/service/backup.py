@@ -10,7 +10,8 @@ of a job that had ended never changes; a job that had not ended is continued fro
 agree, whatever the service does meanwhile. Contents that an earlier backup in the same folder has are not copied again,
 and those that no longer belong to it are removed at the end.
 
-Left out are sessions, so that nobody is signed in again by a restored backup, the runners, and maintenance.
+Left out are sessions, so that nobody is signed in again by a restored backup, the runners, maintenance, and the
+identity of database and store: a restored database has its own, and the lost one, should it return, removes nothing.
 """
 
 import gzip
@@ -34,7 +35,7 @@ from cluster.storage.local import LocalFolder
 from sim.faults import Fault, InvalidInput
 
 BACKUP, OBJECTS, FORMAT = "backup.json", "objects", 1
-LEFT_OUT = ("alembic_version", "sessions", "runners", "maintenance")
+LEFT_OUT = ("alembic_version", "sessions", "runners", "maintenance", "store_identity")
 """Tables that are not backed up."""
 _AT_ONCE = 8
 """Files copied at a time."""

@@ -1,8 +1,9 @@
 """Restoring a backup into an empty database and an empty folder of results, while no runner is alive.
 
-The results come first and the rows last, in one transaction, so that a restoration which is interrupted leaves a
-database without jobs. A backup of an earlier version of Brink is restored and then brought up to date. The database may
-be of the other kind than the one that was backed up.
+The results come first and the rows after them, in one transaction, so that a restoration which is interrupted leaves a
+database without jobs. Then the store gets the database's identity (`cluster.service.store_identity`). A backup of an
+earlier version of Brink is restored and then brought up to date. The database may be of the other kind than the one
+that was backed up.
 
 Web processes may be there: what they and the command line have recorded in the audit log since the loss is kept, and
 follows the restored records.
@@ -10,6 +11,7 @@ follows the restored records.
 
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from cluster.results.result_folder import fingerprint
 from cluster.service.audit import audit
 from cluster.service.backup import StoredFile, fetch, read_backup, read_files, read_lines
 from cluster.service.jobs import connect, known_versions, open_database, rebuild_tables, tables_version
+from cluster.service.store_identity import claim, mark
 from cluster.storage.base import Folder
 from sim.faults import Fault, InvalidInput
 
@@ -69,6 +72,8 @@ def restore(
         message = f"holds {len(present)} folders of results: it must be empty, unless --keep-results is given"
         raise InvalidInput((Fault("results", results.address, message),))
     files = read_files(source, document)
+    # Until the end the results belong to no database: a runner that starts too early removes nothing.
+    mark(results, uuid.uuid4().hex)
     kept = _restore_files(source, results, files, set(present), on_progress)
     with tempfile.NamedTemporaryFile(prefix="brink-restore-", suffix=".gz") as rows:
         fetch(source, document["database"], Path(rows.name))
@@ -81,6 +86,7 @@ def restore(
     if later:
         with database.begin() as connection:
             connection.execute(audit.insert(), later)
+    claim(database, results)
     database.dispose()
     return RestoreReport(
         jobs=document["rows"]["jobs"] - len(document["deleted"]),

@@ -2,9 +2,10 @@
 
 The results of a deleted job are removed after the last writer has stopped, so that they do not appear again. If a
 runner holds the job under a lease, it is this runner that removes them, once it has stopped.
+
+Results that no job names are removed only if the store belongs to the database (`cluster.service.store_identity`).
 """
 
-import re
 import time
 from collections.abc import Set
 
@@ -14,10 +15,10 @@ from cluster.service import jobs, leases
 from cluster.service.full_disk import is_full, keep_reserve
 from cluster.service.jobs import ENDED, Job
 from cluster.service.logs import logger
+from cluster.service.store_identity import belong_together, mismatch, result_folders
 from cluster.storage.base import Folder
 
 log = logger("brink.retention")
-_JOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def remove_job(engine: sa.Engine, results: Folder, job: Job) -> None:
@@ -52,7 +53,7 @@ def folders_without_job(engine: sa.Engine, results: Folder) -> list[str]:
     A job is recorded before its folder is made, and folders are listed before jobs are looked up: a folder without
     a job is that of a deleted one.
     """
-    found = [name for name in results.subfolders() if _JOB_ID.fullmatch(name)]
+    found = result_folders(results)
     with engine.connect() as connection:
         known = set(connection.execute(sa.select(jobs.jobs.c.id)).scalars())
     return [job_id for job_id in found if job_id not in known]
@@ -88,15 +89,26 @@ def apply_retention(
 ) -> frozenset[str]:
     """Delete the jobs that are due and the folders of deleted jobs; make the database's reserve if it is missing.
 
-    A folder is deleted if it is `without_job` since the last call, so that its job's runner has had the time to stop.
-    Returns the folders without a job that are left, for the next call.
+    A folder is deleted if it is `without_job` since the last call, so that its job's runner has had the time to stop,
+    and if the store belongs to the database. Returns the folders without a job that are left, for the next call.
     """
     for job in overdue(engine, days, stored):
         log.info("job deleted: it ended long ago, or room was needed", job_id=job.id)
         remove_job(engine, results, job)
+    left = _remove_folders_without_job(engine, results, without_job)
+    keep_reserve(engine)
+    return left
+
+
+def _remove_folders_without_job(engine: sa.Engine, results: Folder, without_job: Set[str]) -> frozenset[str]:
+    if mismatch(engine, results) is not None:
+        return frozenset()
     found = frozenset(folders_without_job(engine, results))
-    for job_id in sorted(found & without_job):
+    due = sorted(found & without_job)
+    # Again, in case that another database answers since.
+    if due and not belong_together(engine, results):
+        return frozenset()
+    for job_id in due:
         if _remove_results(results, job_id):
             log.info("folder removed: there is no such job", job_id=job_id)
-    keep_reserve(engine)
     return found - without_job

@@ -38,6 +38,7 @@ from cluster.service.jobs import Job
 from cluster.service.logs import log_to_stderr, logger
 from cluster.service.retention import apply_retention
 from cluster.service.settings import Settings, read_settings
+from cluster.service.store_identity import belong_together, mismatch
 from cluster.service.supervisor import END_SIGNALS
 from cluster.service.wakeup import watch_for_jobs
 from cluster.storage.base import Folder
@@ -198,6 +199,7 @@ def _work_job(
     results = settings.results
     folder = results.within(job.id)
     log.info("job begins")
+    _mark_store(database, results)
     state, error, transient = jobs.SUCCEEDED, None, None
     at: dict[str, str | int] = {}
     with Watch(database, job, runner, settings, intake) as watch:
@@ -242,13 +244,22 @@ def _work_job(
     else:
         held = leases.finish(database, job.id, runner, state, done, error, stored=stored)
     gone = jobs.get(database, job.id) is None
-    if gone:
+    # Of a database that is another one since the job began, this says nothing.
+    if gone and belong_together(database, results):
         folder.remove_all()
     lost = not held and not gone
     became = "deleted" if gone else "lost" if lost else "waiting" if transient else state
     cause = transient or error
     log.info("job left", became=became, **({"error": cause} if cause else {}), **at)
     watch.close(lease_lost=lost)
+
+
+def _mark_store(database: sa.Engine, results: Folder) -> None:
+    """Let a new store belong to the database before it gets results. If that fails, the job is played all the same."""
+    try:
+        mismatch(database, results)
+    except OSError as error:
+        log.warning("the store's identity could not be read or written", error=str(error))
 
 
 def main(*, end_with_parent: bool = False) -> None:

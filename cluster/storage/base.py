@@ -58,6 +58,13 @@ class Folder(Protocol):
         """Give a draft its final name atomically, replacing a file of that name."""
         ...
 
+    def commit_new(self, draft: Path, name: str) -> bool:
+        """Give a draft its final name, as `commit` does, unless a file has that name. Returns whether it was free.
+
+        Of several processes that try at once, one gets the name.
+        """
+        ...
+
     def copy_from(self, source: "Folder", name: str) -> bool:
         """Commit a copy of the file of that name in a folder of the same kind. Returns whether it was there."""
         ...

@@ -89,6 +89,32 @@ class LocalFolder:
             raise OSError(errno.EXDEV, message) from None
         _flush_folder(final.parent)
 
+    def commit_new(self, draft: Path, name: str) -> bool:
+        """Flush the draft to disk and hard-link it, which fails if the name is taken; where no hard link can be made,
+        the file is created under its name and then written.
+        """
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        final = self._path(name)
+        self._create_parents(name)
+        try:
+            os.link(draft, final)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINK:
+                raise
+            try:
+                with draft.open("rb") as source, final.open("xb") as copy:
+                    shutil.copyfileobj(source, copy)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+            except FileExistsError:
+                return False
+        draft.unlink()
+        _flush_folder(final.parent)
+        return True
+
     def copy_from(self, source: Folder, name: str) -> bool:
         """Hard-link the other folder's file, or copy it where no hard link can be made."""
         if not isinstance(source, LocalFolder):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import obstore
 import psutil
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from cluster.storage.base import CHUNK_BYTES, Entry, Folder
@@ -90,6 +90,16 @@ class ObjectFolder:
         with os_errors():
             obstore.put(client(self.bucket), self.key(name), draft)
         draft.unlink()
+
+    def commit_new(self, draft: Path, name: str) -> bool:
+        """Put the object on the condition that there is none of its key (``If-None-Match``)."""
+        try:
+            with os_errors():
+                obstore.put(client(self.bucket), self.key(name), draft, mode="create")
+        except FileExistsError:
+            return False
+        draft.unlink()
+        return True
 
     def copy_from(self, source: Folder, name: str) -> bool:
         """Copy the other folder's object within the object store, if it is in the same bucket."""
@@ -179,6 +189,8 @@ def os_errors() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "object store: there is no such object") from None
+    except AlreadyExistsError:
+        raise FileExistsError(errno.EEXIST, "object store: there is such an object") from None
     except BaseError as error:
         first, _, details = (str(error) or type(error).__name__).partition("\n")
         found = _CAUSE.search(details)

@@ -66,11 +66,7 @@ def simulate_strategies(
     Points and chance that strategies share are drawn once. Raises `InvalidInput`.
     """
     blocks: dict[str, list[dict[str, np.ndarray]]] = {strategy: [] for strategy in strategies}
-    fixed = {
-        name: given.value for name, given in scenario.parameters(strategies[0]).items() if isinstance(given, Fixed)
-    }
-    one_pass = len(strategies) == 1 and is_known_before_talks(fixed)
-    block_size = (CLOCKS_IN_ONE_PASS if one_pass else CLOCKS_AT_A_TIME) // (2 * len(scenario.issues))
+    block_size = _clocks_at_a_time(scenario, strategies) // (2 * len(scenario.issues))
     for start in range(0, chance.count, block_size):
         part = chance.part(start, min(block_size, chance.count - start))
         points = draw_points_of_strategies(scenario, strategies, part, design)

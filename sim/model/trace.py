@@ -15,6 +15,7 @@ from sim.model.bargaining import SIDES
 from sim.model.calendar import NEVER
 from sim.model.course import Course
 from sim.model.kernel import Played, play_weeks, read_played
+from sim.model.used_parameters import used_parameters
 from sim.sampling.base import Design
 from sim.sampling.chance import Chance
 from sim.sampling.designs import RANDOM
@@ -87,7 +88,7 @@ class Draw:
     share_below: float
     """The probability of a lower value, plus half that of an equal value."""
     played_a_part: bool
-    """Whether the mechanism it belongs to had an effect."""
+    """Whether the trial used it (see `used_parameters`): another value could have changed what happened."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def play_story(scenario: Scenario, strategy: str, chance: Chance, design: Design
     if isinstance(broken, int):
         breach = Event(broken, "breached", {"kept": _drawn(points, "breach_retention")})
         epilogue = Week(broken, "none", (breach,), weeks[-1].positions, rows[-1])
-    draws = _draws(scenario, strategy, points, rows[-1])
+    used = used_parameters(scenario, played, rows[-1], {week.session for week in weeks})
+    draws = _draws(scenario, strategy, points, used)
     return Story(scenario, strategy, chance.first, draws, tuple(weeks), epilogue)
 
 
@@ -327,16 +329,7 @@ def _deadline(course: Course, week: int, row: Mapping[str, object]) -> tuple[Eve
     return ()
 
 
-def _draws(scenario: Scenario, strategy: str, points: Points, row: Mapping[str, object]) -> tuple[Draw, ...]:
-    played = {
-        "issue": True,
-        "bargaining": True,
-        "threat": row["threat_week"] is not None,
-        "sanctions": row["threat_week"] is not None or row["sanctions_week"] is not None,
-        "retaliation": row["retaliation_weeks"] != 0,
-        "litigation": row["filing_week"] is not None,
-        "value": row["agreement_week"] is not None,
-    }
+def _draws(scenario: Scenario, strategy: str, points: Points, used: Mapping[str, bool]) -> tuple[Draw, ...]:
     uncertain = {
         name: distribution
         for name, distribution in scenario.parameters(strategy).items()
@@ -346,7 +339,7 @@ def _draws(scenario: Scenario, strategy: str, points: Points, row: Mapping[str, 
     for name, distribution in uncertain.items():
         value = _drawn(points, name)
         below, up_to = distribution.cdf(np.array([np.nextafter(value, -np.inf), value]))
-        draws.append(Draw(name, value, float(below + up_to) / 2.0, played[parameter(name).group]))
+        draws.append(Draw(name, value, float(below + up_to) / 2.0, parameter(name).group == "issue" or used[name]))
     return tuple(draws)
 
 

@@ -10,8 +10,9 @@ a convex function, the dual.
 A belief of strength n does not hold exactly. It counts as n independent observations with that share, against the
 trials' distribution as one: with q the condition's probability after weighting and t the one believed, the weights
 minimise relative entropy + n (-t ln q - (1 - t) ln(1 - q)), whose second term is minus the binomial log-likelihood of
-the observations (generalized maximum entropy; Dudík, Phillips & Schapire 2007, JMLR 8). For one belief q is near
-(p + n t) / (1 + n), the mean of a beta prior of weight 1 at the trials' share p after n observations.
+the observations (generalized maximum entropy; Dudík, Phillips & Schapire 2007, JMLR 8). For one belief
+logit q = logit p + n (t - q) / (q (1 - q)), with p the trials' share. Where p is not far from t, q is near
+(p + n t) / (1 + n), the mean of a beta prior of weight 1 at p after n observations; where p is small, q is lower.
 
 All depends on a trial only through its pattern, that is which of the conditions hold in it. So a table of patterns and
 their counts is all that is needed.

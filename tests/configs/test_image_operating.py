@@ -13,10 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from cluster.storage.address import open_folder
-from tests.configs.test_image import DATABASE, IMAGE, S3, SERVICE, Deployment, get, pytestmark, store  # noqa: F401
+from tests.support.deployment import DATABASE, IMAGE, NEEDS_IMAGE, S3, SERVICE, Deployment, get, store
 from tests.support.pods import pods
 from tests.support.postgres import postgres
 from tests.support.waiting import wait_until
+
+pytestmark = NEEDS_IMAGE
 
 NAMES = ("database", "store", "web", "other-web", "runner", "driver")
 JOB = {"scenario": "us-japan-autos-1995", "trials": 20_000, "seed": 3}

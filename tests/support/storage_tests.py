@@ -1,6 +1,8 @@
 """What every storage must do. A backend's test class derives from `StorageTests` and gives the fixture `folder`."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,24 @@ class StorageTests:
             fail_half_way()
         assert folder.entries() == []
         assert not drafts[0].exists()
+
+    def test_a_name_is_given_once_to_one_of_several_writers(self, folder: Folder):
+        folder.create()
+        begin = threading.Barrier(6)
+
+        def write(number: int) -> bool:
+            draft = folder.draft(".txt")
+            draft.write_text(str(number))
+            begin.wait()
+            committed = folder.commit_new(draft, "deep/name.txt")
+            assert draft.exists() == (not committed)
+            draft.unlink(missing_ok=True)
+            return committed
+
+        with ThreadPoolExecutor(6) as threads:
+            first = list(threads.map(write, range(6)))
+        assert first.count(True) == 1
+        assert folder.read("deep/name.txt") == str(first.index(True)).encode()
 
     def test_a_copy_survives_the_removal_of_its_source(self, folder: Folder):
         put(folder.within("one"), "trials/a", b"content")

@@ -13,6 +13,7 @@ from cluster.query.ray_connection import check_reachable
 from cluster.service.jobs import last_runner_sign
 from cluster.service.maintenance import current
 from cluster.service.settings import Settings
+from cluster.service.store_identity import SENTENCES, known
 from cluster.storage.health import why_not_writable
 from sim.faults import InvalidInput
 
@@ -28,6 +29,11 @@ class Health(BaseModel):
     missing: list[str] = []
     maintenance: str | None = Field(
         None, description="Since when no new jobs are taken; the service stays ready, for reads and running jobs."
+    )
+    warning: str | None = Field(
+        None,
+        description="Why results without a job are kept, if the store does not belong to the jobs database, and what "
+        "to do; the service stays ready.",
     )
 
 
@@ -60,9 +66,10 @@ def _a_thread() -> anyio.CapacityLimiter:
 
 def check_ready(engine: sa.Engine, settings: Settings) -> Health:
     """What the service needs and does not have, if anything."""
-    missing, maintenance = [], None
+    missing, maintenance, mismatch = [], None, None
     try:
         maintenance = current(engine)
+        mismatch = known(engine).mismatch
         sign = last_runner_sign(engine)
         if sign is None or time.time() - sign > settings.lease_seconds:
             missing.append("no runner is alive")
@@ -77,4 +84,5 @@ def check_ready(engine: sa.Engine, settings: Settings) -> Health:
         except InvalidInput:
             missing.append("the Ray of BRINK_RAY_ADDRESS cannot be reached")
     since = rfc3339(maintenance.since) if maintenance else None
-    return Health(status="unavailable" if missing else "ok", missing=missing, maintenance=since)
+    status = "unavailable" if missing else "ok"
+    return Health(status=status, missing=missing, maintenance=since, warning=SENTENCES[mismatch] if mismatch else None)

@@ -10,7 +10,7 @@ from tests.support.command_line import brink
 pytestmark = pytest.mark.slow
 SERVICE = ("serve", "runner")
 """Commands that do not end by themselves; `serve` is tried with the values that it must refuse."""
-COMMANDS_OF_ONE = [name for name in COMMANDS if name not in (*SERVICE, "keys", "maintenance")]
+COMMANDS_OF_ONE = [name for name in COMMANDS if name not in (*SERVICE, "keys", "maintenance", "store")]
 HOSTILE = [
     "",
     " ",

@@ -20,7 +20,11 @@ HEAVY = {
     *("scipy.stats", "structlog", "uvicorn"),
 }
 NUMERICAL = {"numpy", "scipy"}
-GROUPS = {"maintenance": ("on", "off", "status"), "keys": ("create", "list", "rotate", "revoke", "sign-out")}
+GROUPS = {
+    "store": ("status", "claim"),
+    "maintenance": ("on", "off", "status"),
+    "keys": ("create", "list", "rotate", "revoke", "sign-out"),
+}
 PATHS = [
     *((name,) for name in COMMANDS if name not in GROUPS),
     *((group, name) for group, names in GROUPS.items() for name in names),
@@ -198,6 +202,7 @@ def test_every_document_can_be_had_as_json():
         ("serve",),
         ("runner",),
         ("migrate",),
+        ("store", "claim"),
         ("maintenance", "on"),
         ("maintenance", "off"),
         ("keys", "create"),

@@ -138,6 +138,7 @@ def test_every_command_that_prints_a_table_is_tested_here():
         "maintenance",
         "backup",
         "restore",
+        "store",
     }
     assert COMMANDS_WITH_TABLES.keys() | others == COMMANDS.keys()
     assert {answer.name for answer in ANSWERS} == ASKED.keys()

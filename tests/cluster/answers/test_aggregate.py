@@ -256,6 +256,17 @@ def test_quantiles_of_more_numbers_than_are_held_are_the_same(found, monkeypatch
     assert held["result"]["quantiles"] == "exact"
 
 
+def test_quantiles_in_groups_of_more_possible_codes_than_64_bits_hold_with_a_digit(found, monkeypatch):
+    # A thousand bins for each of five keys, of which trials have the last ones.
+    edges = [*(k - 2000.0 for k in range(997)), 1000.0, 3000.0, 10_000.0]
+    by = [grouping("trial", name=f"key{k}", edges=edges) for k in range(5)]
+    asked = {"measures": ["export_gain"], "statistics": ["count", "median"], "by": ["strategy", *by[1:]]}
+    whole = {**asked, "by": by}
+    held = [document_of("aggregate", found, **one) for one in (asked, whole)]
+    monkeypatch.setattr("cluster.query.quantiles.MOST_HELD", 100)
+    assert [document_of("aggregate", found, **one) for one in (asked, whole)] == held
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [

@@ -1,6 +1,8 @@
 """What drives a measure of a stored run, against pandas, SALib and exact shares; from Python, HTTP and the shell."""
 
 import json
+import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +13,13 @@ from SALib.analyze import pawn as salib
 
 from cluster.answers import drivers as drivers_module
 from cluster.answers import drivers_parameters, drivers_trials
+from cluster.query.memory_cache import MemoryCache
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
-from sim.scenario.scenario import scenario_from_document
+from sim.scenario.scenario import scenario_document, scenario_from_document
 from tests.support.answers import document_of, result_of, served_run
 from tests.support.command_line import brink
 from tests.support.examples import document, issue
@@ -318,3 +321,18 @@ def test_fewer_trials_and_no_pawn_where_the_request_says_so(found):
     assert few["result"]["variance"]["pairs"] == 5000
     with pytest.raises(InvalidInput, match="trials: must be at least 1000"):
         drivers(found, trials=10)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_that_replaced_another_in_its_folder_is_not_mistaken_for_it(tmp_path):
+    """A process keeps what it has played again: that of another scenario with the same seed is not the same."""
+    memory: MemoryCache = MemoryCache(1 << 24)
+    other = scenario_from_document(
+        {**scenario_document(SCENARIO), "parameters": {**scenario_document(SCENARIO)["parameters"], "full_access": 50}}
+    )
+    asked = {"measure": "export_gain"}
+    for scenario in (SCENARIO, other):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        run(make_plan(scenario, trials=3000, seed=3), tmp_path / "run", RunOptions(engine="inline"))
+        found = open_run(tmp_path / "run")
+        assert drivers(replace(found, cache=memory), **asked) == drivers(found, **asked)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cluster.query.memory_cache import MemoryCache
+from cluster.query.session import QueryLimit, time_limit
 from cluster.query.trials import StoredRun
 from cluster.results.result_folder import MANIFEST, read_json, write_json
 from cluster.runs.options import RunOptions
@@ -31,3 +32,11 @@ def test_a_run_that_was_read_before_it_grew_has_none_of_the_larger_shards(tmp_pa
     run(GROWN, tmp_path / "grown", RunOptions(engine="inline"))
     after = StoredRun(GROWN, open_folder(tmp_path / "grown"), memory)
     assert sum(shard.count for shard in after.committed) == 1600
+
+
+def test_reading_what_is_committed_ends_with_the_time_limit(tmp_path):
+    run(PLAN, tmp_path / "run", RunOptions(engine="inline"))
+    folder = open_folder(tmp_path / "run")
+    folder.remove(MANIFEST)
+    with time_limit(0.0), pytest.raises(QueryLimit):
+        assert StoredRun(PLAN, folder).committed

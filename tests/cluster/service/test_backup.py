@@ -1,7 +1,6 @@
 """Backup and restoration: everything is lost, and everything is there again."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -164,7 +163,7 @@ def test_a_job_that_is_deleted_during_the_backup_is_left_out(working, saved, tmp
     restore(saved, url_of(tmp_path), LocalFolder(tmp_path / "restored"))
     database = jobs.open_database(url_of(tmp_path))
     assert [one.id for one in jobs.newest(database, 10)] == [kept.id]
-    assert os.listdir(tmp_path / "restored") == [kept.id]
+    assert LocalFolder(tmp_path / "restored").subfolders() == [kept.id]
     database.dispose()
 
 

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -24,6 +25,12 @@ def test_results_come_in_order_and_little_is_taken_ahead():
 def test_calls_overlap():
     both = threading.Barrier(2, timeout=60)
     assert len(list(in_order(lambda _: both.wait(), range(2), 2))) == 2
+
+
+def test_calls_have_the_context_variables_of_the_caller():
+    limit: ContextVar[int] = ContextVar("limit", default=0)
+    limit.set(7)
+    assert list(in_order(lambda _: limit.get(), range(20), 2)) == [7] * 20
 
 
 def test_an_error_is_raised_in_its_turn():

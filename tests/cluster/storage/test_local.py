@@ -1,5 +1,6 @@
 """The file system as storage."""
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -86,3 +87,16 @@ def test_a_part_on_another_disk_is_reported_as_such(folder: LocalFolder):
     finally:
         subprocess.run(["umount", other], check=True)
     assert os.listdir(other) == []
+
+
+def test_a_name_is_given_once_where_no_hard_link_can_be_made(folder: LocalFolder, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    folder.create()
+    for content, committed in (("first", True), ("second", False)):
+        draft = folder.draft("")
+        draft.write_text(content)
+        assert folder.commit_new(draft, "name") == committed
+        assert folder.read("name") == b"first"
