@@ -7,7 +7,7 @@ from rich.console import Console
 
 from api.cli.tables import Column, print_table
 from api.figures import signed
-from sim.scenario.vocabulary import EVENT_TERMS, MEASURE_TERMS, OUTCOME_TERMS
+from sim.scenario.vocabulary import EVENT_TERMS, MEASURE_TERMS, OUTCOME_TERMS, Term
 
 
 def print_evidence(out: Console, evidence: Mapping[str, dict[str, Any]] | None) -> None:
@@ -55,11 +55,16 @@ def print_changes(out: Console, summary: dict[str, Any]) -> None:
     print_table(out, columns, title="What the beliefs changed: percentage points (~: the interval contains 0)", gap=1)
 
     means = [(term, [one["change"]["measures"][term.name] for one in strategies.values()]) for term in MEASURE_TERMS]
-    moved = [(f"{term.label}, {term.unit}", cells) for term, cells in means if any(cell["estimate"] for cell in cells)]
+    moved = [(_with_unit(term), cells) for term, cells in means if any(cell["estimate"] for cell in cells)]
     columns = [Column("", [label for label, _ in moved])]
     for k, name in enumerate(strategies):
         columns.append(Column(name, [_difference(cells[k]) for _, cells in moved]))
     print_table(out, columns, title="What the beliefs changed: means", gap=1)
+
+
+def _with_unit(term: Term) -> str:
+    """A measure's label and unit; a label that is a number of something, or of weeks, has it in its words."""
+    return term.label if term.unit in ("1", "week", "weeks") else f"{term.label}, {term.unit}"
 
 
 def _difference(change: dict[str, Any]) -> str:

@@ -46,7 +46,8 @@ def _shown(name: object) -> str:
 def _usage_fault(error: typer.exceptions.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "brink"
-    return f"{' '.join(error.format_message().split())} (see {command} --help)"
+    message = " ".join(error.format_message().split()).replace("Value error, ", "")
+    return f"{message} (see {command} --help)"
 
 
 def _known(error: BaseException) -> str | None:

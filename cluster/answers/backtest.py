@@ -344,7 +344,8 @@ def _about_fitted(fitted: Sequence[str], disputes: int) -> list[str]:
     return [
         f"{which} {disputes} forecasts are fitted to how past cases ended ({', '.join(fitted)}): the forecast of the "
         "class is the rate of the past by construction, so that it cannot show skill beyond the class rates. What the "
-        "model adds is the course and the week, which the class rates do not forecast."
+        "model adds is the course and the week, which the class rates do not forecast: whether it adds anything, its "
+        "CRPS beside that of uniform shows."
     ]
 
 

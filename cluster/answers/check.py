@@ -31,7 +31,9 @@ from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_st
 from cluster.reference.rates import LISTS, SETTLED_BY_WEEKS, shipped_rates
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
+from sim.scenario.distributions import Fixed
 from sim.scenario.expressions import Expression, parse_condition
+from sim.scenario.scenario import Scenario
 from sim.statistics.estimates import UNKNOWN, Estimate, proportion, proportion_of_replicates
 from sim.statistics.weighted_estimates import weighted_share
 
@@ -112,6 +114,13 @@ class ClassComparison(Result):
     reference: str
     known_on: str | None
     compared: list[ComparedShare]
+    without_threat: Annotated[
+        list[str],
+        Field(
+            description="The scenario's strategies that never threaten. They are compared with nothing: no class "
+            "counts how often talks without a threat succeed."
+        ),
+    ]
 
 
 @dataclass(frozen=True)
@@ -174,9 +183,24 @@ def check(run: StoredRun, request: CheckRequest, on_progress: OnProgress) -> Com
                 "reason": reason,
             }
         )
-    result = {"reference": past.reference, "known_on": past.known_on, "compared": compared}
+    result = {
+        "reference": past.reference,
+        "known_on": past.known_on,
+        "compared": compared,
+        "without_threat": strategies_without_threat(scenario),
+    }
     method = _METHOD if evidence is None else {**_METHOD, "weights": WEIGHTED}
     return Computed(ClassComparison.model_validate(result), (chosen,), shares[0].trials, method, evidence)
+
+
+def strategies_without_threat(scenario: Scenario) -> list[str]:
+    """The strategies under which sanctions are never announced and are not in force from the start."""
+    never = Fixed(0.0)
+    return [
+        name
+        for name in scenario.strategies
+        if all(scenario.parameters(name)[one] == never for one in ("threat_probability", "sanctions_at_start"))
+    ]
 
 
 def compared_shares(

@@ -19,6 +19,7 @@ import numpy as np
 from sim.faults import Fault, InvalidInput, decimal_comma
 from sim.scenario.columns import Column, columns
 from sim.scenario.distributions import Distribution, has_atoms
+from sim.scenario.parameters import PARAMETERS
 from sim.scenario.vocabulary import NAMED
 
 if TYPE_CHECKING:
@@ -338,8 +339,14 @@ class _Reader:
             return _Reader(_tokens(NAMED[name], self.known, self.refuse), self.known, self.refuse).disjunction(0)
         near = get_close_matches(name, [*self.known, *NAMED], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        names = ", ".join([*self.known, *NAMED])
-        raise self.refuse(f"has {name!r}, which is not a column or event{hint}; there are: {names}")
+        # A scenario has too many parameters to list them in a line.
+        parameters = {one.name for one in PARAMETERS}
+        listed = [one for one in self.known if one not in parameters and not one.startswith("issues.")]
+        names = ", ".join(dict.fromkeys([*listed, *NAMED]))
+        raise self.refuse(
+            f"has {name!r}, which is not a column or event{hint}; there are: {names}, and the scenario's uncertain "
+            "parameters"
+        )
 
 
 def _rounded(value: float) -> float:

@@ -110,6 +110,11 @@ def print_check(out: "Console", document: dict[str, Any]) -> None:
         _print_movers(out, outside)
     else:
         out.print("No forecast lies outside the interval of past cases.")
+    if found["without_threat"]:
+        out.print(
+            f"Not compared: {', '.join(found['without_threat'])}. No class says how often talks without a threat "
+            "succeed: what a scenario implies for them rests on its own ranges, above all on readiness."
+        )
     if any(row["name"].startswith("agreed_by_week") for row in rows):
         out.print(
             "Settled within so many weeks: of the class's dated threats, whose weeks begin with the first threat, "

@@ -84,8 +84,9 @@ def _print_fit(out: "Console", found: dict[str, Any]) -> None:
         out.print(f"{knob} was not moved: {reason}.")
     if not found["reached"]:
         out.print("The past rates were not reached; these are the nearest that were found.")
+    count = f"{found['iterations']} {'iteration' if found['iterations'] == 1 else 'iterations'}"
     out.print(
-        f"{found['iterations']} iterations of {found['trials']:,} trials, seed {found['seed']}; the shares after are "
+        f"{count} of {found['trials']:,} trials, seed {found['seed']}; the shares after are "
         f"of other trials, with the next seed. The range of past cases (95 %) is far wider than the Monte Carlo error: "
         "a fit to its middle is no knowledge of it.",
         style="dim",

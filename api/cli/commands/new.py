@@ -268,6 +268,10 @@ def _print_implied(out: "Console", scenario: "Scenario", implied: dict[str, Any]
         out.print(f"- {name}: {', '.join(parts)}.")
         if one["past"]:
             _print_past(out, one["past"])
+        elif not one["threat"]["estimate"]:
+            out.print(
+                "No past cases say how often talks without a threat succeed: this follows from the readiness above all."
+            )
     out.print(f"Next: brink run {path}", soft_wrap=True)
 
 

@@ -248,3 +248,18 @@ def test_validation_as_json_lists_every_fault(tmp_path):
     assert {"name", "horizon_weeks"} <= {one["field"] for one in document["errors"]}
     assert {one["line"] for one in document["errors"] if one["field"] == "horizon_weeks"} == {3}
     assert len(found.stderr.splitlines()) == len(document["errors"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("run", "us-mexico-2019", "--design", "foo"), "Invalid value for '--design': 'foo' is not one of "),
+        (("rates", "nosuch"), "SCENARIO: is not a shipped scenario; there are "),
+        (("indices", "nosuch"), "SCENARIO|RUN: is not a shipped scenario; there are "),
+        (("scenarios", "nosuch"), "NAME: is not a shipped scenario; there are "),
+    ],
+)
+def test_a_fault_begins_with_the_option_or_argument_that_was_typed(arguments, line):
+    found = brink(*arguments)
+    assert_refused(found)
+    assert found.stderr.startswith(line)

@@ -59,6 +59,12 @@ def test_shares_are_those_of_the_trials_with_a_threat(folder, document):
     assert found["ruling_for_target"]["forecast"]["estimate"] == pytest.approx((ruled.ruling == "for_target").mean())
 
 
+def test_strategies_that_never_threaten_are_named_as_compared_with_nothing(document, folder):
+    assert document["without_threat"] == ["talk"]
+    done = brink("check", str(folder), environment={"COLUMNS": "200"})
+    assert "Not compared: talk. No class says how often talks without a threat succeed" in done.stdout
+
+
 @pytest.mark.slow
 def test_intervals_of_a_sobol_design_are_those_of_its_replicates(tmp_path):
     scenario = scenario_from_document(
