@@ -5,6 +5,9 @@ from datetime import date, timedelta
 from typing import Any, ClassVar
 
 import altair as alt
+
+# Altair looks for pandas among the modules of the process, and fails where another thread has begun to import it.
+import pandas  # noqa: F401
 from altair.utils.schemapi import debug_mode
 
 from api.leads import TOO_CLOSE, ordered_leads

@@ -13,5 +13,5 @@ def accepts_gzip(header: str) -> bool:
 
 
 def names_tag(header: str, tag: str) -> bool:
-    """Whether a header ``If-None-Match`` names a tag, weak or not, or any by ``*`` (13.1.2)."""
+    """Whether a header ``If-None-Match`` or ``If-Match`` names a tag, weak or not, or any by ``*`` (13.1.2)."""
     return header.strip() == "*" or tag in re.findall(r'(?:^|,)\s*(?:W/)?("[^"]*")(?=\s*(?:,|$))', header)

@@ -116,7 +116,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Idempotency-Key", "If-None-Match", "If-Range", "Last-Event-ID", "Range"],
+            allow_headers=[
+                "Authorization",
+                "Idempotency-Key",
+                "If-Match",
+                "If-None-Match",
+                "If-Range",
+                "Last-Event-ID",
+                "Range",
+            ],
             expose_headers=["Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "WWW-Authenticate"],
         )
     app.add_middleware(HostCheck, hosts=(*LOOPBACK, *settings.allowed_hosts), loopback_only=settings.auth == "none")

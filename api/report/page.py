@@ -138,7 +138,19 @@ def _story(answers: Answers, story: dict[str, Any]) -> dict[str, Any]:
             if one["events"]
         ],
         "ending": f"The end: {story['strategies'][story['strategy']]['ending']}.",
+        "check": _row_check(story["check"]),
     }
+
+
+def _row_check(check: dict[str, Any]) -> str:
+    """A warning if a story is not that of the stored trial, or if the run keeps no row of it; empty otherwise."""
+    if check["equal"] is None:
+        return "The run keeps no row of this trial with which the story could be compared."
+    if check["equal"]:
+        return ""
+    made = ", ".join(f"{name} {one['run']} then, {one['here']} now" for name, one in check["other_versions"].items())
+    why = f"the run was made with other versions ({made})" if made else "a file of the run was altered"
+    return f"This story is not that of the stored trial: {why}."
 
 
 def _ranges(answers: Answers) -> list[dict[str, str]]:

@@ -384,4 +384,6 @@ ANSWER = Answer(
     examples=({},),
     designs=SAMPLES,
     steps="outcomes explained",
+    fewest_trials=FEWEST_THREATS,
+    fewest_given=FEWEST_THREATS,
 )

@@ -630,4 +630,6 @@ ANSWER = Answer(
     examples=({"measures": [NET_GAIN]}, {}),
     designs=SAMPLES,
     steps="trials",
+    fewest_trials=FEWEST,
+    fewest_given=FEWEST,
 )

@@ -229,4 +229,5 @@ ANSWER = Answer(
     examples=({"measure": "agreement"}, {}),
     designs=SAMPLES,
     steps="strategies",
+    fewest_given=FEWEST_GIVEN,
 )

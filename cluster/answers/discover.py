@@ -261,4 +261,7 @@ ANSWER = Answer(
     compute=discover,
     examples=({"outcome": "sanctions"},),
     designs=SAMPLES,
+    fewest_trials=2 * FEWEST_CASES,
+    fewest_given=2 * FEWEST_CASES,
+    fewest_cases=FEWEST_CASES,
 )

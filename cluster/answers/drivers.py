@@ -317,4 +317,6 @@ ANSWER = Answer(
     examples=({"measure": "export_gain"},),
     designs=SAMPLES,
     steps="parameters",
+    fewest_trials=FEWEST_KNOWN,
+    fewest_given=FEWEST_KNOWN,
 )

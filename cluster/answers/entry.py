@@ -203,7 +203,9 @@ class Answer:
     for a run of one of the `designs`. `bare` marks the summary, whose document has no envelope since
     ``summary.json``'s form is fixed. `table` makes an Arrow table of a document, for answers that can be fetched as
     CSV, Arrow or Parquet too. `steps` is what its progress counts, such as parameters; None for an answer without.
-    `cannot_weigh` says why it takes no beliefs; None for one that does.
+    `cannot_weigh` says why it takes no beliefs; None for one that does. `fewest_trials` are the trials of each strategy
+    that it needs, `fewest_given` those that must be left under a condition; both are necessary and may not suffice.
+    `fewest_cases` are the trials that it needs both with the outcome that it is about and without; None without one.
     """
 
     name: str
@@ -217,6 +219,9 @@ class Answer:
     table: Callable[[dict[str, Any]], pa.Table] | None = None
     steps: str | None = None
     cannot_weigh: str | None = None
+    fewest_trials: int = 1
+    fewest_given: int = 1
+    fewest_cases: int | None = None
 
     @cached_property
     def document(self) -> type[Document[Any]]:

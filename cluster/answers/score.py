@@ -305,4 +305,5 @@ ANSWER = Answer(
     result=Score,
     compute=score,
     examples=({},),
+    fewest_given=FEWEST_GIVEN,
 )

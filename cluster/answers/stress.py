@@ -515,4 +515,7 @@ ANSWER = Answer(
     compute=stress,
     examples=({"bound": "sanctions"},),
     designs=SAMPLES,
+    fewest_trials=2 * FEWEST,
+    fewest_given=2 * FEWEST,
+    fewest_cases=FEWEST,
 )

@@ -226,4 +226,5 @@ ANSWER = Answer(
     compute=summary,
     examples=({"given": "agreement_week > 2"}, {}),
     bare=True,
+    fewest_given=shared.FEWEST_GIVEN,
 )

@@ -405,4 +405,5 @@ ANSWER = Answer(
     compute=timeline,
     examples=({"given": "filing_week is null"}, {}),
     steps="strategies",
+    fewest_given=FEWEST_GIVEN,
 )

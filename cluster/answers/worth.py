@@ -307,4 +307,6 @@ ANSWER = Answer(
     examples=({"measure": NET_GAIN},),
     designs=SAMPLES,
     steps="parameters and groups",
+    fewest_trials=FEWEST,
+    fewest_given=FEWEST,
 )

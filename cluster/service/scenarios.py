@@ -2,10 +2,12 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from cluster.service.jobs import metadata
 from sim.faults import Fault, InvalidInput
@@ -32,19 +34,45 @@ class KeptScenario:
     changed_at: float
 
 
-def keep(engine: sa.Engine, owner: str, name: str, document: dict[str, Any]) -> None:
-    """Keep an owner's scenario under a name, in place of an older one. Raises `InvalidInput` beyond `MAX_SCENARIOS`."""
+class Changed(Exception):
+    """The scenario that is kept under a name is not the one that was expected."""
+
+
+def keep(
+    engine: sa.Engine,
+    owner: str,
+    name: str,
+    document: dict[str, Any],
+    expected: Callable[[dict[str, Any] | None], bool] | None = None,
+) -> None:
+    """Keep an owner's scenario under a name, in place of an older one.
+
+    `expected` says of the older document, None without one, whether it may be replaced; any may be without `expected`.
+    Raises `Changed` if it may not, or if another request changes it meanwhile, and `InvalidInput` beyond
+    `MAX_SCENARIOS`.
+    """
     values = {"document": json.dumps(document), "changed_at": time.time()}
     mine = scenarios.c.owner == owner
+    named = sa.and_(mine, scenarios.c.name == name)
     with engine.begin() as connection:
-        changed = connection.execute(scenarios.update().where(mine, scenarios.c.name == name).values(**values))
-        if changed.rowcount:
+        replaced = named
+        if expected is not None:
+            older = connection.execute(sa.select(scenarios.c.document).where(named)).scalar()
+            if not expected(None if older is None else json.loads(older)):
+                raise Changed(name)
+            replaced = sa.and_(named, scenarios.c.document == older)
+        if connection.execute(scenarios.update().where(replaced).values(**values)).rowcount:
             return
+        if expected is not None and older is not None:
+            raise Changed(name)
         count = connection.execute(sa.select(sa.func.count()).select_from(scenarios).where(mine)).scalar() or 0
         if count >= MAX_SCENARIOS:
             message = f"cannot be kept: you keep {count} scenarios, and may keep {MAX_SCENARIOS}; delete some"
             raise InvalidInput((Fault("name", name, message),))
-        connection.execute(scenarios.insert().values(owner=owner, name=name, **values))
+        try:
+            connection.execute(scenarios.insert().values(owner=owner, name=name, **values))
+        except IntegrityError:
+            raise Changed(name) from None
 
 
 def find(engine: sa.Engine, owner: str, name: str) -> KeptScenario | None:

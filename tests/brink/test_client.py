@@ -199,7 +199,7 @@ def test_a_download_is_a_result_folder(job, tmp_path):
     folder = job.download(tmp_path / "copy")
     assert verify(folder) == []
     part = folder / "trials" / "strategy=talk" / "part-00000.parquet"
-    other = folder / "trials" / "strategy=talk" / "part-00001.parquet"
+    other = folder / "trials" / "strategy=threaten" / "part-00000.parquet"
     kept = other.stat().st_mtime_ns
     part.write_bytes(part.read_bytes()[:-1] + b"?")
     assert verify(folder) != []

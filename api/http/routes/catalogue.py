@@ -11,6 +11,7 @@ from api.http.authentication import reader
 from api.http.problems import RESPONSES
 from api.shipped_scenarios import shipped_scenario
 from cluster.answers.entry import LONGEST_NAME, Estimate
+from cluster.answers.registry import ANSWERS
 from cluster.reference.rates import rates_document, scenario_rates
 from sim.faults import Fault, InvalidInput
 from sim.scenario.vocabulary import EVENT_TERMS, MEASURE_TERMS, OUTCOME_TERMS, Term
@@ -38,6 +39,19 @@ class TermEntry(BaseModel):
     expression: str
     label: str
     unit: str
+
+
+class AnswerEntry(BaseModel):
+    """An answer about a run, and how many trials it needs. So many are necessary, and may not suffice."""
+
+    name: str
+    sentence: str
+    designs: list[str] = Field(description="Designs of the runs that it can be about.")
+    fewest_trials: int = Field(description="Trials of each strategy that it is about.")
+    fewest_given: int = Field(description="Trials of each strategy that a condition must leave.")
+    fewest_cases: int | None = Field(
+        description="Trials with the outcome that it is about, and as many without; null for an answer without one."
+    )
 
 
 class EndingCounts(BaseModel):
@@ -168,6 +182,22 @@ def terms() -> list[TermEntry]:
         TermEntry(name=term.name, kind=kind, expression=term.expression, label=term.label, unit=term.unit)
         for kind, found in kinds
         for term in found
+    ]
+
+
+@router.get("/answers", summary="List the answers about a run")
+def answers() -> list[AnswerEntry]:
+    """Every answer about a run: its name, what it says, and how many trials it needs."""
+    return [
+        AnswerEntry(
+            name=one.name,
+            sentence=one.sentence,
+            designs=list(one.designs),
+            fewest_trials=one.fewest_trials,
+            fewest_given=one.fewest_given,
+            fewest_cases=one.fewest_cases,
+        )
+        for one in ANSWERS
     ]
 
 

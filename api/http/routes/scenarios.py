@@ -1,11 +1,12 @@
 """Scenarios: the shipped ones, those that users keep, and the validation of one that is sent."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import yaml
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
 
@@ -15,6 +16,7 @@ from api.http.authentication import Reader, Submitter, reader
 from api.http.bodies import YAML, is_yaml
 from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
 from api.http.routes.common import Database
+from api.negotiation import names_tag
 from api.ranges import ranges_document, settings_document
 from api.shipped_scenarios import shipped_names, shipped_scenario
 from cluster.reference.rates import class_names
@@ -98,22 +100,42 @@ def scenarios(reading: Reader, engine: Database) -> list[ScenarioEntry]:
 
 
 @router.get("/scenarios/{name}", summary="Read a scenario")
-def scenario(name: Name, reading: Reader, engine: Database) -> dict[str, Any]:
-    """A shipped scenario or one of the caller's own in full, defaults filled in."""
+def scenario(name: Name, reading: Reader, engine: Database, response: Response) -> dict[str, Any]:
+    """A shipped scenario or one of the caller's own in full, defaults filled in. `ETag` names this version of it."""
     own = kept.find(engine, reading.owner, name)
-    if own is not None:
-        return own.document
     try:
-        return scenario_document(shipped_scenario(name))
+        document = own.document if own is not None else scenario_document(shipped_scenario(name))
     except InvalidInput as error:
         raise Problem(404, str(error)) from None
+    response.headers["ETag"] = _tag(document)
+    return document
 
 
-@router.put("/scenarios/{name}", summary="Keep a scenario", openapi_extra=SCENARIO_BODY)
+def _tag(document: dict[str, Any]) -> str:
+    return f'"{hashlib.sha256(json.dumps(document).encode()).hexdigest()[:32]}"'
+
+
+@router.put(
+    "/scenarios/{name}",
+    summary="Keep a scenario",
+    openapi_extra=SCENARIO_BODY,
+    responses={412: {**RESPONSES[409], "description": "Another scenario is kept under the name than is expected"}},
+)
 def keep(
-    name: Name, sent: Annotated[SentScenario, Depends(sent_scenario)], submitting: Submitter, engine: Database
+    name: Name,
+    sent: Annotated[SentScenario, Depends(sent_scenario)],
+    submitting: Submitter,
+    engine: Database,
+    response: Response,
+    if_match: Annotated[
+        str | None, Header(max_length=1000, description="Replace only the version that it names.")
+    ] = None,
+    if_none_match: Annotated[str | None, Header(max_length=1000, description="`*`: replace none of that name.")] = None,
 ) -> dict[str, Any]:
-    """Keep a valid scenario under a name, in place of an older one of that name. Returns it in full."""
+    """Keep a valid scenario under a name, in place of an older one of that name. Returns it in full.
+
+    With `If-None-Match: *` an older one stays, and with `If-Match` one of another `ETag`: the status is then 412.
+    """
     if name in shipped_names():
         message = "is the name of a shipped scenario; choose another"
         raise InvalidInput((Fault("name", name, message),))
@@ -121,7 +143,18 @@ def keep(
     if scenario.name != name:
         raise InvalidInput((Fault("name", scenario.name, f"must be {name}, as in the address"),))
     document = scenario_document(scenario)
-    kept.keep(engine, submitting.owner, name, document)
+
+    def expected(older: dict[str, Any] | None) -> bool:
+        tag = None if older is None else _tag(older)
+        matches = if_match is None or (tag is not None and names_tag(if_match, tag))
+        return matches and (if_none_match is None or tag is None or not names_tag(if_none_match, tag))
+
+    conditional = if_match is not None or if_none_match is not None
+    try:
+        kept.keep(engine, submitting.owner, name, document, expected if conditional else None)
+    except kept.Changed:
+        raise Problem(412, f"another scenario is kept as {name} than this request expects") from None
+    response.headers["ETag"] = _tag(document)
     return document
 
 

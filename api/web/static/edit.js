@@ -6,7 +6,7 @@ import { decimalComma, documentValue, number, readNumber } from "./format.js";
 import { handles } from "./handles.js";
 import { load } from "./load.js";
 import { spark } from "./spark.js";
-import { get, once, post, Problem, saveAs, send } from "./v1.js";
+import { getTagged, once, post, Problem, saveAs, send } from "./v1.js";
 
 const WAIT = 300;
 const KINDS = {
@@ -21,6 +21,8 @@ const KINDS = {
 };
 let scenario;
 let original;
+/** The scenario as the service keeps it: as text, with its name and the tag of its version; no name for a copy. */
+const kept = { text: "", name: null, tag: null };
 let inputs = new Map();
 /** The density at each place of the document, by its pointer. */
 let densities = new Map();
@@ -358,28 +360,51 @@ function mark({ valid, errors, warnings }) {
   fill(find("valid"), valid ? el("p", {}, "Valid.") : el("p", { class: "fault" }, `${errors.length} fault${errors.length === 1 ? "" : "s"}.`), rest.map((text) => el("p", { class: "fault" }, text)));
 }
 
-async function save(andRun) {
+/** Keep the scenario. One of the same name stays unless it is the one that was opened, or `replace` is chosen. */
+async function save(andRun, replace = false) {
   showFault(null);
-  await send("PUT", `/v1/scenarios/${encodeURIComponent(scenario.name)}`, scenario);
-  if (andRun) return location.assign(`/run?scenario=${encodeURIComponent(scenario.name)}`);
-  fill(find("kept"), "Kept. ", el("a", { href: `/scenarios/${encodeURIComponent(scenario.name)}` }, "Look at it"));
-  return history.replaceState(null, "", `?from=${encodeURIComponent(scenario.name)}`);
+  fill(find("kept"));
+  const text = JSON.stringify(scenario);
+  const { name } = scenario;
+  const expected = name === kept.name ? { "If-Match": kept.tag } : { "If-None-Match": "*" };
+  const tagged = (tag) => Object.assign(kept, { text, name, tag });
+  try {
+    await send("PUT", `/v1/scenarios/${encodeURIComponent(name)}`, scenario, { headers: replace ? {} : expected, tagged });
+  } catch (error) {
+    if (error.status !== 412) throw error;
+    return askToReplace(name, andRun);
+  }
+  if (andRun) return location.assign(`/run?scenario=${encodeURIComponent(name)}`);
+  fill(find("kept"), "Kept. ", el("a", { href: `/scenarios/${encodeURIComponent(name)}` }, "Look at it"));
+  return history.replaceState(null, "", `?from=${encodeURIComponent(name)}`);
 }
+
+function askToReplace(name, andRun) {
+  const why = name === kept.name ? `“${name}” has been changed or deleted since you opened it here` : `You keep another scenario named “${name}”`;
+  const replace = el("button", { type: "button", onclick: () => save(andRun, true).catch(showFault) }, "Replace it");
+  fill(find("kept"), el("span", { class: "warning" }, `${why}. Nothing was kept. Change the name, or replace it. `), replace);
+  replace.focus();
+}
+
+/** A browser asks before one leaves with changes that are not kept. */
+addEventListener("beforeunload", (event) => { if (scenario && JSON.stringify(scenario) !== kept.text) event.preventDefault(); });
 
 async function begin() {
   const from = new URLSearchParams(location.search).get("from");
   const list = await once("/v1/scenarios");
   const base = from ?? list[0].name;
-  scenario = await get(`/v1/scenarios/${encodeURIComponent(base)}`);
+  const [opened, tag] = await getTagged(`/v1/scenarios/${encodeURIComponent(base)}`);
+  scenario = opened;
   original = structuredClone(scenario);
   if (!list.find((one) => one.name === base)?.own) {
     let k = 2;
     while (list.some((one) => one.name === `${base}-${k}`)) k += 1;
     scenario.name = `${base}-${k}`;
     delete scenario.history;
-  }
+  } else Object.assign(kept, { name: base, tag });
   fill(find("title"), `Change: ${scenario.title}`);
   await layOut();
+  kept.text = JSON.stringify(scenario);
   onSubmit(find("edit"), () => save(false));
   find("keep-and-run").addEventListener("click", () => save(true).catch(showFault));
   find("keep-and-run").disabled = false;

@@ -2,8 +2,9 @@
 import { showAccount } from "./account.js";
 import { conditionOf, conditionsPanel } from "./conditions.js";
 import { el, fill, find, showFault } from "./dom.js";
+import { tooFew } from "./enough.js";
 import { distribution, waitsFor, when, whole } from "./format.js";
-import { faultOf, SECTIONS } from "./sections.js";
+import { faultOf, single, SECTIONS, strategyList } from "./sections.js";
 import { ended as hasEnded, follow, load, onReturn } from "./load.js";
 import { get, once, passes, Problem, send } from "./v1.js";
 
@@ -173,13 +174,15 @@ async function run(section, box, now, signal, whole = false) {
   if (box.body.textContent === "Not computed yet.") fill(box.body, el("p", { class: "dim" }, "Computing …"));
   let made;
   try {
-    made = await section.show(asked);
+    // The first sections are not kept waiting: a condition that leaves too few trials is counted where they are refused.
+    made = (section.early && (given || !ended()) ? null : await lacking(section, asked)) ?? (await section.show(asked));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
     // A first answer that fails may do so for want of trials, and one of all trials may pass for all that is shown.
     if (trials) return void queue.push([section, box, now, signal, true]);
-    made = [faultOf(error), leaveOut(error, strategies)];
+    const few = section.early && given && error.errors.some((one) => one.field === "given") ? await lacking(section, asked).catch(() => null) : null;
+    made = few ?? [faultOf(error), leaveOut(error, strategies)];
     // Asked again when a reader comes back to it: the fault may have passed.
     if (passes(error) || error.status >= 500) box.key = null;
   }
@@ -189,6 +192,15 @@ async function run(section, box, now, signal, whole = false) {
   box.body.dataset[asked.early ? "first" : "shown"] = box.key;
   // After the first answers of the other sections.
   if (asked.early) queue.push([section, box, now, signal, true]);
+}
+
+/** Words in place of a section for which there are too few trials or strategies; null if there may be enough. */
+async function lacking(section, asked) {
+  if (section.several && asked.strategies.length < 2) return [el("p", { class: "few" }, "One strategy is shown. Choose another one under “Strategies shown” to compare it with.")];
+  if (!section.answer) return null;
+  const name = section.id === "answer" && asked.strategies.length < 2 ? "summary" : section.answer;
+  const few = await tooFew(name, asked, section.single ? [single(asked).strategy] : asked.strategies);
+  return few && [section.single && strategyList(asked), few];
 }
 
 /** Put what was made in place of what a section holds, whose height stays while charts are drawn: nothing jumps. */

@@ -2,6 +2,7 @@
 import { chartOf } from "./chart.js";
 import { NET_GAIN, uncertainParameters } from "./conditions.js";
 import { el, fill, showFault, table } from "./dom.js";
+import { answerEntry, tooFew } from "./enough.js";
 import { amount, bare, distribution, negated, number, plain, readNumber, readWhole, rounded, share, whole } from "./format.js";
 import { estimate, numbers, query } from "./numbers.js";
 import { download, get, once, post } from "./v1.js";
@@ -11,13 +12,13 @@ const measured = (asked) => (asked.chosen.measure ? { measure: asked.chosen.meas
 /** How many trials a first answer is made from. */
 const sampled = (asked) => (asked.trials ? { trials: asked.trials } : {});
 /** What a request about one strategy says: the chosen one, or the first of those shown. */
-const single = (asked) => ({ ...asked.evidence, strategy: asked.chosen.strategy || asked.strategies[0] });
+export const single = (asked) => ({ ...asked.evidence, strategy: asked.chosen.strategy || asked.strategies[0] });
 
 /** A measure in words. */
 const measureWords = (asked, measure) => (measure === NET_GAIN ? `the sender's net gain (${NET_GAIN}), bn USD` : asked.terms.find((one) => one.name === measure)?.label ?? measure);
 
 /** A list of strategies to choose one from. */
-function strategyList(asked) {
+export function strategyList(asked) {
   if (asked.strategies.length < 2) return null;
   const list = el("select", { onchange: () => asked.choose({ strategy: list.value }) },
     asked.strategies.map((name) => el("option", { value: name, selected: name === single(asked).strategy }, name)));
@@ -258,17 +259,27 @@ function conditionForm(asked, name, label, hint, usual) {
 
 const interval = (one) => (one.above === null || one.above === undefined ? `up to ${number(one.up_to)}` : one.up_to === null || one.up_to === undefined ? `above ${number(one.above)}` : `${number(one.above)} to ${number(one.up_to)}`);
 
-/** What stress and discovery are about unless something is chosen: sanctions or, where they are always or never imposed,
- * that there is no agreement. */
-async function usualOutcome(asked) {
-  const { events } = (await get(`/v1/jobs/${asked.id}/summary${query(asked.request)}`, asked.signal)).strategies[single(asked).strategy];
-  const happens = (name) => events[name].estimate > 0 && events[name].estimate < 1;
-  return !happens("sanctions") && happens("agreement") ? "not agreement" : "sanctions";
+/** What stress and discovery are about unless something is chosen: sanctions or, where too few trials have them or are
+ * without, that there is no agreement; null where that is so of both. */
+async function usualOutcome(asked, answer) {
+  const { strategy } = single(asked);
+  const request = asked.given ? { ...asked.evidence, strategies: [strategy] } : asked.request;
+  const { events, trials } = (await get(`/v1/jobs/${asked.id}/summary${query(request)}`, asked.signal)).strategies[strategy];
+  const { fewest_cases: fewest } = await answerEntry(answer);
+  const enough = ({ estimate: part }) => Math.round(Math.min(part, 1 - part) * trials) >= fewest;
+  return enough(events.sanctions) ? "sanctions" : enough(events.agreement) ? "not agreement" : null;
+}
+
+/** Words where a section has nothing to be about by itself. */
+async function nothingUsual(answer) {
+  const { fewest_cases: fewest } = await answerEntry(answer);
+  return el("p", { class: "few" }, `Neither sanctions nor an agreement happens in at least ${whole(fewest)} trials here and fails to happen in as many. Write another condition, or play more trials.`);
 }
 
 async function showStress(asked) {
-  const usual = asked.chosen.bound || (await usualOutcome(asked));
-  const form = conditionForm(asked, "bound", "The bound is broken where", "Look", usual);
+  const usual = asked.chosen.bound || (await usualOutcome(asked, "stress"));
+  const form = conditionForm(asked, "bound", "The bound is broken where", "Look", usual ?? "");
+  if (!usual) return [strategyList(asked), form, await nothingUsual("stress")];
   const request = { ...single(asked), bound: usual };
   const [found, error] = await post(`/v1/jobs/${asked.id}/stress`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
@@ -296,8 +307,9 @@ export function faultOf(problem) {
 }
 
 async function showDiscovery(asked) {
-  const usual = asked.chosen.outcome || (await usualOutcome(asked));
-  const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", usual);
+  const usual = asked.chosen.outcome || (await usualOutcome(asked, "discover"));
+  const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", usual ?? "");
+  if (!usual) return [strategyList(asked), form, await nothingUsual("discover")];
   const request = { ...single(asked), outcome: usual };
   const [found, error] = await post(`/v1/jobs/${asked.id}/discover`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
@@ -347,6 +359,7 @@ async function showStories(asked) {
   return [
     ...head,
     el("p", {}, el("strong", {}, `Trial ${whole(replayed.trial)} under ${replayed.strategy}: `), `${replayed.strategies[replayed.strategy].ending}.`),
+    rowCheck(replayed.check),
     el("h3", {}, "The gap, issue by issue"), figure,
     el("h3", {}, "Week by week"),
     el("ol", { class: "story" }, replayed.story.map((one) => el("li", { class: one.events.length ? "turn" : null },
@@ -357,12 +370,29 @@ async function showStories(asked) {
   ];
 }
 
+/** Whether a story is that of the stored trial: its row, played again, beside the row that the run keeps. */
+function rowCheck({ equal, columns, differences, other_versions: versions }) {
+  if (equal === null) return el("p", { class: "dim" }, "The run keeps no row of this trial with which the story could be compared.");
+  if (equal) return el("p", { class: "dim" }, `The row of the trial, played again for this story, equals the stored row in all ${whole(columns)} columns.`);
+  const made = Object.entries(versions).map(([name, one]) => `${name} ${one.run} then, ${one.here} now`);
+  const why = made.length ? `the run was made with other versions (${made.join("; ")})` : "a file of the run was altered";
+  const text = (value) => (value === null ? "none" : String(value));
+  return [
+    el("p", { class: "fault" }, `This story is not that of the stored trial: ${why}. The numbers of the other sections are from the stored rows.`),
+    el("details", {}, el("summary", {}, `What differs: ${whole(differences.length)} values`),
+      table("The stored row and the row as played now", ["strategy", "column", "stored", "played now"], differences.map((one) => [one.strategy, one.column ?? "file", text(one.stored), text(one.played)]), false)),
+  ];
+}
+
 async function showCheck(asked) {
   const { reference, parameters } = asked.scenario ?? {};
   const inForce = parameters?.sanctions_at_start === 1;
   const rates = el("p", {}, el("a", { href: "/rates" }, "The rates of past threats"), ".");
   if (!reference && !inForce) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
-  const request = { strategy: single(asked).strategy, ...(asked.chosen.believe.length ? { believe: asked.chosen.believe } : {}) };
+  const { strategy } = single(asked);
+  const few = await tooFew("check", asked, [strategy], inForce ? { condition: null, words: "were played" } : { condition: "threat", words: "have a threat" });
+  if (few) return [strategyList(asked), few, rates];
+  const request = { strategy, ...(asked.chosen.believe.length ? { believe: asked.chosen.believe } : {}) };
   const found = await post(`/v1/jobs/${asked.id}/check`, request, { signal: asked.signal });
   const columns = [["what", (one) => one.label], ["forecast", (one) => estimate(one.forecast, share)], ["past threats", (one) => (one.class?.estimate === null ? "not known" : estimate(one.class, share))],
     ["outside the past", (one) => (one.outside ? "outside" : "")], ["would move it", (one) => one.movers.map((mover) => mover.parameter).join(", ") || one.reason || ""], ["source", (one) => one.source]];
@@ -372,6 +402,7 @@ async function showCheck(asked) {
     ...found.result.compared.map((one) => [one.label, one.forecast.estimate, one.forecast.low, one.forecast.high, one.class.estimate, one.class.low, one.class.high, one.outside, one.source])];
   return [
     strategyList(asked),
+    asked.given ? el("p", { class: "dim" }, "Of all trials, also of those that do not agree with what was learned: past threats are known without it.") : null,
     el("p", { class: "dim" }, `The forecast under ${request.strategy}, ${found.result.reference === "sanctions-in-force" ? "beside what became of past sanctions in force" : `in the trials with a threat, beside how past threats of the class ${found.result.reference} ended`}, as known on ${found.result.known_on ?? "any day"}.`),
     figure,
     found.result.without_threat.length ? el("p", { class: "dim" }, `Not compared: ${found.result.without_threat.join(", ")}. No class says how often talks without a threat succeed.`) : "",
@@ -441,19 +472,19 @@ async function showFiles(asked) {
 }
 
 /** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. `first`
- * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait. One that
- * is `beside` stands with the conditions. */
+ * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait. `answer` is
+ * the one whose number of trials it needs, of a `single` strategy or of each. One that is `beside` stands with the conditions. */
 export const SECTIONS = [
-  { id: "answer", title: "The answer", show: showAnswer, uses: ["given", "only", "measure"], early: true },
-  { id: "ending", title: "How it ends", show: showEnding, uses: ["given", "only"], early: true },
-  { id: "time", title: "Over time", show: showTime, uses: ["given", "only"] },
-  { id: "distribution", title: "Distributions", show: showDistribution, uses: ["given", "only", "show", "form", "by"] },
-  { id: "compare", title: "Strategies compared", show: showComparison, uses: ["given", "only", "measure"], several: true },
-  { id: "drivers", title: "What it depends on", show: showDrivers, uses: ["given", "only", "measure", "strategy"], first: 20_000 },
-  { id: "worth", title: "What it is worth to learn", show: showWorth, uses: ["given", "only", "measure"], several: true, first: 10_000 },
-  { id: "stress", title: "Stress: where a bound is broken", show: showStress, uses: ["given", "only", "strategy", "bound"] },
-  { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, uses: ["given", "only", "strategy", "outcome"] },
-  { id: "stories", title: "Stories", show: showStories, uses: ["given", "only", "strategy", "trial"] },
+  { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true },
+  { id: "ending", title: "How it ends", show: showEnding, answer: "summary", uses: ["given", "only"], early: true },
+  { id: "time", title: "Over time", show: showTime, answer: "timeline", uses: ["given", "only"] },
+  { id: "distribution", title: "Distributions", show: showDistribution, answer: "aggregate", uses: ["given", "only", "show", "form", "by"] },
+  { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true },
+  { id: "drivers", title: "What it depends on", show: showDrivers, answer: "drivers", single: true, uses: ["given", "only", "measure", "strategy"], first: 20_000 },
+  { id: "worth", title: "What it is worth to learn", show: showWorth, answer: "worth", uses: ["given", "only", "measure"], several: true, first: 10_000 },
+  { id: "stress", title: "Stress: where a bound is broken", show: showStress, answer: "stress", single: true, uses: ["given", "only", "strategy", "bound"] },
+  { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, answer: "discover", single: true, uses: ["given", "only", "strategy", "outcome"] },
+  { id: "stories", title: "Stories", show: showStories, answer: "typical", single: true, uses: ["given", "only", "strategy", "trial"] },
   { id: "check", title: "Compared with the past", show: showCheck, uses: ["given", "strategy"] },
   { id: "files", title: "The run itself", show: showFiles, uses: ["given", "only", "measure"] },
   { id: "set", title: "What if we set it?", show: showSetting, uses: ["base"], beside: true },

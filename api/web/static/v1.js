@@ -33,11 +33,18 @@ export async function get(path, signal) {
   return (await answered(path, { signal })).json();
 }
 
-/** Send JSON, and read JSON; null for an empty answer. */
-export async function send(method, path, body, { signal, accept = "application/json", headers = {} } = {}) {
+/** A document with the tag of its version. */
+export async function getTagged(path) {
+  const answer = await answered(path);
+  return [await answer.json(), answer.headers.get("ETag")];
+}
+
+/** Send JSON, and read JSON; null for an empty answer. `tagged` is called with the tag of the answer's version. */
+export async function send(method, path, body, { signal, accept = "application/json", headers = {}, tagged = () => {} } = {}) {
   const sent = body === undefined ? {} : { body: JSON.stringify(body) };
   const kind = body === undefined ? {} : { "Content-Type": "application/json" };
   const answer = await answered(path, { method, signal, ...sent, headers: { Accept: accept, ...kind, ...headers } });
+  tagged(answer.headers.get("ETag"));
   return answer.status === 204 ? null : answer.json();
 }
 

@@ -1,6 +1,8 @@
 """Charts and sentences made of a job's answers, as any client gets them."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -189,3 +191,10 @@ def test_a_report_is_a_pdf_for_who_asks_for_one(service, job):
     assert answer.content.startswith(b"%PDF-")
     assert answer.headers["content-disposition"] == 'attachment; filename="us-japan-autos-1995.pdf"'
     assert service.ask("GET", f"/v1/jobs/{job}/report", headers={"Accept": "image/png"}).status_code == 406
+
+
+@pytest.mark.parametrize("module", sorted({chart.module for chart in CHARTS} | {"api.report.page"}))
+def test_pandas_is_there_before_a_chart_is_drawn(module):
+    # Altair fails if it looks for pandas while another thread, such as that of another request, is importing it.
+    asked = f"import sys, {module}; sys.exit('pandas' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

@@ -44,7 +44,8 @@ def test_the_cost_of_a_job_is_estimated_before_it_is_submitted(tmp_path):
     with served(tmp_path) as service:
         cost = service.ask("POST", "/v1/estimate", json=SMALL_JOB | {"trials": 20_000}).json()
         assert (cost["rows"], cost["shards"], cost["engine"], cost["at_most"]) == (40_000, 2, "inline", False)
-        assert cost["wall_seconds"] == cost["core_seconds"] > 0
+        # The summary at the end is computed in two threads.
+        assert 0 < cost["core_seconds"] / 2 < cost["wall_seconds"] <= cost["core_seconds"]
         assert service.ask("GET", "/v1/jobs").json()["jobs"] == []
         job = service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"trials": 20_000}).json()
         service.work()

@@ -49,6 +49,30 @@ def test_what_cannot_be_kept_is_refused_with_its_field(service):
     assert service.ask("PUT", "/v1/scenarios/mine", reads, json=OWN).status_code == 403
 
 
+def test_a_kept_scenario_is_replaced_only_as_its_request_expects(service):
+    ann = service.key("ann", "submit", "read")
+
+    def put(title: str, **headers: str) -> int:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = service.ask("PUT", "/v1/scenarios/mine", ann, json=OWN | {"title": title}, headers=named)
+        found = service.ask("GET", "/v1/scenarios/mine", ann)
+        if sent.status_code == 200:
+            assert (sent.headers["ETag"], found.json()["title"]) == (found.headers["ETag"], title)
+        return sent.status_code
+
+    assert put("None to match", If_Match="*") == 412
+    assert service.ask("GET", "/v1/scenarios/mine", ann).status_code == 404
+    assert put("First", If_None_Match="*") == 200
+    first = service.ask("GET", "/v1/scenarios/mine", ann).headers["ETag"]
+    assert put("Not in its place", If_None_Match="*") == 412
+    assert put("Second", If_Match=first) == 200
+    assert put("Another had changed it", If_Match=first) == 412
+    assert service.ask("GET", "/v1/scenarios/mine", ann).json()["title"] == "Second"
+    assert put("Without a condition") == 200
+    assert put("First", If_Match='"other", *') == 412
+    assert service.ask("GET", f"/v1/scenarios/{SHIPPED}", ann).headers["ETag"] != first
+
+
 def test_so_many_scenarios_are_kept_and_no_more(service, monkeypatch):
     monkeypatch.setattr(kept, "MAX_SCENARIOS", 1)
     ann = service.key("ann", "submit", "read")

@@ -132,6 +132,45 @@ def test_what_if_we_learn_more(person, service, browser, url, job):
     expect(page.locator("#answer .answer")).to_have_text(before)
 
 
+@pytest.mark.parametrize("trials", [60, 500])
+def test_what_too_few_trials_leave_open_is_said_in_words_and_not_asked_for(person, service, trials):
+    job = service.client.post("/v1/jobs", json={"scenario": SCENARIO, "trials": trials, "seed": 5}).json()["id"]
+    assert service.ended(job)["state"] == "succeeded"
+    page = person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, *ALL)
+    # A refusal would be an error in the console, which fails the test of any watched page.
+    assert page.locator("#result .fault").all_text_contents() == []
+    needs = {one["name"]: one["fewest_trials"] for one in service.client.get("/v1/answers").json()}
+    # Discovery also needs 200 trials with its outcome, and 200 without.
+    names = set(needs) & set(ALL) - {"discover"}
+    said = {name for name in names if page.locator(f"#{name} .few").count()}
+    assert said == {name for name in names if trials < needs[name]}
+    expect(page.locator("#discover .few")).to_be_visible()
+    expect(page.locator("#drivers .few")).to_contain_text("At least 1,000 are needed")
+
+
+def test_a_condition_that_leaves_too_few_trials_is_counted_in_words(person, service, job):
+    page = person.page
+    person.expected.append("422")
+    page.goto(f"/jobs/{job}?given=agreement_week+%3C%3D+20")
+    shown(page, *ALL)
+    counts = {"measures": {"value": "1"}, "statistics": ["count"], "by": ["strategy"], "given": "agreement_week <= 20"}
+    rows = service.client.post(f"/v1/jobs/{job}/aggregate", json=counts).json()["result"]["rows"]
+    left = {row["strategy"]: row["trials"] for row in rows}
+    few = min(left, key=left.__getitem__)
+    assert left[few] < 100 <= max(left.values())
+    for name in ("answer", "ending", "time", "compare"):
+        text = f"Too few trials agree with what was learned for this: {left[few]} of 2,000 under {few}"
+        expect(page.locator(f"#{name} .few")).to_contain_text(text)
+    assert page.locator("#result .fault").all_text_contents() == []
+    page.locator("#ending").get_by_role("button", name=f"Leave {few} out").click()
+    shown(page, "ending", "compare")
+    assert page.locator("#ending svg").count() == 2
+    # One strategy cannot be compared with itself.
+    expect(page.locator("#compare .few")).to_contain_text("One strategy is shown")
+
+
 def test_a_decimal_comma_and_a_wrong_condition_get_a_clear_word(person, job):
     page = person.page
     page.goto(f"/jobs/{job}")
@@ -635,6 +674,53 @@ def test_a_scenario_of_the_user_from_a_copy_to_a_run(person, service):
     kept = service.client.get(f"/v1/scenarios/{SCENARIO}-2").json()
     assert kept["parameters"]["follow_through"]["pert"][-1] == 0.97
     assert service.client.delete(f"/v1/scenarios/{SCENARIO}-2").status_code == 204
+
+
+def test_a_scenario_that_is_kept_is_not_replaced_without_a_question(person, service):
+    page = person.page
+    person.expected.append("412")
+    document = scenario_document(small_plan().scenario)
+    for name in ("kept-one", "kept-two"):
+        assert service.client.put(f"/v1/scenarios/{name}", json=document | {"name": name}).status_code == 200
+    page.goto("/edit?from=kept-one")
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    keep, title = page.get_by_role("button", name="Keep it", exact=True), page.get_by_label("Title").first
+    title.fill("Changed here")
+    keep.click()
+    expect(page.locator("#kept")).to_contain_text("Kept.")
+    title.fill("Changed here again")
+    page.get_by_label("Name (letters, digits, hyphens)").fill("kept-two")
+    keep.click()
+    expect(page.locator("#kept")).to_contain_text("You keep another scenario named “kept-two”. Nothing was kept.")
+    assert service.client.get("/v1/scenarios/kept-two").json()["title"] == document["title"]
+    page.get_by_label("Name (letters, digits, hyphens)").fill("kept-one")
+    changed = document | {"name": "kept-one", "title": "Changed elsewhere"}
+    assert service.client.put("/v1/scenarios/kept-one", json=changed).status_code == 200
+    keep.click()
+    expect(page.locator("#kept")).to_contain_text("has been changed or deleted since you opened it")
+    assert service.client.get("/v1/scenarios/kept-one").json()["title"] == "Changed elsewhere"
+    page.get_by_role("button", name="Replace it").click()
+    expect(page.locator("#kept")).to_contain_text("Kept.")
+    assert service.client.get("/v1/scenarios/kept-one").json()["title"] == "Changed here again"
+    keep.click()
+    expect(page.locator("#kept")).to_contain_text("Kept.")
+    for name in ("kept-one", "kept-two"):
+        assert service.client.delete(f"/v1/scenarios/{name}").status_code == 204
+
+
+def test_a_browser_asks_before_one_leaves_a_scenario_with_changes(person):
+    page = person.page
+    page.goto(f"/edit?from={SCENARIO}")
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    expect(page.locator("#valid")).to_contain_text("Valid")
+    assert asked == []
+    page.get_by_label("Title").first.fill("Not kept yet")
+    page.reload()
+    expect(page.get_by_label("Title").first).to_have_value(TITLE)
+    assert asked == ["beforeunload"]
 
 
 def test_a_range_is_dragged_moved_by_keys_and_compared_with_what_it_was(person):
