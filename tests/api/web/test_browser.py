@@ -827,7 +827,7 @@ def test_a_run_says_what_it_will_take_and_stops_at_the_precision_of_any_estimate
     page = person.page
     page.goto(f"/run?scenario={SCENARIO}&trials=50000")
     expect(page.locator("#cost")).to_have_text(re.compile("rows and .* on disk; .* start to end"))
-    page.get_by_text("More: precision").click()
+    page.get_by_text("More: what is kept").click()
     page.get_by_label("Estimate").select_option("export_gain")
     field = page.get_by_label("at most ±, bn USD")
     field.fill("0,5")
