@@ -99,6 +99,8 @@ def quantiles_of_groups(run: StoredRun, asked: GroupsAsked, groups: Groups, leve
     """The quantiles of each measure in each group: shape (measures, groups, levels), NaN without known numbers."""
     shards = shards_of(run, asked)
     counts = groups.count.sum(axis=2)
+    # The digits by the place of each group, as the numbers have it.
+    digits = [_of_groups(one, np.searchsorted(groups.code, one.code >> DIGIT_BITS)) for one in groups.digits]
     return np.stack(
         [
             grouped_quantiles(
@@ -107,7 +109,7 @@ def quantiles_of_groups(run: StoredRun, asked: GroupsAsked, groups: Groups, leve
                 partial(numbers_of, asked, k, groups.code, None),
                 counts[k],
                 levels,
-                _of_group_places(groups.digits[k], groups.code) if groups.digits else None,
+                digits[k] if digits else None,
             )
             for k in range(len(asked.measures))
         ]
@@ -121,10 +123,9 @@ def are_digits_counted(run: StoredRun, asked: GroupsAsked) -> bool:
     return not are_held(sum(next(iter(shards.values())).count for shards in shards_of(run, asked)))
 
 
-def _of_group_places(digits: Counts, codes: np.ndarray) -> Counts:
-    """Counts by the places of groups in the place of their codes."""
-    place = np.searchsorted(codes, digits.code >> DIGIT_BITS)
-    return replace(digits, code=place << DIGIT_BITS | digits.code & ((1 << DIGIT_BITS) - 1))
+def _of_groups(digits: Counts, group: np.ndarray) -> Counts:
+    """Counts of first digits, each with another number for its group."""
+    return replace(digits, code=group << DIGIT_BITS | digits.code & ((1 << DIGIT_BITS) - 1))
 
 
 @dataclass(frozen=True)
@@ -263,15 +264,10 @@ def _count(asked: GroupsAsked, run: StoredRun, shards: SameTrials) -> Groups:
             np.minimum.at(own.least[k].reshape(-1), at, values)
             np.maximum.at(own.greatest[k].reshape(-1), at, values)
             if asked.digits:
-                digits.append(_of_group_codes(count_digits(ALL_GROUPS, group, ordered_keys(values)), groups))
+                counted = count_digits(ALL_GROUPS, group, ordered_keys(values))
+                digits.append(_of_groups(counted, groups.take(counted.code >> DIGIT_BITS)))
         found = _checked(asked, _merge(found, replace(own, digits=tuple(digits))))
     return found
-
-
-def _of_group_codes(digits: Counts, codes: np.ndarray) -> Counts:
-    """Counts by the codes of groups in the place of their places."""
-    code = codes.take(digits.code >> DIGIT_BITS)
-    return replace(digits, code=code << DIGIT_BITS | digits.code & ((1 << DIGIT_BITS) - 1))
 
 
 def numbers_of(

@@ -576,7 +576,7 @@ def _leads(
 
         def some(first: int) -> list[list[Lead]]:
             few = columns[first : first + _PARAMETERS_PER_PASS]
-            return paired_differences.leads_of_each(few, contest, group, grouping.replicates)
+            return paired_differences.leads(few, contest, group, grouping.replicates)
 
         # Threads help here: adding up numbers does not hold the interpreter's lock.
         with ThreadPoolExecutor(_THREADS) as pool:

@@ -50,7 +50,7 @@ def parameter_influences(
     sliced, distances = {}, {}
     if first and noise is not None:
         sliced = {name: sensitivity.slices(one.numbers, weights) for name, one in first.items()}
-        distances = sensitivity.pawn_of_slices(sliced, y, noise, weights)
+        distances = sensitivity.pawn(sliced, y, noise, weights)
     influences: list[Influence] = []
     for name in names:
         part: dict[str, object] = {"name": name, "unit": parameter(name).unit, "reason": constant}
@@ -70,7 +70,7 @@ def parameter_influences(
 def _first_order(found: KnownTrials, x: Ranked, drawn: Ranked) -> tuple[Explained, dict[str, object]]:
     """The index of a parameter, of which `x` has the values in the known trials, and `drawn` those in all."""
     known = found.known
-    index = sensitivity.explained_by(found.response, [x], found.groups_of_known)
+    index = sensitivity.explained(found.response, [x], found.groups_of_known)
     document: dict[str, object] = {**index.interval(found.groups_of_known), "cells": index.cells}
     if not known.all():
         pieces = sensitivity.pieces([drawn])

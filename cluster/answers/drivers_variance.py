@@ -49,7 +49,7 @@ def independent_groups(
         if 1 < len(group) <= MOST_JOINT:
             drawn = ranked_parameters(run, strategy, group, found.trial)
             columns = [drawn[name].take(found.known) for name in group]
-            indices[group] = sensitivity.explained_by(found.response, columns, found.groups_of_known)
+            indices[group] = sensitivity.explained(found.response, columns, found.groups_of_known)
     return indices
 
 

@@ -58,20 +58,19 @@ def paired_sample(
     strategies: Sequence[str],
     values: Mapping[str, Expression],
     *,
-    shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
     code: Mapping[str, Expression] | None = None,
     most: int,
 ) -> dict[str, dict[str, np.ndarray]]:
     """The first trials (at most `most`) of several strategies in one, as `cluster.query.trials.paired_blocks` gives
-    them in blocks.
+    them in blocks; with a `code` as `cluster.query.trials.Reading` has it.
 
     Raises `InvalidInput` for a saltelli run, whose trials share points and are not a sample.
     """
     if not run.plan.design.is_sample:
         message = "has trials that share points, for indices: play a run of another design for this answer"
         raise InvalidInput((Fault("run", run.plan.design.name, message),))
-    reading = Reading(tuple(strategies), values, shared, given, code)
+    reading = Reading(tuple(strategies), values, given, code)
     return _concatenated(reading, list(_first_blocks(run, reading, most)), most)
 
 
@@ -149,8 +148,7 @@ def _concatenated(reading: Reading, blocks: Sequence[Values], most: int) -> dict
     """The first `most` trials of some blocks."""
     if not blocks:
         nothing = {"trial": np.empty(0, np.int64), **{name: np.empty(0) for name in reading.values}}
-        of_first = {name: np.empty(0) for name in reading.shared or {}}
-        of_first |= {CODE: np.empty(0, np.int64)} if reading.codes else {}
+        of_first = {CODE: np.empty(0, np.int64)} if reading.codes else {}
         first = reading.strategies[0]
         return {strategy: nothing | (of_first if strategy == first else {}) for strategy in reading.strategies}
     return {

@@ -65,12 +65,11 @@ def check_time() -> None:
 
 
 @contextmanager
-def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_duckdb(folder: Folder | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection that can read a folder's files and nothing else, and spills to disk beyond `MEMORY_LIMIT`.
 
-    Queries read Parquet files of the folder by ``FROM committed(?)`` with a list of their names. With `threads` = 1
-    (the default is all cores) it adds up in one order, to the same last bit each time. Raises `QueryLimit` where
-    `SPILL_LIMIT` or the time limit is not enough, and whatever `readable` raises.
+    Queries read Parquet files of the folder by ``FROM committed(?)`` with a list of their names. Raises `QueryLimit`
+    where `SPILL_LIMIT` or the time limit is not enough, and whatever `readable` raises.
     """
     check_time()
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as database:
@@ -78,8 +77,6 @@ def open_duckdb(folder: Folder | None = None, *, threads: int | None = None) -> 
         database.execute("SET temp_directory = ?", [scratch])
         database.execute(f"SET max_temp_directory_size = '{SPILL_LIMIT}'")
         database.execute("SET enable_progress_bar = false")
-        if threads is not None:
-            database.execute(f"SET threads = {threads}")
         database.execute("SET autoinstall_known_extensions = false")
         database.execute("SET autoload_known_extensions = false")
         with nullcontext() if folder is None else readable(folder, database, scratch):

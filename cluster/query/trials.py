@@ -13,7 +13,7 @@ import numpy as np
 from cluster.query.committed import CommittedShards, damaged, finished_shards, read_footers
 from cluster.query.memory_cache import MemoryCache
 from cluster.query.parquet_files import open_parquet, read_row_group
-from cluster.query.session import check_time, open_duckdb, sql_text, to_sql
+from cluster.query.session import check_time, open_duckdb, sql_text
 from cluster.query.shard_columns import ShardColumns, open_shard
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import (
@@ -217,60 +217,34 @@ def stored_row(run: StoredRun, shard: Shard, trial: int) -> dict[str, object] | 
 
 
 @contextmanager
-def trials_table(
-    run: StoredRun,
-    strategies: Sequence[str],
-    *,
-    threads: int | None = None,
-    code: Mapping[str, Expression] | None = None,
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns.
-
-    With a `code`, as in `paired_blocks`, the view has the sum of its numbers in the same trial as the column ``code``
-    (INTEGER); trials that are not committed under all strategies of the code are left out.
-    """
+def trials_table(run: StoredRun, strategies: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with the committed trials of some strategies as the view ``trials``, the strategy among its columns."""
     files = {strategy: run.files(strategy) for strategy in strategies}
     if not any(files.values()):
         raise NoTrialsYet(
             (Fault("run", run.folder.address, f"has no committed trials of {', '.join(strategies)} yet"),)
         )
-    with open_duckdb(run.folder, threads=threads) as database:
-        parts = [_coded(run, strategy, names, code or {}) for strategy, names in files.items() if names]
+    with open_duckdb(run.folder) as database:
+        parts = [
+            f"SELECT *, {sql_text(strategy)} AS strategy FROM committed([{', '.join(map(sql_text, names))}])"
+            for strategy, names in files.items()
+            if names
+        ]
         database.execute(f"CREATE VIEW trials AS {' UNION ALL BY NAME '.join(parts)}")
         yield database
 
 
-def _committed(names: Sequence[str]) -> str:
-    return f"committed([{', '.join(map(sql_text, names))}])"
-
-
-def _coded(run: StoredRun, strategy: str, names: Sequence[str], code: Mapping[str, Expression]) -> str:
-    """A query for the trials of a strategy, with the column ``code`` if there is a code."""
-    joined, codes = "", []
-    for k, (other, number) in enumerate(code.items()):
-        if other == strategy:
-            codes.append(to_sql(number))
-            continue
-        joined += f" JOIN (SELECT trial, {to_sql(number)} AS code{k} FROM {_committed(run.files(other))}) USING (trial)"
-        codes.append(f"code{k}")
-    found = f"SELECT *, {sql_text(strategy)} AS strategy FROM {_committed(names)}"
-    if not codes:
-        return found
-    left_out = "".join(f", code{k}" for k in range(len(code)) if f"code{k}" in codes)
-    excluded = f" EXCLUDE ({left_out[2:]})" if left_out else ""
-    return (
-        f"SELECT *{excluded}, {sql_text(strategy)} AS strategy, ({' + '.join(codes)})::INTEGER AS {CODE} "
-        f"FROM {_committed(names)}{joined}"
-    )
-
-
 @dataclass(frozen=True)
 class Reading:
-    """What is read of the same trials of several strategies, as `paired_blocks` has it."""
+    """What is read of the same trials of several strategies: values, and under which condition.
+
+    `code` has a number of each of some strategies, which need not be among `strategies` and whose trials need not
+    agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
+    ``code`` (int64).
+    """
 
     strategies: tuple[str, ...]
     values: Mapping[str, Expression]
-    shared: Mapping[str, Expression] | None = None
     given: Expression | None = None
     code: Mapping[str, Expression] | None = None
 
@@ -288,7 +262,6 @@ class Reading:
         """What is read of a strategy."""
         return {
             **(self.values if strategy in self.strategies else {}),
-            **((self.shared or {}) if strategy == self.strategies[0] else {}),
             **({CODE: self.codes[strategy]} if strategy in self.codes else {}),
         }
 
@@ -298,22 +271,16 @@ def paired_blocks(
     strategies: Sequence[str],
     values: Mapping[str, Expression],
     *,
-    shared: Mapping[str, Expression] | None = None,
     given: Expression | None = None,
-    code: Mapping[str, Expression] | None = None,
 ) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The values of the same trials under several strategies, a block at a time in the order of trials.
 
     Each block maps a strategy to float64 arrays by name (NaN for null; a condition as 0 and 1), with the trials'
     numbers as ``trial`` (int64). All arrays of a block have the same shape, and rows at the same position are the same
     trial. With a condition `given`, only the trials for which it holds under each of the strategies. Trials that are
-    not committed under all strategies are left out. The `shared` values, which are the same under all strategies, are
-    read and returned under the first only.
-    `code` has a number of each of some strategies, which need not be among `strategies` and whose trials need not
-    agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
-    ``code`` (int64).
+    not committed under all strategies are left out.
     """
-    reading = Reading(tuple(strategies), values, shared, given, code)
+    reading = Reading(tuple(strategies), values, given)
     for shards in same_trials(run, reading.read):
         yield from read_blocks(run, shards, reading)
 

@@ -278,18 +278,6 @@ class Lead:
     means: tuple[float, ...]
 
 
-def leads(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: int) -> list[Lead]:
-    """Which strategy has the best mean as a function of a parameter `x`, shape (trials,), from low to high.
-
-    The trials are sorted into cells of the parameter, and in each the strategy with the best mean is compared with
-    every other by their paired differences. It leads if all these intervals are above zero; they are widened so that
-    all those of the parameter hold at once with 95 % (Bonferroni), and where a few large differences make up a mean
-    they are those of `mean_bounds`, with the least and the greatest difference of all cells. Neighbouring cells with
-    the same strategies ahead are joined. `values` has shape (strategies, trials).
-    """
-    return leads_of_each((x,), Contest(values), replicate, replicates)[0]
-
-
 @dataclass(frozen=True)
 class Gaps:
     """Paired differences of a strategy and every other one."""
@@ -301,7 +289,7 @@ class Gaps:
 
 
 class Contest:
-    """A measure under several strategies in the same trials, shape (strategies, trials), for `leads_of_each`.
+    """A measure under several strategies in the same trials, shape (strategies, trials), for `leads`.
 
     The squares of the differences from the last leaders are kept for the next parameters.
     """
@@ -324,10 +312,15 @@ class Contest:
         return Gaps(others, squares, np.array(ends))
 
 
-def leads_of_each(
-    parameters: Sequence[np.ndarray | Ranked], contest: Contest, replicate: np.ndarray, replicates: int
-) -> list[list[Lead]]:
-    """The `leads` of a few parameters. The values are added up once for all of them, in a table with their cells."""
+def leads(parameters: Sequence[Ranked], contest: Contest, replicate: np.ndarray, replicates: int) -> list[list[Lead]]:
+    """Which strategy has the best mean as a function of each of a few parameters, from low to high.
+
+    The trials are sorted into cells of the parameter, and in each the strategy with the best mean is compared with
+    every other by their paired differences. It leads if all these intervals are above zero; they are widened so that
+    all those of the parameter hold at once with 95 % (Bonferroni), and where a few large differences make up a mean
+    they are those of `mean_bounds`, with the least and the greatest difference of all cells. Neighbouring cells with
+    the same strategies ahead are joined. The values are added up once for all parameters, in a table with their cells.
+    """
     values = contest.values
     trials = values.shape[1]
     cut = [cells(x, max(1, min(LEAD_CELLS, trials // FEWEST_IN_LEAD_CELL))) for x in parameters]
@@ -374,14 +367,14 @@ class _Sums:
 
 
 def lead_ranges(
-    x: np.ndarray | Ranked, cell: np.ndarray, sizes: np.ndarray, means: np.ndarray, in_front: np.ndarray
+    parameter: Ranked, cell: np.ndarray, sizes: np.ndarray, means: np.ndarray, in_front: np.ndarray
 ) -> list[Lead]:
-    """The ranges of a parameter `x` whose cells have the same strategies ahead.
+    """The ranges of a parameter whose cells have the same strategies ahead.
 
     `cell` is each trial's cell, `sizes` counts the trials of each cell; `means` and `in_front`, whether a strategy is
     ahead there, have shape (strategies, cells).
     """
-    x = x.numbers if isinstance(x, Ranked) else x
+    x = parameter.numbers
     changes = 1 + np.flatnonzero((in_front[:, 1:] != in_front[:, :-1]).any(axis=0))
     ends = [0, *changes.tolist(), sizes.size]
     found = []

@@ -276,20 +276,12 @@ def response(y: np.ndarray, groups: Jackknife, weight: np.ndarray | None = None)
     return Response(z, groups, weight, counts, sums, squares)
 
 
-def explained(
-    y: np.ndarray, columns: Sequence[np.ndarray], groups: Jackknife, weight: np.ndarray | None = None
-) -> Explained:
-    """The first-order index of `y` on one parameter, or the joint one of several; of weighted trials with a `weight`.
+def explained(given: Response | None, columns: Sequence[Ranked], groups: Jackknife) -> Explained:
+    """The first-order index of a measure on one parameter, or the joint one of several.
 
     The gain is that of `FINER` times as many cells for one parameter, of the grid over half as many cells a side for
     several, since a finer grid has too few trials in each.
     """
-    found = response(y, groups, weight)
-    return explained_by(found, [rank(column) for column in columns], groups)
-
-
-def explained_by(given: Response | None, columns: Sequence[Ranked], groups: Jackknife) -> Explained:
-    """As `explained`, of a measure that is standardised already and parameters by their rank."""
     usual = pieces(columns)
     index = index_of(given, usual, groups)
     if len(columns) == 1:
@@ -406,22 +398,15 @@ def paired_share(y: np.ndarray, again: np.ndarray, groups: Jackknife, weight: np
 
 
 def pawn(
-    columns: Mapping[str, np.ndarray], y: np.ndarray, noise: tuple[float, float], weight: np.ndarray | None = None
+    sliced: Mapping[str, np.ndarray], y: np.ndarray, noise: tuple[float, float], weight: np.ndarray | None = None
 ) -> dict[str, dict[str, Estimate]]:
     """The PAWN index of each parameter, median and maximum over slices, as SALib's ``pawn.analyze`` computes them.
 
     The greatest distance (Kolmogorov-Smirnov) between the distribution of `y` and that within a slice, one of `SLICES`
-    of equal share, of the parameter (Pianosi & Wagener 2018). The columns must vary. `noise` is the bound of a
-    parameter without influence (see `pawn_noise`); for the intervals see `_distance_interval`. With a `weight` of each
-    trial the slices and the distributions are weighted.
+    of equal share, of the parameter (Pianosi & Wagener 2018). `sliced` has the `slices` of each parameter, which must
+    vary. `noise` is the bound of a parameter without influence (see `pawn_noise`); for the intervals see
+    `_distance_interval`. With a `weight` of each trial the slices and the distributions are weighted.
     """
-    return pawn_of_slices({name: slices(x, weight) for name, x in columns.items()}, y, noise, weight)
-
-
-def pawn_of_slices(
-    sliced: Mapping[str, np.ndarray], y: np.ndarray, noise: tuple[float, float], weight: np.ndarray | None = None
-) -> dict[str, dict[str, Estimate]]:
-    """As `pawn`, of parameters of which the `slices` are known."""
     resampled = _resampled_distances(list(sliced.values()), SLICES, y, weight)
     coded = _coded(y)
     found = [_medians_and_maxima(distances(own, SLICES, *coded, weight)).tolist() for own in sliced.values()]
@@ -434,7 +419,7 @@ def pawn_of_slices(
     }
 
 
-def pawn_by_value(x: np.ndarray | Ranked, y: np.ndarray, weight: np.ndarray | None = None) -> dict[str, Estimate]:
+def pawn_by_value(x: Ranked, y: np.ndarray, weight: np.ndarray | None = None) -> dict[str, Estimate]:
     """The PAWN index of a parameter with each of its (few) values as a slice: median and maximum over the values."""
     sliced, count = cells(x, MOST_CELLS)
     resampled = _resampled_distances([sliced], count, y, weight)[:, 0]

@@ -22,7 +22,8 @@ from scipy.special import ndtri
 
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import mean_of
-from sim.statistics.ranked import Ranked, rank
+from sim.statistics.ranked import Ranked
+from sim.statistics.regional_sensitivity import normal_scores
 from sim.statistics.sensitivity import cells
 from sim.statistics.tallies import moments
 from sim.statistics.weighted_sample import WeightedSample
@@ -112,13 +113,11 @@ class Worth:
     chosen: tuple[float, ...]
 
 
-def worth_of_one(given: Choice, x: np.ndarray) -> Worth:
-    """The value of learning one parameter, shape (trials,): by a spline over up to `MOST_CELLS` cells of it."""
-    return worth_of_each(given, [rank(x)])[0]
-
-
 def worth_of_each(given: Choice, columns: Sequence[Ranked]) -> list[Worth]:
-    """The value of learning each of some parameters by itself, as `worth_of_one`: their splines are fitted together."""
+    """The value of learning each of some parameters by itself: by a spline over up to `MOST_CELLS` cells of it.
+
+    The splines of all are fitted together.
+    """
     binned = [_binned(given, x) for x in columns]
     found: dict[int, Worth] = {}
     for count in {one.size.shape[1] for one in binned}:
@@ -271,7 +270,7 @@ def worth_of_several(given: Choice, columns: Sequence[Ranked]) -> Worth:
     for one half of the trials grow on the other half. Where the choices gain nothing on other trials, the strategy that
     is best on average is kept.
     """
-    scores = np.stack([_normal_scores(column) for column in columns])
+    scores = np.stack([normal_scores(column, column) for column in columns])
     predicted = np.stack([_forms(scores, given), np.zeros_like(given.gains)])
     others = [strategy for strategy in range(len(given.gains)) if strategy != given.best]
     halves = [held for half in range(2) if (held := given.fold % 2 == half).any() and not held.all()]
@@ -342,13 +341,6 @@ def _moments(
         grams.append(own @ basis.T)
         sums.append(own @ given.gains[:, held].T)
     return np.stack(grams), np.stack(sums)
-
-
-def _normal_scores(x: Ranked) -> np.ndarray:
-    """The standard normal's quantile at the rank of each value, equal values having the mean of theirs; shape (n,)."""
-    up_to = x.up_to.take(x.code)
-    equal = np.diff(x.up_to, prepend=0).take(x.code)
-    return ndtri(np.clip((up_to - equal / 2.0) / x.size, 0.5 / x.size, 1.0 - 0.5 / x.size))
 
 
 def _quadratic(scores: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:

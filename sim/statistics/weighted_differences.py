@@ -113,7 +113,7 @@ class WeightedGroups:
         low, high = (None if one is None else weighted_quantile(ordered, cumulated, one) for one in bounds)
         return {"estimate": at, "low": low, "high": high}
 
-    def leads(self, x: np.ndarray | Ranked, values: np.ndarray, group: np.ndarray) -> list[Lead]:
+    def leads(self, x: Ranked, values: np.ndarray, group: np.ndarray) -> list[Lead]:
         """As `sim.statistics.paired_differences.leads`, of weighted means; `group` is each trial's place in C order.
 
         The cells have equal shares of the trials as they were played; a lead's `trials` are the sum of the weights.

@@ -9,42 +9,26 @@ from typing import Any
 import pytest
 
 from api.http.app import create_app
-from api.shipped_scenarios import shipped_scenario
 from brink import AsyncJob, Job
 from cluster.answers.entry import Answer
 from cluster.answers.registry import ANSWERS, ask, find_answer
 from cluster.query.trials import NoTrialsYet, StoredRun, open_run
-from cluster.results.plan import make_plan
 from cluster.runs.options import RunOptions
 from cluster.runs.run import begin, run
 from cluster.service.settings import Settings
 from cluster.storage.address import open_folder
 from docs import answers as generated
 from sim.faults import InvalidInput
-from sim.scenario.scenario import scenario_from_document
-from tests.support.answers import assert_same, served_run
+from tests.support.answers import assert_same, plans_of_answers, served_run
 from tests.support.command_line import brink
-from tests.support.examples import document, issue
 
 NAMES = [answer.name for answer in ANSWERS]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> dict[str, StoredRun]:
-    """A run of a real dispute, whose history is known, and one of the saltelli design."""
-    small = scenario_from_document(
-        document(
-            {"access": issue({"uniform": [0.3, 0.9]}, 0.02, {"uniform": [0.0, 0.1]})},
-            {"threat_probability": {"uniform": [0, 1]}, "full_access": {"uniform": [5, 10]}},
-            horizon_weeks=20,
-        )
-    )
-    plans = {
-        "random": make_plan(shipped_scenario("us-mexico-2019"), trials=4000, seed=1),
-        "saltelli": make_plan(small, trials=6 * 1024, seed=1, design="saltelli"),
-    }
     found = {}
-    for name, plan in plans.items():
+    for name, plan in plans_of_answers().items():
         folder = tmp_path_factory.mktemp("runs") / name
         run(plan, folder, RunOptions(engine="inline"))
         found[name] = open_run(folder)

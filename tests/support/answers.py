@@ -7,11 +7,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.http.app import create_app
+from api.shipped_scenarios import shipped_scenario
 from cluster.answers.entry import OnProgress, quiet
 from cluster.answers.registry import ask
 from cluster.query.trials import StoredRun
+from cluster.results.plan import Plan, make_plan
 from cluster.service import jobs
 from cluster.service.settings import Settings
+from sim.scenario.scenario import scenario_from_document
+from tests.support.examples import document, issue
 from tests.support.served import NO_TIME_LIMITS
 
 
@@ -25,6 +29,23 @@ def document_of(name: str, run: StoredRun, *, on_progress: OnProgress = quiet, *
 def result_of(name: str, run: StoredRun, *, on_progress: OnProgress = quiet, **request: object) -> dict:
     """An answer's result alone."""
     return document_of(name, run, on_progress=on_progress, **request)["result"]
+
+
+def plans_of_answers(shard_trials: int | None = None) -> dict[str, Plan]:
+    """Plans of runs of which every answer can be asked, by the name of their design: one of a real dispute, whose
+    history is known, and a small one of the saltelli design.
+    """
+    small = scenario_from_document(
+        document(
+            {"access": issue({"uniform": [0.3, 0.9]}, 0.02, {"uniform": [0.0, 0.1]})},
+            {"threat_probability": {"uniform": [0, 1]}, "full_access": {"uniform": [5, 10]}},
+            horizon_weeks=20,
+        )
+    )
+    return {
+        "random": make_plan(shipped_scenario("us-mexico-2019"), trials=4000, seed=1, shard_trials=shard_trials),
+        "saltelli": make_plan(small, trials=6 * 1024, seed=1, design="saltelli", shard_trials=shard_trials),
+    }
 
 
 def served_run(run: StoredRun, folder: Path, *, committed: bool = True) -> tuple[TestClient, str]:

@@ -25,15 +25,14 @@ from cluster.query.ray_connection import joined
 from cluster.query.session import QueryLimit, time_limit
 from cluster.query.shard_map import RayLost, map_shards, reduce_shards
 from cluster.query.trials import Reading, SameTrials, StoredRun, open_run, read_blocks, same_trials
-from cluster.results.plan import Shard, make_plan
+from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
 from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from sim.faults import InvalidInput
 from sim.scenario.expressions import parse_condition, parse_measure
-from sim.scenario.scenario import scenario_from_document
+from tests.support.answers import plans_of_answers
 from tests.support.command_line import brink
-from tests.support.examples import document, issue
 from tests.support.runs import small_plan
 
 PLAN = small_plan(trials=6000, shard_trials=700)
@@ -65,20 +64,11 @@ def request_of(answer: Answer) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> dict[str, str]:
     """Folders of runs, in several shards, of which each answer can be asked: by the name of their design."""
-    small = scenario_from_document(
-        document(
-            {"access": issue({"uniform": [0.3, 0.9]}, 0.02, {"uniform": [0.0, 0.1]})},
-            {"threat_probability": {"uniform": [0, 1]}, "full_access": {"uniform": [5, 10]}},
-            horizon_weeks=20,
-        )
-    )
-    plans = {
-        "random": make_plan(shipped_scenario("us-mexico-2019"), trials=4000, seed=1, shard_trials=700),
-        "saltelli": make_plan(small, trials=6 * 1024, seed=1, design="saltelli", shard_trials=1000),
-    }
-    for name, plan in plans.items():
-        run(plan, tmp_path_factory.mktemp("runs") / name, RunOptions(engine="inline"))
-    return {name: str(next(tmp_path_factory.getbasetemp().glob(f"runs*/{name}"))) for name in plans}
+    found = {}
+    for name, plan in plans_of_answers(700).items():
+        found[name] = str(tmp_path_factory.mktemp("runs") / name)
+        run(plan, found[name], RunOptions(engine="inline"))
+    return found
 
 
 def run_for(answer: Answer, runs: Mapping[str, str]) -> str:

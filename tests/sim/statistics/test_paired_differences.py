@@ -7,8 +7,8 @@ import pytest
 
 from sim.statistics.paired_differences import (
     Contest,
+    Lead,
     leads,
-    leads_of_each,
     merge_pairs,
     merge_regrets,
     no_regret,
@@ -19,6 +19,7 @@ from sim.statistics.paired_differences import (
     regret,
     regret_estimates,
 )
+from sim.statistics.ranked import rank
 
 NONE = np.zeros(20_000, np.int64)
 
@@ -85,12 +86,16 @@ def test_regret_by_hand():
     assert [one["best_alone"]["estimate"] for one in answers] == pytest.approx([0, 1 / 3, 0])
 
 
+def leads_of_one(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: int) -> list[Lead]:
+    return leads([rank(x)], Contest(values), replicate, replicates)[0]
+
+
 def test_leads_change_hands_where_the_means_cross():
     rng = np.random.default_rng(2)
     x = rng.random(20_000)
     world = 10.0 * rng.standard_normal(20_000)  # shared by the strategies, and gone from their differences
     values = np.stack([world + 2.0 * x, world + 0.8 + 0.3 * rng.standard_normal(20_000), world - 1.0])
-    found = leads(x, values, NONE, 1)
+    found = leads_of_one(x, values, NONE, 1)
     assert [one.ahead for one in found] == [(1,), (0, 1), (0,)] or [one.ahead for one in found] == [(1,), (0,)]
     assert found[0].high == pytest.approx(0.4, abs=0.06)
     assert found[-1].low == pytest.approx(0.4, abs=0.06)
@@ -106,7 +111,7 @@ def test_equal_strategies_are_too_close_to_call(replicates):
     wrong = 0
     for _ in range(40):
         values = rng.standard_normal((2, 20_000))
-        wrong += len(leads(x, values, replicate, replicates)) > 1
+        wrong += len(leads_of_one(x, values, replicate, replicates)) > 1
     # At 95 % at most two in forty are expected to call anything; eight have a chance below 0.001.
     assert wrong < 8
 
@@ -115,7 +120,7 @@ def test_a_parameter_of_few_values_has_a_cell_a_value():
     rng = np.random.default_rng(4)
     x = rng.choice([1.0, 2.0, 5.0], 20_000)
     values = np.stack([np.where(x == 2.0, 1.0, 0.0), np.full(20_000, 0.5)]) + 0.1 * rng.standard_normal((2, 20_000))
-    found = leads(x, values, NONE, 1)
+    found = leads_of_one(x, values, NONE, 1)
     assert [(one.low, one.high, one.ahead) for one in found] == [(1, 1, (1,)), (2, 2, (0,)), (5, 5, (1,))]
 
 
@@ -158,7 +163,9 @@ def test_the_best_strategy_is_ahead_in_every_cell_however_skewed_its_gains(draw,
         rng = np.random.default_rng(seed)
         x = rng.random(4000)
         values = np.stack([0.3 + 0.05 * rng.normal(size=4000), draw(rng, 4000)])
-        left_out += any(1 not in lead.ahead for lead in leads(x, values, np.arange(4000) % replicates, replicates))
+        left_out += any(
+            1 not in lead.ahead for lead in leads_of_one(x, values, np.arange(4000) % replicates, replicates)
+        )
     assert left_out <= 8
 
 
@@ -168,10 +175,10 @@ def test_leads_of_several_parameters_are_those_of_each(replicates: int) -> None:
     parameters = [rng.random(4000), rng.integers(0, 4, 4000).astype(float), rng.lognormal(size=4000)]
     values = rng.normal(size=(3, 4000)) + 0.5 * np.array([parameters[0], np.full(4000, 0.25), parameters[1] / 3])
     replicate = np.arange(4000) % replicates
-    together = leads_of_each(parameters, Contest(values), replicate, replicates)
+    together = leads(list(map(rank, parameters)), Contest(values), replicate, replicates)
     assert max(len(own) for own in together) > 1
     for x, own in zip(parameters, together, strict=True):
-        alone = leads(x, values, replicate, replicates)
+        alone = leads_of_one(x, values, replicate, replicates)
         for lead, other in zip(own, alone, strict=True):
             assert (lead.low, lead.high, lead.cells, lead.trials, lead.ahead) == (
                 *(other.low, other.high, other.cells, other.trials, other.ahead),

@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.stats import qmc
 
 from sim.statistics import sensitivity as s
+from sim.statistics.estimates import Estimate
 from sim.statistics.ranked import rank
 
 TRIALS = 50_000
@@ -22,7 +23,15 @@ def grouped(n: int, groups: int = s.GROUPS) -> s.Jackknife:
 def index(y: np.ndarray, *x: np.ndarray, groups: s.Jackknife | None = None) -> dict:
     """The first-order index of one parameter, or the joint one of several, as the answer has it."""
     groups = groups or grouped(y.size)
-    return s.explained(y, x, groups).interval(groups)
+    return explained(y, *x, groups=groups).interval(groups)
+
+
+def explained(y: np.ndarray, *x: np.ndarray, groups: s.Jackknife) -> s.Explained:
+    return s.explained(s.response(y, groups), list(map(rank, x)), groups)
+
+
+def pawn(columns: dict[str, np.ndarray], y: np.ndarray) -> dict[str, dict[str, Estimate]]:
+    return s.pawn({name: s.slices(x) for name, x in columns.items()}, y, s.pawn_noise(y))
 
 
 def assert_near(found: dict, truth: float, lost: float) -> None:
@@ -113,7 +122,7 @@ def test_what_lines_miss_hardly_widens_the_interval_of_a_parameter_without_influ
     for seed in range(50):
         rng = np.random.default_rng(seed)
         x, y, groups = rng.random(4000), rng.normal(size=4000), grouped(4000)
-        found = s.explained(y, [x], groups)
+        found = explained(y, x, groups=groups)
         own, plain = found.interval(groups), groups.interval(found.index)
         assert own["low"] == plain["low"]
         wider.append((own["high"] - own["low"]) / (plain["high"] - plain["low"]))
@@ -219,7 +228,7 @@ def distances_of(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 def test_pawn_is_salibs():
     columns, y = mixed(3000, 7)
-    found = s.pawn(columns, y, s.pawn_noise(y))
+    found = pawn(columns, y)
     problem = {"num_vars": 3, "names": list(columns)}
     direct = salib.analyze(problem, np.column_stack(list(columns.values())), y, S=10)
     for k, name in enumerate(columns):
@@ -234,7 +243,7 @@ def test_pawn_is_salibs():
 def test_pawn_by_value_has_every_value():
     columns, y = mixed(3000, 8)
     expected = [stats.ks_2samp(y[columns["few"] == value], y).statistic for value in (1.0, 2.0, 3.0)]
-    found = s.pawn_by_value(columns["few"], y)
+    found = s.pawn_by_value(rank(columns["few"]), y)
     assert found["maximum"]["estimate"] == pytest.approx(max(expected), abs=1e-12)
     assert found["median"]["estimate"] == pytest.approx(np.median(expected), abs=1e-12)
 
@@ -246,7 +255,7 @@ def test_intervals_of_pawn_cover_the_value_of_many_trials():
     held = {(name, statistic): 0 for name in columns for statistic in ("median", "maximum")}
     for seed in range(100, 140):
         columns, y = mixed(2000, seed)
-        found = s.pawn(columns, y, s.pawn_noise(y))
+        found = pawn(columns, y)
         for name, statistic in held:
             one = found[name][statistic]
             held[name, statistic] += one["low"] <= truth[name][statistic == "maximum"] <= one["high"]

@@ -6,9 +6,21 @@ from scipy.stats import norm
 
 from sim.sampling.sobol_points import REPLICATES
 from sim.statistics.ranked import rank
-from sim.statistics.value_of_information import FOLDS, choice, value_of_everything, worth_of_one, worth_of_several
+from sim.statistics.value_of_information import (
+    FOLDS,
+    Choice,
+    Worth,
+    choice,
+    value_of_everything,
+    worth_of_each,
+    worth_of_several,
+)
 
 TRIALS = 40_000
+
+
+def worth_of_one(given: Choice, x: np.ndarray) -> Worth:
+    return worth_of_each(given, [rank(x)])[0]
 
 
 def linear(seed: int, offset: float = 0.3, slopes: tuple[float, ...] = (1.0, 0.6), noise: float = 3.0):
