@@ -60,6 +60,21 @@ def amount(estimate: Mapping[str, Any], unit: str = "", *, significant: int = 1)
     return f"{estimate['estimate']:z.{digits}f}{unit} ±{half:.{digits}f}"
 
 
+def share_and_interval(found: Mapping[str, Any]) -> str:
+    """A whole percentage with its interval, such as ``37 % (31 to 44)``; a dash where either is not known."""
+    if found["estimate"] is None or found["low"] is None:
+        return "-"
+    return f"{100 * found['estimate']:.0f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"
+
+
+def days_and_interval(found: Mapping[str, Any]) -> str:
+    """A number of days with its interval, such as ``60 (41 to ?)``, with a question mark for an end not known."""
+    if found["estimate"] is None:
+        return "not reached"
+    low, high = (f"{found[end]:.0f}" if found[end] is not None else "?" for end in ("low", "high"))
+    return f"{found['estimate']:.0f} ({low} to {high})"
+
+
 def percentage_points(change: Mapping[str, Any]) -> str:
     """A difference of two probabilities: ``+1.2 percentage points ±0.3``."""
     digits = _decimals_of_points(change)

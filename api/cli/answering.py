@@ -16,9 +16,6 @@ from cluster.answers.registry import ask, find_answer
 from cluster.query.ray_connection import check_reachable
 from cluster.query.trials import StoredRun, open_run
 
-Opening = Callable[[StoredRun, Mapping[str, Any], str, Mapping[str, Any]], Sequence[str]]
-"""Makes sentences of a run, a document, the name of the run's folder, and the request."""
-
 
 def answer(
     run: str | os.PathLike[str] | StoredRun,
@@ -28,8 +25,7 @@ def answer(
     as_json: bool,
     charts: Sequence[str] | None = None,
     ray_address: str | None = None,
-    render: Callable[..., None],
-    opening: Opening | None = None,
+    render: Callable[[Console, dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Ask a run (or the one in a result folder) for an answer, and print its document as JSON or as `render` does.
 
@@ -37,10 +33,8 @@ def answer(
     run in a folder is computed on the Ray at `ray_address`. Fields of the request that are None have their defaults.
     Progress is shown on a terminal. Raises `InvalidInput`.
     """
-    if ray_address is not None:
-        check_reachable(ray_address)
     requested = requested_charts(name, charts or ())
-    stored = run if isinstance(run, StoredRun) else open_run(run, ray_address)
+    stored = run if isinstance(run, StoredRun) else opened(run, ray_address)
     known = {field: value for field, value in request.items() if value is not None}
     steps = find_answer(name).steps
     with nullcontext(quiet) if steps is None else answer_progress(steps) as on_progress:
@@ -49,12 +43,22 @@ def answer(
         print_json(document)
     else:
         print_settings(console(), document)
-        render(console(), document, *(() if opening is None else (opening(stored, document, str(run), known),)))
+        render(console(), document)
         _print_kept_rows(console(), document)
     write_charts(requested, document)
     for _, path in () if as_json else requested:
         console().print(f"Chart: {path}", soft_wrap=True)
     return document
+
+
+def opened(folder: str | os.PathLike[str], ray_address: str | None) -> StoredRun:
+    """The run in a folder, whose answers are computed on the Ray at an address if it is large.
+
+    Raises `InvalidInput`, also for a Ray that cannot be reached.
+    """
+    if ray_address is not None:
+        check_reachable(ray_address)
+    return open_run(folder, ray_address)
 
 
 def _print_kept_rows(out: Console, document: Mapping[str, Any]) -> None:

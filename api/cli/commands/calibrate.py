@@ -12,6 +12,7 @@ from api.chart_files import check_chart_file, write_chart
 from api.cli.charting import chart_option
 from api.cli.options import AsJson, whole_number
 from api.cli.output import console, heading, print_json
+from api.figures import days_and_interval, share_and_interval
 from api.files import new_file
 from sim.faults import Fault, InvalidInput
 
@@ -163,27 +164,19 @@ def _print_durations(out: "Console", found: dict[str, Any]) -> None:
         Column("their median", [_number(one["observed_median"]) for one in rows.values()]),
     ]
     for k, label in enumerate(("a quarter by", "half by", "three quarters by")):
-        columns.append(Column(label, [days_of(list(one["quartiles"].values())[k]) for one in rows.values()]))
+        columns.append(Column(label, [days_and_interval(list(one["quartiles"].values())[k]) for one in rows.values()]))
     print_table(out, columns, title="Days, all classes")
     out.print(
         "Their median is that of the events alone, and shorter: an episode without the event is censored at its end, "
         "and the quartiles allow for it (Kaplan and Meier). Day 0 is the first threat, or the imposition.",
         style="dim",
     )
-    by_week = ", ".join(f"week {week} {percent_of(share)}" for week, share in found["agreed_by"].items())
+    by_week = ", ".join(f"week {week} {share_and_interval(share)}" for week, share in found["agreed_by"].items())
     out.print(f"Settled by {by_week}; other endings compete with it (Aalen and Johansen).")
 
 
 def _number(found: float | None) -> str:
     return "-" if found is None else f"{found:.0f}"
-
-
-def days_of(found: dict[str, Any]) -> str:
-    """A number of days with its interval."""
-    if found["estimate"] is None:
-        return "not reached"
-    low, high = (f"{found[end]:.0f}" if found[end] is not None else "?" for end in ("low", "high"))
-    return f"{found['estimate']:.0f} ({low} to {high})"
 
 
 def _print_scores(out: "Console", scores: dict[str, Any]) -> None:
@@ -246,13 +239,6 @@ def _print_reliability(out: "Console", reliability: dict[str, Any]) -> None:
         Column("", [f"{ending}, {100 * band['low']:.0f} to {100 * band['high']:.0f} %" for ending, band in rows]),
         Column("forecasts", [f"{band['episodes']}" for _, band in rows]),
         Column("mean forecast", [f"{100 * band['forecast']:.0f} %" for _, band in rows]),
-        Column("happened", [percent_of(band["happened"]) for _, band in rows]),
+        Column("happened", [share_and_interval(band["happened"]) for _, band in rows]),
     ]
     print_table(out, columns, title="Forecast and happened")
-
-
-def percent_of(found: dict[str, Any]) -> str:
-    """A share in per cent with its interval; a dash where it is not known."""
-    if found["estimate"] is None:
-        return "-"
-    return f"{100 * found['estimate']:.0f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"

@@ -22,6 +22,7 @@ from api.cli.options import (
 )
 from api.cli.output import heading
 from api.cli.setting import Settings
+from api.figures import share_and_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,12 +50,11 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """A forecast outside the interval of its class is marked, with the parameters that move it most."""
-    from api.cli.answering import answer
+    from api.cli.answering import answer, opened
     from api.cli.playing import played
     from api.cli.setting import set_parameters
     from api.shipped_scenarios import find_scenario
     from cluster.answers.outside_view import past_cases
-    from cluster.query.trials import open_run
     from cluster.reference.rates import reference_class
     from cluster.results.plan import make_plan
     from sim.scenario.scenario import scenario_hash
@@ -70,7 +70,7 @@ def check(
             engine=engine,
             workers=workers,
         )
-        run = open_run(scenario, ray_address)
+        run = opened(scenario, ray_address)
     else:
         seed = 1 if seed is None else seed
         chosen = set_parameters(find_scenario(scenario), setting or ())
@@ -100,8 +100,8 @@ def print_check(out: "Console", document: dict[str, Any]) -> None:
     rows = found["compared"]
     columns = [
         Column("", [row["label"] for row in rows]),
-        Column("forecast", [_percent(row["forecast"]) for row in rows]),
-        Column("past sanctions" if in_force else "class", [_percent(row["class"]) for row in rows]),
+        Column("forecast", [share_and_interval(row["forecast"]) for row in rows]),
+        Column("past sanctions" if in_force else "class", [share_and_interval(row["class"]) for row in rows]),
         Column("", ["outside" if row["outside"] else "" for row in rows], left=True),
     ]
     print_table(out, columns)
@@ -148,9 +148,3 @@ def _print_movers(out: "Console", outside: list[dict[str, Any]]) -> None:
     for row in outside:
         if row["reason"]:
             out.print(f"{row['label']}: what would move it is not known, since only {row['reason']}.")
-
-
-def _percent(found: dict[str, Any]) -> str:
-    if found["estimate"] is None or found["low"] is None:
-        return "-"
-    return f"{100 * found['estimate']:.0f} % ({100 * found['low']:.0f} to {100 * found['high']:.0f})"

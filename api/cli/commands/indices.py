@@ -52,11 +52,10 @@ def indices(
     """Plays a run of N x (inputs + 2) x 8 trials, in which chance can be separated from the parameters. The same
     command continues a run that was stopped.
     """
-    from api.cli.answering import answer
+    from api.cli.answering import answer, opened
     from api.cli.playing import played
     from api.cli.setting import folder_suffix, set_parameters
     from api.shipped_scenarios import find_scenario
-    from cluster.query.trials import open_run
     from cluster.results.plan import make_plan
     from sim.sampling.designs import SALTELLI
     from sim.sampling.saltelli import trials_needed
@@ -71,7 +70,7 @@ def indices(
             engine=engine,
             workers=workers,
         )
-        stored = open_run(run, ray_address)
+        stored = opened(run, ray_address)
     else:
         scenario = set_parameters(find_scenario(run), setting or ())
         if measure is not None:

@@ -276,14 +276,14 @@ def _print_implied(out: "Console", scenario: "Scenario", implied: dict[str, Any]
 
 
 def _print_past(out: "Console", past: dict[str, Any]) -> None:
-    from api.cli.commands.calibrate import percent_of
     from api.cli.tables import Column, print_table
+    from api.figures import share_and_interval
 
     shown = [one for one in past["shares"] if one["name"] in SHOWN]
     columns = [
         Column("", [one["label"] for one in shown]),
-        Column("here", [percent_of(one["forecast"]) for one in shown]),
-        Column(f"past threats, {past['reference']}", [percent_of(one["class"]) for one in shown]),
+        Column("here", [share_and_interval(one["forecast"]) for one in shown]),
+        Column(f"past threats, {past['reference']}", [share_and_interval(one["class"]) for one in shown]),
         Column("", ["outside" if one["outside"] else "" for one in shown], left=True),
     ]
     print_table(out, columns, title="Threats that end so, beside past ones")

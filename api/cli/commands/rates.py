@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.commands.calibrate import days_of, percent_of, pooled_note, rates_columns
+from api.cli.commands.calibrate import pooled_note, rates_columns
 from api.cli.options import AsJson, complete_scenario
 from api.cli.output import console, heading, print_json
+from api.figures import days_and_interval, share_and_interval
 from sim.faults import Fault, InvalidInput
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def _print_settled_by_week(out: "Console", classes: list[dict[str, Any]]) -> Non
 
     weeks = list(classes[0]["agreed_by_week"])
     columns = [Column("", [one["class"] for one in classes])]
-    columns += [Column(f"week {week}", [percent_of(one["agreed_by_week"][week]) for one in classes]) for week in weeks]
+    columns += [
+        Column(f"week {week}", [share_and_interval(one["agreed_by_week"][week]) for one in classes]) for week in weeks
+    ]
     print_table(out, columns, title="Settled by a week from the first threat, pooled")
 
 
@@ -88,7 +91,7 @@ def _print_sanctions(out: "Console", found: dict[str, Any]) -> None:
             Column("sanctions", [str(one["known"]) for one in rows]),
         ]
         for name in rows[0]["counts"]:
-            shares = [f"{one['counts'][name]}: {percent_of(one['rates'][name])}" for one in rows]
+            shares = [f"{one['counts'][name]}: {share_and_interval(one['rates'][name])}" for one in rows]
             columns.append(Column(name.replace("_", " "), shares))
         print_table(out, columns, title="What had become of sanctions that followed a threat")
     days = found["days"]
@@ -96,7 +99,7 @@ def _print_sanctions(out: "Console", found: dict[str, Any]) -> None:
         out.print("No sanctions that followed a threat had been imposed by then.", style="dim")
         return
     quartiles = ", ".join(
-        f"{word} {days_of(days['quartiles'][level])}"
+        f"{word} {days_and_interval(days['quartiles'][level])}"
         for level, word in (("0.25", "a quarter within"), ("0.5", "half within"), ("0.75", "three quarters within"))
     )
     out.print(f"Their length in days, {days['ended']} of {days['sanctions']} having ended: {quartiles}.")

@@ -25,17 +25,17 @@ def report(
     It has charts, sources and method, and loads nothing from elsewhere.
     """
     _check_file(out)
+    from api.cli.answering import opened
     from api.report.contents import gather
     from api.report.page import report_page
     from api.report.pdf import check_pdf, report_pdf
-    from cluster.query.trials import open_run
 
     as_pdf = out.suffix.lower() == ".pdf"
     if as_pdf:
         check_pdf()
     with answer_progress("parts") as on_progress:
         answers = gather(
-            open_run(run, ray_address),
+            opened(run, ray_address),
             measure=measure,
             given=given,
             believe=believe or (),

@@ -22,20 +22,16 @@ def summary(
     as_json: AsJson = False,
 ) -> None:
     """Probabilities, means and quantiles have 95 % intervals of their Monte Carlo error."""
-    from api.cli.answering import answer
+    from api.cli.answering import answer, opened
     from api.cli.opening import opening
 
+    stored = opened(run, ray_address)
     request = {"given": given, "strategies": strategy, "believe": believe, "outside": outside or None}
-    answer(
-        run,
-        "summary",
-        request,
-        as_json=as_json,
-        charts=chart,
-        ray_address=ray_address,
-        render=print_given,
-        opening=opening,
-    )
+
+    def render(out: Console, found: dict[str, Any]) -> None:
+        print_given(out, found, opening(stored, found, str(run), request))
+
+    answer(stored, "summary", request, as_json=as_json, charts=chart, render=render)
 
 
 def print_given(out: Console, found: dict[str, Any], sentences: Sequence[str] = ()) -> None:

@@ -31,10 +31,9 @@ def typical(
     as_json: AsJson = False,
 ) -> None:
     """A typical trial has values near the medians of its outcome. brink replay shows a trial week by week."""
-    from api.cli.answering import answer
-    from cluster.query.trials import open_run
+    from api.cli.answering import answer, opened
 
-    stored = open_run(run, ray_address)
+    stored = opened(run, ray_address)
 
     def render(out: Console, document: dict[str, Any]) -> None:
         print_typical(out, document, str(run), stored.plan.strategies[0])
