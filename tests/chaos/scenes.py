@@ -23,6 +23,7 @@ from tests.chaos.service import Service, free_port
 from tests.support.faulty_line import BUSY, faulty_line
 from tests.support.object_store import BUCKET, object_store
 from tests.support.postgres import new_database, postgres
+from tests.support.processes import name_of
 
 TOKEN_MODE = {"RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray asks for a token, and takes loopback's addresses as they are."""
@@ -156,12 +157,8 @@ class RayNodes:
 
     def workers_at_work(self) -> list[psutil.Process]:
         """The processes of these nodes that play a task."""
-        found = []
-        for process in psutil.Process(self._holder.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if process.name().startswith("ray::") and "run_task" in process.name():
-                    found.append(process)
-        return found
+        below = psutil.Process(self._holder.pid).children(recursive=True)
+        return [one for one in below if name_of(one).startswith("ray::") and "run_task" in name_of(one)]
 
     def stop(self) -> None:
         """``kill -9`` of everything."""

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import psutil
+
+from tests.support.processes import processes_with
 
 BRINK = str(Path(sys.executable).parent / "brink")
 MARK = "CHAOS_MARK"
@@ -136,7 +138,7 @@ class Service:
 
     def marked(self) -> list[psutil.Process]:
         """All living processes that carry the mark."""
-        return list(marked(self.mark))
+        return list(processes_with(MARK, self.mark))
 
     def stop(self) -> list[str]:
         """End the service as an administrator does, and return which of its processes are left over; kill those."""
@@ -159,14 +161,6 @@ class Service:
                 found.append(f"process {process.pid} is left: {' '.join(process.cmdline())[:80]}")
                 process.kill()
         return found
-
-
-def marked(mark: str) -> Iterator[psutil.Process]:
-    """Living processes whose environment carries a mark."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                yield process
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -16,6 +16,7 @@ import psutil
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 from ray.cluster_utils import AutoscalingCluster
 
+from tests.support.processes import command_of, environment_of, name_of
 from tests.support.waiting import wait_until
 
 _BASE = {
@@ -64,9 +65,9 @@ class GrowingRay:
 
     def nodes(self) -> list[psutil.Process]:
         """The raylets of its workers: all but that of the head."""
-        raylets = [process for process in _processes(self.folder) if process.name() == "raylet"]
-        name = "RAY_OVERRIDE_NODE_ID_FOR_TESTING"
-        return [one for one in raylets if one.environ().get(name, FAKE_HEAD_NODE_ID) != FAKE_HEAD_NODE_ID]
+        raylets = [one for one in _processes(self.folder) if name_of(one) == "raylet"]
+        node_ids = {one: environment_of(one).get("RAY_OVERRIDE_NODE_ID_FOR_TESTING") for one in raylets}
+        return [one for one, node_id in node_ids.items() if node_id not in (None, FAKE_HEAD_NODE_ID)]
 
 
 @contextmanager
@@ -101,12 +102,8 @@ def growing_ray(nodes: int, idle_minutes: float = 0.05, address: str | None = No
 
 
 def _processes(folder: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.pid != os.getpid() and any(str(folder) in argument for argument in process.cmdline()):
-                found.append(process)
-    return found
+    others = (process for process in psutil.process_iter() if process.pid != os.getpid())
+    return [one for one in others if any(str(folder) in argument for argument in command_of(one))]
 
 
 def _end(folder: Path) -> None:

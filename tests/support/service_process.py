@@ -12,6 +12,7 @@ import psutil
 
 from sim.scenario.scenario import scenario_document
 from tests.support.command_line import BRINK
+from tests.support.processes import command_of
 from tests.support.runs import small_plan
 from tests.support.waiting import HANG_SECONDS, wait_until
 
@@ -75,7 +76,7 @@ class ServiceProcess:
         (found,) = (
             child
             for child in psutil.Process(self.process.pid).children()
-            if "cluster.service.runner" in " ".join(child.cmdline())
+            if "cluster.service.runner" in " ".join(command_of(child))
         )
         return found
 

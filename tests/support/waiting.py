@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import psutil
-
 Found = TypeVar("Found")
 HANG_SECONDS = 600.0
 """After this a state is taken never to come. No state takes so long to come, however busy the machine is."""
@@ -28,11 +26,3 @@ def wait_until(condition: Callable[[], Found], ignoring: type[Exception] | tuple
         if time.monotonic() > deadline:
             raise TimeoutError(f"no true result after {HANG_SECONDS:g} seconds; the last one was {found!r}")
         time.sleep(POLL_SECONDS)
-
-
-def has_ended(process: psutil.Process) -> bool:
-    """Whether a process has ended, though nobody may have asked for its status yet."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True

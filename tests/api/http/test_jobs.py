@@ -1,12 +1,10 @@
 """The service as a client meets it: a real ``brink serve``, its runner, and a Ray of its own."""
 
 import asyncio
-import contextlib
 import io
 import json
 from collections.abc import Iterator
 
-import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,6 +17,7 @@ from cluster.runs.run import run
 from cluster.service import jobs
 from cluster.service.settings import Settings
 from tests.support.answers import document_of
+from tests.support.processes import command_of, processes_with
 from tests.support.requests import PROBLEM, SMALL_JOB
 from tests.support.runs import digests
 from tests.support.served import served
@@ -75,12 +74,7 @@ def test_a_job_runs_on_ray_from_end_to_end(tmp_path, undisturbed):
 
 def left_over(service: ServiceProcess) -> list[str]:
     """Processes that the service started and that are still there."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get("BRINK_DATA_DIR") == str(service.folder):
-                found.append(" ".join(process.cmdline()))
-    return found
+    return [" ".join(command_of(one)) for one in processes_with("BRINK_DATA_DIR", str(service.folder))]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,7 @@ from sim.faults import InvalidInput
 from sim.scenario.expressions import parse_condition, parse_measure
 from tests.support.answers import plans_of_answers
 from tests.support.command_line import brink
+from tests.support.processes import name_of
 from tests.support.runs import small_plan
 
 PLAN = small_plan(trials=6000, shard_trials=700)
@@ -212,9 +213,10 @@ def test_an_answer_whose_workers_are_killed_is_the_same(folder, cluster, monkeyp
             raylets = [one.all_processes["raylet"][0].process.pid for one in cluster.list_all_nodes()]
             for one in (worker for raylet in raylets for worker in psutil.Process(raylet).children()):
                 # Other children are the raylet's own agents, without which it ends.
-                if one.name().startswith(("ray::_run_task", "ray::IDLE")):
-                    one.kill()
-                    killed.append(one.pid)
+                if name_of(one).startswith(("ray::_run_task", "ray::IDLE")):
+                    with suppress(psutil.NoSuchProcess):
+                        one.kill()
+                        killed.append(one.pid)
 
     found = ask(open_run(folder, cluster.address), "compare", {"given": GIVEN}, on_progress=kill_workers)
     assert killed

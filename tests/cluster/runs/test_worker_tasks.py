@@ -18,8 +18,9 @@ from cluster.runs.options import Progress, RunOptions
 from cluster.runs.run import Stopped, run
 from cluster.runs.tasks import EngineFailed, ShardFailed
 from cluster.storage.address import open_folder
+from tests.support.processes import has_ended
 from tests.support.runs import digests, small_plan
-from tests.support.waiting import has_ended, wait_until
+from tests.support.waiting import wait_until
 
 PLAN = small_plan()
 

@@ -12,9 +12,10 @@ from cluster.runs.options import RunOptions
 from cluster.runs.run import run
 from cluster.service.runner import MOST_WORKERS_KEPT, workers_kept
 from cluster.service.settings import Settings
+from tests.support.processes import command_of, has_ended
 from tests.support.runs import digests
 from tests.support.service_process import PLAN, ServiceProcess
-from tests.support.waiting import has_ended, wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
     usable_cores() < 2, reason="on one core a runner has no worker processes, which these tests are about"
@@ -31,7 +32,7 @@ def service(tmp_path_factory) -> Iterator[ServiceProcess]:
 def workers(service: ServiceProcess) -> dict[int, psutil.Process]:
     """The runner's worker processes by their ids."""
     children = service.runner.children()
-    return {child.pid: child for child in children if "cluster.runs.worker" in child.cmdline()}
+    return {child.pid: child for child in children if "cluster.runs.worker" in command_of(child)}
 
 
 def folder(service: ServiceProcess, job: dict) -> Path:
