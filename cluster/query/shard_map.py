@@ -127,6 +127,7 @@ def _map_on_ray(
     function: Callable[[StoredRun, W], T],
     merge: Callable[[T, T], T],
 ) -> Generator[tuple[W, T], None, None]:
+    """As `map_tasks`, as Ray tasks. Those in flight at an early end are played to theirs, or to the connection's."""
     assert run.ray_address is not None
     with joined(run.ray_address):
         import ray
@@ -151,6 +152,3 @@ def _map_on_ray(
             raise error.cause from None
         except (ray.exceptions.RayError, ConnectionError) as error:
             raise RayLost(f"Ray at {run.ray_address} was lost: {first_line(error)}") from error
-        finally:
-            for reference, _ in running:
-                ray.cancel(reference)

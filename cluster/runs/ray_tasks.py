@@ -1,9 +1,9 @@
 """Shards played as tasks of a Ray that Brink starts on this machine or joins at an address."""
 
-import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from math import ceil
-from typing import TYPE_CHECKING
 
 from cluster.query.ray_connection import connect, keep_loopback
 from cluster.results.plan import Plan, Shard
@@ -11,17 +11,12 @@ from cluster.results.result_folder import ShardResult
 from cluster.runs.capacity import Capacity, CapacityRequest
 from cluster.runs.options import Stop
 from cluster.runs.shard import run_shards
-from cluster.runs.tasks import EngineFailed, ShardFailed, Task, strategies_per_task, tasks_of
+from cluster.runs.tasks import TASK_SECONDS, EngineFailed, ShardFailed, Task, strategies_per_task, tasks_of
 from cluster.storage.base import Folder
 from sim.faults import first_line
 from sim.model.version import KERNEL_VERSION
 
-if TYPE_CHECKING:
-    import ray
-
 LOST_WORKER_RETRIES = 5
-CANCEL_SECONDS = 3.0
-"""The time that a cancelled task may take to clean up before its worker is killed."""
 _IN_FLIGHT = 2
 """Tasks in flight for each core: one that runs and one that waits."""
 
@@ -51,8 +46,8 @@ def play_on_ray(
     there is joined; its nodes must reach `folder` under the same address. Its autoscaler, if it has one, is asked for
     the cores that the `shards_left` are worth, `workers` at most; they are given back at the end. Ray repeats the tasks
     of lost workers and nodes. If a task fails, its shards are played one by one. If one of these fails, no new tasks
-    are started, those in flight are finished, and `ShardFailed` is raised. When the run should stop, tasks in flight
-    are cancelled.
+    are started, those in flight are finished, and `ShardFailed` is raised. When the run should stop, the connection to
+    Ray is closed, and Ray ends the tasks in flight; a connection that was there before is kept, and they are finished.
     """
     keep_loopback(address)
     import ray
@@ -71,18 +66,19 @@ def play_on_ray(
         per_task = strategies_per_task(plan, _parallel_tasks(workers))
         tasks = tasks_of(shards, per_task)
         seconds, played = 0.0, 0
-        alone: list[Task] = []
+        again: list[Task] = []
+        lost: Counter[Task] = Counter()
         failure: ShardFailed | None = None
         more = True
-        stopping: float | None = None
-        while more or running:
-            if capacity is not None and stopping is None:
+        # `ray.cancel` is not used: Ray may end this process if the task that it cancels is completed at that moment.
+        while (more or running) and not should_stop():
+            if capacity is not None:
                 left = max(shards_left - played, sum(map(len, running.values())))
                 capacity.ask(ceil(left / per_task), left * seconds / played if played else None)
             room = _IN_FLIGHT * _parallel_tasks(workers)
             while more and len(running) < room:
-                following = alone.pop() if alone else next(tasks, None)
-                task = None if failure or should_stop() else following
+                following = again.pop() if again else next(tasks, None)
+                task = None if failure else following
                 if task is None:
                     more = False
                 else:
@@ -93,30 +89,23 @@ def play_on_ray(
                 try:
                     results = ray.get(reference)
                 except ray.exceptions.RayError as error:
-                    if stopping is not None:
-                        continue
-                    if len(task) > 1:
-                        alone += [(shard,) for shard in reversed(task)]
+                    cause = getattr(error, "cause", None) or error
+                    if isinstance(cause, ray.exceptions.ObjectLostError) and lost[task] < LOST_WORKER_RETRIES:
+                        # A node that ends can take the plan along. Ray repeats no task for that.
+                        lost[task] += 1
+                        shared, more = ray.put(plan), True
+                        again.append(task)
+                    elif len(task) > 1:
+                        again += [(shard,) for shard in reversed(task)]
                         more = True
                     else:
-                        failure = failure or ShardFailed(task[0], getattr(error, "cause", None) or error)
+                        failure = failure or ShardFailed(task[0], cause)
                 else:
                     seconds += sum(result.seconds for result in results)
                     played += len(results)
                     yield from results
-            if stopping is None and should_stop():
-                more, stopping = False, time.monotonic()
-                _cancel(running, force=False)
-            elif stopping is not None and time.monotonic() - stopping > CANCEL_SECONDS:
-                _cancel(running, force=True)
         if failure:
             raise failure
-    except KeyboardInterrupt:
-        # Tasks remove their drafts when they are cancelled; workers that are killed cannot.
-        _cancel(running, force=False)
-        if running:
-            ray.wait(list(running), num_returns=len(running), timeout=CANCEL_SECONDS)
-        raise
     except ConnectionError as error:
         raise EngineFailed(f"Ray was lost: {first_line(error)}") from error
     finally:
@@ -124,6 +113,9 @@ def play_on_ray(
             capacity.give_back()
         if not joined:
             ray.shutdown()
+        elif running:
+            with suppress(ray.exceptions.RayError, ConnectionError):
+                ray.wait(list(running), num_returns=len(running), timeout=_IN_FLIGHT * TASK_SECONDS)
 
 
 def _parallel_tasks(workers: int | None) -> int:
@@ -131,10 +123,3 @@ def _parallel_tasks(workers: int | None) -> int:
     import ray
 
     return workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-
-def _cancel(running: Iterable["ray.ObjectRef[list[ShardResult]]"], *, force: bool) -> None:
-    import ray
-
-    for reference in running:
-        ray.cancel(reference, force=force)

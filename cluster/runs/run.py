@@ -78,8 +78,11 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
     missing = [shard for shard in plan.shards() if shard not in done]
 
     def list_committed() -> None:
-        """Write the manifest, including shards that were committed but not reported."""
+        """Write the manifest, including shards that were committed but not reported, and remove drafts of workers that
+        were killed.
+        """
         if options.owns_folder():
+            folder.remove_drafts()
             done.update(committed_shards(folder, plan, [shard for shard in missing if shard not in done]))
             write_manifest(folder, list(done.values()), complete=len(done) == plan.shard_count)
 
