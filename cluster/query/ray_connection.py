@@ -8,7 +8,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from sim.faults import Fault, InvalidInput, first_line
@@ -19,6 +19,8 @@ _NAMES = ("auto", "local")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LOOPBACK_SETTING = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Unless this is 0 when Ray is imported, Ray replaces a loopback address with another address of the machine."""
+_TOKEN_MODE = "RAY_AUTH_MODE"
+"""What says whether Ray requires tokens."""
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 """The versions in Ray's error for a cluster of other versions: the cluster's, then this process's."""
 
@@ -30,8 +32,10 @@ def keep_loopback(address: str | None) -> None:
 
 
 _joining = threading.Lock()
+_joined = ExitStack()
+"""What ends the connection that `joined` made."""
 _joined_by = 0
-"""Threads of this process that use the connection that `joined` made."""
+"""Threads of this process that use it."""
 
 
 @contextmanager
@@ -48,7 +52,7 @@ def joined(address: str) -> Iterator[None]:
     with _joining:
         if _joined_by or not ray.is_initialized():
             if not _joined_by:
-                connect(address)
+                _joined.enter_context(connection(address))
             _joined_by += 1
             ours = True
         else:
@@ -60,7 +64,7 @@ def joined(address: str) -> Iterator[None]:
             if ours:
                 _joined_by -= 1
                 if not _joined_by:
-                    ray.shutdown()
+                    _joined.close()
 
 
 @contextmanager
@@ -74,16 +78,30 @@ def _own_signal_handlers() -> Iterator[None]:
             signal.signal(signal.SIGTERM, handler)
 
 
-def connect(address: str | None, workers: int | None = None) -> None:
-    """Join the Ray at an address, or start one on this machine with so many workers.
+@contextmanager
+def connection(address: str | None, workers: int | None = None) -> Iterator[None]:
+    """Join the Ray at an address, or start one on this machine with so many workers, and leave or end it after the
+    block. Its tasks end with it.
 
     Raises `InvalidInput` for an address at which there is no Ray of these versions, and `ConnectionError` where none
     can be started.
     """
-    # Workers get an empty working directory. Otherwise Ray puts this process's working directory first on the workers'
-    # module path, where a user's module may have the name of one of Brink's.
-    with _own_signal_handlers(), tempfile.TemporaryDirectory(prefix="brink-ray-") as nowhere:
-        _connect(address, workers, nowhere)
+    import ray
+
+    token_mode = os.environ.get(_TOKEN_MODE)
+    try:
+        # Workers get an empty working directory. Otherwise Ray puts this process's working directory first on the
+        # workers' module path, where a user's module may have the name of one of Brink's.
+        with _own_signal_handlers(), tempfile.TemporaryDirectory(prefix="brink-ray-") as nowhere:
+            _connect(address, workers, nowhere)
+        yield
+    finally:
+        ray.shutdown()
+        if token_mode is None and os.environ.pop(_TOKEN_MODE, None) is not None:
+            # Ray turned it on for this connection, and keeps it: a cluster without tokens could not be joined later.
+            internals: Any = ray._raylet
+            internals.Config.initialize("")
+            internals.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _connect(address: str | None, workers: int | None, nowhere: str) -> None:

@@ -1,11 +1,10 @@
 """Shards played as tasks of a Ray that Brink starts on this machine or joins at an address."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from math import ceil
 
-from cluster.query.ray_connection import connect, keep_loopback
+from cluster.query.ray_connection import connection, keep_loopback
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult
 from cluster.runs.capacity import Capacity, CapacityRequest
@@ -55,9 +54,10 @@ def play_on_ray(
     joined = ray.is_initialized()
     running: dict[ray.ObjectRef[list[ShardResult]], Task] = {}
     capacity = CapacityRequest(workers, on_capacity) if address not in (None, "local") else None
+    ended = ExitStack()
     if not joined:
         try:
-            connect(address, workers)
+            ended.enter_context(connection(address, workers))
         except ConnectionError as error:
             raise EngineFailed(str(error)) from error
     try:
@@ -66,8 +66,7 @@ def play_on_ray(
         per_task = strategies_per_task(plan, _parallel_tasks(workers))
         tasks = tasks_of(shards, per_task)
         seconds, played = 0.0, 0
-        again: list[Task] = []
-        lost: Counter[Task] = Counter()
+        alone: list[Task] = []
         failure: ShardFailed | None = None
         more = True
         # `ray.cancel` is not used: Ray may end this process if the task that it cancels is completed at that moment.
@@ -77,7 +76,7 @@ def play_on_ray(
                 capacity.ask(ceil(left / per_task), left * seconds / played if played else None)
             room = _IN_FLIGHT * _parallel_tasks(workers)
             while more and len(running) < room:
-                following = again.pop() if again else next(tasks, None)
+                following = alone.pop() if alone else next(tasks, None)
                 task = None if failure else following
                 if task is None:
                     more = False
@@ -89,17 +88,11 @@ def play_on_ray(
                 try:
                     results = ray.get(reference)
                 except ray.exceptions.RayError as error:
-                    cause = getattr(error, "cause", None) or error
-                    if isinstance(cause, ray.exceptions.ObjectLostError) and lost[task] < LOST_WORKER_RETRIES:
-                        # A node that ends can take the plan along. Ray repeats no task for that.
-                        lost[task] += 1
-                        shared, more = ray.put(plan), True
-                        again.append(task)
-                    elif len(task) > 1:
-                        again += [(shard,) for shard in reversed(task)]
+                    if len(task) > 1:
+                        alone += [(shard,) for shard in reversed(task)]
                         more = True
                     else:
-                        failure = failure or ShardFailed(task[0], cause)
+                        failure = failure or ShardFailed(task[0], getattr(error, "cause", None) or error)
                 else:
                     seconds += sum(result.seconds for result in results)
                     played += len(results)
@@ -111,9 +104,8 @@ def play_on_ray(
     finally:
         if capacity is not None:
             capacity.give_back()
-        if not joined:
-            ray.shutdown()
-        elif running:
+        ended.close()
+        if joined and running:
             with suppress(ray.exceptions.RayError, ConnectionError):
                 ray.wait(list(running), num_returns=len(running), timeout=_IN_FLIGHT * TASK_SECONDS)
 

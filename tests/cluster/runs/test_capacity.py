@@ -84,3 +84,13 @@ def test_a_cluster_grows_from_nothing_loses_a_node_and_shrinks_again(tmp_path, m
     run(plan, tmp_path / "inline", RunOptions(engine="inline"))
     assert digests(tmp_path / "ray") == digests(tmp_path / "inline")
     assert verify(tmp_path / "ray") == []
+
+
+@pytest.mark.slow
+def test_a_process_that_had_a_ray_of_its_own_joins_a_cluster_without_tokens(tmp_path):
+    """Ray requires tokens in a process that has started a Ray, for good: that of the cluster has none."""
+    plan = small_plan(trials=1000)
+    run(plan, tmp_path / "own", RunOptions(engine="ray", workers=1))
+    with growing_ray(nodes=1) as cluster:
+        run(plan, tmp_path / "joined", RunOptions(engine="ray", ray_address=cluster.address))
+    assert digests(tmp_path / "joined") == digests(tmp_path / "own")

@@ -5,7 +5,6 @@ import os
 import socket
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,10 @@ import ray
 from cluster.query.ray_connection import check_reachable, host_and_port
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult, describe, read_manifest, verify
-from cluster.runs import engines, ray_tasks
+from cluster.runs import engines
 from cluster.runs.engines import play_where_it_pays, usable_cores
 from cluster.runs.options import Progress, RunOptions, Stop
-from cluster.runs.ray_tasks import LOST_WORKER_RETRIES, play_on_ray, run_task
+from cluster.runs.ray_tasks import play_on_ray
 from cluster.runs.run import Stopped, run
 from cluster.runs.tasks import ShardFailed, Task, strategies_per_task, tasks_of
 from cluster.storage.address import open_folder
@@ -103,29 +102,6 @@ def test_a_shard_that_fails_on_ray_is_named_and_the_others_are_kept(own_ray, inl
     (folder / "trials" / "strategy=talk").unlink()
     run(PLAN, folder, RunOptions(engine="ray"))
     assert digests(folder) == inline
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("losses", "end"),
-    [
-        (LOST_WORKER_RETRIES, nullcontext()),
-        (LOST_WORKER_RETRIES + 1, pytest.raises(ShardFailed, match="OwnerDiedError")),
-    ],
-)
-def test_a_plan_that_is_lost_with_a_node_is_sent_again_a_few_times(own_ray, tmp_path, monkeypatch, losses, end):
-    def losing_task(plan, task, folder):
-        """The real task, after so many attempts whose plan is lost: Ray repeats none of these."""
-        with (tmp_path / f"{task[0].strategy}-{task[0].index}").open("a") as attempts:
-            attempts.write(".")
-            if attempts.tell() <= losses:
-                raise ray.exceptions.OwnerDiedError("00", b"", "")
-        return run_task(plan, task, folder)
-
-    monkeypatch.setattr(ray_tasks, "run_task", losing_task)
-    with end:
-        run(PLAN, tmp_path / "run", RunOptions(engine="ray"))
-        assert verify(tmp_path / "run") == []
 
 
 def test_a_run_on_ray_stops_on_request(own_ray, inline, tmp_path):
