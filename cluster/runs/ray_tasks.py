@@ -54,10 +54,10 @@ def play_on_ray(
     joined = ray.is_initialized()
     running: dict[ray.ObjectRef[list[ShardResult]], Task] = {}
     capacity = CapacityRequest(workers, on_capacity) if address not in (None, "local") else None
-    ended = ExitStack()
+    connected = ExitStack()
     if not joined:
         try:
-            ended.enter_context(connection(address, workers))
+            connected.enter_context(connection(address, workers))
         except ConnectionError as error:
             raise EngineFailed(str(error)) from error
     try:
@@ -104,7 +104,7 @@ def play_on_ray(
     finally:
         if capacity is not None:
             capacity.give_back()
-        ended.close()
+        connected.close()
         if joined and running:
             with suppress(ray.exceptions.RayError, ConnectionError):
                 ray.wait(list(running), num_returns=len(running), timeout=_IN_FLIGHT * TASK_SECONDS)

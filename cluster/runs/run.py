@@ -63,7 +63,6 @@ def run(plan: Plan, address: str | os.PathLike[str], options: RunOptions) -> dic
     summarized = copy_shards(plan, folder, options.donors)
     played = play_missing(plan, folder, options)
     if summarized and not played:
-        folder.remove_drafts()
         return cast("dict[str, Any]", read_json(folder, SUMMARY))
     return conclude(plan, folder, options.ray_address)
 
@@ -77,10 +76,8 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
     done = stored | committed_shards(folder, plan, (shard for shard in plan.shards() if shard not in stored))
     missing = [shard for shard in plan.shards() if shard not in done]
 
-    def list_committed() -> None:
-        """Write the manifest, including shards that were committed but not reported, and remove drafts of workers that
-        were killed.
-        """
+    def leave_folder() -> None:
+        """Remove drafts of workers that were killed, and list what is committed, also what was not reported."""
         if options.owns_folder():
             folder.remove_drafts()
             done.update(committed_shards(folder, plan, [shard for shard in missing if shard not in done]))
@@ -97,18 +94,18 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
                 options.on_progress(progress)
     except BaseException as error:
         with suppress(OSError):
-            list_committed()
+            leave_folder()
         if isinstance(error, KeyboardInterrupt):
             raise Stopped(_progress(plan, done)) from None
         raise
-    list_committed()
+    leave_folder()
     if len(done) < plan.shard_count:
         raise Stopped(_progress(plan, done))
     return len(missing)
 
 
 def conclude(plan: Plan, folder: Folder, ray_address: str | None = None) -> dict[str, Any]:
-    """Write the summary of a plan whose trials are all committed, and tidy up; returns the summary.
+    """Write the summary of a plan whose trials are all committed, and return it.
 
     That of a large run is computed on the Ray at `ray_address`, if there is one. Raises `OSError` if a committed file
     cannot be read, and `EngineFailed` if Ray is lost.
@@ -123,7 +120,6 @@ def conclude(plan: Plan, folder: Folder, ray_address: str | None = None) -> dict
     if not summary["complete"]:
         raise OSError(errno.EIO, f"not all of the committed trials in {folder.address} can be read")
     write_json(folder, SUMMARY, summary)
-    folder.remove_drafts()
     return summary
 
 

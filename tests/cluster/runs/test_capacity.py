@@ -88,7 +88,7 @@ def test_a_cluster_grows_from_nothing_loses_a_node_and_shrinks_again(tmp_path, m
 
 @pytest.mark.slow
 def test_a_process_that_had_a_ray_of_its_own_joins_a_cluster_without_tokens(tmp_path):
-    """Ray requires tokens in a process that has started a Ray, for good: that of the cluster has none."""
+    """Ray turns tokens on in a process that starts a Ray, and leaves them on when that Ray ends."""
     plan = small_plan(trials=1000)
     run(plan, tmp_path / "own", RunOptions(engine="ray", workers=1))
     with growing_ray(nodes=1) as cluster:
