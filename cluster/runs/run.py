@@ -77,11 +77,11 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
     missing = [shard for shard in plan.shards() if shard not in done]
 
     def leave_folder() -> None:
-        """Remove drafts of workers that were killed, and list what is committed, also what was not reported."""
+        """List what is committed, also what was not reported, and remove the drafts of workers that were killed."""
         if options.owns_folder():
-            folder.remove_drafts()
             done.update(committed_shards(folder, plan, [shard for shard in missing if shard not in done]))
             write_manifest(folder, list(done.values()), complete=len(done) == plan.shard_count)
+            folder.remove_drafts()
 
     progress = _progress(plan, done)
     options.on_progress(progress)
@@ -105,7 +105,7 @@ def play_missing(plan: Plan, folder: Folder, options: RunOptions) -> int:
 
 
 def conclude(plan: Plan, folder: Folder, ray_address: str | None = None) -> dict[str, Any]:
-    """Write the summary of a plan whose trials are all committed, and return it.
+    """Write the summary of a plan whose trials are all committed, and tidy up; returns the summary.
 
     That of a large run is computed on the Ray at `ray_address`, if there is one. Raises `OSError` if a committed file
     cannot be read, and `EngineFailed` if Ray is lost.
@@ -120,6 +120,7 @@ def conclude(plan: Plan, folder: Folder, ray_address: str | None = None) -> dict
     if not summary["complete"]:
         raise OSError(errno.EIO, f"not all of the committed trials in {folder.address} can be read")
     write_json(folder, SUMMARY, summary)
+    folder.remove_drafts()
     return summary
 
 
