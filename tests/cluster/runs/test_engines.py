@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from cluster.query.ray_connection import check_reachable, host_and_port
+from cluster.query.ray_connection import check_reachable, connection, host_and_port
 from cluster.results.plan import Plan, Shard
 from cluster.results.result_folder import ShardResult, describe, read_manifest, verify
 from cluster.runs import engines
@@ -37,9 +37,8 @@ def inline(tmp_path_factory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def own_ray():
     """A Ray that stays up for the tests of this module, as a user's script may have one."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
-    yield
-    ray.shutdown()
+    with connection(None, workers=2):
+        yield
 
 
 @pytest.mark.parametrize(
