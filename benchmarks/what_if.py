@@ -1,22 +1,25 @@
 """The what-if loop on a result of a million rows: from a new condition to each number and chart, in Chromium.
 
-The condition is set in the address, as the back button does; a section is renewed when its numbers are on the page and
-its charts are drawn. The first screen is what a window of `SCREEN` shows of the top of the page. Each other section is
-then brought into the window, and renewed by a condition of its own.
+The condition is set in the address, as the back button does, while the page is at rest; a section is renewed when its
+numbers are on the page and its charts are drawn. The first screen is what a window of `SCREEN` shows of the top of the
+page. Each other section is then brought into the window, and renewed by a condition of its own.
 """
 
 import shutil
 import statistics
+import time
 from collections.abc import Iterator, Sequence
 
 import httpx
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import Page, Request, ViewportSize, sync_playwright
 
 from brink.local import start_service, stop_service
 
 GOAL = 0.3
 """Seconds of an answer on an idle machine."""
 SCREEN: ViewportSize = {"width": 1280, "height": 900}
+REST = 0.5
+"""Seconds without a request after which a page is at rest."""
 ROUNDS = 3
 """Conditions for each median, after one that reads the columns."""
 _RENEW = """
@@ -71,35 +74,62 @@ def report(scenario: str, trials: int) -> Iterator[str]:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             page = browser.new_page(viewport=SCREEN)
             page.set_default_timeout(600_000)
+            requests = _Requests()
+            page.on("request", requests.begun)
+            page.on("requestfinished", requests.ended)
+            page.on("requestfailed", requests.ended)
             page.goto(f"{service.url}/jobs/{job['id']}")
             page.wait_for_selector("#ending .body[data-shown]")
-            yield from _measured(page)
+            yield from _measured(page, requests)
             browser.close()
     finally:
         stop_service(service)
 
 
-def _measured(page: Page) -> Iterator[str]:
+class _Requests:
+    """The requests of a page that are not answered yet."""
+
+    def __init__(self) -> None:
+        self._open: set[Request] = set()
+        self._last = 0.0
+
+    def begun(self, request: Request) -> None:
+        """Note a request."""
+        self._open.add(request)
+
+    def ended(self, request: Request) -> None:
+        """Note that a request was answered, or given up."""
+        self._open.discard(request)
+        self._last = time.monotonic()
+
+    def wait_for_none(self, page: Page) -> None:
+        """Wait until the page has asked for nothing for `REST` seconds."""
+        while self._open or time.monotonic() - self._last < REST:
+            page.wait_for_timeout(100)
+
+
+def _measured(page: Page, requests: _Requests) -> Iterator[str]:
     sections = page.evaluate(_SECTIONS)
     conditions = (f"target_win > {0.4 + k / 1000:.3f}" for k in range(1000))
     seen = [name for name, in_window in sections if in_window]
     yield _line(
-        f"first screen ({', '.join(seen)})", [_renewed(page, next(conditions), seen) for _ in range(1 + ROUNDS)]
+        f"first screen ({', '.join(seen)})",
+        [_renewed(page, requests, next(conditions), seen) for _ in range(1 + ROUNDS)],
     )
     for name, _ in sections:
         if name in WITHOUT_CONDITION:
             continue
         page.evaluate("(id) => document.getElementById(id).scrollIntoView()", name)
         page.wait_for_selector(f"#{name} .body[data-shown]")
-        page.wait_for_load_state("networkidle")
+        requests.wait_for_none(page)
         page.evaluate("(id) => document.getElementById(id).scrollIntoView()", name)
-        yield _line(name, [_renewed(page, next(conditions), [name]) for _ in range(1 + ROUNDS)])
+        yield _line(name, [_renewed(page, requests, next(conditions), [name]) for _ in range(1 + ROUNDS)])
 
 
-def _renewed(page: Page, condition: str, sections: Sequence[str]) -> tuple[float, float]:
+def _renewed(page: Page, requests: _Requests, condition: str, sections: Sequence[str]) -> tuple[float, float]:
     """Seconds from a new condition until all of some sections have their first numbers, and all of them."""
+    requests.wait_for_none(page)
     found = page.evaluate(_RENEW, [condition, list(sections)])
-    page.wait_for_load_state("networkidle")
     if refused := page.locator("#result .fault").all_text_contents():
         raise RuntimeError(f"the page was refused an answer: {refused[0]}")
     return (

@@ -157,13 +157,11 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
       const most = Math.max(...found.map((one) => one.greatest_weight));
       return fill(weight, `Weighted by the beliefs, the trials of a strategy count as ${whole(Math.round(least))} at least (effective number); the greatest weight is ${number(most)}.`);
     },
-    /** Say how many trials of each strategy agree, from a summary. */
-    say(summary) {
+    /** Say how many trials of each strategy agree, of so many that were played. */
+    say(counts, of) {
       agree.classList.remove("old");
       if (!clauses.length) return fill(agree);
-      const counts = Object.values(summary.strategies);
-      const [least, most] = [Math.min, Math.max].map((pick) => pick(...counts.map((one) => one.trials)));
-      const of = counts[0].trials_played;
+      const [least, most] = [Math.min, Math.max].map((pick) => pick(...counts));
       const part = (count) => `${whole(count)} (${number((100 * count) / of)} %)`;
       return fill(agree, least === most ? `${part(least)} of ${whole(of)} trials of each strategy agree.`
         : `${part(least)} to ${part(most)} of ${whole(of)} trials agree, by strategy.`);

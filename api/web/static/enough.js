@@ -7,18 +7,30 @@ import { once, post } from "./v1.js";
 /** What the service says of an answer. */
 export const answerEntry = async (name) => (await once("/v1/answers")).find((one) => one.name === name);
 
-const counted = new Map();
+const counts = new Map();
+
+/** What each strategy's trials are, by its name: how many agree with a condition, and in what share of them there are
+ * sanctions and an agreement. One request for all sections. */
+export async function counted({ id, job }, given) {
+  const key = JSON.stringify([given, job.progress.trials_done]);
+  if (!counts.has(key)) {
+    const request = { measures: { sanctions: "sanctions", agreement: "agreement" }, statistics: ["mean"], by: ["strategy"], ...(given ? { given } : {}) };
+    counts.set(key, post(`/v1/jobs/${id}/aggregate`, request).catch((error) => { counts.delete(key); throw error; }));
+  }
+  const { rows } = (await counts.get(key)).result;
+  return Object.fromEntries(job.strategies.map((name) => {
+    const row = rows.find((one) => one.strategy === name);
+    return [name, { trials: row?.trials ?? 0, sanctions: row?.["sanctions.mean"] ?? 0, agreement: row?.["agreement.mean"] ?? 0 }];
+  }));
+}
 
 /** The trials of each strategy for which a condition holds, by strategy; all that are played without one. */
-async function trialsOf({ id, job }, given) {
+async function trialsOf(asked, given) {
+  const { job } = asked;
   if (!given && job.state === "succeeded") return Object.fromEntries(job.strategies.map((name) => [name, job.trials]));
-  const key = JSON.stringify([given, job.progress.trials_done]);
-  if (!counted.has(key)) {
-    const request = { measures: { value: "1" }, statistics: ["count"], by: ["strategy"], ...(given ? { given } : {}) };
-    counted.set(key, post(`/v1/jobs/${id}/aggregate`, request).catch((error) => { counted.delete(key); throw error; }));
-  }
-  const { rows } = (await counted.get(key)).result;
-  return Object.fromEntries(job.strategies.map((name) => [name, rows.find((row) => row.strategy === name)?.trials ?? 0]));
+  const found = Object.entries(await counted(asked, given)).map(([name, { trials }]) => [name, trials]);
+  if (given === asked.given && !asked.signal.aborted) asked.panel.say(found.filter(([name]) => asked.strategies.includes(name)).map(([, trials]) => trials), job.trials);
+  return Object.fromEntries(found);
 }
 
 /** Words in place of an answer for which there are too few trials of these strategies; null if there may be enough.

@@ -99,6 +99,7 @@ const viewer = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) seen[isIntersecting ? "add" : "delete"](target.id);
   const first = SECTIONS.find((section) => !section.beside && seen.has(section.id));
   for (const link of document.querySelectorAll(".contents a")) link.classList.toggle("here", link.hash === `#${first?.id}`);
+  startNext();
 });
 
 const boxes = new Map();
@@ -145,25 +146,32 @@ function show() {
     if (!(near.has(section.id) || section.early) || !(section.early || ended())) continue;
     markStale(box);
     Object.assign(box, { key, controller: new AbortController() });
-    stale.push([section, box, now, box.controller.signal]);
+    stale.push([section, box, now, box.controller.signal, false]);
   }
-  // What a reader sees is asked for first.
-  const inView = ([section]) => (seen.has(section.id) ? 0 : 1);
-  queue.unshift(...stale.sort((one, other) => inView(one) - inView(other)));
-  while (working < AT_ONCE && queue.length) next();
+  queue.unshift(...stale);
+  startNext();
 }
 
 const queue = [];
-let working = 0;
+const working = new Set();
 
-function next() {
-  const taken = queue.shift();
-  if (!taken) return;
-  working += 1;
-  run(...taken).catch(showFault).finally(() => { working -= 1; next(); });
+const isSeen = ([section]) => seen.has(section.id);
+/** What the window shows comes first, then first answers of what is near it, then the whole ones. */
+const turn = (task) => (isSeen(task) ? 0 : 2) + (task.at(-1) ? 1 : 0);
+
+/** Begin what can be begun: a few at a time, and nothing out of sight beside what the window shows. */
+function startNext() {
+  queue.sort((one, other) => turn(one) - turn(other));
+  while (queue.length) {
+    const busy = [...working].filter(isSeen).length;
+    if (isSeen(queue[0]) ? busy >= AT_ONCE : busy || working.size >= AT_ONCE) return;
+    const task = queue.shift();
+    working.add(task);
+    run(...task).catch(showFault).finally(() => { working.delete(task); startNext(); });
+  }
 }
 
-async function run(section, box, now, signal, whole = false) {
+async function run(section, box, now, signal, whole) {
   if (signal.aborted) return;
   const strategies = now.only.length ? job.strategies.filter((name) => now.only.includes(name)) : job.strategies;
   const given = conditionOf(now.given);
@@ -190,7 +198,7 @@ async function run(section, box, now, signal, whole = false) {
   await put(box.body, made);
   if (signal.aborted) return;
   box.body.dataset[asked.early ? "first" : "shown"] = box.key;
-  // After the first answers of the other sections.
+  // After the first answers of the other sections that are as near.
   if (asked.early) queue.push([section, box, now, signal, true]);
 }
 

@@ -2,7 +2,7 @@
 import { chartOf } from "./chart.js";
 import { NET_GAIN, uncertainParameters } from "./conditions.js";
 import { el, fill, showFault, table } from "./dom.js";
-import { answerEntry, tooFew } from "./enough.js";
+import { answerEntry, counted, tooFew } from "./enough.js";
 import { amount, bare, distribution, negated, number, plain, readNumber, readWhole, rounded, share, whole } from "./format.js";
 import { estimate, numbers, query } from "./numbers.js";
 import { download, get, once, post } from "./v1.js";
@@ -39,7 +39,8 @@ async function showAnswer(asked) {
 
 async function showEnding(asked) {
   const summary = await get(`/v1/jobs/${asked.id}/summary${query(asked.request)}`, asked.signal);
-  asked.panel.say(summary);
+  const each = Object.values(summary.strategies);
+  asked.panel.say(each.map((one) => one.trials), each[0].trials_played);
   const [outcomes, events] = await Promise.all([
     chartOf(asked, "outcomes", asked.request, "How the trials end under each strategy"),
     chartOf(asked, "events", asked.request, "The probability of each event with its 95 % interval"),
@@ -262,12 +263,10 @@ const interval = (one) => (one.above === null || one.above === undefined ? `up t
 /** What stress and discovery are about unless something is chosen: sanctions or, where too few trials have them or are
  * without, that there is no agreement; null where that is so of both. */
 async function usualOutcome(asked, answer) {
-  const { strategy } = single(asked);
-  const request = asked.given ? { ...asked.evidence, strategies: [strategy] } : asked.request;
-  const { events, trials } = (await get(`/v1/jobs/${asked.id}/summary${query(request)}`, asked.signal)).strategies[strategy];
+  const { trials, sanctions, agreement } = (await counted(asked, asked.given))[single(asked).strategy];
   const { fewest_cases: fewest } = await answerEntry(answer);
-  const enough = ({ estimate: part }) => Math.round(Math.min(part, 1 - part) * trials) >= fewest;
-  return enough(events.sanctions) ? "sanctions" : enough(events.agreement) ? "not agreement" : null;
+  const enough = (part) => Math.round(Math.min(part, 1 - part) * trials) >= fewest;
+  return enough(sanctions) ? "sanctions" : enough(agreement) ? "not agreement" : null;
 }
 
 /** Words where a section has nothing to be about by itself. */
