@@ -12,6 +12,7 @@ from pydantic import Field
 from cluster.answers.beliefs import WeightedTrials, code_of, read_beliefs, weigh_trials
 from cluster.answers.entry import Answer, Computed, Estimate, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.shared import both, condition_of, uncertain_parameters
+from cluster.query.ranked_columns import ranked_parameters
 from cluster.query.samples import sample
 from cluster.query.shard_map import reduce_shards
 from cluster.query.trials import CODE, Reading, SameTrials, StoredRun, chosen_strategy, read_blocks, same_trials
@@ -25,7 +26,7 @@ from sim.statistics.estimates import Estimate as Estimated
 from sim.statistics.estimates import proportion
 from sim.statistics.grouped_moments import GroupedMoments
 from sim.statistics.paired_differences import share_of
-from sim.statistics.ranked import Ranked, ranked_together
+from sim.statistics.ranked import Ranked
 from sim.statistics.tallies import NO_NUMBERS, Moments, merge_moments, moments
 from sim.statistics.tally_estimates import method_note
 from sim.statistics.weighted_differences import WeightedGroups
@@ -178,21 +179,18 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
         weighted = weigh_trials(stated, counts.reshape(replicates, -1).sum(axis=0), condition)
         groups_of = WeightedGroups(weighted.weighting, counts.reshape(replicates, -1)[:, weighted.patterns])
         estimator = _Estimator(weighted, groups_of)
-    values = {name: parse_measure(name, scenario) for name in names}
 
-    def first_trials(given: Expression | None) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray | None]:
-        """The numbers of the first trials with a condition, their parameters, and their weights."""
-        drawn = sample(run, chosen, values, given=given, code=code, most=SAMPLE)
-        own = None if estimator.weighted is None else estimator.weighted.weight(drawn.pop(CODE))
-        return drawn.pop("trial"), drawn, own
+    def first_trials(given: Expression | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """The numbers of the first trials with a condition, and their weights."""
+        drawn = sample(run, chosen, {}, given=given, code=code, most=SAMPLE)
+        return drawn["trial"], None if estimator.weighted is None else estimator.weighted.weight(drawn[CODE])
 
-    numbers, whole, of_whole = first_trials(condition)
-    trial, there, of_there = first_trials(both(condition, broken))
-    others, elsewhere, of_elsewhere = first_trials(both(condition, Expression("not", TRUTH, (broken,))))
+    numbers, of_whole = first_trials(condition)
+    trial, of_there = first_trials(both(condition, broken))
+    others, of_elsewhere = first_trials(both(condition, Expression("not", TRUTH, (broken,))))
     read = {"broken": trial.size, "kept": others.size, "all": numbers.size}
     weights = None if of_there is None or of_elsewhere is None else (of_there, of_elsewhere)
-    sides = {name: ranked_together(there[name], elsewhere[name], whole[name]) for name in names}
-    of_inside, of_outside, of_all = ({name: own[k] for name, own in sides.items()} for k in range(3))
+    of_inside, of_outside, of_all = _ranked(run, chosen, names, trial, others, numbers)
     differing = regional_sensitivity.distances(of_inside, of_outside, weights)
     parameters = [
         _parameter(
@@ -226,6 +224,14 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     if estimator.weighted is not None:
         method["weights"], evidence = _WEIGHTS, {chosen: estimator.weighted.evidence()}
     return Computed(ReverseStressTest.model_validate(result), (chosen,), trials, method, evidence)
+
+
+def _ranked(run: StoredRun, strategy: str, names: Sequence[str], *trials: np.ndarray) -> tuple[dict[str, Ranked], ...]:
+    """Parameters in several sets of trials, with codes of the same values. Each set has its trials' numbers, rising."""
+    every = np.unique(np.concatenate(trials))
+    found = ranked_parameters(run, strategy, names, every)
+    places = [np.searchsorted(every, one) for one in trials]
+    return tuple({name: Ranked(one.code.take(rows), one.values) for name, one in found.items()} for rows in places)
 
 
 @dataclass(frozen=True)

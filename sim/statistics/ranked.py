@@ -76,10 +76,3 @@ def rank(numbers: np.ndarray) -> Ranked:
     code = np.empty(numbers.size, np.int32)
     code[order] = np.cumsum(first, dtype=np.int32) - 1
     return Ranked(code, ordered[first])
-
-
-def ranked_together(*parts: np.ndarray) -> list[Ranked]:
-    """Several sets of numbers with codes of the same values."""
-    whole = rank(np.concatenate(parts))
-    ends = np.cumsum([part.size for part in parts]).tolist()
-    return [Ranked(whole.code[end - part.size : end], whole.values) for part, end in zip(parts, ends, strict=True)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import kolmogorov, ndtri
 
 from sim.statistics.estimates import FEW, UNKNOWN, Estimate, around, around_replicates, student
 from sim.statistics.ranked import Ranked
@@ -13,6 +13,8 @@ from sim.statistics.tallies import Moments, merge_moments
 from sim.statistics.weighted_sample import effective_number, quantiles
 
 DECILES = 10
+_MANY = 1000
+"""Trials from which on the distribution of the Kolmogorov-Smirnov distance is near its limit."""
 
 
 def difference_of_means(inside: Sequence[Moments], outside: Sequence[Moments], scale: float = 1.0) -> Estimate:
@@ -68,18 +70,29 @@ def distances(
 
 def _distance(inside: Ranked, outside: Ranked, weights: Weights | None) -> tuple[float, float]:
     """The distance of two distributions and its p-value: that of `scipy.stats.ks_2samp`, method ``asymp``."""
-    from scipy.stats import kstwo
-
     if weights is None:
         statistic = float(np.abs(inside.up_to / inside.size - outside.up_to / outside.size).max())
         a, b = float(inside.size), float(outside.size)
-        return statistic, float(np.clip(kstwo.sf(statistic, np.round(a * b / (a + b))), 0.0, 1.0))
-    gap = np.zeros(inside.values.size)
-    for sign, side, weight in ((1.0, inside, weights[0]), (-1.0, outside, weights[1])):
-        gap += sign * np.bincount(side.code, weight, gap.size) / weight.sum()
-    statistic = min(1.0, float(np.abs(np.cumsum(gap)).max()))
-    a, b = (effective_number(weight) for weight in weights)
-    return statistic, float(kstwo.sf(statistic, max(1.0, np.round(a * b / (a + b)))))
+    else:
+        gap = np.zeros(inside.values.size)
+        for sign, side, weight in ((1.0, inside, weights[0]), (-1.0, outside, weights[1])):
+            gap += sign * np.bincount(side.code, weight, gap.size) / weight.sum()
+        statistic = min(1.0, float(np.abs(np.cumsum(gap)).max()))
+        a, b = (effective_number(weight) for weight in weights)
+    return statistic, _p_value(statistic, max(1.0, np.round(a * b / (a + b))))
+
+
+def _p_value(statistic: float, trials: float) -> float:
+    """The probability of a Kolmogorov-Smirnov distance of at least a statistic with so many trials.
+
+    The exact one takes many milliseconds to compute. That of many trials is the limiting distribution's with a
+    correction (Vrbik 2018, Pioneer Journal of Theoretical and Applied Statistics 15), within 0.0002 of it.
+    """
+    from scipy.stats import kstwo
+
+    if trials >= _MANY:
+        return float(kolmogorov(sqrt(trials) * statistic + 1.0 / (6.0 * sqrt(trials))))
+    return float(np.clip(kstwo.sf(statistic, trials), 0.0, 1.0))
 
 
 def shares_by_decile(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, norm, ttest_ind
 
-from sim.statistics.ranked import Ranked, ranked_together
+from sim.statistics.ranked import Ranked, rank
 from sim.statistics.regional_sensitivity import (
     difference_of_means,
     distances,
@@ -14,6 +14,12 @@ from sim.statistics.regional_sensitivity import (
     shares_by_decile,
 )
 from sim.statistics.tallies import moments
+
+
+def ranked_together(*parts: np.ndarray) -> list[Ranked]:
+    """Several sets of numbers with codes of the same values."""
+    whole = rank(np.concatenate(parts))
+    return [Ranked(code, whole.values) for code in np.split(whole.code, np.cumsum([part.size for part in parts])[:-1])]
 
 
 def ranked(*sides: dict[str, np.ndarray]) -> list[dict[str, Ranked]]:
@@ -65,6 +71,18 @@ def test_distances_are_scipys_with_p_values_for_all_together():
     assert found["0"] == pytest.approx((plain.statistic, 10 * plain.pvalue))
     assert found["0"][1] < 1e-6
     assert all(0.05 < p <= 1.0 for name, (_, p) in found.items() if name != "0")
+
+
+@pytest.mark.parametrize("size", [600, 3000])
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.05, 0.1])
+def test_p_values_of_few_and_of_many_trials_are_scipys(size, shift):
+    """The exact distribution is used below a thousand trials on average, and its limit above."""
+    rng = np.random.default_rng(5)
+    inside, outside = rng.standard_normal(size) + shift, rng.standard_normal(3 * size)
+    (found,) = distances(*ranked({"only": inside}, {"only": outside})).values()
+    plain = ks_2samp(inside, outside, method="asymp")
+    assert found[0] == pytest.approx(plain.statistic)
+    assert found[1] == pytest.approx(plain.pvalue, abs=0.0002 if size > 1000 else 1e-12)
 
 
 def test_false_alarms_are_as_rare_as_reported():
