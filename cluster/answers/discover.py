@@ -1,5 +1,6 @@
 """Scenario discovery: the boxes of parameters in which a chosen outcome is likely, from a stored run's trials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -10,13 +11,15 @@ from cluster.answers.beliefs import code_of, read_beliefs, weigh_sample
 from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyRequest, Text
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import condition_of, uncertain_parameters
+from cluster.query.ranked_columns import ranked_parameters
 from cluster.query.samples import sample
 from cluster.query.trials import CODE, StoredRun, chosen_strategy
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
-from sim.scenario.expressions import parse_condition, parse_measure
+from sim.scenario.expressions import parse_condition
 from sim.scenario.parameters import parameter
 from sim.statistics.estimates import Estimate, proportion, proportion_of_replicates
+from sim.statistics.ranked import Ranked
 from sim.statistics.scenario_discovery import PEEL, Box, find_boxes
 from sim.statistics.sensitivity import difference
 from sim.statistics.weighted_sample import WeightedSample
@@ -107,10 +110,9 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
     condition = condition_of(run, request.given)
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
-    values = {"outcome": wanted, **{name: parse_measure(name, scenario) for name in names}}
     stated = read_beliefs(run, request.believe)
-    drawn = sample(run, chosen, values, given=condition, code=code_of(stated), most=MOST_READ)
-    trial, happened, code = drawn.pop("trial"), drawn.pop("outcome") > 0.0, drawn.pop(CODE, None)
+    drawn = sample(run, chosen, {"outcome": wanted}, given=condition, code=code_of(stated), most=MOST_READ)
+    trial, happened, code = drawn["trial"], drawn["outcome"] > 0.0, drawn.get(CODE)
     cases = int(happened.sum())
     if min(cases, happened.size - cases) < FEWEST_CASES:
         message = (
@@ -120,15 +122,17 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
         raise InvalidInput((Fault("outcome", request.outcome, message),))
 
     replicates = plan.design.replicates(scenario)
+    columns = ranked_parameters(run, chosen, names, trial)
     finding = trial % 2 == 0
     weighted = None if code is None else weigh_sample(stated, code, condition)
     discovered = find_boxes(
-        {name: column[finding] for name, column in drawn.items()},
+        {name: Ranked(column.code.compress(finding), column.values) for name, column in columns.items()},
         happened[finding],
         trial[finding] % 4 == 0,
         None if weighted is None or code is None else weighted.weight(code[finding]),
     )
-    measured = {name: column[~finding] for name, column in drawn.items()}
+    restricted = {name for box in (*discovered.boxes, *discovered.trade_off) for name in box.ranges}
+    measured = {name: Ranked(columns[name].code.compress(~finding), columns[name].values) for name in restricted}
     # Trials with odd numbers are in the odd replicates.
     halved = trial[~finding] // 2
     replicate, half = halved % max(1, replicates // 2), max(1, replicates // 2)
@@ -234,11 +238,11 @@ class _Held:
         }
 
 
-def _measured(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> dict[str, object]:
+def _measured(box: Box, measured: Mapping[str, Ranked], held_out: _Held) -> dict[str, object]:
     return {"restrictions": _restrictions(box, measured, held_out), **held_out.worth(box.holds(measured))}
 
 
-def _restrictions(box: Box, measured: dict[str, np.ndarray], held_out: _Held) -> list[dict[str, object]]:
+def _restrictions(box: Box, measured: Mapping[str, Ranked], held_out: _Held) -> list[dict[str, object]]:
     """The box's ranges in the parameters' units, each with the share of trials in it and the density without it."""
     return [
         {

@@ -10,13 +10,14 @@ A classification tree gives few points of the trade-off, since its leaves are ma
 little at a time, so that there is a box for any coverage, and boxes need fewer restrictions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
 from scipy.special import ndtri
 
+from sim.statistics.ranked import Ranked
 from sim.statistics.weighted_sample import effective_number
 
 PEEL = 0.05
@@ -47,13 +48,22 @@ class Box:
 
     ranges: Mapping[str, tuple[float, float]]
 
-    def holds(self, columns: Mapping[str, np.ndarray], without: str | None = None) -> np.ndarray:
-        """Which trials lie in the box, bool of shape (trials,); `without` leaves out the restriction of a parameter."""
-        found = np.ones(len(next(iter(columns.values()))), bool)
+    def holds(self, columns: Mapping[str, Ranked], without: str | None = None) -> np.ndarray:
+        """Which trials lie in the box, bool of shape (trials,); `without` leaves out the restriction of a parameter.
+
+        `columns` has at least the parameters that are restricted.
+        """
+        found = np.ones(next(iter(columns.values())).size, bool)
         for name, (low, high) in self.ranges.items():
             if name != without:
-                found &= (columns[name] > low) & (columns[name] <= high)
+                found &= _above(columns[name], low) & ~_above(columns[name], high)
         return found
+
+
+def _above(column: Ranked, bound: float) -> np.ndarray:
+    """Which numbers are above a bound, one of the numbers that a peeling has seen."""
+    # A bound of another type would have all values converted.
+    return column.code >= np.searchsorted(column.values, column.values.dtype.type(bound), side="right")
 
 
 @dataclass(frozen=True)
@@ -65,11 +75,11 @@ class Discovered:
 
 
 def find_boxes(
-    columns: Mapping[str, np.ndarray], happened: np.ndarray, peeled: np.ndarray, weight: np.ndarray | None = None
+    columns: Mapping[str, Ranked], happened: np.ndarray, peeled: np.ndarray, weight: np.ndarray | None = None
 ) -> Discovered:
     """Boxes in which an outcome is likelier than overall; they may overlap.
 
-    `columns` holds a parameter's values, `happened` whether the outcome did, all of shape (trials,). The trials that
+    `columns` holds the parameters, `happened` whether the outcome did, all of shape (trials,). The trials that
     `peeled` marks are peeled, once for each of `TAILS`; the peeling is used that is densest over `COVERAGES` on the
     others. On these too, restrictions that do not significantly raise the density are removed, and
     the step is chosen whose box has the most cases above those expected from the overall probability (weighted relative
@@ -84,8 +94,7 @@ def find_boxes(
     sizes = np.ones(happened.size) if scaled is None else scaled
     base = float(sizes[happened].sum() / sizes.sum())
     while len(found) < MOST_BOXES:
-        own = {name: column[left] for name, column in columns.items()}
-        box, steps = _find_box(own, happened[left], peeled[left], base, None if scaled is None else scaled[left])
+        box, steps = _find_box(columns, happened, (left & peeled, left & ~peeled), base, scaled)
         trade_off = trade_off if found else steps
         added = left & box.holds(columns)
         if not box.ranges or sizes[added & happened].sum() < LEAST_COVERAGE * sizes[happened].sum():
@@ -102,52 +111,60 @@ def _scaled(weight: np.ndarray) -> np.ndarray:
 
 
 def _find_box(
-    columns: Mapping[str, np.ndarray],
+    columns: Mapping[str, Ranked],
     happened: np.ndarray,
-    peeled: np.ndarray,
+    trials: tuple[np.ndarray, np.ndarray],
     base: float,
     weight: np.ndarray | None,
 ) -> tuple[Box, tuple[Box, ...]]:
-    """The box with the most excess cases on the trials that are not peeled, and steps of its peeling."""
-    inner, outer = np.flatnonzero(peeled), np.flatnonzero(~peeled)
-    own = {name: column[inner] for name, column in columns.items()}
-    others = {name: column[outer] for name, column in columns.items()}
+    """The box with the most excess cases on the second of two sets of trials, and steps of the peeling of the first.
+
+    `trials` says which trials are in each set.
+    """
+    inner, outer = (np.flatnonzero(one) for one in trials)
     cases = happened[outer]
     if not cases.any():
         return Box({}), ()
     inner_weight, sizes = (None, np.ones(outer.size)) if weight is None else (weight[inner], weight[outer])
-    coded = code_columns(own)
+    coded = code_columns(_of_rows(columns, columns, inner))
     peelings = [peel(coded, happened[inner], tails, inner_weight) for tails in TAILS]
+    restricted = {name for boxes in peelings if boxes for name in boxes[-1].ranges}
+    others = _of_rows(columns, restricted, outer)
     trajectory = max(peelings, key=lambda boxes: _density_at_coverages(boxes, others, cases, sizes))
     if not trajectory:
         return Box({}), ()
-    hits = [((sizes * cases)[rows].sum(), sizes[rows].sum()) for rows in _nested(trajectory, others)]
+    hits = [((sizes * cases)[rows].sum(), sizes[rows].sum()) for rows in _nested(trajectory, others, cases.size)]
     coverage = np.array([hit for hit, _ in hits]) / sizes[cases].sum()
     best = int(np.argmax([hit - base * size for hit, size in hits]))
     chosen = {best, *(int(np.abs(coverage - wanted).argmin()) for wanted in COVERAGES)}
-    pruned = {step: _pruned(trajectory[step], others, cases, sizes) for step in sorted(chosen)}
+    pruned = {step: _pruned(trajectory[step], len(columns), others, cases, sizes) for step in sorted(chosen)}
     return pruned[best], tuple(box for box in pruned.values() if box.ranges)
 
 
+def _of_rows(columns: Mapping[str, Ranked], names: Iterable[str], rows: np.ndarray) -> dict[str, Ranked]:
+    """Some parameters of some trials, with codes of the same values."""
+    return {name: Ranked(columns[name].code.take(rows), columns[name].values) for name in names}
+
+
 def _density_at_coverages(
-    boxes: list[Box], columns: Mapping[str, np.ndarray], cases: np.ndarray, sizes: np.ndarray
+    boxes: list[Box], columns: Mapping[str, Ranked], cases: np.ndarray, sizes: np.ndarray
 ) -> float:
     """The mean over `COVERAGES` of the greatest density of a box that covers so many of these cases."""
-    inside = [np.arange(cases.size), *_nested(boxes, columns)]
+    inside = [np.arange(cases.size), *_nested(boxes, columns, cases.size)]
     hits = sizes * cases
     found = [(hits[rows].sum() / hits.sum(), hits[rows].sum() / sizes[rows].sum()) for rows in inside if rows.size]
     return float(np.mean([max(density for covered, density in found if covered >= wanted) for wanted in COVERAGES]))
 
 
-def _nested(boxes: Sequence[Box], columns: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+def _nested(boxes: Sequence[Box], columns: Mapping[str, Ranked], trials: int) -> Iterator[np.ndarray]:
     """The trials inside each of some boxes, of which each lies inside the one before it, as their places."""
-    rows = np.arange(len(next(iter(columns.values()))))
+    rows = np.arange(trials)
     before: Mapping[str, tuple[float, float]] = {}
     for box in boxes:
         for name, (low, high) in box.ranges.items():
             if before.get(name) != (low, high):
-                values = columns[name][rows]
-                rows = rows[(values > low) & (values <= high)]
+                one = _of_rows(columns, [name], rows)[name]
+                rows = rows[_above(one, low) & ~_above(one, high)]
         before = box.ranges
         yield rows
 
@@ -166,8 +183,8 @@ class Coded:
     place: np.ndarray
 
 
-def code_columns(columns: Mapping[str, np.ndarray]) -> Coded:
-    """The intervals of each parameter's values, arrays of shape (trials,)."""
+def code_columns(columns: Mapping[str, Ranked]) -> Coded:
+    """The intervals of the parameters of some trials."""
     coded = [_coded(column) for column in columns.values()]
     code = np.stack([code for code, _ in coded])
     place = np.ascontiguousarray((code + np.arange(len(coded))[:, None] * LEVELS).T)
@@ -195,12 +212,12 @@ def peel(
         return []
 
     def counted(rows: np.ndarray) -> np.ndarray:
-        """Trials ([0]) and cases ([1]) of some rows, by parameter and interval; float64."""
-        counts = np.empty((2, len(names) * LEVELS))
-        for k, some in enumerate((rows, rows[happened[rows]])):
+        """Trials ([0]) and cases ([1]) of some rows, by parameter and interval; sums of their weights if there are any."""
+        found = []
+        for some in (rows, rows[happened[rows]]):
             times = None if weight is None else np.repeat(weight[some], len(names))
-            counts[k] = np.bincount(place[some].ravel(), times, counts.shape[1])
-        return counts.reshape(2, -1, LEVELS)
+            found.append(np.bincount(place[some].ravel(), times, len(names) * LEVELS))
+        return np.stack(found).reshape(2, -1, LEVELS)
 
     rows = np.arange(happened.size)
     counts = counted(rows)
@@ -230,18 +247,13 @@ def peel(
         found.append(Box(ranges))
 
 
-def _coded(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The interval of each value, from 0, and the greatest value of each interval."""
-    order = np.argsort(column)
-    ordered = column[order]
-    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), ordered.size - 1)
-    if last.size > LEVELS:
-        ranks = np.ceil(np.arange(1, LEVELS + 1) / LEVELS * column.size).astype(np.int64) - 1
-        # An interval ends with the last of the values that are equal to that of its rank.
-        last = np.unique(np.searchsorted(ordered, ordered[np.maximum(ranks, 0)], side="right") - 1)
-    code = np.empty(column.size, np.int64)
-    code[order] = np.repeat(np.arange(last.size), np.diff(last, prepend=-1))
-    return code, ordered[last]
+def _coded(column: Ranked) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of each number, int64 from 0, and the greatest number of each interval."""
+    last = np.unique(column.codes_at(np.ceil(np.arange(1, LEVELS + 1) / LEVELS * column.size).astype(np.int64) - 1))
+    if last.size < LEVELS and column.distinct <= LEVELS:
+        last = np.flatnonzero(np.diff(column.up_to, prepend=0))
+    interval = np.repeat(np.arange(last.size), np.diff(last, prepend=-1))
+    return interval.take(column.code), column.values[last]
 
 
 def _tails(up: np.ndarray, shares: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -268,7 +280,7 @@ def _tails(up: np.ndarray, shares: Sequence[float]) -> tuple[np.ndarray, np.ndar
     for counted in (trials, cases):
         whole = counted[0, -1]
         # Below the first interval there is nothing.
-        rest = np.where(high < 0, 0.0, counted[rows, np.maximum(high, 0)])
+        rest = np.where(high < 0, 0, counted[rows, np.maximum(high, 0)])
         found.append(np.stack([counted[rows, low], whole - rest], axis=1))
     return last, found[0], found[1]
 
@@ -287,17 +299,17 @@ def _contrast(whole: np.ndarray, removed: np.ndarray, lost: np.ndarray, least: i
     return np.where(possible, ((hits - lost) / kept - lost / removed) / error, -inf).max(axis=0)
 
 
-def _pruned(box: Box, columns: Mapping[str, np.ndarray], cases: np.ndarray, sizes: np.ndarray) -> Box:
+def _pruned(box: Box, parameters: int, columns: Mapping[str, Ranked], cases: np.ndarray, sizes: np.ndarray) -> Box:
     """The box without the bounds that do not significantly raise its density on these trials, the least useful first.
 
-    A bound must raise it by so many standard errors that, were two bounds of every parameter tested and all of them
+    A bound must raise it by so many standard errors that, were two bounds of so many parameters tested and all of them
     useless, any would stay with a probability of `FALSE_RESTRICTIONS` (Bonferroni): 3.0 for 20 parameters, 3.3 for 60.
     """
-    significant = float(-ndtri(FALSE_RESTRICTIONS / (2 * len(columns))))
+    significant = float(-ndtri(FALSE_RESTRICTIONS / (2 * parameters)))
     bounds = [
         (name, side, value) for name, own in box.ranges.items() for side, value in enumerate(own) if np.isfinite(value)
     ]
-    within = np.stack([columns[name] > value if side == 0 else columns[name] <= value for name, side, value in bounds])
+    within = np.stack([_above(columns[name], value) == (side == 0) for name, side, value in bounds])
     kept = list(range(len(bounds)))
     # The number of bounds that each trial violates: a trial that violates one is removed by that bound alone.
     beyond = (~within).sum(axis=0)

@@ -5,6 +5,7 @@ import pytest
 
 from cluster.answers.discover import _Held
 from sim.statistics.scenario_discovery import code_columns, peel
+from tests.support.ranks import ranked
 
 
 @pytest.mark.slow
@@ -19,10 +20,10 @@ def test_a_box_found_in_noise_is_not_likelier_on_other_trials():
         columns = {name: rng.random(4000) for name in "abcdef"}
         other = {name: rng.random(4000) for name in "abcdef"}
         held = _Held(rng.random(4000) < 0.2, np.zeros(4000, np.int64), 1)
-        boxes = peel(code_columns(columns), rng.random(4000) < 0.2)
+        boxes = peel(code_columns(ranked(columns)), rng.random(4000) < 0.2)
         if boxes:
             found += 1
-            kept += held.is_likelier(boxes[len(boxes) // 2].holds(other), held.share(np.ones(4000, bool)))
+            kept += held.is_likelier(boxes[len(boxes) // 2].holds(ranked(other)), held.share(np.ones(4000, bool)))
     assert found > 100
     assert kept <= 9
 

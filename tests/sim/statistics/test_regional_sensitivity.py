@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, norm, ttest_ind
 
-from sim.statistics.ranked import Ranked, rank
+from sim.statistics.ranked import Ranked
 from sim.statistics.regional_sensitivity import (
     difference_of_means,
     distances,
@@ -14,15 +14,10 @@ from sim.statistics.regional_sensitivity import (
     shares_by_decile,
 )
 from sim.statistics.tallies import moments
+from tests.support.ranks import ranked_together
 
 
-def ranked_together(*parts: np.ndarray) -> list[Ranked]:
-    """Several sets of numbers with codes of the same values."""
-    whole = rank(np.concatenate(parts))
-    return [Ranked(code, whole.values) for code in np.split(whole.code, np.cumsum([part.size for part in parts])[:-1])]
-
-
-def ranked(*sides: dict[str, np.ndarray]) -> list[dict[str, Ranked]]:
+def sides_ranked(*sides: dict[str, np.ndarray]) -> list[dict[str, Ranked]]:
     """Parameters on each of some sides, with codes of the same values."""
     together = {name: ranked_together(*(side[name] for side in sides)) for name in sides[0]}
     return [{name: own[k] for name, own in together.items()} for k in range(len(sides))]
@@ -66,7 +61,7 @@ def test_distances_are_scipys_with_p_values_for_all_together():
     rng = np.random.default_rng(3)
     outside = {str(k): rng.standard_normal(2000) for k in range(10)}
     inside = {name: rng.standard_normal(400) + (0.5 if name == "0" else 0.0) for name in outside}
-    found = distances(*ranked(inside, outside))
+    found = distances(*sides_ranked(inside, outside))
     plain = ks_2samp(inside["0"], outside["0"], method="asymp")
     assert found["0"] == pytest.approx((plain.statistic, 10 * plain.pvalue))
     assert found["0"][1] < 1e-6
@@ -79,7 +74,7 @@ def test_p_values_of_few_and_of_many_trials_are_scipys(size, shift):
     """The exact distribution is used below a thousand trials on average, and its limit above."""
     rng = np.random.default_rng(5)
     inside, outside = rng.standard_normal(size) + shift, rng.standard_normal(3 * size)
-    (found,) = distances(*ranked({"only": inside}, {"only": outside})).values()
+    (found,) = distances(*sides_ranked({"only": inside}, {"only": outside})).values()
     plain = ks_2samp(inside, outside, method="asymp")
     assert found[0] == pytest.approx(plain.statistic)
     assert found[1] == pytest.approx(plain.pvalue, abs=0.0002 if size > 1000 else 1e-12)
@@ -91,7 +86,7 @@ def test_false_alarms_are_as_rare_as_reported():
     for _ in range(100):
         outside = {str(k): rng.random(500) for k in range(5)}
         inside = {name: rng.random(100) for name in outside}
-        alarms += min(p for _, p in distances(*ranked(inside, outside)).values()) < 0.05
+        alarms += min(p for _, p in distances(*sides_ranked(inside, outside)).values()) < 0.05
     # Five are expected at most; more than fifteen have a chance below 0.0001.
     assert alarms <= 15
 

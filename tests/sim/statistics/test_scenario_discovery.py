@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 
 from sim.statistics.scenario_discovery import PEEL, code_columns, find_boxes, peel
+from tests.support.ranks import ranked
 
 
 def test_a_box_is_found_with_its_bounds():
     rng = np.random.default_rng(1)
     columns = {name: rng.random(20_000) for name in ("a", "b", "c")}
     happened = (columns["a"] > 0.7) & (columns["b"] <= 0.4)
-    best, *others = find_boxes(columns, happened, np.arange(20_000) % 2 == 0).boxes
+    best, *others = find_boxes(ranked(columns), happened, np.arange(20_000) % 2 == 0).boxes
     assert not others
     assert set(best.ranges) == {"a", "b"}
     assert best.ranges["a"] == pytest.approx((0.7, np.inf), abs=0.02)
     assert best.ranges["b"] == pytest.approx((-np.inf, 0.4), abs=0.02)
-    assert (best.holds(columns) == happened).mean() > 0.99
-    assert (best.holds(columns, without="b") == (columns["a"] > best.ranges["a"][0])).all()
+    assert (best.holds(ranked(columns)) == happened).mean() > 0.99
+    assert (best.holds(ranked(columns), without="b") == (columns["a"] > best.ranges["a"][0])).all()
 
 
 def test_three_of_twenty_parameters_are_found_in_noise():
@@ -37,11 +38,11 @@ def test_three_of_twenty_parameters_are_found_in_noise():
             return (given["x00"] > 0.4) & (given["x01"] <= 0.6) & (given["x02"] > 0.3) & (given["x02"] <= 0.8)
 
         happened = rng.random(20_000) < np.where(inside(columns), 0.5, 0.1)
-        box = find_boxes(columns, happened, np.arange(20_000) % 2 == 0).boxes[0]
+        box = find_boxes(ranked(columns), happened, np.arange(20_000) % 2 == 0).boxes[0]
         exact += set(box.ranges) == {"x00", "x01", "x02"}
         assert {"x00", "x01", "x02"} <= set(box.ranges)
         new = {name: rng.random(100_000) for name in columns}
-        density = np.where(inside(new), 0.5, 0.1)[box.holds(new)].mean()
+        density = np.where(inside(new), 0.5, 0.1)[box.holds(ranked(new))].mean()
         assert density > 0.42
         assert box.ranges["x02"] == pytest.approx((0.3, 0.8), abs=0.08)
     assert exact >= 8
@@ -53,7 +54,7 @@ def test_two_separate_boxes_are_both_found():
     first = (columns["a"] > 0.7) & (columns["b"] > 0.7)
     second = (columns["c"] <= 0.25) & (columns["d"] <= 0.25)
     happened = rng.random(40_000) < np.where(first | second, 0.6, 0.05)
-    boxes = find_boxes(columns, happened, np.arange(40_000) % 2 == 0).boxes
+    boxes = find_boxes(ranked(columns), happened, np.arange(40_000) % 2 == 0).boxes
     assert {frozenset(box.ranges) for box in boxes[:2]} == {frozenset("ab"), frozenset("cd")}
 
 
@@ -61,8 +62,8 @@ def test_steps_lie_within_each_other_and_gain_density():
     rng = np.random.default_rng(2)
     columns = {name: rng.random(40_000) for name in ("a", "b")}
     happened = rng.random(40_000) < columns["a"] * columns["b"]
-    steps = find_boxes(columns, happened, np.arange(40_000) % 2 == 0).trade_off
-    inside = [box.holds(columns) for box in steps]
+    steps = find_boxes(ranked(columns), happened, np.arange(40_000) % 2 == 0).trade_off
+    inside = [box.holds(ranked(columns)) for box in steps]
     assert len(steps) >= 4
     for outer, inner in pairwise(inside):
         assert not (inner & ~outer).any()
@@ -75,7 +76,7 @@ def test_a_peel_removes_little_at_a_time():
     rng = np.random.default_rng(5)
     columns = {"a": rng.random(10_000), "b": rng.integers(0, 3, 10_000).astype(float)}
     happened = rng.random(10_000) < 0.2 + 0.5 * (columns["a"] > 0.5)
-    sizes = [10_000, *(int(box.holds(columns).sum()) for box in peel(code_columns(columns), happened))]
+    sizes = [10_000, *(int(box.holds(ranked(columns)).sum()) for box in peel(code_columns(ranked(columns)), happened))]
     assert sizes[-1] >= 200
     for before, after in pairwise(sizes):
         # An interval of a has 50 trials. A value of b is a third of the trials, and can only be removed as a whole.
@@ -93,7 +94,7 @@ def test_no_box_is_found_in_noise():
         rng = np.random.default_rng(seed)
         columns = {str(k): rng.random(6000) for k in range(20)}
         happened = rng.random(6000) < 0.3
-        found += bool(find_boxes(columns, happened, np.arange(6000) % 2 == 0).boxes)
+        found += bool(find_boxes(ranked(columns), happened, np.arange(6000) % 2 == 0).boxes)
     assert found <= 2
 
 
@@ -109,11 +110,14 @@ def test_edges_of_a_common_outcome_are_peeled_before_its_strongest_parameter():
         at_edge = np.any([columns[f"x{k}"] > 0.93 for k in range(1, 7)], axis=0)
         chance = (0.15 + 0.35 * columns["x0"]) * np.where(at_edge, 0.2, 1.0)
         happened = rng.random(40_000) < chance
-        steps = [box.holds(columns) for box in find_boxes(columns, happened, np.arange(40_000) % 2 == 0).trade_off]
+        steps = [
+            box.holds(ranked(columns))
+            for box in find_boxes(ranked(columns), happened, np.arange(40_000) % 2 == 0).trade_off
+        ]
         box = min(steps, key=lambda own: abs(happened[own].sum() / happened.sum() - 0.8))
         assert chance[box].mean() > 1.3 * chance.mean()
 
 
 def test_too_few_trials_have_no_box():
     x = np.arange(150.0)
-    assert find_boxes({"a": x}, x > 70, x % 2 == 0).boxes == ()
+    assert find_boxes(ranked({"a": x}), x > 70, x % 2 == 0).boxes == ()
