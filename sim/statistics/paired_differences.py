@@ -374,15 +374,15 @@ def lead_ranges(
     `cell` is each trial's cell, `sizes` counts the trials of each cell; `means` and `in_front`, whether a strategy is
     ahead there, have shape (strategies, cells).
     """
-    x = parameter.numbers
+    up_to = np.cumsum(np.bincount(cell, minlength=sizes.size))
     changes = 1 + np.flatnonzero((in_front[:, 1:] != in_front[:, :-1]).any(axis=0))
     ends = [0, *changes.tolist(), sizes.size]
     found = []
     for first, end in pairwise(ends):
         own = sizes[first:end]
         # Cells are in the order of the parameter.
-        low = x.min() if first == 0 else x.compress(cell >= first).min()
-        high = x.max() if end == sizes.size else x.compress(cell < end).max()
+        ranks = np.array([0 if first == 0 else up_to[first - 1], up_to[end - 1] - 1])
+        low, high = parameter.values[parameter.codes_at(ranks)]
         ahead = tuple(np.flatnonzero(in_front[:, first]).tolist())
         mean = tuple((means[:, first:end] @ own / own.sum()).tolist())
         found.append(Lead(float(low), float(high), end - first, float(own.sum()), ahead, mean))

@@ -212,7 +212,7 @@ def peel(
         return []
 
     def counted(rows: np.ndarray) -> np.ndarray:
-        """Trials ([0]) and cases ([1]) of some rows, by parameter and interval; sums of their weights if there are any."""
+        """Trials ([0]) and cases ([1]) of some rows, by parameter and interval: counts, or sums of weights."""
         found = []
         for some in (rows, rows[happened[rows]]):
             times = None if weight is None else np.repeat(weight[some], len(names))

@@ -118,9 +118,11 @@ def _cells_from(x: np.ndarray | Ranked, ranks: np.ndarray, most: int) -> tuple[n
 
 def _first_codes(x: Ranked, ranks: np.ndarray, most: int) -> np.ndarray:
     """The codes at which cells begin, the first one's too: those at some ranks, or all if they are at most `most`."""
-    if x.distinct <= most:
+    first = np.unique(x.codes_at(np.concatenate([[0], ranks])))
+    # Where there are few values, some ranks have the same.
+    if first.size < most and x.distinct <= most:
         return np.flatnonzero(np.diff(x.up_to, prepend=0))
-    return np.unique(x.codes_at(np.concatenate([[0], ranks])))
+    return first
 
 
 def _cells_that_begin(x: Ranked, first: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ import { get, once, passes, Problem, send } from "./v1.js";
 const id = location.pathname.split("/")[2];
 const LISTS = ["given", "believe", "only"];
 const TEXTS = ["measure", "strategy", "show", "form", "by", "bound", "outcome", "trial", "base"];
-const AT_ONCE = 2;
 const PAUSE = 2000;
 const PLACE_PAUSE = 3000;
 let job;
@@ -131,7 +130,7 @@ function markStale(box) {
   delete box.body.dataset.first;
 }
 
-/** Bring every section that is near up to date with what is chosen, a few at a time, in their order. */
+/** Bring every section that is near up to date with what is chosen, in their order. */
 function show() {
   if (!panel || job.progress.trials_done === 0) return;
   find("side").hidden = find("result").hidden = false;
@@ -159,12 +158,11 @@ const isSeen = ([section]) => seen.has(section.id);
 /** What the window shows comes first, then first answers of what is near it, then the whole ones. */
 const turn = (task) => (isSeen(task) ? 0 : 2) + (task.at(-1) ? 1 : 0);
 
-/** Begin what can be begun: a few at a time, and nothing out of sight beside what the window shows. */
+/** Begin the next one. One at a time is soonest done, since a web process answers with one interpreter; but what the window
+ * shows does not wait for what is out of sight. */
 function startNext() {
   queue.sort((one, other) => turn(one) - turn(other));
-  while (queue.length) {
-    const busy = [...working].filter(isSeen).length;
-    if (isSeen(queue[0]) ? busy >= AT_ONCE : busy || working.size >= AT_ONCE) return;
+  while (queue.length && (working.size === 0 || (isSeen(queue[0]) && ![...working].some(isSeen)))) {
     const task = queue.shift();
     working.add(task);
     run(...task).catch(showFault).finally(() => { working.delete(task); startNext(); });
