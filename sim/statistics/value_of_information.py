@@ -271,13 +271,15 @@ def worth_of_several(given: Choice, columns: Sequence[Ranked]) -> Worth:
     is best on average is kept.
     """
     scores = np.stack([normal_scores(column, column) for column in columns])
-    predicted = np.stack([_forms(scores, given), np.zeros_like(given.gains)])
+    predicted = np.zeros((2, *given.gains.shape))
     others = [strategy for strategy in range(len(given.gains)) if strategy != given.best]
     halves = [held for half in range(2) if (held := given.fold % 2 == half).any() and not held.all()]
     jobs = [(held, strategy) for held in halves for strategy in others]
     # Threads help here: trees grow without the interpreter's lock.
     with ThreadPoolExecutor(_THREADS) as pool:
+        forms = pool.submit(_forms, scores, given)
         grown = pool.map(lambda job: _trees(scores, given.gains[job[1]], job[0], given.weight), jobs)
+        predicted[0] = forms.result()
         for (held, strategy), own in zip(jobs, grown, strict=True):
             predicted[1, strategy, held] = own
     expected = np.zeros_like(given.gains)
