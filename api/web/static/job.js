@@ -155,14 +155,15 @@ const queue = [];
 const working = new Set();
 
 const isSeen = ([section]) => seen.has(section.id);
+const shares = ([one], [other]) => Boolean(one.early && other.early);
 /** What the window shows comes first, then first answers of what is near it, then the whole ones. */
 const turn = (task) => (isSeen(task) ? 0 : 2) + (task.at(-1) ? 1 : 0);
 
-/** Begin the next one. One at a time is soonest done, since a web process answers with one interpreter; but what the window
- * shows does not wait for what is out of sight. */
+/** Begin what can be begun. One section at a time is soonest done, since a web process answers with one interpreter. But the
+ * first ones share what is computed for them, and what the window shows does not wait for what is out of sight. */
 function startNext() {
   queue.sort((one, other) => turn(one) - turn(other));
-  while (queue.length && (working.size === 0 || (isSeen(queue[0]) && ![...working].some(isSeen)))) {
+  while (queue.length && [...working].every((other) => shares(queue[0], other) || (isSeen(queue[0]) && !isSeen(other)))) {
     const task = queue.shift();
     working.add(task);
     run(...task).catch(showFault).finally(() => { working.delete(task); startNext(); });
