@@ -122,17 +122,16 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
         raise InvalidInput((Fault("outcome", request.outcome, message),))
 
     replicates = plan.design.replicates(scenario)
-    columns = ranked_parameters(run, chosen, names, trial)
     finding = trial % 2 == 0
     weighted = None if code is None else weigh_sample(stated, code, condition)
     discovered = find_boxes(
-        {name: Ranked(column.code.compress(finding), column.values) for name, column in columns.items()},
+        ranked_parameters(run, chosen, names, trial[finding]),
         happened[finding],
         trial[finding] % 4 == 0,
         None if weighted is None or code is None else weighted.weight(code[finding]),
     )
     restricted = {name for box in (*discovered.boxes, *discovered.trade_off) for name in box.ranges}
-    measured = {name: Ranked(columns[name].code.compress(~finding), columns[name].values) for name in restricted}
+    measured = ranked_parameters(run, chosen, sorted(restricted), trial[~finding])
     # Trials with odd numbers are in the odd replicates.
     halved = trial[~finding] // 2
     replicate, half = halved % max(1, replicates // 2), max(1, replicates // 2)
