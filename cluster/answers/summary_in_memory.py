@@ -13,6 +13,7 @@ from cluster.answers import shared
 from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time
 from cluster.query.trials import StoredRun
+from cluster.results.arrow_arrays import known_numbers
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
 from cluster.storage.concurrent import in_order
@@ -39,7 +40,7 @@ class TrialsInMemory:
             parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
             for _, table in self._row_groups(names):
                 for name, held in parts.items():
-                    held.append(np.asarray(table[name].drop_null()))
+                    held.append(known_numbers(table[name])[0])
 
             def selected(name: str, parts: dict[str, list[np.ndarray]] = parts) -> np.ndarray:
                 values = np.concatenate(parts.pop(name))
@@ -59,11 +60,11 @@ class TrialsInMemory:
         for first, table in self._row_groups(list(at)):
             replicate = np.arange(first, first + len(table)) % replicates
             for name, values in at.items():
-                known = replicate[np.asarray(table[name].is_valid())]
-                column = np.asarray(table[name].drop_null())
+                column, known = known_numbers(table[name])
+                of_known = replicate[known]
                 for level, value in values.items():
                     for k, held in enumerate((column < value, column <= value)):
-                        counts[name][level][k] += np.bincount(known[held], minlength=replicates)
+                        counts[name][level][k] += np.bincount(of_known[held], minlength=replicates)
         return {
             name: {level: (less.tolist(), most.tolist()) for level, (less, most) in found.items()}
             for name, found in counts.items()

@@ -15,6 +15,7 @@ from cluster.query.parquet_files import open_parquet, read_row_group
 from cluster.query.session import check_time
 from cluster.query.trial_columns import to_array
 from cluster.query.trials import StoredRun
+from cluster.results.arrow_arrays import known_numbers
 from cluster.results.result_folder import shard_path
 from sim.scenario.columns import COMMON_COLUMNS, NULL
 from sim.statistics.tallies import NO_TRIALS, Moments, Tally, merge_replicates, tally_replicates
@@ -100,7 +101,7 @@ class RecountedTrials:
                 for group in range(file.num_row_groups):
                     check_time()
                     table = read_row_group(file, group, ["trial", *(column.name for column in wanted)])
-                    trials = np.asarray(table["trial"])
+                    trials, _ = known_numbers(table["trial"])
                     if not np.array_equal(trials, np.arange(expected, expected + len(trials))):
                         raise ValueError(f"{shard_path(shard)}: its trials are not {expected} and the following ones")
                     expected += len(trials)

@@ -14,6 +14,7 @@ import numpy as np
 from cluster.query.parquet_files import DamagedTrials, damage_reported, open_parquet, read_row_groups
 from cluster.query.session import check_time
 from cluster.query.trials import BLOCK, StoredRun
+from cluster.results.arrow_arrays import content, known_numbers
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
 from cluster.results.shard_blocks import Place, block_path, place_of
@@ -73,8 +74,8 @@ def _read_counts(folder: Folder, path: str) -> dict[str, Counts]:
         unknown = set(named.dictionary.to_pylist()) - known.keys()
         if unknown:
             raise ValueError(f"{path}: has counts of {min(map(str, unknown))}, which is not counted")
-        place = np.array([known[name] for name in named.dictionary.to_pylist()], np.int64)[named.indices.to_numpy()]
-        columns = [table[name].to_numpy().astype(np.int64) for name in ("replicate", "key", "count")]
+        place = np.array([known[name] for name in named.dictionary.to_pylist()], np.int64)[content(named.indices)]
+        columns = [known_numbers(table[name])[0].astype(np.int64) for name in ("replicate", "key", "count")]
     if np.any(np.diff(place) < 0) or any(np.any(column < 0) for column in columns):
         raise ValueError(f"{path}: its counts are not in order")
     bounds = np.searchsorted(place, np.arange(len(known) + 1)).tolist()

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from cluster.query.parquet_files import DamagedTrials, ParquetFile, damage_reported, read_row_groups
+from cluster.results.arrow_arrays import content, is_null
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
 from sim.scenario.columns import NULL, Column
@@ -51,10 +52,7 @@ def no_trials(columns: Iterable[Column]) -> dict[str, np.ndarray]:
 
 
 def to_array(column: Column, values: pa.ChunkedArray) -> np.ndarray:
-    """A Parquet column as the model's array; null is `NULL`, or NaN in a column of floats.
-
-    Taken from Arrow's buffers, because its own conversions to numpy load pandas, which takes a third of a second.
-    """
+    """A Parquet column as the model's array; null is `NULL`, or NaN in a column of floats."""
     parts = [_codes(column, chunk) if column.kind == "category" else _filled(column, chunk) for chunk in values.chunks]
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
@@ -62,33 +60,14 @@ def to_array(column: Column, values: pa.ChunkedArray) -> np.ndarray:
 def _codes(column: Column, values: pa.DictionaryArray) -> np.ndarray:
     """The place of each value among the column's categories; each file has a dictionary of its own."""
     places = np.array([column.categories.index(text) for text in values.dictionary.to_pylist()] or [NULL], np.int8)
-    null = _is_null(values.indices)
-    return np.where(null, NULL, places[np.where(null, 0, _content(values.indices))]).astype(np.int8)
+    null = is_null(values.indices)
+    return np.where(null, NULL, places[np.where(null, 0, content(values.indices))]).astype(np.int8)
 
 
 def _filled(column: Column, values: pa.Array) -> np.ndarray:
-    found = _content(values)
+    found = content(values)
     if not column.nullable:
         return found
     # Truth values that may be null are numbers.
     known = found.astype(np.int8) if column.kind == "bool" else found
-    return np.where(_is_null(values), known.dtype.type(np.nan if column.kind == "float32" else NULL), known)
-
-
-def _content(values: pa.Array) -> np.ndarray:
-    """The numbers or truth values of an array. What stands where it is null has no meaning."""
-    buffer, stop = values.buffers()[1], values.offset + len(values)
-    if pa.types.is_boolean(values.type):
-        return _bits(buffer, values.offset, stop)
-    return np.frombuffer(buffer, np.dtype(values.type.to_pandas_dtype()), stop)[values.offset :]
-
-
-def _is_null(values: pa.Array) -> np.ndarray:
-    buffer = values.buffers()[0]
-    if buffer is None:
-        return np.zeros(len(values), bool)
-    return ~_bits(buffer, values.offset, values.offset + len(values))
-
-
-def _bits(buffer: pa.Buffer, first: int, stop: int) -> np.ndarray:
-    return np.unpackbits(np.frombuffer(buffer, np.uint8), count=stop, bitorder="little")[first:].astype(bool)
+    return np.where(is_null(values), known.dtype.type(np.nan if column.kind == "float32" else NULL), known)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cluster.results.arrow_arrays import of_numbers, of_texts
 from cluster.results.result_folder import TALLIES_KEY, HashedFile
 from sim.statistics.trial_counts import Counts, counted_names
 
@@ -44,8 +45,11 @@ def write_counts(
     ]
     schema = pa.schema(_FIELDS, metadata=dict(metadata))
     arrays = [
-        pa.DictionaryArray.from_arrays(place, pa.array(names)),
-        *(pa.array(values, field.type) for values, field in zip(columns, _FIELDS[1:], strict=True)),
+        pa.DictionaryArray.from_arrays(of_numbers(place), of_texts(names)),
+        *(
+            of_numbers(values.astype(kind))
+            for values, kind in zip(columns, (np.int16, np.int32, np.int64), strict=True)
+        ),
     ]
     with HashedFile(path) as file, pq.ParquetWriter(file, schema, **_WRITING) as writer:
         writer.write_table(pa.table(arrays, schema=schema))

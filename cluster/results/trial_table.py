@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
+from cluster.results.arrow_arrays import of_numbers, of_texts, of_truths
 from sim.scenario.columns import NULL, Column, columns
 from sim.scenario.scenario import Scenario
 
@@ -38,7 +39,7 @@ def table_schema(scenario: Scenario, metadata: dict[str, str]) -> pa.Schema:
 
 
 def to_table(scenario: Scenario, schema: pa.Schema, arrays: dict[str, np.ndarray]) -> pa.Table:
-    """Arrays as `sim.model.kernel.simulate` returns them, as an Arrow table."""
+    """Arrays as `sim.model.kernel.simulate` returns them, as an Arrow table, which may share their memory."""
     return pa.table([_to_arrow(column, arrays[column.name]) for column in table_columns(scenario)], schema=schema)
 
 
@@ -47,7 +48,8 @@ def _to_arrow(column: Column, values: np.ndarray) -> pa.Array:
     if column.nullable:
         null = np.isnan(values) if values.dtype.kind == "f" else values == NULL
     if column.kind == "category":
-        return pa.DictionaryArray.from_arrays(pa.array(values, mask=null), pa.array(column.categories))
+        codes = of_numbers(values.astype(np.int8, copy=False), null)
+        return pa.DictionaryArray.from_arrays(codes, of_texts(column.categories))
     if column.kind == "bool":
-        values = values.astype(bool)
-    return pa.array(values, type=_TYPES[column.kind], mask=null)
+        return of_truths(values, null)
+    return of_numbers(values.astype(column.kind, copy=False), null)
