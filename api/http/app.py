@@ -14,7 +14,7 @@ from api.http.audit import WRITE_SECONDS, Audit
 from api.http.authentication import Authentication, caller
 from api.http.bodies import BodyCheck
 from api.http.compression import Compression
-from api.http.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck
+from api.http.guards import HEADERS, LOOPBACK, AnswerHeaders, HostCheck, PathCheck
 from api.http.limits import AnswerSlots, StreamLimit, TokenBuckets
 from api.http.metrics import Requests
 from api.http.metrics import router as metrics_router
@@ -127,6 +127,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             ],
             expose_headers=["Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "WWW-Authenticate"],
         )
+    app.add_middleware(PathCheck)
     app.add_middleware(HostCheck, hosts=(*LOOPBACK, *settings.allowed_hosts), loopback_only=settings.auth == "none")
     headers = HEADERS | ({"Cross-Origin-Resource-Policy": "cross-origin"} if settings.cors_origins else {})
     app.add_middleware(AnswerHeaders, headers=headers)

@@ -1,4 +1,4 @@
-"""Checks of every request's host, and security headers of every response."""
+"""Checks of every request's host and path, and security headers of every response."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -68,6 +68,21 @@ class HostCheck:
         if len(named) == 1 and host_name(named[0]) in self.hosts:
             return None
         return Problem(421, "the request names a host that is not this service's; BRINK_ALLOWED_HOSTS lists them")
+
+
+class PathCheck:
+    """Refuses paths with the character NUL: nothing has such a name, and PostgreSQL takes it in no text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on if its path can name something."""
+        if scope["type"] == "http" and "\0" in scope["path"]:
+            problem = Problem(404, "the path holds the character NUL, which no name has")
+            await problem_response(problem)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def host_name(header: str) -> str:

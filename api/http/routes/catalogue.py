@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.catalogue import parameter_entries
-from api.http.authentication import reader
+from api.http.authentication import Reader, reader
 from api.http.problems import RESPONSES
-from api.shipped_scenarios import shipped_scenario
+from api.http.routes.common import Database, named_scenario
 from cluster.answers.entry import LONGEST_NAME, Estimate
 from cluster.answers.registry import ANSWERS
 from cluster.reference.rates import rates_document, scenario_rates
@@ -209,9 +209,13 @@ def parameters() -> list[ParameterEntry]:
 
 @router.get("/rates", summary="Read the base rates of past threats", response_model_exclude_unset=True)
 def rates(
+    reading: Reader,
+    engine: Database,
     scenario: Annotated[
         str | None,
-        Query(description="A shipped scenario: only its reference class, as known on its as_of if no day is given."),
+        Query(
+            description="A shipped or own scenario: only its reference class, as known on its as_of if no day is given."
+        ),
     ] = None,
     reference: Annotated[str | None, Query(max_length=LONGEST_NAME, description="Only this reference class.")] = None,
     known_on: Annotated[
@@ -223,4 +227,4 @@ def rates(
         return Rates.model_validate(rates_document(known_on, reference))
     if reference is not None:
         raise InvalidInput((Fault("reference", reference, "goes without a scenario, which names its own class"),))
-    return Rates.model_validate(scenario_rates(shipped_scenario(scenario), known_on))
+    return Rates.model_validate(scenario_rates(named_scenario(engine, reading.owner, scenario), known_on))

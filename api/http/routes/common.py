@@ -16,13 +16,17 @@ from starlette.concurrency import run_in_threadpool
 from api.http.answer_cache import AnswerCache
 from api.http.authentication import Caller, Reader, Submitter
 from api.http.problems import Problem
+from api.shipped_scenarios import shipped_names, shipped_scenario
 from cluster.answers.entry import MOST_BELIEFS, MOST_STRATEGIES, StrategyName, Text
 from cluster.query.session import cancelled_by, time_limit
 from cluster.query.trials import StoredRun
-from cluster.service import jobs
+from cluster.reference.rates import class_names
+from cluster.service import jobs, scenarios
 from cluster.service.jobs import Job
 from cluster.service.settings import Settings
 from cluster.storage.base import Folder
+from sim.faults import Fault, InvalidInput
+from sim.scenario.scenario import Scenario, scenario_from_document
 
 
 def settings(request: Request) -> Settings:
@@ -89,6 +93,19 @@ ChangedJob = Annotated[Job, Depends(changed_job)]
 def job_folder(job: Job, given: Settings) -> Folder:
     """The folder of a job's results."""
     return given.results.within(job.id)
+
+
+def named_scenario(engine: sa.Engine, owner: str, name: str) -> Scenario:
+    """An owner's own scenario of that name, or a shipped one. Raises `InvalidInput`."""
+    # PostgreSQL takes no NUL in a text.
+    own = None if "\0" in name else scenarios.find(engine, owner, name)
+    if own is not None:
+        return scenario_from_document(own.document, classes=class_names())
+    if name not in shipped_names():
+        known = ", ".join([*shipped_names(), *(one.name for one in scenarios.listed(engine, owner))])
+        message = f"is neither a shipped scenario nor one of your own; there are {known}"
+        raise InvalidInput((Fault("scenario", name, message),))
+    return shipped_scenario(name)
 
 
 @asynccontextmanager

@@ -11,14 +11,12 @@ from api.http.answer_cache import compute_once
 from api.http.audit import note
 from api.http.authentication import Reader
 from api.http.problems import RESPONSES, Problem, invalid
-from api.http.routes.common import CachedAnswers, Database, KnownRun, SettingsOf, find_job, job_folder
-from api.shipped_scenarios import shipped_scenario
+from api.http.routes.common import CachedAnswers, Database, KnownRun, SettingsOf, find_job, job_folder, named_scenario
 from cluster.answers.compare import MOST_MEASURES
 from cluster.answers.diff import InputDifference, input_differences
 from cluster.answers.entry import MOST_STRATEGIES, StrategyName, Text
 from cluster.query.trials import StoredRun, check_any
 from cluster.reference.rates import class_names
-from cluster.service import scenarios as kept_scenarios
 from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, scenario_from_document
 
@@ -102,5 +100,4 @@ def diff_scenarios(asked: ScenariosToCompare, reader: Reader, engine: Database) 
 def _scenario(given: dict[str, Any] | str, owner: str, engine: Any) -> Scenario:
     if isinstance(given, dict):
         return scenario_from_document(given, classes=class_names())
-    own = kept_scenarios.find(engine, owner, given)
-    return shipped_scenario(given) if own is None else scenario_from_document(own.document)
+    return named_scenario(engine, owner, given)

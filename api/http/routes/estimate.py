@@ -9,8 +9,9 @@ from starlette.concurrency import run_in_threadpool
 
 from api.http.authentication import Submitter
 from api.http.problems import RESPONSES
-from api.http.routes.common import SettingsOf
+from api.http.routes.common import Database, SettingsOf
 from api.http.routes.jobs import JobRequest, requested_plan
+from cluster.results.plan import Plan
 from cluster.runs.cost import estimate_cost
 from cluster.service.runner import workers_kept
 
@@ -42,14 +43,16 @@ class EstimatedCost(BaseModel):
 
 
 @router.post("/estimate", summary="Estimate the cost of a job")
-async def estimate(body: JobRequest, request: Request, submitter: Submitter, settings: SettingsOf) -> EstimatedCost:
+async def estimate(
+    body: JobRequest, request: Request, submitter: Submitter, engine: Database, settings: SettingsOf
+) -> EstimatedCost:
     """Rows, files, bytes, work, time and memory of a job, from a small sample of it; nothing is recorded or kept."""
     async with request.app.state.answer_slots.slot(submitter.owner):
-        return await run_in_threadpool(_estimate, body, settings)
+        plan = await run_in_threadpool(requested_plan, body, settings, engine, submitter.owner)
+        return await run_in_threadpool(_estimate, plan, body.precision is not None, settings)
 
 
-def _estimate(body: JobRequest, settings: SettingsOf) -> EstimatedCost:
-    plan = requested_plan(body, settings)
+def _estimate(plan: Plan, at_most: bool, settings: SettingsOf) -> EstimatedCost:
     cost = estimate_cost(
         plan,
         engine=settings.engine,
@@ -61,6 +64,6 @@ def _estimate(body: JobRequest, settings: SettingsOf) -> EstimatedCost:
         scenario=plan.scenario.name,
         trials=plan.trials,
         strategies=list(plan.strategies),
-        at_most=body.precision is not None,
+        at_most=at_most,
         **asdict(cost),
     )

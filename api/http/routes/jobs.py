@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from math import isfinite
 from typing import Annotated, Any, Literal
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
@@ -20,8 +21,7 @@ from api.http.authentication import Reader, Submitter
 from api.http.idempotency import IdempotencyKey
 from api.http.limits import check_maintenance, check_room
 from api.http.problems import RESPONSES, Problem, invalid
-from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, rfc3339
-from api.shipped_scenarios import shipped_scenario
+from api.http.routes.common import ChangedJob, Database, KnownJob, SettingsOf, Submitting, named_scenario, rfc3339
 from cluster.answers.summary import ScenarioWarning
 from cluster.reference.rates import class_names
 from cluster.results.plan import Keep, Plan, make_plan
@@ -45,7 +45,9 @@ HalfWidth = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 
 class JobRequest(BaseModel):
-    """A run to be made: a scenario, in full or as the name of a shipped one, and how it is to be played."""
+    """A run to be made: a scenario, in full or as the name of a shipped one or of the caller's own, and how it is to be
+    played.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -200,7 +202,7 @@ def submit(
     job = jobs.by_key(engine, key, owner) if key else None
     if job is None:
         check_maintenance(engine)
-        plan = requested_plan(request, settings)
+        plan = requested_plan(request, settings, engine, owner)
         # One at a time, so that concurrent requests do not all take the last place in the queue.
         with submitting:
             # The same request may have been recorded while this one waited.
@@ -313,11 +315,11 @@ async def events(
     return EventSourceResponse(changes(), ping=HEARTBEAT_SECONDS)
 
 
-def requested_plan(request: JobRequest, settings: Settings) -> Plan:
-    """The plan of a requested job. Raises `Problem` or `InvalidInput`."""
+def requested_plan(request: JobRequest, settings: Settings, engine: sa.Engine, owner: str) -> Plan:
+    """The plan of a job that an owner requests. Raises `Problem` or `InvalidInput`."""
     try:
         scenario = (
-            shipped_scenario(request.scenario)
+            named_scenario(engine, owner, request.scenario)
             if isinstance(request.scenario, str)
             else scenario_from_document(request.scenario, classes=class_names())
         )

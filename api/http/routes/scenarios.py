@@ -15,10 +15,10 @@ from api.formats import JSON
 from api.http.authentication import Reader, Submitter, reader
 from api.http.bodies import YAML, is_yaml
 from api.http.problems import MAX_FAULTS, RESPONSES, FieldError, Problem, field_errors
-from api.http.routes.common import Database
+from api.http.routes.common import Database, named_scenario
 from api.negotiation import names_tag
 from api.ranges import ranges_document, settings_document
-from api.shipped_scenarios import shipped_names, shipped_scenario
+from api.shipped_scenarios import shipped_names
 from cluster.reference.rates import class_names
 from cluster.service import scenarios as kept
 from sim.faults import Fault, InvalidInput
@@ -84,7 +84,7 @@ Name = Annotated[str, PathParameter(description="The scenario's name.", max_leng
 
 @router.get("/scenarios", summary="List the scenarios")
 def scenarios(reading: Reader, engine: Database) -> list[ScenarioEntry]:
-    """The shipped scenarios, one of which a job may name instead of giving a scenario, and then the caller's own."""
+    """The shipped scenarios and the caller's own: a job may name any of them instead of giving a scenario."""
     shipped = [ScenarioEntry(**entry) for entry in scenario_entries()]
     own = [
         ScenarioEntry(
@@ -104,7 +104,7 @@ def scenario(name: Name, reading: Reader, engine: Database, response: Response) 
     """A shipped scenario or one of the caller's own in full, defaults filled in. `ETag` names this version of it."""
     own = kept.find(engine, reading.owner, name)
     try:
-        document = own.document if own is not None else scenario_document(shipped_scenario(name))
+        document = own.document if own is not None else scenario_document(named_scenario(engine, reading.owner, name))
     except InvalidInput as error:
         raise Problem(404, str(error)) from None
     response.headers["ETag"] = _tag(document)

@@ -37,6 +37,52 @@ def test_a_kept_scenario_is_its_owners(service):
     assert service.ask("GET", "/v1/scenarios/mine", ann).status_code == 404
 
 
+def test_a_kept_scenario_is_named_as_a_shipped_one_is(service):
+    ann, bob = service.key("ann", "submit", "read"), service.key("bob", "submit", "read")
+    service.ask("PUT", "/v1/scenarios/mine", ann, json=OWN)
+    request = {"scenario": "mine", "trials": 1000, "seed": 1}
+    job = service.ask("POST", "/v1/jobs", ann, json=request).json()
+    assert (job["scenario"], job["strategies"]) == ("mine", list(OWN["strategies"]))
+    assert service.ask("GET", f"/v1/jobs/{job['id']}/scenario", ann).json() == OWN
+    assert service.ask("POST", "/v1/estimate", ann, json=request).json()["scenario"] == "mine"
+    assert service.ask("GET", "/v1/rates", ann, params={"scenario": "mine"}).json()["scenario"] == "mine"
+    # The job keeps the scenario as it was when the job was submitted.
+    service.ask("PUT", "/v1/scenarios/mine", ann, json=OWN | {"title": "Changed"})
+    assert service.ask("GET", f"/v1/jobs/{job['id']}/scenario", ann).json() == OWN
+    for path in ("/v1/jobs", "/v1/estimate"):
+        refused = service.ask("POST", path, bob, json=request)
+        (fault,) = refused.json()["errors"]
+        assert (refused.status_code, fault["pointer"]) == (422, "/scenario")
+        assert "is neither a shipped scenario nor one of your own; there are eu-us-steel-2003," in fault["detail"]
+        assert "mine," not in fault["detail"]
+    assert "us-mexico-2019, mine" in service.ask("POST", "/v1/jobs", ann, json=request | {"scenario": "other"}).text
+
+
+@pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
+def test_no_name_that_a_database_cannot_hold_is_looked_up(tmp_path, database, request):
+    url = {"database_url": str(request.getfixturevalue("postgres_url"))} if database == "PostgreSQL" else {}
+    with served(tmp_path, auth="keys", **url) as service:
+        ann = service.key("ann", "submit", "read", "admin")
+        for method, path in (
+            ("GET", "/v1/scenarios/a%00b"),
+            ("DELETE", "/v1/scenarios/a%00b"),
+            ("PUT", "/v1/scenarios/a%00b"),
+            ("POST", "/v1/keys/a%00b/revoke"),
+            ("POST", "/v1/keys/a%00b/rotate"),
+            ("GET", "/v1/jobs/a%00b"),
+        ):
+            assert service.ask(method, path, ann).status_code == 404, path
+        assert service.ask("GET", "/v1/rates?scenario=a%00b", ann).status_code == 422
+        for name in (r"a\u0000b", r"a\ud800b", r"\u0000"):
+            for path, body in (
+                ("/v1/jobs", f'{{"scenario": "{name}"}}'),
+                ("/v1/estimate", f'{{"scenario": "{name}"}}'),
+                ("/v1/scenarios/diff", f'{{"first": "{name}", "second": "{SHIPPED}"}}'),
+            ):
+                sent = service.ask("POST", path, ann, content=body, headers={"Content-Type": "application/json"})
+                assert sent.status_code == 422, (path, name)
+
+
 def test_what_cannot_be_kept_is_refused_with_its_field(service):
     ann, reads = service.key("ann", "submit", "read"), service.key("ann", "read")
     for name, document, field in (
