@@ -91,6 +91,12 @@ class CompareRequest(StrategiesRequest, GivenRequest):
             f"{NET_GAIN}.",
         ),
     ] = ()
+    leads: Annotated[
+        bool,
+        Field(
+            description="Whether it is found which strategy leads by parameter, which takes longer than all the rest."
+        ),
+    ] = True
 
 
 class UnknownPairs(Result):
@@ -159,7 +165,7 @@ class Choice(Result):
     trials: int
     unknown: Annotated[int, Field(description="Trials in which the measure is null or infinite under some strategy.")]
     regret: dict[str, StrategyRegret]
-    leads: list[ParameterLeads]
+    leads: Annotated[list[ParameterLeads], Field(description="Empty if they were not requested.")]
 
 
 class ComparedTrials(Result):
@@ -218,7 +224,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
         raise too_few_paired(compared, request.given, chosen, FEWEST)
     beliefs, decided = beliefs_of(scenario, chosen)
     sampled = paired_sample(run, chosen, choices, given=condition, code=code, most=SAMPLE)
-    parameters = ranked_parameters(run, chosen[0], beliefs, sampled[chosen[0]]["trial"])
+    parameters = ranked_parameters(run, chosen[0], beliefs if request.leads else (), sampled[chosen[0]]["trial"])
     weighted = _weigh(stated, trials, grouping, condition)
     of_sample = _weigh(stated, grouping.counts(sampled[chosen[0]]), grouping, condition)
     result = {
@@ -234,7 +240,12 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
         ],
         "set_by_strategies": decided,
     }
-    method = {**_METHOD, **assumption_method(scenario, chosen), "errors": method_note(scenario, plan.design)}
+    method = {
+        **_METHOD,
+        **({} if request.leads else {"leads": "left out"}),
+        **assumption_method(scenario, chosen),
+        "errors": method_note(scenario, plan.design),
+    }
     evidence = None
     if weighted is not None:
         method["weights"] = WEIGHTED

@@ -176,7 +176,7 @@ async function run(section, box, now, signal, whole) {
   const given = conditionOf(now.given);
   const evidence = { ...(given ? { given } : {}), ...(now.believe.length ? { believe: now.believe } : {}) };
   const request = { ...evidence, ...(now.only.length ? { strategies } : {}) };
-  const trials = !whole && section.first * 2 < job.progress.trials_done ? section.first : null;
+  const trials = !whole && ended() && section.first * 2 < job.progress.trials_done ? section.first : null;
   const asked = { evidence, id, job, scenario, terms, panel, signal, chosen: now, strategies, given, request, choose, trials };
   if (box.body.textContent === "Not computed yet.") fill(box.body, el("p", { class: "dim" }, "Computing …"));
   let made;

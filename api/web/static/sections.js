@@ -26,12 +26,15 @@ export function strategyList(asked) {
 }
 
 async function showAnswer(asked) {
-  const request = { ...asked.request, ...measured(asked) };
+  // The beliefs that would change the answer take longest, and follow the rest.
+  asked.early = asked.trials !== null && asked.strategies.length > 1;
+  const request = { ...asked.request, ...measured(asked), ...(asked.early ? { leads: false } : {}) };
   const found = await post(`/v1/jobs/${asked.id}/findings`, request, { signal: asked.signal });
   asked.panel.weigh(found.evidence);
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
     found.beliefs.length ? el("ul", {}, found.beliefs.map((text) => el("li", {}, text))) : null,
+    asked.early ? el("p", { class: "dim" }, "The beliefs that would change this follow.") : null,
     el("p", { class: "dim" }, `From ${whole(found.trials)} trials${asked.strategies.length > 1 ? " of each strategy" : ""}. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
     numbers(asked, "findings", request, found, () => [["kind", "sentence"], ...found.sentences.map((text) => ["answer", text]), ...found.beliefs.map((text) => ["belief", text])]),
   ];
@@ -474,7 +477,7 @@ async function showFiles(asked) {
  * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait. `answer` is
  * the one whose number of trials it needs, of a `single` strategy or of each. One that is `beside` stands with the conditions. */
 export const SECTIONS = [
-  { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true },
+  { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 20_000 },
   { id: "ending", title: "How it ends", show: showEnding, answer: "summary", uses: ["given", "only"], early: true },
   { id: "time", title: "Over time", show: showTime, answer: "timeline", uses: ["given", "only"] },
   { id: "distribution", title: "Distributions", show: showDistribution, answer: "aggregate", uses: ["given", "only", "show", "form", "by"] },

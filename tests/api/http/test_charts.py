@@ -129,6 +129,8 @@ def test_findings_are_sentences_about_the_best_strategy(service, job):
     whole = service.ask("POST", f"/v1/jobs/{job}/compare", json={}).json()["result"]
     assert found["sentences"][-1] == dependence_sentence(whole)
     assert found["beliefs"] == belief_sentences(whole)
+    without = service.ask("POST", f"/v1/jobs/{job}/findings", json={"leads": False}).json()
+    assert without == found | {"sentences": found["sentences"][:-1], "beliefs": []}
     given = service.ask(
         "POST", f"/v1/jobs/{job}/findings", json={"given": "agreement", "measure": "export_gain"}
     ).json()

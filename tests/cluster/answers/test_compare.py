@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cluster.answers.registry import ask
 from cluster.query import trials
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
@@ -122,6 +123,17 @@ def test_leads_are_of_beliefs_and_decisions_are_named(answer, wide):
         for name, mean in first["means"].items():
             raw = wide[name].loc[inside]
             assert mean == pytest.approx((raw.export_gain.astype(float) - raw.sender_cost).mean())
+
+
+def test_leads_may_be_left_out(found):
+    whole, less = (ask(found, "compare", {"leads": wanted}) for wanted in (True, False))
+    assert whole["result"]["choices"][0].pop("leads")
+    assert less["result"]["choices"][0].pop("leads") == []
+    assert (less["method"].pop("leads"), less["method"]) == (
+        "left out",
+        {name: text for name, text in whole["method"].items() if name != "leads"},
+    )
+    assert less["result"] == whole["result"]
 
 
 def test_the_first_named_is_the_reference_and_blocks_make_no_difference(found, answer, monkeypatch):
