@@ -163,7 +163,8 @@ const turn = (task) => (isSeen(task) ? 0 : 2) + (task.at(-1) ? 1 : 0);
  * first ones share what is computed for them, and what the window shows does not wait for what is out of sight. */
 function startNext() {
   queue.sort((one, other) => turn(one) - turn(other));
-  while (queue.length && [...working].every((other) => shares(queue[0], other) || (isSeen(queue[0]) && !isSeen(other)))) {
+  const wanted = () => [...working].filter(([, , , signal]) => !signal.aborted);
+  while (queue.length && wanted().every((other) => shares(queue[0], other) || (isSeen(queue[0]) && !isSeen(other)))) {
     const task = queue.shift();
     working.add(task);
     run(...task).catch(showFault).finally(() => { working.delete(task); startNext(); });
