@@ -20,6 +20,8 @@ GOAL = 0.3
 SCREEN: ViewportSize = {"width": 1280, "height": 900}
 REST = 0.5
 """Seconds without a request after which a page is at rest."""
+LONGEST = 300.0
+"""Seconds after which a page that is not at rest is given up."""
 ROUNDS = 3
 """Conditions for each median, after one that reads the columns."""
 _RENEW = """
@@ -104,7 +106,10 @@ class _Requests:
 
     def wait_for_none(self, page: Page) -> None:
         """Wait until the page has asked for nothing for `REST` seconds."""
+        given_up = time.monotonic() + LONGEST
         while self._open or time.monotonic() - self._last < REST:
+            if time.monotonic() > given_up:
+                raise RuntimeError(f"the page is not at rest after {LONGEST:.0f} seconds")
             page.wait_for_timeout(100)
 
 

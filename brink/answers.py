@@ -83,7 +83,7 @@ class Answers(ABC):
 
         `measures`: Measures of choice, of which more is better; if none is named, the scenario's `choice`, or
             export_gain - sender_cost.
-        `leads`: Whether it is found which strategy leads by parameter, which takes longer than all the rest.
+        `leads`: Whether to find which strategy leads by parameter, which takes longer than all the rest.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
         `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or

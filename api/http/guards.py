@@ -71,7 +71,10 @@ class HostCheck:
 
 
 class PathCheck:
-    """Refuses paths with the character NUL: nothing has such a name, and PostgreSQL takes it in no text."""
+    """Refuses paths with the character NUL: nothing has such a name, and PostgreSQL stores no text with it.
+
+    It comes before the audit log, which is in the same database.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

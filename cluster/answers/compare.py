@@ -93,9 +93,7 @@ class CompareRequest(StrategiesRequest, GivenRequest):
     ] = ()
     leads: Annotated[
         bool,
-        Field(
-            description="Whether it is found which strategy leads by parameter, which takes longer than all the rest."
-        ),
+        Field(description="Whether to find which strategy leads by parameter, which takes longer than all the rest."),
     ] = True
 
 

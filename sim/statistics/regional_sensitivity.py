@@ -14,7 +14,7 @@ from sim.statistics.weighted_sample import effective_number, quantiles
 
 DECILES = 10
 _MANY = 1000
-"""Trials from which on the distribution of the Kolmogorov-Smirnov distance is near its limit."""
+"""From this sample size on, p-values are those of the limiting distribution of the Kolmogorov-Smirnov distance."""
 
 
 def difference_of_means(inside: Sequence[Moments], outside: Sequence[Moments], scale: float = 1.0) -> Estimate:

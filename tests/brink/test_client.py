@@ -254,7 +254,7 @@ def test_the_catalogue(brink, tmp_path):
             with pytest.raises(BrinkError, match="a scenario must be a name, the path of a file, or a document"):
                 call(other)
     assert "deadline_weeks" in [one["name"] for one in brink.parameters()]
-    with pytest.raises(BrinkError, match="neither a shipped scenario nor one of your own"):
+    with pytest.raises(BrinkError, match="neither one of your own scenarios nor a shipped one"):
         brink.scenario("secret?x=#")
 
 

@@ -207,7 +207,7 @@ class FindingsRequest(StrategiesRequest, GivenRequest):
 
     measure: Annotated[Measure | None, Field(description="The scenario's measure of choice if none is named.")] = None
     leads: Annotated[
-        bool, Field(description="Whether it is said which belief would change the answer, which takes longest.")
+        bool, Field(description="Whether to say which beliefs would change the answer, which takes longest.")
     ] = True
 
 

@@ -97,13 +97,17 @@ def job_folder(job: Job, given: Settings) -> Folder:
 
 def named_scenario(engine: sa.Engine, owner: str, name: str) -> Scenario:
     """An owner's own scenario of that name, or a shipped one. Raises `InvalidInput`."""
-    # PostgreSQL takes no NUL in a text.
+    # PostgreSQL stores no text with a NUL.
     own = None if "\0" in name else scenarios.find(engine, owner, name)
     if own is not None:
-        return scenario_from_document(own.document, classes=class_names())
+        try:
+            return scenario_from_document(own.document, classes=class_names())
+        except InvalidInput as error:
+            message = f"is kept, but is no longer a valid scenario: {error.faults[0]}"
+            raise InvalidInput((Fault("scenario", name, message),)) from None
     if name not in shipped_names():
-        known = ", ".join([*shipped_names(), *(one.name for one in scenarios.listed(engine, owner))])
-        message = f"is neither a shipped scenario nor one of your own; there are {known}"
+        known = ", ".join(shipped_names())
+        message = f"is neither one of your own scenarios nor a shipped one; shipped are {known}"
         raise InvalidInput((Fault("scenario", name, message),))
     return shipped_scenario(name)
 

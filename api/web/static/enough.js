@@ -24,12 +24,15 @@ export async function counted({ id, job }, given) {
   }));
 }
 
+/** Whether the rows of all trials of a job are there, which a condition is asked of. */
+const hasAllRows = (job) => job.state === "succeeded" && job.keep !== "summary";
+
 /** The trials of each strategy for which a condition holds, by strategy; all that are played without one. */
 async function trialsOf(asked, given) {
   const { job } = asked;
   if (!given && job.state === "succeeded") return Object.fromEntries(job.strategies.map((name) => [name, job.trials]));
   const found = Object.entries(await counted(asked, given)).map(([name, { trials }]) => [name, trials]);
-  if (given === asked.given && !asked.signal.aborted) asked.panel.say(found.filter(([name]) => asked.strategies.includes(name)).map(([, trials]) => trials), job.trials);
+  if (given === asked.given && hasAllRows(job) && !asked.signal.aborted) asked.panel.say(found.filter(([name]) => asked.strategies.includes(name)).map(([, trials]) => trials), job.trials);
   return Object.fromEntries(found);
 }
 
@@ -45,7 +48,7 @@ export async function tooFew(name, asked, strategies, within = null) {
   const lacking = strategies.filter((one) => found[one] < fewest);
   if (!lacking.length) return null;
   const part = (one) => {
-    const all = within || asked.given ? ` of ${whole(asked.job.trials)}` : "";
+    const all = (within || asked.given) && hasAllRows(asked.job) ? ` of ${whole(asked.job.trials)}` : "";
     return `${found[one] ? whole(found[one]) : "none"}${all} under ${one}`;
   };
   const what = within ? `trials ${within.words}` : asked.given ? "trials agree with what was learned" : "trials were played";

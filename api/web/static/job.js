@@ -155,8 +155,9 @@ const queue = [];
 const working = new Set();
 
 const isSeen = ([section]) => seen.has(section.id);
-const shares = ([one], [other]) => Boolean(one.early && other.early);
-/** What the window shows comes first, then first answers of what is near it, then the whole ones. */
+/** Whether two may be computed at once: the first answers of the first sections share a summary. */
+const shares = (one, other) => [one, other].every((task) => task[0].early && !task.at(-1));
+/** What the window shows comes first, then what is near it; of each the first answers, then the whole ones. */
 const turn = (task) => (isSeen(task) ? 0 : 2) + (task.at(-1) ? 1 : 0);
 
 /** Begin what can be begun. One section at a time is soonest done, since a web process answers with one interpreter. But the
@@ -187,8 +188,14 @@ async function run(section, box, now, signal, whole) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
-    // A first answer that fails may do so for want of trials, and one of all trials may pass for all that is shown.
-    if (trials) return void queue.push([section, box, now, signal, true]);
+    // A first answer from few trials may fail for want of them, and one of all trials may pass for all that is shown.
+    if (trials && !section.early) return void queue.push([section, box, now, signal, true]);
+    // What a first answer has shown stays.
+    if (whole && box.body.dataset.first === box.key) {
+      box.body.append(faultOf(error));
+      box.body.dataset.shown = box.key;
+      return;
+    }
     const few = section.early && given && error.errors.some((one) => one.field === "given") ? await lacking(section, asked).catch(() => null) : null;
     made = few ?? [faultOf(error), leaveOut(error, strategies)];
     // Asked again when a reader comes back to it: the fault may have passed.

@@ -474,7 +474,8 @@ async function showFiles(asked) {
 }
 
 /** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. `first`
- * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait. `answer` is
+ * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait; from twice as
+ * many on there is one. That of an `early` section is from all trials, and leaves out what takes longest. `answer` is
  * the one whose number of trials it needs, of a `single` strategy or of each. One that is `beside` stands with the conditions. */
 export const SECTIONS = [
   { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 20_000 },

@@ -165,7 +165,7 @@ def test_hostile_texts_in_a_header(service, job, text):
 def test_a_scenario_is_given_or_named_and_no_file_is_opened(service, tmp_path, scenario):
     refused = service.ask("POST", "/v1/jobs", json=SMALL_JOB | {"scenario": scenario})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/scenario")
-    assert "is neither a shipped scenario nor one of your own" in refused.text
+    assert "is neither one of your own scenarios nor a shipped one" in refused.text
 
 
 @pytest.mark.parametrize(

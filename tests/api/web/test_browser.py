@@ -418,6 +418,36 @@ def test_a_first_answer_says_from_how_many_trials_it_is_and_the_whole_one_takes_
     assert body.get_attribute("data-first") == body.get_attribute("data-shown")
 
 
+def test_the_answer_comes_first_and_the_beliefs_that_would_change_it_follow(person, service):
+    request = {"scenario": SCENARIO, "trials": 41_000, "seed": 5}
+    job = service.client.post("/v1/jobs", json=request).json()["id"]
+    assert service.ended(job)["state"] == "succeeded"
+    page = person.page
+    held: list[Route] = []
+    page.route(
+        "**/findings", lambda route: route.continue_() if "leads" in route.request.post_data else held.append(route)
+    )
+    body, said = page.locator("#answer .body"), page.locator("#answer .answer p")
+    whole = sentences(service, job)
+    page.goto(f"/jobs/{job}")
+    expect(body).to_contain_text("The beliefs that would change this follow.")
+    assert said.all_text_contents() == whole[:-1]
+    assert body.get_attribute("data-shown") is None
+    # How it ends does not wait for them.
+    shown(page, "ending")
+    wait_until(lambda: bool(held) or page.wait_for_timeout(10))
+    person.expected.append("503")
+    held.pop().fulfill(status=503, json={"detail": "the service is too busy"})
+    # What is said stays where the rest is refused.
+    expect(body.locator(".fault")).to_have_text("the service is too busy")
+    assert said.all_text_contents() == whole[:-1]
+    page.reload()
+    wait_until(lambda: bool(held) or page.wait_for_timeout(10))
+    held.pop().continue_()
+    shown(page, "answer")
+    assert said.all_text_contents() == whole
+
+
 def test_without_the_service_a_page_says_so_and_recovers(person, job):
     page = person.page
     page.goto(f"/jobs/{job}")

@@ -77,7 +77,10 @@ def test_p_values_of_few_and_of_many_trials_are_scipys(size, shift):
     (found,) = distances(*sides_ranked({"only": inside}, {"only": outside})).values()
     plain = ks_2samp(inside, outside, method="asymp")
     assert found[0] == pytest.approx(plain.statistic)
-    assert found[1] == pytest.approx(plain.pvalue, abs=0.0002 if size > 1000 else 1e-12)
+    if size > 1000:
+        assert abs(found[1] - plain.pvalue) <= min(0.0002, 0.05 * plain.pvalue)
+    else:
+        assert found[1] == pytest.approx(plain.pvalue)
 
 
 def test_false_alarms_are_as_rare_as_reported():
