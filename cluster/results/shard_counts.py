@@ -47,8 +47,8 @@ def write_counts(
     arrays = [
         pa.DictionaryArray.from_arrays(of_numbers(place), of_texts(names)),
         *(
-            of_numbers(values.astype(kind))
-            for values, kind in zip(columns, (np.int16, np.int32, np.int64), strict=True)
+            of_numbers(values.astype(field.type.to_pandas_dtype()))
+            for values, field in zip(columns, _FIELDS[1:], strict=True)
         ),
     ]
     with HashedFile(path) as file, pq.ParquetWriter(file, schema, **_WRITING) as writer:

@@ -69,7 +69,7 @@ def distances(
 
 
 def _distance(inside: Ranked, outside: Ranked, weights: Weights | None) -> tuple[float, float]:
-    """The distance of two distributions and its p-value: that of `scipy.stats.ks_2samp`, method ``asymp``."""
+    """The distance of two distributions, that of `scipy.stats.ks_2samp`, and its p-value."""
     if weights is None:
         statistic = float(np.abs(inside.up_to / inside.size - outside.up_to / outside.size).max())
         a, b = float(inside.size), float(outside.size)
@@ -85,8 +85,9 @@ def _distance(inside: Ranked, outside: Ranked, weights: Weights | None) -> tuple
 def _p_value(statistic: float, trials: float) -> float:
     """The probability of a Kolmogorov-Smirnov distance of at least a statistic with so many trials.
 
-    The exact one takes many milliseconds to compute. That of many trials is the limiting distribution's with a
-    correction (Vrbik 2018, Pioneer Journal of Theoretical and Applied Statistics 15), within 0.0002 of it.
+    It is that of `scipy.stats.ks_2samp`, method ``asymp``, which takes many milliseconds for a large sample. There it
+    is the limiting distribution's with a correction (Vrbik 2018, Pioneer Journal of Theoretical and Applied Statistics
+    15), within 0.0002 of it.
     """
     from scipy.stats import kstwo
 

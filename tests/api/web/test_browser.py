@@ -396,15 +396,25 @@ def test_numbers_of_an_earlier_condition_are_marked_until_they_are_computed_anew
     expect(body).not_to_have_attribute("aria-busy", "true")
 
 
-def test_a_first_answer_says_from_how_many_trials_it_is_and_the_whole_one_takes_its_place(person, service):
-    request = {"scenario": SCENARIO, "trials": 21_000, "seed": 5}
-    job = service.client.post("/v1/jobs", json=request).json()["id"]
+def played(service: ServiceProcess, trials: int) -> str:
+    """A job of so many trials that has ended."""
+    job = service.client.post("/v1/jobs", json={"scenario": SCENARIO, "trials": trials, "seed": 5}).json()["id"]
     assert service.ended(job)["state"] == "succeeded"
-    page = person.page
+    return job
+
+
+def whole_held(page: Page, answer: str, first: str) -> list[Route]:
+    """The page's requests for an answer, held back, but for those of a first answer, which have the field `first`."""
     held: list[Route] = []
     page.route(
-        "**/worth", lambda route: route.continue_() if "trials" in route.request.post_data else held.append(route)
+        f"**/{answer}", lambda route: route.continue_() if first in route.request.post_data else held.append(route)
     )
+    return held
+
+
+def test_a_first_answer_says_from_how_many_trials_it_is_and_the_whole_one_takes_its_place(person, service):
+    job, page = played(service, 21_000), person.page
+    held = whole_held(page, "worth", first="trials")
     page.goto(f"/jobs/{job}#worth")
     body = page.locator("#worth .body")
     wait_until(lambda: held or page.locator("#worth").scroll_into_view_if_needed())
@@ -419,14 +429,8 @@ def test_a_first_answer_says_from_how_many_trials_it_is_and_the_whole_one_takes_
 
 
 def test_the_answer_comes_first_and_the_beliefs_that_would_change_it_follow(person, service):
-    request = {"scenario": SCENARIO, "trials": 41_000, "seed": 5}
-    job = service.client.post("/v1/jobs", json=request).json()["id"]
-    assert service.ended(job)["state"] == "succeeded"
-    page = person.page
-    held: list[Route] = []
-    page.route(
-        "**/findings", lambda route: route.continue_() if "leads" in route.request.post_data else held.append(route)
-    )
+    job, page = played(service, 41_000), person.page
+    held = whole_held(page, "findings", first="leads")
     body, said = page.locator("#answer .body"), page.locator("#answer .answer p")
     whole = sentences(service, job)
     page.goto(f"/jobs/{job}")

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cluster.answers.registry import ask
 from cluster.query import trials
 from cluster.query.trials import StoredRun, open_run
 from cluster.results.plan import make_plan
@@ -126,7 +125,7 @@ def test_leads_are_of_beliefs_and_decisions_are_named(answer, wide):
 
 
 def test_leads_may_be_left_out(found):
-    whole, less = (ask(found, "compare", {"leads": wanted}) for wanted in (True, False))
+    whole, less = (document_of("compare", found, leads=wanted) for wanted in (True, False))
     assert whole["result"]["choices"][0].pop("leads")
     assert less["result"]["choices"][0].pop("leads") == []
     assert (less["method"].pop("leads"), less["method"]) == (

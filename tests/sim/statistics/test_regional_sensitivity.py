@@ -71,7 +71,7 @@ def test_distances_are_scipys_with_p_values_for_all_together():
 @pytest.mark.parametrize("size", [600, 3000])
 @pytest.mark.parametrize("shift", [0.0, 0.02, 0.05, 0.1])
 def test_p_values_of_few_and_of_many_trials_are_scipys(size, shift):
-    """The exact distribution is used below a thousand trials on average, and its limit above."""
+    """Those of small samples are SciPy's, and those of large ones are near them."""
     rng = np.random.default_rng(5)
     inside, outside = rng.standard_normal(size) + shift, rng.standard_normal(3 * size)
     (found,) = distances(*sides_ranked({"only": inside}, {"only": outside})).values()
