@@ -24,7 +24,7 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.evaluation import evaluate
 from sim.scenario.expressions import Expression
 from sim.statistics.selection import ALL_GROUPS, DIGIT_BITS, Counts, add_counts, count_digits, ordered_keys
-from sim.statistics.tallies import NO_NUMBERS, Moments
+from sim.statistics.tallies import NO_NUMBERS, Moments, moments
 
 MOST_CELLS = 2_000_000
 """Groups of weighted trials, times strategies, replicates and patterns of the beliefs."""
@@ -244,7 +244,7 @@ def _count(asked: GroupsAsked, run: StoredRun, shards: SameTrials) -> Groups:
     found = _no_groups(len(asked.measures), asked.cells)
     for table, code, of_group in _tables(asked, run, shards):
         groups, place = _distinct(code, asked.keys)
-        cell = place * asked.cells + of_group
+        cell = place if asked.cells == 1 else place * asked.cells + of_group
         own = _of_code(groups, len(asked.measures), asked.cells)
         size = own.trials.size
         own.trials.ravel()[:] = np.bincount(cell, minlength=size)
@@ -256,18 +256,31 @@ def _count(asked: GroupsAsked, run: StoredRun, shards: SameTrials) -> Groups:
             if not finite.all():
                 rows = np.flatnonzero(finite)
                 at, group, values = cell.take(rows), place.take(rows), values.take(rows)
-            count, total = np.bincount(at, minlength=size), np.bincount(at, values, size)
-            mean = total / np.maximum(count, 1)
-            squares = np.bincount(at, np.square(values - mean.take(at)), size)
-            for part, sums in ((own.count, count), (own.total, total), (own.squares, squares)):
-                part[k].ravel()[:] = sums
-            np.minimum.at(own.least[k].reshape(-1), at, values)
-            np.maximum.at(own.greatest[k].reshape(-1), at, values)
+            _add_moments(own, k, at, values)
             if asked.digits:
                 counted = count_digits(ALL_GROUPS, group, ordered_keys(values))
                 digits.append(_of_groups(counted, groups.take(counted.code >> DIGIT_BITS)))
         found = _checked(asked, _merge(found, replace(own, digits=tuple(digits))))
     return found
+
+
+def _add_moments(groups: Groups, k: int, cell: np.ndarray, values: np.ndarray) -> None:
+    """Set the moments of the measure `k` in groups that have none, from its known numbers, each in a cell."""
+    size = groups.trials.size
+    found: tuple[np.ndarray | float, ...]
+    if size == 1:
+        one = moments(values)
+        found = (one.count, values.sum(), one.m2, one.least, one.greatest)
+    else:
+        count, total = np.bincount(cell, minlength=size), np.bincount(cell, values, size)
+        squares = np.bincount(cell, np.square(values - (total / np.maximum(count, 1)).take(cell)), size)
+        least, greatest = np.full(size, np.inf), np.full(size, -np.inf)
+        np.minimum.at(least, cell, values)
+        np.maximum.at(greatest, cell, values)
+        found = (count, total, squares, least, greatest)
+    parts = (groups.count, groups.total, groups.squares, groups.least, groups.greatest)
+    for part, own in zip(parts, found, strict=True):
+        part[k].ravel()[:] = own
 
 
 def numbers_of(

@@ -34,7 +34,7 @@ from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import TRUTH, Expression, parse_measure
 from sim.scenario.parameters import parameter
 from sim.scenario.scenario import Scenario
-from sim.scenario.vocabulary import EVENTS, MEASURES, NAMED, OUTCOMES
+from sim.scenario.vocabulary import EVENTS, MEASURES, OUTCOMES
 from sim.scenario.warnings import assumption_method
 from sim.statistics import paired_differences
 from sim.statistics.estimates import ANY_NUMBER, Range
@@ -42,9 +42,12 @@ from sim.statistics.estimates import Estimate as Estimates
 from sim.statistics.measure_ranges import difference_range, measure_ranges
 from sim.statistics.paired_differences import NO_PAIRS, Lead, Pair, Regret
 from sim.statistics.ranked import Ranked
+from sim.statistics.tallies import common_term
 from sim.statistics.tally_estimates import method_note
 from sim.statistics.weighted_differences import WeightedGroups
 
+FLAGS = (*OUTCOMES, *EVENTS)
+"""Conditions whose probabilities are compared."""
 SAMPLE = 250_000
 """Leads and quantiles of regret are computed from at most this many trials, the first ones."""
 FEWEST = 100
@@ -205,8 +208,7 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     code = code_of(stated)
 
     grouping = _Grouping(replicates, 2 ** len(stated))
-    values = {"outcome": _code(OUTCOMES, scenario), "events": _bits(EVENTS, scenario), **described}
-    reading = Reading(chosen, values, given=condition, code=code)
+    reading = Reading(chosen, described, condition, code, {_flag(name): common_term(name) for name in FLAGS})
     conditions = frozenset(name for name, one in described.items() if one.kind == TRUTH)
     counting = _Counting(reading, tuple(described), conditions, tuple(choices), grouping)
     by_group: Tallies = {}
@@ -311,14 +313,9 @@ def read_measures(measures: Sequence[str], scenario: Scenario) -> dict[str, Expr
     return found
 
 
-def _code(names: Sequence[str], scenario: Scenario) -> Expression:
-    """Which of some disjoint conditions holds, as a number from 0."""
-    return parse_measure(" + ".join(f"{k} * ({NAMED[name]})" for k, name in enumerate(names)), scenario)
-
-
-def _bits(names: Sequence[str], scenario: Scenario) -> Expression:
-    """Which conditions hold, one binary digit each."""
-    return parse_measure(" + ".join(f"{2**k} * ({NAMED[name]})" for k, name in enumerate(names)), scenario)
+def _flag(name: str) -> str:
+    """The name under which a condition is read; no measure has it, even if it is the same condition."""
+    return f"{name}?"
 
 
 @dataclass(frozen=True)
@@ -396,12 +393,11 @@ class _Counting:
 class _Tallied:
     """What is counted of the trials of one group, for each pair of strategies.
 
-    `joint` counts by the outcomes under both. `changes` counts by which events there are under the first strategy and
-    not under the second, and the other way round.
+    `changes` counts the trials in which each of `FLAGS` holds under one strategy alone, as
+    `sim.statistics.paired_differences.changes` has them.
     """
 
     trials: int
-    joint: Mapping[Couple, np.ndarray]
     changes: Mapping[Couple, np.ndarray]
     measures: Mapping[tuple[Couple, str], Pair]
     regrets: Mapping[str, Regret]
@@ -429,20 +425,10 @@ def _count_block(counting: _Counting, block: Mapping[str, Mapping[str, np.ndarra
 
 def _tally(counting: _Counting, part: Mapping[str, Mapping[str, np.ndarray]]) -> _Tallied:
     strategies, couples = counting.strategies, counting.couples
-    outcomes = {strategy: part[strategy]["outcome"].astype(np.int64) for strategy in strategies}
-    events = {strategy: part[strategy]["events"].astype(np.int64) for strategy in strategies}
-    joint, changes = {}, {}
-    for couple in couples:
-        code = outcomes[couple[0]] * len(OUTCOMES) + outcomes[couple[1]]
-        joint[couple] = np.bincount(code, minlength=len(OUTCOMES) ** 2).reshape(len(OUTCOMES), len(OUTCOMES))
-        first, second = (events[strategy] for strategy in couple)
-        changes[couple] = np.stack(
-            [np.bincount(only, minlength=2 ** len(EVENTS)) for only in (first & ~second, second & ~first)]
-        )
+    flags = {one: paired_differences.packed([part[one][_flag(name)] for name in FLAGS]) for one in strategies}
     return _Tallied(
         part[strategies[0]]["trial"].size,
-        joint,
-        changes,
+        {couple: paired_differences.changes(*(flags[one] for one in couple)) for couple in couples},
         {
             (couple, name): paired_differences.pair(*(part[strategy][name] for strategy in couple))
             for couple in couples
@@ -457,11 +443,10 @@ def _tally(counting: _Counting, part: Mapping[str, Mapping[str, np.ndarray]]) ->
 
 def _nothing(counting: _Counting) -> _Tallied:
     """The tallies of no trials."""
-    outcomes, couples = len(OUTCOMES), counting.couples
+    couples = counting.couples
     return _Tallied(
         0,
-        {couple: np.zeros((outcomes, outcomes), np.int64) for couple in couples},
-        {couple: np.zeros((2, 2 ** len(EVENTS)), np.int64) for couple in couples},
+        {couple: np.zeros((2, len(FLAGS)), np.int64) for couple in couples},
         {(couple, name): NO_PAIRS for couple in couples for name in counting.measures},
         {name: paired_differences.no_regret(len(counting.strategies)) for name in counting.choices},
     )
@@ -474,7 +459,6 @@ def _merge(a: Tallies, b: Tallies) -> Tallies:
 def _merge_tallied(a: _Tallied, b: _Tallied) -> _Tallied:
     return _Tallied(
         a.trials + b.trials,
-        {couple: counts + b.joint[couple] for couple, counts in a.joint.items()},
         {couple: counts + b.changes[couple] for couple, counts in a.changes.items()},
         {name: paired_differences.merge_pairs(own, b.measures[name]) for name, own in a.measures.items()},
         {name: paired_differences.merge_regrets(own, b.regrets[name]) for name, own in a.regrets.items()},
@@ -494,23 +478,26 @@ def _pairs(
             return paired_differences.pair_estimates(tallied, condition=condition, within=within)
         return weighted.estimates.pair_estimates(weighted.chosen(tallied), condition=condition, within=within)
 
-    def of_events(one: _Tallied, couple: Couple, holds: np.ndarray) -> Pair:
-        higher, lower = one.changes[couple][:, holds].sum(axis=1).tolist()
-        return paired_differences.pair_of_changes(one.trials, higher, lower)
+    def of_flags(names: Sequence[str], couple: Couple) -> dict[str, object]:
+        """The estimates of some of `FLAGS`."""
+        changed = [one.changes[couple].tolist() for one in groups]
+        return {
+            name: estimates(
+                [
+                    paired_differences.pair_of_changes(one.trials, higher[k], lower[k])
+                    for one, (higher, lower) in zip(groups, changed, strict=True)
+                ]
+            )
+            for name in names
+            for k in (FLAGS.index(name),)
+        }
 
-    outcomes = {name: np.arange(len(OUTCOMES)) == k for k, name in enumerate(OUTCOMES)}
-    events = {name: np.arange(2 ** len(EVENTS)) >> k & 1 == 1 for k, name in enumerate(EVENTS)}
     return [
         {
             "first": couple[0],
             "second": couple[1],
-            "outcome": {
-                name: estimates([paired_differences.pair_of_counts(one.joint[couple], holds) for one in groups])
-                for name, holds in outcomes.items()
-            },
-            "events": {
-                name: estimates([of_events(one, couple, holds) for one in groups]) for name, holds in events.items()
-            },
+            "outcome": of_flags(OUTCOMES, couple),
+            "events": of_flags(EVENTS, couple),
             "measures": {
                 name: estimates(
                     [one.measures[couple, name] for one in groups],

@@ -3,35 +3,38 @@
 Each step counts the trials of one shard, and the counts of shards merge exactly: where and in which order shards are
 counted makes no difference. A measure in whole numbers is counted by value. A measure in float32 is counted by the
 upper half of its bits, in the order of the numbers; a second step counts the numbers of those halves that hold a
-quantile. Memory is bounded for any number of trials.
+quantile. Memory is bounded for any number of trials. Where a process keeps sorted columns
+(`cluster.query.sorted_columns`), quantiles of measures in float32 come from these instead.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from typing import TypeVar
 
 import numpy as np
 
 from cluster.query.session import check_time
 from cluster.query.shard_map import map_shards
+from cluster.query.sorted_columns import are_columns_sorted, blocks_of, sorted_column
 from cluster.query.trial_columns import no_trials
-from cluster.query.trials import BLOCK, SameTrials, StoredRun, read_values, same_trials
+from cluster.query.trials import SameTrials, StoredRun, read_values, same_trials
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
 from sim.scenario.columns import COMMON_COLUMNS, NULL
 from sim.scenario.expressions import Expression
-from sim.scenario.vocabulary import MEASURES
+from sim.scenario.vocabulary import EVENTS, MEASURES
 from sim.statistics.bins import numbers_of_keys, ordered_keys
 from sim.statistics.selection import ranks
 from sim.statistics.tallies import (
     NO_TRIALS,
     Moments,
     Tally,
+    common_term,
     merge_replicates,
     moments,
     moments_of_counts,
-    tally_conditions,
+    tally_terms,
 )
 from sim.statistics.trial_counts import REAL, WHOLE
 
@@ -44,7 +47,8 @@ _HALF = 1 << 16
 class Counted:
     """The trials of some shards for which the condition holds: the tally of each replicate, and counts of each measure.
 
-    `counts` has int64 arrays: by value from 0 for a measure in whole numbers, by the upper half of the key for others.
+    `counts` has int64 arrays: by value from 0 for a measure in whole numbers, by the upper half of the key for others,
+    which are left out where columns are sorted.
     """
 
     tallies: tuple[Tally, ...]
@@ -80,9 +84,12 @@ class CountedTrials:
         """By measure and level the smallest value whose share is at least the level."""
         counts = self._count().counts
         wanted = {name: ranks(levels[name], found.count) for name, found in numbers.items() if len(levels[name])}
+        found: dict[str, dict[float, float]] = {name: {} for name in numbers}
+        for name in wanted.keys() - counts.keys():
+            column = sorted_column(self.run, self.strategy, COMMON_COLUMNS[name])
+            found[name] = dict(zip(levels[name], column.at_ranks(self._mask, wanted.pop(name)).tolist(), strict=True))
         up_to = {name: np.cumsum(counts[name]) for name in wanted}
         place = {name: np.searchsorted(up_to[name], own) for name, own in wanted.items()}
-        found: dict[str, dict[float, float]] = {name: {} for name in numbers}
         halves = {name: np.unique(place[name]) for name in wanted if name in REAL}
         values = self._map(partial(_values, halves=halves), _merge_values, tuple(halves)) if halves else {}
         for name, own in wanted.items():
@@ -111,12 +118,33 @@ class CountedTrials:
 
     def _count(self) -> Counted:
         if self._counted is None:
-            self._counted = self._map(_count_held, _merge_counted, tuple(COMMON_COLUMNS))
+            is_sorted = self.condition is not None and are_columns_sorted(self.run, self.strategy, len(REAL))
+            count = partial(_count_held, halves=not is_sorted)
+            self._counted = self._map(count, _merge_counted, ("outcome", *MEASURES), EVENTS)
         return self._counted
 
-    def _map(self, count: Callable[["_Held"], T], merge: Callable[[T, T], T], names: Sequence[str]) -> T:
-        """Count the trials of each block of the shards by some columns, and merge the counts."""
-        function = partial(_count_shard, count, merge, names, self.condition)
+    @cached_property
+    def _mask(self) -> np.ndarray:
+        """Whether the condition holds in each trial."""
+        assert self.condition is not None
+        known = {column.name: column for column in table_columns(self.run.plan.scenario)}
+        parts = []
+        for shard in self.run.shards(self.strategy):
+            with self.run.open_shard(shard) as columns:
+                parts += [
+                    read_values(columns, known, [self.condition], *block)[self.condition] for block in blocks_of(shard)
+                ]
+        return np.concatenate(parts)
+
+    def _map(
+        self,
+        count: Callable[["_Held"], T],
+        merge: Callable[[T, T], T],
+        names: Sequence[str],
+        events: Sequence[str] = (),
+    ) -> T:
+        """Count the trials of each block of the shards by some columns and events, and merge the counts."""
+        function = partial(_count_shard, count, merge, names, events, self.condition)
         shards = same_trials(self.run, (self.strategy,))
         return reduce(merge, (found for _, found in map_shards(self.run, shards, function, merge)))
 
@@ -125,49 +153,65 @@ def _count_shard(
     count: Callable[["_Held"], T],
     merge: Callable[[T, T], T],
     names: Sequence[str],
+    events: Sequence[str],
     condition: Expression | None,
     run: StoredRun,
     shards: SameTrials,
 ) -> T:
     """Count the trials of each block of a strategy's shard, and merge the counts."""
     (shard,) = shards.values()
-    firsts = range(shard.first, shard.first + shard.count, BLOCK)
-    return reduce(merge, (count(_held(run, shard, first, names, condition)) for first in firsts))
+    return reduce(merge, (count(_held(run, shard, block, names, events, condition)) for block in blocks_of(shard)))
 
 
-def _held(run: StoredRun, shard: Shard, first: int, names: Sequence[str], condition: Expression | None) -> "_Held":
-    """Columns of the trials of a block, from the trial `first` on, for which the condition holds."""
+def _held(
+    run: StoredRun,
+    shard: Shard,
+    block: tuple[int, int],
+    names: Sequence[str],
+    events: Sequence[str],
+    condition: Expression | None,
+) -> "_Held":
+    """Columns and events of the trials of a block for which the condition holds."""
     check_time()
-    plan = run.plan
+    plan, (first, count) = run.plan, block
     replicates = plan.design.replicates(plan.scenario)
     known = {column.name: column for column in table_columns(plan.scenario)}
-    count = min(BLOCK, shard.first + shard.count - first)
+    wanted, terms = [known[name] for name in sorted(names)], {name: common_term(name) for name in events}
     with run.open_shard(shard) as columns:
         held = None if condition is None else read_values(columns, known, [condition], first, count)[condition]
-        wanted = [known[name] for name in sorted(names)]
-        some = held is None or bool(held.any())
-        table = columns.read(wanted, first, count) if some else no_trials(wanted)
-    rows = np.arange(count) if held is None else np.flatnonzero(held)
-    replicate = (first + rows) % replicates
-    if replicates > 1:
-        rows = rows.take(np.argsort(replicate, kind="stable"))
-    ends = np.cumsum(np.bincount(replicate, minlength=replicates))
-    every = rows.size == count and replicates == 1
-    return _Held({name: table[name] if every else table[name].take(rows) for name in names}, ends)
+        rows = np.arange(count) if held is None else np.flatnonzero(held)
+        replicate = (first + rows) % replicates
+        if replicates > 1:
+            rows = rows.take(np.argsort(replicate, kind="stable"))
+        every = rows.size == count and replicates == 1
+        if rows.size:
+            table = columns.read(wanted, first, count)
+            found = read_values(columns, known, terms.values(), first, count, None if every else rows)
+        else:
+            table, found = no_trials(wanted), dict.fromkeys(terms.values(), np.empty(0, bool))
+    return _Held(
+        {name: table[name] if every else table[name].take(rows) for name in names},
+        {name: found[term] for name, term in terms.items()},
+        np.cumsum(np.bincount(replicate, minlength=replicates)),
+    )
 
 
 @dataclass(frozen=True)
 class _Held:
-    """Columns of trials in the order of their replicates, and the place after the last trial of each replicate."""
+    """Columns and events of trials in the order of their replicates, and the place after the last trial of each
+    replicate.
+    """
 
     table: Mapping[str, np.ndarray]
+    events: Mapping[str, np.ndarray]
     ends: np.ndarray
 
-    def replicates(self) -> Iterator[dict[str, np.ndarray]]:
-        """The columns of each replicate's trials."""
+    def replicates(self) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+        """The columns and the events of each replicate's trials."""
         first = 0
         for end in self.ends.tolist():
-            yield {name: column[first:end] for name, column in self.table.items()}
+            own = slice(first, end)
+            yield {name: one[own] for name, one in self.table.items()}, {n: one[own] for n, one in self.events.items()}
             first = end
 
     def by_replicate(self, which: np.ndarray) -> np.ndarray:
@@ -175,16 +219,19 @@ class _Held:
         return np.diff(np.concatenate([[0], np.cumsum(which)])[np.concatenate([[0], self.ends])])
 
 
-def _count_held(held: _Held) -> Counted:
+def _count_held(held: _Held, halves: bool) -> Counted:
+    """The tallies and counts of some trials; of measures in float32 the counts only if `halves` are wanted."""
     tallies, counts = [], []
-    for table in held.replicates():
+    for table, events in held.replicates():
         own = {name: np.bincount(table[name] - np.int16(NULL))[1:] for name in WHOLE}
         measures = {name: moments_of_counts(count) for name, count in own.items()}
         for name in REAL:
-            known = table[name].compress(~np.isnan(table[name]))
+            null = np.isnan(table[name])
+            known = table[name].compress(~null) if null.any() else table[name]
             measures[name] = moments(known)
-            own[name] = np.bincount(ordered_keys(known) >> np.uint32(16), minlength=_HALF)
-        tallies.append(tally_conditions(table, {name: measures[name] for name in MEASURES}))
+            if halves:
+                own[name] = np.bincount(ordered_keys(known) >> np.uint32(16), minlength=_HALF)
+        tallies.append(tally_terms(table["outcome"], events, {name: measures[name] for name in MEASURES}))
         counts.append(own)
     return Counted(tuple(tallies), reduce(_add, counts))
 

@@ -13,7 +13,7 @@ class MemoryCache(Generic[V]):
     """Values by key, with at most so many bytes in all; the least recently used are dropped first. Thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes, self._bytes = max_bytes, 0
+        self.max_bytes, self._bytes = max_bytes, 0
         self._values: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
         self._computing: dict[Hashable, _Computing] = {}
         self._lock = threading.Lock()
@@ -28,12 +28,12 @@ class MemoryCache(Generic[V]):
 
     def put(self, key: Hashable, value: V, size: int) -> None:
         """Store a value of so many bytes, unless it alone is larger than the cache may be."""
-        if size > self._max_bytes:
+        if size > self.max_bytes:
             return
         with self._lock:
             self._bytes += size - self._values.pop(key, (None, 0))[1]
             self._values[key] = value, size
-            while self._bytes > self._max_bytes:
+            while self._bytes > self.max_bytes:
                 self._bytes -= self._values.popitem(last=False)[1][1]
 
     @contextmanager

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -236,7 +236,9 @@ def trials_table(run: StoredRun, strategies: Sequence[str]) -> Iterator[duckdb.D
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read of the same trials of several strategies: values, and under which condition.
+    """What is read of the same trials of several strategies: values, flags, and under which condition.
+
+    `flags` are conditions that are read as truth values, where `values` has 0 and 1 for them.
 
     `code` has a number of each of some strategies, which need not be among `strategies` and whose trials need not
     agree with the condition. The sum of these numbers in the same trial is returned under the first strategy as
@@ -247,6 +249,7 @@ class Reading:
     values: Mapping[str, Expression]
     given: Expression | None = None
     code: Mapping[str, Expression] | None = None
+    flags: Mapping[str, Expression] = field(default_factory=dict)
 
     @property
     def codes(self) -> Mapping[str, Expression]:
@@ -324,6 +327,10 @@ def read_blocks(
                 strategy: {"trial": trial, **_read(file, known, reading.of_strategy(strategy), start, count, rows)}
                 for strategy, file in files.items()
             }
+            if reading.flags:
+                for strategy in strategies:
+                    found = read_values(files[strategy], known, reading.flags.values(), start, count, rows)
+                    block[strategy] |= {name: found[value] for name, value in reading.flags.items()}
             if reading.codes:
                 total = np.sum([block[strategy].pop(CODE) for strategy in reading.codes], axis=0)
                 block = {strategy: block[strategy] for strategy in strategies}

@@ -1,6 +1,7 @@
 """The columns of the table of trials, with their types and units."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,30 +94,36 @@ COMMON_COLUMNS = {column.name: column for column in (*_COURSE, *_MONEY)}
 
 def columns(scenario: "Scenario") -> tuple[Column, ...]:
     """The columns of a scenario's table of trials, the same for each of its strategies, in order."""
+    issues = tuple((issue.name, issue.numerical) for issue in scenario.issues)
+    return _columns(tuple(scenario.strategies), issues, scenario.uncertain)
+
+
+@lru_cache(maxsize=64)
+def _columns(
+    strategies: tuple[str, ...], issues: tuple[tuple[str, bool], ...], uncertain: tuple[str, ...]
+) -> tuple[Column, ...]:
+    """The columns by the names of strategies and uncertain parameters, and by the issues, each with `numerical`."""
     return (
         Column("trial", "int64", "1", "global number of the trial, from 0"),
-        Column("strategy", "category", "1", "strategy played", tuple(scenario.strategies)),
+        Column("strategy", "category", "1", "strategy played", strategies),
         *_COURSE,
         *(
             Column(
-                f"settled.{issue.name}",
+                f"settled.{name}",
                 "float32",
                 "share of the full demand",
                 "level at which the issue settled, null if open at the end",
                 nullable=True,
             )
-            for issue in scenario.issues
+            for name, _ in issues
         ),
         *(
-            Column(f"reframed.{issue.name}", "bool", "1", "issue was reframed as a voluntary plan")
-            for issue in scenario.issues
-            if issue.numerical
+            Column(f"reframed.{name}", "bool", "1", "issue was reframed as a voluntary plan")
+            for name, numerical in issues
+            if numerical
         ),
         *_MONEY,
-        *(
-            Column(name, "float32", parameter(name).unit, f"drawn: {parameter(name).meaning}")
-            for name in scenario.uncertain
-        ),
+        *(Column(name, "float32", parameter(name).unit, f"drawn: {parameter(name).meaning}") for name in uncertain),
     )
 
 

@@ -89,16 +89,21 @@ def mean(numbers: Moments, within: Range = ANY_NUMBER) -> Estimate:
     unknown. Then the interval allows for other values `within` the measure's range, with the greatest probability at
     which `count` trials miss them in 2.5 % of samples; a bound that does not exist is null.
     """
-    if not numbers.count:
-        return UNKNOWN
-    if numbers.count == 1:
-        return {"estimate": numbers.mean, "standard_error": None, "low": None, "high": None}
+    if numbers.count < 2:
+        return mean_without_bounds(numbers)
     if numbers.least == numbers.greatest:
         return _of_equal(numbers, within)
-    error = sqrt(numbers.m2 / (numbers.count - 1) / numbers.count)
     count, centre, m2, least, greatest = (np.array([getattr(numbers, field)]) for field in _FIELDS)
     low, high = mean_bounds(count, centre, m2, least, greatest, within=within)
-    return {"estimate": numbers.mean, "standard_error": error, "low": float(low[0]), "high": float(high[0])}
+    return {**mean_without_bounds(numbers), "low": float(low[0]), "high": float(high[0])}
+
+
+def mean_without_bounds(numbers: Moments) -> Estimate:
+    """A mean's estimate and standard error; null where there are too few numbers."""
+    if not numbers.count:
+        return UNKNOWN
+    error = sqrt(numbers.m2 / (numbers.count - 1) / numbers.count) if numbers.count > 1 else None
+    return {"estimate": numbers.mean, "standard_error": error, "low": None, "high": None}
 
 
 def _of_equal(numbers: Moments, within: Range) -> Estimate:

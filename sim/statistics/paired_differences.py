@@ -18,6 +18,7 @@ from scipy.special import stdtrit
 from sim.statistics.estimates import (
     ANY_NUMBER,
     FEW,
+    UNKNOWN,
     Estimate,
     Range,
     Z,
@@ -26,6 +27,7 @@ from sim.statistics.estimates import (
     mean,
     mean_bounds,
     mean_of_replicates,
+    mean_without_bounds,
     proportion,
     proportion_of_replicates,
 )
@@ -84,15 +86,21 @@ def pair(first: np.ndarray, second: np.ndarray) -> Pair:
     )
 
 
-def pair_of_counts(joint: np.ndarray, holds: np.ndarray) -> Pair:
-    """Tally a condition, as 0 and 1, from a table of counts by kind of trial.
+def packed(conditions: Sequence[np.ndarray]) -> np.ndarray:
+    """Truth values of some conditions in the same trials, a bit each: uint64, shape (conditions, words)."""
+    trials = len(conditions[0])
+    bits = np.zeros((len(conditions), -(-trials // 64) * 8), np.uint8)
+    bits[:, : -(-trials // 8)] = np.packbits(np.stack(conditions), axis=1)
+    return bits.view(np.uint64)
 
-    `joint[i, j]` counts trials of kind i under the first strategy and of kind j under the second; `holds`, one bool per
-    kind, says for which kinds the condition holds.
+
+def changes(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The trials in which each condition holds under the first strategy alone ([0]), and under the second alone ([1]).
+
+    Both have the conditions of the same trials, as `packed` makes them. int64, shape (2, conditions).
     """
-    both = joint[np.ix_(holds, holds)].sum()
-    higher, lower = int(joint[holds].sum() - both), int(joint[:, holds].sum() - both)
-    return pair_of_changes(int(joint.sum()), higher, lower)
+    alone = np.stack([first & ~second, second & ~first])
+    return np.bitwise_count(alone).sum(axis=2, dtype=np.int64)
 
 
 def pair_of_changes(trials: int, higher: int, lower: int) -> Pair:
@@ -135,14 +143,15 @@ def difference_of_conditions(tallied: Sequence[Pair]) -> Estimate:
     If few trials or none differ, their variance does not give the error. The interval is that of Bonett & Price (2012),
     as if one more trial had differed in each direction; with replicates, if fewer than `FEW` per replicate differ.
     """
-    found = mean_of([one.difference for one in tallied])
-    trials = sum(one.difference.count for one in tallied)
+    differences = [one.difference for one in tallied]
+    counts = [one.count for one in differences]
+    trials = sum(counts)
     higher, lower = sum(one.higher for one in tallied), sum(one.lower for one in tallied)
     if not trials:
-        return found
+        return UNKNOWN
     if len(tallied) > 1 and higher + lower >= FEW * len(tallied):
-        counts = [one.difference.count for one in tallied]
         return around_shares([one.higher - one.lower for one in tallied], counts)
+    found = mean_without_bounds(differences[0]) if len(tallied) == 1 else mean_of(differences)
     changed = (higher + lower + 2) / (trials + 2)
     centre = (higher - lower) / (trials + 2)
     error = sqrt((changed - centre**2) / (trials + 2))
@@ -189,13 +198,13 @@ class Regret:
 def regret(values: np.ndarray) -> Regret:
     """Tally regrets of a measure of which more is better, shape (strategies, trials)."""
     known = np.isfinite(values).all(axis=0)
-    short = shortfalls(values[:, known])
+    short = shortfalls(values if known.all() else values[:, known])
     best = short == 0.0
-    sole = best & (best.sum(axis=0) == 1)
+    sole = best & (sum(best.view(np.uint8), np.zeros(short.shape[1], np.uint16)) == 1)
     return Regret(
         tuple(moments(row) for row in short),
-        tuple(int(count) for count in best.sum(axis=1)),
-        tuple(int(count) for count in sole.sum(axis=1)),
+        tuple(int(np.count_nonzero(row)) for row in best),
+        tuple(int(np.count_nonzero(row)) for row in sole),
         int(np.count_nonzero(~known)),
     )
 

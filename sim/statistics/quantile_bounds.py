@@ -22,15 +22,17 @@ def quantile_bounds(count: int, level: float) -> Bounds:
 
 def quantile_bounds_of_counts(counts: Sequence[int], levels: Sequence[float]) -> list[list[Bounds]]:
     """`quantile_bounds` of each level (inner lists) for each count, computed together."""
-    count, level = np.asarray(counts)[:, None], np.asarray(levels)[None, :]
+    distinct = list(dict.fromkeys(counts))
+    count, level = np.asarray(distinct)[:, None], np.asarray(levels)[None, :]
     low, high = (_binomial_quantile(q, count, level) + more for q, more in ((0.025, 0), (0.975, 1)))
-    return [
-        [
+    found = {
+        n: [
             ((below - 0.5) / n if below >= 1 else None, (above - 0.5) / n if above <= n else None)
             for below, above in zip(lows, highs, strict=True)
         ]
-        for n, lows, highs in zip(counts, low.tolist(), high.tolist(), strict=True)
-    ]
+        for n, lows, highs in zip(distinct, low.tolist(), high.tolist(), strict=True)
+    }
+    return [found[n] for n in counts]
 
 
 def quantile_bounds_of_replicates(

@@ -44,26 +44,25 @@ NO_TRIALS = Tally(0, dict.fromkeys(OUTCOMES, 0), dict.fromkeys(EVENTS, 0), dict.
 
 def tally(table: dict[str, np.ndarray]) -> Tally:
     """Tally the columns of some trials, arrays as `sim.model.kernel.simulate` returns them."""
-    return tally_conditions(table, {name: moments(_not_null(_evaluated(name, table))) for name in MEASURES})
+    events = {name: evaluate(common_term(name), table, COMMON_COLUMNS) for name in EVENTS}
+    measures = {name: moments(_not_null(evaluate(common_term(name), table, COMMON_COLUMNS))) for name in MEASURES}
+    return tally_terms(table["outcome"], events, measures)
 
 
-def tally_conditions(table: Mapping[str, np.ndarray], measures: dict[str, Moments]) -> Tally:
-    """As `tally`, with the moments of the measures, which are known already."""
-    outcomes = np.bincount(table["outcome"], minlength=len(OUTCOMES))
+def tally_terms(outcome: np.ndarray, events: Mapping[str, np.ndarray], measures: dict[str, Moments]) -> Tally:
+    """As `tally`, from the outcome and the events of each trial and the moments of the measures."""
+    outcomes = np.bincount(outcome, minlength=len(OUTCOMES))
     return Tally(
-        trials=len(table["outcome"]),
+        trials=len(outcome),
         outcomes={name: int(count) for name, count in zip(OUTCOMES, outcomes, strict=True)},
-        events={name: int(np.count_nonzero(_evaluated(name, table))) for name in EVENTS},
+        events={name: int(np.count_nonzero(events[name])) for name in EVENTS},
         measures=measures,
     )
 
 
-def _evaluated(name: str, table: Mapping[str, np.ndarray]) -> np.ndarray:
-    return evaluate(_parsed(name), table, COMMON_COLUMNS)
-
-
 @cache
-def _parsed(name: str) -> Expression:
+def common_term(name: str) -> Expression:
+    """An event or a measure over the columns that tables of all scenarios share."""
     return parse_over(COMMON_COLUMNS, TERMS[name].expression, name)
 
 

@@ -6,14 +6,15 @@ from others, so that each state of each trial is a span of weeks.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy.special import ndtr
 
 from sim.model.calendar import whole_weeks
+from sim.scenario.columns import COMMON_COLUMNS
 from sim.scenario.distributions import Fixed
-from sim.scenario.expressions import Expression, parse_measure
+from sim.scenario.expressions import Expression, parse_measure, parse_over
 from sim.scenario.scenario import Scenario
 from sim.statistics.estimates import TAIL
 
@@ -105,8 +106,14 @@ def state_inputs(scenario: Scenario, strategy: str) -> tuple[dict[str, Expressio
         for name in DURATIONS
         if name not in scenario.uncertain and isinstance(given := distributions[name], Fixed)
     }
-    read = [*WEEKS, *COUNTS, *CONDITIONS, *(name for name in DURATIONS if name not in fixed)]
-    return {name: parse_measure(name, scenario) for name in read}, fixed
+    drawn = {name: parse_measure(name, scenario) for name in DURATIONS if name not in fixed}
+    return {**{name: _of_all_scenarios(name) for name in (*WEEKS, *COUNTS, *CONDITIONS)}, **drawn}, fixed
+
+
+@cache
+def _of_all_scenarios(name: str) -> Expression:
+    """A column or an event over the columns that tables of all scenarios share."""
+    return parse_over(COMMON_COLUMNS, name, name)
 
 
 def state_spans(trials: Mapping[str, np.ndarray], horizon_weeks: int) -> Spans:

@@ -8,13 +8,15 @@ import pytest
 from sim.statistics.paired_differences import (
     Contest,
     Lead,
+    changes,
     leads,
     merge_pairs,
     merge_regrets,
     no_regret,
+    packed,
     pair,
     pair_estimates,
-    pair_of_counts,
+    pair_of_changes,
     quantile_estimates,
     regret,
     regret_estimates,
@@ -35,27 +37,26 @@ def test_a_pair_by_hand():
     assert found["unknown"] == {"first": 2, "second": 0, "both": 1}
 
 
-def test_pairs_merge_and_conditions_are_pairs_of_0_and_1():
+@pytest.mark.parametrize("trials", [1, 63, 64, 65, 1000])
+def test_pairs_merge_and_conditions_are_pairs_of_0_and_1(trials):
     rng = np.random.default_rng(1)
-    kinds = rng.integers(5, size=(2, 1000))
-    holds = np.array([True, False, True, False, False])
-    joint = np.bincount(kinds[0] * 5 + kinds[1], minlength=25).reshape(5, 5)
-    truth = holds[kinds].astype(float)
-    parts = [pair(*truth[:, start::3]) for start in range(3)]
-    counted, merged = pair_of_counts(joint, holds), reduce(merge_pairs, parts)
-    assert (counted.higher, counted.lower) == (merged.higher, merged.lower)
-    assert counted.difference.mean == pytest.approx(merged.difference.mean)
-    assert counted.difference.m2 == pytest.approx(merged.difference.m2)
-    assert counted.difference.count == merged.difference.count == 1000
+    first, second = rng.random((2, 3, trials)) < np.array([0.3, 0.0, 1.0])[:, None]
+    counted = changes(packed(list(first)), packed(list(second)))
+    for k in range(3):
+        parts = [pair(first[k, start::3].astype(float), second[k, start::3].astype(float)) for start in range(3)]
+        merged, one = reduce(merge_pairs, parts), pair_of_changes(trials, *counted[:, k].tolist())
+        assert (one.higher, one.lower) == (merged.higher, merged.lower)
+        assert one.difference.mean == pytest.approx(merged.difference.mean)
+        assert one.difference.m2 == pytest.approx(merged.difference.m2)
+        assert one.difference.count == merged.difference.count == trials
 
 
 @pytest.mark.parametrize(("higher", "lower"), [(0.0003, 0.0001), (0.0, 0.0005), (0.01, 0.004), (0.2, 0.1)])
 def test_intervals_of_differences_of_rare_conditions_have_their_coverage(higher, lower):
     counts = np.random.default_rng(1).multinomial(2000, [1.0 - higher - lower, higher, lower], size=1000)
     hold = 0
-    for same, more, less in counts:
-        joint = np.array([[same, less], [more, 0]])
-        found = pair_estimates([pair_of_counts(joint, np.array([False, True]))], condition=True)["difference"]
+    for same, more, less in counts.tolist():
+        found = pair_estimates([pair_of_changes(same + more + less, more, less)], condition=True)["difference"]
         assert found["estimate"] == pytest.approx((more - less) / 2000)
         hold += found["low"] <= higher - lower <= found["high"]
     # Four standard errors below 95 %; plain paired intervals hold in 55 % and 63 % of the first two.
@@ -63,10 +64,9 @@ def test_intervals_of_differences_of_rare_conditions_have_their_coverage(higher,
 
 
 def test_with_few_that_differ_replicates_are_taken_together():
-    holds = np.array([False, True])
-    few = [pair_of_counts(np.array([[100, 0], [int(k == 0), 0]]), holds) for k in range(16)]
-    none = [pair_of_counts(np.array([[100, 0], [0, 0]]), holds)] * 16
-    many = [pair_of_counts(np.array([[60, 20], [20 + k, 0]]), holds) for k in range(16)]
+    few = [pair_of_changes(100, int(k == 0), 0) for k in range(16)]
+    none = [pair_of_changes(100, 0, 0)] * 16
+    many = [pair_of_changes(100 + k, 20 + k, 20) for k in range(16)]
     rare, never, often = (pair_estimates(one, condition=True)["difference"] for one in (few, none, many))
     assert rare["low"] < 0.0 < rare["estimate"] < rare["high"] < 0.01
     assert never["low"] == -never["high"] < 0.0

@@ -1,0 +1,78 @@
+"""Columns of a strategy's trials, sorted.
+
+The order of a column's numbers does not depend on a condition: a process finds it once, and keeps it. The numbers of
+the trials for which a condition holds are then selected without sorting them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cluster.query.session import check_time
+from cluster.query.shard_map import is_mapped_on_ray
+from cluster.query.trials import BLOCK, StoredRun
+from cluster.results.plan import Shard
+from cluster.results.result_folder import shard_path
+from sim.scenario.columns import Column
+
+MOST_SORTED = 1_000_000
+"""The most trials of a strategy whose columns are sorted."""
+_SHARE = 0.25
+"""The most that the sorted columns of all strategies may take of the memory that keeps columns."""
+
+
+@dataclass(frozen=True)
+class SortedColumn:
+    """The known numbers of a column of floats in increasing order, float32, and the place of each one's trial, int32.
+
+    Places count from 0 over the committed trials of the strategy, in their order.
+    """
+
+    place: np.ndarray
+    numbers: np.ndarray
+
+    def at_ranks(self, held: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+        """The numbers at some ranks, from 1, among those of the trials of which the mask `held` is true; float64."""
+        return self.numbers.take(np.flatnonzero(held.take(self.place)).take(ranks - 1)).astype(np.float64)
+
+
+def are_columns_sorted(run: StoredRun, strategy: str, columns: int) -> bool:
+    """Whether so many columns of a strategy are sorted: if this process can keep those of all strategies."""
+    trials = sum(shard.count for shard in run.shards(strategy))
+    size = trials * columns * len(run.plan.strategies) * (np.dtype(np.int32).itemsize + np.dtype(np.float32).itemsize)
+    return (
+        run.cache is not None
+        and trials <= MOST_SORTED
+        and size <= _SHARE * run.cache.max_bytes
+        and not is_mapped_on_ray(run)
+    )
+
+
+def sorted_column(run: StoredRun, strategy: str, column: Column) -> SortedColumn:
+    """A column of floats of a strategy's committed trials. Raises `OSError`, and `DamagedTrials` for a damaged file."""
+    files = tuple((shard_path(shard), run.tags.get(shard_path(shard))) for shard in run.shards(strategy))
+    key = ("sorted", run.folder.address, strategy, hash(files), column.name)
+    found: SortedColumn | None = None if run.cache is None else run.cache.find(key)
+    if found is None:
+        numbers = np.concatenate(list(_parts(run, strategy, column)))
+        # Null is NaN, which is sorted to the end.
+        place = np.argsort(numbers)[: numbers.size - np.count_nonzero(np.isnan(numbers))].astype(np.int32)
+        found = SortedColumn(place, numbers.take(place))
+        if run.cache is not None:
+            run.cache.put(key, found, found.place.nbytes + found.numbers.nbytes)
+    return found
+
+
+def blocks_of(shard: Shard) -> Iterator[tuple[int, int]]:
+    """The first trial and the number of trials of each block that is read at a time."""
+    stop = shard.first + shard.count
+    return ((first, min(BLOCK, stop - first)) for first in range(shard.first, stop, BLOCK))
+
+
+def _parts(run: StoredRun, strategy: str, column: Column) -> Iterator[np.ndarray]:
+    for shard in run.shards(strategy):
+        check_time()
+        with run.open_shard(shard) as columns:
+            for first, count in blocks_of(shard):
+                yield columns.read([column], first, count)[column.name]
