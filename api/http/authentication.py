@@ -158,7 +158,8 @@ def _check_origin(method: str, headers: Headers) -> None:
         raise Problem(403, "a request with a session's cookie must come from a page of this service")
 
 
-def caller(
+# These wait for nothing: a plain function would be called in a thread, which takes longer than all it does.
+async def caller(
     request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)] = None
 ) -> Caller:
     """The caller that `Authentication` found; the parameter puts keys into the OpenAPI document."""
@@ -166,19 +167,19 @@ def caller(
     return found
 
 
-def reader(found: Annotated[Caller, Depends(caller)]) -> Caller:
+async def reader(found: Annotated[Caller, Depends(caller)]) -> Caller:
     """The caller, whose key must allow reading."""
     found.needs(READ)
     return found
 
 
-def submitter(found: Annotated[Caller, Depends(caller)]) -> Caller:
+async def submitter(found: Annotated[Caller, Depends(caller)]) -> Caller:
     """The caller, whose key must allow submitting."""
     found.needs(SUBMIT)
     return found
 
 
-def admin(found: Annotated[Caller, Depends(caller)]) -> Caller:
+async def admin(found: Annotated[Caller, Depends(caller)]) -> Caller:
     """The caller, whose key must be an administrator's."""
     found.needs(ADMIN)
     return found

@@ -27,11 +27,8 @@ from cluster.answers.weighted_summary import weighted_summary
 from cluster.query.counted_trials import summed_counts
 from cluster.query.shard_map import is_mapped_on_ray
 from cluster.query.trials import StoredRun, chosen_strategies, kept_rows_note
-from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
-
-_THREADS = 2
 
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
@@ -167,10 +164,7 @@ def summarize(
         if view is not None:
             summary["outside"] = {name: value for name, value in asdict(view).items() if name != "beliefs"}
         return summary if condition is None else {"given": str(condition), **summary}
-    # Trials with a condition are counted a block at a time; those without one may all be in memory at once.
-    at_once = 1 if condition is None else _THREADS
-    found = in_order(lambda strategy: _summarize_strategy(run, strategy, condition), chosen, at_once)
-    summaries = dict(zip(chosen, found, strict=True))
+    summaries = {strategy: _summarize_strategy(run, strategy, condition) for strategy in chosen}
     if condition is None:
         return summary_document(
             plan, summaries, quantiles=QUANTILES_EXACT if plan.keeps_all_rows else QUANTILES_COUNTED

@@ -16,7 +16,7 @@ import numpy as np
 
 from cluster.query.session import check_time
 from cluster.query.shard_map import map_shards
-from cluster.query.sorted_columns import are_columns_sorted, blocks_of, sorted_column
+from cluster.query.sorted_columns import are_columns_sorted, blocks_of, sorted_columns
 from cluster.query.trial_columns import no_trials
 from cluster.query.trials import SameTrials, StoredRun, read_values, same_trials
 from cluster.results.plan import Shard
@@ -85,8 +85,8 @@ class CountedTrials:
         counts = self._count().counts
         wanted = {name: ranks(levels[name], found.count) for name, found in numbers.items() if len(levels[name])}
         found: dict[str, dict[float, float]] = {name: {} for name in numbers}
-        for name in wanted.keys() - counts.keys():
-            column = sorted_column(self.run, self.strategy, COMMON_COLUMNS[name])
+        kept = sorted_columns(self.run, self.strategy, [name for name in wanted if name not in counts])
+        for name, column in kept.items():
             found[name] = dict(zip(levels[name], column.at_ranks(self._mask, wanted.pop(name)).tolist(), strict=True))
         up_to = {name: np.cumsum(counts[name]) for name in wanted}
         place = {name: np.searchsorted(up_to[name], own) for name, own in wanted.items()}

@@ -4,7 +4,7 @@ The order of a column's numbers does not depend on a condition: a process finds 
 the trials for which a condition holds are then selected without sorting them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,15 @@ from cluster.query.shard_map import is_mapped_on_ray
 from cluster.query.trials import BLOCK, StoredRun
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
-from sim.scenario.columns import Column
+from cluster.storage.concurrent import in_order
+from sim.scenario.columns import Column, columns
 
 MOST_SORTED = 1_000_000
 """The most trials of a strategy whose columns are sorted."""
 _SHARE = 0.25
 """The most that the sorted columns of all strategies may take of the memory that keeps columns."""
+_AT_ONCE = 2
+"""Columns sorted at a time, by threads."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,10 @@ class SortedColumn:
         return self.numbers.take(np.flatnonzero(held.take(self.place)).take(ranks - 1)).astype(np.float64)
 
 
-def are_columns_sorted(run: StoredRun, strategy: str, columns: int) -> bool:
+def are_columns_sorted(run: StoredRun, strategy: str, count: int) -> bool:
     """Whether so many columns of a strategy are sorted: if this process can keep those of all strategies."""
     trials = sum(shard.count for shard in run.shards(strategy))
-    size = trials * columns * len(run.plan.strategies) * (np.dtype(np.int32).itemsize + np.dtype(np.float32).itemsize)
+    size = trials * count * len(run.plan.strategies) * (np.dtype(np.int32).itemsize + np.dtype(np.float32).itemsize)
     return (
         run.cache is not None
         and trials <= MOST_SORTED
@@ -49,19 +52,32 @@ def are_columns_sorted(run: StoredRun, strategy: str, columns: int) -> bool:
     )
 
 
-def sorted_column(run: StoredRun, strategy: str, column: Column) -> SortedColumn:
-    """A column of floats of a strategy's committed trials. Raises `OSError`, and `DamagedTrials` for a damaged file."""
+def sorted_columns(run: StoredRun, strategy: str, names: Iterable[str]) -> dict[str, SortedColumn]:
+    """Columns of floats of a strategy's committed trials, by name.
+
+    Raises `OSError`, and `DamagedTrials` for a damaged file.
+    """
     files = tuple((shard_path(shard), run.tags.get(shard_path(shard))) for shard in run.shards(strategy))
-    key = ("sorted", run.folder.address, strategy, hash(files), column.name)
-    found: SortedColumn | None = None if run.cache is None else run.cache.find(key)
-    if found is None:
-        numbers = np.concatenate(list(_parts(run, strategy, column)))
-        # Null is NaN, which is sorted to the end.
-        place = np.argsort(numbers)[: numbers.size - np.count_nonzero(np.isnan(numbers))].astype(np.int32)
-        found = SortedColumn(place, numbers.take(place))
+    key = ("sorted", run.folder.address, strategy, hash(files))
+    found: dict[str, SortedColumn | None] = {
+        name: None if run.cache is None else run.cache.find((*key, name)) for name in names
+    }
+    missing = [name for name, one in found.items() if one is None]
+    # Sorting does not hold the interpreter's lock.
+    for name, one in zip(missing, in_order(lambda name: _sorted(run, strategy, name), missing, _AT_ONCE), strict=True):
+        found[name] = one
         if run.cache is not None:
-            run.cache.put(key, found, found.place.nbytes + found.numbers.nbytes)
-    return found
+            run.cache.put((*key, name), one, one.place.nbytes + one.numbers.nbytes)
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _sorted(run: StoredRun, strategy: str, name: str) -> SortedColumn:
+    column = next(one for one in columns(run.plan.scenario) if one.name == name)
+    numbers = np.concatenate(list(_parts(run, strategy, column)))
+    # Null is NaN, which is sorted to the end.
+    known = numbers.size - int(np.count_nonzero(np.isnan(numbers)))
+    place = np.argsort(numbers)[:known].astype(np.int32)
+    return SortedColumn(place, numbers.take(place))
 
 
 def blocks_of(shard: Shard) -> Iterator[tuple[int, int]]:
@@ -73,6 +89,6 @@ def blocks_of(shard: Shard) -> Iterator[tuple[int, int]]:
 def _parts(run: StoredRun, strategy: str, column: Column) -> Iterator[np.ndarray]:
     for shard in run.shards(strategy):
         check_time()
-        with run.open_shard(shard) as columns:
+        with run.open_shard(shard) as opened:
             for first, count in blocks_of(shard):
-                yield columns.read([column], first, count)[column.name]
+                yield opened.read([column], first, count)[column.name]

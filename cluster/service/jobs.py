@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -128,8 +129,7 @@ class Job:
     @property
     def plan(self) -> Plan:
         """The run that the job requests; for a precise job, with the number of trials reached so far."""
-        request = json.loads(self.request)
-        return plan_from_document(scenario_from_document(request["scenario"]), request)
+        return _plan_of(self.request)
 
     @property
     def precision(self) -> dict[str, Any] | None:
@@ -141,6 +141,13 @@ class Job:
     def ended(self) -> bool:
         """Whether the job has ended in any state."""
         return not TRANSITIONS[self.state]
+
+
+@lru_cache(maxsize=64)
+def _plan_of(request: str) -> Plan:
+    """The plan in the text of a request; those of the last jobs that were asked about are kept."""
+    document = json.loads(request)
+    return plan_from_document(scenario_from_document(document["scenario"]), document)
 
 
 def open_database(url: str | sa.URL, version: str = "head") -> sa.Engine:

@@ -29,25 +29,26 @@ from sim.faults import Fault, InvalidInput
 from sim.scenario.scenario import Scenario, scenario_from_document
 
 
-def settings(request: Request) -> Settings:
+# These wait for nothing: a plain function would be called in a thread, which takes longer than all it does.
+async def settings(request: Request) -> Settings:
     """The service's settings."""
     found: Settings = request.app.state.settings
     return found
 
 
-def database(request: Request) -> sa.Engine:
+async def database(request: Request) -> sa.Engine:
     """The jobs database."""
     found: sa.Engine = request.app.state.database
     return found
 
 
-def submitting(request: Request) -> Lock:
+async def submitting(request: Request) -> Lock:
     """Held while a job is submitted."""
     found: Lock = request.app.state.submitting
     return found
 
 
-def answer_cache(request: Request) -> AnswerCache:
+async def answer_cache(request: Request) -> AnswerCache:
     """The cache of answers."""
     found: AnswerCache = request.app.state.answer_cache
     return found

@@ -8,11 +8,10 @@ import pytest
 
 from cluster.answers.registry import ask
 from cluster.query.memory_cache import MemoryCache
-from cluster.query.sorted_columns import are_columns_sorted, sorted_column
+from cluster.query.sorted_columns import are_columns_sorted, sorted_columns
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import Stopped, run
-from sim.scenario.columns import COMMON_COLUMNS
 from tests.support.runs import small_plan
 
 GIVEN = ("not agreement or agreement_week > 10", "agreement", "market_access > 0.5 or sender_cost < 0")
@@ -36,7 +35,7 @@ def test_a_summary_is_the_same_from_sorted_columns(found, given):
 
 def test_the_numbers_are_the_known_ones_in_their_order(found):
     """Of an agreement that there never is, the level is null."""
-    column = sorted_column(found, "threaten", COMMON_COLUMNS["market_access"])
+    column = sorted_columns(found, "threaten", ["market_access"])["market_access"]
     assert 0 < column.numbers.size < found.plan.trials
     assert np.all(np.diff(column.numbers) >= 0.0)
     held = np.zeros(found.plan.trials, bool)
