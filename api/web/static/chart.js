@@ -96,21 +96,34 @@ function onPaper(spec) {
   return mend(spec);
 }
 
-/** Draw a specification into an element. Its words are said by the figure's label and by the table below it. */
-async function draw(element, spec, brush) {
+const ROWS = "rows";
+/** The last chart that was drawn of each path: where, with what, and the view of Vega. */
+const views = new Map();
+
+/** Draw the specification of a chart's path into an element. Its words are said by the figure's label and by the table
+ * below it. Where the same chart was there before, with other rows, it is given the new ones: it need not be made anew. */
+async function draw(element, path, spec, brush) {
   await vegaLoaded();
-  const width = element.clientWidth || 600;
-  const place = el("div");
-  const made = onPaper(fitted(spec, width));
+  const { data: { values }, ...made } = onPaper(fitted(spec, element.clientWidth || 600));
   if (brush) (made.spec ?? made).params = [{ name: "brush", select: { type: "interval", encodings: ["x"] } }];
-  const { view } = await globalThis.vegaEmbed(place, made, {
-    mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, hover: false,
-    ast: true, expr: interpreter, logLevel: ERRORS_ALONE, config: config(),
-  });
+  const options = { mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, hover: false, ast: true, logLevel: ERRORS_ALONE, config: config() };
+  const form = JSON.stringify([made, options]);
+  const last = views.get(path);
+  const isFree = last && !last.place.isConnected;
+  if (isFree && last.form === form && !last.brushed) {
+    last.brush = brush;
+    fill(element, last.place);
+    await last.view.data(ROWS, values).runAsync();
+    return;
+  }
+  if (isFree || element.contains(last?.place)) last.view.finalize();
+  const place = el("div");
+  const { view } = await globalThis.vegaEmbed(place, { ...made, data: { name: ROWS, values } }, { ...options, expr: interpreter });
+  const now = { form, place, view, brush, brushed: false };
+  views.set(path, now);
   fill(element, place);
   element.querySelector("svg")?.setAttribute("aria-hidden", "true");
-  if (brush) view.addSignalListener("brush", (_, { low }) => low && brush(...low));
-  return view;
+  if (brush) view.addSignalListener("brush", (_, { low }) => { now.brushed = true; if (low) now.brush(...low); });
 }
 
 const drawn = new Set();
@@ -132,7 +145,7 @@ export async function chartOf(asked, name, request, label, { brush, brushed } = 
   });
   const figure = el("figure", {}, place,
     el("div", { class: "tools" }, picture("svg", "image/svg+xml"), picture("png", "image/png"), brushed && "Drag over the chart to choose a range.", offer));
-  figure.draw = () => draw(place, spec, offered || null);
+  figure.draw = () => draw(place, path, spec, offered || null);
   drawn.add(new WeakRef(figure));
   return figure;
 }
