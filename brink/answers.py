@@ -105,6 +105,7 @@ class Answers(ABC):
         trials: int | None = None,
         measure: str | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
+        all_together: bool | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
         believe: Sequence[str] | None = None,
@@ -116,6 +117,7 @@ class Answers(ABC):
         `measure`: A number or a condition over the columns; the scenario's `choice`, or export_gain - sender_cost, if
             none.
         `groups`: Parameters learned together.
+        `all_together`: Whether to value learning all parameters together, which takes longer than all the rest.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
         `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
@@ -125,6 +127,7 @@ class Answers(ABC):
             "trials": trials,
             "measure": measure,
             "groups": groups,
+            "all_together": all_together,
             "strategies": strategies,
             "given": given,
             "believe": believe,
@@ -188,6 +191,7 @@ class Answers(ABC):
         self,
         outcome: str,
         *,
+        trials: int | None = None,
         strategy: str | None = None,
         given: str | None = None,
         believe: Sequence[str] | None = None,
@@ -195,6 +199,8 @@ class Answers(ABC):
         """The boxes of parameters in which an outcome is likely, measured on other trials.
 
         `outcome`: A condition over the columns.
+        `trials`: At most this many trials of a strategy are read, the first ones: an answer that comes sooner, with
+            wider intervals. The document says how many were read.
         `strategy`: The strategy; the run's first if none is named.
         `given`: Only the trials for which this condition holds.
         `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
@@ -202,6 +208,7 @@ class Answers(ABC):
         """
         request = {
             "outcome": outcome,
+            "trials": trials,
             "strategy": strategy,
             "given": given,
             "believe": believe,

@@ -8,7 +8,16 @@ import numpy as np
 from pydantic import Field
 
 from cluster.answers.beliefs import code_of, read_beliefs, weigh_sample
-from cluster.answers.entry import Answer, Computed, GivenRequest, OnProgress, Result, StrategyRequest, Text
+from cluster.answers.entry import (
+    Answer,
+    Computed,
+    GivenRequest,
+    OnProgress,
+    Result,
+    SampleRequest,
+    StrategyRequest,
+    Text,
+)
 from cluster.answers.entry import Estimate as EstimateResult
 from cluster.answers.shared import condition_of, uncertain_parameters
 from cluster.query.ranked_columns import ranked_parameters
@@ -37,7 +46,7 @@ _WEIGHTS = (
 )
 
 
-class DiscoverRequest(StrategyRequest, GivenRequest):
+class DiscoverRequest(StrategyRequest, GivenRequest, SampleRequest):
     """Which outcome to look for, under which strategy and condition."""
 
     outcome: Annotated[Text, Field(description="A condition over the columns.", examples=["sanctions"])]
@@ -111,7 +120,8 @@ def discover(run: StoredRun, request: DiscoverRequest, on_progress: OnProgress) 
     chosen = chosen_strategy(run, request.strategy)
     names = uncertain_parameters(scenario, chosen)
     stated = read_beliefs(run, request.believe)
-    drawn = sample(run, chosen, {"outcome": wanted}, given=condition, code=code_of(stated), most=MOST_READ)
+    most = min(MOST_READ, request.trials or MOST_READ)
+    drawn = sample(run, chosen, {"outcome": wanted}, given=condition, code=code_of(stated), most=most)
     trial, happened, code = drawn["trial"], drawn["outcome"] > 0.0, drawn.get(CODE)
     cases = int(happened.sum())
     if min(cases, happened.size - cases) < FEWEST_CASES:

@@ -32,6 +32,8 @@ from sim.statistics.sensitivity import Explained
 
 COLUMNS_AT_A_TIME = 10
 _THREADS = 2
+_FEW = 50_000
+"""So few trials are worked on by one thread: what is done at a time is so short that threads wait for each other."""
 _METHOD = {
     "first_order": (
         "share of the measure's variance that is explained by a straight line in each of up to 100 cells of the "
@@ -250,7 +252,7 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
         return parameter_influences(run, chosen, some, found, noise, constant)
 
     chunks = [names[start : start + COLUMNS_AT_A_TIME] for start in range(0, len(names), COLUMNS_AT_A_TIME)]
-    for some in in_order(influences, chunks, _THREADS):
+    for some in in_order(influences, chunks, _THREADS if found.trial.size > _FEW else 1):
         for name, part, index, rank in some:
             parts[name] = part
             if index is not None and rank is not None:

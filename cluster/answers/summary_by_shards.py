@@ -21,7 +21,7 @@ from cluster.query.trial_columns import no_trials
 from cluster.query.trials import SameTrials, StoredRun, read_values, same_trials
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
-from sim.scenario.columns import COMMON_COLUMNS, NULL
+from sim.scenario.columns import NULL
 from sim.scenario.expressions import Expression
 from sim.scenario.vocabulary import EVENTS, MEASURES
 from sim.statistics.bins import numbers_of_keys, ordered_keys

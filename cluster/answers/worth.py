@@ -94,6 +94,10 @@ class WorthRequest(StrategiesRequest, GivenRequest, SampleRequest):
         dict[ParameterName, Annotated[tuple[ParameterName, ...], Field(max_length=1000)]],
         Field(default_factory=dict, description="Parameters learned together.", examples=[{"court": ["target_win"]}]),
     ]
+    all_together: Annotated[
+        bool,
+        Field(description="Whether to value learning all parameters together, which takes longer than all the rest."),
+    ] = True
 
 
 class Learned(Result):
@@ -161,7 +165,8 @@ class ValueOfInformation(Result):
 
 
 def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Computed:
-    """The value of learning each uncertain parameter, groups of them, and all, before choosing a strategy.
+    """The value of learning each uncertain parameter, groups of them, and all (unless left out), before choosing a
+    strategy.
 
     The choice is between strategies by a measure of which more is better. With a condition, over the trials for
     which it holds under every strategy. Reads at most the first `MOST_READ`, fewer if the request says so; progress is
@@ -173,7 +178,7 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     value = parse_measure(measure, scenario)
     condition = condition_of(run, request.given)
     beliefs, decided = beliefs_of(scenario, chosen)
-    together = {ALL: beliefs} if len(beliefs) > 1 else {}
+    together = {ALL: beliefs} if request.all_together and len(beliefs) > 1 else {}
     together |= _checked_groups(request.groups, beliefs, decided, scenario)
     stated = read_beliefs(run, request.believe)
     code = code_of(stated)

@@ -242,10 +242,13 @@ def simultaneous_tail(counted: np.ndarray) -> float:
     scale = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
     root = (vectors * np.sqrt(np.clip(values, 0.0, None)))[:, values > 1e-6 * values[-1]]
-    greatest = np.abs(_draws(root.shape[1]) @ root.T.astype(np.float32)).max(axis=1)
+    errors = root.astype(np.float32) @ _draws(root.shape[1])
+    # In rows of draws, and without the absolute values: several times as fast.
+    greatest = np.maximum(errors.max(axis=0), -errors.min(axis=0))
     return min(TAIL, float(ndtr(-np.quantile(greatest, 1.0 - 2.0 * TAIL))))
 
 
 @lru_cache(maxsize=256)
 def _draws(count: int) -> np.ndarray:
-    return np.random.default_rng(20_250_101).standard_normal((DRAWS, count), np.float32)
+    """Standard normal numbers, float32, shape (count, `DRAWS`)."""
+    return np.ascontiguousarray(np.random.default_rng(20_250_101).standard_normal((DRAWS, count), np.float32).T)

@@ -113,7 +113,7 @@ async function draw(element, path, spec, brush) {
   if (isFree && last.form === form && !last.brushed) {
     last.brush = brush;
     fill(element, last.place);
-    await last.view.data(ROWS, values).runAsync();
+    await last.view.data(ROWS, values).resize().runAsync();
     return;
   }
   if (isFree || element.contains(last?.place)) last.view.finalize();

@@ -101,8 +101,10 @@ const DRAWN = ["agreement", "threat_standing", "sanctions_standing", "withdrawn"
 
 async function showTime(asked) {
   const request = { ...asked.request, states: DRAWN };
-  const found = await post(`/v1/jobs/${asked.id}/timeline`, request, { signal: asked.signal });
-  const figure = await chartOf(asked, "timeline", request, "The state of the dispute by week, with 95 % bands");
+  const [found, figure] = await Promise.all([
+    post(`/v1/jobs/${asked.id}/timeline`, request, { signal: asked.signal }),
+    chartOf(asked, "timeline", request, "The state of the dispute by week, with 95 % bands"),
+  ]);
   const { weeks, strategies } = found.result;
   const marks = [13, 26, 52, 104].filter((week) => week <= weeks.length).concat(weeks.length).filter((week, k, all) => all.indexOf(week) === k);
   const rows = Object.entries(strategies).map(([name, one]) => [name, ...marks.map((week) => {
@@ -140,7 +142,12 @@ async function showDistribution(asked) {
   const keys = asked.chosen.by === "outcome" ? ["strategy", "outcome"] : ["strategy"];
   const binned = { ...asked.request, measures: [shown], statistics: ["count"], by: [...keys, { value: shown, bins: cumulative ? 100 : 30 }] };
   const request = { ...asked.request, measures: { value: shown }, statistics: ["known", "mean", "standard_error", "q05", "q25", "median", "q75", "q95"], by: keys };
-  const found = await post(`/v1/jobs/${asked.id}/aggregate`, request, { signal: asked.signal });
+  const label = `${cumulative ? "Cumulative distribution" : "Distribution"} of ${term?.label ?? shown}, by strategy${keys.length > 1 ? " and outcome" : ""}`;
+  const brushing = { brush: (low, high) => asked.choose({ given: [...asked.chosen.given, `${shown} >= ${low} and ${shown} <= ${high}`] }), brushed: /^[A-Za-z_][\w.-]*$/.test(shown) };
+  const [found, figure] = await Promise.all([
+    post(`/v1/jobs/${asked.id}/aggregate`, request, { signal: asked.signal }),
+    chartOf(asked, cumulative ? "cumulative" : "distribution", binned, label, brushing),
+  ]);
   const column = (row, name) => row[`value.${name}`];
   const rows = found.result.rows.map((row) => [
     keys.map((key) => plain(row[key] ?? "")).join(" / "),
@@ -148,8 +155,6 @@ async function showDistribution(asked) {
     column(row, "known") === null ? "" : share({ estimate: column(row, "known"), low: null }).text,
     ...["mean", "standard_error", "q05", "q25", "median", "q75", "q95"].map((name) => number(column(row, name))),
   ]);
-  const label = `${cumulative ? "Cumulative distribution" : "Distribution"} of ${term?.label ?? shown}, by strategy${keys.length > 1 ? " and outcome" : ""}`;
-  const figure = await chartOf(asked, cumulative ? "cumulative" : "distribution", binned, label, { brush: (low, high) => asked.choose({ given: [...asked.chosen.given, `${shown} >= ${low} and ${shown} <= ${high}`] }), brushed: /^[A-Za-z_][\w.-]*$/.test(shown) });
   const csv = () => { download("aggregate.csv", `/v1/jobs/${asked.id}/aggregate`, request, "text/csv").catch(showFault); };
   return [
     head, figure,
@@ -160,12 +165,14 @@ async function showDistribution(asked) {
 }
 
 async function showComparison(asked) {
-  // In the words in which the sentences at the top are asked for: the service computes the comparison once.
-  const request = { ...asked.request, measures: [asked.chosen.measure || asked.scenario?.choice || NET_GAIN] };
-  const found = await post(`/v1/jobs/${asked.id}/compare`, request, { signal: asked.signal });
-  const [regret, leads] = await Promise.all([
+  // In the words in which the sentences at the top are asked for: the service computes the comparison once. Which strategy
+  // leads over each parameter's range takes longest, and follows the rest.
+  asked.early = asked.trials !== null;
+  const request = { ...asked.request, measures: [asked.chosen.measure || asked.scenario?.choice || NET_GAIN], ...(asked.early ? { leads: false } : {}) };
+  const [found, regret, leads] = await Promise.all([
+    post(`/v1/jobs/${asked.id}/compare`, request, { signal: asked.signal }),
     chartOf(asked, "regret", request, "Mean regret of each strategy with its 95 % interval"),
-    chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range"),
+    asked.early ? null : chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range"),
   ]);
   const { pairs, choices } = found.result;
   const [choice] = choices;
@@ -194,8 +201,9 @@ async function showComparison(asked) {
     regret,
     table("How far a strategy is below the best one in the same trial", ["strategy", "mean", "best in", "90 % of trials below"], regretRows),
     el("h3", {}, "Which strategy leads, as a function of belief"),
+    asked.early ? el("p", { class: "dim" }, "It follows.") : null,
     others.length || !choice.leads.length ? null : el("p", {}, `${best} leads in every part of the range of each of the ${whole(choice.leads.length)} uncertain parameters.`),
-    others.length ? leads : el("details", {}, el("summary", {}, "The chart"), leads),
+    others.length ? leads : leads && el("details", {}, el("summary", {}, "The chart"), leads),
     el("details", {}, el("summary", {}, `Pair by pair: ${whole(known.length)} pairs`),
       table("Differences in the same trials, with 95 % intervals; of probabilities in percentage points", ["first less second", ...head], known.map((pair) => [`${pair.first} less ${pair.second}`, ...differences(pair, false)]))),
     numbers(asked, "compare", request, found, csv),
@@ -212,8 +220,10 @@ function fromTrials(asked, read) {
 
 async function showDrivers(asked) {
   const request = { ...single(asked), ...measured(asked), ...sampled(asked), pawn: false };
-  const found = await post(`/v1/jobs/${asked.id}/drivers`, request, { signal: asked.signal });
-  const figure = await chartOf(asked, "tornado", request, "The mean in each parameter's lowest and highest decile");
+  const [found, figure] = await Promise.all([
+    post(`/v1/jobs/${asked.id}/drivers`, request, { signal: asked.signal }),
+    chartOf(asked, "tornado", request, "The mean in each parameter's lowest and highest decile"),
+  ]);
   const known = found.result.parameters.filter((one) => one.first_order);
   const rows = known.slice(0, 15).map((one) => [one.name, estimate(one.first_order, share),
     estimate(one.lowest_decile?.mean, amount), estimate(one.highest_decile?.mean, amount), one.unit]);
@@ -232,9 +242,9 @@ async function showDrivers(asked) {
 }
 
 async function showWorth(asked) {
-  const request = { ...asked.request, ...measured(asked), ...sampled(asked) };
-  const found = await post(`/v1/jobs/${asked.id}/worth`, request, { signal: asked.signal });
-  const [values, means] = await Promise.all([
+  const request = { ...asked.request, ...measured(asked), ...sampled(asked), ...(asked.trials ? { all_together: false } : {}) };
+  const [found, values, means] = await Promise.all([
+    post(`/v1/jobs/${asked.id}/worth`, request, { signal: asked.signal }),
     chartOf(asked, "values", request, "What learning each parameter before the choice would be worth, with its 95 % interval"),
     chartOf(asked, "means", request, "Each strategy's mean of the measure with its 95 % interval"),
   ]);
@@ -283,14 +293,17 @@ async function showStress(asked) {
   const form = conditionForm(asked, "bound", "The bound is broken where", "Look", usual ?? "");
   if (!usual) return [strategyList(asked), form, await nothingUsual("stress")];
   const request = { ...single(asked), bound: usual };
-  const [found, error] = await post(`/v1/jobs/${asked.id}/stress`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
+  const both = Promise.all([
+    post(`/v1/jobs/${asked.id}/stress`, request, { signal: asked.signal }),
+    chartOf(asked, "shifts", request, "How far each parameter is shifted where the bound is broken"),
+  ]);
+  const [[found, figure], error] = await both.then((all) => [all, null], (problem) => [[], problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
   const { result } = found;
   const rows = result.parameters.slice(0, 12).map((one) => [one.name, number(one.inside.quantiles["0.5"]), number(one.outside.quantiles["0.5"]), estimate(one.shift, amount), number(one.distance), one.unit]);
   const worlds = result.worlds?.nearest ?? [];
   const csv = () => [["parameter", "unit", "shift", "low", "high", "distance"], ...result.parameters.map((one) => [one.name, one.unit, one.shift.estimate, one.shift.low, one.shift.high, one.distance])];
-  const figure = await chartOf(asked, "shifts", request, "How far each parameter is shifted where the bound is broken");
   return [
     strategyList(asked), form,
     el("p", {}, `Under ${request.strategy} the bound is broken in `, estimate(result.probability, share), ` of the trials: ${whole(result.trials.broken)} of ${whole(result.trials.asked)}. `, el("a", { href: "/help#stress" }, "What stress is"), "."),
@@ -312,7 +325,7 @@ async function showDiscovery(asked) {
   const usual = asked.chosen.outcome || (await usualOutcome(asked, "discover"));
   const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", usual ?? "");
   if (!usual) return [strategyList(asked), form, await nothingUsual("discover")];
-  const request = { ...single(asked), outcome: usual };
+  const request = { ...single(asked), outcome: usual, ...sampled(asked) };
   const [found, error] = await post(`/v1/jobs/${asked.id}/discover`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
@@ -324,6 +337,7 @@ async function showDiscovery(asked) {
   return [
     strategyList(asked), form,
     el("p", {}, `In all trials under ${request.strategy}: `, estimate(probability, share), ". ", el("a", { href: "/help#discovery" }, "What the boxes are"), "."),
+    fromTrials(asked, found.result.trials.read),
     reason && el("p", {}, reason),
     figure,
     boxes.map((box, k) => el("div", {}, el("h3", {}, `Box ${k + 1}`),
@@ -482,11 +496,11 @@ export const SECTIONS = [
   { id: "ending", title: "How it ends", show: showEnding, answer: "summary", uses: ["given", "only"], early: true },
   { id: "time", title: "Over time", show: showTime, answer: "timeline", uses: ["given", "only"] },
   { id: "distribution", title: "Distributions", show: showDistribution, answer: "aggregate", uses: ["given", "only", "show", "form", "by"] },
-  { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true },
-  { id: "drivers", title: "What it depends on", show: showDrivers, answer: "drivers", single: true, uses: ["given", "only", "measure", "strategy"], first: 20_000 },
+  { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true, first: 20_000 },
+  { id: "drivers", title: "What it depends on", show: showDrivers, answer: "drivers", single: true, uses: ["given", "only", "measure", "strategy"], first: 10_000 },
   { id: "worth", title: "What it is worth to learn", show: showWorth, answer: "worth", uses: ["given", "only", "measure"], several: true, first: 10_000 },
   { id: "stress", title: "Stress: where a bound is broken", show: showStress, answer: "stress", single: true, uses: ["given", "only", "strategy", "bound"] },
-  { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, answer: "discover", single: true, uses: ["given", "only", "strategy", "outcome"] },
+  { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, answer: "discover", single: true, uses: ["given", "only", "strategy", "outcome"], first: 10_000 },
   { id: "stories", title: "Stories", show: showStories, answer: "typical", single: true, uses: ["given", "only", "strategy", "trial"] },
   { id: "check", title: "Compared with the past", show: showCheck, uses: ["given", "strategy"] },
   { id: "files", title: "The run itself", show: showFiles, uses: ["given", "only", "measure"] },

@@ -271,6 +271,8 @@ def test_a_distribution_is_drawn_as_one_chooses_without_loading_the_page_again(p
 
 def test_a_range_brushed_on_a_chart_is_learned(person, job):
     page = person.page
+    # What is learned leaves too few trials for the sections at the top.
+    person.expected.append("422")
     page.goto(f"/jobs/{job}?show=export_gain")
     shown(page, "distribution")
     page.locator("#distribution figure").scroll_into_view_if_needed()
@@ -281,8 +283,46 @@ def test_a_range_brushed_on_a_chart_is_learned(person, job):
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.6, middle, steps=5)
     page.mouse.up()
+    page.locator("#distribution svg").evaluate("(svg) => { svg.id = 'before'; }")
     page.get_by_role("button", name=re.compile("^Learn that it is from")).click()
     expect(page.locator(".chips li")).to_contain_text("Sender's export gain from")
+    # What was brushed is not marked any more: the chart is drawn anew.
+    shown(page, "distribution")
+    expect(page.locator("#distribution svg")).to_have_count(1)
+    expect(page.locator("#before")).to_have_count(0)
+
+
+CHARTS = """
+() => [...document.querySelectorAll("#result figure .chart svg")].map((svg) => {
+  const made = svg.cloneNode(true);
+  made.removeAttribute("data-before");
+  // Vega counts what it clips by, over all charts of a page.
+  return made.outerHTML.replaceAll(/clip\\d+/g, "clip");
+})
+"""
+
+
+def test_a_chart_that_is_given_new_rows_is_as_one_that_is_drawn_anew(person, job):
+    page = person.page
+    page.goto(f"/jobs/{job}?show=export_gain")
+    shown(page, *ANSWERS)
+    count = page.locator("#result figure .chart svg").count()
+    page.evaluate(
+        "document.querySelectorAll('#result figure .chart svg').forEach((svg) => { svg.dataset.before = ''; })"
+    )
+    page.evaluate(
+        "history.pushState(null, '', '?show=export_gain&given=trial+%3E%3D+100');"
+        "dispatchEvent(new PopStateEvent('popstate'))"
+    )
+    expect(page.locator("#result .busy")).not_to_have_count(0)
+    shown(page, *ANSWERS)
+    kept = page.locator("#result figure .chart svg[data-before]").count()
+    # Some order what they draw by the numbers, or find no such names: they are drawn anew.
+    assert count / 2 < kept <= count
+    renewed = page.evaluate(CHARTS)
+    page.reload()
+    shown(page, *ANSWERS)
+    assert page.evaluate(CHARTS) == renewed
 
 
 PAGES = (
@@ -450,6 +490,22 @@ def test_the_answer_comes_first_and_the_beliefs_that_would_change_it_follow(pers
     held.pop().continue_()
     shown(page, "answer")
     assert said.all_text_contents() == whole
+
+
+def test_the_comparison_comes_first_and_who_leads_where_follows(person, service):
+    job, page = played(service, 41_000), person.page
+    held = whole_held(page, "compare", first="leads")
+    page.goto(f"/jobs/{job}#compare")
+    body = page.locator("#compare .body")
+    wait_until(lambda: held or page.locator("#compare").scroll_into_view_if_needed())
+    expect(body).to_contain_text("It follows.")
+    expect(body.locator("figure")).to_have_count(1)
+    assert body.get_attribute("data-shown") is None
+    wait_until(lambda: bool(held) or page.wait_for_timeout(10))
+    held.pop().continue_()
+    shown(page, "compare")
+    expect(body).not_to_contain_text("It follows.")
+    expect(body.locator("figure")).to_have_count(2)
 
 
 def test_without_the_service_a_page_says_so_and_recovers(person, job):

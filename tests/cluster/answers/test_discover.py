@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from cluster.answers.discover import _Held
+from cluster.answers.registry import ask
+from cluster.query.trials import open_run
+from cluster.runs.options import RunOptions
+from cluster.runs.run import run
 from sim.statistics.scenario_discovery import code_columns, peel
 from tests.support.ranks import ranked
+from tests.support.runs import small_plan
 
 
 @pytest.mark.slow
@@ -38,3 +43,14 @@ def test_a_step_that_gains_no_density_on_other_trials_is_not_denser():
         kept += held.is_denser(inside, ~inside)
     assert kept <= 20
     assert held.is_denser(held.happened, ~held.happened)
+
+
+def test_fewer_trials_are_read_where_the_request_says_so(tmp_path):
+    """As if the run had no more of them."""
+    found = []
+    for trials, asked in ((6000, {"trials": 4000}), (4000, {})):
+        run(small_plan(trials=trials), tmp_path / str(trials), RunOptions(engine="inline"))
+        found.append(ask(open_run(tmp_path / str(trials)), "discover", {"outcome": "agreement", **asked})["result"])
+    assert found[0] == found[1]
+    assert found[0]["trials"]["read"] == 4000
+    assert found[0]["boxes"]

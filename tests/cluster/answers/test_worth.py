@@ -160,3 +160,10 @@ def test_fewer_trials_where_the_request_says_so(found):
     ):
         assert one["high"] - one["low"] > 1.5 * (other["high"] - other["low"])
         assert one["low"] <= other["estimate"] <= one["high"]
+
+
+def test_what_all_parameters_are_worth_together_is_left_out_where_the_request_says_so(found):
+    asked = {"measure": MEASURE, "trials": 4000}
+    whole, without = worth(found, **asked), worth(found, **asked, all_together=False)
+    assert [one["name"] for one in whole["groups"]] == ["all of these"]
+    assert without == {**whole, "groups": []}
