@@ -48,7 +48,8 @@ def known_numbers(values: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """The numbers of a column that are not null, in order, and which of its values these are, as a mask."""
     known = np.concatenate([~is_null(chunk) for chunk in values.chunks] or [np.empty(0, bool)])
     kind = np.dtype(values.type.to_pandas_dtype())
-    return np.concatenate([content(chunk) for chunk in values.chunks] or [np.empty(0, kind)]).compress(known), known
+    numbers = np.concatenate([content(chunk) for chunk in values.chunks] or [np.empty(0, kind)])
+    return numbers.compress(known) if values.null_count else numbers, known
 
 
 def _of_buffer(kind: pa.DataType, size: int, data: np.ndarray, null: np.ndarray | None) -> pa.Array:

@@ -18,6 +18,7 @@ RELATIVE_WIDTH = 2.0**-FRACTION_BITS
 _LEFT = np.uint32(23 - FRACTION_BITS)
 """Bits of a number that its bin leaves out."""
 _SIGN = np.uint32(1 << 31)
+_HALF_BITS = np.uint32(16)
 
 
 def ordered_keys(numbers: np.ndarray) -> np.ndarray:
@@ -31,6 +32,25 @@ def ordered_keys(numbers: np.ndarray) -> np.ndarray:
 def numbers_of_keys(keys: np.ndarray) -> np.ndarray:
     """The numbers of keys, float64."""
     return np.where(keys & _SIGN, keys & ~_SIGN, ~keys).astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+def at_ranks(numbers: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """The numbers at some ranks, from 1, of known numbers in float32; float64, shape (ranks,).
+
+    The numbers are counted by the upper half of their keys, and those of the halves with a wanted rank are sorted: of
+    many numbers this takes a third of the time that sorting all of them does (radix selection).
+    """
+    keys = ordered_keys(numbers)
+    half = (keys >> _HALF_BITS).astype(np.uint16)
+    up_to = np.cumsum(np.bincount(half, minlength=1 << 16))
+    wanted = np.searchsorted(up_to, ranks)
+    chosen = np.zeros(up_to.size, bool)
+    chosen[wanted] = True
+    some = keys.compress(chosen.take(half))
+    some.sort()
+    # A rank counts on from the first of the numbers of its half.
+    before = np.where(wanted > 0, up_to[wanted - 1], 0)
+    return numbers_of_keys(some[np.searchsorted(some, wanted.astype(np.uint32) << _HALF_BITS) + ranks - 1 - before])
 
 
 def bins_of(numbers: np.ndarray) -> np.ndarray:

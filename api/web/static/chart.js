@@ -104,21 +104,22 @@ const views = new Map();
  * below it. Where the same chart was there before, with other rows, it is given the new ones: it need not be made anew. */
 async function draw(element, path, spec, brush) {
   await vegaLoaded();
-  const { data: { values }, ...made } = onPaper(fitted(spec, element.clientWidth || 600));
+  // Where the parts of a chart have data of their own, it is always made anew.
+  const { data, ...made } = onPaper(fitted(spec, element.clientWidth || 600));
   if (brush) (made.spec ?? made).params = [{ name: "brush", select: { type: "interval", encodings: ["x"] } }];
   const options = { mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, hover: false, ast: true, logLevel: ERRORS_ALONE, config: config() };
   const form = JSON.stringify([made, options]);
   const last = views.get(path);
   const isFree = last && !last.place.isConnected;
-  if (isFree && last.form === form && !last.brushed) {
+  if (data && isFree && last.form === form && !last.brushed) {
     last.brush = brush;
     fill(element, last.place);
-    await last.view.data(ROWS, values).resize().runAsync();
+    await last.view.data(ROWS, data.values).resize().runAsync();
     return;
   }
   if (isFree || element.contains(last?.place)) last.view.finalize();
   const place = el("div");
-  const { view } = await globalThis.vegaEmbed(place, { ...made, data: { name: ROWS, values } }, { ...options, expr: interpreter });
+  const { view } = await globalThis.vegaEmbed(place, { ...made, ...(data && { data: { ...data, name: ROWS } }) }, { ...options, expr: interpreter });
   const now = { form, place, view, brush, brushed: false };
   views.set(path, now);
   fill(element, place);

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.statistics.bins import BINS, RELATIVE_WIDTH, SMALLEST, bin_edges, bins_of
+from sim.statistics.bins import BINS, RELATIVE_WIDTH, SMALLEST, at_ranks, bin_edges, bins_of
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -28,3 +28,10 @@ def test_a_number_lies_in_its_bin_whose_width_is_bounded(numbers):
 def test_bins_are_in_the_order_of_their_numbers(one, other):
     first, second = bins_of(np.array(sorted((one, other)), np.float32))
     assert first <= second
+
+
+@given(st.lists(st.floats(allow_nan=False, width=32), min_size=1, max_size=50), st.data())
+def test_numbers_at_ranks_are_those_of_all_in_order(numbers, data):
+    ranks = np.array(data.draw(st.lists(st.integers(1, len(numbers)), max_size=5)), np.int64)
+    values = np.array(numbers, np.float32)
+    assert np.array_equal(at_ranks(values, ranks), np.sort(values)[ranks - 1].astype(np.float64))
