@@ -65,10 +65,11 @@ def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """
     found = document["result"]
     states = [state for state in _STATES if state in found["states"]] or list(found["states"])[: len(_COLOURS)]
+    places = [_place(found, week) for week in found["weeks"]]
     rows = [
         {
             "strategy": strategy,
-            "week": _place(found, week),
+            "week": place,
             "state": _LABELS[state],
             "probability": course["estimate"][k],
             "low": course["band_low"][k],
@@ -77,7 +78,7 @@ def timeline_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
         for strategy, one in found["strategies"].items()
         for state in states
         for course in (one["states"][state],)
-        for k, week in enumerate(found["weeks"])
+        for k, place in enumerate(places)
     ]
     time = (
         alt.X("week:Q", title="week")
