@@ -111,6 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Authentication, settings=settings)
     app.add_middleware(UnknownPages, routes=app.routes)
     app.add_middleware(Audit, pending=pending)
+    app.add_middleware(PathCheck)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -127,7 +128,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             ],
             expose_headers=["Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "WWW-Authenticate"],
         )
-    app.add_middleware(PathCheck)
     app.add_middleware(HostCheck, hosts=(*LOOPBACK, *settings.allowed_hosts), loopback_only=settings.auth == "none")
     headers = HEADERS | ({"Cross-Origin-Resource-Policy": "cross-origin"} if settings.cors_origins else {})
     app.add_middleware(AnswerHeaders, headers=headers)

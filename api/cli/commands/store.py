@@ -18,9 +18,9 @@ def show(as_json: AsJson = False) -> None:
         marked = store_identity.of_store(results) is not None
         print_json({"belongs": belongs, "marked": marked, "without_job": without})
     elif belongs:
-        print(f"the store belongs to this database; runners remove results that no job names: {without} jobs' now")
+        print(f"the store belongs to this database; runners remove results that no job names (now {without})")
     else:
-        print(f"the store does not belong to this database; results that no job names are kept: {without} jobs' now")
+        print(f"the store does not belong to this database; results that no job names are kept (now {without})")
 
 
 def claim() -> None:
@@ -36,7 +36,7 @@ def claim() -> None:
     without = len(folders_without_job(database, results))
     store_identity.claim(database, results)
     record_command(database, "claim-store", detail=f"{without} without a job")
-    print(f"the store belongs to this database now; runners remove the results that no job names: {without} jobs'")
+    print(f"the store belongs to this database now; runners remove results that no job names (now {without})")
 
 
 store = {"status": show, "claim": claim}

@@ -82,15 +82,18 @@ export function conditionsPanel(place, { terms, scenario, strategies, parameters
     submitted.preventDefault();
     const [kind, name] = what.value.split(" ");
     if (kind === "event") return learn(happens.value === "yes" ? name : `not ${name}`);
-    try {
-      const ends = [[">=", low], ["<=", high]].filter(([, input]) => input.value.trim()).map(([sign, input]) => `${name} ${sign} ${readNumber(input.value)}`);
-      if (!ends.length) throw new Error("write the least or the greatest value, or both");
-      learn(ends.join(" and "));
-      low.value = high.value = "";
-    } catch (error) {
-      fill(fault, error.message);
-      (low.value.trim() ? high : low).focus();
+    const refuse = (text, input) => { fill(fault, text); input.focus(); };
+    const ends = [];
+    for (const [sign, input] of [[">=", low], ["<=", high]].filter(([, { value }]) => value.trim())) {
+      try {
+        ends.push(`${name} ${sign} ${readNumber(input.value)}`);
+      } catch (error) {
+        return refuse(error.message, input);
+      }
     }
+    if (!ends.length) return refuse("write the least or the greatest value, or both", low);
+    learn(ends.join(" and "));
+    low.value = high.value = "";
     return undefined;
   }
 

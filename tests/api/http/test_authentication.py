@@ -291,6 +291,9 @@ def test_pages_of_other_origins_may_not_call(service, tmp_path):
         answer = opened.client.get("/v1/jobs", headers={"Origin": "https://page.example"})
         assert answer.status_code == 401
         assert answer.headers["access-control-allow-origin"] == "https://page.example"
+        answer = opened.client.get("/v1/jobs/a%00b", headers={"Origin": "https://page.example"})
+        assert answer.status_code == 404
+        assert answer.headers["access-control-allow-origin"] == "https://page.example"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/jobs", "/v1/nothing", "/openapi.json"])
