@@ -8,16 +8,22 @@ import { once, post } from "./v1.js";
 export const answerEntry = async (name) => (await once("/v1/answers")).find((one) => one.name === name);
 
 const counts = new Map();
+const done = new Set();
+const keyOf = (job, given) => JSON.stringify([given, job.progress.trials_done]);
+
+/** Whether it is known how many trials agree with a condition. */
+export const isCounted = ({ job }, given) => done.has(keyOf(job, given));
 
 /** What each strategy's trials are, by its name: how many agree with a condition, and in what share of them there are
  * sanctions and an agreement. One request for all sections. */
 export async function counted({ id, job }, given) {
-  const key = JSON.stringify([given, job.progress.trials_done]);
+  const key = keyOf(job, given);
   if (!counts.has(key)) {
     const request = { measures: { sanctions: "sanctions", agreement: "agreement" }, statistics: ["mean"], by: ["strategy"], ...(given ? { given } : {}) };
     counts.set(key, post(`/v1/jobs/${id}/aggregate`, request).catch((error) => { counts.delete(key); throw error; }));
   }
   const { rows } = (await counts.get(key)).result;
+  done.add(key);
   return Object.fromEntries(job.strategies.map((name) => {
     const row = rows.find((one) => one.strategy === name);
     return [name, { trials: row?.trials ?? 0, sanctions: row?.["sanctions.mean"] ?? 0, agreement: row?.["agreement.mean"] ?? 0 }];
@@ -37,14 +43,22 @@ async function trialsOf(asked, given) {
 }
 
 /** Words in place of an answer for which there are too few trials of these strategies; null if there may be enough.
- * `within` is a condition that the answer itself sets, with its words. */
-export async function tooFew(name, asked, strategies, within = null) {
+ * `within` is a condition that the answer itself sets, with its words. Without `waiting` for it, what is not counted yet is
+ * counted meanwhile, and there may be enough. */
+export async function tooFew(name, asked, strategies, { within = null, waiting = true } = {}) {
   const needs = await answerEntry(name);
   if (!needs.designs.includes(asked.job.design)) {
     return [el("p", { class: "few" }, `This needs a run of another design: ${needs.designs.join(", ")}. This run's design is ${asked.job.design}.`)];
   }
   const fewest = asked.given || within ? needs.fewest_given : needs.fewest_trials;
-  const found = await trialsOf(asked, within ? within.condition : asked.given);
+  const given = within ? within.condition : asked.given;
+  const counting = trialsOf(asked, given);
+  if (given && !waiting && !isCounted(asked, given)) {
+    // Where it fails, the answer fails too, and says why.
+    counting.catch(() => {});
+    return null;
+  }
+  const found = await counting;
   const lacking = strategies.filter((one) => found[one] < fewest);
   if (!lacking.length) return null;
   const part = (one) => {

@@ -183,8 +183,8 @@ async function run(section, box, now, signal, whole) {
   if (box.body.textContent === "Not computed yet.") fill(box.body, el("p", { class: "dim" }, "Computing …"));
   let made;
   try {
-    // The first sections are not kept waiting: a condition that leaves too few trials is counted where they are refused.
-    made = (section.early && (given || !ended()) ? null : await lacking(section, asked)) ?? (await section.show(asked));
+    // Nothing waits for a count that it does not need: a condition that leaves too few trials is counted where it is refused.
+    made = (section.early && (given || !ended()) ? null : await lacking(section, asked, Boolean(section.counts))) ?? (await section.show(asked));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
@@ -196,7 +196,7 @@ async function run(section, box, now, signal, whole) {
       box.body.dataset.shown = box.key;
       return;
     }
-    const few = section.early && given && error.errors.some((one) => one.field === "given") ? await lacking(section, asked).catch(() => null) : null;
+    const few = given && error.errors.some((one) => one.field === "given") ? await lacking(section, asked).catch(() => null) : null;
     made = few ?? [faultOf(error), leaveOut(error, strategies)];
     // Asked again when a reader comes back to it: the fault may have passed.
     if (passes(error) || error.status >= 500) box.key = null;
@@ -209,12 +209,13 @@ async function run(section, box, now, signal, whole) {
   if (asked.early) queue.push([section, box, now, signal, true]);
 }
 
-/** Words in place of a section for which there are too few trials or strategies; null if there may be enough. */
-async function lacking(section, asked) {
+/** Words in place of a section for which there are too few trials or strategies; null if there may be enough. `waiting`
+ * as `tooFew` has it. */
+async function lacking(section, asked, waiting = true) {
   if (section.several && asked.strategies.length < 2) return [el("p", { class: "few" }, "One strategy is shown. Choose another one under “Strategies shown” to compare it with.")];
   if (!section.answer) return null;
   const name = section.id === "answer" && asked.strategies.length < 2 ? "summary" : section.answer;
-  const few = await tooFew(name, asked, section.single ? [single(asked).strategy] : asked.strategies);
+  const few = await tooFew(name, asked, section.single ? [single(asked).strategy] : asked.strategies, { waiting });
   return few && [section.single && strategyList(asked), few];
 }
 

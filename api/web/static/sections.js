@@ -326,11 +326,15 @@ async function showDiscovery(asked) {
   const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", usual ?? "");
   if (!usual) return [strategyList(asked), form, await nothingUsual("discover")];
   const request = { ...single(asked), outcome: usual, ...sampled(asked) };
-  const [found, error] = await post(`/v1/jobs/${asked.id}/discover`, request, { signal: asked.signal }).then((one) => [one, null], (problem) => [null, problem]);
+  const both = Promise.all([
+    post(`/v1/jobs/${asked.id}/discover`, request, { signal: asked.signal }),
+    chartOf(asked, "boxes", request, "How frequent it is in each box, and how much of it each box holds"),
+  ]);
+  const [[found, chart], error] = await both.then((all) => [all, null], (problem) => [[], problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
   const { boxes, probability, reason } = found.result;
-  const figure = boxes.length ? await chartOf(asked, "boxes", request, "How frequent it is in each box, and how much of it each box holds") : null;
+  const figure = boxes.length > 0 && chart;
   const measures = ["mass", "density", "coverage"];
   const csv = () => [["box", "parameter", "unit", "above", "up_to", ...measures.flatMap((name) => [name, `${name}_low`, `${name}_high`])],
     ...boxes.flatMap((box, k) => box.restrictions.map((one) => [k + 1, one.name, one.unit, one.above, one.up_to, ...measures.flatMap((name) => [box[name].estimate, box[name].low, box[name].high])]))];
@@ -406,7 +410,7 @@ async function showCheck(asked) {
   const rates = el("p", {}, el("a", { href: "/rates" }, "The rates of past threats"), ".");
   if (!reference && !inForce) return [el("p", {}, "The scenario names no class of past threats with which it could be compared."), rates];
   const { strategy } = single(asked);
-  const few = await tooFew("check", asked, [strategy], inForce ? { condition: null, words: "were played" } : { condition: "threat", words: "have a threat" });
+  const few = await tooFew("check", asked, [strategy], { within: inForce ? { condition: null, words: "were played" } : { condition: "threat", words: "have a threat" } });
   if (few) return [strategyList(asked), few, rates];
   const request = { strategy, ...(asked.chosen.believe.length ? { believe: asked.chosen.believe } : {}) };
   const found = await post(`/v1/jobs/${asked.id}/check`, request, { signal: asked.signal });
@@ -490,7 +494,8 @@ async function showFiles(asked) {
 /** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. `first`
  * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait; from twice as
  * many on there is one. That of an `early` section is from all trials, and leaves out what takes longest. `answer` is
- * the one whose number of trials it needs, of a `single` strategy or of each. One that is `beside` stands with the conditions. */
+ * the one whose number of trials it needs, of a `single` strategy or of each. What one that `counts` asks for depends on how
+ * many trials agree. One that is `beside` stands with the conditions. */
 export const SECTIONS = [
   { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 20_000 },
   { id: "ending", title: "How it ends", show: showEnding, answer: "summary", uses: ["given", "only"], early: true },
@@ -499,8 +504,8 @@ export const SECTIONS = [
   { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true, first: 20_000 },
   { id: "drivers", title: "What it depends on", show: showDrivers, answer: "drivers", single: true, uses: ["given", "only", "measure", "strategy"], first: 10_000 },
   { id: "worth", title: "What it is worth to learn", show: showWorth, answer: "worth", uses: ["given", "only", "measure"], several: true, first: 10_000 },
-  { id: "stress", title: "Stress: where a bound is broken", show: showStress, answer: "stress", single: true, uses: ["given", "only", "strategy", "bound"] },
-  { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, answer: "discover", single: true, uses: ["given", "only", "strategy", "outcome"], first: 10_000 },
+  { id: "stress", title: "Stress: where a bound is broken", show: showStress, answer: "stress", single: true, uses: ["given", "only", "strategy", "bound"], counts: true },
+  { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, answer: "discover", single: true, uses: ["given", "only", "strategy", "outcome"], first: 10_000, counts: true },
   { id: "stories", title: "Stories", show: showStories, answer: "typical", single: true, uses: ["given", "only", "strategy", "trial"] },
   { id: "check", title: "Compared with the past", show: showCheck, uses: ["given", "strategy"] },
   { id: "files", title: "The run itself", show: showFiles, uses: ["given", "only", "measure"] },

@@ -150,6 +150,23 @@ def test_what_too_few_trials_leave_open_is_said_in_words_and_not_asked_for(perso
     expect(page.locator("#drivers .few")).to_contain_text("At least 1,000 are needed")
 
 
+def test_what_is_in_sight_does_not_wait_for_the_count_of_its_trials(person, service):
+    job, page = played(service, 21_000), person.page
+    page.goto(f"/jobs/{job}")
+    shown(page, "time")
+    page.locator("#time").scroll_into_view_if_needed()
+    held: list[Route] = []
+    page.route("**/aggregate", lambda route: held.append(route))
+    page.evaluate(
+        "history.pushState(null, '', '?given=trial+%3E%3D+100'); dispatchEvent(new PopStateEvent('popstate'))"
+    )
+    shown(page, "time")
+    wait_until(lambda: bool(held) or page.wait_for_timeout(10))
+    for one in held:
+        one.continue_()
+    expect(page.locator("#what-if")).to_contain_text("20,900 (99.5 %) of 21,000 trials of each strategy agree")
+
+
 def test_a_condition_that_leaves_too_few_trials_is_counted_in_words(person, service, job):
     page = person.page
     person.expected.append("422")
@@ -311,7 +328,7 @@ CHARTS = """
 def test_a_chart_that_is_given_new_rows_is_as_one_that_is_drawn_anew(person, job):
     page = person.page
     page.goto(f"/jobs/{job}?show=export_gain")
-    shown(page, *ANSWERS)
+    shown(page, *ALL)
     count = page.locator("#result figure .chart svg").count()
     page.evaluate(
         "document.querySelectorAll('#result figure .chart svg').forEach((svg) => { svg.dataset.before = ''; })"
@@ -321,13 +338,13 @@ def test_a_chart_that_is_given_new_rows_is_as_one_that_is_drawn_anew(person, job
         "dispatchEvent(new PopStateEvent('popstate'))"
     )
     expect(page.locator("#result .busy")).not_to_have_count(0)
-    shown(page, *ANSWERS)
+    shown(page, *ALL)
     kept = page.locator("#result figure .chart svg[data-before]").count()
     # Some order what they draw by the numbers, or find no such names: they are drawn anew.
     assert count / 2 < kept <= count
     renewed = page.evaluate(CHARTS)
     page.reload()
-    shown(page, *ANSWERS)
+    shown(page, *ALL)
     assert page.evaluate(CHARTS) == renewed
 
 
