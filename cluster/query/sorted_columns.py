@@ -41,11 +41,14 @@ class SortedColumn:
 
 
 def are_columns_sorted(run: StoredRun, strategy: str, count: int) -> bool:
-    """Whether so many columns of a strategy are sorted: if this process can keep those of all strategies."""
+    """Whether so many columns of a strategy are sorted: if this process can keep those of all strategies, and no trials
+    are still to come, with which they would be sorted again.
+    """
     trials = sum(shard.count for shard in run.shards(strategy))
     size = trials * count * len(run.plan.strategies) * (np.dtype(np.int32).itemsize + np.dtype(np.float32).itemsize)
     return (
         run.cache is not None
+        and trials == run.plan.row_trials
         and trials <= MOST_SORTED
         and size <= _SHARE * run.cache.max_bytes
         and not is_mapped_on_ray(run)
@@ -77,7 +80,10 @@ def _sorted(run: StoredRun, strategy: str, name: str) -> SortedColumn:
     # Null is NaN, which is sorted to the end.
     known = numbers.size - int(np.count_nonzero(np.isnan(numbers)))
     place = np.argsort(numbers)[:known].astype(np.int32)
-    return SortedColumn(place, numbers.take(place))
+    found = SortedColumn(place, numbers.take(place))
+    for values in (found.place, found.numbers):
+        values.flags.writeable = False
+    return found
 
 
 def blocks_of(shard: Shard) -> Iterator[tuple[int, int]]:

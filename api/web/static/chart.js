@@ -114,12 +114,16 @@ async function draw(element, path, spec, brush) {
   if (data && isFree && last.form === form && !last.brushed) {
     last.brush = brush;
     fill(element, last.place);
-    await last.view.data(ROWS, data.values).resize().runAsync();
-    return;
+    return void (await last.view.data(ROWS, data.values).resize().runAsync());
   }
-  if (isFree || element.contains(last?.place)) last.view.finalize();
+  if (isFree || element.contains(last?.place)) {
+    views.delete(path);
+    last.view.finalize();
+  }
   const place = el("div");
   const { view } = await globalThis.vegaEmbed(place, { ...made, ...(data && { data: { ...data, name: ROWS } }) }, { ...options, expr: interpreter });
+  // Another figure may have taken this one's place meanwhile.
+  if (!element.isConnected) return void view.finalize();
   const now = { form, place, view, brush, brushed: false };
   views.set(path, now);
   fill(element, place);

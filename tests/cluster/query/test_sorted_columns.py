@@ -48,17 +48,19 @@ def test_nothing_is_sorted_that_cannot_be_kept(found):
     assert not are_columns_sorted(replace(found, cache=MemoryCache(1 << 19)), "threaten", 5)
 
 
-def test_columns_of_a_growing_run_are_sorted_again(tmp_path):
+def test_columns_are_sorted_once_a_run_grows_no_more(tmp_path):
     """The first trials are committed, a condition is asked, then the others are."""
     plan, cache, done = small_plan(trials=6000), MemoryCache(1 << 26), []
     stopping = RunOptions(engine="inline", on_progress=done.append, should_stop=lambda: len(done) > 4)
     with pytest.raises(Stopped):
         run(plan, tmp_path / "run", stopping)
-    played = []
+    played, are_sorted = [], []
     for _ in range(2):
         growing, alone = (replace(open_run(tmp_path / "run"), cache=one) for one in (cache, None))
         summary = ask(growing, "summary", {"given": "agreement"})
         assert summary == ask(alone, "summary", {"given": "agreement"})
         played.append(summary["strategies"]["threaten"]["trials_played"])
+        are_sorted.append(are_columns_sorted(growing, "threaten", 5))
         run(plan, tmp_path / "run", RunOptions(engine="inline"))
     assert 0 < played[0] < played[1] == 6000
+    assert are_sorted == [False, True]
