@@ -488,8 +488,8 @@ def _pairs(
                     for one, (higher, lower) in zip(groups, changed, strict=True)
                 ]
             )
-            for name in names
-            for k in (FLAGS.index(name),)
+            for k, name in enumerate(FLAGS)
+            if name in names
         }
 
     return [

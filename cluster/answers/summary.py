@@ -27,8 +27,13 @@ from cluster.answers.weighted_summary import weighted_summary
 from cluster.query.counted_trials import summed_counts
 from cluster.query.shard_map import is_mapped_on_ray
 from cluster.query.trials import StoredRun, chosen_strategies, kept_rows_note
+from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
 from sim.scenario.expressions import Expression, parse_condition
+from sim.scenario.vocabulary import MEASURES
+
+_AT_ONCE = 2
+"""Strategies summarised at a time, if their numbers fit in memory."""
 
 
 class SummaryRequest(StrategiesRequest, GivenRequest):
@@ -164,7 +169,9 @@ def summarize(
         if view is not None:
             summary["outside"] = {name: value for name, value in asdict(view).items() if name != "beliefs"}
         return summary if condition is None else {"given": str(condition), **summary}
-    summaries = {strategy: _summarize_strategy(run, strategy, condition) for strategy in chosen}
+    at_once = _AT_ONCE if condition is None and _fits_in_memory(run) else 1
+    found = in_order(lambda strategy: _summarize_strategy(run, strategy, condition, at_once > 1), chosen, at_once)
+    summaries = dict(zip(chosen, found, strict=True))
     if condition is None:
         return summary_document(
             plan, summaries, quantiles=QUANTILES_EXACT if plan.keeps_all_rows else QUANTILES_COUNTED
@@ -185,7 +192,16 @@ def _weighted(
     return {**document, "evidence": found.evidence().model_dump()}
 
 
-def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | None) -> dict[str, object]:
+def _fits_in_memory(run: StoredRun) -> bool:
+    """Whether all numbers of a strategy are in memory at once, and those of another one too."""
+    plan = run.plan
+    few = plan.row_trials * len(MEASURES) <= shared.EXACT_NUMBERS
+    return plan.keeps_all_rows and few and not is_mapped_on_ray(run)
+
+
+def _summarize_strategy(
+    run: StoredRun, strategy: str, condition: Expression | None, beside_others: bool
+) -> dict[str, object]:
     if condition is not None:
         return _summarize_given(run, strategy, condition)
     plan = run.plan
@@ -195,7 +211,7 @@ def _summarize_strategy(run: StoredRun, strategy: str, condition: Expression | N
         values = CountedValues(summed_counts(run, strategy))
         return strategy_document(plan, strategy, counted, played, values, values.bracket)
     if played <= shared.EXACT_NUMBERS and not is_mapped_on_ray(run):
-        return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy))
+        return strategy_document(plan, strategy, counted, played, TrialsInMemory(run, strategy, beside_others))
     return strategy_document(plan, strategy, counted, played, CountedTrials(run, strategy, None))
 
 

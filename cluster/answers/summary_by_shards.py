@@ -130,6 +130,7 @@ class CountedTrials:
         known = {column.name: column for column in table_columns(self.run.plan.scenario)}
         parts = []
         for shard in self.run.shards(self.strategy):
+            check_time()
             with self.run.open_shard(shard) as columns:
                 parts += [
                     read_values(columns, known, [self.condition], *block)[self.condition] for block in blocks_of(shard)

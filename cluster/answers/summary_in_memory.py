@@ -1,6 +1,6 @@
 """Quantiles of a run's measures over all its trials, from columns that are held in memory a few at a time.
 
-For a condition, or for more numbers than fit in memory, `cluster.answers.summary` uses DuckDB instead.
+For a condition, or for more numbers than fit in memory, `cluster.answers.summary` counts shard by shard instead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,21 +16,26 @@ from cluster.query.trials import StoredRun
 from cluster.results.arrow_arrays import known_numbers
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
-from cluster.storage.concurrent import in_order
+from cluster.storage.concurrent import AT_ONCE, in_order
+from cluster.storage.local import LocalFolder
 from sim.statistics.bins import at_ranks
 from sim.statistics.selection import ranks
 from sim.statistics.tallies import Moments
 
-SORTED_AT_ONCE = 2
-"""Columns sorted at a time, by threads: more take more memory."""
+SELECTED_AT_ONCE = 2
+"""Columns selected from at a time, by threads: more take more memory."""
 
 
 @dataclass(frozen=True)
 class TrialsInMemory:
-    """The trials of a strategy's committed shards, at most `shared.EXACT_NUMBERS`."""
+    """The trials of a strategy's committed shards, at most `shared.EXACT_NUMBERS`.
+
+    Where other strategies are worked on at the same time, one thread does all that is done for this one.
+    """
 
     run: StoredRun
     strategy: str
+    beside_others: bool = False
 
     def quantiles(
         self, levels: Mapping[str, Sequence[float]], numbers: Mapping[str, Moments]
@@ -50,7 +55,9 @@ class TrialsInMemory:
                     return at_ranks(values, wanted)
                 return np.searchsorted(np.cumsum(np.bincount(values)), wanted)
 
-            for name, at in zip(names, in_order(selected, names, SORTED_AT_ONCE), strict=True):
+            for name, at in zip(
+                names, in_order(selected, names, 1 if self.beside_others else SELECTED_AT_ONCE), strict=True
+            ):
                 found[name] = dict(zip(levels[name], at.astype(np.float64).tolist(), strict=True))
         return found
 
@@ -74,7 +81,10 @@ class TrialsInMemory:
 
     def _row_groups(self, names: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
         """Columns of the trials, a row group at a time in order, each with its first trial."""
-        for groups in in_order(lambda shard: self._read(shard, names), self.run.shards(self.strategy)):
+        # An object store takes its time for each file.
+        alone = self.beside_others and isinstance(self.run.folder, LocalFolder)
+        shards = self.run.shards(self.strategy)
+        for groups in in_order(lambda shard: self._read(shard, names), shards, 1 if alone else AT_ONCE):
             check_time()
             yield from groups
 

@@ -27,9 +27,9 @@ LARGE = 10_000_000
 LARGE_AFAR = 1_000_000
 """The same for a run whose files are not on a disk of this machine."""
 _THREADS = 2
-_KEPT = 2_000_000
-"""Up to so many rows of a run are counted in one thread where their columns are kept in memory: threads would wait for
-the interpreter's lock for longer than they work, and take it from other requests."""
+_ONE_THREAD_ROWS = 2_000_000
+"""Up to so many rows of a run on this machine's disk are counted in one thread where a process keeps their columns:
+threads would wait for the interpreter's lock for longer than they work, and take it from other requests."""
 _IN_FLIGHT = 4
 """Tasks in flight for each core of a Ray: they end in another order than that in which they are merged."""
 _RETRIES = 5
@@ -80,8 +80,8 @@ def map_tasks(
         return
 
     rows = run.plan.row_trials * len(run.plan.strategies)
-    at_once = 1 if run.cache is not None and rows <= _KEPT else _THREADS
-    yield from in_order(lambda task: (task[-1], _merged(run, task, function, merge)), tasks, at_once)
+    one = run.cache is not None and rows <= _ONE_THREAD_ROWS and isinstance(run.folder, LocalFolder)
+    yield from in_order(lambda task: (task[-1], _merged(run, task, function, merge)), tasks, 1 if one else _THREADS)
 
 
 def reduce_shards(

@@ -61,7 +61,7 @@ def sorted_columns(run: StoredRun, strategy: str, names: Iterable[str]) -> dict[
     Raises `OSError`, and `DamagedTrials` for a damaged file.
     """
     files = tuple((shard_path(shard), run.tags.get(shard_path(shard))) for shard in run.shards(strategy))
-    key = ("sorted", run.folder.address, strategy, hash(files))
+    key = ("sorted", run.folder.address, strategy, files)
     found: dict[str, SortedColumn | None] = {
         name: None if run.cache is None else run.cache.find((*key, name)) for name in names
     }
@@ -80,7 +80,8 @@ def _sorted(run: StoredRun, strategy: str, name: str) -> SortedColumn:
     # Null is NaN, which is sorted to the end.
     known = numbers.size - int(np.count_nonzero(np.isnan(numbers)))
     place = np.argsort(numbers)[:known].astype(np.int32)
-    found = SortedColumn(place, numbers.take(place))
+    # Adding 0 makes -0.0 the 0.0 that it equals.
+    found = SortedColumn(place, numbers.take(place) + np.float32(0))
     for values in (found.place, found.numbers):
         values.flags.writeable = False
     return found

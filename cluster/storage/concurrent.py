@@ -20,7 +20,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], at_once: int = AT_O
 
     Each call has the caller's context variables, such as a limit of time. Takes at most a few items for each thread
     more than were yielded, however many there are. An error of the function is raised in its turn; what has not begun
-    by then is not called. If it is one at once, the caller's thread is that one.
+    by then is not called. With `at_once` 1 the caller's thread makes the calls.
     """
     if at_once == 1:
         yield from map(function, items)

@@ -189,7 +189,7 @@ async function run(section, box, now, signal, whole) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
     // A first answer from few trials may fail for want of them, and one of all trials may pass for all that is shown.
-    if (trials && !section.early) return void queue.push([section, box, now, signal, true]);
+    if (trials && !section.ofAll) return void queue.push([section, box, now, signal, true]);
     // What a first answer has shown stays.
     if (whole && box.body.dataset.first === box.key) {
       box.body.append(faultOf(error));

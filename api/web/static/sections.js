@@ -201,7 +201,7 @@ async function showComparison(asked) {
     regret,
     table("How far a strategy is below the best one in the same trial", ["strategy", "mean", "best in", "90 % of trials below"], regretRows),
     el("h3", {}, "Which strategy leads, as a function of belief"),
-    asked.early ? el("p", { class: "dim" }, "It follows.") : null,
+    asked.early ? el("p", { class: "dim" }, "Who leads where follows.") : null,
     others.length || !choice.leads.length ? null : el("p", {}, `${best} leads in every part of the range of each of the ${whole(choice.leads.length)} uncertain parameters.`),
     others.length ? leads : leads && el("details", {}, el("summary", {}, "The chart"), leads),
     el("details", {}, el("summary", {}, `Pair by pair: ${whole(known.length)} pairs`),
@@ -331,7 +331,8 @@ async function showDiscovery(asked) {
     chartOf(asked, "boxes", request, "How frequent it is in each box, and how much of it each box holds"),
   ]);
   const [[found, chart], error] = await both.then((all) => [all, null], (problem) => [[], problem]);
-  if (error?.name === "AbortError") throw error;
+  // A first answer from few trials may be refused where that from all of them is not.
+  if (error && (asked.trials || error.name === "AbortError")) throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
   const { boxes, probability, reason } = found.result;
   const figure = boxes.length > 0 && chart;
@@ -493,15 +494,16 @@ async function showFiles(asked) {
 
 /** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. `first`
  * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait; from twice as
- * many on there is one. That of an `early` section is from all trials, and leaves out what takes longest. `answer` is
+ * many on there is one. That of a section `ofAll` trials leaves out what takes longest. `early` ones are asked while the run is
+ * played, and two at once. `answer` is
  * the one whose number of trials it needs, of a `single` strategy or of each. What one that `counts` asks for depends on how
  * many trials agree. One that is `beside` stands with the conditions. */
 export const SECTIONS = [
-  { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 20_000 },
+  { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 20_000, ofAll: true },
   { id: "ending", title: "How it ends", show: showEnding, answer: "summary", uses: ["given", "only"], early: true },
   { id: "time", title: "Over time", show: showTime, answer: "timeline", uses: ["given", "only"] },
   { id: "distribution", title: "Distributions", show: showDistribution, answer: "aggregate", uses: ["given", "only", "show", "form", "by"] },
-  { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true, first: 20_000 },
+  { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true, first: 20_000, ofAll: true },
   { id: "drivers", title: "What it depends on", show: showDrivers, answer: "drivers", single: true, uses: ["given", "only", "measure", "strategy"], first: 10_000 },
   { id: "worth", title: "What it is worth to learn", show: showWorth, answer: "worth", uses: ["given", "only", "measure"], several: true, first: 10_000 },
   { id: "stress", title: "Stress: where a bound is broken", show: showStress, answer: "stress", single: true, uses: ["given", "only", "strategy", "bound"], counts: true },

@@ -515,19 +515,29 @@ def test_the_answer_comes_first_and_the_beliefs_that_would_change_it_follow(pers
     assert said.all_text_contents() == whole
 
 
+def test_a_first_answer_that_is_refused_is_followed_by_that_of_all_trials(person, service):
+    """None of the first 10,000 trials has the outcome; the others do."""
+    job, page = played(service, 21_000), person.page
+    person.expected.append("422")
+    page.goto(f"/jobs/{job}?outcome=trial+%3E%3D+12000#discover")
+    shown(page, "discover")
+    expect(page.locator("#discover .body")).to_contain_text("From 21,000 trials.")
+    assert page.locator("#discover .fault").count() == 0
+
+
 def test_the_comparison_comes_first_and_who_leads_where_follows(person, service):
     job, page = played(service, 41_000), person.page
     held = whole_held(page, "compare", first="leads")
     page.goto(f"/jobs/{job}#compare")
     body = page.locator("#compare .body")
     wait_until(lambda: held or page.locator("#compare").scroll_into_view_if_needed())
-    expect(body).to_contain_text("It follows.")
+    expect(body).to_contain_text("Who leads where follows.")
     expect(body.locator("figure")).to_have_count(1)
     assert body.get_attribute("data-shown") is None
     wait_until(lambda: bool(held) or page.wait_for_timeout(10))
     held.pop().continue_()
     shown(page, "compare")
-    expect(body).not_to_contain_text("It follows.")
+    expect(body).not_to_contain_text("Who leads where follows.")
     expect(body.locator("figure")).to_have_count(2)
 
 
