@@ -16,9 +16,9 @@ import numpy as np
 
 from cluster.query.session import check_time
 from cluster.query.shard_map import map_shards
-from cluster.query.sorted_columns import are_columns_sorted, blocks_of, sorted_columns
+from cluster.query.sorted_columns import are_columns_sorted, sorted_columns
 from cluster.query.trial_columns import no_trials
-from cluster.query.trials import SameTrials, StoredRun, read_values, same_trials
+from cluster.query.trials import SameTrials, StoredRun, blocks_of, read_values, same_trials
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
 from sim.scenario.columns import NULL

@@ -33,11 +33,11 @@ from cluster.query.session import check_time
 from cluster.query.shard_columns import ShardColumns
 from cluster.query.shard_map import map_shards
 from cluster.query.trials import (
-    BLOCK,
     CODE,
     Reading,
     SameTrials,
     StoredRun,
+    blocks_of,
     chosen_strategies,
     read_blocks,
     read_values,
@@ -262,9 +262,8 @@ def _count_places(counting: _Counting, run: StoredRun, shard: Shard) -> _Counted
     width, groups, given = counting.horizon + 2, counting.groups, counting.reading.given
     counted = _nothing(counting)
     with run.open_shard(shard) as file:
-        for first in range(shard.first, shard.first + shard.count, BLOCK):
+        for first, count in blocks_of(shard):
             check_time()
-            count = min(BLOCK, shard.first + shard.count - first)
             rows = np.arange(count)
             if given is not None:
                 rows = np.flatnonzero(read_values(file, known, [given], first, count)[given])

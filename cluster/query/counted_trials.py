@@ -13,7 +13,7 @@ import numpy as np
 
 from cluster.query.parquet_files import DamagedTrials, damage_reported, open_parquet, read_row_groups
 from cluster.query.session import check_time
-from cluster.query.trials import BLOCK, StoredRun
+from cluster.query.trials import StoredRun, blocks_of
 from cluster.results.arrow_arrays import content, known_numbers
 from cluster.results.plan import Shard
 from cluster.results.result_folder import shard_path
@@ -157,7 +157,6 @@ def _counted_rows(run: StoredRun, strategy: str, shard: Shard) -> Iterator[dict[
     known = {column.name: column for column in table_columns(scenario)}
     names = sorted({*MEASURES, *(name for value in read.values() for name in value.columns())})
     with run.open_shard(shard) as columns:
-        for first in range(shard.first, shard.first + shard.count, BLOCK):
-            count = min(BLOCK, shard.first + shard.count - first)
+        for first, count in blocks_of(shard):
             table = columns.read([known[name] for name in names], first, count)
             yield count_trials(scenario, strategy, table, run.plan.design.replicates(scenario))

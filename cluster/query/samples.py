@@ -13,11 +13,11 @@ import numpy as np
 from cluster.query.session import check_time
 from cluster.query.shard_map import map_shards
 from cluster.query.trials import (
-    BLOCK,
     CODE,
     Reading,
     SameTrials,
     StoredRun,
+    blocks_of,
     read_blocks,
     read_values,
     same_trials,
@@ -186,14 +186,13 @@ def _take(
     known = {column.name: column for column in table_columns(run.plan.scenario)}
     found = []
     with run.open_shard(shard) as file:
-        for start in range(shard.first, shard.first + shard.count, BLOCK):
-            low, high = np.searchsorted(own, [start, start + BLOCK])
+        # Whole blocks, as others read them, where they are kept in memory.
+        for first, count in blocks_of(shard):
+            low, high = np.searchsorted(own, [first, first + count])
             wanted = own[low:high]
             if not wanted.size:
                 continue
             check_time()
-            # Whole blocks, as others read them, where they are kept in memory.
-            first, count = start, min(BLOCK, shard.first + shard.count - start)
             if file.cache is None:
                 first = int(wanted[0])
                 count = int(wanted[-1]) - first + 1

@@ -80,8 +80,8 @@ def map_tasks(
         return
 
     rows = run.plan.row_trials * len(run.plan.strategies)
-    one = run.cache is not None and rows <= _ONE_THREAD_ROWS and isinstance(run.folder, LocalFolder)
-    yield from in_order(lambda task: (task[-1], _merged(run, task, function, merge)), tasks, 1 if one else _THREADS)
+    alone = run.cache is not None and rows <= _ONE_THREAD_ROWS and isinstance(run.folder, LocalFolder)
+    yield from in_order(lambda task: (task[-1], _merged(run, task, function, merge)), tasks, 1 if alone else _THREADS)
 
 
 def reduce_shards(

@@ -11,8 +11,7 @@ import numpy as np
 
 from cluster.query.session import check_time
 from cluster.query.shard_map import is_mapped_on_ray
-from cluster.query.trials import BLOCK, StoredRun
-from cluster.results.plan import Shard
+from cluster.query.trials import StoredRun, blocks_of
 from cluster.results.result_folder import shard_path
 from cluster.storage.concurrent import in_order
 from sim.scenario.columns import Column, columns
@@ -85,12 +84,6 @@ def _sorted(run: StoredRun, strategy: str, name: str) -> SortedColumn:
     for values in (found.place, found.numbers):
         values.flags.writeable = False
     return found
-
-
-def blocks_of(shard: Shard) -> Iterator[tuple[int, int]]:
-    """The first trial and the number of trials of each block that is read at a time."""
-    stop = shard.first + shard.count
-    return ((first, min(BLOCK, stop - first)) for first in range(shard.first, stop, BLOCK))
 
 
 def _parts(run: StoredRun, strategy: str, column: Column) -> Iterator[np.ndarray]:

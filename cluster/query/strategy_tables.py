@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from cluster.query.session import check_time
-from cluster.query.trials import BLOCK, StoredRun, read_values
+from cluster.query.trials import StoredRun, blocks_of, read_values
 from cluster.results.plan import Shard
 from cluster.results.trial_table import table_columns
 from sim.scenario.expressions import Expression
@@ -20,9 +20,8 @@ def read_tables(
     known = {column.name: column for column in table_columns(run.plan.scenario)}
     wanted = [known[name] for name in sorted({*names, "trial"})]
     with run.open_shard(shard) as columns:
-        for first in range(shard.first, shard.first + shard.count, BLOCK):
+        for first, count in blocks_of(shard):
             check_time()
-            count = min(BLOCK, shard.first + shard.count - first)
             holds = None if given is None else read_values(columns, known, [given], first, count)[given]
             if holds is None or holds.all():
                 yield columns.read(wanted, first, count)

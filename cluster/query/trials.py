@@ -288,6 +288,12 @@ def paired_blocks(
         yield from read_blocks(run, shards, reading)
 
 
+def blocks_of(shard: Shard) -> Iterator[tuple[int, int]]:
+    """The first trial and the number of trials of each block that is read at a time."""
+    stop = shard.first + shard.count
+    return ((first, min(BLOCK, stop - first)) for first in range(shard.first, stop, BLOCK))
+
+
 SameTrials = Mapping[str, Shard]
 """Shards of the same trials, by strategy."""
 
@@ -314,9 +320,8 @@ def read_blocks(
     known = {column.name: column for column in table_columns(run.plan.scenario)}
     with ExitStack() as opened:
         files = {strategy: opened.enter_context(run.open_shard(shards[strategy])) for strategy in reading.read}
-        for start in range(shard.first, shard.first + shard.count, BLOCK):
+        for start, count in blocks_of(shard):
             check_time()
-            count = min(BLOCK, shard.first + shard.count - start)
             rows = _rows(files, known, reading, start, count, most)
             size = count if rows is None else rows.size
             if not size:

@@ -38,7 +38,7 @@ def at_ranks(numbers: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """The numbers at some ranks, from 1, of known numbers in float32; float64, shape (ranks,).
 
     The numbers are counted by the upper half of their keys, and those of the halves with a wanted rank are sorted: of
-    many numbers this takes a third of the time that sorting all of them does (radix selection).
+    many different numbers this takes a third of the time that sorting all of them does (radix selection).
     """
     keys = ordered_keys(numbers)
     half = (keys >> _HALF_BITS).astype(np.uint16)

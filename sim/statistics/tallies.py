@@ -62,7 +62,7 @@ def tally_terms(outcome: np.ndarray, events: Mapping[str, np.ndarray], measures:
 
 @cache
 def common_term(name: str) -> Expression:
-    """An event or a measure over the columns that tables of all scenarios share."""
+    """An outcome, an event or a measure over the columns that tables of all scenarios share."""
     return parse_over(COMMON_COLUMNS, TERMS[name].expression, name)
 
 

@@ -17,6 +17,10 @@ export const single = (asked) => ({ ...asked.evidence, strategy: asked.chosen.st
 /** A measure in words. */
 const measureWords = (asked, measure) => (measure === NET_GAIN ? `the sender's net gain (${NET_GAIN}), bn USD` : asked.terms.find((one) => one.name === measure)?.label ?? measure);
 
+/** An answer and a chart of it, asked for together: the service computes the answer once. */
+const withChart = (asked, answer, request, chart, label) =>
+  Promise.all([post(`/v1/jobs/${asked.id}/${answer}`, request, { signal: asked.signal }), chartOf(asked, chart, request, label)]);
+
 /** A list of strategies to choose one from. */
 export function strategyList(asked) {
   if (asked.strategies.length < 2) return null;
@@ -101,10 +105,7 @@ const DRAWN = ["agreement", "threat_standing", "sanctions_standing", "withdrawn"
 
 async function showTime(asked) {
   const request = { ...asked.request, states: DRAWN };
-  const [found, figure] = await Promise.all([
-    post(`/v1/jobs/${asked.id}/timeline`, request, { signal: asked.signal }),
-    chartOf(asked, "timeline", request, "The state of the dispute by week, with 95 % bands"),
-  ]);
+  const [found, figure] = await withChart(asked, "timeline", request, "timeline", "The state of the dispute by week, with 95 % bands");
   const { weeks, strategies } = found.result;
   const marks = [13, 26, 52, 104].filter((week) => week <= weeks.length).concat(weeks.length).filter((week, k, all) => all.indexOf(week) === k);
   const rows = Object.entries(strategies).map(([name, one]) => [name, ...marks.map((week) => {
@@ -220,10 +221,7 @@ function fromTrials(asked, read) {
 
 async function showDrivers(asked) {
   const request = { ...single(asked), ...measured(asked), ...sampled(asked), pawn: false };
-  const [found, figure] = await Promise.all([
-    post(`/v1/jobs/${asked.id}/drivers`, request, { signal: asked.signal }),
-    chartOf(asked, "tornado", request, "The mean in each parameter's lowest and highest decile"),
-  ]);
+  const [found, figure] = await withChart(asked, "drivers", request, "tornado", "The mean in each parameter's lowest and highest decile");
   const known = found.result.parameters.filter((one) => one.first_order);
   const rows = known.slice(0, 15).map((one) => [one.name, estimate(one.first_order, share),
     estimate(one.lowest_decile?.mean, amount), estimate(one.highest_decile?.mean, amount), one.unit]);
@@ -293,10 +291,7 @@ async function showStress(asked) {
   const form = conditionForm(asked, "bound", "The bound is broken where", "Look", usual ?? "");
   if (!usual) return [strategyList(asked), form, await nothingUsual("stress")];
   const request = { ...single(asked), bound: usual };
-  const both = Promise.all([
-    post(`/v1/jobs/${asked.id}/stress`, request, { signal: asked.signal }),
-    chartOf(asked, "shifts", request, "How far each parameter is shifted where the bound is broken"),
-  ]);
+  const both = withChart(asked, "stress", request, "shifts", "How far each parameter is shifted where the bound is broken");
   const [[found, figure], error] = await both.then((all) => [all, null], (problem) => [[], problem]);
   if (error?.name === "AbortError") throw error;
   if (error) return [strategyList(asked), form, faultOf(error)];
@@ -326,10 +321,7 @@ async function showDiscovery(asked) {
   const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", usual ?? "");
   if (!usual) return [strategyList(asked), form, await nothingUsual("discover")];
   const request = { ...single(asked), outcome: usual, ...sampled(asked) };
-  const both = Promise.all([
-    post(`/v1/jobs/${asked.id}/discover`, request, { signal: asked.signal }),
-    chartOf(asked, "boxes", request, "How frequent it is in each box, and how much of it each box holds"),
-  ]);
+  const both = withChart(asked, "discover", request, "boxes", "How frequent it is in each box, and how much of it each box holds");
   const [[found, chart], error] = await both.then((all) => [all, null], (problem) => [[], problem]);
   // A first answer from few trials may be refused where that from all of them is not.
   if (error && (asked.trials || error.name === "AbortError")) throw error;
@@ -495,9 +487,8 @@ async function showFiles(asked) {
 /** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. `first`
  * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait; from twice as
  * many on there is one. That of a section `ofAll` trials leaves out what takes longest. `early` ones are asked while the run is
- * played, and two at once. `answer` is
- * the one whose number of trials it needs, of a `single` strategy or of each. What one that `counts` asks for depends on how
- * many trials agree. One that is `beside` stands with the conditions. */
+ * played, and two at once. `answer` is the one whose number of trials it needs, of a `single` strategy or of each. What one that
+ * `counts` asks for depends on how many trials agree. One that is `beside` stands with the conditions. */
 export const SECTIONS = [
   { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 20_000, ofAll: true },
   { id: "ending", title: "How it ends", show: showEnding, answer: "summary", uses: ["given", "only"], early: true },

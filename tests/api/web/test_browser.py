@@ -466,6 +466,11 @@ def played(service: ServiceProcess, trials: int) -> str:
     return job
 
 
+def come_to(page: Page, section: str, held: list[Route]) -> None:
+    """Scroll to a section until its request is held back: those above it grow when they come."""
+    wait_until(lambda: bool(held) or page.locator(f"#{section}").scroll_into_view_if_needed())
+
+
 def whole_held(page: Page, answer: str, first: str) -> list[Route]:
     """The page's requests for an answer, held back, but for those of a first answer, which have the field `first`."""
     held: list[Route] = []
@@ -480,7 +485,7 @@ def test_a_first_answer_says_from_how_many_trials_it_is_and_the_whole_one_takes_
     held = whole_held(page, "worth", first="trials")
     page.goto(f"/jobs/{job}#worth")
     body = page.locator("#worth .body")
-    wait_until(lambda: held or page.locator("#worth").scroll_into_view_if_needed())
+    come_to(page, "worth", held)
     expect(body).to_contain_text("A first answer, from 10,000 trials: its intervals are wider.")
     assert body.get_attribute("data-shown") is None
     assert body.get_attribute("aria-busy") is None
@@ -530,7 +535,7 @@ def test_the_comparison_comes_first_and_who_leads_where_follows(person, service)
     held = whole_held(page, "compare", first="leads")
     page.goto(f"/jobs/{job}#compare")
     body = page.locator("#compare .body")
-    wait_until(lambda: held or page.locator("#compare").scroll_into_view_if_needed())
+    come_to(page, "compare", held)
     expect(body).to_contain_text("Who leads where follows.")
     expect(body.locator("figure")).to_have_count(1)
     assert body.get_attribute("data-shown") is None

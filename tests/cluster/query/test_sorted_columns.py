@@ -12,6 +12,7 @@ from cluster.query.sorted_columns import are_columns_sorted, sorted_columns
 from cluster.query.trials import StoredRun, open_run
 from cluster.runs.options import RunOptions
 from cluster.runs.run import Stopped, run
+from sim.statistics.trial_counts import REAL
 from tests.support.runs import small_plan
 
 GIVEN = ("not agreement or agreement_week > 10", "agreement", "market_access > 0.5 or sender_cost < 0")
@@ -29,7 +30,7 @@ def test_a_summary_is_the_same_from_sorted_columns(found, given):
     remembering = replace(found, cache=MemoryCache(1 << 26))
     expected = json.dumps(ask(found, "summary", {"given": given}))
     for _ in range(2):
-        assert are_columns_sorted(remembering, "threaten", 5)
+        assert are_columns_sorted(remembering, "threaten", len(REAL))
         assert json.dumps(ask(remembering, "summary", {"given": given})) == expected
 
 
@@ -44,8 +45,8 @@ def test_the_numbers_are_the_known_ones_in_their_order(found):
 
 
 def test_nothing_is_sorted_that_cannot_be_kept(found):
-    assert not are_columns_sorted(found, "threaten", 5)
-    assert not are_columns_sorted(replace(found, cache=MemoryCache(1 << 19)), "threaten", 5)
+    assert not are_columns_sorted(found, "threaten", len(REAL))
+    assert not are_columns_sorted(replace(found, cache=MemoryCache(1 << 19)), "threaten", len(REAL))
 
 
 def test_columns_are_sorted_once_a_run_grows_no_more(tmp_path):
@@ -60,7 +61,7 @@ def test_columns_are_sorted_once_a_run_grows_no_more(tmp_path):
         summary = ask(growing, "summary", {"given": "agreement"})
         assert summary == ask(alone, "summary", {"given": "agreement"})
         played.append(summary["strategies"]["threaten"]["trials_played"])
-        are_sorted.append(are_columns_sorted(growing, "threaten", 5))
+        are_sorted.append(are_columns_sorted(growing, "threaten", len(REAL)))
         run(plan, tmp_path / "run", RunOptions(engine="inline"))
     assert 0 < played[0] < played[1] == 6000
     assert are_sorted == [False, True]
