@@ -92,10 +92,10 @@ def tail_cells(x: Ranked, most: int) -> tuple[np.ndarray, int]:
 
 
 def _tail_ranks(trials: int, most: int) -> np.ndarray:
-    """The ranks, from 0, at which `tail_cells` begin."""
-    size = trials / most
-    halved = size / 2.0 ** np.arange(1, max(1.0, np.log2(size / FEWEST_IN_TAIL)) + 1e-9)
-    return np.concatenate([halved, np.arange(1, most) * size, trials - halved]).astype(np.int64)
+    """The ranks, from 0, at which `tail_cells` begin. Those of `FINER` times as many cells are among them."""
+    halvings = np.arange(1, max(1.0, np.log2(trials / most / FEWEST_IN_TAIL)) + 1e-9).astype(np.int64)
+    parts = most * 2**halvings
+    return np.concatenate([trials // parts, np.arange(1, most) * trials // most, trials * (parts - 1) // parts])
 
 
 def _cells_from(x: np.ndarray | Ranked, ranks: np.ndarray, most: int) -> tuple[np.ndarray, int]:
@@ -179,11 +179,21 @@ class Pieces:
     places: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Scale:
+    """The trials, the mean and the units per half a width of a parameter in each cell, shape (cells,)."""
+
+    sizes: np.ndarray
+    mean: np.ndarray
+    per_half: np.ndarray
+
+
 def pieces(columns: Sequence[Ranked], finer: float = 1.0) -> Pieces:
     """The cells of one parameter, or of a grid over several, for `first_order`; `finer` times as many as usual."""
     trials = columns[0].size
     if len(columns) == 1:
-        return _pieces_of_one(columns[0], int(finer * most_cells(trials)))
+        most = int(finer * most_cells(trials))
+        return _pieces_of_one(columns[0], _first_codes(columns[0], _tail_ranks(trials, most), most))[0]
     fewest = FEWEST_IN_TAIL * (1 + len(columns))
     a_side = max(2, int((finer * min(MOST_JOINT_CELLS, trials // fewest)) ** (1.0 / len(columns))))
     cell, count = np.zeros(trials, np.int64), 1
@@ -193,29 +203,36 @@ def pieces(columns: Sequence[Ranked], finer: float = 1.0) -> Pieces:
     return Pieces(cell, count, np.stack([_places(column.numbers, cell, count) for column in columns]))
 
 
-def _pieces_of_one(x: Ranked, most: int) -> Pieces:
-    """The cells of one parameter, whose least and greatest values are those at their ends."""
-    first = _first_codes(x, _tail_ranks(x.size, most), most)
-    cell = _cells_that_begin(x, first)
+def _pieces_of_one(x: Ranked, first: np.ndarray) -> tuple[Pieces, _Scale]:
+    """The cells of one parameter that begin at some codes, whose least and greatest values are those at their ends."""
+    cell, count = _cells_that_begin(x, first), first.size
+    up_to = np.append(x.up_to[first[1:] - 1], x.size)
     # The last number of a cell is that before the first one of the next.
-    last = x.codes_at(np.append(x.up_to[first[1:] - 1], x.size) - 1)
-    return Pieces(cell, first.size, _placed(x.numbers, cell, x.values[first], x.values[last])[None])
+    last = x.codes_at(up_to - 1)
+    scale = _scale(x.numbers, cell, np.diff(up_to, prepend=0), x.values[first], x.values[last])
+    return Pieces(cell, count, _placed(x.numbers, cell, scale)[None]), scale
 
 
 def _places(x: np.ndarray, cell: np.ndarray, count: int) -> np.ndarray:
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(low, cell, x)
     np.maximum.at(high, cell, x)
-    return _placed(x, cell, low, high)
+    return _placed(x, cell, _scale(x, cell, np.bincount(cell, minlength=count), low, high))
 
 
-def _placed(x: np.ndarray, cell: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The places of values in their cells, whose least and greatest values are given."""
-    low, high = low.astype(np.float64), high.astype(np.float64)
-    size = np.maximum(np.bincount(cell, minlength=low.size), 1)
-    width = np.where(high > low, high - low, 1.0)
-    place = (x - np.where(np.isfinite(low), low, 0.0)[cell]) / width[cell] * 2.0
-    return place - (np.bincount(cell, place, low.size) / size)[cell]
+def _scale(x: np.ndarray, cell: np.ndarray, sizes: np.ndarray, low: np.ndarray, high: np.ndarray) -> _Scale:
+    """The scale of values in their cells, whose sizes, least and greatest values are given."""
+    mean = np.bincount(cell, x, sizes.size) / np.maximum(sizes, 1)
+    return _Scale(sizes, mean, _per_half(low.astype(np.float64), high.astype(np.float64)))
+
+
+def _per_half(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    return np.divide(2.0, high - low, out=np.full(low.size, 2.0), where=high > low)
+
+
+def _placed(x: np.ndarray, cell: np.ndarray, scale: _Scale) -> np.ndarray:
+    """The places of values in their cells."""
+    return (x - scale.mean[cell]) * scale.per_half[cell]
 
 
 @dataclass(frozen=True)
@@ -284,12 +301,27 @@ def explained(given: Response | None, columns: Sequence[Ranked], groups: Jackkni
     The gain is that of `FINER` times as many cells for one parameter, of the grid over half as many cells a side for
     several, since a finer grid has too few trials in each.
     """
-    usual = pieces(columns)
-    index = index_of(given, usual, groups)
     if len(columns) == 1:
-        return Explained(usual.count, index, index_of(given, pieces(columns, FINER), groups) - index)
-    coarser = pieces(columns, 0.5 ** len(columns))
+        return _explained_by_one(given, columns[0], groups)
+    usual, coarser = pieces(columns), pieces(columns, 0.5 ** len(columns))
+    index = index_of(given, usual, groups)
     return Explained(usual.count, index, index - index_of(given, coarser, groups))
+
+
+def _explained_by_one(given: Response | None, x: Ranked, groups: Jackknife) -> Explained:
+    """As `explained`. Each of the usual cells consists of finer ones, whose sums give its own."""
+    most = most_cells(x.size)
+    usual, finer = (_first_codes(x, _tail_ranks(x.size, one), one) for one in (most, FINER * most))
+    if given is None:
+        unknown = index_of(None, pieces([x]), groups)
+        return Explained(usual.size, unknown, unknown)
+    cut, scale = _pieces_of_one(x, finer)
+    sums = _sums(given, cut)
+    begins = np.searchsorted(finer, usual)
+    # The last number of a cell is that before the first one of the next.
+    low, high = x.values[usual], x.values[x.codes_at(np.append(x.up_to[usual[1:] - 1], x.size) - 1)]
+    index = _index(given, _joined(sums, scale, begins, _per_half(low.astype(np.float64), high.astype(np.float64))))
+    return Explained(usual.size, index, _index(given, sums) - index)
 
 
 def first_order(y: np.ndarray, given: Pieces, groups: Jackknife, weight: np.ndarray | None = None) -> np.ndarray:
@@ -306,50 +338,96 @@ def first_order(y: np.ndarray, given: Pieces, groups: Jackknife, weight: np.ndar
 
 def index_of(y: Response | None, given: Pieces, groups: Jackknife) -> np.ndarray:
     """As `first_order`, of a measure that is standardised already."""
-    if y is None:
-        return np.full(1 + groups.groups, np.nan)
-    cell, count, total = given.cell, given.count, groups.groups
-    place = groups.group * count + cell
+    return np.full(1 + groups.groups, np.nan) if y is None else _index(y, _sums(y, given))
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What lines in cells are fitted to: sums over the trials of each group in each cell, or of their weights.
+
+    Of products of 1 and the places with each other, `gram` of shape (1 + parameters, 1 + parameters, cells, groups),
+    and with the measure, `moment`; `squares` are the sums of squared weights in each cell, None without weights.
+    """
+
+    gram: np.ndarray
+    moment: np.ndarray
+    squares: np.ndarray | None
+
+
+def _sums(y: Response, given: Pieces) -> _Sums:
+    cell, count, total = given.cell, given.count, y.groups.groups
+    place = cell * total + y.groups.group
 
     def summed(values: np.ndarray | None) -> np.ndarray:
-        return np.bincount(place, _times(values, y.weight), total * count).reshape(total, count)
+        return np.bincount(place, _times(values, y.weight), count * total).reshape(count, total)
 
     width = 1 + len(given.places)
-    gram = np.empty((width, width, total, count))
-    moment = np.empty((width, total, count))
+    gram = np.empty((width, width, count, total))
+    moment = np.empty((width, count, total))
     gram[0, 0], moment[0] = summed(None), summed(y.z)
     for i, one in enumerate(given.places, 1):
         gram[0, i] = gram[i, 0] = summed(one)
         moment[i] = summed(one * y.z)
         for j in range(1, i + 1):
             gram[i, j] = gram[j, i] = summed(one * given.places[j - 1])
+    return _Sums(gram, moment, None if y.weight is None else np.bincount(cell, y.weight * y.weight, count))
 
-    grams, moments = _leave_out(gram, 2), _leave_out(moment, 1)
+
+def _joined(finer: _Sums, scale: _Scale, begins: np.ndarray, per_half: np.ndarray) -> _Sums:
+    """The sums of cells of one parameter that begin at some finer ones, of which each consists.
+
+    `scale` is that of the finer cells, `per_half` has the units per half a width of the others.
+    """
+    sizes, held = np.add.reduceat(scale.sizes, begins), np.diff(begins, append=scale.sizes.size)
+    mean = np.add.reduceat(scale.sizes * scale.mean, begins) / sizes
+    # A place in a cell is a straight line in that in the finer one.
+    slope = (np.repeat(per_half, held) / scale.per_half)[:, None]
+    height = ((scale.mean - np.repeat(mean, held)) * np.repeat(per_half, held))[:, None]
+    count, place, square = finer.gram[0, 0], finer.gram[0, 1], finer.gram[1, 1]
+    above, moved = height * count, slope * place
+
+    def joined(values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values, begins)
+
+    counts, places = joined(count), joined(moved + above)
+    squares = joined(slope * slope * square + height * (2.0 * moved + above))
+    return _Sums(
+        np.array([[counts, places], [places, squares]]),
+        np.array([joined(finer.moment[0]), joined(slope * finer.moment[1] + height * finer.moment[0])]),
+        None if finer.squares is None else joined(finer.squares),
+    )
+
+
+def _index(y: Response, sums: _Sums) -> np.ndarray:
+    """The index that `first_order` describes, from the sums of its cells."""
+    gram, moment = sums.gram, sums.moment
+    width, total = len(moment), moment.shape[-1]
+    grams, moments = _leave_out(gram, -1), _leave_out(moment, -1)
     ridged = grams + _RIDGE * np.eye(width)[:, :, None, None]
     lines = _solved(ridged, moments)
-    explained = np.sum([line * own for line, own in zip(lines, moments, strict=True)], axis=0)
+    explained = sum(line * own for line, own in zip(lines, moments, strict=True))
 
     # What is explained by chance alone, by group.
-    residual = moment - np.sum([gram[:, j] * line[0] for j, line in enumerate(lines)], axis=0)
-    inverse = _solved(ridged[:, :, 0], np.eye(width)[:, :, None])
-    chance = np.sum([residual[i] * (inverse[i] * residual.swapaxes(0, 1)).sum(axis=1) for i in range(width)], axis=0)
-    size = grams[0, 0, 0] if y.weight is None else _effective_sizes(cell, count, y.weight)
-    present = (gram[0, 0] > 0.0).sum(axis=0)
-    used = 1 + np.sum([grams[i, i, 0] > 1e-6 for i in range(1, width)], axis=0)
+    residual = [own - sum(gram[i, j] * line[:, :1] for j, line in enumerate(lines)) for i, own in enumerate(moment)]
+    inverse = _solved(ridged[..., 0], np.eye(width)[:, :, None])
+    chance = sum(residual[i] * sum(inverse[i][j][:, None] * residual[j] for j in range(width)) for i in range(width))
+    size = grams[0, 0, :, 0] if sums.squares is None else _effective_sizes(grams[0, 0, :, 0], sums.squares)
+    present = np.count_nonzero(gram[0, 0] > 0.0, axis=-1)
+    used = 1 + sum(grams[i, i, :, 0] > 1e-6 for i in range(1, width))
     enough = (present > 1) & (size > used)
     with np.errstate(invalid="ignore", divide="ignore"):
         factor = np.where(enough, present / (present - 1.0) * (size - 1.0) / (size - used), 0.0)
-    noise = chance @ factor
+    noise = factor @ chance
     # A cell with too few trials to estimate its noise counts as explaining nothing.
-    nothing = (explained * ~enough).sum(axis=1)
-    centre = np.square(residual[0].sum(axis=1)) / y.counts.sum() * total / (total - 1.0)
+    known = enough @ explained
+    centre = np.square(residual[0].sum(axis=0)) / y.counts.sum() * total / (total - 1.0)
 
     counts, means = _leave_out(y.counts), _leave_out(y.sums)
     subtracted = _leave_out(noise - centre)
     subtracted[1:] *= total / (total - 1.0)
     whole = _leave_out(y.squares) - means**2 / counts
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((explained.sum(axis=1) - nothing - subtracted - means**2 / counts) / whole)
+        return np.asarray((known - subtracted - means**2 / counts) / whole)
 
 
 def _solved(matrices: np.ndarray, right: np.ndarray) -> list[np.ndarray]:
@@ -378,10 +456,9 @@ def _times(values: np.ndarray | None, weight: np.ndarray | None) -> np.ndarray |
     return values * weight
 
 
-def _effective_sizes(cell: np.ndarray, count: int, weight: np.ndarray) -> np.ndarray:
-    """The effective number of trials in each cell (Kish 1965)."""
-    squares = np.bincount(cell, weight * weight, count)
-    return np.square(np.bincount(cell, weight, count)) / np.where(squares > 0.0, squares, 1.0)
+def _effective_sizes(weights: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """The effective number of trials in each cell (Kish 1965), from the sums of their weights and squared weights."""
+    return np.square(weights) / np.where(squares > 0.0, squares, 1.0)
 
 
 def paired_share(y: np.ndarray, again: np.ndarray, groups: Jackknife, weight: np.ndarray | None = None) -> np.ndarray:

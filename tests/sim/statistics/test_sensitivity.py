@@ -206,6 +206,31 @@ def test_an_index_is_invariant_to_location_and_scale(place, scale):
     assert found["estimate"] == pytest.approx(index(y, x)["estimate"], rel=1e-6)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 6000),
+    st.sampled_from(["even", "heavy", "few", "ties"]),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_finer_cells_give_the_index_of_the_usual_ones(trials: int, kind: str, weighted: bool, seed: int) -> None:
+    """An index from the sums of finer cells is that of lines fitted to the trials of each cell themselves."""
+    rng = np.random.default_rng(seed)
+    even = rng.random(trials)
+    x = {"even": even, "heavy": np.exp(3.0 * rng.normal(size=trials)), "few": np.round(5.0 * even)}.get(kind)
+    x = np.where(even < 0.4, 7.0, np.round(even, 2)) if x is None else x
+    y = np.sin(9.0 * even) + rng.normal(size=trials)
+    groups = s.Jackknife(np.arange(trials) % 8, 8)
+    response = s.response(y, groups, rng.random(trials) + 0.5 if weighted else None)
+    ranked = rank(x)
+    found = s.explained(response, [ranked], groups)
+    usual, finer = (s.pieces([ranked], factor) for factor in (1.0, s.FINER))
+    index, of_finer = (s.index_of(response, cut, groups) for cut in (usual, finer))
+    assert found.cells == usual.count
+    np.testing.assert_allclose(found.index, index, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.gain, of_finer - index, rtol=1e-9, atol=1e-9)
+
+
 def test_a_constant_has_no_index():
     assert index(np.full(2000, 3.0), np.random.default_rng(6).random(2000))["estimate"] is None
 
