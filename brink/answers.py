@@ -74,7 +74,7 @@ class Answers(ABC):
         self,
         *,
         measures: Sequence[str] | None = None,
-        leads: bool | None = None,
+        sampled: int | None = None,
         strategies: Sequence[str] | None = None,
         given: str | None = None,
         believe: Sequence[str] | None = None,
@@ -83,7 +83,8 @@ class Answers(ABC):
 
         `measures`: Measures of choice, of which more is better; if none is named, the scenario's `choice`, or
             export_gain - sender_cost.
-        `leads`: Whether to find which strategy leads by parameter, which takes longer than all the rest.
+        `sampled`: Which strategy leads by parameter, and quantiles of regret, are from at most this many of the first
+            trials: they come sooner, with wider intervals. All else is from all trials.
         `strategies`: The strategies; all if none is named.
         `given`: Only the trials for which this condition holds.
         `believe`: Conditions with the probabilities that they are believed to have, such as `sanctions = 0.3` or
@@ -91,7 +92,7 @@ class Answers(ABC):
         """
         request = {
             "measures": measures,
-            "leads": leads,
+            "sampled": sampled,
             "strategies": strategies,
             "given": given,
             "believe": believe,

@@ -52,8 +52,6 @@ SAMPLE = 250_000
 """Leads and quantiles of regret are computed from at most this many trials, the first ones."""
 FEWEST = 100
 MOST_MEASURES = 12
-_PARAMETERS_PER_PASS = 3
-"""Parameters whose leads are computed in one pass."""
 _THREADS = 2
 
 Couple = tuple[str, str]
@@ -83,6 +81,16 @@ _METHOD = {
 }
 
 
+Sampled = Annotated[
+    int | None,
+    Field(
+        ge=1000,
+        description="Which strategy leads by parameter, and quantiles of regret, are from at most this many of the "
+        "first trials: they come sooner, with wider intervals. All else is from all trials.",
+    ),
+]
+
+
 class CompareRequest(StrategiesRequest, GivenRequest):
     """Which strategies, at least two, by which measures of choice, under which condition."""
 
@@ -94,10 +102,7 @@ class CompareRequest(StrategiesRequest, GivenRequest):
             f"{NET_GAIN}.",
         ),
     ] = ()
-    leads: Annotated[
-        bool,
-        Field(description="Whether to find which strategy leads by parameter, which takes longer than all the rest."),
-    ] = True
+    sampled: Sampled = None
 
 
 class UnknownPairs(Result):
@@ -166,7 +171,7 @@ class Choice(Result):
     trials: int
     unknown: Annotated[int, Field(description="Trials in which the measure is null or infinite under some strategy.")]
     regret: dict[str, StrategyRegret]
-    leads: Annotated[list[ParameterLeads], Field(description="Empty if they were not requested.")]
+    leads: list[ParameterLeads]
 
 
 class ComparedTrials(Result):
@@ -223,8 +228,9 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     if compared < FEWEST:
         raise too_few_paired(compared, request.given, chosen, FEWEST)
     beliefs, decided = beliefs_of(scenario, chosen)
-    sampled = paired_sample(run, chosen, choices, given=condition, code=code, most=SAMPLE)
-    parameters = ranked_parameters(run, chosen[0], beliefs if request.leads else (), sampled[chosen[0]]["trial"])
+    most = min(SAMPLE, request.sampled or SAMPLE)
+    sampled = paired_sample(run, chosen, choices, given=condition, code=code, most=most)
+    parameters = ranked_parameters(run, chosen[0], beliefs, sampled[chosen[0]]["trial"])
     weighted = _weigh(stated, trials, grouping, condition)
     of_sample = _weigh(stated, grouping.counts(sampled[chosen[0]]), grouping, condition)
     result = {
@@ -242,7 +248,6 @@ def compare(run: StoredRun, request: CompareRequest, on_progress: OnProgress) ->
     }
     method = {
         **_METHOD,
-        **({} if request.leads else {"leads": "left out"}),
         **assumption_method(scenario, chosen),
         "errors": method_note(scenario, plan.design),
     }
@@ -524,7 +529,7 @@ def _regrets(
     values, known = _known(name, strategies, sampled)
     total = reduce(paired_differences.merge_regrets, tallied)
     document: dict[str, object] = {"trials": total.shortfall[0].count, "unknown": total.unknown, "regret": {}}
-    if not known.any():
+    if not total.shortfall[0].count:
         return document
     rows = np.flatnonzero(known)
     group = grouping.group(sampled[strategies[0]]).take(rows)
@@ -532,6 +537,8 @@ def _regrets(
     levels = paired_differences.REGRET_LEVELS
 
     def quantiles(values: np.ndarray) -> dict[float, Estimates]:
+        if not values.size:
+            return {}
         if of_sample is None:
             return paired_differences.quantile_estimates(values, levels, group, grouping.replicates)
         places, own = of_sample.group(group), of_sample.estimates
@@ -568,15 +575,15 @@ def _leads(
     group = grouping.group(sampled[strategies[0]]).take(rows)
     columns = [one if known.all() else one.take(rows) for one in parameters.values()]
     if weighted is None:
-        contest = paired_differences.Contest(values)
+        parts = [columns[first::_THREADS] for first in range(min(_THREADS, len(columns)))]
 
-        def some(first: int) -> list[list[Lead]]:
-            few = columns[first : first + _PARAMETERS_PER_PASS]
-            return paired_differences.leads(few, contest, group, grouping.replicates)
+        def some(part: list[Ranked]) -> list[list[Lead]]:
+            return paired_differences.leads(part, values, group, grouping.replicates)
 
-        # Threads help here: adding up numbers does not hold the interpreter's lock.
+        # Threads help here: a product with a matrix does not hold the interpreter's lock.
         with ThreadPoolExecutor(_THREADS) as pool:
-            every = [one for few in pool.map(some, range(0, len(columns), _PARAMETERS_PER_PASS)) for one in few]
+            found_by_part = list(pool.map(some, parts))
+        every = [found_by_part[k % len(parts)][k // len(parts)] for k in range(len(columns))]
     else:
         every = [weighted.estimates.leads(column, values, weighted.group(group)) for column in columns]
     found = []

@@ -147,9 +147,10 @@ def mean_bounds(
     skewed_down = _is_skewed(below, above, error, count)
     if not (skewed_up.any() or skewed_down.any()):
         return low, high
-    under, over = _gamma_bounds(below, variance, count, greatest - least, within[1] - least, tail)
+    span = greatest - least
+    under, over = _gamma_bounds_where(skewed_up, below, variance, count, span, within[1] - least, tail)
     up_low, up_high = least + under, least + over
-    under, over = _gamma_bounds(above, variance, count, greatest - least, greatest - within[0], tail)
+    under, over = _gamma_bounds_where(skewed_down, above, variance, count, span, greatest - within[0], tail)
     down_low, down_high = greatest - over, greatest - under
     return (
         np.select(
@@ -196,13 +197,21 @@ def _is_skewed(far: np.ndarray, near: np.ndarray, error: np.ndarray, count: np.n
     )
 
 
+def _gamma_bounds_where(chosen: np.ndarray, *given: float | np.ndarray) -> np.ndarray:
+    """The bounds of `_gamma_bounds` for some of the means, shape (2, ...), with NaN for the others."""
+    found = np.full((2, *chosen.shape), np.nan)
+    if chosen.any():
+        found[:, chosen] = _gamma_bounds(*(np.broadcast_to(one, chosen.shape)[chosen] for one in given))
+    return found
+
+
 def _gamma_bounds(
     mean: np.ndarray,
     variance: np.ndarray,
     count: np.ndarray,
     greatest: np.ndarray,
     most: np.ndarray,
-    tail: float | np.ndarray,
+    tail: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds as `mean_bounds` describes them, of a mean over the least number, of which one more is at most `most`."""
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -7,14 +7,14 @@ each trial, so that its error is far smaller than the errors of the two means su
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
-from math import prod, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
+from sim.statistics.cell_sums import sums_in_cells
 from sim.statistics.estimates import (
     ANY_NUMBER,
     FEW,
@@ -41,7 +41,6 @@ LEAD_CELLS = 20
 """The number of ranges of a parameter in which strategies are compared; each has an equal share of the trials."""
 FEWEST_IN_LEAD_CELL = 50
 LEVEL = 0.95
-_LEADERS_KEPT = 2
 _ROUNDING = 1e-9
 """A sum of squared deviations of less than this share of the sum of squares is taken as 0."""
 
@@ -287,103 +286,55 @@ class Lead:
     means: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Gaps:
-    """Paired differences of a strategy and every other one."""
+def leads(parameters: Sequence[Ranked], values: np.ndarray, replicate: np.ndarray, replicates: int) -> list[list[Lead]]:
+    """Which strategy has the best mean as a function of each of some parameters, from low to high.
 
-    others: np.ndarray
-    squares: list[np.ndarray]
-    ends: np.ndarray
-    """The least and the greatest of each, shape (gaps, 2)."""
-
-
-class Contest:
-    """A measure under several strategies in the same trials, shape (strategies, trials), for `leads`.
-
-    The squares of the differences from the last leaders are kept for the next parameters.
+    `values` has a measure under each strategy, shape (strategies, trials). The trials are sorted into cells of the
+    parameter, and in each the strategy with the best mean is compared with every other by their paired differences. It
+    leads if all these intervals are above zero; they are widened so that all those of the parameter hold at once with
+    95 % (Bonferroni), and where a few large differences make up a mean they are those of `mean_bounds`, with the least
+    and the greatest difference of all cells. Neighbouring cells with the same strategies ahead are joined.
     """
-
-    def __init__(self, values: np.ndarray) -> None:
-        self.values = values
-        self.gaps = lru_cache(maxsize=_LEADERS_KEPT)(self._gaps)
-
-    def difference(self, leader: int, other: int) -> np.ndarray:
-        """A leader's value less another's in each trial."""
-        return np.asarray(self.values[leader] - self.values[other])
-
-    def _gaps(self, leader: int) -> Gaps:
-        others = np.delete(np.arange(len(self.values)), leader)
-        squares, ends = [], []
-        for other in others.tolist():
-            gap = self.difference(leader, other)
-            ends.append((gap.min(), gap.max()))
-            squares.append(np.square(gap, out=gap))
-        return Gaps(others, squares, np.array(ends))
-
-
-def leads(parameters: Sequence[Ranked], contest: Contest, replicate: np.ndarray, replicates: int) -> list[list[Lead]]:
-    """Which strategy has the best mean as a function of each of a few parameters, from low to high.
-
-    The trials are sorted into cells of the parameter, and in each the strategy with the best mean is compared with
-    every other by their paired differences. It leads if all these intervals are above zero; they are widened so that
-    all those of the parameter hold at once with 95 % (Bonferroni), and where a few large differences make up a mean
-    they are those of `mean_bounds`, with the least and the greatest difference of all cells. Neighbouring cells with
-    the same strategies ahead are joined. The values are added up once for all parameters, in a table with their cells.
-    """
-    values = contest.values
-    trials = values.shape[1]
-    cut = [cells(x, max(1, min(LEAD_CELLS, trials // FEWEST_IN_LEAD_CELL))) for x in parameters]
-    sums = _Sums([cell for cell, _ in cut], [count for _, count in cut])
-    of_cells = sums(None)
-    of_values = [sums(row) for row in values]
-    means = [np.array([row[k] for row in of_values]) / sizes for k, sizes in enumerate(of_cells)]
-    fronts = [own.argmax(axis=0) for own in means]
-    ahead = [np.ones(own.shape, bool) for own in means]
-    for leader in sorted({int(one) for front in fronts for one in front}) if len(values) > 1 else []:
-        gaps = contest.gaps(leader)
-        squares = [sums(square) for square in gaps.squares]
-        for k, (cell, count) in enumerate(cut):
-            tail = (1.0 - LEVEL) / (2.0 * max(1, count * len(gaps.others)))
-            centre, of_squares = means[k][leader] - means[k][gaps.others], np.array([own[k] for own in squares])
-            # Values that the trials of one cell miss may occur in those of others.
-            low = _least_gaps(of_cells[k], centre, of_squares, gaps.ends, tail)
-            if replicates > 1:
-                differences = [contest.difference(leader, other) for other in gaps.others.tolist()]
-                of_groups = _of_replicates(differences, cell, count, replicate, replicates)
-                low = _with_replicates(low, *of_groups, of_cells[k], centre, of_squares, gaps.ends, tail)
-            led = fronts[k] == leader
-            ahead[k][np.ix_(gaps.others, led)] = low[:, led] <= 0.0
+    most = max(1, min(LEAD_CELLS, values.shape[1] // FEWEST_IN_LEAD_CELL))
+    cut = [cells(x, most) for x in parameters]
+    counts = np.array([count for _, count in cut])
+    table = np.stack([cell.astype(np.int16) for cell, _ in cut])
+    sizes, *sums = sums_in_cells(table, counts, np.vstack([np.ones(values.shape[1]), values]))
+    means = np.array(sums) / sizes
+    tail = np.repeat((1.0 - LEVEL) / (2.0 * np.maximum(1, counts * (len(values) - 1))), counts)
+    front = means.argmax(axis=0)
+    ahead = np.ones(means.shape, bool)
+    for leader in np.unique(front).tolist() if len(values) > 1 else []:
+        led = front == leader
+        where = np.flatnonzero(np.logical_or.reduceat(led, np.cumsum(counts) - counts))
+        of_these = np.repeat(np.isin(np.arange(counts.size), where), counts)
+        others = np.delete(np.arange(len(values)), leader)
+        gaps = values[leader] - values[others]
+        ends = np.stack([gaps.min(axis=1), gaps.max(axis=1)], axis=1)
+        centre = (means[leader] - means[others])[:, of_these]
+        # Values that the trials of one cell miss may occur in those of others.
+        given = (centre, sums_in_cells(table[where], counts[where], np.square(gaps)), ends, tail[of_these])
+        low = _least_gaps(sizes[of_these], *given)
+        if replicates > 1:
+            by_replicate = [_of_replicates(gaps, *cut[k], replicate, replicates) for k in where]
+            n, totals = (np.concatenate(own, axis=-1) for own in zip(*by_replicate, strict=True))
+            low = _with_replicates(low, n, totals, sizes[of_these], *given)
+        ahead[np.ix_(others, led)] = low[:, led[of_these]] <= 0.0
+    each = (np.split(own, np.cumsum(counts)[:-1], axis=-1) for own in (sizes, means, ahead))
     return [
-        lead_ranges(x, cell, sizes, own, in_front)
-        for x, (cell, _), sizes, own, in_front in zip(parameters, cut, of_cells, means, ahead, strict=True)
+        lead_ranges(x, np.cumsum(size).astype(np.int64), size, own, in_front)
+        for x, size, own, in_front in zip(parameters, *each, strict=True)
     ]
 
 
-class _Sums:
-    """Sums of trials' values in the cells of each of some parameters, by one pass over a table of all of them."""
-
-    def __init__(self, places: Sequence[np.ndarray], counts: Sequence[int]) -> None:
-        self._shape = tuple(counts)
-        self._place = places[0]
-        for place, count in zip(places[1:], counts[1:], strict=True):
-            self._place = self._place * count + place
-
-    def __call__(self, values: np.ndarray | None) -> list[np.ndarray]:
-        """By parameter the sum of the values in each of its cells, shape (cells,); the number of trials if None."""
-        table = np.bincount(self._place, values, prod(self._shape)).reshape(self._shape)
-        axes = range(len(self._shape))
-        return [table.sum(axis=tuple(other for other in axes if other != axis)) for axis in axes]
-
-
 def lead_ranges(
-    parameter: Ranked, cell: np.ndarray, sizes: np.ndarray, means: np.ndarray, in_front: np.ndarray
+    parameter: Ranked, up_to: np.ndarray, sizes: np.ndarray, means: np.ndarray, in_front: np.ndarray
 ) -> list[Lead]:
     """The ranges of a parameter whose cells have the same strategies ahead.
 
-    `cell` is each trial's cell, `sizes` counts the trials of each cell; `means` and `in_front`, whether a strategy is
-    ahead there, have shape (strategies, cells).
+    `up_to` has the number of trials up to the end of each cell, `sizes` the trials of each cell, or their weights;
+    `means` and `in_front`, whether a strategy is ahead there, have shape (strategies, cells).
     """
-    up_to = np.cumsum(np.bincount(cell, minlength=sizes.size))
     changes = 1 + np.flatnonzero((in_front[:, 1:] != in_front[:, :-1]).any(axis=0))
     ends = [0, *changes.tolist(), sizes.size]
     found = []
@@ -399,12 +350,12 @@ def lead_ranges(
 
 
 def _least_gaps(
-    sizes: np.ndarray, centre: np.ndarray, of_squares: np.ndarray, ends: np.ndarray, tail: float
+    sizes: np.ndarray, centre: np.ndarray, of_squares: np.ndarray, ends: np.ndarray, tail: np.ndarray
 ) -> np.ndarray:
     """The lower ends of simultaneous intervals of the means of paired differences in each cell.
 
     `centre` has their means, `of_squares` the sums of their squares, both of shape (gaps, cells) as the result; `ends`
-    has the least and the greatest of each, shape (gaps, 2).
+    has the least and the greatest of each, shape (gaps, 2), and `tail` the probability beyond the end in each cell.
     """
     count, centre, squares, least, greatest = _moments_of_gaps(sizes, centre, of_squares, ends)
     low, _ = mean_bounds(count, centre, squares, least, greatest, tail)
@@ -423,7 +374,7 @@ def _moments_of_gaps(
 
 
 def _of_replicates(
-    gaps: Sequence[np.ndarray], cell: np.ndarray, count: int, replicate: np.ndarray, replicates: int
+    gaps: np.ndarray, cell: np.ndarray, count: int, replicate: np.ndarray, replicates: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The trials of each replicate in each cell, and the sums of the gaps: (replicates, cells), with (gaps,) before."""
     place = replicate * count + cell
@@ -439,7 +390,7 @@ def _with_replicates(
     centre: np.ndarray,
     of_squares: np.ndarray,
     ends: np.ndarray,
-    tail: float,
+    tail: np.ndarray,
 ) -> np.ndarray:
     """The lower ends of intervals by the scatter of replicates; the lower of both where few differences make a mean.
 

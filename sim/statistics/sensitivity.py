@@ -127,9 +127,9 @@ def _first_codes(x: Ranked, ranks: np.ndarray, most: int) -> np.ndarray:
 
 def _cells_that_begin(x: Ranked, first: np.ndarray) -> np.ndarray:
     """The cell of each number, int64, of cells that begin at some codes."""
-    begins = np.zeros(x.values.size, np.int16)
-    begins[first[1:]] = 1
-    return np.cumsum(begins, dtype=np.int16).take(x.code).astype(np.int64)
+    ends = np.append(first[1:], x.values.size)
+    cell_of_code = np.repeat(np.arange(first.size, dtype=np.int16), np.diff(ends, prepend=0))
+    return cell_of_code.take(x.code).astype(np.int64)
 
 
 def _order_statistics(x: np.ndarray, ranks: np.ndarray, most: int) -> np.ndarray | None:

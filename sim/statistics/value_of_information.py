@@ -20,6 +20,7 @@ from itertools import combinations
 import numpy as np
 from scipy.special import ndtri
 
+from sim.statistics.cell_sums import sums_in_cells
 from sim.statistics.estimates import Estimate
 from sim.statistics.paired_differences import mean_of
 from sim.statistics.ranked import Ranked
@@ -118,7 +119,7 @@ def worth_of_each(given: Choice, columns: Sequence[Ranked]) -> list[Worth]:
 
     The splines of all are fitted together.
     """
-    binned = [_binned(given, x) for x in columns]
+    binned = _binned(given, columns)
     found: dict[int, Worth] = {}
     for count in {one.size.shape[1] for one in binned}:
         places = [k for k, one in enumerate(binned) if one.size.shape[1] == count]
@@ -130,25 +131,29 @@ def worth_of_each(given: Choice, columns: Sequence[Ranked]) -> list[Worth]:
 
 @dataclass(frozen=True)
 class _Binned:
-    """The trials by cells of a parameter: the cell of each, the trials of each fold in each cell, shape (folds, cells),
-    and the sums of their gains, shape (strategies, folds, cells); of weights, where trials are weighted.
+    """The trials by cells of a parameter: the trials of each fold in each cell, shape (folds, cells), and the sums of
+    their gains, shape (strategies, folds, cells); of weights, where trials are weighted. `place` is each trial's place
+    among folds and cells, in C order.
     """
 
-    cell: np.ndarray
+    place: np.ndarray
     size: np.ndarray
     total: np.ndarray
 
 
-def _binned(given: Choice, x: Ranked) -> _Binned:
-    cell, count = cells(x, max(2, min(MOST_CELLS, x.size // FEWEST_IN_CELL)))
-    place, shape = given.fold * count + cell, (FOLDS, count)
-    size = np.bincount(place, given.weight, FOLDS * count).reshape(shape).astype(np.float64)
+def _binned(given: Choice, columns: Sequence[Ranked]) -> list[_Binned]:
+    """The trials by cells of each of some parameters."""
+    most = max(2, min(MOST_CELLS, given.trial.size // FEWEST_IN_CELL))
+    cut = [cells(x, most) for x in columns]
+    places = np.stack([(given.fold * count + cell).astype(np.int16) for cell, count in cut])
     # The best strategy gains nothing over itself.
-    sums = [
-        np.zeros(shape) if k == given.best else np.bincount(place, row, FOLDS * count).reshape(shape)
-        for k, row in enumerate(given.weighted_gains)
-    ]
-    return _Binned(cell, size, np.array(sums))
+    others = np.delete(given.weighted_gains, given.best, axis=0)
+    weight = np.ones(given.trial.size) if given.weight is None else given.weight
+    counts = np.array([FOLDS * count for _, count in cut])
+    sums = np.insert(sums_in_cells(places, counts, np.vstack([weight, others])), 1 + given.best, 0.0, axis=0)
+    each = zip(places, cut, np.split(sums, np.cumsum(counts)[:-1], axis=1), strict=True)
+    shaped = ((place, own.reshape(-1, FOLDS, count)) for place, (_, count), own in each)
+    return [_Binned(place, own[0], own[1:]) for place, own in shaped]
 
 
 _ALL_FOLDS = tuple(range(FOLDS))
@@ -239,7 +244,7 @@ def _worth_of_cells(given: Choice, binned: _Binned, fitted: np.ndarray) -> Worth
         expected[:, fold] = without(fold)[smoothness, strategies]
     whole = without()[np.sum([errors[k, k] for k in _ALL_FOLDS], axis=0).argmin(axis=0), strategies]
     promised = float((whole.max(axis=0) * size.sum(axis=0)).sum() / size.sum())
-    return _worth(given, _chosen(expected, given.best)[given.fold, binned.cell], promised)
+    return _worth(given, _chosen(expected, given.best).take(binned.place), promised)
 
 
 def _roughness(sizes: np.ndarray) -> np.ndarray:
@@ -409,7 +414,10 @@ def _chosen(expected: np.ndarray, best: int) -> np.ndarray:
 
 
 def _worth(given: Choice, chosen: np.ndarray, promised: float | None) -> Worth:
-    gain = given.gains[chosen, np.arange(chosen.size)]
+    # The best strategy gains nothing over itself.
+    rows = np.flatnonzero(chosen != given.best)
+    gain = np.zeros(chosen.size)
+    gain[rows] = given.gains[chosen[rows], rows]
     counts = np.bincount(chosen, given.weight, len(given.gains))
     shares = counts / counts.sum()
     return Worth(

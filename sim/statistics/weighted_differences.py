@@ -126,7 +126,7 @@ class WeightedGroups:
         best = values[front[cell], np.arange(x.size)]
         tail = (1.0 - LEVEL) / (2.0 * max(1, count * (len(values) - 1)))
         ahead = np.array([self._least_gaps(best - row, cell, count, group, tail) <= 0.0 for row in values])
-        return lead_ranges(x, cell, size, means, ahead)
+        return lead_ranges(x, np.cumsum(np.bincount(cell)), size, means, ahead)
 
     def _least_gaps(self, gap: np.ndarray, cell: np.ndarray, count: int, group: np.ndarray, tail: float) -> np.ndarray:
         """The lower end of the simultaneous interval of a paired difference's weighted mean in each cell."""

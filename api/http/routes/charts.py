@@ -30,6 +30,7 @@ from api.sentences import (
     ending_sentence,
 )
 from api.workbook import XLSX
+from cluster.answers.compare import Sampled
 from cluster.answers.entry import (
     Evidence,
     GivenRequest,
@@ -206,9 +207,7 @@ class FindingsRequest(StrategiesRequest, GivenRequest):
     model_config = ConfigDict(json_schema_extra={"examples": [{}, {"measure": "export_gain", "given": "agreement"}]})
 
     measure: Annotated[Measure | None, Field(description="The scenario's measure of choice if none is named.")] = None
-    leads: Annotated[
-        bool, Field(description="Whether to say which beliefs would change the answer, which takes longest.")
-    ] = True
+    sampled: Sampled = None
 
 
 _USUAL = FindingsRequest()
@@ -229,7 +228,7 @@ class Findings(BaseModel):
 @router.post("/jobs/{job_id}/findings", summary="The answer in sentences")
 def findings(run: KnownRun, cache: CachedAnswers, asked: FindingsRequest = _USUAL) -> Findings:
     """Which strategy is best, by how much, how sure that is, how it ends, and which belief would change that."""
-    shared = asked.model_dump(mode="json", exclude={"measure", "leads"}, exclude_defaults=True)
+    shared = asked.model_dump(mode="json", exclude={"measure", "sampled"}, exclude_defaults=True)
     weeks = run.plan.scenario.horizon_weeks
     measure = measure_of_choice(asked.measure, run.plan.scenario)
     alone = len(chosen_strategies(run, asked.strategies)) == 1
@@ -237,7 +236,7 @@ def findings(run: KnownRun, cache: CachedAnswers, asked: FindingsRequest = _USUA
         # Both at once; the thread has the limit of time of this one.
         summarized = pool.submit(copy_context().run, _ask, cache, run, "summary", shared)
         try:
-            request = {**shared, "measures": [measure], **({} if asked.leads else {"leads": False})}
+            request = {**shared, "measures": [measure], **({"sampled": asked.sampled} if asked.sampled else {})}
             document = {} if alone else _ask(cache, run, "compare", request)
         except TooFewPaired:
             summary = summarized.result()

@@ -10,7 +10,7 @@ import { get, once, passes, Problem, send } from "./v1.js";
 
 const id = location.pathname.split("/")[2];
 const LISTS = ["given", "believe", "only"];
-const TEXTS = ["measure", "strategy", "show", "form", "by", "bound", "outcome", "trial", "base"];
+const TEXTS = ["measure", "strategy", "show", "form", "by", "bound", "outcome", "trial", "together", "base"];
 const PAUSE = 2000;
 const PLACE_PAUSE = 3000;
 let job;

@@ -14,6 +14,10 @@ const sampled = (asked) => (asked.trials ? { trials: asked.trials } : {});
 /** What a request about one strategy says: the chosen one, or the first of those shown. */
 export const single = (asked) => ({ ...asked.evidence, strategy: asked.chosen.strategy || asked.strategies[0] });
 
+/** Which strategy leads where takes longest: in a first answer it is from few trials. */
+const fewForLeads = (asked) => (asked.early ? { sampled: asked.trials } : {});
+const firstLeads = (asked) => (asked.early ? el("p", { class: "dim" }, `Which beliefs would change this is from the first ${whole(asked.trials)} trials; that from all of them follows.`) : null);
+
 /** A measure in words. */
 const measureWords = (asked, measure) => (measure === NET_GAIN ? `the sender's net gain (${NET_GAIN}), bn USD` : asked.terms.find((one) => one.name === measure)?.label ?? measure);
 
@@ -30,15 +34,14 @@ export function strategyList(asked) {
 }
 
 async function showAnswer(asked) {
-  // The beliefs that would change the answer take longest, and follow the rest.
   asked.early = asked.trials !== null && asked.strategies.length > 1;
-  const request = { ...asked.request, ...measured(asked), ...(asked.early ? { leads: false } : {}) };
+  const request = { ...asked.request, ...measured(asked), ...fewForLeads(asked) };
   const found = await post(`/v1/jobs/${asked.id}/findings`, request, { signal: asked.signal });
   asked.panel.weigh(found.evidence);
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
     found.beliefs.length ? el("ul", {}, found.beliefs.map((text) => el("li", {}, text))) : null,
-    asked.early ? el("p", { class: "dim" }, "The beliefs that would change this follow.") : null,
+    firstLeads(asked),
     el("p", { class: "dim" }, `From ${whole(found.trials)} trials${asked.strategies.length > 1 ? " of each strategy" : ""}. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
     numbers(asked, "findings", request, found, () => [["kind", "sentence"], ...found.sentences.map((text) => ["answer", text]), ...found.beliefs.map((text) => ["belief", text])]),
   ];
@@ -166,14 +169,13 @@ async function showDistribution(asked) {
 }
 
 async function showComparison(asked) {
-  // In the words in which the sentences at the top are asked for: the service computes the comparison once. Which strategy
-  // leads over each parameter's range takes longest, and follows the rest.
+  // In the words in which the sentences at the top are asked for: the service computes the comparison once.
   asked.early = asked.trials !== null;
-  const request = { ...asked.request, measures: [asked.chosen.measure || asked.scenario?.choice || NET_GAIN], ...(asked.early ? { leads: false } : {}) };
+  const request = { ...asked.request, measures: [asked.chosen.measure || asked.scenario?.choice || NET_GAIN], ...fewForLeads(asked) };
   const [found, regret, leads] = await Promise.all([
     post(`/v1/jobs/${asked.id}/compare`, request, { signal: asked.signal }),
     chartOf(asked, "regret", request, "Mean regret of each strategy with its 95 % interval"),
-    asked.early ? null : chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range"),
+    chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range"),
   ]);
   const { pairs, choices } = found.result;
   const [choice] = choices;
@@ -202,9 +204,9 @@ async function showComparison(asked) {
     regret,
     table("How far a strategy is below the best one in the same trial", ["strategy", "mean", "best in", "90 % of trials below"], regretRows),
     el("h3", {}, "Which strategy leads, as a function of belief"),
-    asked.early ? el("p", { class: "dim" }, "Who leads where follows.") : null,
+    firstLeads(asked),
     others.length || !choice.leads.length ? null : el("p", {}, `${best} leads in every part of the range of each of the ${whole(choice.leads.length)} uncertain parameters.`),
-    others.length ? leads : leads && el("details", {}, el("summary", {}, "The chart"), leads),
+    others.length ? leads : el("details", {}, el("summary", {}, "The chart"), leads),
     el("details", {}, el("summary", {}, `Pair by pair: ${whole(known.length)} pairs`),
       table("Differences in the same trials, with 95 % intervals; of probabilities in percentage points", ["first less second", ...head], known.map((pair) => [`${pair.first} less ${pair.second}`, ...differences(pair, false)]))),
     numbers(asked, "compare", request, found, csv),
@@ -240,13 +242,14 @@ async function showDrivers(asked) {
 }
 
 async function showWorth(asked) {
-  const request = { ...asked.request, ...measured(asked), ...sampled(asked), ...(asked.trials ? { all_together: false } : {}) };
+  const request = { ...asked.request, ...measured(asked), ...sampled(asked), ...(asked.trials || !asked.chosen.together ? { all_together: false } : {}) };
   const [found, values, means] = await Promise.all([
     post(`/v1/jobs/${asked.id}/worth`, request, { signal: asked.signal }),
     chartOf(asked, "values", request, "What learning each parameter before the choice would be worth, with its 95 % interval"),
     chartOf(asked, "means", request, "Each strategy's mean of the measure with its 95 % interval"),
   ]);
-  const { everything, parameters } = found.result;
+  const { everything, parameters, groups } = found.result;
+  const together = el("input", { type: "checkbox", checked: Boolean(asked.chosen.together), onchange: () => asked.choose({ together: together.checked ? "1" : "" }) });
   const rows = parameters.slice(0, 12).map((one) => [one.name, estimate(one.value, amount), one.share_of_everything === null ? "" : `${number(100 * one.share_of_everything)} %`]);
   const csv = () => [["parameter", "value", "low", "high"], ...parameters.map((one) => [one.name, one.value.estimate, one.value.low, one.value.high])];
   return [
@@ -255,6 +258,8 @@ async function showWorth(asked) {
     parameters.some((one) => one.value.estimate)
       ? [values, table("Worth of learning one parameter", ["parameter", "worth", "of knowing everything"], rows)]
       : el("p", {}, "Learning any single parameter would not change the choice: it is worth nothing here."),
+    parameters.length > 1 ? el("p", {}, el("label", { class: "check" }, together, el("span", {}, "Learning all of them together too, which takes a few seconds"))) : null,
+    groups.map((one) => el("p", {}, `Learning ${one.name}: `, estimate(one.value, amount), ".")),
     el("h3", {}, "The choice without learning anything"),
     means,
     numbers(asked, "worth", request, found, csv),
@@ -486,17 +491,17 @@ async function showFiles(asked) {
 
 /** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. `first`
  * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait; from twice as
- * many on there is one. That of a section `ofAll` trials leaves out what takes longest. `early` ones are asked while the run is
+ * many on there is one. Of a section `ofAll` trials only a part is from so few. `early` ones are asked while the run is
  * played, and two at once. `answer` is the one whose number of trials it needs, of a `single` strategy or of each. What one that
  * `counts` asks for depends on how many trials agree. One that is `beside` stands with the conditions. */
 export const SECTIONS = [
-  { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 20_000, ofAll: true },
+  { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 10_000, ofAll: true },
   { id: "ending", title: "How it ends", show: showEnding, answer: "summary", uses: ["given", "only"], early: true },
   { id: "time", title: "Over time", show: showTime, answer: "timeline", uses: ["given", "only"] },
   { id: "distribution", title: "Distributions", show: showDistribution, answer: "aggregate", uses: ["given", "only", "show", "form", "by"] },
-  { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true, first: 20_000, ofAll: true },
+  { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true, first: 10_000, ofAll: true },
   { id: "drivers", title: "What it depends on", show: showDrivers, answer: "drivers", single: true, uses: ["given", "only", "measure", "strategy"], first: 10_000 },
-  { id: "worth", title: "What it is worth to learn", show: showWorth, answer: "worth", uses: ["given", "only", "measure"], several: true, first: 10_000 },
+  { id: "worth", title: "What it is worth to learn", show: showWorth, answer: "worth", uses: ["given", "only", "measure", "together"], several: true, first: 10_000 },
   { id: "stress", title: "Stress: where a bound is broken", show: showStress, answer: "stress", single: true, uses: ["given", "only", "strategy", "bound"], counts: true },
   { id: "discover", title: "Discovery: where something is frequent", show: showDiscovery, answer: "discover", single: true, uses: ["given", "only", "strategy", "outcome"], first: 10_000, counts: true },
   { id: "stories", title: "Stories", show: showStories, answer: "typical", single: true, uses: ["given", "only", "strategy", "trial"] },

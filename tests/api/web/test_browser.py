@@ -471,6 +471,9 @@ def come_to(page: Page, section: str, held: list[Route]) -> None:
     wait_until(lambda: bool(held) or page.locator(f"#{section}").scroll_into_view_if_needed())
 
 
+FIRST_LEADS = "Which beliefs would change this is from the first 10,000 trials"
+
+
 def whole_held(page: Page, answer: str, first: str) -> list[Route]:
     """The page's requests for an answer, held back, but for those of a first answer, which have the field `first`."""
     held: list[Route] = []
@@ -496,14 +499,15 @@ def test_a_first_answer_says_from_how_many_trials_it_is_and_the_whole_one_takes_
     assert body.get_attribute("data-first") == body.get_attribute("data-shown")
 
 
-def test_the_answer_comes_first_and_the_beliefs_that_would_change_it_follow(person, service):
+def test_the_answer_comes_first_with_the_beliefs_that_would_change_it_from_few_trials(person, service):
     job, page = played(service, 41_000), person.page
-    held = whole_held(page, "findings", first="leads")
+    held = whole_held(page, "findings", first="sampled")
     body, said = page.locator("#answer .body"), page.locator("#answer .answer p")
     whole = sentences(service, job)
     page.goto(f"/jobs/{job}")
-    expect(body).to_contain_text("The beliefs that would change this follow.")
-    assert said.all_text_contents() == whole[:-1]
+    expect(body).to_contain_text(FIRST_LEADS)
+    first = said.all_text_contents()
+    assert first[:-1] == whole[:-1]
     assert body.get_attribute("data-shown") is None
     # How it ends does not wait for them.
     shown(page, "ending")
@@ -512,12 +516,27 @@ def test_the_answer_comes_first_and_the_beliefs_that_would_change_it_follow(pers
     held.pop().fulfill(status=503, json={"detail": "the service is too busy"})
     # What is said stays where the rest is refused.
     expect(body.locator(".fault")).to_have_text("the service is too busy")
-    assert said.all_text_contents() == whole[:-1]
+    assert said.all_text_contents() == first
     page.reload()
     wait_until(lambda: bool(held) or page.wait_for_timeout(10))
     held.pop().continue_()
     shown(page, "answer")
     assert said.all_text_contents() == whole
+    expect(body).not_to_contain_text(FIRST_LEADS)
+
+
+def test_learning_all_parameters_together_is_valued_where_it_is_asked_for(person, service):
+    job, page = played(service, 2_000), person.page
+    page.goto(f"/jobs/{job}#worth")
+    body = page.locator("#worth .body")
+    shown(page, "worth")
+    expect(body).not_to_contain_text("Learning all of these:")
+    body.get_by_label("Learning all of them together too").check()
+    expect(body).to_contain_text("Learning all of these:")
+    assert "together=1" in page.url
+    page.go_back()
+    expect(body).not_to_contain_text("Learning all of these:")
+    expect(body.get_by_label("Learning all of them together too")).not_to_be_checked()
 
 
 def test_a_first_answer_that_is_refused_is_followed_by_that_of_all_trials(person, service):
@@ -530,19 +549,19 @@ def test_a_first_answer_that_is_refused_is_followed_by_that_of_all_trials(person
     assert page.locator("#discover .fault").count() == 0
 
 
-def test_the_comparison_comes_first_and_who_leads_where_follows(person, service):
+def test_the_comparison_comes_first_with_who_leads_where_from_few_trials(person, service):
     job, page = played(service, 41_000), person.page
-    held = whole_held(page, "compare", first="leads")
+    held = whole_held(page, "compare", first="sampled")
     page.goto(f"/jobs/{job}#compare")
     body = page.locator("#compare .body")
     come_to(page, "compare", held)
-    expect(body).to_contain_text("Who leads where follows.")
-    expect(body.locator("figure")).to_have_count(1)
+    expect(body).to_contain_text(FIRST_LEADS)
+    expect(body.locator("figure")).to_have_count(2)
     assert body.get_attribute("data-shown") is None
     wait_until(lambda: bool(held) or page.wait_for_timeout(10))
     held.pop().continue_()
     shown(page, "compare")
-    expect(body).not_to_contain_text("Who leads where follows.")
+    expect(body).not_to_contain_text(FIRST_LEADS)
     expect(body.locator("figure")).to_have_count(2)
 
 

@@ -124,15 +124,25 @@ def test_leads_are_of_beliefs_and_decisions_are_named(answer, wide):
             assert mean == pytest.approx((raw.export_gain.astype(float) - raw.sender_cost).mean())
 
 
-def test_leads_may_be_left_out(found):
-    whole, less = (document_of("compare", found, leads=wanted) for wanted in (True, False))
-    assert whole["result"]["choices"][0].pop("leads")
-    assert less["result"]["choices"][0].pop("leads") == []
-    assert (less["method"].pop("leads"), less["method"]) == (
-        "left out",
-        {name: text for name, text in whole["method"].items() if name != "leads"},
-    )
-    assert less["result"] == whole["result"]
+def test_leads_and_quantiles_of_regret_may_be_from_fewer_trials(found):
+    whole, less = (document_of("compare", found, sampled=most) for most in (None, 1000))
+    assert (whole["result"]["trials"].pop("sampled"), less["result"]["trials"].pop("sampled")) == (6000, 1000)
+    first, second = (one["result"]["choices"][0] for one in (whole, less))
+    names = sorted(one["name"] for one in first["leads"])
+    assert names
+    assert names == sorted(one["name"] for one in second["leads"])
+    assert first.pop("leads") != second.pop("leads")
+    for one in (first, second):
+        for regret in one["regret"].values():
+            assert set(regret.pop("quantiles")) == {"0.5", "0.9", "0.95"}
+    assert less == whole
+
+
+def test_a_measure_that_none_of_the_sampled_trials_knows_has_its_regret_without_quantiles(found):
+    (choice,) = compare(found, measures=["1e305 * (4000 - trial)"], sampled=1000)["choices"]
+    assert choice["trials"] == 3595
+    assert [one["quantiles"] for one in choice["regret"].values()] == [{}] * len(choice["regret"])
+    assert choice["leads"] == []
 
 
 def test_the_first_named_is_the_reference_and_blocks_make_no_difference(found, answer, monkeypatch):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from sim.statistics.paired_differences import (
-    Contest,
     Lead,
     changes,
     leads,
@@ -87,7 +86,7 @@ def test_regret_by_hand():
 
 
 def leads_of_one(x: np.ndarray, values: np.ndarray, replicate: np.ndarray, replicates: int) -> list[Lead]:
-    return leads([rank(x)], Contest(values), replicate, replicates)[0]
+    return leads([rank(x)], values, replicate, replicates)[0]
 
 
 def test_leads_change_hands_where_the_means_cross():
@@ -175,7 +174,7 @@ def test_leads_of_several_parameters_are_those_of_each(replicates: int) -> None:
     parameters = [rng.random(4000), rng.integers(0, 4, 4000).astype(float), rng.lognormal(size=4000)]
     values = rng.normal(size=(3, 4000)) + 0.5 * np.array([parameters[0], np.full(4000, 0.25), parameters[1] / 3])
     replicate = np.arange(4000) % replicates
-    together = leads(list(map(rank, parameters)), Contest(values), replicate, replicates)
+    together = leads(list(map(rank, parameters)), values, replicate, replicates)
     assert max(len(own) for own in together) > 1
     for x, own in zip(parameters, together, strict=True):
         alone = leads_of_one(x, values, replicate, replicates)
