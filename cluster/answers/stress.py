@@ -390,8 +390,11 @@ def _count_block(counting: _Counting, block: Mapping[str, np.ndarray]) -> Sides:
     ends = np.cumsum(sizes).tolist()
     parts = [slice(end - size, end) for end, size in zip(ends, sizes.tolist(), strict=True)]
     hits = {name: np.bincount(place, block[_EVENT + name], count) for name in counting.events}
-    columns = {name: block[name].take(order) for name in counting.parameters}
-    numbers = {name: [moments(column[part]) for part in parts] for name, column in columns.items()}
+    numbers: dict[str, list[Moments]] = {}
+    for name in counting.parameters:
+        # One column at a time: memory that is used again costs less than fresh memory.
+        column = block[name].take(order)
+        numbers[name] = [moments(column[part]) for part in parts]
 
     def side(own: slice) -> _Side:
         return _Side(
