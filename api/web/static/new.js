@@ -1,6 +1,7 @@
 // A scenario of one's own from a dozen questions: the service writes it, and a small run shows what it implies.
 import { showAccount } from "./account.js";
 import { el, fill, find, onSubmit, showFault, table } from "./dom.js";
+import { answerEntry } from "./enough.js";
 import { decimalComma, readNumber, share, whole } from "./format.js";
 import { ended, follow, load } from "./load.js";
 import { estimate } from "./numbers.js";
@@ -10,8 +11,6 @@ import { disputeWords } from "./words.js";
 /** Enough for a first impression: the error of a probability is at most 0.8 percentage points. */
 const TRIALS = 4000;
 const SEED = 1;
-/** Fewer threats than this are not compared with past ones. */
-const FEWEST_THREATS = 1000;
 const PAST = ["settled", "imposed", "dropped", "agreed_within_two_years", "sanctions_ended_within_a_year"];
 const DEMANDS = "issues";
 const form = find("new");
@@ -139,9 +138,9 @@ async function play(scenario, place, turn) {
   const said = async (now) => {
     if (!ended(now) || turn !== made) return;
     if (now.state !== "succeeded") return void fill(place, el("p", {}, now.error ?? `The small run is ${now.state}.`));
-    const [summary, courses] = await Promise.all([get(`/v1/jobs/${job.id}/summary`), post(`/v1/jobs/${job.id}/timeline`, {})]);
+    const [summary, courses, check] = await Promise.all([get(`/v1/jobs/${job.id}/summary`), post(`/v1/jobs/${job.id}/timeline`, {}), answerEntry("check")]);
     if (turn !== made) return;
-    const threatened = Object.keys(summary.strategies).find((name) => summary.strategies[name].events.threat.estimate * TRIALS >= FEWEST_THREATS);
+    const threatened = Object.keys(summary.strategies).find((name) => summary.strategies[name].events.threat.estimate * TRIALS >= check.fewest_trials);
     const past = threatened && await post(`/v1/jobs/${job.id}/check`, { strategy: threatened }).catch((error) => { if (!(error instanceof Problem)) throw error; });
     if (turn !== made) return;
     fill(place, Object.entries(summary.strategies).map(([name, one]) => el("p", {}, impliedWords(name, one, courses.result.strategies[name].states.agreement.estimate))),
