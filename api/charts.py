@@ -50,6 +50,15 @@ def specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
     return found
 
 
+def names_in_place(field: str) -> alt.Y:
+    """Names down the left side in the order of the `place` of their rows.
+
+    A list of names in order would change with the rows, and with it the specification.
+    """
+    order = alt.EncodingSortField("place", op="min")
+    return alt.Y(f"{field}:N", title=None, sort=order, axis=alt.Axis(labelLimit=260))
+
+
 def measure_title(measure: str) -> str:
     """A measure as the title of an axis: the usual one and those with a label in words, another as it was written."""
     if measure == NET_GAIN:
@@ -156,13 +165,11 @@ def tornado_chart(document: dict[str, Any], most: int = 10) -> alt.TopLevelMixin
     known = [one for one in result["parameters"] if one.get("swing") and one["swing"]["estimate"] is not None]
     chosen = sorted(known, key=lambda one: -abs(one["swing"]["estimate"]))[:most]
     rows = [
-        {"parameter": one["name"], "end": label, "value": end["mean"]["estimate"]}
-        for one in chosen
+        {"parameter": one["name"], "place": k, "end": label, "value": end["mean"]["estimate"]}
+        for k, one in enumerate(chosen)
         for label, end in (("lowest decile", one["lowest_decile"]), ("highest decile", one["highest_decile"]))
     ]
-    base = alt.Chart(chart_data(rows)).encode(
-        y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
-    )
+    base = alt.Chart(chart_data(rows)).encode(y=names_in_place("parameter"))
     lines = base.mark_line(color="#9aa0a6", strokeWidth=2).encode(
         x=alt.X("value:Q", title=measure_title(result["measure"]), scale=alt.Scale(zero=False)), detail="parameter:N"
     )
@@ -191,10 +198,8 @@ def values_chart(document: dict[str, Any], most: int = 12) -> alt.TopLevelMixin:
     ordered = sorted(known, key=lambda one: -one["value"]["estimate"])[:most]
     # What changes no choice has a value of exactly 0.
     chosen = [one for one in ordered if one["value"]["estimate"]] or ordered
-    rows = [{"learned": one["name"], **one["value"]} for one in chosen]
-    base = alt.Chart(chart_data(rows)).encode(
-        y=alt.Y("learned:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260))
-    )
+    rows = [{"learned": one["name"], "place": k, **one["value"]} for k, one in enumerate(chosen)]
+    base = alt.Chart(chart_data(rows)).encode(y=names_in_place("learned"))
     title = [f"gain by learning it before the choice: {measure_title(result['measure'])},", "with its 95 % interval"]
     x = alt.X("estimate:Q", title=title, axis=alt.Axis(tickCount=5))
     bars = base.mark_bar(color=POINT, opacity=0.35).encode(x=x)
@@ -206,15 +211,9 @@ def means_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """A document of `cluster.answers.worth`: each strategy's mean of the measure with its 95 % interval."""
     result = document["result"]
     means = result["now"]["means"]
-    rows = [{"strategy": name, **one} for name, one in means.items()]
-    base = alt.Chart(chart_data(rows)).encode(
-        y=alt.Y(
-            "strategy:N",
-            title=None,
-            sort=sorted(means, key=lambda name: -means[name]["estimate"]),
-            axis=alt.Axis(labelLimit=260),
-        )
-    )
+    ordered = sorted(means, key=lambda name: -means[name]["estimate"])
+    rows = [{"strategy": name, "place": k, **means[name]} for k, name in enumerate(ordered)]
+    base = alt.Chart(chart_data(rows)).encode(y=names_in_place("strategy"))
     # Upright strokes, since a circle hides an interval that is narrower than itself.
     points = base.mark_tick(color=POINT, thickness=2, size=14).encode(
         x=alt.X(
@@ -257,15 +256,10 @@ def events_chart(summary: dict[str, Any]) -> alt.TopLevelMixin:
 def regret_chart(document: dict[str, Any]) -> alt.TopLevelMixin:
     """A document of `cluster.answers.compare`: each strategy's mean regret by the first measure, with its interval."""
     choice = document["result"]["choices"][0]
-    rows = [{"strategy": name, **one["mean"]} for name, one in choice["regret"].items()]
-    base = alt.Chart(chart_data(rows)).encode(
-        y=alt.Y(
-            "strategy:N",
-            title=None,
-            sort=[one["strategy"] for one in sorted(rows, key=lambda one: one["estimate"])],
-            axis=alt.Axis(labelLimit=260),
-        )
-    )
+    means = {name: one["mean"] for name, one in choice["regret"].items()}
+    ordered = sorted(means, key=lambda name: means[name]["estimate"])
+    rows = [{"strategy": name, "place": k, **means[name]} for k, name in enumerate(ordered)]
+    base = alt.Chart(chart_data(rows)).encode(y=names_in_place("strategy"))
     bars = base.mark_bar(color=POINT, opacity=0.35).encode(
         x=alt.X(
             "estimate:Q",
@@ -285,14 +279,13 @@ def leads_chart(document: dict[str, Any], most: int = 8) -> alt.TopLevelMixin:
     means = {name: one["mean"]["estimate"] for name, one in choice["regret"].items()}
     chosen = ordered_leads(choice["leads"], min(means, key=lambda name: means[name]))[:most] if means else []
     rows = []
-    for one in chosen:
+    for place, one in enumerate(chosen):
         below = 0.0
         for part in one["ranges"]:
             leads = part["leads"] or TOO_CLOSE
             span = f"{part['low']:.3g} to {part['high']:.3g} {one['unit']}"
-            rows.append(
-                {"parameter": one["name"], "from": below, "to": below + part["share"], "leads": leads, "range": span}
-            )
+            ends = {"from": below, "to": below + part["share"]}
+            rows.append({"parameter": one["name"], "place": place, **ends, "leads": leads, "range": span})
             below += part["share"]
     strategies = [*document["strategies"], TOO_CLOSE]
     shown = [name for name in strategies if any(row["leads"] == name for row in rows)]
@@ -301,7 +294,7 @@ def leads_chart(document: dict[str, Any], most: int = 8) -> alt.TopLevelMixin:
         alt.Chart(chart_data(rows))
         .mark_bar(stroke="#fff", strokeWidth=0.5)
         .encode(
-            y=alt.Y("parameter:N", title=None, sort=[one["name"] for one in chosen], axis=alt.Axis(labelLimit=260)),
+            y=names_in_place("parameter"),
             x=alt.X(
                 "from:Q",
                 title="part of the parameter's range, by share of the trials",

@@ -4,7 +4,7 @@ from typing import Any
 
 import altair as alt
 
-from api.charts import NEUTRAL, POINT, STRATEGY_COLOURS, chart_data
+from api.charts import NEUTRAL, POINT, STRATEGY_COLOURS, chart_data, names_in_place
 
 EVERYWHERE = "all trials"
 _PANELS = {"density": "happens in", "coverage": "part of all cases", "mass": "part of the trials"}
@@ -13,10 +13,9 @@ _PANELS = {"density": "happens in", "coverage": "part of all cases", "mass": "pa
 def shifts_chart(document: dict[str, Any], most: int = 12) -> alt.TopLevelMixin:
     """A document of `cluster.answers.stress`: how far each parameter's mean is shifted where the bound is broken."""
     chosen = document["result"]["parameters"][:most]
-    rows = [{"parameter": one["name"], **one["shift"]} for one in chosen if one["shift"]["estimate"] is not None]
-    base = alt.Chart(chart_data(rows)).encode(
-        y=alt.Y("parameter:N", title=None, sort=[row["parameter"] for row in rows], axis=alt.Axis(labelLimit=260))
-    )
+    known = [one for one in chosen if one["shift"]["estimate"] is not None]
+    rows = [{"parameter": one["name"], "place": k, **one["shift"]} for k, one in enumerate(known)]
+    base = alt.Chart(chart_data(rows)).encode(y=names_in_place("parameter"))
     x = alt.X("estimate:Q", title="shift of the mean where the bound is broken, in standard deviations")
     bars = base.mark_bar(color=POINT, opacity=0.35).encode(x=x)
     intervals = base.mark_rule(color=POINT, strokeWidth=2).encode(x="low:Q", x2="high:Q")

@@ -140,7 +140,9 @@ class StrategyRegret(Result):
     mean: Estimate
     best: Estimate
     best_alone: Estimate
-    quantiles: dict[str, QuantileEstimate]
+    quantiles: Annotated[
+        dict[str, QuantileEstimate], Field(description="None where no trial that was sampled has the measure.")
+    ]
 
 
 class LeadRange(Result):

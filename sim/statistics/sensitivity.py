@@ -22,6 +22,7 @@ FEWEST_IN_TAIL = 8
 MOST_JOINT_CELLS = 1000
 _FEW_CELLS = 40
 _BINS = 4096
+NARROWEST = 1e-300
 FINER = 4
 """So many times as many cells show what lines in the cells miss of a curve or a step."""
 GROUPS = 64
@@ -206,11 +207,16 @@ def pieces(columns: Sequence[Ranked], finer: float = 1.0) -> Pieces:
 def _pieces_of_one(x: Ranked, first: np.ndarray) -> tuple[Pieces, _Scale]:
     """The cells of one parameter that begin at some codes, whose least and greatest values are those at their ends."""
     cell, count = _cells_that_begin(x, first), first.size
+    sizes, low, high = _ends(x, first)
+    scale = _scale(x.numbers, cell, sizes, low, high)
+    return Pieces(cell, count, _placed(x.numbers, cell, scale)[None]), scale
+
+
+def _ends(x: Ranked, first: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The sizes of cells that begin at some codes, and the least and the greatest value of each."""
     up_to = np.append(x.up_to[first[1:] - 1], x.size)
     # The last number of a cell is that before the first one of the next.
-    last = x.codes_at(up_to - 1)
-    scale = _scale(x.numbers, cell, np.diff(up_to, prepend=0), x.values[first], x.values[last])
-    return Pieces(cell, count, _placed(x.numbers, cell, scale)[None]), scale
+    return np.diff(up_to, prepend=0), x.values[first], x.values[x.codes_at(up_to - 1)]
 
 
 def _places(x: np.ndarray, cell: np.ndarray, count: int) -> np.ndarray:
@@ -223,11 +229,14 @@ def _places(x: np.ndarray, cell: np.ndarray, count: int) -> np.ndarray:
 def _scale(x: np.ndarray, cell: np.ndarray, sizes: np.ndarray, low: np.ndarray, high: np.ndarray) -> _Scale:
     """The scale of values in their cells, whose sizes, least and greatest values are given."""
     mean = np.bincount(cell, x, sizes.size) / np.maximum(sizes, 1)
-    return _Scale(sizes, mean, _per_half(low.astype(np.float64), high.astype(np.float64)))
+    return _Scale(sizes, mean, _per_half(low, high))
 
 
 def _per_half(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    return np.divide(2.0, high - low, out=np.full(low.size, 2.0), where=high > low)
+    """The units per half the width of cells, of which the least and the greatest values are given."""
+    width = high.astype(np.float64) - low.astype(np.float64)
+    # A cell of one value, or of a width whose inverse is infinite, has no width.
+    return np.divide(2.0, width, out=np.full(width.size, 2.0), where=width > NARROWEST)
 
 
 def _placed(x: np.ndarray, cell: np.ndarray, scale: _Scale) -> np.ndarray:
@@ -313,14 +322,12 @@ def _explained_by_one(given: Response | None, x: Ranked, groups: Jackknife) -> E
     most = most_cells(x.size)
     usual, finer = (_first_codes(x, _tail_ranks(x.size, one), one) for one in (most, FINER * most))
     if given is None:
-        unknown = index_of(None, pieces([x]), groups)
+        unknown = np.full(1 + groups.groups, np.nan)
         return Explained(usual.size, unknown, unknown)
     cut, scale = _pieces_of_one(x, finer)
     sums = _sums(given, cut)
-    begins = np.searchsorted(finer, usual)
-    # The last number of a cell is that before the first one of the next.
-    low, high = x.values[usual], x.values[x.codes_at(np.append(x.up_to[usual[1:] - 1], x.size) - 1)]
-    index = _index(given, _joined(sums, scale, begins, _per_half(low.astype(np.float64), high.astype(np.float64))))
+    _, low, high = _ends(x, usual)
+    index = _index(given, _joined(sums, scale, np.searchsorted(finer, usual), _per_half(low, high)))
     return Explained(usual.size, index, _index(given, sums) - index)
 
 

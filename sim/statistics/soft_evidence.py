@@ -213,7 +213,8 @@ def _minimise(features: np.ndarray, logs: np.ndarray, beliefs: Sequence[Belief])
             if found[0] <= value - 1e-4 * float(gradient @ (at - tried)) + 1e-15 * (1.0 + abs(value)):
                 break
             length /= 2.0
-            if length < 1e-12:
+            # Where a condition is nearly certain the dual has hardly any curvature, and a whole step leads far away.
+            if length * np.abs(step).max() < 1e-12:
                 return at if np.abs(gradient).max() < 1e-7 else None
         at = tried
         value, gradient, curvature = found

@@ -188,10 +188,9 @@ def _print_regret(out: Console, regret: dict[str, Any]) -> None:
         Column("", list(regret)),
         Column("mean", [amount(one["mean"], significant=2) for one in regret.values()]),
     ]
-    for k, label in enumerate(("median", "90 % quantile", "95 % quantile")):
-        columns.append(
-            Column(label, [f"{list(one['quantiles'].values())[k]['estimate']:z.3g}" for one in regret.values()])
-        )
+    for level, label in (("0.5", "median"), ("0.9", "90 % quantile"), ("0.95", "95 % quantile")):
+        found = [one["quantiles"].get(level) for one in regret.values()]
+        columns.append(Column(label, ["–" if one is None else f"{one['estimate']:z.3g}" for one in found]))
     for label, key in (("is best", "best"), ("is best alone", "best_alone")):
         columns.append(Column(label, [share_with_error(one[key]) for one in regret.values()]))
     print_table(out, columns, title="Regret: below the best strategy in the same trial")

@@ -220,6 +220,9 @@ class Findings(BaseModel):
     measure: str = Field(description="The measure by which strategies are compared.")
     best: str | None = Field(description="The strategy with the highest mean of the measure, of several.")
     trials: int = Field(description="Trials of each strategy from which the sentences are made.")
+    sampled: int | None = Field(
+        None, description="Trials from which the beliefs are found, where strategies are compared."
+    )
     sentences: list[str]
     beliefs: list[str] = Field(description="Parameters over whose range another strategy becomes the best.")
     evidence: dict[str, Evidence] | None = Field(None, description="What beliefs did to each strategy's trials.")
@@ -260,6 +263,7 @@ def findings(run: KnownRun, cache: CachedAnswers, asked: FindingsRequest = _USUA
         measure=compared["choices"][0]["measure"],
         best=best,
         trials=compared["trials"]["compared"],
+        sampled=compared["trials"]["sampled"],
         sentences=said,
         beliefs=belief_sentences(compared),
         evidence=document.get("evidence"),

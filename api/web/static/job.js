@@ -178,7 +178,7 @@ async function run(section, box, now, signal, whole) {
   const given = conditionOf(now.given);
   const evidence = { ...(given ? { given } : {}), ...(now.believe.length ? { believe: now.believe } : {}) };
   const request = { ...evidence, ...(now.only.length ? { strategies } : {}) };
-  const trials = !whole && ended() && section.first * 2 < job.progress.trials_done ? section.first : null;
+  const trials = !whole && ended() && section.first * 2 < job.progress.trials_done / job.strategies.length ? section.first : null;
   const asked = { evidence, id, job, scenario, terms, panel, signal, chosen: now, strategies, given, request, choose, trials };
   if (box.body.textContent === "Not computed yet.") fill(box.body, el("p", { class: "dim" }, "Computing …"));
   let made;
@@ -189,7 +189,7 @@ async function run(section, box, now, signal, whole) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
     // A first answer from few trials may fail for want of them, and one of all trials may pass for all that is shown.
-    if (trials && !section.ofAll) return void queue.push([section, box, now, signal, true]);
+    if (trials) return void queue.push([section, box, now, signal, true]);
     // What a first answer has shown stays.
     if (whole && box.body.dataset.first === box.key) {
       box.body.append(faultOf(error));

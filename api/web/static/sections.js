@@ -10,13 +10,14 @@ import { download, get, once, post } from "./v1.js";
 /** The measure that was chosen; without one the service takes the scenario's measure of choice. */
 const measured = (asked) => (asked.chosen.measure ? { measure: asked.chosen.measure } : {});
 /** How many trials a first answer is made from. */
-const sampled = (asked) => (asked.trials ? { trials: asked.trials } : {});
+const fewTrials = (asked) => (asked.trials ? { trials: asked.trials } : {});
+/** How many trials tell which strategy leads where, and quantiles of regret, in a first answer: they take longest. */
+const fewForLeads = (asked) => (asked.trials ? { sampled: asked.trials } : {});
 /** What a request about one strategy says: the chosen one, or the first of those shown. */
 export const single = (asked) => ({ ...asked.evidence, strategy: asked.chosen.strategy || asked.strategies[0] });
 
-/** Which strategy leads where takes longest: in a first answer it is from few trials. */
-const fewForLeads = (asked) => (asked.early ? { sampled: asked.trials } : {});
-const firstLeads = (asked) => (asked.early ? el("p", { class: "dim" }, `Which beliefs would change this is from the first ${whole(asked.trials)} trials; that from all of them follows.`) : null);
+/** What of a first answer is from few trials. */
+const fromFirst = (asked, what) => (asked.early ? el("p", { class: "dim" }, `${what} from the first ${whole(asked.trials)} trials${asked.given ? " that agree" : ""}; that from all of them follows.`) : null);
 
 /** A measure in words. */
 const measureWords = (asked, measure) => (measure === NET_GAIN ? `the sender's net gain (${NET_GAIN}), bn USD` : asked.terms.find((one) => one.name === measure)?.label ?? measure);
@@ -34,14 +35,14 @@ export function strategyList(asked) {
 }
 
 async function showAnswer(asked) {
-  asked.early = asked.trials !== null && asked.strategies.length > 1;
   const request = { ...asked.request, ...measured(asked), ...fewForLeads(asked) };
   const found = await post(`/v1/jobs/${asked.id}/findings`, request, { signal: asked.signal });
+  asked.early = found.sampled === asked.trials && found.sampled !== null;
   asked.panel.weigh(found.evidence);
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
     found.beliefs.length ? el("ul", {}, found.beliefs.map((text) => el("li", {}, text))) : null,
-    firstLeads(asked),
+    fromFirst(asked, "Which beliefs would change it is"),
     el("p", { class: "dim" }, `From ${whole(found.trials)} trials${asked.strategies.length > 1 ? " of each strategy" : ""}. `, el("a", { href: "/help#interval" }, "How to read an interval"), "."),
     numbers(asked, "findings", request, found, () => [["kind", "sentence"], ...found.sentences.map((text) => ["answer", text]), ...found.beliefs.map((text) => ["belief", text])]),
   ];
@@ -170,7 +171,6 @@ async function showDistribution(asked) {
 
 async function showComparison(asked) {
   // In the words in which the sentences at the top are asked for: the service computes the comparison once.
-  asked.early = asked.trials !== null;
   const request = { ...asked.request, measures: [asked.chosen.measure || asked.scenario?.choice || NET_GAIN], ...fewForLeads(asked) };
   const [found, regret, leads] = await Promise.all([
     post(`/v1/jobs/${asked.id}/compare`, request, { signal: asked.signal }),
@@ -178,6 +178,7 @@ async function showComparison(asked) {
     chartOf(asked, "leads", request, "Which strategy is best on average, over each parameter's range"),
   ]);
   const { pairs, choices } = found.result;
+  asked.early = found.result.trials.sampled === asked.trials;
   const [choice] = choices;
   const term = asked.terms.find((one) => one.name === choice.measure);
   const known = pairs.filter((pair) => pair.measures[choice.measure]);
@@ -204,7 +205,7 @@ async function showComparison(asked) {
     regret,
     table("How far a strategy is below the best one in the same trial", ["strategy", "mean", "best in", "90 % of trials below"], regretRows),
     el("h3", {}, "Which strategy leads, as a function of belief"),
-    firstLeads(asked),
+    fromFirst(asked, "This, and the last column of the table above, is"),
     others.length || !choice.leads.length ? null : el("p", {}, `${best} leads in every part of the range of each of the ${whole(choice.leads.length)} uncertain parameters.`),
     others.length ? leads : el("details", {}, el("summary", {}, "The chart"), leads),
     el("details", {}, el("summary", {}, `Pair by pair: ${whole(known.length)} pairs`),
@@ -222,7 +223,7 @@ function fromTrials(asked, read) {
 }
 
 async function showDrivers(asked) {
-  const request = { ...single(asked), ...measured(asked), ...sampled(asked), pawn: false };
+  const request = { ...single(asked), ...measured(asked), ...fewTrials(asked), pawn: false };
   const [found, figure] = await withChart(asked, "drivers", request, "tornado", "The mean in each parameter's lowest and highest decile");
   const known = found.result.parameters.filter((one) => one.first_order);
   const rows = known.slice(0, 15).map((one) => [one.name, estimate(one.first_order, share),
@@ -242,7 +243,7 @@ async function showDrivers(asked) {
 }
 
 async function showWorth(asked) {
-  const request = { ...asked.request, ...measured(asked), ...sampled(asked), ...(asked.trials || !asked.chosen.together ? { all_together: false } : {}) };
+  const request = { ...asked.request, ...measured(asked), ...fewTrials(asked), ...(asked.trials || !asked.chosen.together ? { all_together: false } : {}) };
   const [found, values, means] = await Promise.all([
     post(`/v1/jobs/${asked.id}/worth`, request, { signal: asked.signal }),
     chartOf(asked, "values", request, "What learning each parameter before the choice would be worth, with its 95 % interval"),
@@ -325,7 +326,7 @@ async function showDiscovery(asked) {
   const usual = asked.chosen.outcome || (await usualOutcome(asked, "discover"));
   const form = conditionForm(asked, "outcome", "Where is this frequent?", "Look", usual ?? "");
   if (!usual) return [strategyList(asked), form, await nothingUsual("discover")];
-  const request = { ...single(asked), outcome: usual, ...sampled(asked) };
+  const request = { ...single(asked), outcome: usual, ...fewTrials(asked) };
   const both = withChart(asked, "discover", request, "boxes", "How frequent it is in each box, and how much of it each box holds");
   const [[found, chart], error] = await both.then((all) => [all, null], (problem) => [[], problem]);
   // A first answer from few trials may be refused where that from all of them is not.
@@ -491,15 +492,15 @@ async function showFiles(asked) {
 
 /** The sections in their order. `uses` names the choices on which one depends; it is asked again when one changes. `first`
  * is the number of trials of a first answer, where that from all of them takes longer than a reader should wait; from twice as
- * many on there is one. Of a section `ofAll` trials only a part is from so few. `early` ones are asked while the run is
- * played, and two at once. `answer` is the one whose number of trials it needs, of a `single` strategy or of each. What one that
- * `counts` asks for depends on how many trials agree. One that is `beside` stands with the conditions. */
+ * many on there is one. `early` ones are asked while the run is played, and two at once. `answer` is the one whose number of
+ * trials it needs, of a `single` strategy or of each. What one that `counts` asks for depends on how many trials agree. One that
+ * is `beside` stands with the conditions. */
 export const SECTIONS = [
-  { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 10_000, ofAll: true },
+  { id: "answer", title: "The answer", show: showAnswer, answer: "compare", uses: ["given", "only", "measure"], early: true, first: 10_000 },
   { id: "ending", title: "How it ends", show: showEnding, answer: "summary", uses: ["given", "only"], early: true },
   { id: "time", title: "Over time", show: showTime, answer: "timeline", uses: ["given", "only"] },
   { id: "distribution", title: "Distributions", show: showDistribution, answer: "aggregate", uses: ["given", "only", "show", "form", "by"] },
-  { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true, first: 10_000, ofAll: true },
+  { id: "compare", title: "Strategies compared", show: showComparison, answer: "compare", uses: ["given", "only", "measure"], several: true, first: 10_000 },
   { id: "drivers", title: "What it depends on", show: showDrivers, answer: "drivers", single: true, uses: ["given", "only", "measure", "strategy"], first: 10_000 },
   { id: "worth", title: "What it is worth to learn", show: showWorth, answer: "worth", uses: ["given", "only", "measure", "together"], several: true, first: 10_000 },
   { id: "stress", title: "Stress: where a bound is broken", show: showStress, answer: "stress", single: true, uses: ["given", "only", "strategy", "bound"], counts: true },

@@ -471,7 +471,7 @@ def come_to(page: Page, section: str, held: list[Route]) -> None:
     wait_until(lambda: bool(held) or page.locator(f"#{section}").scroll_into_view_if_needed())
 
 
-FIRST_LEADS = "Which beliefs would change this is from the first 10,000 trials"
+FIRST_LEADS = "from the first 10,000 trials; that from all of them follows."
 
 
 def whole_held(page: Page, answer: str, first: str) -> list[Route]:
@@ -547,6 +547,27 @@ def test_a_first_answer_that_is_refused_is_followed_by_that_of_all_trials(person
     shown(page, "discover")
     expect(page.locator("#discover .body")).to_contain_text("From 21,000 trials.")
     assert page.locator("#discover .fault").count() == 0
+
+
+def test_a_first_answer_without_enough_weighted_trials_is_followed_by_that_of_all_trials(person, service):
+    """Under the belief the effective number of 10,000 trials is too small, that of all is not."""
+    job, page = played(service, 41_000), person.page
+    person.expected.append("422")
+    page.goto(f"/jobs/{job}?believe=full_access+%3E+28+%3D+0.7")
+    shown(page, "answer")
+    assert page.locator("#answer .answer p").count() > 3
+    assert page.locator("#answer .fault").count() == 0
+
+
+def test_where_few_trials_agree_a_first_answer_is_the_whole_one(person, service):
+    job, page = played(service, 41_000), person.page
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.post_data or "") if one.url.endswith("/findings") else None)
+    page.goto(f"/jobs/{job}?given=full_access+%3E+17")
+    shown(page, "answer")
+    assert re.search("From 1,[0-9]{3} trials of each strategy", page.locator("#answer .body").text_content() or "")
+    expect(page.locator("#answer .body")).not_to_contain_text(FIRST_LEADS)
+    assert len(asked) == 1
 
 
 def test_the_comparison_comes_first_with_who_leads_where_from_few_trials(person, service):

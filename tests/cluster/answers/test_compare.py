@@ -138,11 +138,14 @@ def test_leads_and_quantiles_of_regret_may_be_from_fewer_trials(found):
     assert less == whole
 
 
-def test_a_measure_that_none_of_the_sampled_trials_knows_has_its_regret_without_quantiles(found):
-    (choice,) = compare(found, measures=["1e305 * (4000 - trial)"], sampled=1000)["choices"]
+def test_a_measure_that_none_of_the_sampled_trials_knows_has_its_regret_without_quantiles(found, monkeypatch):
+    measure = "1e305 * (4000 - trial)"
+    (choice,) = compare(found, measures=[measure], sampled=1000)["choices"]
     assert choice["trials"] == 3595
     assert [one["quantiles"] for one in choice["regret"].values()] == [{}] * len(choice["regret"])
     assert choice["leads"] == []
+    monkeypatch.setattr("cluster.answers.compare.SAMPLE", 1000)
+    assert " – " in brink("compare", found.folder.root, "--measure", measure, status=0).stdout
 
 
 def test_the_first_named_is_the_reference_and_blocks_make_no_difference(found, answer, monkeypatch):

@@ -39,6 +39,38 @@ def test_conditions_that_exclude_each_other_are_scaled_by_jeffreys_rule():
     assert found.effective == pytest.approx(1000**2 / (counts @ found.weights**2))
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 10**9), st.integers(1, 10**9), st.floats(1e-4, 1.0 - 1e-4))
+def test_one_belief_gives_jeffreys_weights_however_rare_its_condition_is(with_it: int, without: int, share: float):
+    found = weigh(np.array([[True], [False]]), np.array([with_it, without]), [exactly(share)])
+    trials = with_it + without
+    assert found.after == pytest.approx([share], abs=1e-9)
+    assert found.weights == pytest.approx([share * trials / with_it, (1.0 - share) * trials / without], rel=1e-5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_weights_are_found_however_rare_patterns_are(conditions: int, seed: int):
+    """Beliefs of any kind either contradict each other and the trials, or have weights."""
+    rng = np.random.default_rng(seed)
+    holds = (np.arange(2**conditions)[:, None] >> np.arange(conditions) & 1).astype(bool)
+    counts = np.ceil(np.exp(rng.uniform(0.0, 14.0, len(holds))))
+    some = rng.permutation(len(holds))[: rng.integers(2, len(holds), endpoint=True)]
+    kinds = (
+        exactly(rng.random()),
+        Belief(*sorted(rng.random(2).tolist())),
+        Belief(0.3, 0.3, np.exp(rng.uniform(0, 8))),
+    )
+    beliefs = [kinds[rng.integers(3)] for _ in range(conditions)]
+    try:
+        found = weigh(holds[some], counts[some], beliefs)
+    except Contradiction:
+        return
+    assert found.counts @ found.weights == pytest.approx(counts[some].sum())
+    for one, after in zip(beliefs, found.after, strict=True):
+        assert one.strength is not None or one.low - 1e-7 <= after <= one.high + 1e-7
+
+
 def test_a_partition_whose_probabilities_sum_to_1_is_met_and_any_other_sum_refused():
     holds, counts = np.eye(3, dtype=bool), np.array([50, 30, 20])
     assert weigh(holds, counts, [exactly(0.2), exactly(0.3), exactly(0.5)]).weights == pytest.approx([0.4, 1.0, 2.5])
