@@ -131,7 +131,7 @@ def read_known_trials(
     if inside is not None:
         measure = np.where(drawn["inside"] > 0.0, measure, np.nan)
     replicates = run.plan.design.replicates(run.plan.scenario)
-    groups = replicates if replicates > 1 else sensitivity.GROUPS
+    groups = replicates if replicates > 1 else sensitivity.number_of_groups(trial.size)
     weighted = None
     if stated:
         if not trial.size:

@@ -26,6 +26,9 @@ NARROWEST = 1e-300
 FINER = 4
 """So many times as many cells show what lines in the cells miss of a curve or a step."""
 GROUPS = 64
+FEWER_GROUPS = 32
+SMALL_SAMPLE = 20_000
+"""A sample of at most so many trials has `FEWER_GROUPS`, since each group takes as long whatever is in it."""
 SLICES = 10
 PAWN_RESAMPLES = 100
 PAWN_LEVELS = 1000
@@ -66,6 +69,11 @@ class Jackknife:
         without = values[1:]
         error = sqrt(float(np.square(without - without.mean()).sum()) * (self.groups - 1) / self.groups)
         return around(float(values[0]), max(error, _ROUNDING), student(self.groups - 1))
+
+
+def number_of_groups(trials: int) -> int:
+    """The number of groups of so many independent trials, for their jackknife."""
+    return GROUPS if trials > SMALL_SAMPLE else FEWER_GROUPS
 
 
 def _leave_out(by_group: np.ndarray, axis: int = 0) -> np.ndarray:

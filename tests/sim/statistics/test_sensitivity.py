@@ -16,7 +16,8 @@ TRIALS = 50_000
 STANDARD_ERRORS = 4.0
 
 
-def grouped(n: int, groups: int = s.GROUPS) -> s.Jackknife:
+def grouped(n: int, groups: int | None = None) -> s.Jackknife:
+    groups = groups or s.number_of_groups(n)
     return s.Jackknife(np.arange(n) % groups, groups)
 
 
