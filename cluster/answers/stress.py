@@ -1,6 +1,8 @@
 """A reverse stress test: how the trials in which a bound is broken differ from the others, from a stored run."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial, reduce
 from math import sqrt
@@ -168,10 +170,25 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
     replicates = plan.design.replicates(scenario)
     stated = read_beliefs(run, request.believe)
     code, groups = code_of(stated), replicates * 2 ** len(stated)
-    outside, inside = _count(run, chosen, broken, condition, code, names, replicates, groups)
-    hits, trials = sum(inside.trials), sum(inside.trials) + sum(outside.trials)
-    if min(hits, trials - hits) < FEWEST:
-        raise _one_sided(request.bound, request.given, chosen, hits, trials)
+
+    def draw(given: Expression | None) -> dict[str, np.ndarray]:
+        """The numbers of the first trials with a condition, and their codes."""
+        return sample(run, chosen, {}, given=given, code=code, most=SAMPLE)
+
+    def draw_and_rank() -> tuple[list[dict[str, np.ndarray]], tuple[dict[str, Ranked], ...]]:
+        """The first trials in which the bound is broken, those in which it is kept, and both, with their parameters."""
+        kept = Expression("not", TRUTH, (broken,))
+        drawn = [draw(both(condition, broken)), draw(both(condition, kept)), draw(condition)]
+        return drawn, _ranked(run, chosen, names, *(one["trial"] for one in drawn))
+
+    with ThreadPoolExecutor(1) as pool:
+        # Both at once; the thread has the limit of time of this one.
+        drawing = pool.submit(copy_context().run, draw_and_rank)
+        outside, inside = _count(run, chosen, broken, condition, code, names, replicates, groups)
+        hits, trials = sum(inside.trials), sum(inside.trials) + sum(outside.trials)
+        if min(hits, trials - hits) < FEWEST:
+            raise _one_sided(request.bound, request.given, chosen, hits, trials)
+        drawn, ranked = drawing.result()
 
     estimator = _Estimator(None, None)
     if stated:
@@ -180,17 +197,13 @@ def stress(run: StoredRun, request: StressRequest, on_progress: OnProgress) -> C
         groups_of = WeightedGroups(weighted.weighting, counts.reshape(replicates, -1)[:, weighted.patterns])
         estimator = _Estimator(weighted, groups_of)
 
-    def first_trials(given: Expression | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """The numbers of the first trials with a condition, and their weights."""
-        drawn = sample(run, chosen, {}, given=given, code=code, most=SAMPLE)
-        return drawn["trial"], None if estimator.weighted is None else estimator.weighted.weight(drawn[CODE])
-
-    numbers, of_whole = first_trials(condition)
-    trial, of_there = first_trials(both(condition, broken))
-    others, of_elsewhere = first_trials(both(condition, Expression("not", TRUTH, (broken,))))
-    read = {"broken": trial.size, "kept": others.size, "all": numbers.size}
+    trial = drawn[0]["trial"]
+    read = {name: one["trial"].size for name, one in zip(("broken", "kept", "all"), drawn, strict=True)}
+    of_there, of_elsewhere, of_whole = (
+        None if estimator.weighted is None else estimator.weighted.weight(one[CODE]) for one in drawn
+    )
     weights = None if of_there is None or of_elsewhere is None else (of_there, of_elsewhere)
-    of_inside, of_outside, of_all = _ranked(run, chosen, names, trial, others, numbers)
+    of_inside, of_outside, of_all = ranked
     differing = regional_sensitivity.distances(of_inside, of_outside, weights)
     parameters = [
         _parameter(
