@@ -141,7 +141,7 @@ class StrategyRegret(Result):
     best: Estimate
     best_alone: Estimate
     quantiles: Annotated[
-        dict[str, QuantileEstimate], Field(description="None where no trial that was sampled has the measure.")
+        dict[str, QuantileEstimate], Field(description="Empty where no trial that was sampled has the measure.")
     ]
 
 
@@ -577,15 +577,15 @@ def _leads(
     group = grouping.group(sampled[strategies[0]]).take(rows)
     columns = [one if known.all() else one.take(rows) for one in parameters.values()]
     if weighted is None:
-        parts = [columns[first::_THREADS] for first in range(min(_THREADS, len(columns)))]
+        size = max(1, -(-len(columns) // _THREADS))
+        parts = [columns[first : first + size] for first in range(0, len(columns), size)]
 
         def some(part: list[Ranked]) -> list[list[Lead]]:
             return paired_differences.leads(part, values, group, grouping.replicates)
 
         # Threads help here: a product with a matrix does not hold the interpreter's lock.
         with ThreadPoolExecutor(_THREADS) as pool:
-            found_by_part = list(pool.map(some, parts))
-        every = [found_by_part[k % len(parts)][k // len(parts)] for k in range(len(columns))]
+            every = [one for part in pool.map(some, parts) for one in part]
     else:
         every = [weighted.estimates.leads(column, values, weighted.group(group)) for column in columns]
     found = []

@@ -1,5 +1,6 @@
 """What drives a measure: which parameters, how strongly, and how much is chance, from the trials of a stored run."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -21,19 +22,14 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.entry import Estimate as EstimateResult
-from cluster.answers.shared import both, condition_of, uncertain_parameters
+from cluster.answers.shared import both, by_parameters, condition_of, uncertain_parameters
 from cluster.query.trials import StoredRun, chosen_strategy
-from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
 from sim.statistics import sensitivity
 from sim.statistics.sensitivity import Explained
 
-COLUMNS_AT_A_TIME = 10
-_THREADS = 2
-_FEW = 50_000
-"""So few trials are worked on by one thread: what is done at a time is so short that threads wait for each other."""
 _METHOD = {
     "first_order": (
         "share of the measure's variance that is explained by a straight line in each of up to 100 cells of the "
@@ -248,11 +244,10 @@ def drivers_within(run: StoredRun, request: DriversRequest, on_progress: OnProgr
     ranks: dict[str, np.ndarray] = {}
     on_progress(0, len(names))
 
-    def influences(some: tuple[str, ...]) -> list[Influence]:
+    def influences(some: Sequence[str]) -> list[Influence]:
         return parameter_influences(run, chosen, some, found, noise, constant)
 
-    chunks = [names[start : start + COLUMNS_AT_A_TIME] for start in range(0, len(names), COLUMNS_AT_A_TIME)]
-    for some in in_order(influences, chunks, _THREADS if found.trial.size > _FEW else 1):
+    for some in by_parameters(influences, names, found.trial.size):
         for name, part, index, rank in some:
             parts[name] = part
             if index is not None and rank is not None:

@@ -1,6 +1,6 @@
 """The influence of each parameter on a measure: first-order index, PAWN, and the means in its outermost deciles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -33,7 +33,7 @@ Influence = tuple[str, dict[str, Any], Explained | None, np.ndarray | None]
 def parameter_influences(
     run: StoredRun,
     strategy: str,
-    names: tuple[str, ...],
+    names: Sequence[str],
     found: KnownTrials,
     noise: tuple[float, float] | None,
     constant: str | None,

@@ -1,9 +1,11 @@
-"""What several answers share: choice of strategies and parameters, and the errors for too few trials."""
+"""What several answers share: choice of strategies and parameters, work by parameter, errors for too few trials."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
+from typing import TypeVar
 
 from cluster.query.trials import StoredRun, chosen_strategies
+from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
 from sim.scenario.distributions import Fixed
 from sim.scenario.expressions import TRUTH, Expression, parse_condition
@@ -13,6 +15,22 @@ FEWEST_GIVEN = 100
 """A condition must leave at least this many trials of each strategy for an answer."""
 EXACT_NUMBERS = 20_000_000
 """The largest number of values that are held in memory for a quantile."""
+_PARAMETERS_AT_A_TIME = 10
+_THREADS = 2
+_FEW = 50_000
+"""So few trials are worked on by one thread: what is done at a time is so short that threads wait for each other."""
+
+T = TypeVar("T")
+
+
+def by_parameters(function: Callable[[Sequence[str]], T], names: Sequence[str], trials: int) -> Iterator[T]:
+    """Call a function with the names of a few parameters at a time, and yield what it returns in their order.
+
+    `trials` is how many trials the function works on.
+    """
+    starts = range(0, len(names), _PARAMETERS_AT_A_TIME)
+    some = [names[start : start + _PARAMETERS_AT_A_TIME] for start in starts]
+    return in_order(function, some, _THREADS if trials > _FEW else 1)
 
 
 def condition_of(run: StoredRun, given: str | None) -> Expression | None:

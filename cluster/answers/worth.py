@@ -21,11 +21,10 @@ from cluster.answers.entry import (
     measure_of_choice,
 )
 from cluster.answers.entry import Estimate as EstimateResult
-from cluster.answers.shared import beliefs_of, condition_of, paired_strategies, too_few_paired
+from cluster.answers.shared import beliefs_of, by_parameters, condition_of, paired_strategies, too_few_paired
 from cluster.query.ranked_columns import ranked_parameters
 from cluster.query.samples import paired_sample
 from cluster.query.trials import CODE, StoredRun
-from cluster.storage.concurrent import in_order
 from sim.faults import Fault, InvalidInput
 from sim.sampling.designs import SAMPLES
 from sim.scenario.expressions import parse_measure
@@ -44,11 +43,6 @@ GROUP_TRIALS = 50_000
 """Groups of parameters are valued on at most this many."""
 FEWEST = 1000
 MOST_GROUPS = 20
-_THREADS = 2
-_FEW = 50_000
-"""So few trials are worked on by one thread: what is done at a time is so short that threads wait for each other."""
-COLUMNS_AT_A_TIME = 10
-"""Parameters that are valued together."""
 ALL = "all of these"
 """The group of all parameters together."""
 ParameterName = Annotated[str, Field(max_length=200)]
@@ -215,13 +209,12 @@ def worth(run: StoredRun, request: WorthRequest, on_progress: OnProgress) -> Com
     on_progress(done, total)
     alone = []
 
-    def value_each(some: Sequence[str]) -> list[Worth]:
-        return value_of_information.worth_of_each(choice, [columns[name] for name in some])
+    def value_each(some: Sequence[str]) -> list[tuple[str, Worth]]:
+        valued = value_of_information.worth_of_each(choice, [columns[name] for name in some])
+        return list(zip(some, valued, strict=True))
 
-    chunks = [beliefs[first : first + COLUMNS_AT_A_TIME] for first in range(0, len(beliefs), COLUMNS_AT_A_TIME)]
-    valued = in_order(value_each, chunks, _THREADS if trial.size > _FEW else 1)
-    for some, worths in zip(chunks, valued, strict=True):
-        for name, found in zip(some, worths, strict=True):
+    for some in by_parameters(value_each, beliefs, trial.size):
+        for name, found in some:
             own = {"name": name, "unit": parameter(name).unit, "promised": found.promised}
             alone.append({**own, **_document(found, everything, chosen)})
         on_progress(done := done + len(some), total)

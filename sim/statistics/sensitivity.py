@@ -23,6 +23,7 @@ MOST_JOINT_CELLS = 1000
 _FEW_CELLS = 40
 _BINS = 4096
 NARROWEST = 1e-300
+"""A cell that is not wider counts as one value, since the inverse of its width may be infinite."""
 FINER = 4
 """So many times as many cells show what lines in the cells miss of a curve or a step."""
 GROUPS = 64
@@ -243,7 +244,6 @@ def _scale(x: np.ndarray, cell: np.ndarray, sizes: np.ndarray, low: np.ndarray, 
 def _per_half(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """The units per half the width of cells, of which the least and the greatest values are given."""
     width = high.astype(np.float64) - low.astype(np.float64)
-    # A cell of one value, or of a width whose inverse is infinite, has no width.
     return np.divide(2.0, width, out=np.full(width.size, 2.0), where=width > NARROWEST)
 
 

@@ -151,9 +151,8 @@ def _binned(given: Choice, columns: Sequence[Ranked]) -> list[_Binned]:
     weight = np.ones(given.trial.size) if given.weight is None else given.weight
     counts = np.array([FOLDS * count for _, count in cut])
     sums = np.insert(sums_in_cells(places, counts, np.vstack([weight, others])), 1 + given.best, 0.0, axis=0)
-    each = zip(places, cut, np.split(sums, np.cumsum(counts)[:-1], axis=1), strict=True)
-    shaped = ((place, own.reshape(-1, FOLDS, count)) for place, (_, count), own in each)
-    return [_Binned(place, own[0], own[1:]) for place, own in shaped]
+    each = [own.reshape(len(sums), FOLDS, -1) for own in np.split(sums, np.cumsum(counts)[:-1], axis=1)]
+    return [_Binned(place, own[0], own[1:]) for place, own in zip(places, each, strict=True)]
 
 
 _ALL_FOLDS = tuple(range(FOLDS))

@@ -37,7 +37,7 @@ export function strategyList(asked) {
 async function showAnswer(asked) {
   const request = { ...asked.request, ...measured(asked), ...fewForLeads(asked) };
   const found = await post(`/v1/jobs/${asked.id}/findings`, request, { signal: asked.signal });
-  asked.early = found.sampled === asked.trials && found.sampled !== null;
+  asked.early = asked.trials !== null && found.sampled === asked.trials;
   asked.panel.weigh(found.evidence);
   return [
     el("div", { class: "answer" }, found.sentences.map((text) => el("p", {}, text))),
